@@ -1,0 +1,1 @@
+"""The reference server: a small threaded broker that obeys every clause of the specification."""

@@ -1,0 +1,1 @@
+"""Sample clients of the queue: a producer and a consumer."""
