@@ -1,1 +1,0 @@
-"""Sample clients of the queue: a producer and a consumer."""

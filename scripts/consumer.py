@@ -1,0 +1,114 @@
+"""Sample consumer: joins a consumer group, polls a topic every DELAY seconds and acknowledges each record.
+
+Between two polls that lie far apart it sends heartbeats, so that the group does not give its partitions away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import threading
+import time
+
+from http_api import BrokerApi, BrokerRefused, BrokerUnreachable, advice
+from producer import seconds
+
+HEARTBEAT_SECONDS = 5.0  # well below the 30 s after which a silent consumer is evicted
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return 0 after Ctrl-C or --count, 1 when refused, 2 when nobody answers."""
+    options = _parse(arguments)
+    try:
+        broker = BrokerApi(options.url)
+        _join(broker, options)
+        try:
+            _consume(broker, options)
+        except KeyboardInterrupt:
+            print("\nleaving")
+        _leave(broker, options)
+    except BrokerRefused as refused:
+        print(f"The broker refused {refused}", file=sys.stderr)
+        return 1
+    except BrokerUnreachable as error:
+        print(advice(options.url, error), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nleft before joining")
+    return 0
+
+
+def _join(broker: BrokerApi, options: argparse.Namespace) -> None:
+    group, consumer = options.group, options.consumer
+    broker.require("/consumer-group/add", {"consumer_group_name": group})
+    broker.require("/consumer/register-consumer", {"consumer_group_name": group, "consumer_name": consumer})
+    broker.require("/consumer/subscribe-topic", {"consumer_name": consumer, "topic_list": options.topic})
+    print(f"{consumer} joined {group} and reads {options.topic}; Ctrl-C ends it")
+
+
+def _consume(broker: BrokerApi, options: argparse.Namespace) -> None:
+    acknowledged = 0
+    while options.count is None or acknowledged < options.count:
+        due = time.monotonic() + options.delay
+        reply = broker.call("/consumer/poll", {"consumer_name": options.consumer})
+        if reply.status == 200:
+            _acknowledge(broker, options.consumer, reply.body)
+            acknowledged += 1
+        elif reply.status == 404:
+            print("the group went on without us (evicted, or the broker restarted): joining again")
+            _join(broker, options)
+        elif not 200 <= reply.status < 300:
+            raise BrokerRefused(f"/consumer/poll: {reply.reason}")
+        _stay_alive_until(broker, options.consumer, due)
+
+
+def _acknowledge(broker: BrokerApi, consumer: str, record: dict[str, object]) -> None:
+    content = record["message"]
+    assert isinstance(content, dict)
+    reply = broker.call(
+        "/consumer/acknowledgement", {"consumer_name": consumer, "message_id": record["messageId"]}
+    )
+    outcome = (
+        "acknowledged" if reply.status == 202 else f"NOT acknowledged ({reply.reason}): it will come again"
+    )
+    print(f"{record['messageId']!s:>8}  key={content.get('key')}  {content['message']!r}  {outcome}")
+
+
+def _stay_alive_until(broker: BrokerApi, consumer: str, due: float) -> None:
+    """Wait until `due` (monotonic seconds), with a heartbeat every HEARTBEAT_SECONDS."""
+    pause = threading.Event()  # never set: its wait can be interrupted by Ctrl-C
+    while (left := due - time.monotonic()) > 0:
+        if not pause.wait(min(left, HEARTBEAT_SECONDS)) and left > HEARTBEAT_SECONDS:
+            broker.call("/consumer/heartbeat", {"consumer_name": consumer})
+
+
+def _leave(broker: BrokerApi, options: argparse.Namespace) -> None:
+    """Give the partitions back at once, by the extension where the broker has it, else by unsubscribing."""
+    with contextlib.suppress(BrokerUnreachable):
+        if broker.call("/consumer/unregister-consumer", {"consumer_name": options.consumer}).status >= 300:
+            broker.call(
+                "/consumer/unsubscribe-topic",
+                {"consumer_name": options.consumer, "topic_list": options.topic},
+            )
+    broker.close()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="consumer.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python scripts/consumer.py alice billing orders 0.5",
+    )
+    parser.add_argument("consumer", metavar="CONSUMER", help="name of this consumer, unique on the broker")
+    parser.add_argument("group", metavar="GROUP", help="consumer group to join; made if it is not there")
+    parser.add_argument("topic", metavar="TOPIC", help="topic to subscribe to; a producer has registered it")
+    parser.add_argument("delay", metavar="DELAY", type=seconds, help="seconds between two polls")
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the broker (default: %(default)s)")
+    parser.add_argument("--count", type=int, help="leave after so many records (default: go on until Ctrl-C)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The HTTP half of the sample clients: POST a JSON body to the broker over one kept-alive connection."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+TIMEOUT_SECONDS = 10.0
+
+
+class BrokerRefused(Exception):
+    """The broker answered, and said no; the text is its reason."""
+
+
+class BrokerUnreachable(Exception):
+    """Nobody answered at the broker's address."""
+
+
+class Reply(NamedTuple):
+    """What the broker answered: the HTTP status and the decoded JSON body, None where there was none."""
+
+    status: int
+    body: Any
+
+    @property
+    def reason(self) -> str:
+        """The broker's own words on a refusal."""
+        detail = self.body.get("detail") if isinstance(self.body, dict) else None
+        return f"{self.status} {detail or self.body or ''}".strip()
+
+
+class BrokerApi:
+    """The operations of one broker, by paths; `url` is any http, https, ws or wss URL of that broker."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+            raise BrokerUnreachable(
+                f"{url!r} is no URL of a broker; expected ws://host:port/path or http://host:port"
+            )
+        secure = parts.scheme in {"https", "wss"}
+        connection = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._connection = connection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+
+    def call(self, path: str, body: dict[str, Any]) -> Reply:
+        """POST `body` to `path`. Raises BrokerUnreachable when no answer comes; a refusal is a Reply."""
+        try:
+            if self._connection.sock is None:
+                self._connection.connect()
+                # Head and body leave in two writes: without this, each request waits for a delayed TCP ACK.
+                self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            answer = self._connection.getresponse()
+            octets = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise BrokerUnreachable(str(error) or type(error).__name__) from error
+        try:
+            return Reply(answer.status, json.loads(octets) if octets else None)
+        except ValueError:
+            return Reply(answer.status, octets.decode("utf-8", "replace"))
+
+    def require(self, path: str, body: dict[str, Any], *, also: tuple[int, ...] = ()) -> Reply:
+        """Like `call`, but raises BrokerRefused for any status outside 2xx that is not in `also`."""
+        reply = self.call(path, body)
+        if not 200 <= reply.status < 300 and reply.status not in also:
+            raise BrokerRefused(f"{path}: {reply.reason}")
+        return reply
+
+    def close(self) -> None:
+        """Close the connection; calling it twice is harmless."""
+        self._connection.close()
+
+
+def advice(url: str, error: Exception) -> str:
+    """The message for a broker that is not there."""
+    return (
+        f"No broker answers at {url} ({error}).\n"
+        "Start one with `python -m reference_server --port 8080`, or name another one with --url."
+    )
