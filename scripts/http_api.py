@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -49,9 +48,7 @@ class BrokerApi:
         """POST `body` to `path`. Raises BrokerUnreachable when no answer comes; a refusal is a Reply."""
         try:
             if self._connection.sock is None:
-                self._connection.connect()
-                # Head and body leave in two writes: without this, each request waits for a delayed TCP ACK.
-                self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._connection.connect()  # which switches TCP_NODELAY on: head and body leave in two writes
             self._connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             answer = self._connection.getresponse()
             octets = answer.read()

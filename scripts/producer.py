@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import stomper
 import websocket
+
 from http_api import BrokerApi, BrokerRefused, BrokerUnreachable, advice
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _leave(link: websocket.WebSocket) -> None:
             octets = link.recv()
         except (websocket.WebSocketException, OSError):
             return
-        if not octets or octets.startswith("RECEIPT"):
+        if not octets or stomper.unpack_frame(octets)["cmd"] == "RECEIPT":
             return
 
 
