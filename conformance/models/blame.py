@@ -1,0 +1,71 @@
+"""Which clause is broken when a record that is due does not come, or comes too early."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conformance.models.cursors import Cursor
+    from conformance.models.groups import GroupModel
+    from conformance.models.members import When
+    from conformance.models.topics import Record
+
+#: Why a record went back, and the clause that wants it delivered again.
+FREED_BY = {
+    "nack": "NACK-AGAIN-1",
+    "evicted": "DELIVER-2",
+    "left": "DELIVER-2",
+    "unsubscribed": "DELIVER-2",
+    "removed": "GROUP-REMOVE-3",
+    "revoked": "REBALANCE-5",
+}
+
+
+def for_missing(record: "Record", group: "GroupModel", others: "Iterable[GroupModel]") -> str:
+    """The record is free, its partition must have an owner, and nobody gets it.
+
+    The nearest cause is named: a refused operation on it, the reason it was given back, another group that has
+    acknowledged it, what last happened to the group. Only then the general promise.
+    """
+    cursor = group.cursors[record.topic]
+    if clause := cursor.suspects.get(record.number) or FREED_BY.get(cursor.freed.get(record.number, "")):
+        return clause
+    if cursor.reason:
+        return cursor.reason
+    if record.number not in cursor.delivered and any(
+        record.topic in other.cursors
+        and other.cursors[record.topic].is_committed(record)
+        and other.cursors[record.topic].topic is cursor.topic
+        for other in others
+        if other is not group
+    ):
+        return "ISOLATE-1"
+    if cursor.committed_in_epoch and any(
+        cursor.topic.same(record, cursor.topic.records[number]) for number in range(record.number)
+    ):
+        return "ACK-COMMIT-2"
+    return _for_undelivered(record, group, cursor)
+
+
+def _for_undelivered(record: "Record", group: "GroupModel", cursor: "Cursor") -> str:
+    if not cursor.delivered:
+        return "POLL-START-1" if cursor.at_start > record.number else "DELIVER-1"
+    if len(group.triggers) > 1:
+        return "ASSIGN-1" if cursor.owners else "REBALANCE-1"
+    return "POLL-FAIR-1" if cursor.flights else "DELIVER-1"
+
+
+def for_overtaking(skipped: "Record", group: "GroupModel", cursor: "Cursor", taker: str, when: "When") -> str:
+    """A later record of the partition came while `skipped` was not acknowledged."""
+    flight = cursor.flights.get(skipped.number)
+    if flight is not None and group.is_sure(flight, when):
+        moving = flight.consumer != taker and not group.is_settled(when)
+        return "REBALANCE-2" if moving else "ORDER-2"
+    if clause := cursor.suspects.get(skipped.number) or FREED_BY.get(cursor.freed.get(skipped.number, "")):
+        return clause
+    return cursor.reason or "ORDER-1"
+
+
+def for_acknowledged(record: "Record", cursor: "Cursor") -> str:
+    """A record came again that this group had acknowledged."""
+    return cursor.reason if record.number in cursor.delivered and cursor.reason else "ACK-COMMIT-1"

@@ -1,0 +1,119 @@
+"""One group's progress in one topic: what is committed, what is in flight, and in which order records may come."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conformance.models.topics import Record, TopicModel
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A record handed to a consumer and not settled. `since` is the earliest time of its delivery, in seconds."""
+
+    record: "Record"
+    consumer: str
+    message_id: int
+    since: float
+
+
+class Cursor:
+    """The state of one topic in one group.
+
+    `suspects` maps a record to the clause that a refused operation on it would have broken, and `freed` to why it
+    was given back; both only serve to name the right clause when the record fails to come.
+    """
+
+    def __init__(self, topic: "TopicModel") -> None:
+        self.topic = topic
+        self.waiting: dict[int, Record] = {record.number: record for record in topic.records}
+        self.at_start = len(topic.records)
+        self.flights: dict[int, Flight] = {}
+        self.delivered: set[int] = set()
+        self.freed: dict[int, str] = {}
+        self.suspects: dict[int, str] = {}
+        self.owners: dict[int, str] = {}
+        self.committed_in_epoch = False
+        self.reason = ""
+
+    def published(self, record: "Record") -> None:
+        """A record was stored behind the others."""
+        self.waiting[record.number] = record
+
+    def is_committed(self, record: "Record") -> bool:
+        """Whether this group acknowledged the record."""
+        return record.number not in self.waiting
+
+    def earlier(self, record: "Record") -> "Iterator[Record]":
+        """The records before this one that the group has not acknowledged."""
+        for number, other in self.waiting.items():
+            if number >= record.number:
+                return
+            yield other
+
+    def take(self, record: "Record", consumer: str, message_id: int, since: float) -> Flight:
+        """The record was handed out."""
+        flight = self.flights[record.number] = Flight(record, consumer, message_id, since)
+        self.delivered.add(record.number)
+        self.freed.pop(record.number, None)
+        return flight
+
+    def commit(self, flight: Flight) -> None:
+        """The record was acknowledged by its holder."""
+        del self.flights[flight.record.number]
+        del self.waiting[flight.record.number]
+        self.suspects.pop(flight.record.number, None)
+        self.committed_in_epoch = True
+
+    def free(self, flight: Flight, reason: str) -> None:
+        """The record went back: it must be delivered again."""
+        del self.flights[flight.record.number]
+        self.freed[flight.record.number] = reason
+
+    def held_by(self, consumer: str) -> list[Flight]:
+        """The records in flight with this consumer."""
+        return [flight for flight in self.flights.values() if flight.consumer == consumer]
+
+    def by_id(self, consumer: str, message_id: int) -> Flight | None:
+        """The record in flight with this consumer under this id."""
+        for flight in self.flights.values():
+            if flight.message_id == message_id and flight.consumer == consumer:
+                return flight
+        return None
+
+    def free_records(self) -> "Iterator[Record]":
+        """Records that lie, for certain, in a partition with nothing in flight.
+
+        Such a partition has a free record, though perhaps an earlier one than the record that shows it.
+        """
+        flights = [flight.record.node for flight in self.flights.values()]
+        differ = self.topic.placement.differ
+        for number, record in self.waiting.items():
+            if number not in self.flights and all(differ(record.node, node) for node in flights):
+                yield record
+
+    def owner(self, record: "Record") -> str | None:
+        """The consumer known to own the record's partition since the last rebalance was settled."""
+        same = self.topic.placement.same
+        for node, consumer in self.owners.items():
+            if same(node, record.node):
+                return consumer
+        return None
+
+    def owned(self, consumer: str) -> int:
+        """How many different partitions the consumer certainly owns."""
+        find = self.topic.placement.find
+        numbered = {
+            self.topic.placement.number(node)
+            for node, owner in self.owners.items()
+            if owner == consumer
+        } - {None}
+        nodes = {find(flight.record.node) for flight in self.held_by(consumer)}
+        held = sum(1 for node in nodes if any(find(known) == node for known in self.owners))
+        return max(len(numbered), held)
+
+    def forget_owners(self) -> None:
+        """A rebalance may be under way: nobody is known to own anything."""
+        self.owners.clear()

@@ -1,0 +1,173 @@
+"""One consumer group: its members, its rebalances, and who is known to own what."""
+
+from typing import TYPE_CHECKING
+
+from conformance.models.cursors import Cursor, Flight
+from conformance.models.members import Member, Timings, Trigger, When
+
+if TYPE_CHECKING:
+    from conformance.models.topics import Record, TopicModel
+
+_ROUNDING = 1e-6
+_TRIGGERS_KEPT = 12
+
+
+class GroupModel:
+    """The state of one consumer group, as far as it is certain. `reborn`: a group of that name was removed before."""
+
+    def __init__(self, name: str, timings: Timings, *, reborn: bool = False) -> None:
+        self.reborn = reborn
+        self.name = name
+        self.timings = timings
+        self.members: dict[str, Member] = {}
+        self.cursors: dict[str, Cursor] = {}
+        self.triggers: list[Trigger] = []
+        self.came_up_empty: set[str] = set()
+        self.was_settled = True
+
+    def cursor(self, topic: "TopicModel") -> Cursor:
+        """The group's progress in the topic."""
+        cursor = self.cursors.get(topic.name)
+        if cursor is None:
+            cursor = self.cursors[topic.name] = Cursor(topic)
+            if self.reborn:
+                cursor.reason = "GROUP-REMOVE-3"
+        return cursor
+
+    # Membership
+
+    def subscribers(self, topic: str) -> list[Member]:
+        """Members subscribed to the topic, those included that may have been evicted meanwhile."""
+        return [member for member in self.members.values() if topic in member.topics]
+
+    def membership_is_certain(self, topic: str) -> bool:
+        """Whether no subscriber of the topic may have been evicted unnoticed."""
+        return all(member.doubt is None for member in self.subscribers(topic))
+
+    def refresh(self, when: When) -> None:
+        """Let time pass up to `when`: silent members become doubtful, then are gone for certain."""
+        for member in list(self.members.values()):
+            if member.certainly_alive(when, self.timings):
+                continue
+            if member.doubt is None:
+                member.doubt = self.trigger(member.eviction_window(self.timings), possible=True)
+            else:
+                member.doubt.when = member.eviction_window(self.timings)
+            if member.certainly_silent_too_long(when, self.timings):
+                # A clock that jumps past the window finds the consumer silent only where it lands.
+                member.doubt.when = When(member.doubt.when.earliest, when.latest)
+                self.end(member, "evicted")
+        settled = self.is_settled(when)
+        if settled != self.was_settled:
+            self.was_settled = settled
+            self.came_up_empty.clear()
+
+    def proved_alive(self, member: Member, when: When, operation: str) -> None:
+        """The member was served: it had not been evicted, and this was a sign of life."""
+        member.signed(when, operation)
+        if member.doubt is not None:
+            self.triggers.remove(member.doubt)
+            member.doubt = None
+
+    def proved_gone(self, member: Member, when: When) -> None:
+        """A reply shows that the member was evicted, at `when` or before."""
+        if member.doubt is not None:
+            window = member.doubt.when
+            member.doubt.when = When(window.earliest, max(window.earliest, min(window.latest, when.latest)))
+        member.observed = True
+        self.end(member, "evicted")
+
+    def end(self, member: Member, fate: str, when: When | None = None) -> None:
+        """The member is out: its records in flight are free again, the rest of the group rebalances."""
+        member.fate = fate
+        self.members.pop(member.name, None)
+        if member.doubt is not None:
+            member.doubt.possible = False
+            member.doubt = None
+        elif when is not None and member.topics:
+            self.trigger(when)
+        for topic in list(member.topics):
+            self.release(member, topic, fate)
+        self.came_up_empty.clear()
+
+    def release(self, member: Member, topic: str, reason: str) -> None:
+        """The member gives up its records in flight of the topic; late acknowledgements of them are remembered."""
+        cursor = self.cursors.get(topic)
+        if cursor is None:
+            return
+        for flight in cursor.held_by(member.name):
+            member.late_ids[flight.message_id] = (topic, flight.record.number)
+            cursor.free(flight, reason)
+
+    # Rebalances
+
+    def trigger(self, when: When, *, possible: bool = False) -> Trigger:
+        """A rebalance starts at `when`: what was known about owners is void."""
+        contended = frozenset(
+            topic for topic in self.cursors if len([m for m in self.members.values() if topic in m.topics]) > 1
+        )
+        trigger = Trigger(when, contended, possible)
+        if len(self.triggers) >= _TRIGGERS_KEPT:
+            self._forget_old_triggers(when)
+        self.triggers.append(trigger)
+        self.unsettle()
+        return trigger
+
+    def _forget_old_triggers(self, when: When) -> None:
+        flights = [flight.since for cursor in self.cursors.values() for flight in cursor.flights.values()]
+        oldest = min(flights, default=when.earliest)
+        reach = self.timings.rebalance_timeout + self.timings.slack
+        self.triggers = [
+            t for t in self.triggers if t.possible or t.when.latest + reach >= min(oldest, when.earliest)
+        ]
+
+    def unsettle(self) -> None:
+        """Forget who owns what, and who polled in vain."""
+        self.came_up_empty.clear()
+        for cursor in self.cursors.values():
+            cursor.forget_owners()
+            cursor.committed_in_epoch = False
+
+    def settled_at(self) -> float:
+        """The group's time from which on every rebalance so far must be settled, in seconds: REBALANCE-1."""
+        reach = self.timings.rebalance_timeout + self.timings.slack
+        return max((trigger.when.latest + reach for trigger in self.triggers), default=float("-inf"))
+
+    def is_settled(self, when: When) -> bool:
+        """Whether every rebalance must be settled, whenever in `when` the server looked."""
+        return when.earliest > self.settled_at() + _ROUNDING
+
+    # Records in flight
+
+    def is_sure(self, flight: Flight, when: When) -> bool:
+        """Whether the record is certainly still in flight with its holder.
+
+        It may not be where the holder may have been evicted, or where a rebalance ran into its timeout and took the
+        record back (REBALANCE-5).
+        """
+        member = self.members.get(flight.consumer)
+        return member is not None and member.doubt is None and not self.may_be_taken_back(flight, when)
+
+    def may_be_taken_back(self, flight: Flight, when: When) -> bool:
+        """Whether a rebalance that began before or after the delivery may have ended by taking the record back."""
+        timeout, slack = self.timings.rebalance_timeout, self.timings.slack
+        topic = flight.record.topic
+        return any(
+            topic in trigger.contended
+            and trigger.when.earliest + timeout <= when.latest + _ROUNDING
+            and trigger.when.latest + timeout + slack >= flight.since - _ROUNDING
+            for trigger in self.triggers
+        )
+
+    def owed(self, topic: str, consumer: str | None) -> "Record | None":
+        """A record of the topic that a poll must return once the group is settled, or None.
+
+        With `consumer`, one that this consumer is known to own; else one that somebody must own.
+        """
+        cursor = self.cursors.get(topic)
+        if cursor is None:
+            return None
+        for record in cursor.free_records():
+            if consumer is None or cursor.owner(record) == consumer:
+                return record
+        return None

@@ -1,0 +1,207 @@
+"""The queue as a whole: one `observe_…` for each operation, to be called with the server's reply, in the order of replies.
+
+Times are intervals in seconds (`When`), in the time of the group concerned; every group may have a clock of its own.
+Every method raises `Violation` through the judge as soon as a reply is one that the text does not allow.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from conformance.models.deliveries import Deliveries, Polled
+from conformance.models.existence import (
+    HEARTBEAT,
+    SUBSCRIBE,
+    UNREGISTER,
+    UNSUBSCRIBE,
+    Answer,
+    Consumers,
+    refused,
+    served,
+)
+from conformance.models.groups import GroupModel
+from conformance.models.members import Member, Timings, When
+from conformance.models.settlements import Settlements
+from conformance.models.topics import Record, TopicModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conformance.models.judging import Judge
+
+
+class QueueModel:
+    """What is certain about topics, groups and consumers that one run created, under names nobody else uses."""
+
+    def __init__(self, judge: "Judge", timings: Timings, *, partitions: int | None, positions: bool) -> None:
+        self._judge = judge
+        self._timings = timings
+        self._partitions = partitions
+        self._positions = positions
+        self.topics: dict[str, TopicModel] = {}
+        self.groups: dict[str, GroupModel] = {}
+        self._removed: set[str] = set()
+        self.consumers = Consumers(judge, self.groups)
+        self._deliveries = Deliveries(judge, self.topics, self.groups, self.consumers)
+        self._settlements = Settlements(judge, self.groups, self.consumers)
+
+    # Topics
+
+    def observe_add_topic(self, name: str, reply: Answer, partitions: int | None = None) -> None:
+        """A topic was added, with `partitions` if that was asked for."""
+        if name in self.topics:
+            self._judge("TOPIC-ADD-2", refused(reply), expected="a refusal, 4xx: the topic exists", observed=reply)
+            self._judge("TOPIC-ADD-3", reply.status == 409, expected="status 409: the topic exists", observed=reply)
+            return
+        self._judge("TOPIC-ADD-1", reply.status == 200, expected="add-topic: status 200", observed=reply)
+        self.topics[name] = TopicModel(
+            name, partitions or self._partitions, positions=self._positions, judge=self._judge
+        )
+
+    def observe_publish(
+        self, topic: str, label: str | int, key: str | None, text: str, reply: Answer
+    ) -> Record | None:
+        """A well-formed record was published. The stored record, or None where the topic is unknown."""
+        known = self.topics.get(topic)
+        if known is None:
+            self._judge("PUB-TOPIC-1", refused(reply), expected="a refusal, 4xx: no such topic", observed=reply)
+            self._judge("PUB-TOPIC-2", reply.status == 404, expected="status 404: no such topic", observed=reply)
+            return None
+        clause = "PUB-STORE-1" if key else "PUB-KEY-1"
+        self._judge(clause, reply.status == 200, expected="publish: status 200", observed=reply)
+        record = known.stored(label, key, text, reply.body)
+        for group in self.groups.values():
+            if topic in group.cursors:
+                group.cursors[topic].published(record)
+                group.came_up_empty.clear()
+        return record
+
+    def observe_bad_publish(self, reply: Answer) -> None:
+        """A publish without one of the required members, or with one of a wrong type."""
+        self._judge("PUB-BODY-1", refused(reply), expected="a refusal, 4xx: a member is missing or of a wrong type",
+                    observed=reply)  # fmt: skip
+
+    # Groups
+
+    def observe_add_group(self, name: str, reply: Answer, when: When) -> None:
+        """A group was added, for the first time or again."""
+        again = name in self.groups
+        clause = "GROUP-ADD-2" if again else "GROUP-ADD-1"
+        self._judge(clause, reply.status == 200, expected="consumer-group/add: status 200", observed=reply)
+        if again:
+            self.groups[name].refresh(when)
+            for cursor in self.groups[name].cursors.values():
+                cursor.reason = "GROUP-ADD-2"
+        else:
+            self.groups[name] = GroupModel(name, self._timings, reborn=name in self._removed)
+
+    def observe_remove_group(self, name: str, reply: Answer, when: When) -> None:
+        """A group was removed: its members are out, its offsets gone."""
+        group = self.groups.get(name)
+        if group is None:
+            self._judge("GROUP-REMOVE-4", refused(reply), expected="a refusal, 4xx: no such group", observed=reply)
+            self._judge("GROUP-REMOVE-5", reply.status == 404, expected="status 404: no such group", observed=reply)
+            return
+        self._judge("GROUP-REMOVE-1", reply.status == 202, expected="remove: status 202", observed=reply)
+        group.refresh(when)
+        for member in list(group.members.values()):
+            group.end(member, "removed")
+        del self.groups[name]
+        self._removed.add(name)
+
+    # Members
+
+    def observe_register(
+        self, group_name: str, name: str, reply: Answer, when: When, *, at_holder: When | None = None
+    ) -> None:
+        """A consumer was registered in a group; `at_holder`: when, in the time of the group that has the name now."""
+        at_holder = at_holder or when
+        holder = self.consumers.current(name, at_holder)
+        group = self.groups.get(group_name)
+        if group is None:
+            self._judge("MEMBER-REGISTER-2", refused(reply), expected="a refusal, 4xx: no such group", observed=reply)
+            self._judge("MEMBER-REGISTER-3", reply.status == 404, expected="status 404: no such group", observed=reply)
+            return
+        if holder is not None and not holder.fate and holder.doubt is None:
+            self._judge("MEMBER-REGISTER-4", refused(reply), expected="a refusal, 4xx: the name is taken",
+                        observed=reply)  # fmt: skip
+            self._judge("MEMBER-REGISTER-5", reply.status == 409, expected="status 409: taken", observed=reply)
+            holder.perhaps_signed(at_holder)
+            return
+        if holder is not None and not holder.fate:
+            if refused(reply):
+                holder.perhaps_signed(at_holder)
+                return
+            self.consumers.group_of(holder).proved_gone(holder, at_holder)
+        again = holder is not None and holder.fate == "evicted"
+        clause = "LIVE-GONE-4" if again else "MEMBER-REGISTER-1"
+        self._judge(clause, reply.status == 200, expected="register-consumer: status 200", observed=reply)
+        member = self.consumers.by_name[name] = Member(name, group_name, when)
+        group.members[name] = member
+
+    def observe_unregister(self, name: str, reply: Answer, when: When) -> None:
+        """A consumer left its group (extension unregister)."""
+        member = self.consumers.named(UNREGISTER, name, reply, when)
+        if member is not None:
+            self.consumers.group_of(member).end(member, "left", when)
+
+    def observe_subscribe(self, name: str, topics: "Iterable[str]", reply: Answer, when: When) -> None:
+        """A consumer subscribed to topics, known or not."""
+        wanted = list(topics)
+        known = all(topic in self.topics for topic in wanted)
+        member = self.consumers.named(SUBSCRIBE, name, reply, when, innocent=known)
+        if not known:
+            self._must_refuse_topics("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3", wanted, reply)
+        if member is None or not known:
+            return
+        if not set(wanted) - member.topics:
+            self._judge("MEMBER-SUBSCRIBE-4", served(reply), expected="subscribe again: 200", observed=reply)
+            return
+        group = self.consumers.group_of(member)
+        for topic in wanted:
+            group.cursor(self.topics[topic])
+        member.topics.update(wanted)
+        group.trigger(when)
+
+    def observe_unsubscribe(self, name: str, topics: "Iterable[str]", reply: Answer, when: When) -> None:
+        """A consumer gave up topics. One that it was not subscribed to may be refused or ignored."""
+        wanted = list(topics)
+        known = all(topic in self.topics for topic in wanted)
+        current = self.consumers.current(name, when)
+        subscribed = current is not None and set(wanted) <= current.topics
+        member = self.consumers.named(UNSUBSCRIBE, name, reply, when, innocent=known and subscribed)
+        if not known:
+            self._must_refuse_topics("MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3", wanted, reply)
+        if member is None or not known:
+            return
+        group = self.consumers.group_of(member)
+        for topic in wanted:
+            if topic in member.topics:
+                member.topics.discard(topic)
+                member.dropped.add(topic)
+                group.release(member, topic, "unsubscribed")
+                group.cursors[topic].reason = "MEMBER-UNSUBSCRIBE-4"
+        group.trigger(when)
+
+    def _must_refuse_topics(self, clause: str, status_clause: str, topics: list[str], reply: Answer) -> None:
+        unknown = [topic for topic in topics if topic not in self.topics]
+        self._judge(clause, refused(reply), expected=f"a refusal, 4xx: no topic {unknown}", observed=reply)
+        self._judge(status_clause, reply.status == 404, expected=f"status 404: no topic {unknown}", observed=reply)
+
+    def observe_heartbeat(self, name: str, reply: Answer, when: When) -> None:
+        """A consumer sent a heartbeat."""
+        self.consumers.named(HEARTBEAT, name, reply, when)
+
+    # Deliveries
+
+    def observe_poll(
+        self, name: str, reply: Answer, when: When, *, max_messages: int | None = None
+    ) -> Polled:
+        """A consumer polled, `max_messages` if it asked for a batch (extension batch-poll)."""
+        return self._deliveries.observe_poll(name, reply, when, max_messages=max_messages)
+
+    def observe_acknowledge(self, name: str, message_id: Any, reply: Answer, when: When) -> bool:
+        """A consumer acknowledged a message id. True if that was accepted."""
+        return self._settlements.observe_acknowledge(name, message_id, reply, when)
+
+    def observe_return(self, name: str, message_id: Any, reply: Answer, when: When) -> bool:
+        """A consumer acknowledged a message id negatively. True if that was accepted."""
+        return self._settlements.observe_return(name, message_id, reply, when)

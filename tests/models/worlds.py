@@ -1,0 +1,76 @@
+"""The odd little queue as a world that models can be run against."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from conformance.models.judging import Ledger
+from conformance.models.members import Timings
+from tests.models.toy_queue import Choices, ToyQueue, ToyReply
+
+BASE = frozenset({"topic-partitions", "virtual-clock"})
+ALL = BASE | {"record-position", "negative-acknowledgement", "unregister", "batch-poll"}
+
+
+class ToyWatch:
+    """Acknowledgements of a topic's producers, made from the replies to the publishes."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+
+    def take(self, expected: int) -> Sequence[Any]:
+        del expected
+        bodies, self.bodies = self.bodies, []
+        return bodies
+
+
+class ToyWorld:
+    """A `World` on a `ToyQueue`, with a clock for each group."""
+
+    time_is_virtual = True
+
+    def __init__(self, choices: Choices, *, bare: bool = False) -> None:
+        self.queue = ToyQueue(choices)
+        self.judge = Ledger()
+        self.timings = Timings(choices.heartbeat_timeout, choices.eviction_grace, choices.rebalance_timeout)
+        self.partitions: int | None = choices.partitions
+        self.extensions = frozenset(BASE if bare else ALL) - (
+            frozenset() if choices.tells_positions else {"record-position"}
+        )
+        self.names: Counter[str] = Counter()
+        self.watches: dict[str, list[ToyWatch]] = {}
+
+    def call(self, path: str, body: object) -> ToyReply:
+        assert isinstance(body, dict)
+        reply = self.queue.perform(path, body)
+        topic = path.removeprefix("/producer/publish/")
+        if topic != path:
+            self.acknowledge_producer(topic, body, reply)
+        return reply
+
+    def acknowledge_producer(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
+        told: dict[str, Any] = {"messageId": body.get("messageID"), "acknowledgementMessage": "ACK"}
+        if reply.status != 200:
+            told |= {"acknowledgementMessage": "FAILED", "reason": "refused"}
+        for spelling in ("acknowledgment", "acknowledgement"):
+            for watch in self.watches.get(f"/topic/{spelling}/{topic}", []):
+                watch.bodies.append(told)
+
+    def fresh(self, stem: str) -> str:
+        self.names[stem] += 1
+        return f"{stem}-{self.names[stem]}"
+
+    def now(self, group: str) -> float:
+        found = self.queue.groups.get(group)
+        return found.now if found is not None else 0.0
+
+    def pass_time(self, seconds: float, group: str) -> None:
+        self.queue.advance(group, seconds)
+
+    def pause(self) -> None:
+        raise AssertionError("no need to wait on a virtual clock")
+
+    def watch(self, destination: str) -> ToyWatch:
+        watch = ToyWatch()
+        self.watches.setdefault(destination, []).append(watch)
+        return watch
