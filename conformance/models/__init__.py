@@ -1,8 +1,9 @@
 """Pure models of the queue: what its text allows, given the operations so far and the server's replies.
 
-A model never foretells what a server does. It keeps what is certain, and says of each reply whether the text
-allows it. Where the text leaves a choice (which partition a key maps to, which consumer owns a partition, at which
-moment of the grace a silent consumer is evicted) the model knows nothing until replies tell, and learns from them.
+A model never foretells what a server does. It keeps what is certain, and says of each reply whether the
+text allows it. Where the text leaves a choice (which partition a key maps to, which consumer owns a
+partition, at which moment of the grace a silent consumer is evicted) the model knows nothing until replies
+tell, and learns from them.
 
 `judging`     how a model reports: clause, ok, expected, observed
 `placement`   what is known about which records share a partition

@@ -24,8 +24,8 @@ FREED_BY = {
 def for_missing(record: "Record", group: "GroupModel", others: "Iterable[GroupModel]") -> str:
     """The record is free, its partition must have an owner, and nobody gets it.
 
-    The nearest cause is named: a refused operation on it, the reason it was given back, another group that has
-    acknowledged it, what last happened to the group. Only then the general promise.
+    The nearest cause is named: a refused operation on it, the reason it was given back, another group that
+    has acknowledged it, what last happened to the group. Only then the general promise.
     """
     cursor = group.cursors[record.topic]
     if clause := cursor.suspects.get(record.number) or FREED_BY.get(cursor.freed.get(record.number, "")):
@@ -53,6 +53,22 @@ def _for_undelivered(record: "Record", group: "GroupModel", cursor: "Cursor") ->
     if len(group.triggers) > 1:
         return "ASSIGN-1" if cursor.owners else "REBALANCE-1"
     return "POLL-FAIR-1" if cursor.flights else "DELIVER-1"
+
+
+def kept_by(record: "Record", group: "GroupModel", cursor: "Cursor") -> list[str]:
+    """The clauses that this delivery of a free record keeps, beyond those that every delivery keeps."""
+    kept = []
+    if (reason := cursor.freed.get(record.number)) is not None:
+        kept.append(FREED_BY[reason])
+    if (suspect := cursor.suspects.pop(record.number, None)) is not None:
+        kept.append(suspect)
+    if cursor.reason:
+        kept.append(cursor.reason)
+    if not cursor.delivered and cursor.at_start > record.number:
+        kept.append("POLL-START-1")
+    if cursor.committed_in_epoch:
+        kept.append("ACK-COMMIT-2")
+    return kept
 
 
 def for_overtaking(skipped: "Record", group: "GroupModel", cursor: "Cursor", taker: str, when: "When") -> str:

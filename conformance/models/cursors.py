@@ -1,4 +1,7 @@
-"""One group's progress in one topic: what is committed, what is in flight, and in which order records may come."""
+"""One group's progress in one topic:
+
+what is committed, what is in flight, and in which order records may come.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A record handed to a consumer and not settled. `since` is the earliest time of its delivery, in seconds."""
+    """A record handed to a consumer and not settled.
+
+    `since` is the earliest time of its delivery, in seconds.
+    """
 
     record: "Record"
     consumer: str
@@ -22,8 +28,8 @@ class Flight:
 class Cursor:
     """The state of one topic in one group.
 
-    `suspects` maps a record to the clause that a refused operation on it would have broken, and `freed` to why it
-    was given back; both only serve to name the right clause when the record fails to come.
+    `suspects` maps a record to the clause that a refused operation on it would have broken, and `freed` to
+    why it was given back; both only serve to name the right clause when the record fails to come.
     """
 
     def __init__(self, topic: "TopicModel") -> None:
@@ -106,9 +112,7 @@ class Cursor:
         """How many different partitions the consumer certainly owns."""
         find = self.topic.placement.find
         numbered = {
-            self.topic.placement.number(node)
-            for node, owner in self.owners.items()
-            if owner == consumer
+            self.topic.placement.number(node) for node, owner in self.owners.items() if owner == consumer
         } - {None}
         nodes = {find(flight.record.node) for flight in self.held_by(consumer)}
         held = sum(1 for node in nodes if any(find(known) == node for known in self.owners))

@@ -1,16 +1,17 @@
-"""What a poll may return: POLL, ORDER, DELIVER, ASSIGN, REBALANCE."""
+"""What a poll may return: POLL, ORDER, DELIVER, REBALANCE."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from conformance.models import blame
+from conformance.models.assignments import judge_owner, judge_shares
 from conformance.models.existence import POLL, Answer, Consumers
-from conformance.models.topics import position_of
+from conformance.models.recognition import Delivery, Recognition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.models.cursors import Cursor, Flight
+    from conformance.models.cursors import Flight
     from conformance.models.groups import GroupModel
     from conformance.models.judging import Judge
     from conformance.models.members import Member, When
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Polled:
-    """What a poll brought. `due`: a record that must come once the group's rebalance is settled, but has not yet."""
+    """What a poll brought. `due`: a record that must come once the rebalance is settled, but has not yet."""
 
     flights: "list[Flight]" = field(default_factory=list)
     served: bool = True
@@ -37,9 +38,9 @@ class Deliveries:
         consumers: Consumers,
     ) -> None:
         self._judge = judge
-        self._topics = topics
         self._groups = groups
         self._consumers = consumers
+        self._recognition = Recognition(judge, topics, groups)
 
     def observe_poll(
         self, name: str, reply: Answer, when: "When", *, max_messages: int | None = None
@@ -51,106 +52,63 @@ class Deliveries:
         group = self._consumers.group_of(member)
         if reply.status != 200:
             return Polled(due=self._came_up_empty(member, group, reply, when))
-        items: list[Any] = [reply.body]
-        if max_messages is not None:
-            items = self._batch(reply, max_messages)
+        items = [reply.body] if max_messages is None else self._batch(reply, max_messages)
         return Polled([self._delivered(member, group, item, when) for item in items])
 
     def _batch(self, reply: Answer, max_messages: int) -> list[Any]:
         records = reply.body.get("records") if isinstance(reply.body, dict) else None
-        fits = isinstance(records, list) and 1 <= len(records) <= max_messages
-        self._judge("POLL-BATCH-1", fits, expected=f'{{"records": [1 to {max_messages} records]}}', observed=reply)
+        self._judge(
+            "POLL-BATCH-1",
+            isinstance(records, list) and 1 <= len(records) <= max_messages,
+            expected=f'{{"records": […]}} with 1 to {max_messages} records',
+            observed=reply,
+        )
         return records if isinstance(records, list) else []
 
     def _delivered(self, member: "Member", group: "GroupModel", item: Any, when: "When") -> "Flight":
-        record, message_id = self._recognise(member, group, item, when)
-        cursor = group.cursors[record.topic]
-        self._judge_in_flight(member, group, cursor, record, item, when)
-        self._judge_order(member, group, cursor, record, item, when)
+        delivery = self._recognition.recognise(member, group, item, when)
+        cursor, number = delivery.cursor, delivery.record.number
+        self._judge_in_flight(delivery)
+        self._judge_order(delivery)
         if "redelivered" in item:
+            again = number in cursor.delivered
             self._judge(
                 "POLL-REDELIVERED-1",
-                item["redelivered"] is (record.number in cursor.delivered),
-                expected=f"redelivered {record.number in cursor.delivered}: {record}",
+                item["redelivered"] is again,
+                expected="redelivered true: the record was handed out before"
+                if again
+                else "redelivered false: the record was never handed out before",
                 observed=item,
             )
-        flight = cursor.take(record, member.name, message_id, when.earliest)
-        self._judge_owner(member, group, cursor, record, item, when)
+        self._pass(*blame.kept_by(delivery.record, group, cursor))
+        flight = cursor.take(delivery.record, member.name, delivery.message_id, when.earliest)
+        judge_owner(self._judge, delivery)
         return flight
 
-    def _recognise(self, member: "Member", group: "GroupModel", item: Any, when: "When") -> "tuple[Record, int]":
-        """POLL-OK-1 and -2, DELIVER-4, POLL-NONE-1, PUB-TEXT-1: the record that the reply carries."""
-        shaped = _is_shaped(item)
-        empty = not isinstance(item, dict) or item.get("messageId") is None
-        self._judge(
-            "POLL-EMPTY-1" if empty else "POLL-OK-1",
-            shaped,
-            expected="200 with messageId and message {message, key, topicName, timestamp}, or another status",
-            observed=item,
-        )
-        message, message_id = item["message"], item["messageId"]
-        topic = self._topics.get(message["topicName"])
-        record = topic.by_text.get(message["message"]) if topic is not None else None
-        if topic is None or record is None:
-            self._judge("DELIVER-4", False, expected="a record that was published and accepted", observed=item)
-            raise AssertionError("a failed MUST raises")
-        if topic.name not in member.topics:
-            dropped = "MEMBER-UNSUBSCRIBE-1" if topic.name in member.dropped else "POLL-NONE-1"
-            self._judge(
-                dropped, False, expected=f"only records of {sorted(member.topics)}, its subscriptions", observed=item
-            )
-        self._judge(
-            "PUB-TEXT-1",
-            (message["key"] or None) == record.key,
-            expected=f"key {record.key!r} as published",
-            observed=item,
-        )
-        if topic.positions and record.offset is not None:
-            self._judge(
-                "PUB-POSITION-1",
-                position_of(item) in ((topic.placement.number(record.node), record.offset), (None, None)),
-                expected=f"partition {topic.placement.number(record.node)}, offset {record.offset} as when published",
-                observed=item,
-            )
-        twin = self._in_flight_under(message_id, record, when)
-        self._judge(
-            "POLL-OK-2",
-            twin is None,
-            expected="an integer messageId that no other record in flight has",
-            observed=f"{item}; under the same id in flight: {twin}" if twin else item,
-        )
-        return record, message_id
+    def _pass(self, *clauses: str) -> None:
+        for clause in clauses:
+            self._judge(clause, True, expected="delivered", observed="delivered")
 
-    def _in_flight_under(self, message_id: int, record: "Record", when: "When") -> "Record | None":
-        for group in self._groups.values():
-            for cursor in group.cursors.values():
-                for flight in cursor.flights.values():
-                    if flight.message_id == message_id and flight.record is not record:
-                        return flight.record if group.is_sure(flight, when) else None
-        return None
-
-    def _judge_in_flight(
-        self, member: "Member", group: "GroupModel", cursor: "Cursor", record: "Record", item: Any, when: "When"
-    ) -> None:
+    def _judge_in_flight(self, delivery: Delivery) -> None:
         """ACK-COMMIT-1, DELIVER-3, REBALANCE-2: a record comes twice only where something gave it back."""
+        member, group, cursor, record, _, item, when = delivery
         committed = cursor.is_committed(record)
         self._judge(
             blame.for_acknowledged(record, cursor) if committed else "ACK-COMMIT-1",
             not committed,
-            expected=f"no record that group {group.name} has acknowledged",
+            expected="no record that the group has acknowledged",
             observed=item,
         )
         flight = cursor.flights.get(record.number)
         if flight is None:
+            self._judge("DELIVER-3", True, expected="not in flight", observed="not in flight")
             return
         moving = flight.consumer != member.name and not group.is_settled(when)
-        sure = group.is_sure(flight, when)
-        clause = "REBALANCE-2" if moving and len(group.subscribers(record.topic)) > 1 else "DELIVER-3"
         self._judge(
-            clause,
-            not sure,
-            expected=f"no second delivery: {record} is in flight with {flight.consumer}, neither settled nor released",
-            observed=item,
+            "REBALANCE-2" if moving and len(group.subscribers(record.topic)) > 1 else "DELIVER-3",
+            not group.is_sure(flight, when),
+            expected=f"no second delivery: {record} is in flight with {flight.consumer}",
+            observed=f"{member.name} got {item}",
         )
         holder = group.members.get(flight.consumer)
         if holder is not None and holder.doubt is not None and not group.may_be_taken_back(flight, when):
@@ -160,10 +118,9 @@ class Deliveries:
                 holder.late_ids[flight.message_id] = (record.topic, record.number)
             cursor.free(flight, "revoked")
 
-    def _judge_order(
-        self, member: "Member", group: "GroupModel", cursor: "Cursor", record: "Record", item: Any, when: "When"
-    ) -> None:
-        """ORDER-1 and ORDER-2, or what else would let a record be overtaken; where partitions are told, exactly."""
+    def _judge_order(self, delivery: Delivery) -> None:
+        """ORDER-1 and ORDER-2; where partitions are not told, as far as they can be concluded."""
+        member, group, cursor, record, _, item, when = delivery
         topic = cursor.topic
         for other in cursor.earlier(record):
             if topic.same(other, record):
@@ -174,52 +131,32 @@ class Deliveries:
                     observed=item,
                 )
             topic.placement.separate(other.node, record.node)
-        for flight in list(cursor.flights.values()):
-            if group.is_sure(flight, when) and not topic.placement.separate(flight.record.node, record.node):
-                self._judge("ORDER-2", False, expected=f"{flight.record} settled first", observed=item)
-        self._judge("ORDER-1", True, expected="in order", observed="in order")
-        self._judge("ORDER-2", True, expected="one in flight", observed="one in flight")
-        if not topic.positions:
-            crowded = topic.placement.partitions is not None and len(cursor.flights) >= topic.placement.partitions
-            sure = sum(group.is_sure(flight, when) for flight in cursor.flights.values())
+        for flight in cursor.flights.values():
+            if group.is_sure(flight, when):
+                self._judge(
+                    "ORDER-2",
+                    topic.placement.separate(flight.record.node, record.node),
+                    expected="one record of a partition in flight at a time",
+                    observed=item,
+                )
+        self._pass("ORDER-1", "ORDER-2")
+        partitions = topic.placement.partitions
+        if not topic.positions and partitions is not None and not topic.placement.feasible():
+            in_flight = sum(group.is_sure(flight, when) for flight in cursor.flights.values())
             self._judge(
-                "ORDER-2" if crowded and sure >= (topic.placement.partitions or 0) else "ORDER-1",
-                topic.placement.feasible(),
-                expected=f"an order of deliveries that {topic.placement.partitions} partitions can explain",
+                "ORDER-2" if in_flight >= partitions else "ORDER-1",
+                False,
+                expected=f"an order of deliveries that {partitions} partitions can explain",
                 observed=item,
             )
-
-    def _judge_owner(
-        self, member: "Member", group: "GroupModel", cursor: "Cursor", record: "Record", item: Any, when: "When"
-    ) -> None:
-        """ASSIGN-1 and ASSIGN-2, once every rebalance must be settled; before that owners may be in transition."""
-        subscribers = group.subscribers(record.topic)
-        if len(subscribers) < 2 or not group.is_settled(when) or not group.membership_is_certain(record.topic):
-            return
-        owner = cursor.owner(record)
-        self._judge(
-            "ASSIGN-1",
-            owner is None or owner == member.name,
-            expected=f"the partition's records only to its owner, {owner}, until the next rebalance",
-            observed=f"{member.name} got {item}",
-        )
-        cursor.owners[record.node] = member.name
-        partitions = cursor.topic.placement.partitions
-        if partitions is None:
-            return
-        most = -(-partitions // len(subscribers))
-        owned = cursor.owned(member.name)
-        self._judge(
-            "ASSIGN-2",
-            owned <= most,
-            expected=f"at most {most} of {partitions} partitions for each of {len(subscribers)} consumers",
-            observed=f"{member.name} got records of {owned} partitions, the last {item}",
-        )
 
     def _came_up_empty(
         self, member: "Member", group: "GroupModel", reply: Answer, when: "When"
     ) -> "Record | None":
-        """POLL-FAIR-1 and all that promises a delivery: nothing came. The record that is due, if it may still come."""
+        """Nothing came.
+
+        The record that is due, if its rebalance may still be under way; else it had to come.
+        """
         group.came_up_empty.add(member.name)
         self._judge("POLL-EMPTY-2", reply.status == 204, expected="status 204", observed=reply)
         settled = group.is_settled(when)
@@ -227,25 +164,22 @@ class Deliveries:
         for topic in sorted(member.topics):
             record = self._due(member, group, topic)
             if record is None:
-                self._judge_balance(group, topic, when)
+                self._judge_exhausted(group, topic, when)
                 continue
             if settled:
                 self._judge(
                     blame.for_missing(record, group, self._groups.values()),
                     False,
-                    expected=f"a record: {record} is free, and {member.name} or its like must own the partition",
+                    expected=f"{record}: it is free, and its partition must have an owner",
                     observed=reply,
                 )
             due = record
         if due is None and settled:
-            self._judge("POLL-EMPTY-1", True, expected="empty", observed="empty")
-            for topic in member.topics:
-                group.cursors[topic].reason = ""
-            if len(self._groups) > 1:
-                self._judge("ISOLATE-1", True, expected="all came", observed="all came")
+            self._pass("POLL-EMPTY-1")
         return due
 
     def _due(self, member: "Member", group: "GroupModel", topic: str) -> "Record | None":
+        """A record that the poll should have brought: the consumer's own, or one that nobody got."""
         subscribers = group.subscribers(topic)
         if len(subscribers) == 1:
             return group.owed(topic, None)
@@ -253,40 +187,20 @@ class Deliveries:
         everyone = all(other.doubt is None and other.name in group.came_up_empty for other in subscribers)
         return group.owed(topic, None) if record is None and everyone else record
 
-    def _judge_balance(self, group: "GroupModel", topic: str, when: "When") -> None:
-        """ASSIGN-2 from below: with a record of every partition in flight, each subscriber has its share."""
-        cursor, subscribers = group.cursors[topic], group.subscribers(topic)
-        partitions = cursor.topic.placement.partitions
-        if (
-            partitions is None
-            or len(subscribers) < 2
-            or len(cursor.flights) < partitions
-            or not group.is_settled(when)
-            or not group.membership_is_certain(topic)
-        ):
+    def _judge_exhausted(self, group: "GroupModel", topic: str, when: "When") -> None:
+        """Nothing of the topic is due to this consumer; what that shows once all of them came up empty."""
+        subscribers = group.subscribers(topic)
+        if not all(other.doubt is None and other.name in group.came_up_empty for other in subscribers):
             return
-        shares = {other.name: cursor.owned(other.name) for other in subscribers}
-        if sum(shares.values()) == partitions:
-            least = partitions // len(subscribers)
-            self._judge(
-                "ASSIGN-2",
-                min(shares.values()) >= least,
-                expected=f"at least {least} of {partitions} partitions for each of {len(subscribers)} consumers",
-                observed=shares,
-            )
-
-
-def _is_shaped(item: Any) -> bool:
-    """The members of a delivered record that the text requires: POLL-OK-1."""
-    if not isinstance(item, dict):
-        return False
-    message, message_id = item.get("message"), item.get("messageId")
-    return (
-        isinstance(message_id, int)
-        and not isinstance(message_id, bool)
-        and isinstance(message, dict)
-        and isinstance(message.get("message"), str)
-        and isinstance(message.get("topicName"), str)
-        and isinstance(message.get("key", 0), str | None)
-        and "timestamp" in message
-    )
+        cursor = group.cursors[topic]
+        if len(cursor.flights) > 1:
+            self._pass("POLL-FAIR-1")
+        if not cursor.waiting and cursor.topic.records:
+            self._pass("DELIVER-1")
+        if len(subscribers) > 1 and cursor.flights and not group.is_settled(when):
+            self._pass("REBALANCE-2")
+        if group.is_settled(when):
+            cursor.reason = ""
+        if len(self._groups) > 1:
+            self._pass("ISOLATE-1")
+        judge_shares(self._judge, group, topic, when)

@@ -68,7 +68,11 @@ class Driver:
         """Publish a record with a text of its own."""
         self._published += 1
         text = f"text {self._published}"
-        body: dict[str, Any] = {"messageID": label or f"id-{self._published}", "message": text, "timestamp": 0}
+        body: dict[str, Any] = {
+            "messageID": label or f"id-{self._published}",
+            "message": text,
+            "timestamp": 0,
+        }
         if key is not None:
             body["key"] = key
         reply, _ = self._call(f"/producer/publish/{topic}", body)
@@ -136,7 +140,9 @@ class Driver:
         return self.model.observe_poll(name, reply, when, max_messages=max_messages)
 
     def poll(self, name: str, max_messages: int | None = None) -> "list[Flight]":
-        """Poll; where the consumer is alone and its rebalance may still be under way, until that must be settled."""
+        """Poll; where the consumer is alone and its rebalance may still be under way, until that must be
+        settled.
+        """
         polled = self.poll_once(name, max_messages)
         while polled.due is not None and self._is_alone(name, polled.due.topic):
             self._wait_for_rebalance(self.model.groups[self.group_name_of(name)])
@@ -154,7 +160,9 @@ class Driver:
         return self.model.observe_acknowledge(name, message_id, reply, when)
 
     def give_back(self, name: str, message_id: int | str) -> bool:
-        """Acknowledge a message id negatively (extension negative-acknowledgement); whether that was accepted."""
+        """Acknowledge a message id negatively (extension negative-acknowledgement); whether that was
+        accepted.
+        """
         body = {"consumer_name": name, "message_id": message_id}
         reply, when = self._call("/consumer/negative-acknowledgement", body, self.group_name_of(name))
         return self.model.observe_return(name, message_id, reply, when)
@@ -181,7 +189,9 @@ class Driver:
         return [member.name for member in model.members.values() if member.doubt is None]
 
     def settle(self, group: str) -> None:
-        """Pass the time in which the group must have settled its rebalances; every member sends heartbeats meanwhile."""
+        """Pass the time in which the group must have settled its rebalances; every member sends
+        heartbeats meanwhile.
+        """
         model = self.model.groups[group]
         while self.world.time_is_virtual:
             living = self.alive(group)
@@ -199,9 +209,11 @@ class Driver:
             self.world.pause()
 
     def sweep(self, group: str, *, acknowledge: bool = False) -> int:
-        """Poll all members of a group until none gets anything, with or without acknowledging; how many records came.
+        """Poll all members of a group until none gets anything, with or without acknowledging; how many
+        records came.
 
-        What nobody gets though it is free breaks a clause; before the rebalance must be settled, it is waited for.
+        What nobody gets though it is free breaks a clause; before the rebalance must be settled, it is
+        waited for.
         """
         count = 0
         model = self.model.groups[group]

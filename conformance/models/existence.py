@@ -1,7 +1,10 @@
-"""What every operation that names a consumer must do about that consumer: serve it, or refuse it as unknown.
+"""What every operation that names a consumer must do about that consumer:
 
-`Consumers` holds every consumer that was ever registered. A consumer may be alive for certain, gone for certain, or
-in the window between: then a success proves it alive, and a refusal that has no other reason proves it gone.
+serve it, or refuse it as unknown.
+
+`Consumers` holds every consumer that was ever registered. A consumer may be alive for certain, gone for
+certain, or in the window between: then a success proves it alive, and a refusal that has no other reason
+proves it gone.
 """
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -57,6 +60,12 @@ def refused(reply: Answer) -> bool:
     return 400 <= reply.status < 500
 
 
+def judge_refusal(judge: "Judge", clauses: tuple[str, str], status: int, reply: Answer, why: str) -> None:
+    """The operation must be refused with 4xx (the first clause), and should be with `status` (the second)."""
+    judge(clauses[0], refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
+    judge(clauses[1], reply.status == status, expected=f"status {status}: {why}", observed=reply)
+
+
 class Consumers:
     """Every consumer name that was registered, with its latest holder."""
 
@@ -85,7 +94,8 @@ class Consumers:
         """
         member = self.current(name, when)
         if member is None:
-            self._must_be_refused(naming.unknown, naming.unknown_status, reply, f"consumer {name!r} unknown")
+            clauses = naming.unknown, naming.unknown_status
+            judge_refusal(self._judge, clauses, 404, reply, f"consumer {name!r} is unknown")
             return None
         if member.fate:
             self._judge_gone(naming, member, reply)
@@ -112,16 +122,12 @@ class Consumers:
             self._judge(
                 self._clause_of_early_end(naming, member, group, when),
                 False,
-                expected=f"{naming.operation} of {name!r} served: it is registered, and its last sign of life "
-                f"({member.sign_by}) was at most {when.latest - member.sign.earliest:.3f} s ago",
+                expected=f"{naming.operation} of {name!r} served: it is registered, and its last sign of "
+                f"life ({member.sign_by}) was at most {when.latest - member.sign.earliest:.3f} s ago",
                 observed=reply,
             )
         member.perhaps_signed(when)
         return None
-
-    def _must_be_refused(self, clause: str, status_clause: str, reply: Answer, why: str) -> None:
-        self._judge(clause, refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
-        self._judge(status_clause, reply.status == 404, expected=f"status 404: {why}", observed=reply)
 
     def _judge_gone(self, naming: Naming, member: Member, reply: Answer) -> None:
         """LIVE-EVICT-1, LIVE-GONE-1 to -3, and their like for those that left or whose group was removed."""
@@ -135,7 +141,7 @@ class Consumers:
             self._judge("LIVE-GONE-3", refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
         if not member.observed:
             self._judge("LIVE-EVICT-1", refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
-        self._must_be_refused("LIVE-GONE-1", "LIVE-GONE-2", reply, why)
+        judge_refusal(self._judge, ("LIVE-GONE-1", "LIVE-GONE-2"), 404, reply, why)
         member.observed = True
 
     def _judge_kept(self, member: Member, group: "GroupModel", when: When) -> None:
@@ -152,7 +158,10 @@ class Consumers:
     def _clause_of_early_end(self, naming: Naming, member: Member, group: "GroupModel", when: When) -> str:
         """Which clause a refusal breaks that takes a living consumer for unknown."""
         timeout = group.timings.heartbeat_timeout
-        if when.latest - member.sign.earliest < timeout / 20 and when.latest - member.previous.earliest < timeout:
+        if (
+            when.latest - member.sign.earliest < timeout / 20
+            and when.latest - member.previous.earliest < timeout
+        ):
             return naming.served
         if member.sign_by != HEARTBEAT.operation and when.latest - member.previous.earliest >= timeout:
             return "LIVE-SIGN-1"

@@ -13,7 +13,10 @@ _TRIGGERS_KEPT = 12
 
 
 class GroupModel:
-    """The state of one consumer group, as far as it is certain. `reborn`: a group of that name was removed before."""
+    """The state of one consumer group, as far as it is certain.
+
+    `reborn`: a group of that name was removed before.
+    """
 
     def __init__(self, name: str, timings: Timings, *, reborn: bool = False) -> None:
         self.reborn = reborn
@@ -91,7 +94,9 @@ class GroupModel:
         self.came_up_empty.clear()
 
     def release(self, member: Member, topic: str, reason: str) -> None:
-        """The member gives up its records in flight of the topic; late acknowledgements of them are remembered."""
+        """The member gives up its records in flight of the topic; late acknowledgements of them are
+        remembered.
+        """
         cursor = self.cursors.get(topic)
         if cursor is None:
             return
@@ -104,7 +109,9 @@ class GroupModel:
     def trigger(self, when: When, *, possible: bool = False) -> Trigger:
         """A rebalance starts at `when`: what was known about owners is void."""
         contended = frozenset(
-            topic for topic in self.cursors if len([m for m in self.members.values() if topic in m.topics]) > 1
+            topic
+            for topic in self.cursors
+            if len([m for m in self.members.values() if topic in m.topics]) > 1
         )
         trigger = Trigger(when, contended, possible)
         if len(self.triggers) >= _TRIGGERS_KEPT:
@@ -142,14 +149,16 @@ class GroupModel:
     def is_sure(self, flight: Flight, when: When) -> bool:
         """Whether the record is certainly still in flight with its holder.
 
-        It may not be where the holder may have been evicted, or where a rebalance ran into its timeout and took the
-        record back (REBALANCE-5).
+        It may not be where the holder may have been evicted, or where a rebalance ran into its timeout and
+        took the record back (REBALANCE-5).
         """
         member = self.members.get(flight.consumer)
         return member is not None and member.doubt is None and not self.may_be_taken_back(flight, when)
 
     def may_be_taken_back(self, flight: Flight, when: When) -> bool:
-        """Whether a rebalance that began before or after the delivery may have ended by taking the record back."""
+        """Whether a rebalance that began before or after the delivery may have ended by taking the record
+        back.
+        """
         timeout, slack = self.timings.rebalance_timeout, self.timings.slack
         topic = flight.record.topic
         return any(

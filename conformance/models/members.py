@@ -1,9 +1,10 @@
 """Consumers of a group, and the window of time in which a silent one may be evicted.
 
-Every instant is an interval (`When`): a server acted somewhere between the moment a request left and the moment
-its reply came. On a virtual clock both ends are equal. A consumer's last sign of life is such an interval too, so
-`Member.certainly_alive` and `certainly_silent_too_long` leave a gap between them in which both outcomes are allowed:
-at least the declared grace, and more where it is uncertain when, or whether, something counted as a sign of life.
+Every instant is an interval (`When`): a server acted somewhere between the moment a request left and the
+moment its reply came. On a virtual clock both ends are equal. A consumer's last sign of life is such an
+interval too, so `Member.certainly_alive` and `certainly_silent_too_long` leave a gap between them in which
+both outcomes are allowed: at least the declared grace, and more where it is uncertain when, or whether,
+something counted as a sign of life.
 """
 
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ class When(NamedTuple):
     latest: float
 
 
+#: Before every comparison: a sign of life that there was not.
+NEVER = When(float("inf"), float("inf"))
+
+
 @dataclass(frozen=True, slots=True)
 class Timings:
     """The timings that a server declares, in seconds, and `slack`: what its real clock may be late by."""
@@ -31,9 +36,12 @@ class Timings:
 
 @dataclass(slots=True, eq=False)
 class Trigger:
-    """Something that starts a rebalance, and when. `contended`: topics that have other subscribers besides.
+    """Something that starts a rebalance, and when.
 
-    `possible`: it is not certain that it happened at all (the eviction of a consumer that is silent in the grace).
+    `contended`: topics that have other subscribers besides.
+
+    `possible`: it is not certain that it happened at all (the eviction of a consumer that is silent in the
+    grace).
     """
 
     when: When
@@ -43,18 +51,20 @@ class Trigger:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """A registered consumer. `sign` is when it last gave a sign of life, by `sign_by`; `previous` the one before.
+    """A registered consumer.
+
+    `sign` is when it last gave a sign of life, by `sign_by`; `previous` the one before.
 
     `fate` is empty while it may be alive, and then says how it ended: "evicted", "left", "removed".
-    `observed`: its end was seen in a reply, not only concluded from the time. `dropped`: topics it unsubscribed from.
-    `late_ids`: topic and record number under each message id that was taken from it.
+    `observed`: its end was seen in a reply, not only concluded from the time. `dropped`: topics it
+    unsubscribed from. `late_ids`: topic and record number under each message id that was taken from it.
     """
 
     name: str
     group: str
     sign: When
     sign_by: str = "register"
-    previous: When = When(float("inf"), float("inf"))
+    previous: When = NEVER
     topics: set[str] = field(default_factory=set)
     doubt: Trigger | None = None
     fate: str = ""

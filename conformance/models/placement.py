@@ -1,17 +1,20 @@
 """What is known about which records of one topic share a partition.
 
-The text fixes that equal keys share a partition, not which one. A `Placement` therefore holds *nodes*: each node
-stands for records that certainly share a partition. Two nodes can be found to be the same partition, or found to
-be different ones. Where the server tells partitions (extension record-position) a node carries its number, and
-everything is exact; elsewhere the deliveries tell: two records that are in flight in one group at the same time,
-or that overtake each other, lie in different partitions (ORDER-1, ORDER-2).
+The text fixes that equal keys share a partition, not which one. A `Placement` therefore holds *nodes*: each
+node stands for records that certainly share a partition. Two nodes can be found to be the same partition,
+or found to be different ones. Where the server tells partitions (extension record-position) a node carries
+its number, and everything is exact; elsewhere the deliveries tell: two records that are in flight in one
+group at the same time, or that overtake each other, lie in different partitions (ORDER-1, ORDER-2).
 """
 
 _SEARCH_STEPS = 5_000
 
 
 class Placement:
-    """Nodes of one topic with equality and difference. `partitions` is the topic's number of them, if known."""
+    """Nodes of one topic with equality and difference.
+
+    `partitions` is the topic's number of them, if known.
+    """
 
     def __init__(self, partitions: int | None) -> None:
         self.partitions = partitions
@@ -75,7 +78,10 @@ class Placement:
         return b in self._unlike[a]
 
     def merge(self, a: int, b: int) -> bool:
-        """Learn that two nodes are one partition. False: they are known to be different, nothing is changed."""
+        """Learn that two nodes are one partition.
+
+        False: they are known to be different, nothing is changed.
+        """
         a, b = self.find(a), self.find(b)
         if a == b:
             return True
@@ -92,7 +98,10 @@ class Placement:
         return True
 
     def separate(self, a: int, b: int) -> bool:
-        """Learn that two nodes are different partitions. False: they are known to be one, nothing is changed."""
+        """Learn that two nodes are different partitions.
+
+        False: they are known to be one, nothing is changed.
+        """
         a, b = self.find(a), self.find(b)
         if a == b:
             return False
@@ -104,9 +113,9 @@ class Placement:
     def feasible(self) -> bool:
         """Whether the topic's partitions suffice for all differences learnt so far.
 
-        This is the question whether a graph can be coloured with that many colours. Nodes with fewer different
-        neighbours than colours never matter, so what is left to search is tiny. True where the number of partitions
-        is unknown, and where the search would take too long: silence is no accusation.
+        This is the question whether a graph can be coloured with that many colours. Nodes with fewer
+        different neighbours than colours never matter, so what is left to search is tiny. True where the
+        number of partitions is unknown, and where the search would take too long: silence is no accusation.
         """
         if self.partitions is None:
             return True

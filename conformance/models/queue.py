@@ -1,7 +1,8 @@
-"""The queue as a whole: one `observe_…` for each operation, to be called with the server's reply, in the order of replies.
+"""The queue as a whole: one `observe_…` for each operation, to be called with each reply, in their order.
 
-Times are intervals in seconds (`When`), in the time of the group concerned; every group may have a clock of its own.
-Every method raises `Violation` through the judge as soon as a reply is one that the text does not allow.
+Times are intervals in seconds (`When`), in the time of the group concerned; every group may have a clock of
+its own. Every method raises `Violation` through the judge as soon as a reply is one that the text does not
+allow.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from conformance.models.existence import (
     UNSUBSCRIBE,
     Answer,
     Consumers,
+    judge_refusal,
     refused,
     served,
 )
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class QueueModel:
-    """What is certain about topics, groups and consumers that one run created, under names nobody else uses."""
+    """What is certain about the topics, groups and consumers that one run created, under names of its own."""
 
     def __init__(self, judge: "Judge", timings: Timings, *, partitions: int | None, positions: bool) -> None:
         self._judge = judge
@@ -48,8 +50,7 @@ class QueueModel:
     def observe_add_topic(self, name: str, reply: Answer, partitions: int | None = None) -> None:
         """A topic was added, with `partitions` if that was asked for."""
         if name in self.topics:
-            self._judge("TOPIC-ADD-2", refused(reply), expected="a refusal, 4xx: the topic exists", observed=reply)
-            self._judge("TOPIC-ADD-3", reply.status == 409, expected="status 409: the topic exists", observed=reply)
+            judge_refusal(self._judge, ("TOPIC-ADD-2", "TOPIC-ADD-3"), 409, reply, "the topic exists")
             return
         self._judge("TOPIC-ADD-1", reply.status == 200, expected="add-topic: status 200", observed=reply)
         self.topics[name] = TopicModel(
@@ -62,8 +63,7 @@ class QueueModel:
         """A well-formed record was published. The stored record, or None where the topic is unknown."""
         known = self.topics.get(topic)
         if known is None:
-            self._judge("PUB-TOPIC-1", refused(reply), expected="a refusal, 4xx: no such topic", observed=reply)
-            self._judge("PUB-TOPIC-2", reply.status == 404, expected="status 404: no such topic", observed=reply)
+            judge_refusal(self._judge, ("PUB-TOPIC-1", "PUB-TOPIC-2"), 404, reply, "no such topic")
             return None
         clause = "PUB-STORE-1" if key else "PUB-KEY-1"
         self._judge(clause, reply.status == 200, expected="publish: status 200", observed=reply)
@@ -76,8 +76,8 @@ class QueueModel:
 
     def observe_bad_publish(self, reply: Answer) -> None:
         """A publish without one of the required members, or with one of a wrong type."""
-        self._judge("PUB-BODY-1", refused(reply), expected="a refusal, 4xx: a member is missing or of a wrong type",
-                    observed=reply)  # fmt: skip
+        wanted = "a refusal, 4xx: a member is missing or of a wrong type"
+        self._judge("PUB-BODY-1", refused(reply), expected=wanted, observed=reply)
 
     # Groups
 
@@ -97,8 +97,7 @@ class QueueModel:
         """A group was removed: its members are out, its offsets gone."""
         group = self.groups.get(name)
         if group is None:
-            self._judge("GROUP-REMOVE-4", refused(reply), expected="a refusal, 4xx: no such group", observed=reply)
-            self._judge("GROUP-REMOVE-5", reply.status == 404, expected="status 404: no such group", observed=reply)
+            judge_refusal(self._judge, ("GROUP-REMOVE-4", "GROUP-REMOVE-5"), 404, reply, "no such group")
             return
         self._judge("GROUP-REMOVE-1", reply.status == 202, expected="remove: status 202", observed=reply)
         group.refresh(when)
@@ -112,18 +111,22 @@ class QueueModel:
     def observe_register(
         self, group_name: str, name: str, reply: Answer, when: When, *, at_holder: When | None = None
     ) -> None:
-        """A consumer was registered in a group; `at_holder`: when, in the time of the group that has the name now."""
+        """A consumer was registered in a group; `at_holder`:
+
+        when, in the time of the group that has the name now.
+        """
         at_holder = at_holder or when
         holder = self.consumers.current(name, at_holder)
         group = self.groups.get(group_name)
         if group is None:
-            self._judge("MEMBER-REGISTER-2", refused(reply), expected="a refusal, 4xx: no such group", observed=reply)
-            self._judge("MEMBER-REGISTER-3", reply.status == 404, expected="status 404: no such group", observed=reply)
+            judge_refusal(
+                self._judge, ("MEMBER-REGISTER-2", "MEMBER-REGISTER-3"), 404, reply, "no such group"
+            )
             return
         if holder is not None and not holder.fate and holder.doubt is None:
-            self._judge("MEMBER-REGISTER-4", refused(reply), expected="a refusal, 4xx: the name is taken",
-                        observed=reply)  # fmt: skip
-            self._judge("MEMBER-REGISTER-5", reply.status == 409, expected="status 409: taken", observed=reply)
+            judge_refusal(
+                self._judge, ("MEMBER-REGISTER-4", "MEMBER-REGISTER-5"), 409, reply, "the name is taken"
+            )
             holder.perhaps_signed(at_holder)
             return
         if holder is not None and not holder.fate:
@@ -149,7 +152,7 @@ class QueueModel:
         known = all(topic in self.topics for topic in wanted)
         member = self.consumers.named(SUBSCRIBE, name, reply, when, innocent=known)
         if not known:
-            self._must_refuse_topics("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3", wanted, reply)
+            self._must_refuse_topics(("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3"), wanted, reply)
         if member is None or not known:
             return
         if not set(wanted) - member.topics:
@@ -169,7 +172,7 @@ class QueueModel:
         subscribed = current is not None and set(wanted) <= current.topics
         member = self.consumers.named(UNSUBSCRIBE, name, reply, when, innocent=known and subscribed)
         if not known:
-            self._must_refuse_topics("MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3", wanted, reply)
+            self._must_refuse_topics(("MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3"), wanted, reply)
         if member is None or not known:
             return
         group = self.consumers.group_of(member)
@@ -181,10 +184,9 @@ class QueueModel:
                 group.cursors[topic].reason = "MEMBER-UNSUBSCRIBE-4"
         group.trigger(when)
 
-    def _must_refuse_topics(self, clause: str, status_clause: str, topics: list[str], reply: Answer) -> None:
+    def _must_refuse_topics(self, clauses: tuple[str, str], topics: list[str], reply: Answer) -> None:
         unknown = [topic for topic in topics if topic not in self.topics]
-        self._judge(clause, refused(reply), expected=f"a refusal, 4xx: no topic {unknown}", observed=reply)
-        self._judge(status_clause, reply.status == 404, expected=f"status 404: no topic {unknown}", observed=reply)
+        judge_refusal(self._judge, clauses, 404, reply, f"no topic {unknown}")
 
     def observe_heartbeat(self, name: str, reply: Answer, when: When) -> None:
         """A consumer sent a heartbeat."""

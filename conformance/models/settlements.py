@@ -1,4 +1,7 @@
-"""What acknowledgements and negative acknowledgements do: ACK, NACK, and the late ones of LIVE-GONE and REBALANCE."""
+"""What acknowledgements and negative acknowledgements do:
+
+ACK, NACK, and the late ones of LIVE-GONE and REBALANCE.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +48,9 @@ class Settlements:
         group = self._groups[self._consumers.by_name[name].group]
         return group, group.cursors[flight.record.topic]
 
-    def _settle(self, naming: Naming, name: str, message_id: Any, reply: Answer, when: "When") -> "Flight | None":
+    def _settle(
+        self, naming: Naming, name: str, message_id: Any, reply: Answer, when: "When"
+    ) -> "Flight | None":
         """The flight that the operation ended; None if it was refused, and rightly."""
         member = self._consumers.current(name, when)
         if member is None or member.fate:
@@ -65,7 +70,9 @@ class Settlements:
         if self._consumers.named(naming, name, reply, when, innocent=not taken_back) is not None:
             if taken_back:
                 accepted = reply.status in naming.success
-                self._judge(naming.served, accepted, expected=f"{naming.operation}: status 202", observed=reply)
+                self._judge(
+                    naming.served, accepted, expected=f"{naming.operation}: status 202", observed=reply
+                )
             return flight
         if taken_back and not member.fate and member.doubt is None:
             member.late_ids[flight.message_id] = (flight.record.topic, flight.record.number)
@@ -74,7 +81,10 @@ class Settlements:
         return None
 
     def _judge_not_in_flight(self, naming: Naming, member: "Member", message_id: Any, reply: Answer) -> None:
-        """ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1, REBALANCE-5: the id is not in flight with this consumer."""
+        """ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1, REBALANCE-5:
+
+        the id is not in flight with this consumer.
+        """
         clause, status_clause = "NACK-UNKNOWN-1", "NACK-UNKNOWN-2"
         if naming is ACKNOWLEDGE:
             clause, status_clause = "ACK-UNKNOWN-1", "ACK-UNKNOWN-2"
@@ -89,13 +99,19 @@ class Settlements:
             self._judge(status_clause, reply.status == 409, expected=f"status 409: {why}", observed=reply)
 
     def _suspect_foreign(self, naming: Naming, member: "Member", message_id: Any) -> None:
-        """A refused acknowledgement of another's record: ACK-OTHER-1 is to blame if that record never comes again."""
+        """A refused acknowledgement of another's record:
+
+        ACK-OTHER-1 is to blame if that record never comes again.
+        """
         for cursor, flight in self._flights_under(message_id):
             if naming is ACKNOWLEDGE and flight.consumer != member.name:
                 cursor.suspects[flight.record.number] = "ACK-OTHER-1"
 
     def _suspect_late(self, naming: Naming, member: "Member", message_id: Any) -> None:
-        """A late acknowledgement was refused: LIVE-GONE-3 and the like are to blame if it committed all the same."""
+        """A late acknowledgement was refused:
+
+        LIVE-GONE-3 and the like are to blame if it committed all the same.
+        """
         group = self._groups.get(member.group)
         if naming is not ACKNOWLEDGE or group is None or not isinstance(message_id, int):
             return

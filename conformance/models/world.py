@@ -1,4 +1,7 @@
-"""What a model is run against. The suite runs it over the wire, the tests of this project on a queue in memory."""
+"""What a model is run against.
+
+The suite runs it over the wire, the tests of this project on a queue in memory.
+"""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +40,11 @@ class World(Protocol):
     @property
     def extensions(self) -> frozenset[str]:
         """The extensions that the server declares."""
+        ...
+
+    @property
+    def publishes_over_http(self) -> bool:
+        """Whether `call` publishes over HTTP (extension http-publish), not over STOMP."""
         ...
 
     @property

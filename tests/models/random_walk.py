@@ -1,21 +1,30 @@
-"""A light random driver: the models' operations in random order, without Hypothesis, thousands of steps a second.
+"""A light random driver:
+
+the models' operations in random order, without Hypothesis, thousands of steps a second.
 
 It covers what examples of a few dozen steps don't reach, and shows how fast model and queue are together.
 """
 
 import random
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from conformance.models.driver import MARGIN, Driver
 from conformance.models.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEYS = ("a", "b", "c", "d", "e", "f", None, None, "")
 
 
 class Walk:
-    """Random operations on a few topics, groups and consumers; `step` performs one move of one or more operations."""
+    """Random operations on a few topics, groups and consumers; `step` performs one move of one or more
+    operations.
+    """
 
-    def __init__(self, world: World, seed: int, *, topics: int = 2, groups: int = 2, consumers: int = 5) -> None:
+    def __init__(
+        self, world: World, seed: int, *, topics: int = 2, groups: int = 2, consumers: int = 5
+    ) -> None:
         self.random = random.Random(seed)
         self.driver = Driver(world)
         self.topics = [world.fresh("topic") for _ in range(topics)]

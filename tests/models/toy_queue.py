@@ -1,13 +1,17 @@
-"""A small queue in memory that conforms in many odd ways: every freedom that the text leaves is a choice here.
+"""A small queue in memory that conforms in many odd ways:
 
-It serves the tests of the models: they must find nothing to object to, whatever is chosen. It shares no code with
-the reference server, so that the models are not fitted to that one.
+every freedom that the text leaves is a choice here.
+
+It serves the tests of the models: they must find nothing to object to, whatever is chosen. It shares no
+code with the reference server, so that the models are not fitted to that one.
 """
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class ToyReply(NamedTuple):
@@ -136,7 +140,12 @@ class ToyQueue:
             self.keyless[topic] += 1
         self.count += 1
         message = {"message": body["message"], "key": key, "topicName": topic, "timestamp": body["timestamp"]}
-        record = {"id": self.count, "message": message, "partition": partition, "offset": len(logs[partition])}
+        record = {
+            "id": self.count,
+            "message": message,
+            "partition": partition,
+            "offset": len(logs[partition]),
+        }
         logs[partition].append(record)
         return ToyReply(200, {"partition": partition, "offset": record["offset"]})
 
@@ -256,7 +265,12 @@ class ToyQueue:
         for most in (share, share + 1):
             for partition, shard in enumerate(shards):
                 owner = shard.owner
-                if partition in targets or owner not in counts or counts[owner] >= most or (most > share and not extra):
+                if (
+                    partition in targets
+                    or owner not in counts
+                    or counts[owner] >= most
+                    or (most > share and not extra)
+                ):
                     continue
                 extra -= most > share
                 targets[partition] = owner
@@ -329,7 +343,11 @@ class ToyQueue:
         for topic in consumer.topics:
             for shard in group.shards[topic]:
                 held = shard.held
-                if held and held.consumer == consumer.name and str(held.message_id) == str(body["message_id"]):
+                if (
+                    held
+                    and held.consumer == consumer.name
+                    and str(held.message_id) == str(body["message_id"])
+                ):
                     consumer.seen = group.now
                     shard.held = None
                     return shard

@@ -28,6 +28,7 @@ class ToyWorld:
     """A `World` on a `ToyQueue`, with a clock for each group."""
 
     time_is_virtual = True
+    publishes_over_http = False
 
     def __init__(self, choices: Choices, *, bare: bool = False) -> None:
         self.queue = ToyQueue(choices)

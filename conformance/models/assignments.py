@@ -1,0 +1,76 @@
+"""Who owns which partition, as far as deliveries tell: ASSIGN-1 to -3, REBALANCE-1.
+
+Owners are only fixed once every rebalance must be settled, and while nobody may have been evicted
+unnoticed. From then on the first delivery of a partition shows its owner, until the next rebalance.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conformance.models.groups import GroupModel
+    from conformance.models.judging import Judge
+    from conformance.models.members import When
+    from conformance.models.recognition import Delivery
+
+
+def judge_owner(judge: "Judge", delivery: "Delivery") -> None:
+    """A record was delivered:
+
+    its partition may belong to nobody else, and its consumer may not have too many.
+    """
+    group, cursor, record, name = delivery.group, delivery.cursor, delivery.record, delivery.member.name
+    subscribers = len(group.subscribers(record.topic))
+    if subscribers < 2 or not _is_fixed(group, record.topic, delivery.when):
+        return
+    owner = cursor.owner(record)
+    judge(
+        "ASSIGN-1",
+        owner is None or owner == name,
+        expected=f"records of this partition only to its owner {owner}, until the next rebalance",
+        observed=f"{name} got {delivery.item}",
+    )
+    cursor.owners[record.node] = name
+    partitions = cursor.topic.placement.partitions
+    if partitions is None:
+        return
+    most = -(-partitions // subscribers)
+    owned = cursor.owned(name)
+    judge(
+        "ASSIGN-2",
+        owned <= most,
+        expected=f"at most {most} of {partitions} partitions for each of {subscribers} consumers",
+        observed=f"{name} got records of {owned} partitions, the last {delivery.item}",
+    )
+
+
+def judge_shares(judge: "Judge", group: "GroupModel", topic: str, when: "When") -> None:
+    """All subscribers came up empty:
+
+    if every partition has a record in flight, each of them has its share.
+    """
+    cursor, subscribers = group.cursors[topic], group.subscribers(topic)
+    partitions = cursor.topic.placement.partitions
+    if (
+        partitions is None
+        or len(subscribers) < 2
+        or len(cursor.flights) < partitions
+        or not _is_fixed(group, topic, when)
+    ):
+        return
+    shares = {member.name: cursor.owned(member.name) for member in subscribers}
+    if sum(shares.values()) != partitions:
+        return
+    least = partitions // len(subscribers)
+    judge(
+        "ASSIGN-2",
+        min(shares.values()) >= least,
+        expected=f"at least {least} of {partitions} partitions for each of {len(subscribers)} consumers",
+        observed=shares,
+    )
+    judge("REBALANCE-1", True, expected="every partition owned", observed=shares)
+    if len(subscribers) > partitions:
+        judge("ASSIGN-3", True, expected="nothing for those who stand by", observed=shares)
+
+
+def _is_fixed(group: "GroupModel", topic: str, when: "When") -> bool:
+    return group.is_settled(when) and group.membership_is_certain(topic)

@@ -1,0 +1,176 @@
+"""Model (b): poll, acknowledge, negative acknowledge, redelivery, committed offsets, in two groups."""
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize
+
+from conformance.models.machines import QueueMachine, move
+
+if TYPE_CHECKING:
+    from conformance.models.cursors import Flight
+
+KEYS = ("a", "b", "c", "d", "e", None)
+_INDEX = st.integers(0, 11)
+_MOST_WAITING = 24
+
+
+class DeliveryMachine(QueueMachine):
+    """One topic and a second one; a group with one consumer, and a group with two."""
+
+    STATES = ("nothing to read", "waiting", "one in flight", "several in flight")
+
+    @initialize(partitions=st.integers(1, 4), keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=8))
+    def start(self, partitions: int, keys: list[str | None]) -> None:
+        """Two topics with records in the first, and three consumers in two groups that are settled."""
+        self.guarded(DeliveryMachine._start, partitions=partitions, keys=keys)
+
+    def _start(self, partitions: int, keys: list[str | None]) -> None:
+        driver, world = self.driver, self.world
+        self.topics = [world.fresh("topic"), world.fresh("topic")]
+        self.groups = [world.fresh("group"), world.fresh("group")]
+        self.consumers = [world.fresh("consumer") for _ in range(3)]
+        self.done: list[tuple[str, int]] = []
+        driver.add_topic(self.topics[0], partitions)
+        driver.add_topic(self.topics[1], 2)
+        for key in keys:
+            driver.publish(self.topics[0], key)
+        for group in self.groups:
+            driver.add_group(group)
+        for index, consumer in enumerate(self.consumers):
+            driver.register(self.groups[min(index, 1)], consumer)
+            driver.subscribe(consumer, *self.topics)
+        for group in self.groups:
+            driver.settle(group)
+        self.ready = True
+
+    def state(self) -> str:
+        """By what is in flight, and whether anything waits."""
+        cursors = [cursor for group in self.driver.model.groups.values() for cursor in group.cursors.values()]
+        flights = sum(len(cursor.flights) for cursor in cursors)
+        if flights:
+            return "one in flight" if flights == 1 else "several in flight"
+        return "waiting" if any(cursor.waiting for cursor in cursors) else "nothing to read"
+
+    def _consumer(self, index: int) -> str:
+        return self.consumers[index % len(self.consumers)]
+
+    def _held(self, index: int) -> "tuple[str, Flight] | None":
+        """A record in flight and its holder, near `index`; None if nothing is in flight."""
+        held = [(name, flight) for name in self.consumers for flight in self.driver.flights_of(name)]
+        return held[index % len(held)] if held else None
+
+    def _acknowledge(self, name: str, message_id: int, *, as_text: bool = False) -> None:
+        if self.driver.acknowledge(name, str(message_id) if as_text else message_id):
+            self.done.append((name, message_id))
+
+    @move(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=5))
+    def publish(self, topic: bool, keys: list[str | None]) -> None:
+        """Some records, unless many wait already: then everything is read first."""
+        for group in self.groups:
+            cursor = self.driver.model.groups[group].cursors[self.topics[topic]]
+            if len(cursor.waiting) > _MOST_WAITING:
+                self._read_everything(group)
+        for key in keys:
+            self.driver.publish(self.topics[topic], key)
+
+    @move(consumer=_INDEX)
+    def poll(self, consumer: int) -> None:
+        """One poll."""
+        self.driver.poll(self._consumer(consumer))
+
+    @move(consumer=_INDEX)
+    def poll_until_empty(self, consumer: int) -> None:
+        """Polls without acknowledging: one record of each partition that the consumer owns (POLL-FAIR-1)."""
+        while self.driver.poll(self._consumer(consumer)):
+            pass
+
+    @move(consumer=_INDEX, most=st.integers(1, 5))
+    def poll_batch(self, consumer: int, most: int) -> None:
+        """A batch, where the server has them; else one poll."""
+        self.driver.poll(self._consumer(consumer), most if self.driver.has("batch-poll") else None)
+
+    @move(index=_INDEX, as_text=st.booleans())
+    def acknowledge(self, index: int, as_text: bool) -> None:
+        """A holder acknowledges, the id as a number or as text."""
+        if (held := self._held(index)) is not None:
+            self._acknowledge(held[0], held[1].message_id, as_text=as_text)
+
+    @move(index=_INDEX)
+    def acknowledge_and_poll(self, index: int) -> None:
+        """A consumer acknowledges and polls: the next record of the partition is available (ACK-COMMIT-2)."""
+        if (held := self._held(index)) is not None:
+            self._acknowledge(held[0], held[1].message_id)
+            self.driver.poll(held[0])
+
+    @move(index=_INDEX)
+    def acknowledge_again(self, index: int) -> None:
+        """An id that was acknowledged before: refused, and nothing changes."""
+        if self.done:
+            self.driver.acknowledge(*self.done[index % len(self.done)])
+
+    @move(index=_INDEX, other=_INDEX)
+    def acknowledge_anothers(self, index: int, other: int) -> None:
+        """Another consumer's record: refused, and its holder can still acknowledge."""
+        if (held := self._held(index)) is not None:
+            self.driver.acknowledge(self._consumer(other), held[1].message_id)
+
+    @move(consumer=_INDEX, message_id=st.sampled_from([0, 10**6, 2**53 + 1, 2**70]))
+    def acknowledge_unheard_of(self, consumer: int, message_id: int) -> None:
+        """An id that was never handed out, most likely."""
+        self.driver.acknowledge(self._consumer(consumer), message_id)
+
+    @move(lambda self: self.driver.has("negative-acknowledgement"), index=_INDEX, again=st.booleans())
+    def give_back(self, index: int, again: bool) -> None:
+        """A holder gives a record back; it comes again before any later one."""
+        if (held := self._held(index)) is not None:
+            self.driver.give_back(held[0], held[1].message_id)
+            if again:
+                self.driver.give_back(held[0], held[1].message_id)
+
+    @move(stranger=st.sampled_from(["poll", "acknowledge", "subscribe", "heartbeat"]))
+    def stranger(self, stranger: str) -> None:
+        """Operations of a consumer that nobody registered, on records that others hold."""
+        name = self.world.fresh("stranger")
+        if stranger == "poll":
+            self.driver.poll(name)
+        elif stranger == "acknowledge":
+            held = self._held(0)
+            self.driver.acknowledge(name, held[1].message_id if held is not None else 0)
+        elif stranger == "subscribe":
+            self.driver.subscribe(name, self.topics[0])
+        else:
+            self.driver.heartbeat(name)
+
+    @move(group=st.booleans())
+    def add_group_again(self, group: bool) -> None:
+        """An existing group: members and offsets stay (GROUP-ADD-2)."""
+        self.driver.add_group(self.groups[group])
+
+    @move(consumer=_INDEX)
+    def leave_topic_and_return(self, consumer: int) -> None:
+        """Unsubscribe and subscribe again: records in flight are free, committed offsets stay."""
+        name = self._consumer(consumer)
+        self.driver.unsubscribe(name, self.topics[0])
+        self.driver.subscribe(name, self.topics[0])
+        self.driver.settle(self.driver.group_name_of(name))
+
+    @move(group=st.booleans(), acknowledge=st.booleans())
+    def sweep(self, group: bool, acknowledge: bool) -> None:
+        """All members of a group poll until nothing comes; every free record must have come to one of
+        them.
+        """
+        self.driver.sweep(self.groups[group], acknowledge=acknowledge)
+
+    def _read_everything(self, group: str) -> None:
+        for name in self.consumers:
+            if self.driver.group_name_of(name) == group:
+                for flight in self.driver.flights_of(name):
+                    self._acknowledge(name, flight.message_id)
+        self.driver.sweep(group, acknowledge=True)
+
+    def finish(self) -> None:
+        """Every group reads all that was published (DELIVER-1); a removed group's offsets are gone."""
+        for group in self.groups:
+            self._read_everything(group)
+            self.driver.remove_group(group)

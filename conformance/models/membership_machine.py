@@ -1,0 +1,269 @@
+"""Model (c):
+
+registration, subscriptions, heartbeats, eviction and rebalancing of several groups and topics.
+"""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize
+
+from conformance.models.driver import MARGIN
+from conformance.models.machines import QueueMachine, move
+
+KEYS = ("a", "b", "c", "d", None, None)
+_INDEX = st.integers(0, 11)
+_GROUP = st.sampled_from([0, 0, 0, 1])
+_MOST_WAITING = 16
+
+
+def _time_is_virtual(machine: QueueMachine) -> bool:
+    return machine.world.time_is_virtual
+
+
+class MembershipMachine(QueueMachine):
+    """Two groups, two topics with different numbers of partitions, four consumers.
+
+    Time passes only on a virtual clock; without one, liveness is judged elsewhere, in real time.
+    """
+
+    STATES = ("nobody", "alone", "several", "several, in flight", "rebalancing", "rebalancing, in flight")
+
+    @initialize(partitions=st.integers(1, 5), members=st.integers(1, 3))
+    def start(self, partitions: int, members: int) -> None:
+        """Topics with records, groups, and members of the first group, settled where time can be made to
+        pass.
+        """
+        self.guarded(MembershipMachine._start, partitions=partitions, members=members)
+
+    def _start(self, partitions: int, members: int) -> None:
+        driver, world = self.driver, self.world
+        self.topics = [world.fresh("topic"), world.fresh("topic")]
+        self.groups = [world.fresh("group"), world.fresh("group")]
+        self.consumers = [world.fresh("consumer") for _ in range(4)]
+        driver.add_topic(self.topics[0], partitions)
+        driver.add_topic(self.topics[1], 3)
+        for group in self.groups:
+            driver.add_group(group)
+        for number in range(5):
+            driver.publish(self.topics[0], KEYS[number])
+        for consumer in self.consumers[:members]:
+            driver.register(self.groups[0], consumer)
+            driver.subscribe(consumer, *self.topics)
+        driver.settle(self.groups[0])
+        self.ready = True
+
+    def state(self) -> str:
+        """By the group with most members:
+
+        how many, whether a rebalance may go on, whether anything is in flight.
+        """
+        group = max(self.driver.model.groups.values(), key=lambda g: len(g.members), default=None)
+        subscribed = sum(bool(member.topics) for member in group.members.values()) if group is not None else 0
+        if group is None or subscribed == 0:
+            return "nobody"
+        now = self.world.now(group.name)
+        in_flight = ", in flight" if any(cursor.flights for cursor in group.cursors.values()) else ""
+        if now <= group.settled_at():
+            return "rebalancing" + in_flight
+        return "alone" if subscribed == 1 else "several" + in_flight
+
+    def _consumer(self, index: int) -> str:
+        return self.consumers[index % len(self.consumers)]
+
+    def _group(self, index: int) -> str:
+        return self.groups[index % len(self.groups)]
+
+    def _topics(self, index: int) -> list[str]:
+        return [self.topics[:1], self.topics[1:], self.topics][index % 3]
+
+    def _living(self, index: int) -> str | None:
+        """A consumer that is registered, near `index`."""
+        living = [name for group in self.driver.model.groups for name in self.driver.alive(group)]
+        return living[index % len(living)] if living else None
+
+    @move(consumer=_INDEX, group=_GROUP, topics=_INDEX)
+    def join(self, consumer: int, group: int, topics: int) -> None:
+        """Register, whether the name is free or taken, and subscribe; a rebalance begins."""
+        self.driver.register(self._group(group), self._consumer(consumer))
+        self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
+
+    @move(consumer=_INDEX, topics=_INDEX)
+    def subscribe(self, consumer: int, topics: int) -> None:
+        """Subscribe, perhaps to what it is subscribed to already, perhaps as nobody."""
+        self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
+
+    @move(consumer=_INDEX, kind=st.sampled_from(["register", "subscribe", "unsubscribe", "group", "remove"]))
+    def be_refused(self, consumer: int, kind: str) -> None:
+        """What must be refused and change nothing:
+
+        a taken name, an unknown topic in the list, an unknown group.
+        """
+        name, nowhere = self._living(consumer) or self._consumer(consumer), self.world.fresh("nowhere")
+        if kind == "register":
+            self.driver.register(self._group(consumer), name)
+        elif kind == "subscribe":
+            self.driver.subscribe(name, self.topics[0], nowhere)
+        elif kind == "unsubscribe":
+            self.driver.unsubscribe(name, self.topics[0], nowhere)
+        elif kind == "group":
+            self.driver.register(nowhere, self.world.fresh("consumer"))
+        else:
+            self.driver.remove_group(nowhere)
+
+    @move(
+        consumer=_INDEX,
+        topics=_INDEX,
+        kind=st.sampled_from(["unsubscribe", "unregister", "unsubscribe", "remove"]),
+    )
+    def leave(self, consumer: int, topics: int, kind: str) -> None:
+        """Give up topics, leave for good, or lose the whole group; what was in flight goes to others."""
+        name = self._living(consumer)
+        if kind == "remove" and consumer == 0:
+            self.driver.remove_group(self.groups[0])
+            self.driver.add_group(self.groups[0])
+        elif kind == "unregister" and self.driver.has("unregister"):
+            self.driver.unregister(name or self._consumer(consumer))
+        elif name is not None:
+            self.driver.unsubscribe(name, *self._topics(topics))
+
+    @move(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=3, max_size=8))
+    def publish(self, topic: bool, keys: list[str | None]) -> None:
+        """Some records."""
+        cursors = [group.cursors.get(self.topics[topic]) for group in self.driver.model.groups.values()]
+        if len(self.driver.model.topics[self.topics[topic]].records) < _MOST_WAITING or not any(
+            cursor is not None and len(cursor.waiting) > _MOST_WAITING for cursor in cursors
+        ):
+            for key in keys:
+                self.driver.publish(self.topics[topic], key)
+
+    @move(consumer=_INDEX)
+    def poll(self, consumer: int) -> None:
+        """One poll, perhaps by one that is gone."""
+        self.driver.poll(self._consumer(consumer))
+
+    @move(consumer=_INDEX)
+    def poll_until_empty(self, consumer: int) -> None:
+        """Polls without acknowledging, so that much is in flight."""
+        if (name := self._living(consumer)) is not None:
+            while self.driver.poll(name):
+                pass
+
+    @move(consumer=_INDEX, index=_INDEX)
+    def acknowledge(self, consumer: int, index: int) -> None:
+        """A living consumer acknowledges one of its records."""
+        if (name := self._living(consumer)) is not None and (flights := self.driver.flights_of(name)):
+            self.driver.acknowledge(name, flights[index % len(flights)].message_id)
+
+    @move(consumer=_INDEX)
+    def acknowledge_all(self, consumer: int) -> None:
+        """A living consumer acknowledges all it holds."""
+        if (name := self._living(consumer)) is not None:
+            for flight in self.driver.flights_of(name):
+                self.driver.acknowledge(name, flight.message_id)
+
+    @move(index=_INDEX)
+    def acknowledge_late(self, index: int) -> None:
+        """A consumer acknowledges what was taken from it when it was evicted, left, or lost the partition."""
+        late = [
+            (member.name, message_id)
+            for member in self.driver.model.consumers.by_name.values()
+            for message_id in member.late_ids
+        ]
+        if late:
+            self.driver.acknowledge(*late[index % len(late)])
+
+    @move(consumer=_INDEX)
+    def heartbeat(self, consumer: int) -> None:
+        """A heartbeat, perhaps of one that is gone."""
+        self.driver.heartbeat(self._consumer(consumer))
+
+    @move(_time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
+    def pass_time(self, tenths: int, group: int) -> None:
+        """Some of the timeout passes without a sign of life."""
+        self.driver.pass_time(self.world.timings.heartbeat_timeout * tenths / 10, self._group(group))
+
+    @move(
+        _time_is_virtual,
+        silent=_INDEX,
+        length=st.sampled_from(["below", "within", "past"]),
+        holding=st.booleans(),
+    )
+    def fall_silent(self, silent: int, length: str, holding: bool) -> None:
+        """One member is silent until just below the timeout, into the grace, or past it; the others are not.
+
+        If it is `holding` records, it acknowledges one of them late.
+        """
+        name = self._living(silent)
+        if name is None:
+            return
+        timings = self.world.timings
+        while holding and self.driver.poll(name):
+            pass
+        self.driver.heartbeat(name)
+        held = self.driver.flights_of(name)
+        seconds = {
+            "below": timings.heartbeat_timeout - MARGIN,
+            "within": timings.heartbeat_timeout + timings.eviction_grace / 2,
+            "past": timings.heartbeat_timeout + timings.eviction_grace + MARGIN,
+        }
+        self._silence(name, seconds[length])
+        if held:
+            self.driver.acknowledge(name, held[0].message_id)
+        elif length != "within":
+            self.driver.heartbeat(name)
+
+    def _silence(self, name: str, seconds: float) -> None:
+        """Time passes in two halves; everybody else in the group of `name` sends heartbeats."""
+        group = self.driver.group_name_of(name)
+        others = [other for other in self.driver.alive(group) if other != name]
+        for _ in range(2):
+            for other in others:
+                self.driver.heartbeat(other)
+            self.driver.pass_time(seconds / 2, group)
+        for other in others:
+            self.driver.heartbeat(other)
+
+    @move(_time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"]))
+    def live_without_heartbeats(self, consumer: int, sign: str) -> None:
+        """Two silences that together are too long, with an operation in between that is no heartbeat:
+
+        LIVE-SIGN-1.
+        """
+        name = self._living(consumer)
+        if name is None:
+            return
+        seconds = self.world.timings.heartbeat_timeout * 0.75
+        self.driver.poll(name)
+        self._silence(name, seconds)
+        flights = self.driver.flights_of(name)
+        if sign == "acknowledge" and flights:
+            self.driver.acknowledge(name, flights[0].message_id)
+        elif sign == "subscribe":
+            self.driver.subscribe(name, self.topics[1])
+        else:
+            self.driver.poll(name)
+        self._silence(name, seconds)
+        self.driver.poll(name)
+
+    @move(_time_is_virtual, group=_GROUP)
+    def settle(self, group: int) -> None:
+        """A rebalance gets all the time that it may take."""
+        self.driver.settle(self._group(group))
+
+    @move(group=_GROUP, acknowledge=st.booleans())
+    def settle_and_sweep(self, group: int, acknowledge: bool) -> None:
+        """Once a rebalance must be settled, each free partition delivers to one member, and shares are
+        even.
+        """
+        self.driver.settle(self._group(group))
+        self.driver.sweep(self._group(group), acknowledge=acknowledge)
+
+    def finish(self) -> None:
+        """Whoever is left reads everything; then the groups go."""
+        for group in self.groups:
+            self.driver.settle(group)
+            for name in self.driver.alive(group):
+                for flight in self.driver.flights_of(name):
+                    self.driver.acknowledge(name, flight.message_id)
+            self.driver.sweep(group)
+            self.driver.sweep(group, acknowledge=True)
+            self.driver.remove_group(group)

@@ -1,0 +1,80 @@
+"""The acknowledgements that producers receive: PUB-ACK-1 to PUB-ACK-8."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conformance.models.judging import Judge
+    from conformance.models.world import Watch
+
+#: The two spellings of the destination, and the clause that promises an acknowledgement there.
+SPELLINGS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
+
+
+class Acknowledgements:
+    """Watches one topic under one spelling; `over_http` says that its records are published over HTTP."""
+
+    def __init__(self, judge: "Judge", watch: "Watch", topic: str, spelling: str, *, over_http: bool) -> None:
+        self._judge = judge
+        self._watch = watch
+        self._topic = topic
+        self._promised_by = "PUB-ACK-8" if over_http else SPELLINGS[spelling]
+        self._told: set[tuple[str | int, str]] = set()
+
+    def published(self, label: str | int) -> None:
+        """A record was stored: one ACK with its label, and nothing else, comes."""
+        body = self._take_one(self._promised_by, f"one ACK for {label!r}")
+        self._judge(
+            self._promised_by,
+            isinstance(body, dict) and body.get("acknowledgementMessage") == "ACK",
+            expected=f"acknowledgementMessage ACK for {label!r}, which was stored in {self._topic}",
+            observed=body,
+        )
+        echoed = body.get("messageId")
+        same = echoed == label and type(echoed) is type(label)
+        known = isinstance(echoed, str | int) and (echoed, "ACK") in self._told
+        self._judge(
+            "PUB-ACK-4" if known and not same else "PUB-ACK-6",
+            same,
+            expected=f"messageId {label!r}, as the producer sent it",
+            observed=body,
+        )
+        self._told.add((label, "ACK"))
+
+    def refused(self) -> None:
+        """A publish was refused: one FAILED with a reason comes."""
+        body = self._take_one("PUB-ACK-3", "one FAILED with a reason")
+        self._judge(
+            "PUB-ACK-3",
+            isinstance(body, dict)
+            and body.get("acknowledgementMessage") == "FAILED"
+            and isinstance(body.get("reason"), str)
+            and body["reason"] != "",
+            expected=f"acknowledgementMessage FAILED with a reason, for a refused publish to {self._topic}",
+            observed=body,
+        )
+
+    def silent(self) -> None:
+        """Nothing was published to the topic since the last call: nothing comes."""
+        extra = list(self._watch.take(0))
+        self._judge(
+            self._clause_of_extra(extra),
+            not extra,
+            expected=f"nothing: no record of {self._topic} is unacknowledged to its producer",
+            observed=extra,
+        )
+        self._judge("PUB-ACK-7", True, expected="nothing of other topics", observed="nothing")
+
+    def _take_one(self, clause: str, expected: str) -> Any:
+        bodies = list(self._watch.take(1))
+        self._judge(clause, len(bodies) > 0, expected=expected, observed="nothing came in time")
+        self._judge(self._clause_of_extra(bodies[1:]), len(bodies) == 1, expected=expected, observed=bodies)
+        return bodies[0]
+
+    def _clause_of_extra(self, extra: list[Any]) -> str:
+        """Twice for one publish, or of another topic's publish."""
+        told = [
+            (body.get("messageId"), body.get("acknowledgementMessage")) in self._told
+            for body in extra
+            if isinstance(body, dict) and isinstance(body.get("messageId"), str | int)
+        ]
+        return "PUB-ACK-7" if extra and not any(told) else "PUB-ACK-4"

@@ -1,0 +1,188 @@
+"""Model (a): order in each partition, the partitioner, and what producers are told."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize
+
+from conformance.models.machines import QueueMachine, move
+from conformance.models.producers import SPELLINGS, Acknowledgements
+
+KEYS = ("a", "b", "c", "key four", "Schlüssel", "0", None, "")
+BAD_BODIES = (
+    {"key": "a", "message": "no label", "timestamp": 0},
+    {"messageID": "no message", "key": "a", "timestamp": 0},
+    {"messageID": "wrong", "message": 7, "timestamp": 0},
+    {"messageID": ["wrong"], "message": "label", "timestamp": 0},
+)
+_MOST_TOPICS = 4
+_MOST_WAITING = 24
+_BIT = st.integers(0, 7)
+
+
+class PublishingMachine(QueueMachine):
+    """Producers of up to four topics; one group with one consumer reads all of them."""
+
+    STATES = ("empty", "waiting", "in flight")
+
+    @initialize(partitions=st.integers(1, 5))
+    def start(self, partitions: int) -> None:
+        """Two topics, watched under both spellings; a group whose only consumer reads them."""
+        self.guarded(PublishingMachine._start, partitions=partitions)
+
+    def _start(self, partitions: int) -> None:
+        driver, world = self.driver, self.world
+        self.topics: list[str] = []
+        self.watched: dict[str, list[Acknowledgements]] = {}
+        self.group, self.reader = world.fresh("group"), world.fresh("reader")
+        driver.add_group(self.group)
+        driver.register(self.group, self.reader)
+        self._add_topic(partitions)
+        self._add_topic(None)
+        driver.settle(self.group)
+        self.ready = True
+
+    def _add_topic(self, partitions: int | None) -> None:
+        topic = self.world.fresh("topic")
+        self.driver.add_topic(topic, partitions)
+        self.topics.append(topic)
+        self.watched[topic] = []
+        for spelling in SPELLINGS:
+            watch = self.world.watch(f"/topic/{spelling}/{topic}")
+            if watch is not None:
+                over_http = self.world.publishes_over_http
+                self.watched[topic].append(
+                    Acknowledgements(self.world.judge, watch, topic, spelling, over_http=over_http)
+                )
+        self.driver.subscribe(self.reader, topic)
+
+    def state(self) -> str:
+        """By what the group still has to read."""
+        group = self.driver.model.groups[self.group]
+        if any(cursor.flights for cursor in group.cursors.values()):
+            return "in flight"
+        return "waiting" if any(cursor.waiting for cursor in group.cursors.values()) else "empty"
+
+    def _topic(self, index: int) -> str:
+        return self.topics[index % len(self.topics)]
+
+    def _publish(self, topic: str, key: str | None, number: int) -> None:
+        label = f"{topic}/{number % 3}"
+        self.driver.publish(topic, key, label)
+        for watch in self.watched[topic]:
+            watch.published(label)
+
+    def _others_are_silent(self, topic: str) -> None:
+        for other in self.topics:
+            if other != topic:
+                for watch in self.watched[other]:
+                    watch.silent()
+
+    @move(topic=_BIT, key=st.sampled_from(KEYS), number=_BIT)
+    def publish(self, topic: int, key: str | None, number: int) -> None:
+        """One record; labels repeat on purpose."""
+        self._publish(self._topic(topic), key, number)
+        self._others_are_silent(self._topic(topic))
+
+    @move(topic=_BIT, keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=8))
+    def publish_several(self, topic: int, keys: list[str | None]) -> None:
+        """Several records in a row, unless many wait already."""
+        cursor = self.driver.model.groups[self.group].cursors[self._topic(topic)]
+        if len(cursor.waiting) > _MOST_WAITING:
+            self.driver.sweep(self.group, acknowledge=True)
+        for number, key in enumerate(keys):
+            self._publish(self._topic(topic), key, number)
+
+    @move(topic=_BIT, body=st.sampled_from(BAD_BODIES))
+    def publish_badly(self, topic: int, body: dict[str, object]) -> None:
+        """A refused publish: producers are told, and nothing is stored."""
+        self.driver.publish_badly(self._topic(topic), body)
+        for watch in self.watched[self._topic(topic)]:
+            watch.refused()
+
+    @move(key=st.sampled_from(KEYS))
+    def publish_nowhere(self, key: str | None) -> None:
+        """A publish to a topic that does not exist; nobody else hears of it."""
+        self.driver.publish(self.world.fresh("nowhere"), key)
+        self._others_are_silent("")
+
+    @move(topic=_BIT)
+    def add_topic_again(self, topic: int) -> None:
+        """An existing topic, with another number of partitions: refused, and unchanged."""
+        self.driver.add_topic(self._topic(topic), 7)
+
+    @move(lambda self: len(self.topics) < _MOST_TOPICS, partitions=st.integers(1, 6))
+    def add_another_topic(self, partitions: int) -> None:
+        """A new topic with partitions of its own; keys of the others stay where they are."""
+        self._add_topic(partitions)
+        self.driver.settle(self.group)
+
+    @move()
+    def poll(self) -> None:
+        """One poll."""
+        self.driver.poll(self.reader)
+
+    @move()
+    def acknowledge_oldest(self) -> None:
+        """The reader acknowledges what it has held longest; polls first if it holds nothing."""
+        flights = self.driver.flights_of(self.reader) or self.driver.poll(self.reader)
+        if flights:
+            self.driver.acknowledge(self.reader, flights[0].message_id)
+
+    @move()
+    def read_everything(self) -> None:
+        """All that was published comes, each partition in its order."""
+        self._acknowledge_all()
+        self.driver.sweep(self.group, acknowledge=True)
+
+    @move(topic=_BIT)
+    def acknowledged_means_there(self, topic: int) -> None:
+        """PUB-ACK-5: as soon as the producer has its acknowledgement, a poll brings the record."""
+        self._acknowledge_all()
+        self.driver.sweep(self.group, acknowledge=True)
+        self._publish(self._topic(topic), None, 0)
+        came = self.driver.poll(self.reader)
+        if self.watched[self._topic(topic)]:
+            self.world.judge(
+                "PUB-ACK-5", bool(came), expected="the acknowledged record can be polled", observed="nothing"
+            )
+
+    @move(topic=_BIT)
+    def spread(self, topic: int) -> None:
+        """PART-RR-1: as many keyless records as there are partitions can all be in flight at once."""
+        partitions = self.driver.model.topics[self._topic(topic)].placement.partitions
+        if partitions is None:
+            return
+        self._acknowledge_all()
+        self.driver.sweep(self.group, acknowledge=True)
+        for number in range(partitions):
+            self._publish(self._topic(topic), None, number)
+        came = 0
+        while came < partitions and self.driver.poll(self.reader):
+            came += 1
+        self.world.judge(
+            "PART-RR-1",
+            came == partitions,
+            expected=f"{partitions} keyless records in a row in {partitions} partitions: all in flight",
+            observed=f"{came} polls brought a record, the next none",
+        )
+
+    @move()
+    def late_group(self) -> None:
+        """A new group reads everything from the oldest record on (POLL-START-1), and is removed again."""
+        group, reader = self.world.fresh("group"), self.world.fresh("reader")
+        self.driver.add_group(group)
+        self.driver.register(group, reader)
+        self.driver.subscribe(reader, *self.topics)
+        self.driver.settle(group)
+        self.driver.sweep(group, acknowledge=True)
+        self.driver.remove_group(group)
+
+    def _acknowledge_all(self) -> None:
+        for flight in self.driver.flights_of(self.reader):
+            self.driver.acknowledge(self.reader, flight.message_id)
+
+    def finish(self) -> None:
+        """Everything is read; no producer is told anything more."""
+        self._acknowledge_all()
+        self.driver.sweep(self.group, acknowledge=True)
+        self._others_are_silent("")
+        self.driver.remove_group(self.group)

@@ -1,0 +1,115 @@
+"""Which record a poll's reply carries, and whether the reply tells it as it was published."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from conformance.models.topics import position_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conformance.models.cursors import Cursor
+    from conformance.models.groups import GroupModel
+    from conformance.models.judging import Judge
+    from conformance.models.members import Member, When
+    from conformance.models.topics import Record, TopicModel
+
+
+class Delivery(NamedTuple):
+    """One record in the reply to a poll: `item` as it came, `when` in the time of the group."""
+
+    member: "Member"
+    group: "GroupModel"
+    cursor: "Cursor"
+    record: "Record"
+    message_id: int
+    item: dict[str, Any]
+    when: "When"
+
+
+class Recognition:
+    """Finds the record behind an item of a poll's reply."""
+
+    def __init__(
+        self, judge: "Judge", topics: "Mapping[str, TopicModel]", groups: "Mapping[str, GroupModel]"
+    ) -> None:
+        self._judge = judge
+        self._topics = topics
+        self._groups = groups
+
+    def recognise(self, member: "Member", group: "GroupModel", item: Any, when: "When") -> Delivery:
+        """POLL-OK-1, DELIVER-4, POLL-NONE-1, and what `_judge_content` and `_judge_id` say."""
+        empty = not isinstance(item, dict) or item.get("messageId") is None
+        self._judge(
+            "POLL-EMPTY-1" if empty else "POLL-OK-1",
+            _is_shaped(item),
+            expected="200 with messageId and message {message, key, topicName, timestamp}, or another status",
+            observed=item,
+        )
+        message = item["message"]
+        topic = self._topics.get(message["topicName"])
+        record = topic.by_text.get(message["message"]) if topic is not None else None
+        published = "a record that was published and accepted"
+        self._judge("DELIVER-4", record is not None, expected=published, observed=item)
+        if topic is None or record is None:
+            raise AssertionError("a failed MUST raises")
+        self._judge(
+            "MEMBER-UNSUBSCRIBE-1" if topic.name in member.dropped - member.topics else "POLL-NONE-1",
+            topic.name in member.topics,
+            expected="only records of topics that the consumer is subscribed to",
+            observed=item,
+        )
+        delivery = Delivery(member, group, group.cursors[topic.name], record, item["messageId"], item, when)
+        self._judge_content(delivery)
+        self._judge_id(delivery)
+        return delivery
+
+    def _judge_content(self, delivery: Delivery) -> None:
+        """PUB-TEXT-1, and PUB-POSITION-1 where the server tells positions."""
+        record, item = delivery.record, delivery.item
+        key = item["message"]["key"]
+        self._judge(
+            "PUB-TEXT-1",
+            (key or None) == record.key,
+            expected=f"key {record.key!r} as published" if key else "the key as published",
+            observed=item,
+        )
+        topic = delivery.cursor.topic
+        told = position_of(item)
+        if topic.positions and record.offset is not None and told != (None, None):
+            number = topic.placement.number(record.node)
+            self._judge(
+                "PUB-POSITION-1",
+                told == (number, record.offset),
+                expected=f"partition {number}, offset {record.offset}, as told when it was published",
+                observed=item,
+            )
+
+    def _judge_id(self, delivery: Delivery) -> None:
+        """POLL-OK-2: no other record is in flight under the same id."""
+        for group in self._groups.values():
+            for cursor in group.cursors.values():
+                for flight in cursor.flights.values():
+                    if flight.message_id == delivery.message_id and flight.record is not delivery.record:
+                        self._judge(
+                            "POLL-OK-2",
+                            not group.is_sure(flight, delivery.when),
+                            expected="a messageId that no other record in flight has",
+                            observed=f"{delivery.item}; under this id in flight: {flight.record}",
+                        )
+        self._judge("POLL-OK-2", True, expected="an id of its own", observed="an id of its own")
+
+
+def _is_shaped(item: Any) -> bool:
+    """The members of a delivered record that the text requires."""
+    if not isinstance(item, dict):
+        return False
+    message, message_id = item.get("message"), item.get("messageId")
+    return (
+        isinstance(message_id, int)
+        and not isinstance(message_id, bool)
+        and isinstance(message, dict)
+        and isinstance(message.get("message"), str)
+        and isinstance(message.get("topicName"), str)
+        and isinstance(message.get("key", 0), str | None)
+        and "timestamp" in message
+    )

@@ -1,0 +1,24 @@
+"""What can go wrong in talking to a peer, and whose fault each is."""
+
+
+class Violation(AssertionError):
+    """The peer did something that a clause forbids, or left out what it requires."""
+
+    def __init__(self, clause: str, expected: object, observed: object) -> None:
+        super().__init__(f"{clause}: expected {expected}; observed {observed}")
+        self.clause = clause
+        self.expected = str(expected)
+        self.observed = observed
+
+
+class PeerFailure(AssertionError):
+    """The peer failed in a way that no clause of its own names: closed, or left something unanswered."""
+
+    def __init__(self, expected: object, observed: object) -> None:
+        super().__init__(f"expected {expected}; observed {observed}")
+        self.expected = str(expected)
+        self.observed = observed
+
+
+class Unreachable(Exception):
+    """Nobody answers at the address: there is nothing to judge."""
