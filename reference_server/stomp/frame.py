@@ -1,11 +1,312 @@
-"""Frames (interface; the behaviour follows)."""
+"""Frames of clients: from any chunking of octets to whole frames, strictly and within bounds.
+
+A reader is between frames, inside a head (command and headers), or inside a body. Octets of a head are kept
+until the head is whole, those of a body until the body is, so that both are bounded by `StompLimits` and
+nothing is parsed twice. The version of a session decides how the head is read; since a client may send
+CONNECT and more in one go, the reader itself follows the negotiation (STOMP-NEG-002).
+"""
+
+import re
+from collections.abc import Iterable
 
 import msgspec
 
+from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.escapes import escape, expressible, unescape
+from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.negotiation import VERSIONS, agree
+
+CONNECTING = frozenset({"CONNECT", "STOMP"})
+
+_LF = 0x0A
+_CR = 0x0D
+_EOLS = re.compile(rb"(?:\r?\n)*")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_RECEIPT = re.compile(r"^receipt:([^\n\x00]*)", re.MULTILINE)
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
 
 class Frame(msgspec.Struct):
-    """One frame of a client."""
+    """One frame of a client. Of repeated headers the first is kept (STOMP-REPEAT-001, -002).
+
+    Readers share the headers between equal frames: never change them.
+    """
 
     command: str
     headers: dict[str, str]
     body: bytes
+
+
+class FrameReader:
+    """Splits the octets of one connection into frames (STOMP-FRAME-006).
+
+    `lenient` accepts what the `stomper` library writes: a frame without the empty line, CR LF in any version
+    (QSTOMP-STOMPER-1, QSTOMP-STOMPER-2). `versions` are those that a CONNECT can bring about.
+    """
+
+    def __init__(
+        self, limits: StompLimits, *, lenient: bool = False, versions: tuple[str, ...] = VERSIONS
+    ) -> None:
+        self.version: str | None = None
+        """What CONNECT agreed on; None before, and where nothing was in common."""
+        self.error: ProtocolError | None = None
+        """Set when the stream was malformed or over a bound: nothing after that is read."""
+        self._limits = limits
+        self._lenient = lenient
+        self._versions = versions
+        self._pending = bytearray()
+        self._open: Frame | None = None
+        self._length: int | None = None
+        self._known_head = b""
+        self._known: tuple[str, dict[str, str], int | None] = ("", {}, None)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a frame has begun that is not whole yet."""
+        return self._open is not None or bool(self._pending)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take the next octets and return the frames that they complete. Never raises: see `error`."""
+        frames: list[Frame] = []
+        if self.error is not None:
+            return frames
+        try:
+            if self._open is not None:
+                position = self._continue_body(data, frames)
+            else:
+                position = 0
+                if self._pending:
+                    data = bytes(self._pending) + data
+                    self._pending.clear()
+            if position < len(data):
+                self._split(data, position, frames)
+        except ProtocolError as error:
+            self.error = error
+            self._pending.clear()
+            self._open = None
+        return frames
+
+    def _split(self, data: bytes, position: int, frames: list[Frame]) -> None:
+        size = len(data)
+        find = data.find
+        while True:
+            if position < size and (data[position] == _LF or data[position] == _CR):
+                # EOLs between frames are heart-beats, before the first one too (STOMP-ABNF-005, STOMP-FRAME-011).
+                eols = _EOLS.match(data, position)
+                position = eols.end() if eols else position
+            if position >= size:
+                return
+            nul = find(b"\0", position)
+            end = size if nul < 0 else nul
+            head_end = find(b"\n\n", position, end)
+            body = head_end + 2
+            if data.find(b"\r", position, body if head_end >= 0 else end) >= 0:
+                head_end, body = self._end_of_head(data, position, end)
+            if head_end < 0:
+                if nul < 0:
+                    self._keep_head(data[position:])
+                    return
+                head_end, body = self._head_without_empty_line(data, position, nul), nul
+            command, headers, length = self._read_head(data[position:head_end])
+            if length is not None:
+                nul = body + length
+                if nul >= size:
+                    nul = -1
+                elif data[nul]:
+                    raise _unterminated(headers)
+            if nul < 0:
+                self._open, self._length = Frame(command, headers, b""), length
+                self._keep_body(data[body:])
+                return
+            if nul - body > self._limits.body_bytes:
+                raise self._body_too_large(headers)
+            frames.append(Frame(command, headers, data[body:nul]))
+            position = nul + 1
+
+    def _end_of_head(self, data: bytes, position: int, end: int) -> tuple[int, int]:
+        """Find the empty line where CR LF ends lines too; 1.2 says so (STOMP-FRAME-002), before CONNECT all do."""
+        if not self._crlf:
+            head_end = data.find(b"\n\n", position, end)
+            return head_end, head_end + 2
+        found = _EMPTY_LINE.search(data, position, end)
+        return (found.start(), found.end()) if found else (-1, -1)
+
+    @property
+    def _crlf(self) -> bool:
+        return self._lenient or self.version is None or self.version == "1.2"
+
+    def _head_without_empty_line(self, data: bytes, position: int, nul: int) -> int:
+        if self._lenient:  # QSTOMP-STOMPER-2
+            return len(data[:nul].rstrip(b"\r\n")) if nul > position else position
+        # STOMP-FRAME-004: a NUL before the empty line ends nothing.
+        raise ProtocolError(
+            "frame without an empty line",
+            "An empty line must follow the command and the headers; a NUL came first.",
+            receipt=self._find_receipt(data[position:nul].decode(errors="replace")),
+        )
+
+    def _keep_head(self, rest: bytes) -> None:
+        if len(rest) > self._limits.header_bytes:
+            raise self._head_too_large(rest.decode(errors="replace"))
+        self._pending += rest
+
+    def _keep_body(self, rest: bytes) -> None:
+        """Begin or go on with a body that is not whole; its bound holds before its end is seen (STOMP-LIMIT-003)."""
+        assert self._open is not None
+        if max(self._length or 0, len(self._pending) + len(rest)) > self._limits.body_bytes:
+            raise self._body_too_large(self._open.headers)
+        self._pending += rest
+
+    def _continue_body(self, data: bytes, frames: list[Frame]) -> int:
+        """Add to the body of the open frame; return the position in `data` after its NUL, or the end of it."""
+        frame = self._open
+        assert frame is not None
+        end = data.find(b"\0") if self._length is None else self._length - len(self._pending)
+        if not 0 <= end < len(data):
+            self._keep_body(data)
+            return len(data)
+        if data[end]:
+            raise _unterminated(frame.headers)
+        if len(self._pending) + end > self._limits.body_bytes:
+            raise self._body_too_large(frame.headers)
+        self._pending += data[:end]
+        frame.body = bytes(self._pending)
+        self._pending.clear()
+        self._open = None
+        frames.append(frame)
+        return end + 1
+
+    def _read_head(self, head: bytes) -> tuple[str, dict[str, str], int | None]:
+        """Decode command, headers and content-length; equal heads in a row are decoded once."""
+        if head == self._known_head:
+            return self._known
+        try:
+            text = head.decode()
+        except UnicodeDecodeError:
+            raise ProtocolError(
+                "header octets are not UTF-8",
+                "Commands and headers are UTF-8 text (STOMP-ENC-001); binary data belongs into the body.",
+                receipt=self._find_receipt(head.decode(errors="replace")),
+            ) from None
+        if "\r" in text and self._crlf:
+            text = text.replace("\r\n", "\n").removesuffix("\r")
+        try:
+            self._check_head(head)
+            command, headers = self._read_lines(text)
+            length = _read_length(headers)
+        except ProtocolError as error:
+            if error.receipt is None:
+                error.receipt = self._find_receipt(text)
+            raise
+        if self.version is None and command in CONNECTING:
+            self.version = agree(headers, self._versions)
+            self._known_head = b""
+        else:
+            self._known_head, self._known = head, (command, headers, length)
+        return command, headers, length
+
+    def _read_lines(self, text: str) -> tuple[str, dict[str, str]]:
+        command, *lines = text.split("\n")
+        if "\r" in text and self._crlf:  # STOMP-FRAME-009; in 1.0 and 1.1 CR is an octet like others
+            raise ProtocolError(
+                "CR inside a line of the head", r"In STOMP 1.2 CR only precedes LF; write \r."
+            )
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if not colon or not name:
+                # STOMP-FRAME-010, STOMP-ABNF-003
+                raise ProtocolError(
+                    "malformed header line", f"Expected name:value with a name; found {line[:100]!r}."
+                )
+            if name not in headers:
+                headers[name] = value
+        # CONNECT is taken literally (STOMP-ENC-005); STOMP-ENC-007: names are escaped too.
+        version = self.version
+        if "\\" in text and version is not None and command not in CONNECTING:
+            headers = _first_of(lines, version)
+        return command, headers
+
+    def _check_head(self, head: bytes) -> None:
+        """Raise ProtocolError where the head is over a bound (STOMP-LIMIT-001, -002, -004)."""
+        limits = self._limits
+        if head.count(b"\n") > limits.headers:
+            raise ProtocolError("too many headers", f"A frame may have {limits.headers} header lines.")
+        if len(head) > limits.header_bytes:
+            raise self._head_too_large(head.decode())
+        if (
+            len(head) > limits.header_line_bytes
+            and max(map(len, head.split(b"\n"))) > limits.header_line_bytes
+        ):
+            raise ProtocolError(
+                "header line too long", f"A line of the head may have {limits.header_line_bytes} octets."
+            )
+
+    def _head_too_large(self, text: str) -> ProtocolError:
+        return ProtocolError(
+            "head of the frame too large",
+            f"Command and headers may have {self._limits.header_bytes} octets.",
+            receipt=self._find_receipt(text),
+        )
+
+    def _body_too_large(self, headers: dict[str, str]) -> ProtocolError:
+        return ProtocolError(
+            "body too large",
+            f"A body may have {self._limits.body_bytes} octets.",
+            receipt=headers.get("receipt"),
+        )
+
+    def _find_receipt(self, text: str) -> str | None:
+        """Look for the receipt of a frame that cannot be read, so that its ERROR can name it (STOMP-ERROR-004)."""
+        found = _RECEIPT.search(text)
+        if found is None:
+            return None
+        receipt = found.group(1).removesuffix("\r")
+        try:
+            return unescape(receipt, self.version or "1.0")
+        except ProtocolError:
+            return None
+
+
+def _first_of(lines: list[str], version: str) -> dict[str, str]:
+    """Decode escaped header lines; the first of equal decoded names holds."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers.setdefault(unescape(name, version), unescape(value, version))
+    return headers
+
+
+def _read_length(headers: dict[str, str]) -> int | None:
+    """Read content-length, on any frame (STOMP-CLEN-008).
+
+    Raises ProtocolError where it is no plain decimal number (STOMP-CLEN-009).
+    """
+    length = headers.get("content-length")
+    if length is None:
+        return None
+    if _LENGTH.fullmatch(length) is None:
+        raise ProtocolError(
+            "malformed content-length", f"Expected the number of octets of the body; found {length[:100]!r}."
+        )
+    return int(length)
+
+
+def _unterminated(headers: dict[str, str]) -> ProtocolError:
+    # STOMP-CLEN-002
+    return ProtocolError(
+        "no NUL after the body",
+        f"content-length announced {headers.get('content-length')} octets, which a NUL must follow.",
+        receipt=headers.get("receipt"),
+    )
+
+
+def encode(command: str, headers: Iterable[tuple[str, str]], body: bytes = b"", *, version: str) -> bytes:
+    """Write a frame; headers that the version cannot express are left out. Nothing follows the NUL."""
+    lines = [command]
+    lines += [
+        f"{escape(name, version)}:{escape(value, version)}"
+        for name, value in headers
+        if expressible(name, value, version)
+    ]
+    return b"%b\n\n%b\0" % ("\n".join(lines).encode(), body)

@@ -27,7 +27,7 @@ class StompLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bodies and headers buffered by all open transactions of one connection."""
     long_polls: int = 100
     """Unanswered long polls of one connection."""
-    output_window: int = 256 * 1024
+    output_window: int = 1024 * 1024
     """Octets that queues hand to one connection before the I/O layer reports that it wrote them."""
 
     destinations: int = 10_000

@@ -1,11 +1,27 @@
-"""One STOMP connection (interface; the behaviour follows)."""
+"""One STOMP connection: its states, what each frame does in them, and how it ends.
+
+A session is OPENED until CONNECT, LIVE until DISCONNECT, an ERROR or the loss of the connection, and ENDED
+after that: what comes then is not obeyed (STOMP-DISCONNECT-003, STOMP-ERROR-002). On the endpoints of the
+sample clients it begins BARE instead: there SEND and SUBSCRIBE work without CONNECT, by the rules of 1.0.
+
+`TRANSITIONS` at the end of this module is the whole table. An action returns whether the frame was processed,
+so that its receipt can be granted at once; it raises ProtocolError to end the connection with an ERROR.
+"""
 
 from __future__ import annotations
 
+import enum
+import hmac
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from reference_server.stomp.errors import ProtocolError
-from reference_server.stomp.frame import Frame
+from reference_server.stomp.escapes import escape
+from reference_server.stomp.frame import CONNECTING, Frame, FrameReader, encode
+from reference_server.stomp.liveness import Liveness
+from reference_server.stomp.negotiation import VERSIONS, agree_on_heartbeats
+from reference_server.stomp.subscriptions import Subscriptions
+from reference_server.stomp.transactions import Settlement, Transactions
 
 if TYPE_CHECKING:
     from reference_server.stomp.hub import Hub
@@ -14,29 +30,75 @@ Parsed = list[Frame | ProtocolError]
 """What `Session.parse` found, in order; a ProtocolError is always the last item."""
 
 
+class State(enum.Enum):
+    """Where a session stands."""
+
+    OPENED = "waiting for CONNECT"
+    BARE = "obeying without CONNECT"
+    LIVE = "connected"
+    ENDED = "over"
+
+
 class Session:
     """The server's side of one connection."""
 
-    closing: bool
-    """True: write the remaining output, then close the connection in an orderly way."""
-    stalled: bool
-    """True: queues hold messages back until `resume` is called, because much output was handed out."""
-
     def __init__(self, hub: Hub, *, lenient: bool, subprotocol_version: str | None, now: float) -> None:
         """Open a session; `lenient` for /producer and /consumer, `subprotocol_version` "1.2" for v12.stomp."""
-        raise NotImplementedError
+        self.hub = hub
+        self.version = "1.0"
+        """What was negotiated; before CONNECT nothing is escaped, as in 1.0."""
+        self.closing = False
+        """True: write the remaining output, then close the connection in an orderly way."""
+        self.stalled = False
+        """True: queues hold messages back until `resume` is called, because much output was handed out."""
+        self.liveness = Liveness(hub.limits, now)
+        self.subscriptions = Subscriptions(self, hub.limits, hub.numbers)
+        self.queue_now = 0.0
+        self._state = State.BARE if lenient and not hub.users else State.OPENED
+        self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)
+        self._reader = FrameReader(hub.limits, lenient=lenient, versions=self._versions)
+        self._reported = False
+        self._transactions = Transactions(hub.limits)
+        self._output: list[bytes] = []
+        self._outstanding = 0
+        self._window = hub.limits.output_window
+        hub.opened(self)
 
     def parse(self, data: bytes) -> Parsed:
         """Split the next octets into frames. Never raises. Call it outside the application lock."""
-        raise NotImplementedError
+        reader = self._reader
+        items: Parsed = [*reader.feed(data)]
+        if reader.error is not None and not self._reported:
+            self._reported = True
+            items.append(reader.error)
+        return items
 
     def handle(self, items: Parsed, now: float, queue_now: float) -> None:
-        """Obey the frames. Call it after every `parse`, with an empty list too (any octet is a sign of life)."""
-        raise NotImplementedError
+        """Obey the frames. Call it after every `parse`, with an empty list too (STOMP-HEARTBEAT-007).
+
+        `now` is wall time, `queue_now` the queue's time, both in seconds.
+        """
+        self.hub.now = now
+        self.queue_now = queue_now
+        self.liveness.heard_at = now
+        for item in items:
+            if self.closing:
+                return
+            if isinstance(item, ProtocolError):
+                self.refuse(item)
+                return
+            try:
+                self._obey(item)
+            except ProtocolError as error:
+                self.refuse(error, item)
+        self._watch_incomplete(now, whole=bool(items))
 
     def take_output(self) -> list[bytes]:
         """Hand over what is to be written; each item is one frame or one heart-beat: one WebSocket message."""
-        raise NotImplementedError
+        output, self._output = self._output, []
+        if output:
+            self.liveness.said_at = self.hub.now
+        return output
 
     def resume(self) -> None:
         """Tell that all output taken so far was written; call it under the lock while `stalled` is true.
@@ -44,12 +106,253 @@ class Session:
         More output may be there afterwards; so: after a flush that emptied the outbox,
         `if session.stalled: with lock: session.resume(); output = session.take_output()`, and flush again.
         """
-        raise NotImplementedError
+        self.stalled = False
+        self._outstanding = 0
+        self.subscriptions.wake()
 
     def fail(self, summary: str, advice: str = "") -> None:
-        """End the session from the server's side (shutdown, slow reader): ERROR, then `closing`."""
-        raise NotImplementedError
+        """End the session from the server's side (shutdown, slow reader): ERROR, then `closing` (STOMP-ERROR-007)."""
+        if not self.closing:
+            self.refuse(ProtocolError(summary, advice))
 
     def lost(self, now: float) -> None:
-        """The connection is gone: subscriptions end, unacknowledged messages return, transactions abort."""
-        raise NotImplementedError
+        """The connection is gone: subscriptions end, unacknowledged messages return, transactions abort.
+
+        So it is after a Close frame, a DISCONNECT or a cut (STOMP-DISCONNECT-005, STOMP-WS-014, STOMP-TX-008).
+        """
+        self.hub.now = now
+        self._end()
+
+    def emit(self, data: bytes) -> None:
+        """Send one frame or heart-beat; after the last one there is silence."""
+        if self.closing:
+            return
+        output = self._output
+        if not output:
+            self.hub.touch(self)
+        output.append(data)
+        self._outstanding += len(data)
+
+    def grant(self, receipt: str) -> None:
+        """Send RECEIPT: the frame was processed (STOMP-RECEIPT-001, -002; STOMP-BODY-001)."""
+        self.emit(f"RECEIPT\nreceipt-id:{escape(receipt, self.version)}\n\n\0".encode())
+
+    def window_open(self) -> bool:
+        """Whether queues may hand over more output now; if not, `stalled` is set."""
+        if self.closing:
+            return False
+        if self._outstanding < self._window:
+            return True
+        self.stalled = True
+        return False
+
+    def on_time(self, now: float) -> None:
+        """Send a heart-beat or give the client up, where that is due."""
+        if self.closing:
+            return
+        complaint = self.liveness.complaint(now)
+        if complaint is not None:
+            self.fail(*complaint)
+        elif now >= self.liveness.beat_at:
+            # One LF in a message of its own (STOMP-HEARTBEAT-006, STOMP-WS-009).
+            self.emit(b"\n")
+            self.liveness.said_at = now
+
+    def deadline(self) -> float:
+        """When `on_time` has work; infinite: never."""
+        return min(self.liveness.beat_at, self.liveness.expires_at)
+
+    def _obey(self, frame: Frame) -> None:
+        transition = TRANSITIONS[self._state].get(frame.command)
+        if transition is None:
+            raise self._out_of_place(frame)
+        if frame.body and frame.command != "SEND" and self.version != "1.0":  # STOMP-BODY-002
+            raise ProtocolError(f"{frame.command} with a body", "Only SEND may carry a body.")
+        action, self._state = transition
+        self.liveness.begun = True
+        processed = action(self, frame)
+        receipt = frame.headers.get("receipt")
+        if processed and receipt is not None:
+            self.grant(receipt)
+        if self._state is State.ENDED:
+            self._end()
+
+    def _out_of_place(self, frame: Frame) -> ProtocolError:
+        """Say why a frame is not obeyed in this state (STOMP-CMD-001, STOMP-CONNECT-011, -012; case: STOMP-FRAME-007)."""
+        if frame.command in CONNECTING:
+            return ProtocolError(
+                "already connected", "One connection is one session: open another connection."
+            )
+        if self._state is State.OPENED and frame.command in TRANSITIONS[State.LIVE]:
+            return ProtocolError("not connected", "Send CONNECT first and wait for CONNECTED.")
+        return ProtocolError("unknown command", f"STOMP {self.version} defines no {frame.command[:100]!r}.")
+
+    def refuse(self, error: ProtocolError, frame: Frame | None = None) -> None:
+        """Send ERROR and end the session (STOMP-ERROR-001 to -005, STOMP-WS-012)."""
+        receipt = error.receipt
+        headers = [("message", error.summary), *error.headers]
+        if frame is not None:
+            headers.append(("command", frame.command[:100]))
+            receipt = frame.headers.get("receipt") if receipt is None else receipt
+        if receipt is not None:
+            headers.append(("receipt-id", receipt))
+        body = error.advice.encode(errors="replace")
+        # STOMP-CTYPE-002, STOMP-CTYPE-003, STOMP-CLEN-004
+        headers += [("content-type", "text/plain"), ("content-length", str(len(body)))]
+        self.emit(encode("ERROR", headers, body, version=self.version))
+        self._end()
+
+    def _end(self) -> None:
+        """Leave nothing behind; output that is pending is still written."""
+        if self.closing:
+            return
+        self.closing = True
+        self._state = State.ENDED
+        self._transactions.clear()
+        self.hub.binding.cancel(self)
+        self.subscriptions.clear()
+        self.hub.closed(self)
+
+    def _watch_incomplete(self, now: float, *, whole: bool) -> None:
+        liveness = self.liveness
+        if not self._reader.incomplete:
+            liveness.incomplete_since = None
+        elif liveness.incomplete_since is None or whole:
+            liveness.incomplete_since = now
+            self.hub.schedule(self, self.deadline())
+
+    # The actions.
+
+    def _connect(self, frame: Frame) -> bool:
+        """Negotiate (STOMP-CONNECT-001, -003); `host` may be anything or missing (STOMP-CONNECT-005, -006)."""
+        headers = frame.headers
+        version = self._reader.version
+        if version is None:  # STOMP-NEG-003, STOMP-NEG-004
+            supported = ",".join(self._versions)
+            raise ProtocolError(
+                "no version in common", f"Supported: {supported}.", headers=(("version", supported),)
+            )
+        self._check_user(headers.get("login", ""), headers.get("passcode", ""))
+        answer = [
+            f"version:{version}",
+            f"session:{self.hub.name_session()}",
+            f"server:{self.hub.server_name}",
+        ]
+        if version != "1.0":
+            smallest = self.hub.limits.heartbeat_interval
+            self.liveness.intervals = agree_on_heartbeats(headers, smallest)
+            # STOMP-HEARTBEAT-001, STOMP-HEARTBEAT-011
+            answer.append(f"heart-beat:{smallest * 1000:.0f},{smallest * 1000:.0f}")
+        self.version = version
+        # STOMP-ENC-006, STOMP-CONNECT-004, -008; a receipt is not granted (STOMP-CONNECT-013)
+        self.emit("\n".join(["CONNECTED", *answer, "", "\0"]).encode())
+        self.hub.schedule(self, self.deadline())
+        return False
+
+    def _check_user(self, login: str, passcode: str) -> None:
+        users = self.hub.users
+        if users and not hmac.compare_digest(users.get(login, "\0").encode(), passcode.encode()):
+            # STOMP-CONNECT-002; which of both is wrong is nobody's business
+            raise ProtocolError(
+                "login refused", "CONNECT again, on a new connection, with login and passcode."
+            )
+
+    def _send(self, frame: Frame) -> bool:
+        transaction = frame.headers.get("transaction")
+        if transaction is None:
+            return self.hub.send(self, frame)
+        self.hub.check_destination(frame)
+        self._transactions.add(transaction, frame, len(frame.body) + sum(map(len, frame.headers.values())))
+        # STOMP-TX-013; an operation is confirmed when it was performed (PUB-RECEIPT-3)
+        return not self.hub.binding.serves(frame.headers["destination"])
+
+    def _subscribe(self, frame: Frame) -> bool:
+        headers = frame.headers
+        destination = headers.get("destination")
+        if destination is None:  # STOMP-SUB-004
+            raise ProtocolError("SUBSCRIBE without destination", "Name the destination to listen to.")
+        identifier, mode = self.subscriptions.check(headers)
+        source = self.hub.source(self, destination)
+        self.subscriptions.add(identifier, destination, mode, source, named="id" in headers)
+        return True
+
+    def _unsubscribe(self, frame: Frame) -> bool:
+        self.subscriptions.remove(frame.headers)
+        return True
+
+    def _acknowledge(self, frame: Frame) -> bool:
+        return self._settle(frame, consumed=True)
+
+    def _reject(self, frame: Frame) -> bool:
+        if self.version == "1.0":
+            raise self._out_of_place(frame)
+        return self._settle(frame, consumed=False)
+
+    def _settle(self, frame: Frame, *, consumed: bool) -> bool:
+        headers = frame.headers
+        transaction = headers.get("transaction")
+        if transaction is not None:
+            self._transactions.check(transaction)
+        delivery = self.subscriptions.find(headers, frame.command)
+        if transaction is None:
+            self.subscriptions.settle(delivery, consumed=consumed)
+        else:
+            self._transactions.add(transaction, Settlement(delivery, consumed), 100)
+        return True
+
+    def _begin(self, frame: Frame) -> bool:
+        self._transactions.begin(frame.headers)
+        return True
+
+    def _commit(self, frame: Frame) -> bool:
+        """Obey all steps in order, or none (STOMP-TX-003)."""
+        steps = self._transactions.end(frame.headers, "COMMIT")
+        self.hub.check_together([step for step in steps if isinstance(step, Frame)])
+        for step in steps:
+            if isinstance(step, Settlement):
+                self.subscriptions.settle(step.delivery, consumed=step.consumed)
+                continue
+            operation = self.hub.binding.serves(step.headers["destination"])
+            receipt = step.headers.get("receipt")
+            if self.hub.send(self, step) and operation and receipt is not None:
+                self.grant(receipt)
+        return True
+
+    def _abort(self, frame: Frame) -> bool:
+        self._transactions.end(frame.headers, "ABORT")
+        return True
+
+    def _disconnect(self, frame: Frame) -> bool:
+        """Nothing to do but to end: all earlier frames were obeyed (STOMP-DISCONNECT-001, -002, -004; STOMP-TX-007)."""
+        return True
+
+
+Action = Callable[[Session, Frame], bool]
+
+_SERVED: dict[str, tuple[Action, State]] = {
+    "SEND": (Session._send, State.LIVE),
+    "SUBSCRIBE": (Session._subscribe, State.LIVE),
+    "UNSUBSCRIBE": (Session._unsubscribe, State.LIVE),
+    "ACK": (Session._acknowledge, State.LIVE),
+    "NACK": (Session._reject, State.LIVE),
+    "BEGIN": (Session._begin, State.LIVE),
+    "COMMIT": (Session._commit, State.LIVE),
+    "ABORT": (Session._abort, State.LIVE),
+    "DISCONNECT": (Session._disconnect, State.ENDED),
+}
+_CONNECTS: dict[str, tuple[Action, State]] = {
+    "CONNECT": (Session._connect, State.LIVE),
+    "STOMP": (Session._connect, State.LIVE),
+}
+_BARE: dict[str, tuple[Action, State]] = {
+    command: (action, State.BARE if after is State.LIVE else after)
+    for command, (action, after) in _SERVED.items()
+}
+
+TRANSITIONS: dict[State, dict[str, tuple[Action, State]]] = {
+    State.OPENED: _CONNECTS,
+    State.BARE: {**_CONNECTS, **_BARE},  # QSTOMP-BARE-1
+    State.LIVE: _SERVED,
+    State.ENDED: {},
+}
+"""For each state, each command that is obeyed in it: by which action, and the state after it."""

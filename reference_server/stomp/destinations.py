@@ -1,0 +1,279 @@
+"""Plain destinations: `/queue/…` gives each message to one subscriber, `/topic/…` gives it to all.
+
+A queue keeps what nobody can take, in the order of arrival, and takes back what was not acknowledged to the
+place it had. It lives as long as it holds a message or has a subscription. Nothing of a topic is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import msgspec
+
+from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.escapes import escape, expressible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reference_server.stomp.limits import StompLimits
+
+QUEUES = "/queue/"
+TOPICS = "/topic/"
+
+_WITHHELD = frozenset(
+    # Set by the server (STOMP-MESSAGE-001 to -005), or meant for it (STOMP-MESSAGE-007).
+    {
+        "destination",
+        "message-id",
+        "subscription",
+        "ack",
+        "redelivered",
+        "content-length",
+        "receipt",
+        "transaction",
+    }
+)
+
+
+class Message(msgspec.Struct):
+    """One message on its way. `number` is unique on the server and rises in order of arrival (STOMP-MESSAGE-002)."""
+
+    number: int
+    destination: str
+    headers: Mapping[str, str]
+    body: bytes
+    redelivered: bool = False
+    _tail: bytes = b""
+    _tail_version: str = ""
+
+    @property
+    def size(self) -> int:
+        """Octets that it counts against the bounds of a queue; the head of a frame is about 100."""
+        return len(self.body) + 100
+
+    def tail(self, version: str) -> bytes:
+        """Everything of its MESSAGE frame that is the same for all subscribers of that version."""
+        if self._tail_version != version:
+            self._tail = self._write_tail(version)
+            self._tail_version = version
+        return self._tail
+
+    def mark_redelivered(self) -> None:
+        """Say in later deliveries that there was an earlier one."""
+        self.redelivered = True
+        self._tail_version = ""
+
+    def _write_tail(self, version: str) -> bytes:
+        # STOMP-SEND-007, STOMP-CLEN-003, -005, -006
+        lines = [f"destination:{escape(self.destination, version)}\ncontent-length:{len(self.body)}\n"]
+        if self.redelivered:
+            lines.append("redelivered:true\n")
+        lines += [
+            f"{escape(name, version)}:{escape(value, version)}\n"
+            for name, value in self.headers.items()  # STOMP-SEND-004, STOMP-CTYPE-001
+            if name not in _WITHHELD and expressible(name, value, version)
+        ]
+        return b"%b\n%b\0" % ("".join(lines).encode(), self.body)
+
+
+Key = TypeVar("Key")
+
+
+class Subscriber(Protocol):
+    """What a destination knows of a subscription."""
+
+    parked: bool
+    """True while a queue waits for `wake` before it asks again."""
+
+    def can_take(self) -> bool:
+        """Whether a queue may hand over one more message now."""
+
+    def park(self) -> None:
+        """Note that a queue wants to be woken when that changes."""
+
+    def deliver(self, message: Message) -> None:
+        """Send the message."""
+
+
+class PlainQueue:
+    """First in, first out; each message to one of the subscribers in turn."""
+
+    def __init__(self, name: str, owner: dict[str, PlainQueue], limits: StompLimits) -> None:
+        self.name = name
+        self.messages: deque[Message] = deque()
+        self.octets = 0
+        self._owner = owner
+        self._limits = limits
+        self._subscribers: set[Subscriber] = set()
+        self._ready: deque[Subscriber] = deque()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Add a subscriber and give it what waits."""
+        self._subscribers.add(subscriber)
+        self._ready.append(subscriber)
+        self._drain()
+
+    def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
+        """Remove a subscriber; what it did not acknowledge goes to the others (STOMP-SUB-009, STOMP-UNSUB-005)."""
+        self._subscribers.discard(subscriber)
+        if not subscriber.parked:
+            self._ready.remove(subscriber)
+        self.take_back(unsettled)
+        if not self.messages and not self._subscribers:
+            self._owner.pop(self.name, None)
+
+    def put(self, message: Message) -> None:
+        """Hand a message to a subscriber, or keep it; raises ProtocolError where it is full (STOMP-SEND-003)."""
+        if self.messages or not self._hand_over(message):
+            self.check_room(1, message.size)
+            self.messages.append(message)
+            self.octets += message.size
+
+    def check_room(self, count: int, octets: int) -> None:
+        """Raise ProtocolError unless that many messages and octets more can be kept."""
+        limits = self._limits
+        if len(self.messages) + count > limits.queue_messages or self.octets + octets > limits.queue_bytes:
+            raise ProtocolError(
+                "queue full",
+                f"{self.name} keeps at most {limits.queue_messages} messages and {limits.queue_bytes} octets. "
+                "Send again when consumers have caught up.",
+            )
+
+    def take_back(self, returned: list[Message]) -> None:
+        """Put messages, in order, where they were: before all that arrived later (STOMP-ACK-001, STOMP-NACK-001)."""
+        if not returned:
+            return
+        waiting = self.messages
+        for message in returned:
+            message.mark_redelivered()
+            self.octets += message.size
+        last = returned[-1].number
+        while waiting and waiting[0].number < last:
+            returned.append(waiting.popleft())
+        returned.sort(key=_by_number)
+        waiting.extendleft(reversed(returned))
+        self._drain()
+
+    def wake(self, subscriber: Subscriber) -> None:
+        """Ask a parked subscriber again."""
+        if subscriber.parked and subscriber in self._subscribers:
+            subscriber.parked = False
+            self._ready.append(subscriber)
+            self._drain()
+
+    def _drain(self) -> None:
+        messages = self.messages
+        while messages and self._ready:
+            message = messages.popleft()
+            if self._hand_over(message):
+                self.octets -= message.size
+            else:
+                messages.appendleft(message)
+
+    def _hand_over(self, message: Message) -> bool:
+        ready = self._ready
+        while ready:
+            subscriber = ready[0]
+            if subscriber.can_take():
+                ready.rotate(-1)
+                subscriber.deliver(message)
+                return True
+            ready.popleft()
+            subscriber.parked = True
+            subscriber.park()
+        return False
+
+
+class Broadcast(Generic[Key]):
+    """Delivers to whoever is subscribed at the moment (STOMP-SUB-014): a plain topic, or a channel of the queue.
+
+    `owner` holds it under `key` while it has subscribers.
+    """
+
+    def __init__(self, key: Key, owner: dict[Key, Broadcast[Key]]) -> None:
+        self._key = key
+        self._owner = owner
+        self._subscribers: dict[Subscriber, None] = {}
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Add a subscriber."""
+        self._subscribers[subscriber] = None
+
+    def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
+        """Remove a subscriber; what it did not acknowledge is gone."""
+        del unsettled
+        self._subscribers.pop(subscriber, None)
+        if not self._subscribers:
+            self._owner.pop(self._key, None)
+
+    def put(self, message: Message) -> None:
+        """Deliver to all."""
+        for subscriber in tuple(self._subscribers):
+            subscriber.deliver(message)
+
+    def take_back(self, returned: list[Message]) -> None:
+        """Drop what was refused with NACK: every other subscriber had a copy of its own (STOMP-NACK-001)."""
+
+    def wake(self, subscriber: Subscriber) -> None:
+        """Nothing waits here."""
+
+
+class Destinations:
+    """All plain destinations of a server."""
+
+    def __init__(self, limits: StompLimits) -> None:
+        self._limits = limits
+        self._queues: dict[str, PlainQueue] = {}
+        self._topics: dict[str, Broadcast[str]] = {}
+
+    def source(self, destination: str) -> PlainQueue | Broadcast[str] | None:
+        """Return what a SUBSCRIBE to that destination listens to; None: the name is not plain.
+
+        Raises ProtocolError where no further queue can be made.
+        """
+        if destination.startswith(QUEUES):
+            return self._queue(destination)
+        if destination.startswith(TOPICS):
+            return self._topics.setdefault(destination, Broadcast(destination, self._topics))
+        return None
+
+    def check_room(self, messages: Iterable[Message]) -> None:
+        """Raise ProtocolError unless all these messages can be kept together (STOMP-TX-003)."""
+        wanted: dict[str, tuple[int, int]] = {}
+        for message in messages:
+            if message.destination.startswith(QUEUES):
+                count, octets = wanted.get(message.destination, (0, 0))
+                wanted[message.destination] = (count + 1, octets + message.size)
+        for destination, (count, octets) in wanted.items():
+            self._queue(destination).check_room(count, octets)
+
+    def put(self, message: Message) -> None:
+        """Send a message to its plain destination; raises ProtocolError where that is full."""
+        destination = message.destination
+        if destination.startswith(QUEUES):
+            self._queue(destination).put(message)
+        else:
+            topic = self._topics.get(destination)
+            if topic is not None:
+                topic.put(message)
+
+    def _queue(self, destination: str) -> PlainQueue:
+        queue = self._queues.get(destination)
+        if queue is None:
+            if len(self._queues) >= self._limits.destinations:
+                raise ProtocolError(
+                    "too many queues", f"At most {self._limits.destinations} queues can exist at once."
+                )
+            queue = self._queues[destination] = PlainQueue(destination, self._queues, self._limits)
+        return queue
+
+
+def is_plain(destination: str) -> bool:
+    """Whether it is `/queue/{name}` or `/topic/{name}`; the name is opaque (STOMP-SEND-006)."""
+    return destination.startswith((QUEUES, TOPICS)) and len(destination) > len(QUEUES)
+
+
+def _by_number(message: Message) -> int:
+    return message.number

@@ -1,0 +1,278 @@
+"""Subscriptions of one session: delivery in the three acknowledgement modes, and what was not settled yet."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.escapes import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reference_server.stomp.destinations import Message, Subscriber
+    from reference_server.stomp.limits import StompLimits
+
+
+class AckMode(enum.Enum):
+    """The values of the `ack` header of SUBSCRIBE (STOMP-SUB-007)."""
+
+    AUTO = "auto"
+    CUMULATIVE = "client"
+    INDIVIDUAL = "client-individual"
+
+
+class Source(Protocol):
+    """What a subscription listens to: a plain destination or a channel of the queue binding."""
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Begin to deliver."""
+
+    def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
+        """End; `unsettled` in order of delivery."""
+
+    def take_back(self, returned: list[Message]) -> None:
+        """Take messages that were refused with NACK, in order of delivery."""
+
+    def wake(self, subscriber: Subscriber) -> None:
+        """Go on with a subscriber that was parked."""
+
+
+class Outlet(Protocol):
+    """The session, as its subscriptions see it."""
+
+    version: str
+    closing: bool
+    stalled: bool
+
+    def emit(self, data: bytes) -> None:
+        """Send one frame."""
+
+    def window_open(self) -> bool:
+        """Whether queues may hand over more output now."""
+
+    def fail(self, summary: str, advice: str = "") -> None:
+        """End the connection with an ERROR."""
+
+
+class Delivery(msgspec.Struct):
+    """A message that was handed to a subscription in one of the client modes and is not settled."""
+
+    number: int
+    """Unique on the server and rising; as text it is the `ack` header (STOMP-MESSAGE-004)."""
+    message: Message
+    subscription: Subscription
+
+
+class Subscription:
+    """One SUBSCRIBE of one connection (STOMP-SUB-006: its id means nothing on others)."""
+
+    __slots__ = ("_book", "_outlet", "_prefix", "id", "destination", "mode", "parked", "pending", "source")
+
+    def __init__(
+        self,
+        book: Subscriptions,
+        identifier: str,
+        destination: str,
+        mode: AckMode,
+        source: Source,
+        *,
+        named: bool,
+    ) -> None:
+        self.id = identifier
+        self.destination = destination
+        self.mode = mode
+        self.source = source
+        self.parked = False
+        self.pending: dict[str, Delivery] = {}
+        """Unsettled deliveries by message-id, in order."""
+        self._book = book
+        self._outlet = book.outlet
+        # STOMP-MESSAGE-003; a 1.0 client that gave no id gets none
+        line = f"subscription:{escape(identifier, book.outlet.version)}\n" if named else ""
+        self._prefix = f"MESSAGE\n{line}message-id:".encode()
+
+    def can_take(self) -> bool:
+        """Whether a queue may hand over one more message now."""
+        return len(self._book.unsettled) < self._book.bound and self._outlet.window_open()
+
+    def park(self) -> None:
+        """Note that a queue waits for room in this session."""
+        self._book.parked.append(self)
+
+    def deliver(self, message: Message) -> None:
+        """Send a MESSAGE; except in auto mode it stays unsettled until ACK or NACK (STOMP-SUB-008, STOMP-ACK-001)."""
+        outlet = self._outlet
+        version = outlet.version
+        if self.mode is AckMode.AUTO:
+            outlet.emit(b"%b%d\n%b" % (self._prefix, message.number, message.tail(version)))
+            return
+        book = self._book
+        if len(book.unsettled) >= book.bound:
+            outlet.fail(
+                "too many unacknowledged messages", f"Settle messages before there are {book.bound} of them."
+            )
+            return
+        delivery = Delivery(next(book.numbers), message, self)
+        book.unsettled[str(delivery.number)] = delivery
+        self.pending[str(message.number)] = delivery
+        if version == "1.2":
+            outlet.emit(
+                b"%b%d\nack:%d\n%b" % (self._prefix, message.number, delivery.number, message.tail(version))
+            )
+        else:
+            outlet.emit(b"%b%d\n%b" % (self._prefix, message.number, message.tail(version)))
+
+
+class Subscriptions:
+    """All subscriptions of one session, and its unsettled deliveries."""
+
+    def __init__(self, outlet: Outlet, limits: StompLimits, numbers: Iterator[int]) -> None:
+        self.outlet = outlet
+        self.numbers = numbers
+        self.bound = limits.unacknowledged
+        self.unsettled: dict[str, Delivery] = {}
+        """By the value of the `ack` header."""
+        self.parked: list[Subscription] = []
+        """Those that a queue wants to be woken for."""
+        self._limits = limits
+        self._by_id: dict[str, Subscription] = {}
+
+    def check(self, headers: Mapping[str, str]) -> tuple[str, AckMode]:
+        """Return the id and the mode that a SUBSCRIBE asks for; raises ProtocolError (STOMP-SUB-002)."""
+        version = self.outlet.version
+        identifier = headers.get("id")
+        if identifier is None and version == "1.0":
+            identifier = headers["destination"]
+        if identifier is None:  # STOMP-SUB-003
+            raise ProtocolError(
+                "SUBSCRIBE without id", "Give each subscription of the connection its own id."
+            )
+        if identifier in self._by_id:  # STOMP-SUB-005
+            raise ProtocolError(
+                "subscription id in use", "UNSUBSCRIBE it first, or choose an id that is not in use."
+            )
+        if len(self._by_id) >= self._limits.subscriptions:
+            raise ProtocolError(
+                "too many subscriptions", f"A connection may have {self._limits.subscriptions} of them."
+            )
+        return identifier, _read_mode(headers.get("ack", "auto"), version)
+
+    def add(self, identifier: str, destination: str, mode: AckMode, source: Source, *, named: bool) -> None:
+        """Begin a subscription that `check` allowed."""
+        subscription = Subscription(self, identifier, destination, mode, source, named=named)
+        self._by_id[identifier] = subscription
+        source.subscribe(subscription)
+
+    def remove(self, headers: Mapping[str, str]) -> None:
+        """Obey UNSUBSCRIBE; what was not settled returns (STOMP-UNSUB-001, -005); raises ProtocolError."""
+        identifier = headers.get("id")
+        if identifier is None and self.outlet.version == "1.0":
+            identifier = self._by_destination(headers.get("destination"))
+        if identifier is None:  # STOMP-UNSUB-002
+            raise ProtocolError("UNSUBSCRIBE without id", "Name the subscription by the id of its SUBSCRIBE.")
+        subscription = self._by_id.pop(identifier, None)
+        if subscription is None:  # STOMP-UNSUB-003
+            raise ProtocolError(
+                "no such subscription", "The id of UNSUBSCRIBE must be that of a current subscription."
+            )
+        self._end(subscription)
+        self.wake()
+
+    def clear(self) -> None:
+        """End all: the session is over."""
+        self.parked.clear()
+        while self._by_id:
+            _, subscription = self._by_id.popitem()
+            self._end(subscription)
+
+    def find(self, headers: Mapping[str, str], command: str) -> Delivery:
+        """Return the unsettled delivery that an ACK or NACK names (STOMP-ACK-002); raises ProtocolError.
+
+        Never issued, already settled, or delivered in auto mode: all are unknown here (STOMP-ACK-004, -005, -007).
+        """
+        version = self.outlet.version
+        if version == "1.2":  # STOMP-ACK-008
+            name, delivery = "id", self.unsettled.get(headers.get("id", ""))
+        else:
+            name, delivery = "message-id", self._by_message(headers, command)
+        if delivery is not None:
+            return delivery
+        if name not in headers:  # STOMP-ACK-003
+            raise ProtocolError(f"{command} without {name}", f"STOMP {version} names the message by {name}.")
+        raise ProtocolError(
+            f"{command} of an unknown message",
+            f"The {name} {headers[name][:100]!r} is no message of this connection that awaits acknowledgement.",
+        )
+
+    def settle(self, delivery: Delivery, *, consumed: bool) -> None:
+        """Carry out an ACK (`consumed`) or NACK; nothing happens where it was settled meanwhile.
+
+        In client mode all earlier deliveries of that subscription are meant, and no other
+        (STOMP-SUB-010, STOMP-SUB-011, STOMP-NACK-003); in client-individual this one (STOMP-SUB-012, STOMP-NACK-002).
+        """
+        subscription = delivery.subscription
+        pending = subscription.pending
+        if subscription.mode is AckMode.CUMULATIVE:
+            covered = []
+            for earlier in pending.values():
+                if earlier.number > delivery.number:
+                    break
+                covered.append(earlier)
+        else:
+            covered = [delivery] if str(delivery.number) in self.unsettled else []
+        for each in covered:
+            del pending[str(each.message.number)], self.unsettled[str(each.number)]
+        if not consumed:
+            subscription.source.take_back([each.message for each in covered])
+        if self.parked:
+            self.wake()
+
+    def wake(self) -> None:
+        """Let the queues that wait for this session go on."""
+        if self.parked:
+            parked, self.parked = self.parked, []
+            for subscription in parked:
+                subscription.source.wake(subscription)
+
+    def _end(self, subscription: Subscription) -> None:
+        unsettled = [delivery.message for delivery in subscription.pending.values()]
+        for delivery in subscription.pending.values():
+            del self.unsettled[str(delivery.number)]
+        subscription.pending.clear()
+        subscription.source.unsubscribe(subscription, unsettled)
+
+    def _by_destination(self, destination: str | None) -> str | None:
+        for subscription in self._by_id.values():
+            if subscription.destination == destination:
+                return subscription.id
+        return None
+
+    def _by_message(self, headers: Mapping[str, str], command: str) -> Delivery | None:
+        """Find a delivery in the way of 1.1, by message-id and subscription (STOMP-ACK-009), or of 1.0, by message-id."""
+        message = headers.get("message-id", "")
+        named = headers.get("subscription")
+        if named is not None:
+            subscription = self._by_id.get(named)
+            return subscription.pending.get(message) if subscription else None
+        if self.outlet.version != "1.0":
+            raise ProtocolError(
+                f"{command} without subscription",
+                "STOMP 1.1 names the message by message-id and subscription.",
+            )
+        for subscription in self._by_id.values():
+            if message in subscription.pending:
+                return subscription.pending[message]
+        return None
+
+
+def _read_mode(value: str, version: str) -> AckMode:
+    allowed = ("auto", "client") if version == "1.0" else ("auto", "client", "client-individual")
+    if value not in allowed:
+        raise ProtocolError(
+            "unknown ack mode", f"Expected one of {', '.join(allowed)}; found {value[:100]!r}."
+        )
+    return AckMode(value)

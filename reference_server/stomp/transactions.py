@@ -1,0 +1,90 @@
+"""Transactions of one session: frames are kept until COMMIT and then obeyed all together (STOMP-TX-003, -004)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from reference_server.stomp.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reference_server.stomp.frame import Frame
+    from reference_server.stomp.limits import StompLimits
+    from reference_server.stomp.subscriptions import Delivery
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """An ACK (`consumed`) or NACK that waits for COMMIT (STOMP-ACK-006, STOMP-NACK-004)."""
+
+    delivery: Delivery
+    consumed: bool
+
+
+class _Open(msgspec.Struct):
+    steps: list[Frame | Settlement]
+    octets: int = 0
+
+
+class Transactions:
+    """The open transactions of one connection (STOMP-TX-010, STOMP-TX-012)."""
+
+    def __init__(self, limits: StompLimits) -> None:
+        self._limits = limits
+        self._open: dict[str, _Open] = {}
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Open a transaction (STOMP-TX-001); raises ProtocolError, for a name in use too (STOMP-TX-002)."""
+        name = _name_of(headers, "BEGIN")
+        if name in self._open:
+            raise ProtocolError("transaction already open", "COMMIT or ABORT it, or choose another name.")
+        if len(self._open) >= self._limits.transactions:
+            raise ProtocolError(
+                "too many transactions", f"A connection may have {self._limits.transactions} open at once."
+            )
+        self._open[name] = _Open([])
+
+    def add(self, name: str, step: Frame | Settlement, octets: int) -> None:
+        """Keep a step of an open transaction; raises ProtocolError (STOMP-TX-009)."""
+        self.check(name)
+        everything = self._open.values()
+        if (
+            sum(len(transaction.steps) for transaction in everything) >= self._limits.transaction_frames
+            or sum(transaction.octets for transaction in everything) + octets > self._limits.transaction_bytes
+        ):
+            raise ProtocolError(
+                "transaction too large",
+                f"Open transactions of a connection may hold {self._limits.transaction_frames} frames "
+                f"and {self._limits.transaction_bytes} octets.",
+            )
+        transaction = self._open[name]
+        transaction.steps.append(step)
+        transaction.octets += octets
+
+    def check(self, name: str) -> None:
+        """Raise ProtocolError where no such transaction is open (STOMP-TX-009)."""
+        if name not in self._open:
+            raise ProtocolError(
+                "no such transaction", f"BEGIN opens a transaction; {name[:100]!r} is not open."
+            )
+
+    def end(self, headers: Mapping[str, str], command: str) -> list[Frame | Settlement]:
+        """Close a transaction by COMMIT or ABORT and return its steps (STOMP-TX-005, -006, -011); raises ProtocolError."""
+        name = _name_of(headers, command)
+        self.check(name)
+        return self._open.pop(name).steps
+
+    def clear(self) -> None:
+        """Abort all (STOMP-TX-007, STOMP-TX-008)."""
+        self._open.clear()
+
+
+def _name_of(headers: Mapping[str, str], command: str) -> str:
+    name = headers.get("transaction")
+    if name is None:
+        raise ProtocolError(
+            f"{command} without transaction", "Name the transaction in the transaction header."
+        )
+    return name
