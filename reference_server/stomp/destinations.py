@@ -38,9 +38,10 @@ _WITHHELD = frozenset(
 
 
 class Message(msgspec.Struct):
-    """One message on its way. `number` is unique on the server and rises in order of arrival (STOMP-MESSAGE-002)."""
+    """One message on its way."""
 
     number: int
+    """Unique on the server and rising in order of arrival (STOMP-MESSAGE-002)."""
     destination: str
     headers: Mapping[str, str]
     body: bytes
@@ -116,7 +117,7 @@ class PlainQueue:
         self._drain()
 
     def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
-        """Remove a subscriber; what it did not acknowledge goes to the others (STOMP-SUB-009, STOMP-UNSUB-005)."""
+        """Remove a subscriber; what it left unsettled goes to others (STOMP-SUB-009, STOMP-UNSUB-005)."""
         self._subscribers.discard(subscriber)
         if not subscriber.parked:
             self._ready.remove(subscriber)
@@ -125,7 +126,7 @@ class PlainQueue:
             self._owner.pop(self.name, None)
 
     def put(self, message: Message) -> None:
-        """Hand a message to a subscriber, or keep it; raises ProtocolError where it is full (STOMP-SEND-003)."""
+        """Hand a message to a subscriber, or keep it; raises ProtocolError when full (STOMP-SEND-003)."""
         if self.messages or not self._hand_over(message):
             self.check_room(1, message.size)
             self.messages.append(message)
@@ -137,12 +138,12 @@ class PlainQueue:
         if len(self.messages) + count > limits.queue_messages or self.octets + octets > limits.queue_bytes:
             raise ProtocolError(
                 "queue full",
-                f"{self.name} keeps at most {limits.queue_messages} messages and {limits.queue_bytes} octets. "
-                "Send again when consumers have caught up.",
+                f"{self.name} keeps at most {limits.queue_messages} messages "
+                f"and {limits.queue_bytes} octets. Send again when consumers have caught up.",
             )
 
     def take_back(self, returned: list[Message]) -> None:
-        """Put messages, in order, where they were: before all that arrived later (STOMP-ACK-001, STOMP-NACK-001)."""
+        """Put messages where they were: before all that arrived later (STOMP-ACK-001, STOMP-NACK-001)."""
         if not returned:
             return
         waiting = self.messages
@@ -187,9 +188,9 @@ class PlainQueue:
 
 
 class Broadcast(Generic[Key]):
-    """Delivers to whoever is subscribed at the moment (STOMP-SUB-014): a plain topic, or a channel of the queue.
+    """Delivers to whoever is subscribed at the moment (STOMP-SUB-014).
 
-    `owner` holds it under `key` while it has subscribers.
+    It is a plain topic, or a channel of the queue's binding; `owner` holds it under `key` while it has any.
     """
 
     def __init__(self, key: Key, owner: dict[Key, Broadcast[Key]]) -> None:
@@ -246,8 +247,11 @@ class Destinations:
             if message.destination.startswith(QUEUES):
                 count, octets = wanted.get(message.destination, (0, 0))
                 wanted[message.destination] = (count + 1, octets + message.size)
+        if len(self._queues.keys() | wanted.keys()) > self._limits.destinations:
+            raise self._too_many_queues()
         for destination, (count, octets) in wanted.items():
-            self._queue(destination).check_room(count, octets)
+            queue = self._queues.get(destination) or PlainQueue(destination, self._queues, self._limits)
+            queue.check_room(count, octets)
 
     def put(self, message: Message) -> None:
         """Send a message to its plain destination; raises ProtocolError where that is full."""
@@ -263,11 +267,12 @@ class Destinations:
         queue = self._queues.get(destination)
         if queue is None:
             if len(self._queues) >= self._limits.destinations:
-                raise ProtocolError(
-                    "too many queues", f"At most {self._limits.destinations} queues can exist at once."
-                )
+                raise self._too_many_queues()
             queue = self._queues[destination] = PlainQueue(destination, self._queues, self._limits)
         return queue
+
+    def _too_many_queues(self) -> ProtocolError:
+        return ProtocolError("too many queues", f"At most {self._limits.destinations} can exist at once.")
 
 
 def is_plain(destination: str) -> bool:

@@ -46,7 +46,7 @@ def escape(text: str, version: str) -> str:
 
 
 def expressible(name: str, value: str, version: str) -> bool:
-    """Whether a header can be written at all: 1.0 has no way to write LF, a colon in a name, or an empty value."""
+    """Whether a version can write a header: 1.0 knows no LF, no colon in a name, no empty value."""
     if version != "1.0":
         return True
     return bool(value) and ":" not in name and "\n" not in name and "\n" not in value

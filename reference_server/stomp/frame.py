@@ -91,7 +91,7 @@ class FrameReader:
         find = data.find
         while True:
             if position < size and (data[position] == _LF or data[position] == _CR):
-                # EOLs between frames are heart-beats, before the first one too (STOMP-ABNF-005, STOMP-FRAME-011).
+                # EOLs between frames mean nothing, nor before the first (STOMP-ABNF-005, STOMP-FRAME-011).
                 eols = _EOLS.match(data, position)
                 position = eols.end() if eols else position
             if position >= size:
@@ -124,7 +124,7 @@ class FrameReader:
             position = nul + 1
 
     def _end_of_head(self, data: bytes, position: int, end: int) -> tuple[int, int]:
-        """Find the empty line where CR LF ends lines too; 1.2 says so (STOMP-FRAME-002), before CONNECT all do."""
+        """Find the empty line where CR LF ends lines too: in 1.2 (STOMP-FRAME-002) and before CONNECT."""
         if not self._crlf:
             head_end = data.find(b"\n\n", position, end)
             return head_end, head_end + 2
@@ -151,14 +151,14 @@ class FrameReader:
         self._pending += rest
 
     def _keep_body(self, rest: bytes) -> None:
-        """Begin or go on with a body that is not whole; its bound holds before its end is seen (STOMP-LIMIT-003)."""
+        """Keep octets of a body that is not whole; it is bounded before its end is seen (STOMP-LIMIT-003)."""
         assert self._open is not None
         if max(self._length or 0, len(self._pending) + len(rest)) > self._limits.body_bytes:
             raise self._body_too_large(self._open.headers)
         self._pending += rest
 
     def _continue_body(self, data: bytes, frames: list[Frame]) -> int:
-        """Add to the body of the open frame; return the position in `data` after its NUL, or the end of it."""
+        """Add to the open body; return the position in `data` after its NUL, or the end of `data`."""
         frame = self._open
         assert frame is not None
         end = data.find(b"\0") if self._length is None else self._length - len(self._pending)
@@ -257,7 +257,7 @@ class FrameReader:
         )
 
     def _find_receipt(self, text: str) -> str | None:
-        """Look for the receipt of a frame that cannot be read, so that its ERROR can name it (STOMP-ERROR-004)."""
+        """Look for the receipt of an unreadable frame, so that its ERROR can name it (STOMP-ERROR-004)."""
         found = _RECEIPT.search(text)
         if found is None:
             return None

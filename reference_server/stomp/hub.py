@@ -36,7 +36,10 @@ class Hub:
         users: Mapping[str, str] | None = None,
         server_name: str = "stompliance/0.1",
     ) -> None:
-        """`users` maps login to passcode; None or empty: anybody may connect. For `server_name`: STOMP-CONNECT-009."""
+        """`users` maps login to passcode; None or empty: anybody may connect.
+
+        `server_name` is a name, a slash and a version (STOMP-CONNECT-009).
+        """
         self.limits = limits
         self.users = dict(users or {})
         self.server_name = server_name
@@ -48,7 +51,7 @@ class Hub:
         self._destinations = Destinations(limits)
         self._touched: list[Session] = []
         self._scheduled: dict[Session, float] = {}
-        self._timers: list[tuple[float, int, Session | Asked]] = []
+        self._timers: list[tuple[float, int, Session]] = []
         self._serial = itertools.count()
         self._name = secrets.token_hex(4)
 
@@ -75,22 +78,20 @@ class Hub:
         return others
 
     def acknowledge_producer(self, acknowledgement: ProducerAcknowledgement) -> None:
-        """Send ACK or FAILED to the subscribers of both spellings; the HTTP binding calls it too (PUB-ACK-8)."""
+        """Send ACK or FAILED to the subscribers of both spellings; HTTP calls it too (PUB-ACK-8)."""
         self.binding.acknowledge_producer(acknowledgement)
 
     def tick(self, now: float) -> None:
-        """Do what is due: heart-beats, silence, first-frame and incomplete-frame timeouts, ends of long polls."""
+        """Do what is due: heart-beats, silent clients, frames that do not come or end, ends of long polls."""
         self.now = now
         timers = self._timers
         while timers and timers[0][0] <= now:
-            when, _, timed = heapq.heappop(timers)
-            if isinstance(timed, Asked):
-                self.binding.expire(timed)
-            elif self._scheduled.get(timed) == when:
-                del self._scheduled[timed]
-                timed.on_time(now)
-                if not timed.closing:
-                    self.schedule(timed, timed.deadline())
+            when, _, session = heapq.heappop(timers)
+            if self._scheduled.get(session) == when:
+                del self._scheduled[session]
+                session.on_time(now)
+                if not session.closing:
+                    self.schedule(session, session.deadline())
 
     def next_deadline(self) -> float | None:
         """Wall time at which `tick` has work; may come too early, never too late. Cheap."""
@@ -115,14 +116,18 @@ class Hub:
         """Have `on_time` of a session called at that wall time, unless that is to happen earlier."""
         if when < self._scheduled.get(session, math.inf):
             self._scheduled[session] = when
-            heapq.heappush(self._timers, (when, next(self._serial), session))
+            if len(self._timers) > 4 * len(self._scheduled) + 1000:  # mostly what was rescheduled
+                self._timers = [(due, next(self._serial), each) for each, due in self._scheduled.items()]
+                heapq.heapify(self._timers)
+            else:
+                heapq.heappush(self._timers, (when, next(self._serial), session))
 
     def name_session(self) -> str:
         """Make a value for the `session` header (STOMP-CONNECT-010)."""
         return f"{self._name}-{next(self._serial)}"
 
     def source(self, session: Session, destination: str) -> Source:
-        """Return what a SUBSCRIBE to a destination listens to; raises ProtocolError (STOMP-SUB-002, QSTOMP-DEST-1)."""
+        """Return what a SUBSCRIBE listens to; raises ProtocolError (STOMP-SUB-002, QSTOMP-DEST-1)."""
         source = self.binding.source(session, destination)
         if source is None and is_plain(destination):
             source = self._destinations.source(destination)
@@ -134,18 +139,14 @@ class Hub:
         """Obey a SEND now; return whether it is done, which a long poll is not. Raises ProtocolError."""
         destination = frame.headers.get("destination", "")
         if self.binding.serves(destination):
-            asked = self.binding.perform(session, frame)
-            if asked is None:
-                return True
-            heapq.heappush(self._timers, (asked.until, next(self._serial), asked))
-            return False
+            return self.binding.perform(session, frame)
         self.check_destination(frame)
         # STOMP-SEND-002, STOMP-SEND-005
         self._destinations.put(Message(next(self.numbers), destination, frame.headers, frame.body))
         return True
 
     def check_destination(self, frame: Frame) -> None:
-        """Raise ProtocolError where nothing can be sent there (STOMP-SEND-001, STOMP-SEND-003, QSTOMP-DEST-1)."""
+        """Raise ProtocolError where nothing can be sent (STOMP-SEND-001, STOMP-SEND-003, QSTOMP-DEST-1)."""
         destination = frame.headers.get("destination")
         if destination is None:
             raise ProtocolError("SEND without destination", "Name the destination of the message.")

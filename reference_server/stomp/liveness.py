@@ -33,7 +33,7 @@ class Liveness:
 
     @property
     def beat_at(self) -> float:
-        """When the server has to say something (STOMP-HEARTBEAT-005); infinite: never (STOMP-HEARTBEAT-004)."""
+        """When the server must say something (STOMP-HEARTBEAT-005); infinite: never (STOMP-HEARTBEAT-004)."""
         interval = self.intervals.server
         return self.said_at + interval * _EARLY if interval else math.inf
 

@@ -29,7 +29,7 @@ class Intervals(msgspec.Struct, frozen=True):
 
 
 def agree_on_heartbeats(headers: Mapping[str, str], smallest: float) -> Intervals:
-    """Settle both directions from the `heart-beat` of CONNECT and the server's own `smallest`,`smallest` (seconds).
+    """Settle both directions from the `heart-beat` of CONNECT and the server's smallest interval (seconds).
 
     Raises ProtocolError where the header is not two integers (STOMP-HEARTBEAT-010). A missing header means
     0,0 (STOMP-HEARTBEAT-002); 0 on either side of a direction ends it (STOMP-HEARTBEAT-003, -004); else the
@@ -40,7 +40,7 @@ def agree_on_heartbeats(headers: Mapping[str, str], smallest: float) -> Interval
     if numbers is None:
         raise ProtocolError(
             "malformed heart-beat header",
-            f"Expected two whole numbers of milliseconds joined by a comma, as in 10000,10000; found {header!r}.",
+            f"Expected two whole numbers of milliseconds, as in 10000,10000; found {header[:100]!r}.",
         )
     client_sends, client_wants = (int(number) / 1000 for number in numbers.groups())
     if not smallest:

@@ -1,8 +1,9 @@
-"""The partitioned queue behind STOMP: SEND to the path of an operation, replies, producer acknowledgements."""
+"""The partitioned queue behind STOMP: operations by SEND, their replies, producer acknowledgements."""
 
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from reference_server.stomp.destinations import Broadcast, Message
@@ -65,10 +66,10 @@ class QueueBinding:
             raise ProtocolError("destination of an operation", f"SEND to it; replies come on {REPLIES}.")
         return None
 
-    def perform(self, session: Session, frame: Frame) -> Asked | None:
-        """Perform the operation that a SEND asks for (QSTOMP-SEND-1); return who waits where it is a long poll.
+    def perform(self, session: Session, frame: Frame) -> bool:
+        """Perform the operation that a SEND asks for (QSTOMP-SEND-1); False: it is a long poll and waits.
 
-        Raises ProtocolError where it is refused and a receipt was asked for (PUB-RECEIPT-2, QSTOMP-RECEIPT-2).
+        Raises ProtocolError where it is refused and has a receipt (PUB-RECEIPT-2, QSTOMP-RECEIPT-2).
         """
         headers = frame.headers
         path = headers["destination"]
@@ -78,9 +79,10 @@ class QueueBinding:
         if outcome is None:
             asked.until = session.hub.now + self._operations.wait_of(asked)
             self._parked.setdefault(session, set()).add(asked)
-            return asked
+            session.hub.schedule(session, asked.until)
+            return False
         self._answer(asked, outcome)
-        return None
+        return True
 
     def answer_late(self, asked: Asked, outcome: Outcome) -> None:
         """Give a long poll its answer (POLL-WAIT-1, POLL-WAIT-2), and the receipt that waited for it."""
@@ -94,12 +96,17 @@ class QueueBinding:
         if asked.receipt is not None:
             session.grant(asked.receipt)
 
-    def expire(self, asked: Asked) -> None:
-        """End a long poll whose time is up, if it is still unanswered."""
-        if asked in self._parked.get(asked.session, ()):
-            outcome = self._operations.cancel(asked)
-            if outcome is not None:
-                self.answer_late(asked, outcome)
+    def deadline(self, session: Session) -> float:
+        """Wall time at which the next long poll of a session ends; infinite: it has none."""
+        return min((asked.until for asked in self._parked.get(session, ())), default=math.inf)
+
+    def expire(self, session: Session, now: float) -> None:
+        """End the long polls of a session whose time is up."""
+        for asked in tuple(self._parked.get(session, ())):
+            if asked.until <= now:
+                outcome = self._operations.cancel(asked)
+                if outcome is not None:
+                    self.answer_late(asked, outcome)
 
     def cancel(self, session: Session) -> None:
         """Forget the long polls of a session that is over."""

@@ -43,7 +43,7 @@ class Session:
     """The server's side of one connection."""
 
     def __init__(self, hub: Hub, *, lenient: bool, subprotocol_version: str | None, now: float) -> None:
-        """Open a session; `lenient` for /producer and /consumer, `subprotocol_version` "1.2" for v12.stomp."""
+        """Open a session; `lenient`: /producer and /consumer; `subprotocol_version`: "1.2" for v12.stomp."""
         self.hub = hub
         self.version = "1.0"
         """What was negotiated; before CONNECT nothing is escaped, as in 1.0."""
@@ -94,7 +94,7 @@ class Session:
         self._watch_incomplete(now, whole=bool(items))
 
     def take_output(self) -> list[bytes]:
-        """Hand over what is to be written; each item is one frame or one heart-beat: one WebSocket message."""
+        """Hand over what is to be written; each item is one frame or heart-beat: one WebSocket message."""
         output, self._output = self._output, []
         if output:
             self.liveness.said_at = self.hub.now
@@ -111,14 +111,14 @@ class Session:
         self.subscriptions.wake()
 
     def fail(self, summary: str, advice: str = "") -> None:
-        """End the session from the server's side (shutdown, slow reader): ERROR, then `closing` (STOMP-ERROR-007)."""
+        """End the session from here (shutdown, slow reader): ERROR, then `closing` (STOMP-ERROR-007)."""
         if not self.closing:
             self.refuse(ProtocolError(summary, advice))
 
     def lost(self, now: float) -> None:
         """The connection is gone: subscriptions end, unacknowledged messages return, transactions abort.
 
-        So it is after a Close frame, a DISCONNECT or a cut (STOMP-DISCONNECT-005, STOMP-WS-014, STOMP-TX-008).
+        A Close frame and a cut are the same here (STOMP-DISCONNECT-005, STOMP-WS-014, STOMP-TX-008).
         """
         self.hub.now = now
         self._end()
@@ -150,6 +150,7 @@ class Session:
         """Send a heart-beat or give the client up, where that is due."""
         if self.closing:
             return
+        self.hub.binding.expire(self, now)
         complaint = self.liveness.complaint(now)
         if complaint is not None:
             self.fail(*complaint)
@@ -160,7 +161,7 @@ class Session:
 
     def deadline(self) -> float:
         """When `on_time` has work; infinite: never."""
-        return min(self.liveness.beat_at, self.liveness.expires_at)
+        return min(self.liveness.beat_at, self.liveness.expires_at, self.hub.binding.deadline(self))
 
     def _obey(self, frame: Frame) -> None:
         transition = TRANSITIONS[self._state].get(frame.command)
@@ -178,7 +179,7 @@ class Session:
             self._end()
 
     def _out_of_place(self, frame: Frame) -> ProtocolError:
-        """Say why a frame is not obeyed in this state (STOMP-CMD-001, STOMP-CONNECT-011, -012; case: STOMP-FRAME-007)."""
+        """Say why a frame is not obeyed now (STOMP-CMD-001, STOMP-FRAME-007, STOMP-CONNECT-011, -012)."""
         if frame.command in CONNECTING:
             return ProtocolError(
                 "already connected", "One connection is one session: open another connection."
@@ -224,7 +225,7 @@ class Session:
     # The actions.
 
     def _connect(self, frame: Frame) -> bool:
-        """Negotiate (STOMP-CONNECT-001, -003); `host` may be anything or missing (STOMP-CONNECT-005, -006)."""
+        """Negotiate (STOMP-CONNECT-001, -003); any `host` or none will do (STOMP-CONNECT-005, -006)."""
         headers = frame.headers
         version = self._reader.version
         if version is None:  # STOMP-NEG-003, STOMP-NEG-004
@@ -323,7 +324,7 @@ class Session:
         return True
 
     def _disconnect(self, frame: Frame) -> bool:
-        """Nothing to do but to end: all earlier frames were obeyed (STOMP-DISCONNECT-001, -002, -004; STOMP-TX-007)."""
+        """End; all earlier frames were obeyed (STOMP-DISCONNECT-001, -002, -004; STOMP-TX-007)."""
         return True
 
 

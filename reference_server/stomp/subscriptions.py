@@ -70,7 +70,7 @@ class Delivery(msgspec.Struct):
 class Subscription:
     """One SUBSCRIBE of one connection (STOMP-SUB-006: its id means nothing on others)."""
 
-    __slots__ = ("_book", "_outlet", "_prefix", "id", "destination", "mode", "parked", "pending", "source")
+    __slots__ = ("_book", "_outlet", "_prefix", "destination", "id", "mode", "parked", "pending", "source")
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Subscription:
         self._book.parked.append(self)
 
     def deliver(self, message: Message) -> None:
-        """Send a MESSAGE; except in auto mode it stays unsettled until ACK or NACK (STOMP-SUB-008, STOMP-ACK-001)."""
+        """Send a MESSAGE; but in auto mode, ACK or NACK must settle it (STOMP-SUB-008, STOMP-ACK-001)."""
         outlet = self._outlet
         version = outlet.version
         if self.mode is AckMode.AUTO:
@@ -192,7 +192,7 @@ class Subscriptions:
     def find(self, headers: Mapping[str, str], command: str) -> Delivery:
         """Return the unsettled delivery that an ACK or NACK names (STOMP-ACK-002); raises ProtocolError.
 
-        Never issued, already settled, or delivered in auto mode: all are unknown here (STOMP-ACK-004, -005, -007).
+        Never issued, already settled, delivered in auto mode: all unknown here (STOMP-ACK-004, -005, -007).
         """
         version = self.outlet.version
         if version == "1.2":  # STOMP-ACK-008
@@ -205,14 +205,14 @@ class Subscriptions:
             raise ProtocolError(f"{command} without {name}", f"STOMP {version} names the message by {name}.")
         raise ProtocolError(
             f"{command} of an unknown message",
-            f"The {name} {headers[name][:100]!r} is no message of this connection that awaits acknowledgement.",
+            f"The {name} {headers[name][:100]!r} names no message of this connection that is unsettled.",
         )
 
     def settle(self, delivery: Delivery, *, consumed: bool) -> None:
         """Carry out an ACK (`consumed`) or NACK; nothing happens where it was settled meanwhile.
 
-        In client mode all earlier deliveries of that subscription are meant, and no other
-        (STOMP-SUB-010, STOMP-SUB-011, STOMP-NACK-003); in client-individual this one (STOMP-SUB-012, STOMP-NACK-002).
+        In client mode all earlier deliveries of that subscription are meant, and of no other (STOMP-SUB-010,
+        STOMP-SUB-011, STOMP-NACK-003); in client-individual only this one (STOMP-SUB-012, STOMP-NACK-002).
         """
         subscription = delivery.subscription
         pending = subscription.pending
@@ -252,7 +252,7 @@ class Subscriptions:
         return None
 
     def _by_message(self, headers: Mapping[str, str], command: str) -> Delivery | None:
-        """Find a delivery in the way of 1.1, by message-id and subscription (STOMP-ACK-009), or of 1.0, by message-id."""
+        """Find a delivery by message-id and, which 1.1 asks for, subscription (STOMP-ACK-009)."""
         message = headers.get("message-id", "")
         named = headers.get("subscription")
         if named is not None:

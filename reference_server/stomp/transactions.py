@@ -1,4 +1,4 @@
-"""Transactions of one session: frames are kept until COMMIT and then obeyed all together (STOMP-TX-003, -004)."""
+"""Transactions of one session: frames wait for COMMIT and are then obeyed together (STOMP-TX-003, -004)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Transactions:
             )
 
     def end(self, headers: Mapping[str, str], command: str) -> list[Frame | Settlement]:
-        """Close a transaction by COMMIT or ABORT and return its steps (STOMP-TX-005, -006, -011); raises ProtocolError."""
+        """Close a transaction and return its steps (STOMP-TX-005, -006, -011); raises ProtocolError."""
         name = _name_of(headers, command)
         self.check(name)
         return self._open.pop(name).steps
