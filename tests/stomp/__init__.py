@@ -1,0 +1,1 @@
+"""Tests of the pure STOMP side of the reference server, by chapter of the specification."""
