@@ -20,7 +20,10 @@ from tests.stomp.peers import Broker
     ],
 )
 def test_the_highest_common_version(broker: Broker, command: str, accepted: str | None, version: str) -> None:
-    """CONNECTED tells the highest version of both sides (STOMP-CONNECT-001, -003, -004, -007; STOMP-NEG-001)."""
+    """CONNECTED tells the highest version of both sides.
+
+    STOMP-CONNECT-001, -003, -004, -007; STOMP-NEG-001.
+    """
     peer = broker.open()
     peer.send(command, {"accept-version": accepted} if accepted else {})
     connected = peer.one("CONNECTED")
@@ -64,7 +67,10 @@ def test_a_receipt_on_connect_is_not_granted(broker: Broker) -> None:
 
 @pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE", "BEGIN", "DISCONNECT", "connect", "BOGUS"])
 def test_nothing_is_served_before_connect(broker: Broker, command: str) -> None:
-    """Other frames before CONNECT are refused and not obeyed (STOMP-CONNECT-011, STOMP-FRAME-007, QSTOMP-BARE-2)."""
+    """Other frames before CONNECT are refused and not obeyed.
+
+    STOMP-CONNECT-011, STOMP-FRAME-007, QSTOMP-BARE-2.
+    """
     peer = broker.open()
     peer.send(command, {"destination": "/producer/publish/t", "id": "1", "receipt": "r:1"})
     peer.refused(receipt="r:1")
@@ -80,7 +86,10 @@ def test_a_second_connect(broker: Broker, command: str) -> None:
 
 
 def test_users() -> None:
-    """Where users are configured, login and passcode must be right; a passcode may hold colons (STOMP-CONNECT-002)."""
+    """Where users are configured, login and passcode must be right; a passcode may hold colons.
+
+    STOMP-CONNECT-002.
+    """
     broker = Broker(users={"ann": "a:b\\c"})
     broker.connect(login="ann", passcode="a:b\\c")
     for headers in (
@@ -95,7 +104,10 @@ def test_users() -> None:
 
 
 def test_without_users_anybody_may_connect(broker: Broker) -> None:
-    """Login, passcode and host are ignored where no users are configured (STOMP-CONNECT-005, STOMP-CONNECT-006)."""
+    """Login, passcode and host are ignored where no users are configured.
+
+    STOMP-CONNECT-005, STOMP-CONNECT-006.
+    """
     broker.connect(login="", passcode="x", host="nowhere")
 
 
