@@ -2,7 +2,8 @@
 
 A session is OPENED until CONNECT, LIVE until DISCONNECT, an ERROR or the loss of the connection, and ENDED
 after that: what comes then is not obeyed (STOMP-DISCONNECT-003, STOMP-ERROR-002). On the endpoints of the
-sample clients it begins BARE instead: there SEND and SUBSCRIBE work without CONNECT, by the rules of 1.0.
+sample clients it begins BARE instead: there a session without CONNECT is LIVE with its first frame, and goes
+by the rules of 1.0.
 
 `TRANSITIONS` at the end of this module is the whole table. An action returns whether the frame was processed,
 so that its receipt can be granted at once; it raises ProtocolError to end the connection with an ERROR.
@@ -34,7 +35,7 @@ class State(enum.Enum):
     """Where a session stands."""
 
     OPENED = "waiting for CONNECT"
-    BARE = "obeying without CONNECT"
+    BARE = "waiting for CONNECT or any frame"
     LIVE = "connected"
     ENDED = "over"
 
@@ -345,14 +346,9 @@ _CONNECTS: dict[str, tuple[Action, State]] = {
     "CONNECT": (Session._connect, State.LIVE),
     "STOMP": (Session._connect, State.LIVE),
 }
-_BARE: dict[str, tuple[Action, State]] = {
-    command: (action, State.BARE if after is State.LIVE else after)
-    for command, (action, after) in _SERVED.items()
-}
-
 TRANSITIONS: dict[State, dict[str, tuple[Action, State]]] = {
     State.OPENED: _CONNECTS,
-    State.BARE: {**_CONNECTS, **_BARE},  # QSTOMP-BARE-1
+    State.BARE: {**_CONNECTS, **_SERVED},  # QSTOMP-BARE-1
     State.LIVE: _SERVED,
     State.ENDED: {},
 }

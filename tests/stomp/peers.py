@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 
 from reference_server.stomp import Hub, Session, StompLimits
 
 _PAIRS = {"\\n": "\n", "\\c": ":", "\\\\": "\\", "\\r": "\r"}
+_WAIT = re.compile(rb'"wait_seconds":([1-9][0-9]{0,2})\b')
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class ToyOperations:
         if path == "/topic/add-topic":
             return Outcome(409, b'{"title":"exists"}', "application/problem+json")
         if path == "/consumer/poll":
-            wait = json.loads(body).get("wait_seconds", 0)
-            if waiter is None or not wait:
+            wait = _WAIT.search(body)
+            if waiter is None or wait is None:
                 return Outcome(204)
-            self.parked[waiter] = wait
+            self.parked[waiter] = float(wait.group(1))
             return None
         topic = path.rsplit("/", 1)[1]
         if topic == "missing":

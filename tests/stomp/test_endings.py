@@ -1,4 +1,4 @@
-"""RECEIPT, ERROR, DISCONNECT and lost connections (STOMP-RECEIPT, STOMP-ERROR, STOMP-DISCONNECT, STOMP-BODY)."""
+"""Receipts, errors, DISCONNECT and lost connections (STOMP-RECEIPT, STOMP-ERROR, STOMP-DISCONNECT)."""
 
 import pytest
 

@@ -104,16 +104,17 @@ def test_auto_is_the_default(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "rest"), [("client", [b"3", b"4"]), ("client-individual", [b"0", b"1", b"3", b"4"])]
+    ("version", "mode", "rest"),
+    [
+        *((version, "client", [b"3", b"4"]) for version in VERSIONS),
+        *((version, "client-individual", [b"0", b"1", b"3", b"4"]) for version in ("1.1", "1.2")),
+    ],
 )
-@pytest.mark.parametrize("version", VERSIONS)
 def test_what_one_ack_covers(broker: Broker, version: str, mode: str, rest: list[bytes]) -> None:
     """In client mode ACK covers all earlier messages, in client-individual one.
 
     STOMP-SUB-010, -012; STOMP-ACK-001.
     """
-    if (version, mode) == ("1.0", "client-individual"):
-        pytest.skip("1.0 has no client-individual")
     peer = subscribed(broker, mode, version)
     publish(broker, 5)
     settle(peer, "ACK", peer.frames()[2], receipt="r")
