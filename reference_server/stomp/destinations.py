@@ -150,7 +150,8 @@ class PlainQueue:
         for message in returned:
             message.mark_redelivered()
             self.octets += message.size
-        last = returned[-1].number
+        # What is delivered again comes after later messages: the order of delivery is not that of arrival.
+        last = max(map(_by_number, returned))
         while waiting and waiting[0].number < last:
             returned.append(waiting.popleft())
         returned.sort(key=_by_number)

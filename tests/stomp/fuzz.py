@@ -12,9 +12,13 @@ import argparse
 import random
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from reference_server.stomp import Hub, Session, StompLimits
 from tests.stomp.peers import ToyOperations, read
+
+if TYPE_CHECKING:
+    from reference_server.stomp.subscriptions import Delivery
 
 LIMITS = StompLimits(
     headers=12,
@@ -27,11 +31,11 @@ LIMITS = StompLimits(
     transaction_frames=6,
     transaction_bytes=600,
     destinations=5,
-    queue_messages=20,
-    queue_bytes=4000,
+    queue_messages=40,
+    queue_bytes=6000,
     output_window=2000,
 )
-STREAMS_PER_HUB = 200
+STREAMS_PER_HUB = 10
 
 _CONNECTS = [
     b"CONNECT\naccept-version:1.%d\nhost:h\nheart-beat:1000,1000\n\n\0" % minor for minor in range(3)
@@ -55,6 +59,8 @@ _FRAMES = [
     b"ACK\nid:%d\nmessage-id:%d\nsubscription:2\ntransaction:t\n\n\0",
     b"NACK\nid:%d\nmessage-id:%d\nsubscription:1\nreceipt:6\n\n\0",
     b"BEGIN\ntransaction:t\n\n\0",
+    b"BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\nx\0COMMIT\ntransaction:t\n\n\0",
+    b"BEGIN\ntransaction:t\n\n\0ACK\nid:%d\nmessage-id:%d\nsubscription:1\ntransaction:t\n\n\0",
     b"COMMIT\ntransaction:t\nreceipt:7\n\n\0",
     b"ABORT\ntransaction:t\n\n\0",
     b"DISCONNECT\nreceipt:77\n\n\0",
@@ -67,17 +73,24 @@ _PIECES = [
 ]  # fmt: skip
 
 
-def compose(choose: random.Random) -> bytes:
-    """Make the octets of one stream."""
-    frames = [choose.choice(_CONNECTS)] if choose.random() < 0.9 else []
+_OPENINGS = [
+    b"",
+    b"SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\n\n\0" + _FRAMES[0] * 3,
+    b"SUBSCRIBE\nid:2\ndestination:/queue/a\nack:client-individual\n\n\0" + _FRAMES[1] * 3,
+]
+
+
+def compose(choose: random.Random, unsettled: list[Delivery]) -> bytes:
+    """Make the octets of one part of a stream; acknowledgements name what is unsettled, mostly."""
+    frames = []
     for _ in range(choose.randrange(8)):
         frame = choose.choice(_FRAMES)
         if b"%d" in frame:
-            number = choose.randrange(40)
-            frame %= (number, number)
+            known = choose.choice(unsettled) if unsettled and choose.random() < 0.9 else None
+            frame %= (known.number, known.message.number) if known else (9, 9)
         frames.append(frame)
     octets = bytearray(b"".join(frames))
-    for _ in range(choose.choice((0, 0, 1, 1, 2, 5))):
+    for _ in range(choose.choice((0, 0, 0, 1, 1, 2, 5))):
         _mutate(octets, choose)
     return bytes(octets)
 
@@ -101,18 +114,27 @@ def _mutate(octets: bytearray, choose: random.Random) -> None:
 def run_stream(hub: Hub, choose: random.Random, now: float) -> Session:
     """Let a new session have one stream; raises whatever the session raises, and AssertionError."""
     lenient = choose.random() < 0.3
-    session = Session(hub, lenient=lenient, subprotocol_version=choose.choice((None, None, "1.2")), now=now)
-    octets = compose(choose)
-    while octets:
+    session = Session(
+        hub, lenient=lenient, subprotocol_version=choose.choice((None,) * 9 + ("1.2",)), now=now
+    )
+    opening = choose.choice(_CONNECTS) + choose.choice(_OPENINGS)
+    if choose.random() < 0.8:
+        converse(session, opening, choose, now)
+    for _ in range(2):
+        unsettled = list(session.subscriptions.unsettled.values())
+        converse(session, compose(choose, unsettled), choose, now)
+    return session
+
+
+def converse(session: Session, octets: bytes, choose: random.Random, now: float) -> None:
+    """Send octets in pieces."""
+    while octets and not session.closing:
         size = choose.choice((1, 7, 64, len(octets)))
         piece, octets = octets[:size], octets[size:]
         session.handle(session.parse(piece), now, now)
         check(session)
         if choose.random() < 0.1:
             session.resume()
-        if session.closing:
-            break
-    return session
 
 
 def check(session: Session) -> None:
