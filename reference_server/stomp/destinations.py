@@ -67,7 +67,7 @@ class Message(msgspec.Struct):
         self._tail_version = ""
 
     def _write_tail(self, version: str) -> bytes:
-        # STOMP-SEND-007, STOMP-CLEN-003, -005, -006
+        # STOMP-SEND-007, STOMP-CLEN-003, -005, -006; nothing touches the body (STOMP-SEND-005, STOMP-ENC-010)
         lines = [f"destination:{escape(self.destination, version)}\ncontent-length:{len(self.body)}\n"]
         if self.redelivered:
             lines.append("redelivered:true\n")

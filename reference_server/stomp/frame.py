@@ -87,6 +87,7 @@ class FrameReader:
         return frames
 
     def _split(self, data: bytes, position: int, frames: list[Frame]) -> None:
+        """Read frames from a position on, and keep what is left of the last one (STOMP-FRAME-005)."""
         size = len(data)
         find = data.find
         while True:
@@ -96,7 +97,7 @@ class FrameReader:
                 position = eols.end() if eols else position
             if position >= size:
                 return
-            nul = find(b"\0", position)
+            nul = find(b"\0", position)  # ends a body that is not counted (STOMP-CLEN-007)
             end = size if nul < 0 else nul
             head_end = find(b"\n\n", position, end)
             body = head_end + 2
@@ -108,7 +109,7 @@ class FrameReader:
                     return
                 head_end, body = self._head_without_empty_line(data, position, nul), nul
             command, headers, length = self._read_head(data[position:head_end])
-            if length is not None:
+            if length is not None:  # STOMP-CLEN-001, STOMP-CLEN-006, STOMP-CLEN-011
                 nul = body + length
                 if nul >= size:
                     nul = -1
@@ -177,7 +178,10 @@ class FrameReader:
         return end + 1
 
     def _read_head(self, head: bytes) -> tuple[str, dict[str, str], int | None]:
-        """Decode command, headers and content-length; equal heads in a row are decoded once."""
+        """Decode command, headers and content-length; equal heads in a row are decoded once.
+
+        There may be no header at all (STOMP-FRAME-003).
+        """
         if head == self._known_head:
             return self._known
         try:
@@ -212,7 +216,8 @@ class FrameReader:
                 "CR inside a line of the head", r"In STOMP 1.2 CR only precedes LF; write \r."
             )
         headers: dict[str, str] = {}
-        for line in lines:
+        for line in lines:  # LF alone ends them (STOMP-FRAME-001)
+            # Blanks and case are kept (STOMP-ENC-008, STOMP-FRAME-008), empty values too (STOMP-ABNF-006).
             name, colon, value = line.partition(":")
             if not colon or not name:
                 # STOMP-FRAME-010, STOMP-ABNF-003
@@ -278,7 +283,7 @@ def _first_of(lines: list[str], version: str) -> dict[str, str]:
 
 
 def _read_length(headers: dict[str, str]) -> int | None:
-    """Read content-length, on any frame (STOMP-CLEN-008).
+    """Read content-length, on any frame (STOMP-CLEN-008, STOMP-CLEN-010).
 
     Raises ProtocolError where it is no plain decimal number (STOMP-CLEN-009).
     """
@@ -302,7 +307,7 @@ def _unterminated(headers: dict[str, str]) -> ProtocolError:
 
 
 def encode(command: str, headers: Iterable[tuple[str, str]], body: bytes = b"", *, version: str) -> bytes:
-    """Write a frame; headers that the version cannot express are left out. Nothing follows the NUL."""
+    """Write a frame (STOMP-ABNF-001); headers that the version cannot express are left out."""
     lines = [command]
     lines += [
         f"{escape(name, version)}:{escape(value, version)}"

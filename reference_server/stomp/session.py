@@ -135,11 +135,14 @@ class Session:
         self._outstanding += len(data)
 
     def grant(self, receipt: str) -> None:
-        """Send RECEIPT: the frame was processed (STOMP-RECEIPT-001, -002; STOMP-BODY-001)."""
+        """Send RECEIPT: the frame and all before it were processed (STOMP-RECEIPT-001, -002, -004, -005, -007).
+
+        It has no body (STOMP-BODY-001).
+        """
         self.emit(f"RECEIPT\nreceipt-id:{escape(receipt, self.version)}\n\n\0".encode())
 
     def window_open(self) -> bool:
-        """Whether queues may hand over more output now; if not, `stalled` is set."""
+        """Whether queues may hand over more output now; if not, `stalled` is set (STOMP-LIMIT-007)."""
         if self.closing:
             return False
         if self._outstanding < self._window:
@@ -174,7 +177,7 @@ class Session:
         self.liveness.begun = True
         processed = action(self, frame)
         receipt = frame.headers.get("receipt")
-        if processed and receipt is not None:
+        if processed and receipt is not None:  # STOMP-RECEIPT-003, STOMP-RECEIPT-008
             self.grant(receipt)
         if self._state is State.ENDED:
             self._end()
@@ -190,7 +193,7 @@ class Session:
         return ProtocolError("unknown command", f"STOMP {self.version} defines no {frame.command[:100]!r}.")
 
     def refuse(self, error: ProtocolError, frame: Frame | None = None) -> None:
-        """Send ERROR and end the session (STOMP-ERROR-001 to -005, STOMP-WS-012)."""
+        """Send ERROR and end the session (STOMP-ERROR-001 to -006, -008, -009; STOMP-WS-012)."""
         receipt = error.receipt
         headers = [("message", error.summary), *error.headers]
         if frame is not None:
@@ -199,13 +202,13 @@ class Session:
         if receipt is not None:
             headers.append(("receipt-id", receipt))
         body = error.advice.encode(errors="replace")
-        # STOMP-CTYPE-002, STOMP-CTYPE-003, STOMP-CLEN-004
+        # STOMP-CTYPE-002, STOMP-CTYPE-003, STOMP-CTYPE-004, STOMP-CLEN-004
         headers += [("content-type", "text/plain"), ("content-length", str(len(body)))]
         self.emit(encode("ERROR", headers, body, version=self.version))
         self._end()
 
     def _end(self) -> None:
-        """Leave nothing behind; output that is pending is still written."""
+        """Leave nothing behind; output that is pending is still written (STOMP-LINGER-002, STOMP-WS-013)."""
         if self.closing:
             return
         self.closing = True
@@ -226,10 +229,10 @@ class Session:
     # The actions.
 
     def _connect(self, frame: Frame) -> bool:
-        """Negotiate (STOMP-CONNECT-001, -003); any `host` or none will do (STOMP-CONNECT-005, -006)."""
+        """Negotiate (STOMP-CONNECT-001, -003, -014); any `host` or none will do (STOMP-CONNECT-005, -006)."""
         headers = frame.headers
         version = self._reader.version
-        if version is None:  # STOMP-NEG-003, STOMP-NEG-004
+        if version is None:  # STOMP-NEG-003, STOMP-NEG-004, STOMP-NEG-005
             supported = ",".join(self._versions)
             raise ProtocolError(
                 "no version in common", f"Supported: {supported}.", headers=(("version", supported),)
@@ -325,7 +328,7 @@ class Session:
         return True
 
     def _disconnect(self, frame: Frame) -> bool:
-        """End; all earlier frames were obeyed (STOMP-DISCONNECT-001, -002, -004; STOMP-TX-007)."""
+        """End; all earlier frames were obeyed (STOMP-DISCONNECT-001, -002, -004; STOMP-RECEIPT-006)."""
         return True
 
 

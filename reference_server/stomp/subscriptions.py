@@ -91,7 +91,7 @@ class Subscription:
         """Unsettled deliveries by message-id, in order."""
         self._book = book
         self._outlet = book.outlet
-        # STOMP-MESSAGE-003; a 1.0 client that gave no id gets none
+        # STOMP-MESSAGE-003, STOMP-MESSAGE-008; a 1.0 client that gave no id gets none
         line = f"subscription:{escape(identifier, book.outlet.version)}\n" if named else ""
         self._prefix = f"MESSAGE\n{line}message-id:".encode()
 
@@ -155,20 +155,20 @@ class Subscriptions:
             raise ProtocolError(
                 "subscription id in use", "UNSUBSCRIBE it first, or choose an id that is not in use."
             )
-        if len(self._by_id) >= self._limits.subscriptions:
+        if len(self._by_id) >= self._limits.subscriptions:  # STOMP-LIMIT-005
             raise ProtocolError(
                 "too many subscriptions", f"A connection may have {self._limits.subscriptions} of them."
             )
         return identifier, _read_mode(headers.get("ack", "auto"), version)
 
     def add(self, identifier: str, destination: str, mode: AckMode, source: Source, *, named: bool) -> None:
-        """Begin a subscription that `check` allowed."""
+        """Begin a subscription that `check` allowed (STOMP-SUB-001)."""
         subscription = Subscription(self, identifier, destination, mode, source, named=named)
         self._by_id[identifier] = subscription
         source.subscribe(subscription)
 
     def remove(self, headers: Mapping[str, str]) -> None:
-        """Obey UNSUBSCRIBE; what was not settled returns (STOMP-UNSUB-001, -005); raises ProtocolError."""
+        """Obey UNSUBSCRIBE (STOMP-UNSUB-001, -004, -005); raises ProtocolError."""
         identifier = headers.get("id")
         if identifier is None and self.outlet.version == "1.0":
             identifier = self._by_destination(headers.get("destination"))
@@ -203,7 +203,7 @@ class Subscriptions:
             return delivery
         if name not in headers:  # STOMP-ACK-003
             raise ProtocolError(f"{command} without {name}", f"STOMP {version} names the message by {name}.")
-        raise ProtocolError(
+        raise ProtocolError(  # STOMP-ACK-010
             f"{command} of an unknown message",
             f"The {name} {headers[name][:100]!r} names no message of this connection that is unsettled.",
         )
@@ -270,6 +270,7 @@ class Subscriptions:
 
 
 def _read_mode(value: str, version: str) -> AckMode:
+    """Return one of the modes of a version; raises ProtocolError for anything else (STOMP-SUB-015)."""
     allowed = ("auto", "client") if version == "1.0" else ("auto", "client", "client-individual")
     if value not in allowed:
         raise ProtocolError(

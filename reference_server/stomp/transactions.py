@@ -36,7 +36,7 @@ class Transactions:
         self._open: dict[str, _Open] = {}
 
     def begin(self, headers: Mapping[str, str]) -> None:
-        """Open a transaction (STOMP-TX-001); raises ProtocolError, for a name in use too (STOMP-TX-002)."""
+        """Open a transaction (STOMP-TX-001); raises ProtocolError (STOMP-TX-002, STOMP-TX-014)."""
         name = _name_of(headers, "BEGIN")
         if name in self._open:
             raise ProtocolError("transaction already open", "COMMIT or ABORT it, or choose another name.")
@@ -71,7 +71,7 @@ class Transactions:
             )
 
     def end(self, headers: Mapping[str, str], command: str) -> list[Frame | Settlement]:
-        """Close a transaction and return its steps (STOMP-TX-005, -006, -011); raises ProtocolError."""
+        """Close a transaction, return its steps (STOMP-TX-005, -006, -011, -015); raises ProtocolError."""
         name = _name_of(headers, command)
         self.check(name)
         return self._open.pop(name).steps
