@@ -1,0 +1,104 @@
+"""The command line: `python -m reference_server`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from reference_server.config import OPTIONS, ConfigError, build
+from reference_server.server import Server
+from reference_server.server.running import NAME, version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reference_server.config import Option, Settings
+
+_EXAMPLES = """\
+examples:
+  python -m reference_server                                  listen on 127.0.0.1:8080
+  python -m reference_server --port 0 --virtual-clock         a free port, and a clock that tests move
+  python -m reference_server --brokers 5 --partitions 12 --heartbeat-timeout 10
+  python -m reference_server --user alice:secret --user bob:hunter2
+  python -m reference_server --host 0.0.0.0 --tls-cert server.pem
+  python -m reference_server --config server.toml             lines like  heartbeat_timeout = 10
+  STOMPLIANCE_PORT=9000 python -m reference_server
+
+A setting is taken from its flag, else from the environment (STOMPLIANCE_ and its name in capitals), else from
+the --config file, else it has its default. Then, in another terminal:
+  python -m conformance ws://127.0.0.1:8080/stomp
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C; return 0, or 2 where it cannot start."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = read_settings(arguments)
+        server = Server(settings)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(_explain(settings, error), file=sys.stderr)
+        return 2
+    with server:
+        print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
+        stop.wait()
+    return 0
+
+
+def read_settings(arguments: Sequence[str] | None = None) -> Settings:
+    """Read flags, environment and file. Raises ConfigError; argparse exits with 2 for unknown flags."""
+    given = vars(_parser().parse_args(arguments))
+    file = given.pop("config", None)
+    return build(file, os.environ, given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m reference_server",
+        description="A small broker that obeys the specification: STOMP 1.0 to 1.2 over WebSocket,"
+        " and the partitioned queue over STOMP and HTTP.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{NAME} {version()}")
+    parser.add_argument("--config", metavar="FILE", help="TOML file of settings, or a Java .properties file")
+    for option in OPTIONS.values():
+        _add(parser, option)
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, option: Option) -> None:
+    text = option.help.replace("%", "%%")
+    if isinstance(option.default, bool):
+        parser.add_argument(option.flag, action=argparse.BooleanOptionalAction, help=text)
+    elif isinstance(option.default, tuple):
+        parser.add_argument(option.flag, action="append", metavar="NAME:PASSCODE", help=text)
+    else:
+        default = f" (default: {option.default} {option.unit}".rstrip() + ")" if option.default != "" else ""
+        metavar = option.unit.upper() or "VALUE"
+        parser.add_argument(option.flag, metavar=metavar, help=text + default)
+
+
+def _explain(settings: Settings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use: stop what listens there, or choose another --port."
+    return f"Cannot listen on {where}: {error.strerror or error}. Check --host and --port."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""The one lock of the server, and all that is done under it.
+
+The lock is held for microseconds and never during I/O: octets are parsed before it is taken, and what came
+out is written, by one send per touched connection, after it is released.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.settings import QueueSettings
+from reference_server.server.clock import RunningClock, VirtualClock, wall
+from reference_server.server.outbox import Writer
+from reference_server.server.timer import Timer
+from reference_server.stomp import Hub, Session, StompLimits
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from reference_server.config import Settings
+    from reference_server.server.clock import Clock
+    from reference_server.stomp.session import Parsed
+
+    class Peer(Protocol):
+        """The connection of a session, as the application sees it."""
+
+        def take_output(self) -> None:
+            """Move the session's output to the outbox; called under the lock."""
+
+        def flush(self) -> None:
+            """Write what waits; called without the lock."""
+
+
+_Part = TypeVar("_Part", bound=msgspec.Struct)
+
+
+class Waiter:
+    """Who waits for the answer of a long poll over HTTP."""
+
+    def answer(self, outcome: Outcome) -> None:
+        """Take the answer; called under the lock."""
+        raise NotImplementedError
+
+
+class Application:
+    """Queue, STOMP sessions and clocks of one server."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        """`name` goes into the `server` header of CONNECTED."""
+        self.settings = settings
+        self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
+        self.stomp_limits = _pick(StompLimits, settings)
+        self.queue_settings = _pick(QueueSettings, settings)
+        self.operations = Operations(QueueBroker(self.queue_settings))
+        self.writer = Writer()
+        self.timer = Timer(self._tick)
+        self._lock = threading.Lock()
+        self._broker = self.operations.broker
+        self._hub = Hub(self.operations, self.stomp_limits, users=settings.users, server_name=name)
+        self._peers: dict[Session, Peer] = {}
+
+    def start(self) -> None:
+        """Start the threads that serve timers and slow readers."""
+        self.writer.start()
+        self.timer.start()
+
+    def stop(self) -> None:
+        """End these threads."""
+        self.timer.stop()
+        self.writer.stop()
+
+    # STOMP sessions.
+
+    def open_session(self, *, lenient: bool) -> Session:
+        """Open a session; nothing is written before it is attached to its connection."""
+        with self._lock:
+            session = Session(self._hub, lenient=lenient, subprotocol_version=None, now=wall())
+        self._wake_timer()
+        return session
+
+    def attach(self, session: Session, peer: Peer) -> None:
+        """Tell who writes the session's output."""
+        with self._lock:
+            self._peers[session] = peer
+
+    def handle(self, session: Session, items: Parsed) -> None:
+        """Obey frames, and write what came of them to whom it concerns."""
+        with self._lock:
+            session.handle(items, wall(), self.clock.now())
+            peers = self._collect()
+        self._write(peers)
+
+    def fail(self, session: Session, summary: str, advice: str) -> None:
+        """End a session from the server's side."""
+        with self._lock:
+            session.fail(summary, advice)
+            peers = self._collect()
+        self._write(peers)
+
+    def fail_all(self, summary: str, advice: str) -> None:
+        """End all sessions from the server's side."""
+        with self._lock:
+            for session in self._peers:
+                session.fail(summary, advice)
+            peers = self._collect()
+        self._write(peers)
+
+    def resume(self, session: Session) -> None:
+        """Let queues deliver to a session again that had been given much output, which is written now."""
+        with self._lock:
+            session.resume()
+            self._collect()
+
+    def close_session(self, session: Session) -> None:
+        """Its connection is gone."""
+        with self._lock:
+            self._peers.pop(session, None)
+            session.lost(wall())
+            peers = self._collect()
+        self._write(peers)
+
+    # Operations over HTTP.
+
+    def perform(self, path: str, body: bytes, waiter: Waiter) -> Outcome | None:
+        """Perform an operation; None: it is a long poll, which `waiter` gets the answer of (POLL-WAIT-1)."""
+        with self._lock:
+            outcome = self.operations.perform(path, body, now=self.clock.now(), waiter=waiter)
+            if outcome is not None and outcome.acknowledgement is not None:
+                self._hub.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
+            peers = self._collect()
+        self._write(peers)
+        return outcome
+
+    def wait_of(self, waiter: Waiter) -> float:
+        """How long a parked long poll may wait, in seconds (POLL-WAIT-2)."""
+        return self.operations.wait_of(waiter)
+
+    def cancel(self, waiter: Waiter) -> Outcome | None:
+        """End a parked long poll; None: it was answered in the meantime."""
+        with self._lock:
+            return self.operations.cancel(waiter)
+
+    def read(self, path: str) -> Outcome:
+        """Answer an introspection request."""
+        with self._lock:
+            return self.operations.read(path, now=self.clock.now())
+
+    def advance(self, seconds: float) -> float:
+        """Move the virtual clock on and do what is due then; return the queue's time (CLOCK-1)."""
+        assert isinstance(self.clock, VirtualClock)
+        with self._lock:
+            self.clock.advance(seconds)
+            now = self.clock.now()
+            self._broker.tick(now)
+            peers = self._collect()
+        self._write(peers)
+        return now
+
+    # Under the lock.
+
+    def _collect(self) -> list[Peer]:
+        """Move new output to the outboxes of whom it concerns."""
+        hub = self._hub
+        for waiter, outcome in hub.operations_answered(wall()):
+            assert isinstance(waiter, Waiter)
+            waiter.answer(outcome)
+        peers: list[Peer] = []
+        while sessions := hub.touched():
+            for session in sessions:
+                peer = self._peers.get(session)
+                if peer is not None:
+                    peer.take_output()
+                    peers.append(peer)
+        return peers
+
+    # Without the lock.
+
+    def _write(self, peers: list[Peer]) -> None:
+        for peer in peers:
+            peer.flush()
+        self._wake_timer()
+
+    def _wake_timer(self) -> None:
+        self.timer.wake_by(self._due())
+
+    def _due(self) -> float:
+        """Wall time of the next thing that happens by itself."""
+        hub_due = self._hub.next_deadline()
+        queue_due = self._broker.next_deadline()
+        return min(
+            math.inf if hub_due is None else hub_due,
+            math.inf if queue_due is None else self.clock.wall_time_of(queue_due),
+        )
+
+    def _tick(self) -> float:
+        with self._lock:
+            self._broker.tick(self.clock.now())
+            self._hub.tick(wall())
+            peers = self._collect()
+            due = self._due()
+        for peer in peers:
+            peer.flush()
+        return due
+
+
+def _pick(kind: type[_Part], settings: Settings) -> _Part:
+    """Fill the settings of a part of the server with those of the same names."""
+    known = set(settings.__struct_fields__)
+    return kind(**{name: getattr(settings, name) for name in kind.__struct_fields__ if name in known})

@@ -1,0 +1,50 @@
+"""The two clocks: wall time for everything on the wire, the queue's own time for consumers and rebalances."""
+
+from __future__ import annotations
+
+import math
+import time
+
+wall = time.monotonic
+"""Seconds of wall time; they never go back. Heart-beats of STOMP and long polls always use it."""
+
+
+class RunningClock:
+    """The queue's time runs with the wall's; it counts from 1970, so that timestamps mean something."""
+
+    is_virtual = False
+
+    def __init__(self) -> None:
+        self._epoch = time.time() - wall()
+
+    def now(self) -> float:
+        """Queue time in seconds."""
+        return wall() + self._epoch
+
+    def wall_time_of(self, when: float) -> float:
+        """Wall time at which the queue's time reaches `when`."""
+        return when - self._epoch
+
+
+class VirtualClock:
+    """The queue's time stands still until it is advanced (CLOCK-1, CLOCK-2)."""
+
+    is_virtual = True
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def now(self) -> float:
+        """Queue time in seconds since the start of the server."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move the time on."""
+        self._now += seconds
+
+    def wall_time_of(self, when: float) -> float:
+        """Wall time at which the queue's time reaches `when`: now, or never by itself."""
+        return wall() if when <= self._now else math.inf
+
+
+Clock = RunningClock | VirtualClock

@@ -1,0 +1,186 @@
+"""One connection: HTTP requests until one of them asks for WebSocket, then a STOMP session until the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reference_server.server.clock import wall
+from reference_server.server.outbox import Outbox
+from reference_server.server.requests import RequestReader
+from reference_server.server.responses import write
+from reference_server.server.websocket import ENDPOINTS, Channel, encode, shake_hands
+
+if TYPE_CHECKING:
+    from reference_server.server.application import Application
+    from reference_server.server.http import HttpBinding
+    from reference_server.server.requests import Request
+    from reference_server.server.transport import Transport
+
+_NORMAL = 1000
+_PROTOCOL_ERROR = 1002
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def serve(transport: Transport, application: Application, binding: HttpBinding) -> None:
+    """Serve a connection to its end, in the thread of the caller."""
+    transport.limit_waits(application.settings.idle_timeout)
+    try:
+        upgrade = _serve_http(transport, application, binding)
+        if upgrade is not None:
+            request, rest = upgrade
+            StompConnection(transport, application).serve(request, rest)
+        else:
+            _drain(transport, application)
+    except OSError:
+        pass  # the peer is gone, or silent for too long: nobody is there to be told
+
+
+def _serve_http(
+    transport: Transport, application: Application, binding: HttpBinding
+) -> tuple[Request, bytes] | None:
+    """Answer requests in their order (HTTP-PIPE-1); return the one that is to become WebSocket, if one is."""
+    reader = RequestReader(application.settings)
+    while data := transport.receive():
+        requests, refusal = reader.feed(data)
+        answers: list[bytes] = []
+        for request in requests:
+            if request.is_upgrade and request.path in ENDPOINTS:
+                transport.send_all(b"".join(answers))
+                return request, reader.rest
+            # What was asked before is answered before a long poll may wait.
+            if answers:
+                transport.send_all(b"".join(answers))
+                answers.clear()
+            response = binding.answer(request, transport)
+            if response is None:
+                return None
+            answers.append(write(response, keep_alive=request.keep_alive, with_body=request.method != "HEAD"))
+            if not request.keep_alive or request.is_upgrade:
+                transport.send_all(b"".join(answers))
+                return None
+        if refusal is not None:
+            answers.append(write(refusal, keep_alive=False))
+        elif reader.wants_continue:
+            answers.append(_CONTINUE)
+            reader.wants_continue = False
+        if answers:
+            transport.send_all(b"".join(answers))
+        if refusal is not None:
+            return None
+    return None
+
+
+def _drain(transport: Transport, application: Application) -> None:
+    """End our side and read on until the peer ends or the linger time is over.
+
+    Closing a socket with unread octets would reset the connection, and the last answer could be lost.
+    """
+    transport.half_close()
+    application.timer.call_at(wall() + application.settings.linger, transport.cut)
+    while transport.receive():
+        pass
+
+
+class StompConnection:
+    """A STOMP session over WebSocket: the reading thread, and what other threads do with the connection."""
+
+    def __init__(self, transport: Transport, application: Application) -> None:
+        limits = application.stomp_limits
+        self._transport = transport
+        self._application = application
+        # Twice what a frame may have, so that a frame over its bound gets an ERROR that says so.
+        self._channel = Channel(2 * limits.frame_bytes)
+        self._outbox = Outbox(
+            transport,
+            application.writer,
+            max(application.settings.outbox_bytes, limits.output_window + limits.frame_bytes),
+            encode=encode,
+            on_room=self.flush,
+        )
+        self._incomplete_since: float | None = None
+        self._is_ending = False
+
+    def serve(self, request: Request, rest: bytes) -> None:
+        """Shake hands and serve the session to its end."""
+        response = shake_hands(request.headers)
+        self._transport.send_all(response.serialize())
+        if response.status_code != 101:
+            _drain(self._transport, self._application)
+            return
+        self._transport.limit_waits(0)
+        self._session = self._application.open_session(lenient=ENDPOINTS[request.path])
+        self._application.attach(self._session, self)
+        try:
+            self._read(rest)
+        finally:
+            self._application.close_session(self._session)
+
+    def _read(self, data: bytes) -> None:
+        session, application, channel, outbox = self._session, self._application, self._channel, self._outbox
+        data = data or self._transport.receive()
+        while data:
+            if not self._is_ending:
+                octets = channel.receive(data)
+                if octets is not None:
+                    application.handle(session, session.parse(octets))
+                self._watch_incomplete(octets)
+                if channel.is_too_big:
+                    application.fail(session, "message too big", "Send frames in smaller WebSocket messages.")
+                replies = channel.replies()
+                if replies:
+                    outbox.put(replies)
+                if channel.is_over:
+                    self._end()
+                if replies or channel.is_over:
+                    self.flush()
+            data = self._transport.receive()
+
+    # What other threads call.
+
+    def take_output(self) -> None:
+        """Move the session's output to the outbox; called under the application lock."""
+        session, outbox = self._session, self._outbox
+        output = session.take_output()
+        if not outbox.put(output) and not session.closing:
+            # STOMP-LIMIT-006: the ERROR takes the place of what could not be delivered.
+            outbox.clear()
+            session.fail("too slow", "More output waits than one connection may leave unread. Read faster.")
+            output = session.take_output()
+            outbox.put(output)
+        if session.closing and not self._is_ending:
+            is_error = bool(output) and output[-1].startswith(b"ERROR")
+            outbox.put(self._channel.close(_PROTOCOL_ERROR if is_error else _NORMAL))  # STOMP-WS-012
+            self._end()
+
+    def flush(self) -> None:
+        """Write what waits, and let queues deliver more when all is written."""
+        self._outbox.flush()
+        if self._session.stalled and self._outbox.is_empty:
+            self._application.resume(self._session)
+            self._outbox.flush()
+            if self._session.stalled and self._outbox.is_empty:
+                self._outbox.watch()  # the writer goes on: this thread has other work to do
+
+    def _end(self) -> None:
+        """Close the connection after the last frame, and give the client some time to read that."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self._outbox.finish()
+        self._application.timer.call_at(wall() + self._application.settings.linger, self._transport.cut)
+
+    def _watch_incomplete(self, octets: bytes | None) -> None:
+        """Have a connection cut whose WebSocket message never ends (STOMP-LIMIT-008)."""
+        if octets is not None:
+            self._incomplete_since = None
+        elif self._incomplete_since is None:
+            self._incomplete_since = since = wall()
+            limit = self._application.stomp_limits.incomplete_frame_timeout
+
+            def complain() -> None:
+                if self._incomplete_since == since:  # else it ended, and perhaps another one began
+                    self._application.fail(
+                        self._session, "message never ended", f"It took more than {limit:g} s."
+                    )
+
+            self._application.timer.call_at(since + limit, complain)

@@ -1,0 +1,130 @@
+"""Accepting connections: one thread for each, and no more of them than allowed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import socketserver
+import threading
+from typing import TYPE_CHECKING, Any
+
+from reference_server.server.clock import wall
+from reference_server.server.connection import serve
+from reference_server.server.responses import problem, write
+from reference_server.server.transport import TlsTransport, Transport
+
+if TYPE_CHECKING:
+    import ssl
+
+    from reference_server.server.application import Application
+    from reference_server.server.http import HttpBinding
+
+_log = logging.getLogger(__name__)
+_REFUSED_AT_ONCE = 64
+"""Refused connections that stay open for an instant, so that their clients can read why."""
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    """One connection, in a thread of its own."""
+
+    server: Listener
+
+    def handle(self) -> None:
+        """Serve it to its end."""
+        self.server.serve(self.request)
+
+
+class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Binds to the configured address and serves each connection in a daemon thread."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(
+        self, application: Application, binding: HttpBinding, context: ssl.SSLContext | None
+    ) -> None:
+        """Raises OSError where the address cannot be had. With a `context`, TLS is spoken."""
+        self._application = application
+        self._binding = binding
+        self._context = context
+        self._changed = threading.Condition()
+        self._open: set[socket.socket] = set()
+        self._refused: set[socket.socket] = set()
+        settings = application.settings
+        if ":" in settings.host:
+            self.address_family = socket.AF_INET6
+        super().__init__((settings.host, settings.port), _Handler)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until no connection is open; return whether that came about in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._open, seconds)
+
+    def cut_all(self) -> None:
+        """End all connections, whatever still waits to be read or written."""
+        with self._changed:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def serve(self, connection: socket.socket) -> None:
+        """Serve one connection to its end."""
+        with contextlib.suppress(OSError):
+            if self._context is None:
+                transport = Transport(connection)
+            else:
+                transport = TlsTransport(connection, self._context)
+                transport.limit_waits(self._application.settings.idle_timeout)
+                transport.handshake()
+            serve(transport, self._application, self._binding)
+
+    # What socketserver calls.
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Decide whether there is room for one more (LIMIT-CONN-1)."""
+        del client_address
+        with self._changed:
+            has_room = len(self._open) < self._application.settings.connections
+            (self._open if has_room else self._refused).add(request)
+        return has_room
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that was served, or turn away one that was not."""
+        if request in self._refused:
+            self._turn_away(request)
+            return
+        super().shutdown_request(request)
+        with self._changed:
+            self._open.discard(request)
+            self._changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log a bug: it ends its own connection only."""
+        del request
+        _log.exception("the connection of %s failed", client_address)
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        """Say 503, and close when the client had time to read it."""
+        limit = self._application.settings.connections
+        refusal = problem(503, "too-many-connections", f"{limit} connections are open; come back later.")
+        connection.setblocking(False)
+        with contextlib.suppress(OSError):
+            if self._context is None:
+                connection.send(write(refusal, keep_alive=False))
+            connection.shutdown(socket.SHUT_WR)
+        if len(self._refused) > _REFUSED_AT_ONCE:
+            self._forget(connection)
+        else:
+            linger = self._application.settings.linger
+            self._application.timer.call_at(wall() + linger, lambda: self._forget(connection))
+
+    def _forget(self, connection: socket.socket) -> None:
+        connection.close()
+        self._refused.discard(connection)

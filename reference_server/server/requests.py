@@ -1,0 +1,184 @@
+"""HTTP requests: from octets, by the parser of `httptools` and within bounds, to whole requests in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+import httptools
+import msgspec
+
+from reference_server.server.responses import Response, problem
+
+if TYPE_CHECKING:
+    from reference_server.config import Settings
+
+
+class Request(msgspec.Struct):
+    """One whole request. `keep_alive` tells what the client wants (HTTP-KEEP-1)."""
+
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    keep_alive: bool
+    is_upgrade: bool
+    """Whether it asks for WebSocket."""
+
+
+class BadRequest(Exception):
+    """A request that cannot be read; `response` says why, and the connection ends after it."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+class RequestReader:
+    """Splits the octets of one connection into requests; also the callbacks that `httptools` wants."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.wants_continue = False
+        """Whether the client waits for 100 before it sends a body."""
+        self.rest = b""
+        """What came after a request for WebSocket."""
+        self._max_headers = settings.headers
+        self._max_header_octets = settings.header_bytes
+        self._max_body = settings.body_bytes
+        self._requests: list[Request] = []
+        self._parser = httptools.HttpRequestParser(self)
+        self._refusal: Response | None = None
+        self.on_message_begin()
+
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether nothing has come of the next request."""
+        return self._head_octets == 0 and not self._url
+
+    def feed(self, data: bytes) -> tuple[list[Request], Response | None]:
+        """Take octets; return the requests that they complete, and the refusal of what came after them."""
+        refusal: Response | None = None
+        try:
+            self._parser.feed_data(data)
+            self._count_unfinished_head(len(data))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._resume(data[upgrade.args[0] :])
+        except BadRequest as bad:
+            refusal = bad.response
+        except httptools.HttpParserCallbackError:
+            refusal = self._refusal or problem(400, "request-malformed", "The request cannot be read.")
+        except httptools.HttpParserInvalidMethodError:
+            refusal = problem(405, "method-not-allowed", "Known methods are GET and POST.", allow="GET, POST")
+        except httptools.HttpParserError as error:  # HTTP-LENGTH-1 among others
+            refusal = problem(400, "request-malformed", f"The request cannot be read: {error}.")
+        requests, self._requests = self._requests, []
+        return requests, refusal
+
+    def _resume(self, rest: bytes) -> None:
+        request = self._requests[-1]
+        if request.is_upgrade:
+            self.rest = rest
+            return
+        # An upgrade to something else is declined by serving the request as it is (RFC 9110, section 7.8).
+        self._parser = httptools.HttpRequestParser(self)
+        self.on_message_begin()
+        if rest:
+            self._parser.feed_data(rest)
+
+    def _count_unfinished_head(self, octets: int) -> None:
+        # The parser reports a header when it is whole: one that never ends has to be counted here.
+        if not self._head_is_whole and not self.is_between_requests:
+            self._unreported_octets += octets
+            if self._unreported_octets > 2 * self._max_header_octets:
+                raise BadRequest(self._too_large())
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Start afresh."""
+        self._url = b""
+        self._headers: list[tuple[str, str]] = []
+        self._body: list[bytes] = []
+        self._head_octets = 0
+        self._unreported_octets = 0
+        self._body_octets = 0
+        self._head_is_whole = False
+        self._is_upgrade = False
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request target."""
+        self._url += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        self._count_head(len(name) + len(value) + 4)
+
+    def on_headers_complete(self) -> None:
+        """Judge the head before the body comes."""
+        self._head_is_whole = True
+        self._unreported_octets = 0
+        fields = dict(self._headers)
+        length = fields.get("content-length")
+        if length is not None and int(length) > self._max_body:
+            self._refuse(self._body_too_large())
+        method = self._parser.get_method()
+        if length is None and "transfer-encoding" not in fields and method == b"POST":
+            # HTTP-LENGTH-1: where its body ends is not known, so nothing after it can be read either.
+            self._refuse(problem(411, "length-required", "Send Content-Length, 0 for an empty body."))
+        self.wants_continue = fields.get("expect", "").lower() == "100-continue"
+        self._is_upgrade = (
+            self._parser.should_upgrade()
+            and method == b"GET"
+            and self._parser.get_http_version() == "1.1"
+            and fields.get("upgrade", "").lower() == "websocket"
+        )
+
+    def on_body(self, part: bytes) -> None:
+        """Take a part of the body (HTTP-CHUNKED-1)."""
+        self.wants_continue = False
+        self._body.append(part)
+        self._body_octets += len(part)
+        if self._body_octets > self._max_body:
+            self._refuse(self._body_too_large())
+
+    def on_message_complete(self) -> None:
+        """Add the request."""
+        self.wants_continue = False
+        path = httptools.parse_url(self._url).path if self._url.startswith(b"/") else self._url
+        try:
+            text = (unquote_to_bytes(path) if b"%" in path else path).decode()
+        except UnicodeDecodeError:
+            self._refuse(problem(400, "request-malformed", "The path is not UTF-8 after percent-decoding."))
+        self._requests.append(
+            Request(
+                self._parser.get_method().decode("ascii"),
+                text,
+                self._headers,
+                b"".join(self._body),
+                self._parser.should_keep_alive(),
+                self._is_upgrade,
+            )
+        )
+        self._url = b""
+        self._head_octets = 0
+
+    def _count_head(self, octets: int) -> None:
+        self._head_octets += octets
+        if self._head_octets > self._max_header_octets or len(self._headers) > self._max_headers:
+            self._refuse(self._too_large())
+
+    def _too_large(self) -> Response:  # HTTP-HEADERS-1, HTTP-HEADERS-2
+        return problem(
+            431,
+            "headers-too-large",
+            f"A request may have {self._max_headers} headers of {self._max_header_octets} octets together.",
+        )
+
+    def _body_too_large(self) -> Response:  # HTTP-SIZE-1, HTTP-SIZE-2
+        return problem(413, "body-too-large", f"A body may have {self._max_body} octets.")
+
+    def _refuse(self, response: Response) -> None:
+        self._refusal = response
+        raise BadRequest(response)

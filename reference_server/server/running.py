@@ -1,0 +1,101 @@
+"""A server as a whole: started, stopped, and where it is."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from reference_server.config import ConfigError
+from reference_server.server import capabilities
+from reference_server.server.application import Application
+from reference_server.server.http import HttpBinding
+from reference_server.server.listener import Listener
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from reference_server.config import Settings
+
+NAME = "stompliance reference server"
+GOODBYE_SECONDS = 0.5
+"""Time that clients have to read their last frame when the server stops."""
+_ACCEPT_POLL_SECONDS = 0.05
+
+
+def version() -> str:
+    """The version of the installed distribution; "0" in a checkout that is not installed."""
+    try:
+        return metadata.version("stompliance")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+class Server:
+    """A reference server. `with Server(settings) as server:` starts it and stops it again."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Bind to the address. Raises OSError where that cannot be had, ConfigError for bad TLS files."""
+        self.settings = settings
+        self.application = Application(settings, f"stompliance/{version()}")
+        document = capabilities.describe(
+            settings,
+            name=NAME,
+            version=version(),
+            name_length=self.application.queue_settings.name_length,
+            frame_bytes=self.application.stomp_limits.frame_bytes,
+        )
+        binding = HttpBinding(self.application, document)
+        self.listener = Listener(self.application, binding, _tls_context(settings))
+        self._accepting = threading.Thread(
+            target=self.listener.serve_forever, args=(_ACCEPT_POLL_SECONDS,), name="accept", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        """The TCP port, also where a free one was asked for."""
+        port: int = self.listener.server_address[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The WebSocket URL of the strict endpoint."""
+        scheme = "wss" if self.settings.tls_cert else "ws"
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"{scheme}://{host}:{self.port}/stomp"
+
+    def start(self) -> None:
+        """Serve from now on, in threads."""
+        self.application.start()
+        self._accepting.start()
+
+    def stop(self) -> None:
+        """Tell every session, give it an instant to read that, and end; takes less than a second."""
+        self.listener.shutdown()
+        self.application.fail_all("server is stopping", "Connect again later.")
+        self.listener.wait_until_idle(GOODBYE_SECONDS)
+        self.listener.cut_all()
+        self.listener.wait_until_idle(GOODBYE_SECONDS / 2)
+        self.listener.server_close()
+        self.application.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.stop()
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls_cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
+    except OSError as error:
+        raise ConfigError(
+            f"tls_cert {settings.tls_cert}: {error}. Expected a PEM file with certificate and key."
+        ) from None
+    return context

@@ -1,0 +1,74 @@
+"""The one thread that wakes when something is due."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import threading
+from typing import TYPE_CHECKING
+
+from reference_server.server.clock import wall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Timer(threading.Thread):
+    """Runs `tick` at the wall time that it returned last, or earlier when asked to."""
+
+    def __init__(self, tick: Callable[[], float]) -> None:
+        """`tick` does what is due and returns the wall time of its next work, infinity for never."""
+        super().__init__(name="timer", daemon=True)
+        self.due = math.inf
+        """Wall time of the next tick. Reading it without a lock costs at worst one needless wake-up."""
+        self._tick = tick
+        self._changed = threading.Condition()
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._serial = itertools.count()
+        self._stopping = False
+
+    def wake_by(self, when: float) -> None:
+        """Make sure that `tick` runs at that wall time."""
+        if when < self.due:
+            with self._changed:
+                self.due = min(self.due, when)
+                self._changed.notify()
+
+    def call_at(self, when: float, call: Callable[[], None]) -> None:
+        """Have something short called once at that wall time."""
+        with self._changed:
+            heapq.heappush(self._calls, (when, next(self._serial), call))
+            self.due = min(self.due, when)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """End the thread; what is still due is not done."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self.join()
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        while True:
+            with self._changed:
+                while not self._stopping and (left := self.due - wall()) > 0:
+                    self._changed.wait(min(left, threading.TIMEOUT_MAX))
+                if self._stopping:
+                    return
+                self.due = math.inf
+                calls = self._take_due()
+            for call in calls:
+                call()
+            upcoming = self._tick()
+            with self._changed:
+                first = self._calls[0][0] if self._calls else math.inf
+                self.due = min(self.due, upcoming, first)
+
+    def _take_due(self) -> list[Callable[[], None]]:
+        calls = []
+        now = wall()
+        while self._calls and self._calls[0][0] <= now:
+            calls.append(heapq.heappop(self._calls)[2])
+        return calls
