@@ -1,0 +1,44 @@
+"""Who gets which partition of a topic: balanced, complete, and with as few moves as that allows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Member = TypeVar("Member")
+
+
+def assign(owners: Sequence[Member | None], members: Sequence[Member]) -> list[Member | None]:
+    """Return the new owner of each partition, from the present owners and the subscribed members.
+
+    Every partition has one owner (ASSIGN-1), the counts differ by at most one (ASSIGN-2), members beyond the
+    number of partitions get nothing (ASSIGN-3), and what need not move stays (ASSIGN-4). Without members nobody
+    owns anything.
+    """
+    if not members:
+        return [None] * len(owners)
+    held: dict[Member, list[int]] = {member: [] for member in members}
+    free: list[int] = []
+    for index, owner in enumerate(owners):
+        if owner is not None and owner in held:
+            held[owner].append(index)
+        else:
+            free.append(index)
+    fewest, larger = divmod(len(owners), len(members))
+    # Those who hold most keep the larger shares: that leaves the fewest to move.
+    by_count = sorted(members, key=lambda member: -len(held[member]))
+    shares = {member: fewest + (place < larger) for place, member in enumerate(by_count)}
+    for member in members:
+        free.extend(held[member][shares[member] :])
+        del held[member][shares[member] :]
+    free.sort()
+    after: list[Member | None] = [None] * len(owners)
+    for member in members:
+        missing = shares[member] - len(held[member])
+        held[member].extend(free[:missing])
+        del free[:missing]
+        for index in held[member]:
+            after[index] = member
+    return after

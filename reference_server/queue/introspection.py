@@ -1,0 +1,76 @@
+"""What can be read of the queue (extension introspection): placement, end offsets, members, assignment, lag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reference_server.queue.refusal import Refusal
+
+if TYPE_CHECKING:
+    from reference_server.queue.broker import QueueBroker
+    from reference_server.queue.group import Cursor, Group
+    from reference_server.queue.topic import Topic
+
+
+def describe_topics(broker: QueueBroker) -> dict[str, Any]:
+    """All topics (INTRO-TOPICS-1)."""
+    return {"topics": [describe_topic(topic) for topic in broker.topics.values()]}
+
+
+def describe_topic(topic: Topic) -> dict[str, Any]:
+    """One topic: the name, broker and end offset of each partition (INTRO-TOPIC-1)."""
+    return {
+        "topicName": topic.name,
+        "partitions": [
+            {
+                "partition": partition.index,
+                "name": partition.name,
+                "broker": f"broker{partition.broker}",
+                "endOffset": partition.end,
+            }
+            for partition in topic.partitions
+        ],
+    }
+
+
+def describe_group(group: Group) -> dict[str, Any]:
+    """One group (INTRO-GROUP-1): members with their topics; owner, committed offset and lag of each partition."""
+    return {
+        "consumer_group_name": group.name,
+        "members": [
+            {"consumer_name": member.name, "topics": sorted(member.topics)}
+            for member in group.members.values()
+        ],
+        "assignment": [_describe_cursor(cursor) for cursor in group.all_cursors()],
+    }
+
+
+def _describe_cursor(cursor: Cursor) -> dict[str, Any]:
+    partition = cursor.partition
+    return {
+        "topicName": partition.topic,
+        "partition": partition.index,
+        "consumer_name": cursor.owner.name if cursor.owner is not None else None,
+        "committed": cursor.committed,
+        "endOffset": partition.end,
+        "lag": partition.end - cursor.committed,
+        "inFlight": cursor.in_flight,
+    }
+
+
+def describe(broker: QueueBroker, path: str) -> dict[str, Any]:
+    """What lies at a path. Raises Refusal: topic-unknown, group-unknown (INTRO-UNKNOWN-1), path-unknown."""
+    if path == "/topics":
+        return describe_topics(broker)
+    collection, _, name = path.lstrip("/").partition("/")
+    if collection == "topics":
+        topic = broker.topics.get(name)
+        if topic is None:
+            raise Refusal("topic-unknown", f"there is no topic {name!r}")
+        return describe_topic(topic)
+    if collection == "consumer-groups":
+        group = broker.groups.get(name)
+        if group is None:
+            raise Refusal("group-unknown", f"there is no consumer group {name!r}")
+        return describe_group(group)
+    raise Refusal("path-unknown", f"nothing can be read at {path!r}")

@@ -1,0 +1,51 @@
+"""Refusals: what went wrong, as an exception inside and as a problem document (RFC 9457) outside."""
+
+from __future__ import annotations
+
+import msgspec
+
+#: Status and title of each cause. The `type` that a client sees is a URN made of the cause (REFUSE-3).
+CAUSES: dict[str, tuple[int, str]] = {
+    "topic-exists": (409, "The topic exists already"),
+    "topic-unknown": (404, "There is no such topic"),
+    "group-unknown": (404, "There is no such consumer group"),
+    "consumer-unknown": (404, "There is no such consumer"),
+    "consumer-exists": (409, "The name is taken by another consumer"),
+    "not-in-flight": (409, "The record is not in flight with this consumer"),
+    "partition-full": (507, "The bound of stored octets is reached"),
+    "too-many": (409, "A limit of this server is reached"),
+    "body-not-json": (400, "The body is not JSON"),
+    "body-not-object": (400, "The body is not a JSON object"),
+    "member-missing": (400, "A required member is missing"),
+    "member-type": (400, "A member has the wrong type"),
+    "member-value": (400, "A member has a value that cannot be used"),
+    "name-invalid": (400, "This is not a name"),
+    "path-unknown": (404, "There is no such operation"),
+}
+
+
+class _Problem(msgspec.Struct, omit_defaults=True):
+    type: str
+    title: str
+    status: int
+    detail: str
+    member: str | None = None
+
+
+class Refusal(Exception):
+    """An operation is refused, and nothing has changed (REFUSE-1).
+
+    `cause` is a key of CAUSES, `member` the member of the request that is at fault, where one is.
+    """
+
+    def __init__(self, cause: str, detail: str, member: str | None = None) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        self.status, self.title = CAUSES[cause]
+        self.detail = detail
+        self.member = member
+
+    def problem(self) -> bytes:
+        """Return the body of type application/problem+json (REFUSE-2)."""
+        kind = f"urn:stompliance:problem:{self.cause}"
+        return msgspec.json.encode(_Problem(kind, self.title, self.status, self.detail, self.member))

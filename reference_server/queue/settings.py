@@ -1,0 +1,26 @@
+"""What can be set of the queue: numbers, times in seconds, bounds in octets."""
+
+from __future__ import annotations
+
+import msgspec
+
+MIB = 1024 * 1024
+
+
+class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one queue; every bound is a limit that the capabilities declare."""
+
+    brokers: int = 3
+    partitions: int = 4
+    heartbeat_timeout: float = 30.0
+    eviction_grace: float = 1.0
+    rebalance_timeout: float = 30.0
+    partition_bytes: int = 256 * MIB
+    total_bytes: int = 512 * MIB
+    name_length: int = 128
+    poll_messages: int = 100
+    wait_seconds: float = 30.0
+    topics: int = 10_000
+    groups: int = 10_000
+    consumers: int = 10_000
+    topic_partitions: int = 1024

@@ -1,0 +1,69 @@
+"""Topics and their partitions: append-only logs of records, placed over the brokers."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from reference_server.queue.partitioner import partition_of
+
+if TYPE_CHECKING:
+    from reference_server.queue.group import Cursor
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """What a producer published; `label` is its own messageID, which may repeat (PUB-LABEL-1)."""
+
+    label: str | int
+    message: str
+    key: str | None
+    timestamp: float | int | str
+
+
+class Partition:
+    """One log. `ids` are the messageIds of its records, which the queue chose, in step with `records`."""
+
+    __slots__ = ("broker", "cursors", "ids", "index", "octets", "records", "topic")
+
+    def __init__(self, topic: str, index: int, broker: int) -> None:
+        self.topic = topic
+        self.index = index
+        self.broker = broker
+        self.records: list[Record] = []
+        self.ids = array("q")
+        self.octets = 0
+        self.cursors: list[Cursor] = []
+
+    @property
+    def name(self) -> str:
+        """The name, as in `news-P0` (PART-NAME-1)."""
+        return f"{self.topic}-P{self.index}"
+
+    @property
+    def end(self) -> int:
+        """The offset that the next record will have."""
+        return len(self.records)
+
+
+class Topic:
+    """A named set of partitions, the bound of each, and whose turn it is among keyless records."""
+
+    __slots__ = ("_turn", "name", "partition_bytes", "partitions")
+
+    def __init__(self, name: str, partitions: int, brokers: int, partition_bytes: int) -> None:
+        self.name = name
+        self.partition_bytes = partition_bytes
+        # PART-PLACE-1: round-robin over the brokers.
+        self.partitions = [Partition(name, index, index % brokers) for index in range(partitions)]
+        self._turn = 0
+
+    def partition_for(self, key: str | None) -> Partition:
+        """The partition of a key; without one, the partition whose turn it is (PART-RR-1, PART-RR-2)."""
+        index = partition_of(key, len(self.partitions)) if key else self._turn
+        return self.partitions[index]
+
+    def take_turn(self) -> None:
+        """A keyless record was stored: the next one goes to the next partition."""
+        self._turn = (self._turn + 1) % len(self.partitions)
