@@ -158,11 +158,9 @@ class Hub:
             raise _unknown(destination)
 
     def check_together(self, frames: list[Frame]) -> None:
-        """Raise ProtocolError unless all these SENDs can be obeyed (STOMP-TX-003)."""
+        """Raise ProtocolError unless all these SENDs to plain destinations can be obeyed (STOMP-TX-003)."""
         self._destinations.check_room(
-            Message(0, frame.headers["destination"], frame.headers, frame.body)
-            for frame in frames
-            if not self.binding.serves(frame.headers["destination"])
+            Message(0, frame.headers["destination"], frame.headers, frame.body) for frame in frames
         )
 
 

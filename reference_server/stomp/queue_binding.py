@@ -84,6 +84,14 @@ class QueueBinding:
         self._answer(asked, outcome)
         return True
 
+    def check_transactional(self, frame: Frame) -> None:
+        """Raise ProtocolError for an operation in a transaction: it could not be undone (STOMP-TX-003)."""
+        if self.serves(frame.headers["destination"]):
+            raise ProtocolError(
+                "operation in a transaction",
+                "Operations are performed at once: leave the transaction header out.",
+            )
+
     def answer_late(self, asked: Asked, outcome: Outcome) -> None:
         """Give a long poll its answer (POLL-WAIT-1, POLL-WAIT-2), and the receipt that waited for it."""
         self._forget(asked)

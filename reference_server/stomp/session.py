@@ -55,7 +55,7 @@ class Session:
         self.liveness = Liveness(hub.limits, now)
         self.subscriptions = Subscriptions(self, hub.limits, hub.numbers)
         self.queue_now = 0.0
-        self._state = State.BARE if lenient and not hub.users else State.OPENED
+        self._enter(State.BARE if lenient and not hub.users else State.OPENED)
         self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)
         self._reader = FrameReader(hub.limits, lenient=lenient, versions=self._versions)
         self._reported = False
@@ -135,7 +135,7 @@ class Session:
         self._outstanding += len(data)
 
     def grant(self, receipt: str) -> None:
-        """Send RECEIPT: the frame and all before it were processed (STOMP-RECEIPT-001, -002, -004, -005, -007).
+        """Send RECEIPT: the frame and all before it were obeyed (STOMP-RECEIPT-001, -002, -004, -005, -007).
 
         It has no body (STOMP-BODY-001).
         """
@@ -167,19 +167,25 @@ class Session:
         """When `on_time` has work; infinite: never."""
         return min(self.liveness.beat_at, self.liveness.expires_at, self.hub.binding.deadline(self))
 
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._served = TRANSITIONS[state]
+
     def _obey(self, frame: Frame) -> None:
-        transition = TRANSITIONS[self._state].get(frame.command)
+        transition = self._served.get(frame.command)
         if transition is None:
             raise self._out_of_place(frame)
         if frame.body and frame.command != "SEND" and self.version != "1.0":  # STOMP-BODY-002
             raise ProtocolError(f"{frame.command} with a body", "Only SEND may carry a body.")
-        action, self._state = transition
-        self.liveness.begun = True
+        action, after = transition
+        if after is not self._state:
+            self._enter(after)
+            self.liveness.begun = True
         processed = action(self, frame)
         receipt = frame.headers.get("receipt")
         if processed and receipt is not None:  # STOMP-RECEIPT-003, STOMP-RECEIPT-008
             self.grant(receipt)
-        if self._state is State.ENDED:
+        if after is State.ENDED:
             self._end()
 
     def _out_of_place(self, frame: Frame) -> ProtocolError:
@@ -212,7 +218,7 @@ class Session:
         if self.closing:
             return
         self.closing = True
-        self._state = State.ENDED
+        self._enter(State.ENDED)
         self._transactions.clear()
         self.hub.binding.cancel(self)
         self.subscriptions.clear()
@@ -267,9 +273,9 @@ class Session:
         if transaction is None:
             return self.hub.send(self, frame)
         self.hub.check_destination(frame)
+        self.hub.binding.check_transactional(frame)
         self._transactions.add(transaction, frame, len(frame.body) + sum(map(len, frame.headers.values())))
-        # STOMP-TX-013; an operation is confirmed when it was performed (PUB-RECEIPT-3)
-        return not self.hub.binding.serves(frame.headers["destination"])
+        return True  # STOMP-TX-013: its receipt is granted now
 
     def _subscribe(self, frame: Frame) -> bool:
         headers = frame.headers
@@ -310,17 +316,15 @@ class Session:
         return True
 
     def _commit(self, frame: Frame) -> bool:
-        """Obey all steps in order, or none (STOMP-TX-003)."""
+        """Obey all steps or none, the SENDs in order and then ACK and NACK in order (STOMP-TX-003)."""
         steps = self._transactions.end(frame.headers, "COMMIT")
-        self.hub.check_together([step for step in steps if isinstance(step, Frame)])
+        sends = [step for step in steps if isinstance(step, Frame)]
+        self.hub.check_together(sends)
+        for send in sends:
+            self.hub.send(self, send)
         for step in steps:
             if isinstance(step, Settlement):
                 self.subscriptions.settle(step.delivery, consumed=step.consumed)
-                continue
-            operation = self.hub.binding.serves(step.headers["destination"])
-            receipt = step.headers.get("receipt")
-            if self.hub.send(self, step) and operation and receipt is not None:
-                self.grant(receipt)
         return True
 
     def _abort(self, frame: Frame) -> bool:

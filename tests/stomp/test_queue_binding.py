@@ -184,3 +184,12 @@ def test_long_polls_are_bounded() -> None:
         poll(peer)
     assert peer.one("MESSAGE")["status"] == "204"
     assert len(broker.operations.parked) == 2
+
+
+def test_operations_are_not_transacted(broker: Broker) -> None:
+    """What an operation does cannot be undone, so it is refused in a transaction (STOMP-TX-003)."""
+    peer = broker.connect()
+    peer.send("BEGIN", {"transaction": "t"})
+    peer.send("SEND", {"destination": "/producer/publish/t", "transaction": "t", "receipt": "r"}, b"{}")
+    peer.refused(receipt="r")
+    assert broker.operations.performed == []
