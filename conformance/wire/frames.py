@@ -1,0 +1,310 @@
+"""STOMP frames: a strict reader of what servers send, and an encoder of what clients send.
+
+The reader takes octets in any grouping and gives whole frames. What breaks the grammar of the session's version
+raises `BadFrame` with the clause that says so. What the text leaves open is accepted: line ends in front of the
+first frame and between frames, any order of headers, repeated and unknown headers, CR LF in 1.2, a body with or
+without `content-length`.
+
+Until CONNECTED names the version, and on sessions that began without CONNECT, the rules are unknown: then every
+rule that one of the versions lacks is waived.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from conformance.wire.failures import PeerFailure, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SERVER_COMMANDS = frozenset({"CONNECTED", "MESSAGE", "RECEIPT", "ERROR"})
+#: Frames whose headers are never escaped (STOMP-ENC-005, STOMP-ENC-006).
+LITERAL_COMMANDS = frozenset({"CONNECT", "STOMP", "CONNECTED"})
+#: Octets of one frame beyond which the reader gives up; far beyond what any test makes a server send.
+FRAME_LIMIT = 32 << 20
+
+_NUL = 0
+_LF = 10
+_CR = 13
+_ESCAPED = {
+    "1.1": {"\\": "\\\\", "\n": "\\n", ":": "\\c"},
+    "1.2": {"\\": "\\\\", "\n": "\\n", ":": "\\c", "\r": "\\r"},
+}
+_DECODED = {version: {pair[1]: octet for octet, pair in pairs.items()} for version, pairs in _ESCAPED.items()}
+_NEEDS_ESCAPE = re.compile(r"[\\\n:\r]")
+_PAIR = re.compile(r"\\(.?)", re.DOTALL)
+_EXCERPT = 200
+
+
+class BadFrame(Violation):
+    """Octets of the server that the grammar forbids; `before` holds the frames that came whole in front of them."""
+
+    def __init__(self, clause: str, expected: object, observed: object) -> None:
+        super().__init__(clause, expected, observed)
+        self.before: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One STOMP frame; header names and values are decoded, in the order of the wire, repeated ones included.
+
+    `octets` is the frame as it was on the wire, NUL included; empty for a frame that was never there.
+    """
+
+    command: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    octets: bytes = field(default=b"", compare=False, repr=False)
+
+    def get(self, name: str) -> str | None:
+        """The first value of a header, or None (STOMP-REPEAT-001)."""
+        for header, value in self.headers:
+            if header == name:
+                return value
+        return None
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, in order."""
+        return [value for header, value in self.headers if header == name]
+
+
+def escape(text: str, version: str | None) -> str:
+    """A header name or value as it is written on a session of `version` (None: 1.2; 1.0 has no escapes)."""
+    pairs = _ESCAPED.get(version or "1.2")
+    if pairs is None or not _NEEDS_ESCAPE.search(text):
+        return text
+    return "".join(pairs.get(character, character) for character in text)
+
+
+def unescape(text: str, version: str | None) -> str:
+    """A header name or value as it was meant; raises ValueError at a backslash that begins no pair of `version`."""
+    pairs = _DECODED.get(version or "1.2")
+    if pairs is None or "\\" not in text:
+        return text
+
+    def decoded(match: re.Match[str]) -> str:
+        octet = pairs.get(match.group(1))
+        if octet is None:
+            raise ValueError(f"undefined escape {match.group()!r}")
+        return octet
+
+    return _PAIR.sub(decoded, text)
+
+
+def encode(
+    command: str,
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+    version: str | None = "1.2",
+    eol: str = "\n",
+) -> bytes:
+    """The octets of a frame that a client of `version` sends. Adds no header, not even `content-length`."""
+    if command in LITERAL_COMMANDS:
+        version = "1.0"
+    lines = [command]
+    lines += [f"{escape(name, version)}:{escape(value, version)}" for name, value in headers]
+    return (eol.join(lines) + eol + eol).encode() + body + b"\0"
+
+
+@dataclass(slots=True)
+class _Head:
+    """The command and headers of a frame whose body has not come yet."""
+
+    command: str
+    headers: tuple[tuple[str, str], ...]
+    rules: str | None
+    body: int
+    length: int | None
+
+
+class FrameSplitter:
+    """Cuts the octets that a server sends into frames, by the rules of the session's version.
+
+    `version` is None until known; a CONNECTED sets it for all that follows (STOMP-NEG-002).
+    """
+
+    def __init__(self, version: str | None = None) -> None:
+        self.version = version
+        self._buffer = bytearray()
+        self._searched = 0
+        self._head: _Head | None = None
+
+    @property
+    def unfinished(self) -> bytes:
+        """Octets of a frame that has not come whole."""
+        return bytes(self._buffer)
+
+    def feed(self, octets: bytes) -> list[Frame]:
+        """The frames that these octets complete.
+
+        Raises BadFrame at octets that the grammar forbids, PeerFailure at a frame longer than FRAME_LIMIT octets.
+        """
+        self._buffer += octets
+        frames: list[Frame] = []
+        try:
+            while frame := self._next():
+                frames.append(frame)
+        except BadFrame as bad:
+            bad.before = tuple(frames)
+            raise
+        if len(self._buffer) > FRAME_LIMIT:
+            raise PeerFailure(
+                f"frames of at most {FRAME_LIMIT} octets", f"{len(self._buffer)} octets and no end"
+            )
+        return frames
+
+    def _next(self) -> Frame | None:
+        if self._head is None and not self._skip_line_ends():
+            return None
+        head = self._head or self._read_head()
+        end = self._end_of_body(head) if head else None
+        if head is None or end is None:
+            self._head = head
+            return None
+        frame = Frame(
+            head.command, head.headers, bytes(self._buffer[head.body : end]), bytes(self._buffer[: end + 1])
+        )
+        if frame.body and head.command in ("CONNECTED", "RECEIPT") and head.rules in _ESCAPED:
+            raise self._bad("STOMP-BODY-001", f"no body in {head.command}")
+        del self._buffer[: end + 1]
+        self._head, self._searched = None, 0
+        if head.command == "CONNECTED":
+            self.version = head.rules
+        return frame
+
+    # Between frames
+
+    def _skip_line_ends(self) -> bool:
+        """Drop line ends between frames (STOMP-ABNF-005); whether anything is left to read."""
+        buffer, position = self._buffer, 0
+        while position < len(buffer):
+            octet = buffer[position]
+            if octet == _LF:
+                position += 1
+            elif octet == _CR and self._allows_cr(self.version):
+                if position + 1 == len(buffer):
+                    break  # the LF may still come
+                if buffer[position + 1] != _LF:
+                    raise self._bad("STOMP-ABNF-001", "LF after CR between frames")
+                position += 2
+            elif octet in (_NUL, _CR):
+                raise self._bad("STOMP-ABNF-001", "nothing but line ends between frames")
+            else:
+                break
+        del buffer[:position]
+        return bool(buffer) and buffer[0] != _CR
+
+    # The head
+
+    def _read_head(self) -> _Head | None:
+        """The command and headers, once the empty line has come."""
+        end, body = self._end_of_head()
+        nul = self._buffer.find(_NUL, self._searched, len(self._buffer) if end < 0 else end)
+        if nul >= 0:
+            raise self._bad("STOMP-ABNF-001", "an empty line before the body and its NUL")
+        if end < 0:
+            self._searched = max(0, len(self._buffer) - 2)  # a CR LF pair may be cut in two
+            return None
+        octets = bytes(self._buffer[:end])
+        command, *lines = self._lines(octets)
+        rules = _version_of(lines) if command == "CONNECTED" else self.version
+        if command.endswith("\r") or (rules in ("1.0", "1.1") and b"\r\n" in octets[: len(command) + 2]):
+            raise self._bad("STOMP-ABNF-001", f"LF alone as line end in STOMP {rules}")
+        if command not in SERVER_COMMANDS:
+            raise self._bad("STOMP-ABNF-002", f"one of {', '.join(sorted(SERVER_COMMANDS))}")
+        if rules in _ESCAPED and not _is_utf8(octets):
+            raise self._bad("STOMP-ENC-001", "a command and headers in UTF-8")
+        headers = tuple(self._header(line, command, rules) for line in lines)
+        return _Head(command, headers, rules, body, self._length(headers, rules))
+
+    def _end_of_head(self) -> tuple[int, int]:
+        """Where the last header line ends and where the body begins; (-1, -1) before the empty line has come."""
+        buffer = self._buffer
+        end = buffer.find(b"\n\n", self._searched)
+        if self._allows_cr(self.version):
+            crooked = buffer.find(b"\n\r\n", self._searched, len(buffer) if end < 0 else end)
+            if crooked >= 0:
+                return crooked, crooked + 3
+        return (end, end + 2) if end >= 0 else (-1, -1)
+
+    def _lines(self, octets: bytes) -> list[str]:
+        lines = octets.decode("utf-8", "surrogateescape").split("\n")
+        if b"\r" in octets and self._allows_cr(self.version):
+            lines = [line.removesuffix("\r") for line in lines]
+        return lines
+
+    def _header(self, line: str, command: str, rules: str | None) -> tuple[str, str]:
+        name, colon, value = line.partition(":")
+        if not colon or not name:
+            raise self._bad("STOMP-ABNF-001", "header lines of the form name:value", line)
+        if command in LITERAL_COMMANDS:
+            return name, value
+        if (rules in _ESCAPED and ":" in value) or (rules == "1.2" and "\r" in line):
+            raise self._bad("STOMP-ABNF-004", "colons and CRs escaped in headers", line)
+        if "\\" not in line:
+            return name, value
+        try:
+            return unescape(name, rules), unescape(value, rules)
+        except ValueError as error:
+            if rules is None:
+                return name, value  # in 1.0 a backslash is a backslash
+            raise self._bad("STOMP-ENC-004", f"escape pairs of STOMP {rules}", line) from error
+
+    def _length(self, headers: tuple[tuple[str, str], ...], rules: str | None) -> int | None:
+        for name, value in headers:
+            if name == "content-length":
+                # The examples of 1.0 pad their headers, and its implementations trim them.
+                digits = value.strip(" ") if rules in (None, "1.0") else value
+                if digits.isascii() and digits.isdigit() and len(digits) <= len(str(FRAME_LIMIT)):
+                    return int(digits)
+                raise self._bad("STOMP-ABNF-001", "the number of the body's octets as content-length", value)
+        return None
+
+    # The body
+
+    def _end_of_body(self, head: _Head) -> int | None:
+        """The position of the NUL that ends the frame, None while it has not come."""
+        if head.length is None:
+            nul = self._buffer.find(_NUL, max(head.body, self._searched))
+            self._searched = len(self._buffer)
+            return nul if nul >= 0 else None
+        end = head.body + head.length
+        if end >= len(self._buffer):
+            return None
+        if self._buffer[end] != _NUL:
+            counted = bytes(self._buffer[head.body : end])
+            # A count of characters falls short, and always has an octet of a longer character in its part.
+            clause = "STOMP-ABNF-001" if counted.isascii() else "STOMP-CLEN-006"
+            raise self._bad(clause, f"NUL after a body of content-length {head.length}")
+        return end
+
+    @staticmethod
+    def _allows_cr(version: str | None) -> bool:
+        return version in (None, "1.2")
+
+    def _bad(self, clause: str, expected: str, text: str | None = None) -> BadFrame:
+        """What to raise for `text` in the frame at the front of the buffer."""
+        excerpt = bytes(self._buffer[:_EXCERPT])
+        return BadFrame(clause, expected, f"{excerpt!r}" if text is None else f"{text!r} in {excerpt!r}")
+
+
+def _is_utf8(octets: bytes) -> bool:
+    if octets.isascii():
+        return True
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _version_of(lines: Iterable[str]) -> str:
+    """The version that a CONNECTED announces: 1.0 where it is silent, 1.2 where it is none that we know."""
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name == "version":
+            return value if value in ("1.0", "1.1") else "1.2"
+    return "1.0"
