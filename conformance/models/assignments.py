@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 
 def judge_owner(judge: "Judge", delivery: "Delivery") -> None:
-    """A record was delivered:
-
-    its partition may belong to nobody else, and its consumer may not have too many.
-    """
+    """A record was delivered: nobody else may own its partition, and its consumer may not own too many."""
     group, cursor, record, name = delivery.group, delivery.cursor, delivery.record, delivery.member.name
     subscribers = len(group.subscribers(record.topic))
     if subscribers < 2 or not _is_fixed(group, record.topic, delivery.when):
@@ -44,27 +41,30 @@ def judge_owner(judge: "Judge", delivery: "Delivery") -> None:
 
 
 def judge_shares(judge: "Judge", group: "GroupModel", topic: str, when: "When") -> None:
-    """All subscribers came up empty:
+    """All subscribers came up empty while every partition has a record in flight: each holds its share.
 
-    if every partition has a record in flight, each of them has its share.
+    Where a rebalance had to take a record back from a consumer that kept it (REBALANCE-5), the poll of the new
+    owner would have brought it.
     """
     cursor, subscribers = group.cursors[topic], group.subscribers(topic)
     partitions = cursor.topic.placement.partitions
     if (
         partitions is None
         or len(subscribers) < 2
-        or len(cursor.flights) < partitions
+        or len(cursor.flights) != partitions
         or not _is_fixed(group, topic, when)
     ):
         return
-    shares = {member.name: cursor.owned(member.name) for member in subscribers}
+    shares = {member.name: len(cursor.held_by(member.name)) for member in subscribers}
     if sum(shares.values()) != partitions:
         return
     least = partitions // len(subscribers)
+    kept = any(flight.record.node not in cursor.owners for flight in cursor.flights.values())
     judge(
-        "ASSIGN-2",
+        "REBALANCE-5" if kept else "ASSIGN-2",
         min(shares.values()) >= least,
-        expected=f"at least {least} of {partitions} partitions for each of {len(subscribers)} consumers",
+        expected=f"at least {least} of {partitions} partitions for each of {len(subscribers)} consumers, "
+        "and each partition's record in flight with its owner",
         observed=shares,
     )
     judge("REBALANCE-1", True, expected="every partition owned", observed=shares)

@@ -1,7 +1,4 @@
-"""One group's progress in one topic:
-
-what is committed, what is in flight, and in which order records may come.
-"""
+"""One group's progress in one topic: what is committed, in flight, and in which order records may come."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -77,6 +74,7 @@ class Cursor:
         """The record went back: it must be delivered again."""
         del self.flights[flight.record.number]
         self.freed[flight.record.number] = reason
+        self.suspects.pop(flight.record.number, None)
 
     def held_by(self, consumer: str) -> list[Flight]:
         """The records in flight with this consumer."""

@@ -1,6 +1,4 @@
-"""What every operation that names a consumer must do about that consumer:
-
-serve it, or refuse it as unknown.
+"""What every operation that names a consumer must do about it: serve it, or refuse it as unknown.
 
 `Consumers` holds every consumer that was ever registered. A consumer may be alive for certain, gone for
 certain, or in the window between: then a success proves it alive, and a refusal that has no other reason
@@ -137,10 +135,10 @@ class Consumers:
             self._judge(clause, refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
             return
         why = f"consumer {member.name!r} has been silent for longer than timeout and grace"
-        if naming is ACKNOWLEDGE:
-            self._judge("LIVE-GONE-3", refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
         if not member.observed:
             self._judge("LIVE-EVICT-1", refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
+        if naming is ACKNOWLEDGE:
+            self._judge("LIVE-GONE-3", refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
         judge_refusal(self._judge, ("LIVE-GONE-1", "LIVE-GONE-2"), 404, reply, why)
         member.observed = True
 

@@ -35,6 +35,8 @@ class GroupModel:
             cursor = self.cursors[topic.name] = Cursor(topic)
             if self.reborn:
                 cursor.reason = "GROUP-REMOVE-3"
+            elif topic.added_again:
+                cursor.reason = "TOPIC-ADD-2"
         return cursor
 
     # Membership

@@ -1,21 +1,18 @@
-"""What the Hypothesis state machines share: a driver, the count of what they reach, and readable
-failures.
+"""What the Hypothesis state machines share: a driver, the count of what they reach, and readable failures.
 
 A machine's rules perform operations through the driver, whose model judges every reply; a rule asserts
-nothing itself. `run` runs a machine and raises the `Violation` of the smallest program that Hypothesis
-found.
+nothing itself. `run` runs a machine and raises what failed first, in the shortest program found.
 """
 
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from hypothesis import settings as hypothesis_settings
-from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from conformance.models.driver import Driver
 from conformance.models.reach import REACHED, Reach
-from conformance.wire.failures import Violation
+from conformance.models.search import Enough, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +51,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     world: "ClassVar[World]"
     reach: ClassVar[Reach]
-    failed_program: "ClassVar[tuple[Violation, list[str]] | None]" = None
+    search: "ClassVar[Search]"
 
     STATES: ClassVar[tuple[str, ...]] = ()
     IMPOSSIBLE: ClassVar[frozenset[tuple[str, str]]] = frozenset()
@@ -73,39 +70,18 @@ class QueueMachine(RuleBasedStateMachine):
         """What must hold at the end of every example: called once, unless the example has failed."""
 
     def guarded(self, function: "Method", **drawn: Any) -> None:
-        """Run a rule.
-
-        A violation gets a type per clause: to Hypothesis, different clauses are different failures.
-        """
+        """Run a rule. What fails is given to the search, which knows what Hypothesis shall make of it."""
+        self.search.check_time()
         try:
             function(self, **drawn)
-        except Violation as violation:
+        except Exception as failure:  # noqa: BLE001 - the search keeps it, and `run` raises it
             self.failed = True
-            failure = _typed(violation)
-            type(self).failed_program = (failure, list(self.driver.program))
-            raise failure from None
-        except BaseException:
-            self.failed = True
-            raise
+            raise self.search.found(failure, self.driver.program) from None
 
     def teardown(self) -> None:
         """End the example: all that is due must come."""
         if self.ready and not self.failed:
             self.guarded(type(self).finish)
-
-
-@functools.cache
-def _type_for(clause: str) -> type[Violation]:
-    return type(f"Violation of {clause}", (Violation,), {})
-
-
-def _typed(violation: Violation) -> Violation:
-    made = _type_for(violation.clause)
-    return (
-        violation
-        if type(violation) is made
-        else made(violation.clause, violation.expected, violation.observed)
-    )
 
 
 def run(
@@ -115,28 +91,28 @@ def run(
     *,
     name: str = "",
     note: "Callable[[str], object]" = lambda _line: None,
+    shrink_seconds: float = 10.0,
 ) -> Reach:
-    """Run a machine on a world; returns what it reached, which is kept in `reach.REACHED` under `name` as
-    well.
+    """Run a machine on a world; what it reached is returned, and kept in `reach.REACHED` under `name`.
 
-    Raises the `Violation` of the smallest failing program found; `note` is told the program's lines. A
-    failure that does not repeat is raised all the same: a server need not be deterministic to be wrong.
+    Raises what failed first, in the shortest program that was found within `shrink_seconds`; `note` is told
+    the program's lines. A failure that does not repeat is raised all the same: a server need not be
+    deterministic to be wrong.
     """
     name = name or machine.__name__
     reach = REACHED.setdefault(name, Reach(name, states=machine.STATES, impossible=machine.IMPOSSIBLE))
-    bound: type[QueueMachine] = type(
-        machine.__name__, (machine,), {"world": world, "reach": reach, "failed_program": None}
-    )
     reach.rules |= {attribute for attribute in dir(machine) if f"{machine.__name__}.{attribute}" in _MOVES}
+    search = Search(shrink_seconds)
+    bound: type[QueueMachine] = type(
+        machine.__name__, (machine,), {"world": world, "reach": reach, "search": search}
+    )
     try:
         run_state_machine_as_test(bound, settings=hypothesis_settings(settings, report_multiple_bugs=False))
-    except (Violation, Flaky) as failure:
-        if bound.failed_program is None:
+    except (Exception, Enough):
+        if search.failure is None:
             raise
-        violation, program = bound.failed_program
-        for line in program:
+    if search.failure is not None:
+        for line in search.program:
             note(line)
-        if failure is violation:
-            raise
-        raise violation from None
+        raise search.failure
     return reach

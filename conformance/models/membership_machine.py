@@ -1,7 +1,4 @@
-"""Model (c):
-
-registration, subscriptions, heartbeats, eviction and rebalancing of several groups and topics.
-"""
+"""Model (c): registration, subscriptions, heartbeats, eviction, rebalancing of several groups and topics."""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
@@ -45,17 +42,14 @@ class MembershipMachine(QueueMachine):
             driver.add_group(group)
         for number in range(5):
             driver.publish(self.topics[0], KEYS[number])
-        for consumer in self.consumers[:members]:
+        for index, consumer in enumerate(self.consumers[:members]):
             driver.register(self.groups[0], consumer)
-            driver.subscribe(consumer, *self.topics)
+            driver.subscribe(consumer, *self._topics(2 - index))
         driver.settle(self.groups[0])
         self.ready = True
 
     def state(self) -> str:
-        """By the group with most members:
-
-        how many, whether a rebalance may go on, whether anything is in flight.
-        """
+        """How many members the larger group has, whether a rebalance may go on, whether anything is in flight."""
         group = max(self.driver.model.groups.values(), key=lambda g: len(g.members), default=None)
         subscribed = sum(bool(member.topics) for member in group.members.values()) if group is not None else 0
         if group is None or subscribed == 0:
@@ -93,15 +87,14 @@ class MembershipMachine(QueueMachine):
 
     @move(consumer=_INDEX, kind=st.sampled_from(["register", "subscribe", "unsubscribe", "group", "remove"]))
     def be_refused(self, consumer: int, kind: str) -> None:
-        """What must be refused and change nothing:
-
-        a taken name, an unknown topic in the list, an unknown group.
-        """
+        """What must be refused and change nothing: a taken name, an unknown topic in the list, or group."""
         name, nowhere = self._living(consumer) or self._consumer(consumer), self.world.fresh("nowhere")
         if kind == "register":
             self.driver.register(self._group(consumer), name)
         elif kind == "subscribe":
-            self.driver.subscribe(name, self.topics[0], nowhere)
+            member = self.driver.model.consumers.by_name.get(name)
+            lacking = [topic for topic in self.topics if member is None or topic not in member.topics]
+            self.driver.subscribe(name, (lacking or self.topics)[0], nowhere)
         elif kind == "unsubscribe":
             self.driver.unsubscribe(name, self.topics[0], nowhere)
         elif kind == "group":
@@ -112,18 +105,54 @@ class MembershipMachine(QueueMachine):
     @move(
         consumer=_INDEX,
         topics=_INDEX,
-        kind=st.sampled_from(["unsubscribe", "unregister", "unsubscribe", "remove"]),
+        kind=st.sampled_from(["unsubscribe", "unregister"]),
     )
     def leave(self, consumer: int, topics: int, kind: str) -> None:
-        """Give up topics, leave for good, or lose the whole group; what was in flight goes to others."""
+        """Give up topics, or leave for good; what was in flight goes to others."""
         name = self._living(consumer)
-        if kind == "remove" and consumer == 0:
-            self.driver.remove_group(self.groups[0])
-            self.driver.add_group(self.groups[0])
-        elif kind == "unregister" and self.driver.has("unregister"):
+        if kind == "unregister" and self.driver.has("unregister"):
             self.driver.unregister(name or self._consumer(consumer))
         elif name is not None:
             self.driver.unsubscribe(name, *self._topics(topics))
+
+    @move(index=_INDEX, acknowledge=st.booleans())
+    def remove_group_and_return(self, index: int, acknowledge: bool) -> None:
+        """A group is removed and added again: its members are out, and it starts at the oldest record."""
+        group = self.groups[0]
+        if acknowledge:
+            self._settle_all_flights(group)
+            self.driver.sweep(group, acknowledge=True)
+        members = self.driver.alive(group)
+        self.driver.remove_group(group)
+        for name in members[:1]:
+            self.driver.heartbeat(name)
+        self.driver.add_group(group)
+        name = members[0] if members else self._consumer(index)
+        self.driver.register(group, name)
+        self.driver.subscribe(name, *self.topics)
+        self.driver.settle(group)
+        self.driver.sweep(group)
+
+    @move(_time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
+    def keep_through_a_rebalance(self, keeper: int, newcomer: int) -> None:
+        """A member keeps what it holds while another joins: it is taken back at the timeout (REBALANCE-5)."""
+        name = self._living(keeper)
+        if name is None:
+            return
+        group = self.driver.group_name_of(name)
+        for topic in self.topics:
+            self.driver.subscribe(name, topic)
+        self.driver.settle(group)
+        self.driver.sweep(group)
+        self.driver.register(group, self._consumer(newcomer))
+        self.driver.subscribe(self._consumer(newcomer), *self.topics)
+        self.driver.settle(group)
+        self.driver.sweep(group)
+
+    def _settle_all_flights(self, group: str) -> None:
+        for name in self.driver.alive(group):
+            for flight in self.driver.flights_of(name):
+                self.driver.acknowledge(name, flight.message_id)
 
     @move(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=3, max_size=8))
     def publish(self, topic: bool, keys: list[str | None]) -> None:
@@ -206,10 +235,10 @@ class MembershipMachine(QueueMachine):
             "past": timings.heartbeat_timeout + timings.eviction_grace + MARGIN,
         }
         self._silence(name, seconds[length])
+        if length == "past" or (length == "below" and not held):
+            self.driver.heartbeat(name)
         if held:
             self.driver.acknowledge(name, held[0].message_id)
-        elif length != "within":
-            self.driver.heartbeat(name)
 
     def _silence(self, name: str, seconds: float) -> None:
         """Time passes in two halves; everybody else in the group of `name` sends heartbeats."""
@@ -224,10 +253,7 @@ class MembershipMachine(QueueMachine):
 
     @move(_time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"]))
     def live_without_heartbeats(self, consumer: int, sign: str) -> None:
-        """Two silences that together are too long, with an operation in between that is no heartbeat:
-
-        LIVE-SIGN-1.
-        """
+        """Two silences, too long together, and between them an operation that is no heartbeat: LIVE-SIGN-1."""
         name = self._living(consumer)
         if name is None:
             return
@@ -261,9 +287,7 @@ class MembershipMachine(QueueMachine):
         """Whoever is left reads everything; then the groups go."""
         for group in self.groups:
             self.driver.settle(group)
-            for name in self.driver.alive(group):
-                for flight in self.driver.flights_of(name):
-                    self.driver.acknowledge(name, flight.message_id)
+            self._settle_all_flights(group)
             self.driver.sweep(group)
             self.driver.sweep(group, acknowledge=True)
             self.driver.remove_group(group)

@@ -51,6 +51,10 @@ class QueueModel:
         """A topic was added, with `partitions` if that was asked for."""
         if name in self.topics:
             judge_refusal(self._judge, ("TOPIC-ADD-2", "TOPIC-ADD-3"), 409, reply, "the topic exists")
+            self.topics[name].added_again = True
+            for group in self.groups.values():
+                if name in group.cursors:
+                    group.cursors[name].reason = "TOPIC-ADD-2"
             return
         self._judge("TOPIC-ADD-1", reply.status == 200, expected="add-topic: status 200", observed=reply)
         self.topics[name] = TopicModel(
@@ -111,10 +115,7 @@ class QueueModel:
     def observe_register(
         self, group_name: str, name: str, reply: Answer, when: When, *, at_holder: When | None = None
     ) -> None:
-        """A consumer was registered in a group; `at_holder`:
-
-        when, in the time of the group that has the name now.
-        """
+        """A consumer was registered in a group; `at_holder` is when, in the time of the group of that name now."""
         at_holder = at_holder or when
         holder = self.consumers.current(name, at_holder)
         group = self.groups.get(group_name)

@@ -1,7 +1,4 @@
-"""What acknowledgements and negative acknowledgements do:
-
-ACK, NACK, and the late ones of LIVE-GONE and REBALANCE.
-"""
+"""What acknowledgements and negative acknowledgements do: ACK, NACK, the late ones of LIVE-GONE and REBALANCE."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +64,9 @@ class Settlements:
             self._consumers.named(naming, name, reply, when, innocent=False)
             return None
         taken_back = group.may_be_taken_back(flight, when)
+        suspect = group.cursors[flight.record.topic].suspects.get(flight.record.number)
+        if suspect is not None:
+            naming = naming._replace(served=suspect)
         if self._consumers.named(naming, name, reply, when, innocent=not taken_back) is not None:
             if taken_back:
                 accepted = reply.status in naming.success
@@ -81,17 +81,14 @@ class Settlements:
         return None
 
     def _judge_not_in_flight(self, naming: Naming, member: "Member", message_id: Any, reply: Answer) -> None:
-        """ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1, REBALANCE-5:
-
-        the id is not in flight with this consumer.
-        """
+        """The id is not in flight with this consumer: ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1, REBALANCE-5."""
         clause, status_clause = "NACK-UNKNOWN-1", "NACK-UNKNOWN-2"
         if naming is ACKNOWLEDGE:
             clause, status_clause = "ACK-UNKNOWN-1", "ACK-UNKNOWN-2"
             late = member.late_ids.get(message_id) if isinstance(message_id, int) else None
             if late is not None and late[0] not in member.dropped:
                 clause = "REBALANCE-5"
-            elif any(True for _ in self._flights_under(message_id)):
+            elif next(self._flights_under(message_id), None) is not None:
                 clause = "ACK-OTHER-1"
         why = f"message id {message_id!r} is not in flight with {member.name}"
         self._judge(clause, refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
@@ -99,19 +96,13 @@ class Settlements:
             self._judge(status_clause, reply.status == 409, expected=f"status 409: {why}", observed=reply)
 
     def _suspect_foreign(self, naming: Naming, member: "Member", message_id: Any) -> None:
-        """A refused acknowledgement of another's record:
-
-        ACK-OTHER-1 is to blame if that record never comes again.
-        """
+        """ACK-OTHER-1 is to blame if a record never comes again after a stranger's refused acknowledgement."""
         for cursor, flight in self._flights_under(message_id):
             if naming is ACKNOWLEDGE and flight.consumer != member.name:
                 cursor.suspects[flight.record.number] = "ACK-OTHER-1"
 
     def _suspect_late(self, naming: Naming, member: "Member", message_id: Any) -> None:
-        """A late acknowledgement was refused:
-
-        LIVE-GONE-3 and the like are to blame if it committed all the same.
-        """
+        """A late acknowledgement was refused: if it committed all the same, LIVE-GONE-3 or its like is to blame."""
         group = self._groups.get(member.group)
         if naming is not ACKNOWLEDGE or group is None or not isinstance(message_id, int):
             return

@@ -37,6 +37,7 @@ class TopicModel:
         self.name = name
         self.placement = Placement(partitions)
         self.positions = positions
+        self.added_again = False
         self.records: list[Record] = []
         self.by_text: dict[str, Record] = {}
         self._judge = judge
@@ -44,10 +45,7 @@ class TopicModel:
         self._keyless_run: list[int] = []
 
     def stored(self, label: str | int, key: str | None, text: str, body: Any) -> Record:
-        """A publish was accepted with reply `body`:
-
-        PUB-POSITION-1, PART-KEY-1, PART-RR-1 where positions are told.
-        """
+        """A publish was accepted with reply `body`: PUB-POSITION-1, PART-KEY-1, PART-RR-1 where it tells."""
         known = bool(key) and self.placement.knows_key(key or "")
         node = self.placement.node_of_key(key)
         record = Record(self.name, len(self.records), label, key or None, text, node)

@@ -1,6 +1,4 @@
-"""A light random driver:
-
-the models' operations in random order, without Hypothesis, thousands of steps a second.
+"""A light random driver: the models' operations in random order, without Hypothesis.
 
 It covers what examples of a few dozen steps don't reach, and shows how fast model and queue are together.
 """

@@ -1,6 +1,4 @@
-"""A small queue in memory that conforms in many odd ways:
-
-every freedom that the text leaves is a choice here.
+"""A small queue in memory that conforms in many odd ways: every freedom of the text is a choice here.
 
 It serves the tests of the models: they must find nothing to object to, whatever is chosen. It shares no
 code with the reference server, so that the models are not fitted to that one.

@@ -1,0 +1,66 @@
+"""The search for the shortest program that shows a failure.
+
+Hypothesis shrinks a failing program for minutes, and lets another failure slip in where it is shorter. Here
+the first failure stays the one that is looked for, and the search ends when its time is up: over a wire every
+attempt costs its round trips.
+"""
+
+import functools
+import time
+from typing import TYPE_CHECKING
+
+from hypothesis.errors import UnsatisfiedAssumption
+
+from conformance.wire.failures import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Enough(BaseException):
+    """The time for shrinking is up. No `Exception`, so that Hypothesis takes it for no failure of its own."""
+
+
+class Search:
+    """What one run of a machine found. `seconds` is the time for shrinking, from the first failure on."""
+
+    def __init__(self, seconds: float) -> None:
+        self.failure: Exception | None = None
+        self.program: list[str] = []
+        self._seconds = seconds
+        self._deadline = float("inf")
+
+    def check_time(self) -> None:
+        """Raises `Enough` when the time for shrinking is up."""
+        if time.monotonic() > self._deadline:
+            raise Enough
+
+    def found(self, failure: Exception, program: "Iterable[str]") -> Exception:
+        """Take note of a failure; returns what the machine shall raise, to Hypothesis, in its place.
+
+        Failures of different clauses are of different types there. What is not the failure that was found
+        first counts as a program of no interest.
+        """
+        if self.failure is None:
+            self._deadline = time.monotonic() + self._seconds
+        elif _kind(failure) != _kind(self.failure):
+            return UnsatisfiedAssumption("another failure than the one that is being shrunk")
+        lines = list(program)
+        if self.failure is None or len(lines) <= len(self.program):
+            self.failure, self.program = failure, lines
+        return _typed(failure)
+
+
+def _kind(failure: Exception) -> str:
+    return failure.clause if isinstance(failure, Violation) else type(failure).__name__
+
+
+@functools.cache
+def _type_for(clause: str) -> type[Violation]:
+    return type(f"Violation of {clause}", (Violation,), {})
+
+
+def _typed(failure: Exception) -> Exception:
+    if not isinstance(failure, Violation):
+        return failure
+    return _type_for(failure.clause)(failure.clause, failure.expected, failure.observed)
