@@ -211,11 +211,11 @@ class FrameSplitter:
         octets = bytes(self._buffer[:end])
         command, *lines = self._lines(octets)
         rules = _version_of(lines) if command == "CONNECTED" else self.version
-        if command.endswith("\r") or (rules in ("1.0", "1.1") and b"\r\n" in octets[: len(command) + 2]):
+        if command.endswith("\r") or (rules in ("1.0", "1.1") and octets.startswith(b"CONNECTED\r")):
             raise self._bad("STOMP-ABNF-001", f"LF alone as line end in STOMP {rules}")
         if command not in SERVER_COMMANDS:
             raise self._bad("STOMP-ABNF-002", f"one of {', '.join(sorted(SERVER_COMMANDS))}")
-        if rules in _ESCAPED and not _is_utf8(octets):
+        if rules in _ESCAPED and not is_utf8(octets):
             raise self._bad("STOMP-ENC-001", "a command and headers in UTF-8")
         headers = tuple(self._header(line, command, rules) for line in lines)
         return _Head(command, headers, rules, body, self._length(headers, rules))
@@ -291,7 +291,8 @@ class FrameSplitter:
         return BadFrame(clause, expected, f"{excerpt!r}" if text is None else f"{text!r} in {excerpt!r}")
 
 
-def _is_utf8(octets: bytes) -> bool:
+def is_utf8(octets: bytes) -> bool:
+    """Whether these octets may go as text."""
     if octets.isascii():
         return True
     try:

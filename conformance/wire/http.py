@@ -1,0 +1,231 @@
+"""An HTTP/1.1 client over one kept-alive connection; `http.client` reads the replies.
+
+It never sends a POST a second time: a request of which no reply came may have been carried out.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from conformance.wire.connection import Connection
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from conformance.wire.trace import Direction, Trace
+
+#: Requests that change nothing, so that they may be sent again on a connection that the server had closed.
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+_SHOWN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A reply; header names are in lower case, values of repeated ones joined by a comma."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    closes: bool = False
+
+    @property
+    def content_type(self) -> str:
+        """The media type without parameters, in lower case; empty where none is given."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> Any:
+        """The decoded JSON body; None where it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.body[:_SHOWN].decode('utf-8', 'replace')}".strip()
+
+
+class HttpClient:
+    """Requests to one server. One thread at a time; `patience` in seconds bounds the wait for a whole reply."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        trace: Trace | None = None,
+        patience: float = 5.0,
+    ) -> None:
+        self.host, self.port, self.patience = host, port, patience
+        self._tls, self._trace = tls, trace
+        self._connection: Connection | None = None
+        self._pending = ""
+        shown = f"[{host}]" if ":" in host else host
+        self._authority = f"{shown}:{port}"
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        within: float | None = None,
+    ) -> HttpReply:
+        """Send a request and read its reply, within that many seconds.
+
+        Raises PeerFailure where no whole reply comes, Unreachable where nobody answers at the address.
+        """
+        reused = self._connection is not None
+        self.start(method, path, body, headers)
+        reply = self._reply(within)
+        if reply is None and reused and method in _REPEATABLE:
+            self.start(method, path, body, headers)
+            reply = self._reply(within)
+        return self._whole(reply, f"a reply to {method} {path}")
+
+    def start(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a request, and leave its reply to `finish`."""
+        if self._pending:
+            raise RuntimeError(f"the reply to {self._pending} was not read; use a client of its own")
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._authority}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        self._send(self._kept_connection(), "\r\n".join([*lines, "\r\n"]).encode("latin-1") + (body or b""))
+        self._pending = f"{method} {path}"
+
+    def finish(self, within: float | None = None) -> HttpReply:
+        """The reply to what `start` sent; raises PeerFailure where it does not come whole."""
+        expected = f"a reply to {self._pending}"
+        return self._whole(self._reply(within), expected)
+
+    def raw(
+        self, octets: bytes, *, stop_sending: bool = False, within: float | None = None
+    ) -> HttpReply | None:
+        """Send these octets on a connection of their own; the reply, None where the server closed without one.
+
+        With `stop_sending` the server is told that nothing follows. Raises PeerFailure where it does neither.
+        """
+        replies = self.exchange(octets, stop_sending=stop_sending, within=within)
+        return replies[0] if replies else None
+
+    def exchange(
+        self, octets: bytes, replies: int = 1, *, stop_sending: bool = False, within: float | None = None
+    ) -> list[HttpReply]:
+        """As `raw`, for several requests in one go: up to so many replies, fewer where the server closed."""
+        connection = self._connect()
+        try:
+            self._send(connection, octets)
+            if stop_sending:
+                connection.stop_sending()
+            self._begin(connection, within)
+            read: list[HttpReply] = []
+            while len(read) < replies:
+                reply = self._read(connection, "POST", f"reply {len(read) + 1} of {replies}, or the end")
+                if reply is None:
+                    break
+                read.append(reply)
+                if reply.closes:
+                    break
+            return read
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """End the connection; the next request makes a new one."""
+        self._pending = ""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # Connections
+
+    def _kept_connection(self) -> Connection:
+        if self._connection is not None and self._connection.is_stale():
+            self.close()
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> Connection:
+        trace = self._trace
+        if trace is None:
+            return Connection(self.host, self.port, tls=self._tls, patience=self.patience)
+        label = trace.label("http")
+
+        def tap(direction: Direction, octets: bytes) -> None:
+            trace.record(label, direction, "http", octets)
+
+        return Connection(self.host, self.port, tls=self._tls, patience=self.patience, tap=tap)
+
+    def _send(self, connection: Connection, octets: bytes) -> None:
+        connection.begin()
+        try:
+            connection.sendall(octets)
+        except TimeoutError as error:
+            self.close()
+            raise PeerFailure(
+                "a server that reads requests", f"no progress for {self.patience:g} s"
+            ) from error
+        except OSError:
+            pass  # a server may refuse early and close: its reply, if any, can still be read
+
+    def _begin(self, connection: Connection, within: float | None) -> None:
+        connection.begin(None if within is None else time.monotonic() + within)
+
+    # Replies
+
+    def _reply(self, within: float | None) -> HttpReply | None:
+        connection = self._connection
+        if connection is None:
+            raise RuntimeError("no request was sent")
+        method = self._pending.partition(" ")[0]
+        expected = f"a reply to {self._pending}"
+        self._begin(connection, within)
+        try:
+            reply = self._read(connection, method, expected)
+        except PeerFailure:
+            self.close()
+            raise
+        self._pending = ""
+        if reply is None or reply.closes:
+            self.close()
+        return reply
+
+    def _read(self, connection: Connection, method: str, expected: str) -> HttpReply | None:
+        """One reply; None where the connection ended in front of it."""
+        try:
+            while True:
+                response = http.client.HTTPResponse(connection, method=method)  # type: ignore[arg-type]
+                response.begin()
+                body = response.read()
+                if response.status == http.HTTPStatus.SWITCHING_PROTOCOLS or response.status >= 200:
+                    break
+        except http.client.RemoteDisconnected:
+            return None
+        except TimeoutError as error:
+            raise PeerFailure(expected, "no whole reply in time") from error
+        except http.client.IncompleteRead as error:
+            raise PeerFailure(expected, f"the connection ended after {error.partial!r}") from error
+        except http.client.HTTPException as error:
+            raise PeerFailure(expected, f"no HTTP: {error!r}") from error
+        except ConnectionError:
+            return None
+        headers: dict[str, str] = {}
+        for name, value in response.getheaders():
+            name = name.lower()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return HttpReply(response.status, headers, body, closes=bool(response.will_close))
+
+    def _whole(self, reply: HttpReply | None, expected: str) -> HttpReply:
+        if reply is None:
+            raise PeerFailure(expected, "the connection was closed without a reply")
+        return reply

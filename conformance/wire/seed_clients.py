@@ -1,0 +1,64 @@
+"""The producer that the queue's first users run: never sends CONNECT, and writes its frames with `stomper`.
+
+Its habits are legal on /producer and /consumer only (QSTOMP-BARE-1, QSTOMP-STOMPER-1, QSTOMP-STOMPER-2): a LF behind
+each NUL, a DISCONNECT without the empty line, no content-length. Its `messageID` is the time in whole seconds, so that
+records of one second share it (PUB-LABEL-1).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import stomper
+
+from conformance.wire.stomp import StompClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.wire.websocket import WebSocketLink
+
+#: `stomper` speaks 1.1.
+VERSION = "1.1"
+SPELLINGS = ("acknowledgment", "acknowledgement")
+
+
+class SeedProducer:
+    """A producer of `topic` on a link to /producer; `clock` gives seconds since 1970."""
+
+    def __init__(self, link: WebSocketLink, topic: str, clock: Callable[[], float] = time.time) -> None:
+        self.client = StompClient(link, VERSION)
+        self.topic = topic
+        self._clock = clock
+
+    def subscribe(self, spelling: str = SPELLINGS[0]) -> None:
+        """Subscribe to the acknowledgements of the topic, in one of the SPELLINGS."""
+        destination = f"/topic/{spelling}/{self.topic}"
+        self._send(stomper.subscribe(destination, spelling, ack="auto"))
+
+    def publish(self, message: str, key: str | None = None) -> str:
+        """SEND a record; returns its messageID. Nothing tells whether it was stored, but the acknowledgement."""
+        label = str(int(self._clock()))
+        record = {"messageID": label, "key": key, "message": message, "timestamp": self._clock() * 1000}
+        self._send(
+            stomper.send(f"/publish/{self.topic}", json.dumps(record), content_type="application/json")
+        )
+        return label
+
+    def acknowledgement(self, spelling: str = SPELLINGS[0], within: float | None = None) -> Any:
+        """The decoded body of the next acknowledgement; raises PeerFailure where none comes in time."""
+        destination = f"/topic/{spelling}/{self.topic}"
+        return json.loads(self.client.expect("MESSAGE", within=within, destination=destination).body)
+
+    def disconnect(self, receipt: str) -> None:
+        """DISCONNECT as `stomper` writes it: header lines, NUL, and no empty line between."""
+        self._send(stomper.disconnect(receipt))
+
+    def close(self) -> None:
+        """End the connection without ceremony."""
+        self.client.close()
+
+    def _send(self, frame: str) -> None:
+        self.client.send_octets(frame.encode())

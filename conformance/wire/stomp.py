@@ -1,0 +1,296 @@
+"""A STOMP client without a thread of its own: it reads while a caller waits for something, and until a deadline."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from conformance.wire import stomper_frames
+from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.frames import BadFrame, Frame, FrameSplitter, encode, is_utf8
+from conformance.wire.websocket import Closed
+
+if TYPE_CHECKING:
+    from conformance.wire.websocket import WebSocketLink
+
+Headers = Mapping[str, str | None] | Iterable[tuple[str, str | None]]
+
+INBOX_LIMIT = 200_000
+ARRIVALS_KEPT = 10_000
+ERRORS_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A WebSocket message of the server: when it came (monotonic seconds), how long it was, whether a heart-beat."""
+
+    at: float
+    size: int
+    beat: bool
+
+
+class StompClient:
+    """One STOMP session over `link`, as a client of `version` that sends what it is told to, right or wrong.
+
+    Frames that nobody has claimed by `expect`, `take` or `drain` wait in `inbox`. Header arguments: a mapping or
+    pairs as they go over the wire; keywords have hyphens for their underscores; None leaves a default header out.
+    Anything that reads may raise BadFrame or another Violation of what the server sent. One thread at a time.
+    """
+
+    def __init__(self, link: WebSocketLink, version: str = "1.2", *, patience: float | None = None) -> None:
+        self.link = link
+        self.patience = link.patience if patience is None else patience
+        self.inbox: deque[Frame] = deque()
+        self.errors: deque[Frame] = deque(maxlen=ERRORS_KEPT)
+        self.arrivals: deque[Arrival] = deque(maxlen=ARRIVALS_KEPT)
+        self.connected: Frame | None = None
+        self._asked_version = version
+        self._splitter = FrameSplitter()
+        self._parsed: deque[Frame] = deque()
+        self._numbers = itertools.count(1)
+
+    @property
+    def version(self) -> str:
+        """The version of the session; before CONNECTED, and without it, the one that the client asks for."""
+        return self._splitter.version or self._asked_version
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the server or the client ended the connection; None while it is open, as far as was read."""
+        return self.link.closed
+
+    @property
+    def messages(self) -> list[Frame]:
+        """The MESSAGEs that wait in the inbox."""
+        return [frame for frame in self.inbox if frame.command == "MESSAGE"]
+
+    # Sending
+
+    def connect(self, headers: Headers = (), *, command: str = "CONNECT", **more: str | None) -> Frame:
+        """Open the session and return CONNECTED; raises PeerFailure where it doesn't come."""
+        host = urlsplit(self.link.url).hostname
+        defaults: Headers = {"accept-version": self._asked_version, "host": host}
+        self.frame(command, _merged(defaults, headers, more))
+        self.connected = self.expect("CONNECTED")
+        return self.connected
+
+    def send(
+        self, destination: str, body: bytes | str = b"", headers: Headers = (), **more: str | None
+    ) -> None:
+        """SEND a message; one with a body has its `content-length` unless that is given."""
+        octets = body.encode() if isinstance(body, str) else body
+        length = str(len(octets)) if octets else None
+        defaults: Headers = {"destination": destination, "content-length": length}
+        self.frame("SEND", _merged(defaults, headers, more), octets)
+
+    def subscribe(self, destination: str, headers: Headers = (), **more: str | None) -> str:
+        """SUBSCRIBE, with an id of our own unless one is given; returns the id ("" where it was left out)."""
+        defaults: Headers = {"id": f"sub-{next(self._numbers)}", "destination": destination}
+        merged = _merged(defaults, headers, more)
+        self.frame("SUBSCRIBE", merged)
+        return dict(merged).get("id", "")
+
+    def unsubscribe(self, identifier: str, headers: Headers = (), **more: str | None) -> None:
+        """UNSUBSCRIBE by the id of the subscription."""
+        self.frame("UNSUBSCRIBE", _merged({"id": identifier}, headers, more))
+
+    def ack(self, message: Frame | str, headers: Headers = (), **more: str | None) -> None:
+        """ACK a MESSAGE, or the id that one had."""
+        self.frame("ACK", _merged(self._naming(message), headers, more))
+
+    def nack(self, message: Frame | str, headers: Headers = (), **more: str | None) -> None:
+        """NACK a MESSAGE, or the id that one had."""
+        self.frame("NACK", _merged(self._naming(message), headers, more))
+
+    def begin(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
+        """BEGIN a transaction."""
+        self.frame("BEGIN", _merged({"transaction": transaction}, headers, more))
+
+    def commit(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
+        """COMMIT a transaction."""
+        self.frame("COMMIT", _merged({"transaction": transaction}, headers, more))
+
+    def abort(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
+        """ABORT a transaction."""
+        self.frame("ABORT", _merged({"transaction": transaction}, headers, more))
+
+    def disconnect(self, headers: Headers = (), **more: str | None) -> None:
+        """DISCONNECT, and leave it to the caller to wait for a RECEIPT or the end."""
+        self.frame("DISCONNECT", _merged({}, headers, more))
+
+    def frame(self, command: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
+        """Send any frame, escaped by the rules of the session, with these headers and no others."""
+        pairs = list(headers)
+        octets = stomper_frames.packed(command, pairs, body, self.version)
+        self.send_octets(octets or encode(command, pairs, body, self.version))
+
+    def beat(self) -> None:
+        """Send a heart-beat."""
+        self.send_octets(b"\n")
+
+    def send_octets(self, octets: bytes, *, binary: bool | None = None) -> None:
+        """Send octets as one message: text where they are UTF-8, unless `binary` says which."""
+        if binary is None:
+            binary = not is_utf8(octets)
+        if binary:
+            self.link.send_binary(octets)
+        else:
+            self.link.send_text(octets)
+
+    # Receiving
+
+    def expect(
+        self,
+        command: str,
+        where: Callable[[Frame], bool] | None = None,
+        within: float | None = None,
+        **headers: str,
+    ) -> Frame:
+        """The first unclaimed frame of this command, with these headers, of which `where` is true.
+
+        Waits `within` seconds (default: the patience). Raises PeerFailure where it doesn't come: in time, before the
+        end of the connection, or before an ERROR that nobody asked for.
+        """
+        wanted = {name.replace("_", "-"): value for name, value in headers.items()}
+
+        def matches(frame: Frame) -> bool:
+            return (
+                frame.command == command
+                and all(frame.get(name) == value for name, value in wanted.items())
+                and (where is None or where(frame))
+            )
+
+        for position, frame in enumerate(self.inbox):
+            if matches(frame):
+                del self.inbox[position]
+                return frame
+        deadline = self._deadline(within)
+        refused = any(frame.command == "ERROR" for frame in self.inbox)
+        while not refused and (found := self._next(deadline)):
+            if matches(found):
+                return found
+            self._keep(found)
+            refused = found.command == "ERROR"
+        described = command + "".join(f" {name}:{value}" for name, value in wanted.items())
+        raise PeerFailure(described, self._situation())
+
+    def fence(self, destination: str | None = None, within: float | None = None) -> None:
+        """Return when the server has worked off what was sent before; raises PeerFailure where it doesn't tell.
+
+        The proof is the RECEIPT of a frame without effect: an ABORT of an empty transaction or, for servers without
+        transactions, a SEND to `destination` (STOMP-RECEIPT-004).
+        """
+        receipt = f"fence-{next(self._numbers)}"
+        if destination is None:
+            self.begin(receipt)
+            self.abort(receipt, receipt=receipt)
+        else:
+            self.send(destination, receipt=receipt)
+        self.expect("RECEIPT", within=within, receipt_id=receipt)
+
+    def take(self, command: str, where: Callable[[Frame], bool] | None = None) -> list[Frame]:
+        """Claim the frames of this command that wait in the inbox; nothing is read or waited for."""
+        taken = [
+            frame for frame in self.inbox if frame.command == command and (where is None or where(frame))
+        ]
+        self.inbox = deque(frame for frame in self.inbox if frame not in taken)
+        return taken
+
+    def drain(self) -> list[Frame]:
+        """Claim everything that has come by now, without waiting."""
+        self.listen(0.0)
+        frames = list(self.inbox)
+        self.inbox.clear()
+        return frames
+
+    def listen(self, seconds: float) -> None:
+        """Read into the inbox for that many seconds, or until the connection ends."""
+        deadline = time.monotonic() + seconds
+        while frame := self._next(deadline):
+            self._keep(frame)
+
+    def expect_end(self, within: float | None = None) -> Closed:
+        """How the server ends the connection; raises PeerFailure where it doesn't within so many seconds."""
+        deadline = self._deadline(within)
+        while frame := self._next(deadline):
+            self._keep(frame)
+        if self.closed is None:
+            raise PeerFailure("the server to end the connection", self._situation())
+        return self.closed
+
+    def close(self) -> None:
+        """End the connection without ceremony."""
+        self.link.close()
+
+    # What lies beneath
+
+    def _next(self, deadline: float) -> Frame | None:
+        """The next frame; None at the deadline or at the end of the connection."""
+        while not self._parsed:
+            came = self.link.receive(deadline)
+            # What has come by the deadline is still taken, but not for ever from a server that never pauses.
+            if came is None or isinstance(came, Closed) or time.monotonic() > deadline + self.patience:
+                return None
+            beat = not came.octets.strip(b"\r\n")
+            self.arrivals.append(Arrival(time.monotonic(), len(came.octets), beat))
+            try:
+                self._parsed.extend(self._splitter.feed(came.octets))
+            except BadFrame as bad:
+                self._parsed.extend(bad.before)
+                raise
+        frame = self._parsed.popleft()
+        if frame.command == "ERROR":
+            self.errors.append(frame)
+        return frame
+
+    def _keep(self, frame: Frame) -> None:
+        if len(self.inbox) >= INBOX_LIMIT:
+            raise PeerFailure(f"at most {INBOX_LIMIT} frames that nobody asked for", "more than that")
+        self.inbox.append(frame)
+
+    def _deadline(self, within: float | None) -> float:
+        return time.monotonic() + (self.patience if within is None else within)
+
+    def _situation(self) -> str:
+        """What came instead of what was expected."""
+        lines = [f"{frame.octets[:500]!r}" for frame in list(self.inbox)[-5:]]
+        if self.closed:
+            lines.append(f"{self.closed}")
+        if unfinished := self._splitter.unfinished:
+            lines.append(f"the beginning of a frame, {unfinished[:500]!r}")
+        return ", ".join(lines) or "nothing"
+
+    def _naming(self, message: Frame | str) -> dict[str, str | None]:
+        """The headers by which ACK and NACK name a message in the session's version (STOMP-ACK-002, STOMP-ACK-009)."""
+        if isinstance(message, str):
+            return {"id" if self.version == "1.2" else "message-id": message}
+        if self.version == "1.2":
+            return {"id": _required(message, "ack", "STOMP-MESSAGE-004")}
+        names: dict[str, str | None] = {"message-id": _required(message, "message-id", "STOMP-MESSAGE-002")}
+        if self.version == "1.1":
+            names["subscription"] = _required(message, "subscription", "STOMP-MESSAGE-003")
+        return names
+
+
+def _required(frame: Frame, name: str, clause: str) -> str:
+    value = frame.get(name)
+    if value is None:
+        raise Violation(clause, f"a header {name}", frame)
+    return value
+
+
+def _merged(defaults: Headers, headers: Headers, more: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    """The headers of a frame: what the caller gives takes the place of a default of the same name."""
+    given = list(_pairs(headers)) + [(name.replace("_", "-"), value) for name, value in more.items()]
+    names = {name for name, _ in given}
+    kept = [(name, value) for name, value in _pairs(defaults) if name not in names]
+    return [(name, value) for name, value in kept + given if value is not None]
+
+
+def _pairs(headers: Headers) -> Iterable[tuple[str, str | None]]:
+    return headers.items() if isinstance(headers, Mapping) else headers

@@ -1,0 +1,287 @@
+"""A WebSocket connection as STOMP uses it, with `websocket-client` underneath, and ways to misuse it."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import websocket
+from websocket import ABNF
+
+from conformance.wire.connection import Connection, tls_context
+from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.frames import is_utf8
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from conformance.wire.trace import Direction, Trace
+
+_KINDS: dict[int, Literal["text", "binary"]] = {ABNF.OPCODE_TEXT: "text", ABNF.OPCODE_BINARY: "binary"}
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_PONGS_KEPT = 1000
+
+
+class UpgradeRefused(PeerFailure):
+    """The server answered the upgrade with another status than 101."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(
+            "101 Switching Protocols", f"{status} {body[:200].decode('utf-8', 'replace')}".strip()
+        )
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A whole WebSocket message, fragments joined."""
+
+    kind: Literal["text", "binary"]
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How the server ended the connection: the code of its Close frame, None where it sent none.
+
+    The code is also None in a Close frame without one; `orderly` tells whether there was a Close frame.
+    """
+
+    code: int | None = None
+    reason: str = ""
+    orderly: bool = False
+
+
+class WebSocketLink:
+    """One WebSocket connection to `url` (ws or wss). One thread at a time.
+
+    Raises Unreachable where nobody answers, UpgradeRefused where the server does not want it, PeerFailure where it
+    answers something that is no upgrade. `patience` in seconds bounds every wait that has no deadline of its own.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        subprotocols: Sequence[str] = (),
+        trace: Trace | None = None,
+        patience: float = 5.0,
+        *,
+        tls: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.url, self.patience = url, patience
+        self.closed: Closed | None = None
+        self.pongs: deque[bytes] = deque(maxlen=_PONGS_KEPT)
+        self._waiting: deque[Message] = deque()
+        self._trace = trace
+        self._label = trace.label("stomp") if trace else ""
+        parts = urlsplit(url)
+        if parts.scheme not in _DEFAULT_PORTS:
+            raise ValueError(f"not a ws:// or wss:// URL: {url}")
+        if parts.scheme == "wss":
+            tls = tls or tls_context()
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        self._connection = Connection(
+            parts.hostname or "", port, tls=tls if parts.scheme == "wss" else None, patience=patience
+        )
+        self._websocket: Any = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
+        self._upgrade(
+            {
+                **({"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}),
+                **(headers or {}),
+            }
+        )
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the server selected, offered or not."""
+        return (self._websocket.getheaders() or {}).get("sec-websocket-protocol")
+
+    # Sending; a server that is gone is noticed by `receive`, after what it sent before
+
+    def send_text(self, octets: bytes) -> None:
+        """Send a text message, whether it is UTF-8 or not."""
+        self.send_frame(octets, ABNF.OPCODE_TEXT)
+
+    def send_binary(self, octets: bytes) -> None:
+        """Send a binary message."""
+        self.send_frame(octets, ABNF.OPCODE_BINARY)
+
+    def send_fragments(
+        self, parts: Sequence[bytes], *, binary: bool = False, ping: bytes | None = None
+    ) -> None:
+        """Send one message as a fragment for each part; with `ping` a ping after the first of them."""
+        opcode = ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT
+        for number, part in enumerate(parts):
+            self.send_frame(part, opcode if number == 0 else ABNF.OPCODE_CONT, fin=number == len(parts) - 1)
+            if number == 0 and ping is not None:
+                self.send_frame(ping, ABNF.OPCODE_PING)
+
+    def send_in_pieces(self, octets: bytes, cuts: Iterable[int], *, binary: bool = False) -> None:
+        """Send one message whose octets on the wire are cut over several writes, at those positions."""
+        frame = ABNF.create_frame(octets, ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT).format()
+        self._record(">", octets)
+        begin = 0
+        for end in [*sorted(cuts), len(frame)]:
+            if end > begin:
+                self._write(frame[begin:end])
+                begin = end
+
+    def send_frame(self, octets: bytes, opcode: int, *, fin: bool = True, mask: bool = True) -> None:
+        """Send one WebSocket frame; `mask=False` breaks RFC 6455, as may any opcode."""
+        if opcode in _KINDS or opcode == ABNF.OPCODE_CONT:
+            self._record(">", octets)
+        else:
+            self._record_control(">", opcode, octets)
+        self._write(ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets).format())
+
+    def send_raw(self, octets: bytes) -> None:
+        """Send octets below the WebSocket layer."""
+        self._record(">", octets, "ws")
+        self._write(octets)
+
+    def _write(self, octets: bytes) -> None:
+        self._connection.begin()
+        try:
+            self._connection.sendall(octets)
+        except TimeoutError as error:
+            raise PeerFailure("a server that reads", f"no progress for {self.patience:g} s") from error
+        except OSError:
+            pass
+
+    # Receiving
+
+    def receive(self, deadline: float | None = None) -> Message | Closed | None:
+        """The next message, or how the connection ended; None where neither came by `deadline` (monotonic seconds).
+
+        Raises Violation at a text message that is not UTF-8 (STOMP-WS-008), PeerFailure where RFC 6455 is broken.
+        """
+        if self._waiting:
+            return self._waiting.popleft()
+        if self.closed:
+            return self.closed
+        self._connection.begin(deadline)
+        while True:
+            came = self._read()
+            if not isinstance(came, bytes):
+                return came
+
+    def pong(self, payload: bytes, deadline: float | None = None) -> bool:
+        """Ping, and whether a pong with the same payload came by `deadline` (STOMP-WS-021)."""
+        self.send_frame(payload, ABNF.OPCODE_PING)
+        if deadline is None:
+            deadline = time.monotonic() + self.patience
+        self._connection.begin(deadline)
+        while payload not in self.pongs:
+            came = self._read()
+            if isinstance(came, Message):
+                self._waiting.append(came)
+            elif not isinstance(came, bytes):
+                return False
+        self.pongs.remove(payload)
+        return True
+
+    def _read(self) -> Message | Closed | bytes | None:
+        """What one WebSocket frame brings: bytes are those of a ping, a pong or a fragment."""
+        if self.closed:
+            return self.closed
+        try:
+            frame = self._websocket.recv_frame()
+            if frame.opcode in _KINDS or frame.opcode == ABNF.OPCODE_CONT:
+                return self._data(frame)
+        except websocket.WebSocketTimeoutException:
+            return None
+        except (websocket.WebSocketConnectionClosedException, OSError):
+            return self._ended(Closed())
+        except websocket.WebSocketException as error:
+            self._ended(Closed())
+            raise PeerFailure("WebSocket frames as RFC 6455 has them", str(error)) from error
+        return self._control(frame)
+
+    def _data(self, frame: Any) -> Message | bytes:
+        """The message that a data frame completes."""
+        fragments = self._websocket.cont_frame
+        fragments.validate(frame)
+        fragments.add(frame)
+        if not frame.fin:
+            return b""
+        opcode, whole = fragments.extract(frame)
+        octets: bytes = whole.data
+        self._record("<", octets)
+        if opcode == ABNF.OPCODE_TEXT and not is_utf8(octets):
+            raise Violation("STOMP-WS-008", "a text message that is UTF-8", f"{octets[:200]!r}")
+        return Message(_KINDS[opcode], octets)
+
+    def _control(self, frame: Any) -> Closed | bytes:
+        payload: bytes = frame.data
+        self._record_control("<", frame.opcode, payload)
+        if frame.opcode == ABNF.OPCODE_CLOSE:
+            code = struct.unpack("!H", payload[:2])[0] if payload else None
+            self.send_frame(payload[:2], ABNF.OPCODE_CLOSE)
+            return self._ended(Closed(code, payload[2:].decode("utf-8", "replace"), orderly=True))
+        if frame.opcode == ABNF.OPCODE_PING:
+            self.send_frame(payload, ABNF.OPCODE_PONG)
+        else:
+            self.pongs.append(payload)
+        return payload
+
+    # Ending
+
+    def close(self, code: int = 1000, reason: bytes = b"") -> None:
+        """Send a Close frame and end the connection without waiting; harmless when it has ended."""
+        if self.closed is None:
+            self.send_close(code, reason)
+        self._ended(self.closed or Closed())
+
+    def send_close(self, code: int = 1000, reason: bytes = b"") -> None:
+        """Send a Close frame; `receive` then gives what the server still sends, and its own Close."""
+        self.send_frame(struct.pack("!H", code) + reason, ABNF.OPCODE_CLOSE)
+
+    def cut(self) -> None:
+        """Lose the connection as a failing host does: no Close frame, no orderly end of TCP."""
+        self._connection.reset()
+        self._ended(self.closed or Closed())
+
+    def _ended(self, how: Closed) -> Closed:
+        self.closed = how
+        self._connection.close()
+        return how
+
+    # Setting up, and evidence
+
+    def _upgrade(self, headers: Mapping[str, str]) -> None:
+        # Subprotocols go in as a plain header: the library would refuse a server that selects none.
+        try:
+            self._websocket.connect(
+                self.url,
+                socket=self._connection,
+                header=dict(headers),
+                redirect_limit=0,
+                suppress_origin=False,
+            )
+        except websocket.WebSocketBadStatusException as error:
+            self._connection.close()
+            raise UpgradeRefused(
+                error.status_code, error.resp_headers or {}, error.resp_body or b""
+            ) from error
+        except (websocket.WebSocketException, OSError) as error:
+            self._connection.close()
+            answer = self._websocket.handshake_response
+            if answer is not None and answer.status != 101:
+                raise UpgradeRefused(answer.status, answer.headers, b"") from error
+            raise PeerFailure("101 Switching Protocols", f"no upgrade: {error}") from error
+
+    def _record(self, direction: Direction, octets: bytes, kind: Literal["stomp", "ws"] = "stomp") -> None:
+        if self._trace:
+            self._trace.record(self._label, direction, kind, octets)
+
+    def _record_control(self, direction: Direction, opcode: int, payload: bytes) -> None:
+        name = ABNF.OPCODE_MAP.get(opcode, f"opcode {opcode}")
+        self._record(direction, f"{name} ".encode() + payload, "ws")
