@@ -67,6 +67,7 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_server",
+        usage="%(prog)s [--port 8080] [--config FILE] [other options]",
         description="A small broker that obeys the specification: STOMP 1.0 to 1.2 over WebSocket,"
         " and the partitioned queue over STOMP and HTTP.",
         epilog=_EXAMPLES,

@@ -206,6 +206,7 @@ def _read_toml(text: str, path: Path) -> Iterable[tuple[str, str, object]]:
         yield name, key, value
 
 
+_PROPERTY = re.compile(r"^[ \t]*([^#!=:\s][^=:\n]*?)[ \t]*[=:][ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _PROPERTIES = (
     ("port", re.compile(r"serverport")),
     ("brokers", re.compile(r".*brokers?(count|number)?")),
@@ -220,9 +221,7 @@ noOfBrokers, broker-count are the same."""
 def _read_properties(text: str, path: Path) -> Iterable[tuple[str, str, str]]:
     """Read a Java properties file; keys that mean nothing here belong to other programs and are skipped."""
     seen: dict[str, str] = {}
-    for key, value in re.findall(
-        r"^[ \t]*([^#!=:\s][^=:\n]*?)[ \t]*[=:][ \t]*(.*?)[ \t\r]*$", text, re.MULTILINE
-    ):
+    for key, value in _PROPERTY.findall(text):
         name = _name_of_property(key)
         if name is None:
             continue

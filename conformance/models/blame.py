@@ -30,8 +30,8 @@ def for_missing(record: "Record", group: "GroupModel", others: "Iterable[GroupMo
     cursor = group.cursors[record.topic]
     if clause := cursor.suspects.get(record.number) or FREED_BY.get(cursor.freed.get(record.number, "")):
         return clause
-    if cursor.reason:
-        return cursor.reason
+    if clause := cursor.cause(record):
+        return clause
     if record.number not in cursor.delivered and any(
         record.topic in other.cursors
         and other.cursors[record.topic].is_committed(record)
@@ -62,8 +62,8 @@ def kept_by(record: "Record", group: "GroupModel", cursor: "Cursor") -> list[str
         kept.append(FREED_BY[reason])
     if (suspect := cursor.suspects.pop(record.number, None)) is not None:
         kept.append(suspect)
-    if cursor.reason:
-        kept.append(cursor.reason)
+    if clause := cursor.cause(record):
+        kept.append(clause)
     if not cursor.delivered and cursor.at_start > record.number:
         kept.append("POLL-START-1")
     if cursor.committed_in_epoch:
@@ -79,9 +79,9 @@ def for_overtaking(skipped: "Record", group: "GroupModel", cursor: "Cursor", tak
         return "REBALANCE-2" if moving else "ORDER-2"
     if clause := cursor.suspects.get(skipped.number) or FREED_BY.get(cursor.freed.get(skipped.number, "")):
         return clause
-    return cursor.reason or "ORDER-1"
+    return cursor.cause(skipped) or "ORDER-1"
 
 
 def for_acknowledged(record: "Record", cursor: "Cursor") -> str:
     """A record came again that this group had acknowledged."""
-    return cursor.reason if record.number in cursor.delivered and cursor.reason else "ACK-COMMIT-1"
+    return cursor.cause(record) or "ACK-COMMIT-1"

@@ -25,7 +25,7 @@ class Flight:
 class Cursor:
     """The state of one topic in one group.
 
-    `suspects` maps a record to the clause that a refused operation on it would have broken, and `freed` to
+    `suspect` names a clause for the whole topic, until deliveries show that it was kept. `suspects` maps a record to the clause that a refused operation on it would have broken, and `freed` to
     why it was given back; both only serve to name the right clause when the record fails to come.
     """
 
@@ -39,7 +39,18 @@ class Cursor:
         self.suspects: dict[int, str] = {}
         self.owners: dict[int, str] = {}
         self.committed_in_epoch = False
-        self.reason = ""
+        self._cause = ""
+        self._cleared: set[int] = set()
+
+    def suspect(self, clause: str) -> None:
+        """Something happened that must not move the group's offsets: the clause that says so, or none ("")."""
+        self._cause = clause
+        self._cleared.clear()
+
+    def cause(self, record: "Record") -> str:
+        """The clause that is to blame if the record does not come as it should; empty if none in particular."""
+        find = self.topic.placement.find
+        return "" if self._cause and find(record.node) in map(find, self._cleared) else self._cause
 
     def published(self, record: "Record") -> None:
         """A record was stored behind the others."""
@@ -61,6 +72,8 @@ class Cursor:
         flight = self.flights[record.number] = Flight(record, consumer, message_id, since)
         self.delivered.add(record.number)
         self.freed.pop(record.number, None)
+        if self._cause:
+            self._cleared.add(record.node)
         return flight
 
     def commit(self, flight: Flight) -> None:

@@ -200,7 +200,7 @@ class Deliveries:
         if len(subscribers) > 1 and cursor.flights and not group.is_settled(when):
             self._pass("REBALANCE-2")
         if group.is_settled(when):
-            cursor.reason = ""
+            cursor.suspect("")
         if len(self._groups) > 1:
             self._pass("ISOLATE-1")
         judge_shares(self._judge, group, topic, when)

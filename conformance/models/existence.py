@@ -118,7 +118,7 @@ class Consumers:
             return None
         if innocent or not refused(reply):
             self._judge(
-                self._clause_of_early_end(naming, member, group, when),
+                self._clause_of_early_end(naming, member, group, reply, when),
                 False,
                 expected=f"{naming.operation} of {name!r} served: it is registered, and its last sign of "
                 f"life ({member.sign_by}) was at most {when.latest - member.sign.earliest:.3f} s ago",
@@ -153,9 +153,13 @@ class Consumers:
         ):
             self._judge("LIVE-SIGN-1", True, expected=f"{member.sign_by} kept it alive", observed="served")
 
-    def _clause_of_early_end(self, naming: Naming, member: Member, group: "GroupModel", when: When) -> str:
-        """Which clause a refusal breaks that takes a living consumer for unknown."""
+    def _clause_of_early_end(
+        self, naming: Naming, member: Member, group: "GroupModel", reply: Answer, when: When
+    ) -> str:
+        """Which clause a refusal breaks that most likely takes a living consumer for unknown."""
         timeout = group.timings.heartbeat_timeout
+        if reply.status == 409:
+            return naming.served
         if (
             when.latest - member.sign.earliest < timeout / 20
             and when.latest - member.previous.earliest < timeout

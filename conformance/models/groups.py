@@ -34,9 +34,9 @@ class GroupModel:
         if cursor is None:
             cursor = self.cursors[topic.name] = Cursor(topic)
             if self.reborn:
-                cursor.reason = "GROUP-REMOVE-3"
+                cursor.suspect("GROUP-REMOVE-3")
             elif topic.added_again:
-                cursor.reason = "TOPIC-ADD-2"
+                cursor.suspect("TOPIC-ADD-2")
         return cursor
 
     # Membership

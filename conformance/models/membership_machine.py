@@ -85,8 +85,12 @@ class MembershipMachine(QueueMachine):
         """Subscribe, perhaps to what it is subscribed to already, perhaps as nobody."""
         self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
 
-    @move(consumer=_INDEX, kind=st.sampled_from(["register", "subscribe", "unsubscribe", "group", "remove"]))
-    def be_refused(self, consumer: int, kind: str) -> None:
+    @move(
+        consumer=_INDEX,
+        kind=st.sampled_from(["register", "subscribe", "unsubscribe", "group", "remove"]),
+        look=st.booleans(),
+    )
+    def be_refused(self, consumer: int, kind: str, look: bool) -> None:
         """What must be refused and change nothing: a taken name, an unknown topic in the list, or group."""
         name, nowhere = self._living(consumer) or self._consumer(consumer), self.world.fresh("nowhere")
         if kind == "register":
@@ -101,19 +105,29 @@ class MembershipMachine(QueueMachine):
             self.driver.register(nowhere, self.world.fresh("consumer"))
         else:
             self.driver.remove_group(nowhere)
+        if look:
+            self._look_at(self.groups[0])
+
+    def _look_at(self, group: str) -> None:
+        """Once settled, every free record comes, and only where it may."""
+        self.driver.settle(group)
+        self.driver.sweep(group)
 
     @move(
         consumer=_INDEX,
         topics=_INDEX,
         kind=st.sampled_from(["unsubscribe", "unregister"]),
+        look=st.booleans(),
     )
-    def leave(self, consumer: int, topics: int, kind: str) -> None:
+    def leave(self, consumer: int, topics: int, kind: str, look: bool) -> None:
         """Give up topics, or leave for good; what was in flight goes to others."""
         name = self._living(consumer)
         if kind == "unregister" and self.driver.has("unregister"):
             self.driver.unregister(name or self._consumer(consumer))
         elif name is not None:
             self.driver.unsubscribe(name, *self._topics(topics))
+        if name is not None and look:
+            self._look_at(self.driver.group_name_of(name))
 
     @move(index=_INDEX, acknowledge=st.booleans())
     def remove_group_and_return(self, index: int, acknowledge: bool) -> None:
@@ -130,8 +144,7 @@ class MembershipMachine(QueueMachine):
         name = members[0] if members else self._consumer(index)
         self.driver.register(group, name)
         self.driver.subscribe(name, *self.topics)
-        self.driver.settle(group)
-        self.driver.sweep(group)
+        self._look_at(group)
 
     @move(_time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
     def keep_through_a_rebalance(self, keeper: int, newcomer: int) -> None:
@@ -142,12 +155,10 @@ class MembershipMachine(QueueMachine):
         group = self.driver.group_name_of(name)
         for topic in self.topics:
             self.driver.subscribe(name, topic)
-        self.driver.settle(group)
-        self.driver.sweep(group)
+        self._look_at(group)
         self.driver.register(group, self._consumer(newcomer))
         self.driver.subscribe(self._consumer(newcomer), *self.topics)
-        self.driver.settle(group)
-        self.driver.sweep(group)
+        self._look_at(group)
 
     def _settle_all_flights(self, group: str) -> None:
         for name in self.driver.alive(group):

@@ -54,7 +54,7 @@ class QueueModel:
             self.topics[name].added_again = True
             for group in self.groups.values():
                 if name in group.cursors:
-                    group.cursors[name].reason = "TOPIC-ADD-2"
+                    group.cursors[name].suspect("TOPIC-ADD-2")
             return
         self._judge("TOPIC-ADD-1", reply.status == 200, expected="add-topic: status 200", observed=reply)
         self.topics[name] = TopicModel(
@@ -93,7 +93,7 @@ class QueueModel:
         if again:
             self.groups[name].refresh(when)
             for cursor in self.groups[name].cursors.values():
-                cursor.reason = "GROUP-ADD-2"
+                cursor.suspect("GROUP-ADD-2")
         else:
             self.groups[name] = GroupModel(name, self._timings, reborn=name in self._removed)
 
@@ -182,7 +182,7 @@ class QueueModel:
                 member.topics.discard(topic)
                 member.dropped.add(topic)
                 group.release(member, topic, "unsubscribed")
-                group.cursors[topic].reason = "MEMBER-UNSUBSCRIBE-4"
+                group.cursors[topic].suspect("MEMBER-UNSUBSCRIBE-4")
         group.trigger(when)
 
     def _must_refuse_topics(self, clauses: tuple[str, str], topics: list[str], reply: Answer) -> None:

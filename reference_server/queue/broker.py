@@ -13,6 +13,7 @@ from reference_server.queue.topic import Partition, Record, Topic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reference_server.queue.group import Cursor
     from reference_server.queue.settings import QueueSettings
 
 
@@ -35,10 +36,13 @@ class QueueBroker:
         self.groups: dict[str, Group] = {}
         self.consumers: dict[str, Consumer] = {}
         self._octets = 0
+        self._records = 0
+        self._partitions = 0
+        self._cursors = 0
         self._next_id = 1
         # No deadline lies before this time: what spares every operation a look at all groups.
         self._due = math.inf
-        self._stirred: set[Consumer] = set()
+        self._stirred: dict[Consumer, None] = {}
         self._waiting = 0
         self.now = 0.0
         """The latest time that the queue was told."""
@@ -96,39 +100,47 @@ class QueueBroker:
         if name in self.topics:  # TOPIC-ADD-2, TOPIC-ADD-3
             raise Refusal("topic-exists", f"topic {name!r} exists and stays as it was", "topicName")
         _room(len(self.topics), settings.topics, "topics")
+        count = settings.partitions if partitions is None else partitions
+        _room(self._partitions, settings.all_partitions, "partitions", count)
         bound = settings.partition_bytes if partition_bytes is None else partition_bytes
-        topic = Topic(name, partitions or settings.partitions, settings.brokers, bound)
-        self.topics[name] = topic
+        topic = self.topics[name] = Topic(name, count, settings.brokers, bound)
+        self._partitions += count
         return topic
 
-    def publish(self, topic_name: str, record: Record) -> tuple[Partition, int]:
+    def publish(self, topic_name: str, record: Record, *, now: float) -> tuple[Partition, int]:
         """Store a record (PUB-STORE-1); returns its partition and offset.
 
         Raises Refusal: topic-unknown, partition-full (PUB-FULL-1).
         """
+        # Whoever is due for eviction changes nothing about a publish: that can wait for the next tick.
+        self.now = now
         topic = self.topics.get(topic_name)
         if topic is None:
             raise _unknown_topic(topic_name)
-        octets = _octets(record)
+        octets = _octets(record.message) + (_octets(record.key) if record.key else 0)
+        all_octets = octets + _octets(record.label) + _octets(record.timestamp)
         partition = topic.partition_for(record.key)
         if partition.octets + octets > topic.partition_bytes:
             raise Refusal(
                 "partition-full", f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
             )
-        if self._octets + octets > self.settings.total_bytes:
-            raise Refusal("partition-full", f"this server holds {self.settings.total_bytes} bytes at most")
+        settings = self.settings
+        if self._octets + all_octets > settings.total_bytes:
+            raise Refusal("partition-full", f"this server holds {settings.total_bytes} bytes at most")
+        if self._records >= settings.records:
+            raise Refusal("partition-full", f"this server holds {settings.records} records at most")
         if not record.key:
             topic.take_turn()
         partition.octets += octets
-        self._octets += octets
+        self._octets += all_octets
+        self._records += 1
         offset = len(partition.records)
         partition.records.append(record)
         partition.ids.append(self._next_id)
         self._next_id += 1
         if self._waiting:
             for cursor in partition.cursors:
-                if cursor.owner is not None and cursor.owner.waiting:
-                    self._stirred.add(cursor.owner)
+                self._stir_owner(cursor)
         return partition, offset
 
     # Groups and members
@@ -149,6 +161,7 @@ class QueueBroker:
         group = self._group(name)
         for consumer in group.members.values():
             self._forget(consumer)
+        self._cursors -= sum(1 for _ in group.all_cursors())
         group.dissolve()
         del self.groups[name]
 
@@ -170,33 +183,10 @@ class QueueBroker:
         self._due = min(self._due, now + self.settings.heartbeat_timeout)
         return consumer
 
-    def unregister(self, name: str, *, now: float) -> None:
-        """Let a consumer leave (MEMBER-UNREGISTER-1). Raises Refusal (consumer-unknown)."""
-        consumer = self.consumer(name, now=now)
-        consumer.group.leave(consumer, now + consumer.group.ahead)
-        self._forget(consumer)
-        self._settle(consumer.group)
-
-    def subscribe(self, name: str, topic_names: Sequence[str], *, now: float) -> None:
-        """Subscribe to topics, all or none (MEMBER-SUBSCRIBE-1, MEMBER-SUBSCRIBE-2).
-
-        Raises Refusal: consumer-unknown, topic-unknown.
-        """
-        consumer = self.consumer(name, now=now)
-        topics = self._topics(topic_names)
-        consumer.group.subscribe(consumer, topics, now + consumer.group.ahead)
-        self._settle(consumer.group)
-
-    def unsubscribe(self, name: str, topic_names: Sequence[str], *, now: float) -> None:
-        """Leave topics (MEMBER-UNSUBSCRIBE-1). Raises Refusal: consumer-unknown, topic-unknown."""
-        consumer = self.consumer(name, now=now)
-        topics = self._topics(topic_names)
-        consumer.group.unsubscribe(consumer, topics, now + consumer.group.ahead)
-        self._settle(consumer.group)
-
     def consumer(self, name: str, *, now: float) -> Consumer:
-        """Find a consumer, for whom this is a sign of life (LIVE-BEAT-1, LIVE-SIGN-1).
+        """Find a consumer, for whom this is a sign of life, whatever follows (LIVE-BEAT-1, LIVE-SIGN-1).
 
+        Every operation of a consumer begins here, so that `self.now` is its time.
         Raises Refusal (consumer-unknown), also for one that was evicted (LIVE-GONE-1).
         """
         self.tick(now)
@@ -211,6 +201,31 @@ class QueueBroker:
         self._sign_of_life(consumer, now)
         return consumer
 
+    def unregister(self, consumer: Consumer) -> None:
+        """Let a consumer leave (MEMBER-UNREGISTER-1)."""
+        consumer.group.leave(consumer, self.now + consumer.group.ahead)
+        self._forget(consumer)
+        self._rebalanced(consumer.group)
+
+    def subscribe(self, consumer: Consumer, topic_names: Sequence[str]) -> None:
+        """Subscribe to topics, all or none (MEMBER-SUBSCRIBE-1, MEMBER-SUBSCRIBE-2).
+
+        Raises Refusal: topic-unknown, too-many.
+        """
+        topics = self._topics(topic_names)
+        group = consumer.group
+        opened = group.cursors_to_open(topics)
+        _room(self._cursors, self.settings.cursors, "partitions that groups follow", opened)
+        self._cursors += opened
+        group.subscribe(consumer, topics, self.now + group.ahead)
+        self._rebalanced(group)
+
+    def unsubscribe(self, consumer: Consumer, topic_names: Sequence[str]) -> None:
+        """Leave topics (MEMBER-UNSUBSCRIBE-1). Raises Refusal (topic-unknown)."""
+        topics = self._topics(topic_names)
+        consumer.group.unsubscribe(consumer, topics, self.now + consumer.group.ahead)
+        self._rebalanced(consumer.group)
+
     # Records
 
     def poll(self, consumer: Consumer) -> Delivery | None:
@@ -222,20 +237,21 @@ class QueueBroker:
         offset = cursor.committed
         return Delivery(message_id, cursor.partition, offset, cursor.partition.records[offset], redelivered)
 
-    def settle(self, name: str, message_id: int, *, commit: bool, now: float) -> None:
+    def settle(self, consumer: Consumer, message_id: int, *, commit: bool) -> None:
         """Acknowledge a record, or give it back (ACK-OK-1, NACK-OK-1).
 
-        Raises Refusal: consumer-unknown, not-in-flight (ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1).
+        Raises Refusal: not-in-flight (ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1).
         """
-        consumer = self.consumer(name, now=now)
         cursor = consumer.held.get(message_id)
         if cursor is None:
             raise Refusal(
-                "not-in-flight", f"record {message_id} is not in flight with consumer {name!r}", "message_id"
+                "not-in-flight",
+                f"record {message_id} is not in flight with consumer {consumer.name!r}",
+                "message_id",
             )
         cursor.settle(commit=commit)  # ACK-COMMIT-1, ACK-COMMIT-2, NACK-AGAIN-1
-        if self._waiting and cursor.owner is not None and cursor.owner.waiting:
-            self._stirred.add(cursor.owner)
+        if self._waiting:
+            self._stir_owner(cursor)
 
     # Long polls
 
@@ -252,9 +268,10 @@ class QueueBroker:
             self._sign_of_life(consumer, self.now)
             self._due = min(self._due, self.now + self.settings.heartbeat_timeout)
 
-    def take_stirred(self) -> set[Consumer]:
+    def take_stirred(self) -> list[Consumer]:
         """The waiting consumers for whom something may have come, or who are gone, since the last call."""
-        stirred, self._stirred = self._stirred, set()
+        stirred = list(self._stirred)
+        self._stirred.clear()
         return stirred
 
     # Parts of the above
@@ -265,17 +282,22 @@ class QueueBroker:
     def _forget(self, consumer: Consumer) -> None:
         del self.consumers[consumer.name]
         if consumer.waiting:
-            self._stirred.add(consumer)
+            self._stirred[consumer] = None
 
-    def _settle(self, group: Group) -> None:
-        self._due = min(self._due, group.next_deadline())
+    def _rebalanced(self, group: Group) -> None:
+        # Perhaps nothing is in flight that has to move; then tick() looks once in vain.
+        self._due = min(self._due, self.now + self.settings.rebalance_timeout)
         self._stir(group)
 
     def _stir(self, group: Group) -> None:
         if group.stirred:
             group.stirred = False
             if self._waiting:
-                self._stirred.update(member for member in group.members.values() if member.waiting)
+                self._stirred.update((member, None) for member in group.members.values() if member.waiting)
+
+    def _stir_owner(self, cursor: Cursor) -> None:
+        if cursor.owner is not None and cursor.owner.waiting:
+            self._stirred[cursor.owner] = None
 
     def _group(self, name: str) -> Group:
         group = self.groups.get(name)
@@ -293,11 +315,10 @@ class QueueBroker:
         return topics
 
 
-def _octets(record: Record) -> int:
-    total = 0
-    for text in (record.message, record.key or ""):
-        total += len(text) if text.isascii() else len(text.encode())
-    return total
+def _octets(value: str | float) -> int:
+    if not isinstance(value, str):
+        return 8
+    return len(value) if value.isascii() else len(value.encode())
 
 
 def _unknown_topic(name: str, member: str | None = None) -> Refusal:
@@ -305,6 +326,6 @@ def _unknown_topic(name: str, member: str | None = None) -> Refusal:
     return Refusal("topic-unknown", f"there is no topic {shown!r}; /topic/add-topic adds one", member)
 
 
-def _room(used: int, bound: int, things: str) -> None:
-    if used >= bound:
+def _room(used: int, bound: int, things: str, more: int = 1) -> None:
+    if used + more > bound:
         raise Refusal("too-many", f"this server holds {bound} {things} at most")

@@ -112,6 +112,10 @@ class Group:
         self.cursors: dict[str, list[Cursor]] = {}
         self.stirred = False
 
+    def cursors_to_open(self, topics: list[Topic]) -> int:
+        """How many partitions the group would follow anew if one of its members subscribed to these topics."""
+        return sum(len(topic.partitions) for topic in set(topics) if topic.name not in self.cursors)
+
     def subscribe(self, consumer: Consumer, topics: list[Topic], now: float) -> None:
         """Let a member take part in topics (MEMBER-SUBSCRIBE-1); again changes nothing (MEMBER-SUBSCRIBE-4)."""
         for topic in topics:
@@ -165,7 +169,8 @@ class Group:
     def expire(self, now: float) -> list[Consumer]:
         """Do what is due at the group's time `now`; returns the members that were evicted (LIVE-EVICT-1)."""
         timeout = self.settings.heartbeat_timeout
-        silent = [m for m in self.members.values() if not m.waiting and now - m.seen >= timeout]
+        # The very sum that next_deadline tells: a rounded difference could be late for it.
+        silent = [m for m in self.members.values() if not m.waiting and m.seen + timeout <= now]
         for consumer in silent:
             self.leave(consumer, now)
         for cursor in self.all_cursors():

@@ -21,11 +21,12 @@ class _Waiting(NamedTuple):
 
 
 class LongPolls:
-    """The polls that wait, by their waiter, in the order in which they came."""
+    """The polls that wait, by their waiter; those of one consumer in the order in which they came."""
 
     def __init__(self, broker: QueueBroker) -> None:
         self._broker = broker
         self._waiting: dict[Hashable, _Waiting] = {}
+        self._waiters: dict[Consumer, list[Hashable]] = {}
 
     def hand_out(self, consumer: Consumer, limit: int) -> Outcome:
         """Hand out a record, or up to `limit` of them in a batch where it is not 0 (POLL-OK-1, POLL-BATCH-1)."""
@@ -42,6 +43,7 @@ class LongPolls:
     def park(self, waiter: Hashable, consumer: Consumer, limit: int, seconds: float) -> None:
         """Let a poll wait; the consumer is alive until it is answered (POLL-WAIT-5)."""
         self._waiting[waiter] = _Waiting(consumer, limit, seconds)
+        self._waiters.setdefault(consumer, []).append(waiter)
         self._broker.wait(consumer)
 
     def wait_of(self, waiter: Hashable) -> float:
@@ -49,18 +51,15 @@ class LongPolls:
         return self._waiting[waiter].seconds
 
     def answered(self) -> list[tuple[Hashable, Outcome]]:
-        """End the polls that now have a record, or whose consumer is gone (POLL-WAIT-1); the oldest first."""
+        """End the polls that now have a record, or whose consumer is gone (POLL-WAIT-1)."""
         if not self._waiting:
             return []
-        stirred = self._broker.take_stirred()
-        if not stirred:
-            return []
         answers: list[tuple[Hashable, Outcome]] = []
-        for waiter, poll in tuple(self._waiting.items()):
-            if poll.consumer not in stirred:
-                continue
-            outcome = self._outcome(poll)
-            if outcome is not NOTHING:
+        for consumer in self._broker.take_stirred():
+            for waiter in tuple(self._waiters.get(consumer, ())):
+                outcome = self._outcome(self._waiting[waiter])
+                if outcome is NOTHING:
+                    break
                 self._end(waiter)
                 answers.append((waiter, outcome))
         return answers
@@ -83,5 +82,9 @@ class LongPolls:
         return self.hand_out(consumer, poll.limit)
 
     def _end(self, waiter: Hashable) -> None:
-        poll = self._waiting.pop(waiter)
-        self._broker.wait_no_more(poll.consumer)
+        consumer = self._waiting.pop(waiter).consumer
+        waiters = self._waiters[consumer]
+        waiters.remove(waiter)
+        if not waiters:
+            del self._waiters[consumer]
+        self._broker.wait_no_more(consumer)

@@ -131,7 +131,7 @@ class Operations:
                 request = requests.decode(_PUBLICATIONS, body)
             timestamp = int(now * 1000) if request.timestamp is None else request.timestamp
             record = Record(request.messageID, request.message, request.key, timestamp)
-            partition, offset = self.broker.publish(topic, record)
+            partition, offset = self.broker.publish(topic, record, now=now)
         except Refusal as refusal:
             outcome = refused(refusal)
             label = requests.label_of(body)
@@ -162,16 +162,18 @@ class Operations:
         return _names(200, consumer_group_name=consumer.group.name, consumer_name=consumer.name)
 
     def _unregister(self, request: requests.NameConsumer, now: float) -> Outcome:
-        self.broker.unregister(request.consumer_name, now=now)
+        self.broker.unregister(self.broker.consumer(request.consumer_name, now=now))
         return ACCEPTED
 
     def _subscribe(self, request: requests.TopicList, now: float) -> Outcome:
+        consumer = self.broker.consumer(request.consumer_name, now=now)
         names = request.names()
-        self.broker.subscribe(request.consumer_name, names, now=now)
-        return Outcome(200, _encode({"consumer_name": request.consumer_name, "topics": names}))
+        self.broker.subscribe(consumer, names)
+        return Outcome(200, _encode({"consumer_name": consumer.name, "topics": names}))
 
     def _unsubscribe(self, request: requests.TopicList, now: float) -> Outcome:
-        self.broker.unsubscribe(request.consumer_name, request.names(), now=now)
+        consumer = self.broker.consumer(request.consumer_name, now=now)
+        self.broker.unsubscribe(consumer, request.names())
         return ACCEPTED
 
     def _advance_group(self, request: requests.AdvanceGroup, now: float) -> Outcome:
@@ -183,20 +185,14 @@ class Operations:
         return ACCEPTED
 
     def _acknowledge(self, request: requests.Settle, now: float) -> Outcome:
-        self._settle(request, now, commit=True)
+        consumer = self.broker.consumer(request.consumer_name, now=now)
+        self.broker.settle(consumer, request.number(), commit=True)
         return ACCEPTED
 
     def _give_back(self, request: requests.Settle, now: float) -> Outcome:
-        self._settle(request, now, commit=False)
+        consumer = self.broker.consumer(request.consumer_name, now=now)
+        self.broker.settle(consumer, request.number(), commit=False)
         return ACCEPTED
-
-    def _settle(self, request: requests.Settle, now: float, *, commit: bool) -> None:
-        try:
-            number = request.number()
-        except Refusal:
-            self.broker.consumer(request.consumer_name, now=now)  # it named a consumer: LIVE-SIGN-1
-            raise
-        self.broker.settle(request.consumer_name, number, commit=commit, now=now)
 
     def _poll(self, body: bytes, now: float, waiter: Hashable | None) -> Outcome | None:
         request = requests.decode(self._poll_request, body)

@@ -14,6 +14,7 @@ _HIGHEST_ID = 2**63 - 1
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=_HIGHEST_ID)]
 _MEMBER = re.compile(r" - at `\$\.([^`.\[]+)")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
+_HALF_PAIR = re.compile(rb"\\\\u[dD][89a-fA-F]")
 
 
 class Request(msgspec.Struct):
@@ -115,7 +116,8 @@ def decode(decoder: msgspec.json.Decoder[SomeRequest], body: bytes) -> SomeReque
     except msgspec.ValidationError as error:
         raise _invalid(str(error), body) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal("body-not-json", f"the body is not JSON: {error}") from None
+        hint = "; \\ud800 to \\udfff stand for a character only in pairs" if _HALF_PAIR.search(body) else ""
+        raise Refusal("body-not-json", f"the body is not JSON: {error}{hint}") from None
 
 
 def _invalid(said: str, body: bytes) -> Refusal:

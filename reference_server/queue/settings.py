@@ -16,7 +16,9 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     eviction_grace: float = 1.0
     rebalance_timeout: float = 30.0
     partition_bytes: int = 256 * MIB
+    """Octets of the keys and messages of one partition, in UTF-8."""
     total_bytes: int = 512 * MIB
+    """Octets of all that producers gave in all stored records."""
     name_length: int = 128
     poll_messages: int = 100
     wait_seconds: float = 30.0
@@ -24,3 +26,10 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     groups: int = 10_000
     consumers: int = 10_000
     topic_partitions: int = 1024
+    """Partitions that one topic may ask for."""
+    all_partitions: int = 100_000
+    """Partitions of all topics together."""
+    cursors: int = 1_000_000
+    """Partitions that groups follow: one counts once for every group that has subscribed to its topic."""
+    records: int = 5_000_000
+    """Records of all topics together: what bounds the memory that short ones take."""

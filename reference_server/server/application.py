@@ -57,11 +57,11 @@ class Application:
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
         self.stomp_limits = _pick(StompLimits, settings)
         self.queue_settings = _pick(QueueSettings, settings)
-        self.operations = Operations(QueueBroker(self.queue_settings))
+        self._broker = QueueBroker(self.queue_settings)
+        self.operations = Operations(self._broker)
         self.writer = Writer()
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
-        self._broker = self.operations.broker
         self._hub = Hub(self.operations, self.stomp_limits, users=settings.users, server_name=name)
         self._peers: dict[Session, Peer] = {}
 
@@ -121,6 +121,7 @@ class Application:
         """Its connection is gone."""
         with self._lock:
             self._peers.pop(session, None)
+            self._broker.tick(self.clock.now())  # the silence of its long polls' consumers begins now
             session.lost(wall())
             peers = self._collect()
         self._write(peers)
@@ -144,6 +145,7 @@ class Application:
     def cancel(self, waiter: Waiter) -> Outcome | None:
         """End a parked long poll; None: it was answered in the meantime."""
         with self._lock:
+            self._broker.tick(self.clock.now())
             return self.operations.cancel(waiter)
 
     def read(self, path: str) -> Outcome:
@@ -161,6 +163,14 @@ class Application:
             peers = self._collect()
         self._write(peers)
         return now
+
+    def advance_group(self, body: bytes) -> Outcome:
+        """Move the time of the group that the body names on (CLOCK-3)."""
+        with self._lock:
+            outcome = self.operations.advance_group(body, now=self.clock.now())
+            peers = self._collect()
+        self._write(peers)
+        return outcome
 
     # Under the lock.
 

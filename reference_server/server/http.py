@@ -103,9 +103,7 @@ class HttpBinding:
         except msgspec.DecodeError as error:
             return problem(400, "body-not-json", f"Expected a JSON object. {error}.")
         if step.consumer_group_name is not msgspec.UNSET:  # CLOCK-3
-            outcome = application.perform(ADVANCE, body, Waiter())
-            assert outcome is not None
-            return _as_response(outcome)
+            return _as_response(application.advance_group(body))
         return Response(200, msgspec.json.encode({"now": application.advance(step.seconds)}))
 
 

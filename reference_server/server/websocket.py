@@ -85,6 +85,7 @@ class Channel:
             frames = self._protocol.events_received()
         parts: list[bytes] = []
         for frame in frames:
+            assert isinstance(frame, Frame)  # after the handshake the library knows nothing else
             opcode = frame.opcode
             if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
                 self._is_text = opcode is Opcode.TEXT
@@ -124,7 +125,7 @@ def encode(items: list[bytes]) -> bytes:
 
     It is text, or binary where a body is not UTF-8 (STOMP-WS-008).
     """
-    octets = []
+    octets: list[bytes] = []
     for item in items:
         if type(item) is Control:
             octets.append(item)

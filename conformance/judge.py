@@ -1,0 +1,222 @@
+"""Records what tests assert, per clause and binding.
+
+`Judge` is the record of a whole run, `Case` that of one test in one binding. A failed MUST raises `Violation`; it is
+recorded when it leaves the test, so that of the many that Hypothesis tries only the smallest counts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from conformance.clauses import Level
+from conformance.verdicts import Failure, Key, Stop, Tally
+from conformance.wire.failures import PeerFailure, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from conformance.clauses import Book
+    from conformance.wire.trace import TraceEntry
+
+    Evidence = tuple[Sequence[str], Sequence[TraceEntry]]
+
+#: Failed assertions that are kept, with their evidence, for one clause in one binding.
+FAILURES_KEPT = 3
+#: Longest text of something observed that is kept, in characters.
+OBSERVED_LENGTH = 4000
+
+
+class Judge:
+    """The tallies of a run. May be used by several threads."""
+
+    def __init__(self, book: Book, columns: Mapping[str, Collection[str]]) -> None:
+        """`columns` says for each clause in which bindings it is judged on this server."""
+        self.book = book
+        self.columns = columns
+        self.tallies: dict[Key, Tally] = {}
+        self._lock = threading.Lock()
+
+    def tally(self, key: Key) -> Tally:
+        """What is recorded about a clause in a binding."""
+        with self._lock:
+            return self.tallies.setdefault(key, Tally())
+
+    def plan(self, test: str, clauses: Collection[str], binding: str) -> None:
+        """Say that a test is going to decide these clauses."""
+        for clause in self.applicable(clauses, binding):
+            self.tally(Key(clause, binding)).tests.add(test)
+
+    def applicable(self, clauses: Collection[str], binding: str) -> list[str]:
+        """Those of the clauses that are judged in this binding."""
+        return [clause for clause in clauses if binding in self.columns.get(clause, ())]
+
+    def never_run(self, clauses: Collection[str], binding: str, reason: str) -> None:
+        """Say that the run didn't come to a test of these clauses."""
+        for clause in self.applicable(clauses, binding):
+            self.tally(Key(clause, binding)).never_run.append(reason)
+
+    def stop(self, test: str, clauses: Collection[str], binding: str, by: str) -> None:
+        """Say that a test isn't run because `by`, on which all of its clauses depend, never held."""
+        for clause in self.applicable(clauses, binding):
+            self.tally(Key(clause, binding)).stops.append(Stop(test, by))
+
+    def hopeless_root(self, clauses: Collection[str], binding: str) -> str | None:
+        """The root that never held so far and on which all of these clauses depend, if there is one.
+
+        A test of such clauses could only wait for what doesn't come.
+        """
+        roots = [self._hopeless(clause, binding) for clause in self.applicable(clauses, binding)]
+        return roots[0] if roots and all(roots) else None
+
+    def _hopeless(self, clause: str, binding: str) -> str | None:
+        for root in self.book.ancestors(clause):
+            tally = self.tallies.get(Key(root, binding))
+            if tally and tally.failures and not tally.held:
+                return root
+        return None
+
+
+class Case:
+    """What one test asserts in one binding; `evidence` gives the steps and frames so far."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        test: str,
+        clauses: Sequence[str],
+        binding: str,
+        *,
+        version: str,
+        evidence: Callable[[], Evidence] = lambda: ((), ()),
+    ) -> None:
+        self._judge = judge
+        self.test = test
+        self.binding = binding
+        self.clauses = judge.applicable(clauses, binding)
+        self._version = version
+        self._evidence = evidence
+        self._lock = threading.Lock()
+        self._held: Counter[Key] = Counter()
+        self._settled: set[str] = set()
+        self._swallowed: Violation | None = None
+
+    def judge(self, clause: str, ok: bool, *, expected: str, observed: object) -> bool:
+        """Record that the clause was asserted; returns `ok`.
+
+        Raises Violation where a MUST fails, PeerFailure where the failed MUST isn't judged on this server at all.
+        A failed SHOULD is recorded and the test goes on. KeyError: no chapter has the clause.
+        """
+        level = self._judge.book[clause].level
+        key = self._key(clause)
+        if ok:
+            with self._lock:
+                self._settled.add(clause)
+                if key:
+                    self._held[key] += 1
+            return True
+        if level is Level.MAY:
+            self.observed(clause, f"not so: {observed}")
+        elif level is Level.SHOULD:
+            self._settled.add(clause)
+            self._record_failure(clause, expected, observed)
+        elif key is None:
+            raise PeerFailure(f"{expected} ({clause})", observed)
+        else:
+            self._swallowed = Violation(clause, expected, observed)
+            raise self._swallowed
+        return False
+
+    def observed(self, clause: str, text: str) -> None:
+        """Record what a server did where it has the choice."""
+        self._settled.add(clause)
+        if (key := self._key(clause)) and text not in (kept := self._judge.tally(key).observations):
+            kept.append(text)
+
+    def skip(self, clause: str, reason: str) -> None:
+        """Record why this server gives no way to judge a clause here."""
+        self._settled.add(clause)
+        if key := self._key(clause):
+            self._judge.tally(key).skips.append(reason)
+
+    def finish(self, error: BaseException | None) -> None:
+        """End the test, with what was raised in it.
+
+        A Violation counts for its clause, a PeerFailure for the first clause of the test that was not asserted,
+        anything else for the suite.
+        """
+        if error is None:
+            error = self._swallowed
+        failure = find_failure(error) if error is not None else None
+        stopped_by = None
+        if isinstance(failure, Violation) and failure.clause in self._judge.book:
+            stopped_by = self._break(failure.clause, failure.expected, failure.observed)
+        elif isinstance(failure, PeerFailure):
+            stopped_by = self._break(self._first_open(), failure.expected, failure.observed)
+        elif error is not None:
+            self._blame_suite(f"{type(error).__name__}: {error}")
+        for key, count in self._held.items():
+            self._judge.tally(key).held += count
+        for clause in self._open():
+            self._judge.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
+
+    def _break(self, clause: str, expected: str, observed: object) -> str:
+        """Record a failure, for another clause of the test where this one isn't judged; returns which."""
+        if self._key(clause) is None:
+            expected, clause = f"{expected} ({clause})", self._first_open()
+        self._settled.add(clause)
+        if self._judge.book[clause].level is Level.MAY:
+            self.observed(clause, f"expected {expected}; {observed}")
+        else:
+            self._record_failure(clause, expected, observed)
+        return clause
+
+    def _blame_suite(self, text: str) -> None:
+        for clause in self._open() or self.clauses:
+            self._settled.add(clause)
+            self._judge.tally(Key(clause, self.binding)).errors.append(f"{self.test}: {text}")
+
+    def _record_failure(self, clause: str, expected: str, observed: object) -> None:
+        key = self._key(clause)
+        if key is None:
+            return
+        tally = self._judge.tally(key)
+        tally.broken += 1
+        if len(tally.failures) < FAILURES_KEPT:
+            steps, frames = self._evidence()
+            text = str(observed)[:OBSERVED_LENGTH]
+            tally.failures.append(
+                Failure(key.clause, key.binding, self.test, expected, text, tuple(steps), tuple(frames))
+            )
+
+    def _open(self) -> list[str]:
+        return [clause for clause in self.clauses if clause not in self._settled]
+
+    def _first_open(self) -> str:
+        """The clause of the test that an unanswered or closed connection counts against: a MUST or SHOULD first."""
+        candidates = self._open() or self.clauses
+        binding = [clause for clause in candidates if self._judge.book[clause].level is not Level.MAY]
+        return (binding or candidates)[0]
+
+    def _key(self, clause: str) -> Key | None:
+        """The column that an assertion made in this binding belongs to; None if this server has none for it.
+
+        What the STOMP of a queue's session does wrong belongs to STOMP; a record that is published over STOMP
+        for want of publishing over HTTP to the queue's binding to STOMP.
+        """
+        columns = self._judge.columns.get(clause, ())
+        for binding in (self.binding, f"stomp-{self._version}", *columns):
+            if binding in columns:
+                return Key(clause, binding)
+        return None
+
+
+def find_failure(error: BaseException) -> Violation | PeerFailure | None:
+    """The failure of the peer in what a test raised, also inside of the groups in which Hypothesis wraps it."""
+    if isinstance(error, Violation | PeerFailure):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        found = [failure for inner in error.exceptions if (failure := find_failure(inner))]
+        return min(found, key=lambda failure: isinstance(failure, PeerFailure), default=None)
+    return None

@@ -1,0 +1,218 @@
+"""Which partition a record lies in, and the order within it: PART-*, PUB-POSITION-*, ORDER-*."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.clauses import spec_file
+from conformance.marks import clauses
+from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, refused
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+
+@clauses("PART-KEY-1")
+def test_records_of_one_key_keep_their_order_among_others(bench: Bench) -> None:
+    """Records of one key stay in one partition, whatever else is published: they come out in their order."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    for number in range(12):
+        scene.publish(topic, f"a{number}", key="a")
+        scene.publish(topic, f"other{number}", key=f"k{number}")
+        if number == 5:
+            scene.topic()
+    messages = [record.message for record in scene.drain(consumer, 24)]
+    ours = [message for message in messages if message.startswith("a")]
+    bench.judge(
+        "PART-KEY-1",
+        ours == [f"a{number}" for number in range(12)],
+        expected="the twelve records of the key, in order",
+        observed=ours,
+    )
+
+
+@clauses("PART-KEY-1")
+def test_one_key_has_at_most_one_record_in_flight(bench: Bench) -> None:
+    """While a record of a key is in flight, no poll hands out another of it: they share a partition."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    for number in range(6):
+        scene.publish(topic, f"m{number}")
+    first = scene.record(consumer)
+    bench.judge("PART-KEY-1", first.message == "m0", expected="the oldest record", observed=first.whole)
+    scene.nothing(consumer, "PART-KEY-1", "no second record of the key while the first is in flight")
+
+
+@clauses("PART-KEY-2")
+def test_keys_map_to_partitions_by_the_first_four_octets_of_their_digest(bench: Bench) -> None:
+    """The partition of a key is the one that the test vectors give."""
+    scene = Scene(bench)
+    topic = scene.topic()
+    vectors = json.loads(spec_file("vectors/partitioner.json").read_text("utf-8"))["vectors"]
+    keys = [vector["key"] for vector in vectors if vector["key"] and len(vector["key"]) <= 1000]
+    placed = {key: scene.publish(topic, "m", key=key).body["partition"] for key in keys}
+    partitions = bench.partitions_of(topic)
+    expected = {key: _digest_partition(key, partitions) for key in keys}
+    wrong = {key[:40]: (placed[key], expected[key]) for key in keys if placed[key] != expected[key]}
+    bench.judge(
+        "PART-KEY-2",
+        not wrong,
+        expected=f"uint32_le(MD5(key)[0:4]) mod {partitions} for each key",
+        observed=f"(partition, expected) of the keys that differ: {wrong}" if wrong else "all as expected",
+    )
+
+
+@clauses("PART-RR-1")
+@pytest.mark.parametrize("key", [None, ""], ids=["no-key", "empty-key"])
+def test_keyless_records_spread_over_all_partitions(bench: Bench, key: str | None) -> None:
+    """N consecutive records without a key lie in N partitions: all of them can be in flight at once."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    partitions = bench.partitions_of(topic)
+    if partitions is None:
+        bench.skip("PART-RR-1", "the server does not tell how many partitions a topic has")
+        return
+    for number in range(partitions):
+        scene.publish(topic, f"m{number}", key=key)
+    in_flight = {scene.record(consumer, "PART-RR-1").message for _ in range(partitions)}
+    bench.judge(
+        "PART-RR-1",
+        len(in_flight) == partitions,
+        expected=f"{partitions} records in flight at once, one in each partition",
+        observed=sorted(in_flight),
+    )
+
+
+@clauses("PART-RR-1", "PART-RR-2")
+def test_keyless_records_go_round_from_the_first_partition(bench: Bench) -> None:
+    """Where positions are told: N in a row cover all partitions, the first of all lies in partition 0."""
+    if not bench.declares("record-position"):
+        bench.skip("PART-RR-2", "the server does not tell positions (extension record-position)")
+        return
+    scene = Scene(bench)
+    topic = scene.topic()
+    partitions = bench.partitions_of(topic)
+    placed = []
+    for number in range(3 * partitions):
+        placed.append(scene.publish(topic, f"m{number}", key=None).body["partition"])
+        if number == partitions:
+            scene.publish(topic, "keyed", key="k")  # a key takes no turn
+    rounds = [sorted(placed[start : start + partitions]) for start in range(2 * partitions + 1)]
+    bench.judge(
+        "PART-RR-1",
+        all(turn == list(range(partitions)) for turn in rounds),
+        expected=f"any {partitions} keyless records in a row in {partitions} partitions",
+        observed=placed,
+    )
+    bench.judge("PART-RR-2", placed[0] == 0, expected="the first in partition 0", observed=placed)
+
+
+@clauses("PART-COUNT-1")
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_topic_has_as_many_partitions_as_asked_for(bench: Bench, count: int) -> None:
+    """`partitions` keyless records can be in flight at once, and not one more."""
+    scene = Scene(bench)
+    topic, group = scene.topic(partitions=count), scene.group()
+    consumer = scene.consumer(group, topic)
+    for number in range(2 * count):
+        scene.publish(topic, f"m{number}", key=None)
+    in_flight = {scene.record(consumer, "PART-COUNT-1").message for _ in range(count)}
+    bench.judge(
+        "PART-COUNT-1", len(in_flight) == count, expected=f"{count} in flight at once", observed=sorted(in_flight)
+    )
+    scene.nothing(consumer, "PART-COUNT-1", f"no more than {count} records in flight")
+
+
+@clauses("PART-COUNT-2")
+@pytest.mark.parametrize("count", [0, -1, 2.5, "3", True, None, 10**12], ids=repr)
+def test_a_count_that_is_no_positive_integer_is_refused(bench: Bench, count: object) -> None:
+    """Zero, negatives, fractions, strings, booleans, null and absurd numbers add no topic."""
+    scene = Scene(bench)
+    name = bench.fresh("topic")
+    reply = scene.call(ADD_TOPIC, {"topicName": name, "partitions": count})
+    bench.judge("PART-COUNT-2", refused(reply), expected=f"4xx for {count!r} partitions", observed=reply)
+    valid = scene.call(ADD_TOPIC, {"topicName": name})
+    bench.judge(
+        "PART-COUNT-2", valid.status == 200, expected="200: the refused request added nothing", observed=valid
+    )
+
+
+@clauses("PUB-POSITION-1")
+def test_offsets_of_a_partition_count_from_zero(bench: Bench) -> None:
+    """The replies to publishing tell each partition's offsets 0, 1, 2 … without a gap."""
+    scene = Scene(bench)
+    topic = scene.topic()
+    seen: Counter[int] = Counter()
+    for number in range(20):
+        reply = scene.publish(topic, f"m{number}", key=f"k{number}" if number % 2 else None)
+        position = reply.body if isinstance(reply.body, dict) else {}
+        partition, offset = position.get("partition"), position.get("offset")
+        shaped = isinstance(partition, int) and isinstance(offset, int)
+        bench.judge(
+            "PUB-POSITION-1", shaped, expected="integers as partition and offset in the reply", observed=reply
+        )
+        bench.judge(
+            "PUB-POSITION-1",
+            offset == seen[partition],
+            expected=f"offset {seen[partition]} in partition {partition}",
+            observed=reply,
+        )
+        seen[partition] += 1
+    bench.judge(
+        "PUB-POSITION-1",
+        all(partition >= 0 for partition in seen),
+        expected="partitions from 0",
+        observed=dict(seen),
+    )
+
+
+@clauses("ORDER-1")
+def test_a_partition_is_delivered_in_order_without_gaps(bench: Bench) -> None:
+    """A group gets a partition's records oldest first, and all of them."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    texts = [f"m{number}" for number in range(20)]
+    for text in texts:
+        scene.publish(topic, text, key=KEY)
+    delivered = [record.message for record in scene.drain(consumer, len(texts), "ORDER-1")]
+    bench.judge("ORDER-1", delivered == texts, expected="m0 to m19 in order", observed=delivered)
+    scene.nothing(consumer, "ORDER-1", "no record after the last one")
+
+
+@clauses("ORDER-2")
+def test_the_next_record_waits_for_the_acknowledgement(bench: Bench) -> None:
+    """While a record is in flight, the next one of its partition is handed out to nobody."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.publish(topic, "first")
+    scene.publish(topic, "second")
+    first = scene.record(consumer)
+    scene.nothing(consumer, "ORDER-2", "no record while `first` is in flight")
+    scene.acknowledge(consumer, first.message_id)
+    second = scene.record(consumer, "ORDER-2")
+    bench.judge("ORDER-2", second.message == "second", expected="`second` after that", observed=second.whole)
+
+
+@clauses("ORDER-3")
+def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench) -> None:
+    """Records that a producer sends without waiting for answers lie in the partition as they were sent."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    producer = bench.stomp()
+    texts = [f"m{number}" for number in range(30)]
+    for text in texts:
+        body = json.dumps({"messageID": text, "message": text, "key": KEY})
+        producer.send(f"/producer/publish/{topic}", body.encode())
+    producer.fence()
+    delivered = [record.message for record in scene.drain(consumer, len(texts), "ORDER-3")]
+    bench.judge("ORDER-3", delivered == texts, expected="the order in which they were sent", observed=delivered)
+
+
+def _digest_partition(key: str, partitions: int) -> int:
+    return int.from_bytes(hashlib.md5(key.encode()).digest()[:4], "little") % partitions

@@ -1,0 +1,112 @@
+"""Topics and names: spec/queue, TOPIC-* and NAME-*."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, REGISTER, Scene, refused
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+    from conformance.wire.operations import Reply
+
+#: Names that no server may take, whatever the kind of thing they would name.
+FORBIDDEN_NAMES = ["", ".", "..", "a/b", "../a", "a,b", "a\nb", "a\u0000b", "a\u007fb"]
+#: Names that a server may take or refuse, but not mangle.
+FREE_NAMES = ["n" * 129, "n" * 1000, "tópico", "主题", "a b", "a%2Fb"]
+
+
+@clauses("TOPIC-ADD-1")
+def test_a_topic_of_a_new_name_is_added(bench: Bench) -> None:
+    """Adding a topic answers 200, and records can then be published to it."""
+    scene = Scene(bench)
+    scene.publish(scene.topic(), "first")
+
+
+@clauses("TOPIC-ADD-2", "TOPIC-ADD-3")
+def test_a_topic_that_exists_is_refused_and_stays_as_it_was(bench: Bench) -> None:
+    """A second topic of the same name is refused, and the records of the first are all still there."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.publish(topic, "before")
+    again = scene.call(ADD_TOPIC, {"topicName": topic})
+    bench.judge("TOPIC-ADD-2", refused(again), expected="4xx: the topic exists", observed=again)
+    bench.judge("TOPIC-ADD-3", again.status == 409, expected="409: the topic exists", observed=again)
+    scene.publish(topic, "after")
+    delivered = [record.message for record in scene.drain(consumer, 2, "TOPIC-ADD-2")]
+    bench.judge(
+        "TOPIC-ADD-2", delivered == ["before", "after"], expected="both records, in order", observed=delivered
+    )
+
+
+@clauses("TOPIC-ALIAS-1")
+def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
+    """`/addTopic` does what `/topic/add-topic` does, also to one another's topics."""
+    scene = Scene(bench)
+    name = bench.fresh("topic")
+    reply = scene.call("/addTopic", {"topicName": name})
+    bench.judge("TOPIC-ALIAS-1", reply.status == 200, expected="200 for a new topic", observed=reply)
+    again = scene.call(ADD_TOPIC, {"topicName": name})
+    bench.judge(
+        "TOPIC-ALIAS-1", refused(again), expected="4xx: /addTopic has added this name already", observed=again
+    )
+    scene.publish(name, "stored")
+
+
+@clauses("NAME-1")
+@pytest.mark.parametrize("kind", ["topic", "group", "consumer"])
+@pytest.mark.parametrize("shape", ["one-octet", "all-kinds", "longest", "dotted"])
+def test_every_valid_name_is_taken(bench: Bench, kind: str, shape: str) -> None:
+    """Letters, digits, `.`, `_` and `-`, from 1 to 128 of them, name anything."""
+    scene = Scene(bench)
+    fresh = bench.fresh("n")
+    name = {
+        "one-octet": "Z",
+        "all-kinds": f"aZ0._-{fresh}",
+        "longest": fresh.ljust(128, "x")[:128],
+        "dotted": f"...{fresh}..",
+    }[shape]
+    reply = _add(scene, kind, name)
+    # The one-octet name is not fresh: on a server in use it may be taken, which is no refusal of the name.
+    taken = shape == "one-octet" and reply.status == 409
+    bench.judge("NAME-1", reply.status == 200 or taken, expected=f"200: {name!r} is a valid name", observed=reply)
+
+
+@clauses("NAME-2", "NAME-4")
+@pytest.mark.parametrize("kind", ["topic", "group", "consumer"])
+@pytest.mark.parametrize("name", FORBIDDEN_NAMES, ids=ascii)
+def test_a_forbidden_name_is_refused(bench: Bench, kind: str, name: str) -> None:
+    """The empty name, `.`, `..`, and those with `/`, `,` or control characters are refused."""
+    reply = _add(Scene(bench), kind, name)
+    bench.judge("NAME-2", refused(reply), expected=f"4xx: {name!r} is no name", observed=reply)
+    bench.judge("NAME-4", reply.status == 400, expected=f"400: {name!r} is no name", observed=reply)
+
+
+@clauses("NAME-3", "NAME-4")
+@pytest.mark.parametrize("name", FREE_NAMES, ids=lambda name: f"{name[:6]!a}-{len(name)}")
+def test_any_other_name_is_refused_or_served_as_it_is(bench: Bench, name: str) -> None:
+    """A name beyond what every server takes is refused, or else works, and under exactly that spelling."""
+    scene = Scene(bench)
+    group = scene.group()
+    unique = f"{name[:-8]}{bench.fresh('n')}" if len(name) > 100 else f"{bench.fresh('n')}{name}"
+    reply = _add(scene, "consumer", unique, group)
+    allowed = reply.status == 200 or refused(reply)
+    bench.judge("NAME-3", allowed, expected="200, or 4xx where the server refuses the name", observed=reply)
+    if refused(reply):
+        bench.judge("NAME-4", reply.status == 400, expected="400 for a name that is refused", observed=reply)
+        return
+    beat = scene.heartbeat(unique)
+    bench.judge("NAME-3", beat.status == 202, expected="202: the consumer is there by its name", observed=beat)
+    other = scene.heartbeat(unique[:-1])
+    bench.judge("NAME-3", refused(other), expected="4xx: no consumer of the shorter name", observed=other)
+
+
+def _add(scene: Scene, kind: str, name: str, group: str | None = None) -> Reply:
+    if kind == "topic":
+        return scene.call(ADD_TOPIC, {"topicName": name})
+    if kind == "group":
+        return scene.call(ADD_GROUP, {"consumer_group_name": name})
+    return scene.call(REGISTER, {"consumer_group_name": group or scene.group(), "consumer_name": name})

@@ -1,0 +1,220 @@
+"""The server under test, as far as anybody can know it before the first clause is judged.
+
+Facts come from four sources, the first that has one wins: the command line, the server's own capabilities, the
+target file, defaults. (The classes of a target file go before those of the capabilities.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+
+from conformance.clauses import BINDINGS, EXTENSIONS
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable, Mapping
+
+    from conformance.target_files import TargetFile
+    from conformance.verdicts import Waiver
+
+STOMP_VERSIONS = ("1.0", "1.1", "1.2")
+#: Longest wait for an answer that must come, in seconds, on a connection without delay.
+PATIENCE = 5.0
+#: How many round trips an answer may take besides.
+ROUND_TRIPS = 30
+_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
+
+
+class BadUrl(ValueError):
+    """The URL of the target is none that the suite can use; the message says what it expects."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """What the server promises about time, in seconds; see the chapter on liveness."""
+
+    heartbeat_timeout: float = 30.0
+    eviction_grace: float = 1.0
+    rebalance_timeout: float = 30.0
+    first_frame_timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server under test.
+
+    `tls` is None for ws:// and http://. `facts` are switches of target files that tests ask for by name
+    (`conformance/targets/README.md` lists them). `round_trip` is in seconds, `limits` in bytes or numbers.
+    """
+
+    name: str
+    url: str
+    host: str
+    port: int
+    path: str
+    tls: ssl.SSLContext | None = None
+    title: str = ""
+    login: str | None = None
+    passcode: str | None = None
+    host_header: str = ""
+    classes: frozenset[str] = frozenset()
+    extensions: frozenset[str] = frozenset()
+    stomp_versions: tuple[str, ...] = STOMP_VERSIONS
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, int | float] = field(default_factory=dict)
+    timings: Timings = Timings()
+    partitions: int | None = None
+    brokers: int | None = None
+    queue_template: str = "/queue/{name}"
+    topic_template: str = "/topic/{name}"
+    queue_headers: Mapping[str, str] = field(default_factory=dict)
+    topic_headers: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, bool] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
+    capabilities: Any = None
+    round_trip: float = 0.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for an answer that must come, before it counts as missing."""
+        return PATIENCE + ROUND_TRIPS * self.round_trip
+
+    @property
+    def has_virtual_clock(self) -> bool:
+        """Whether the time of the queue moves only when it is told to."""
+        return "virtual-clock" in self.extensions
+
+    def plain_queue(self, name: str) -> str:
+        """A destination that gives each message to one subscriber."""
+        return self.queue_template.format(name=name)
+
+    def plain_topic(self, name: str) -> str:
+        """A destination that gives each message to all subscribers."""
+        return self.topic_template.format(name=name)
+
+    def fact(self, name: str, default: bool = False) -> bool:
+        """A switch of the target file; `default` where the file has none."""
+        return self.facts.get(name, default)
+
+    def websocket_url(self, path: str | None = None) -> str:
+        """The URL of the given path on this server, or of an endpoint by name; of the path under test for None."""
+        scheme = "wss" if self.tls else "ws"
+        if path is not None:
+            path = self.endpoints.get(path.strip("/"), path)
+        path = self.path if path is None else path
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}{path if path.startswith('/') else f'/{path}'}"
+
+    def version_for(self, binding: str) -> str:
+        """The version of STOMP in which sessions of a binding are held: the highest, unless the binding names one."""
+        prefix, _, version = binding.partition("-")
+        return version if prefix == "stomp" else max(self.stomp_versions, default="1.2")
+
+
+def parse_url(url: str) -> SplitResult:
+    """Check a URL. Raises BadUrl."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadUrl(f"{url!r} is no URL: {error}") from error
+    if parts.scheme not in _PORTS or not parts.hostname or port == 0:
+        raise BadUrl(
+            f"{url!r} is no URL of a server: expected something like ws://127.0.0.1:8080/stomp, "
+            "with ws, wss, http or https"
+        )
+    return parts
+
+
+def from_file(file: TargetFile, url: str, tls: ssl.SSLContext | None = None) -> Target:
+    """A target before its server was asked for capabilities. Raises BadUrl."""
+    parts = parse_url(url)
+    host = parts.hostname or ""
+    is_secure = parts.scheme in ("wss", "https")
+    bindings, extensions = split_classes(file.classes)
+    return Target(
+        name=file.name,
+        title=file.title,
+        url=url,
+        host=host,
+        port=parts.port or _PORTS[parts.scheme],
+        path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        tls=tls if is_secure else None,
+        login=file.login,
+        passcode=file.passcode,
+        host_header=file.host_header or host,
+        classes=bindings,
+        extensions=extensions,
+        stomp_versions=versions_of(bindings) or STOMP_VERSIONS,
+        endpoints=file.endpoints,
+        limits=file.limits,
+        timings=replace(Timings(), **file.timings),
+        partitions=file.partitions,
+        queue_template=file.queue,
+        topic_template=file.topic,
+        queue_headers=file.queue_headers,
+        topic_headers=file.topic_headers,
+        facts=file.facts,
+        waivers=file.waivers,
+    )
+
+
+def with_capabilities(target: Target, document: Any) -> Target:
+    """The target with what its server declares; members of the wrong type are left out (CAP-1 judges them)."""
+    if not isinstance(document, dict):
+        return target
+    bindings, _ = split_classes(_strings(document.get("classes")))
+    declared = frozenset(_strings(document.get("extensions"))) & frozenset(EXTENSIONS)
+    timings = {
+        name: float(value)
+        for name, value in _table(document.get("timings")).items()
+        if name in Timings.__dataclass_fields__ and _is_number(value)
+    }
+    defaults = _table(document.get("defaults"))
+    limits = {name: value for name, value in _table(document.get("limits")).items() if _is_number(value)}
+    endpoints = {
+        name: value for name, value in _table(document.get("endpoints")).items() if isinstance(value, str)
+    }
+    versions = tuple(v for v in STOMP_VERSIONS if v in _strings(document.get("stomp_versions")))
+    return replace(
+        target,
+        title=target.title or " ".join(str(document[key]) for key in ("name", "version") if key in document),
+        classes=target.classes or bindings,
+        extensions=target.extensions | declared,
+        stomp_versions=versions or target.stomp_versions,
+        endpoints={**target.endpoints, **endpoints},
+        limits={**target.limits, **limits},
+        timings=replace(target.timings, **timings),
+        partitions=_count(defaults.get("partitions")) or target.partitions,
+        brokers=_count(defaults.get("brokers")) or target.brokers,
+        capabilities=document,
+    )
+
+
+def split_classes(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The bindings and the extensions among names of classes; others are left out."""
+    listed = frozenset(names)
+    return listed & frozenset(BINDINGS), listed & frozenset(EXTENSIONS)
+
+
+def versions_of(bindings: Iterable[str]) -> tuple[str, ...]:
+    """The versions of STOMP that are among the bindings."""
+    return tuple(version for version in STOMP_VERSIONS if f"stomp-{version}" in bindings)
+
+
+def _strings(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

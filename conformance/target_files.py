@@ -1,0 +1,189 @@
+"""Target files: what is known about a server beforehand, in TOML.
+
+`conformance/targets/README.md` describes the form. A file says nothing that decides a verdict but the waivers.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance.clauses import BINDINGS, CLASSES, Book
+from conformance.verdicts import Waiver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FOLDER = Path(__file__).resolve().parent / "targets"
+TIMINGS = ("heartbeat_timeout", "eviction_grace", "rebalance_timeout", "first_frame_timeout")
+#: Switches that tests ask for, with what True says.
+FACTS = {
+    "serves_every_path": "an upgrade is accepted on any path",
+    "checks_login": "a wrong passcode is refused",
+    "knows_hosts": "a `host` that it doesn't know is refused",
+    "persistent_queues": "a queue destination outlives the connections that used it",
+}
+
+
+class BadTargetFile(Exception):
+    """A target file that cannot be used; the message names the file, the key, and what is expected there."""
+
+
+@dataclass(frozen=True)
+class TargetFile:
+    """What a target file says; see `conformance.target.Target` for the meaning of the fields."""
+
+    name: str
+    title: str = ""
+    url: str = ""
+    login: str | None = None
+    passcode: str | None = None
+    host_header: str = ""
+    classes: tuple[str, ...] = ()
+    partitions: int | None = None
+    queue: str = "/queue/{name}"
+    topic: str = "/topic/{name}"
+    queue_headers: Mapping[str, str] = field(default_factory=dict)
+    topic_headers: Mapping[str, str] = field(default_factory=dict)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, int | float] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, bool] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
+
+
+#: For a server about which nothing is known.
+GENERIC = TargetFile(name="generic")
+
+
+def known() -> list[TargetFile]:
+    """The targets that come with the suite. Raises BadTargetFile."""
+    return [read(path) for path in sorted(FOLDER.glob("*.toml"))]
+
+
+def find(name: str) -> TargetFile:
+    """The target of that name, or the file at that path. Raises BadTargetFile."""
+    path = Path(name) if name.endswith(".toml") or "/" in name else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        raise BadTargetFile(f"there is no target {name!r}: expected one of {names}, or the path of a TOML file")
+    return read(path)
+
+
+def read(path: Path) -> TargetFile:
+    """Read a target file. Raises BadTargetFile."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadTargetFile(f"{path}: {error}") from error
+    return parse(document, str(path))
+
+
+def parse(document: dict[str, Any], source: str) -> TargetFile:
+    """Check a target file's content. Raises BadTargetFile."""
+    values: dict[str, Any] = {}
+    for key, value in document.items():
+        if key not in _READERS:
+            raise BadTargetFile(f"{source}: {key!r} is no key; expected {', '.join(_READERS)}")
+        try:
+            values[key] = _READERS[key](value)
+        except ValueError as error:
+            raise BadTargetFile(f"{source}: {key}: {error}") from error
+    if not values.get("name"):
+        raise BadTargetFile(f"{source}: name is missing: expected the word for --target")
+    return TargetFile(**values)
+
+
+def check_waivers(file: TargetFile, book: Book) -> None:
+    """Raises BadTargetFile where a waiver names a clause that no chapter has."""
+    if unknown := [waiver.clause for waiver in file.waivers if waiver.clause not in book]:
+        raise BadTargetFile(f"target {file.name}: waivers of {', '.join(unknown)}, which no chapter has")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a string, found {value!r}")
+    return value
+
+
+def _template(value: object) -> str:
+    text = _text(value)
+    if text.count("{name}") != 1:
+        raise ValueError(f"expected a destination with {{name}} in it, found {text!r}")
+    return text
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"expected a whole number from 1, found {value!r}")
+    return value
+
+
+def _number(value: object) -> int | float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"expected a number from 0, found {value!r}")
+    return value
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, found {value!r}")
+    return value
+
+
+def _one_of(allowed: tuple[str, ...]) -> Callable[[object], tuple[str, ...]]:
+    def check(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or any(item not in allowed for item in value):
+            raise ValueError(f"expected a list of {', '.join(allowed)}; found {value!r}")
+        return tuple(value)
+
+    return check
+
+
+def _table(
+    reader: Callable[[object], Any], keys: tuple[str, ...] | None = None
+) -> Callable[[object], dict[str, Any]]:
+    def check(value: object) -> dict[str, Any]:
+        if not isinstance(value, dict) or (keys and any(key not in keys for key in value)):
+            raise ValueError(f"expected a table of {', '.join(keys) if keys else 'values'}; found {value!r}")
+        return {key: reader(item) for key, item in value.items()}
+
+    return check
+
+
+def _waivers(value: object) -> tuple[Waiver, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected [[waivers]] tables, found {value!r}")
+    return tuple(_waiver(entry) for entry in value)
+
+
+def _waiver(entry: object) -> Waiver:
+    if not isinstance(entry, dict) or not {"clause", "reason"} <= entry.keys() <= {"clause", "reason", "bindings"}:
+        raise ValueError(f"expected clause, reason and perhaps bindings; found {entry!r}")
+    reason = _text(entry["reason"]).strip()
+    if not reason:
+        raise ValueError(f"the waiver of {entry['clause']} needs a reason")
+    return Waiver(_text(entry["clause"]), reason, _one_of(BINDINGS)(entry.get("bindings", [])))
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "name": _text,
+    "title": _text,
+    "url": _text,
+    "login": _text,
+    "passcode": _text,
+    "host_header": _text,
+    "classes": _one_of(CLASSES),
+    "partitions": _count,
+    "queue": _template,
+    "topic": _template,
+    "queue_headers": _table(_text),
+    "topic_headers": _table(_text),
+    "endpoints": _table(_text),
+    "limits": _table(_number),
+    "timings": _table(_number, TIMINGS),
+    "facts": _table(_switch, tuple(FACTS)),
+    "waivers": _waivers,
+}
