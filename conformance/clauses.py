@@ -253,7 +253,9 @@ def _check_dependencies(clauses: Mapping[str, Clause]) -> None:
             return
         for root in clause.depends_on:
             if root not in clauses:
-                raise SpecError(f"{clause.source}:{clause.line}: {clause.id} depends on {root}, which is nowhere")
+                raise SpecError(
+                    f"{clause.source}:{clause.line}: {clause.id} depends on {root}, which is nowhere"
+                )
             visit(clauses[root], (*path, clause.id))
         done.add(clause.id)
 

@@ -68,7 +68,9 @@ def find(name: str) -> TargetFile:
     path = Path(name) if name.endswith(".toml") or "/" in name else FOLDER / f"{name}.toml"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
-        raise BadTargetFile(f"there is no target {name!r}: expected one of {names}, or the path of a TOML file")
+        raise BadTargetFile(
+            f"there is no target {name!r}: expected one of {names}, or the path of a TOML file"
+        )
     return read(path)
 
 
@@ -160,7 +162,11 @@ def _waivers(value: object) -> tuple[Waiver, ...]:
 
 
 def _waiver(entry: object) -> Waiver:
-    if not isinstance(entry, dict) or not {"clause", "reason"} <= entry.keys() <= {"clause", "reason", "bindings"}:
+    if not isinstance(entry, dict) or not {"clause", "reason"} <= entry.keys() <= {
+        "clause",
+        "reason",
+        "bindings",
+    }:
         raise ValueError(f"expected clause, reason and perhaps bindings; found {entry!r}")
     reason = _text(entry["reason"]).strip()
     if not reason:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Kind(enum.Enum):
     """What a verdict can say."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  a verdict, not a password
     FAIL = "fail"
     DEVIATION = "deviation"
     OBSERVED = "observed"
@@ -173,7 +173,9 @@ def decide(
     empty = Tally()
     raw = {
         key: _raw(book[key.clause], tallies.get(key, empty))
-        for key in _in_order(book, {*selected, *(key for key, tally in tallies.items() if _counts_anyway(tally))})
+        for key in _in_order(
+            book, {*selected, *(key for key, tally in tallies.items() if _counts_anyway(tally))}
+        )
     }
     verdicts = [_waived(_blocked(book, key, raw, tallies.get(key, empty)), waivers) for key in raw]
     stale = tuple(waiver for waiver in waivers if _is_stale(waiver, verdicts))
@@ -181,7 +183,9 @@ def decide(
     return Result(tuple(verdicts), stale, status, ended_early)
 
 
-def exit_status(verdicts: Collection[Verdict], *, ended_early: bool = False, suite_failed: bool = False) -> Exit:
+def exit_status(
+    verdicts: Collection[Verdict], *, ended_early: bool = False, suite_failed: bool = False
+) -> Exit:
     """The exit status: a proven failure outranks a broken suite, and that an unfinished run."""
     if any(verdict.counts for verdict in verdicts):
         return Exit.NOT_CONFORMING
@@ -207,7 +211,10 @@ def _in_order(book: Book, keys: set[Key]) -> list[Key]:
     for key in keys:
         by_clause.setdefault(key.clause, []).append(key.binding)
     return [
-        Key(clause.id, binding) for clause in book if clause.id in by_clause for binding in sorted(by_clause[clause.id])
+        Key(clause.id, binding)
+        for clause in book
+        if clause.id in by_clause
+        for binding in sorted(by_clause[clause.id])
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
-
 #: Longer keys are not remembered: what is kept for speed must stay small.
 _REMEMBERED_LENGTH = 256
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
+
     from conformance.wire.operations import Reply
 
 ADD_TOPIC = "/topic/add-topic"
@@ -87,7 +88,10 @@ class Scene:
         name = self.bench.fresh("consumer")
         reply = self.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
         self.bench.judge(
-            "MEMBER-REGISTER-1", reply.status == 200, expected="200 for a consumer of a new name", observed=reply
+            "MEMBER-REGISTER-1",
+            reply.status == 200,
+            expected="200 for a consumer of a new name",
+            observed=reply,
         )
         self._members[group].append(name)
         if topics:
@@ -106,7 +110,9 @@ class Scene:
         topic, group = self.topic(), self.group()
         return topic, group, [self.consumer(group, topic) for _ in range(consumers)]
 
-    def publish(self, topic: str, message: str, key: str | None = KEY, label: str | int | None = None) -> Reply:
+    def publish(
+        self, topic: str, message: str, key: str | None = KEY, label: str | int | None = None
+    ) -> Reply:
         """Store one record."""
         body: dict[str, Any] = {
             "messageID": self.bench.fresh("id") if label is None else label,
@@ -116,7 +122,9 @@ class Scene:
         if key is not None:
             body["key"] = key
         reply = self.queue.call(publish_path(topic), body)
-        self.bench.judge("PUB-STORE-1", reply.status == 200, expected="200 for a stored record", observed=reply)
+        self.bench.judge(
+            "PUB-STORE-1", reply.status == 200, expected="200 for a stored record", observed=reply
+        )
         return reply
 
     def poll(self, consumer: str, **extra: Any) -> Reply:
@@ -144,7 +152,10 @@ class Scene:
                 self.pass_time(step)
                 passed += step
         self.bench.judge(
-            clause, reply.status == 200, expected="200 with a record that the consumer has to get", observed=reply
+            clause,
+            reply.status == 200,
+            expected="200 with a record that the consumer has to get",
+            observed=reply,
         )
         return self.delivered(reply)
 
@@ -178,7 +189,10 @@ class Scene:
         """Acknowledge a record that the consumer holds."""
         reply = self.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id})
         self.bench.judge(
-            "ACK-OK-1", reply.status == 202, expected="202 for the record that the consumer holds", observed=reply
+            "ACK-OK-1",
+            reply.status == 202,
+            expected="202 for the record that the consumer holds",
+            observed=reply,
         )
 
     def drain(self, consumer: str, count: int, clause: str = "DELIVER-1") -> list[Delivered]:

@@ -25,7 +25,9 @@ def test_an_acknowledged_record_makes_way_for_the_next(bench: Bench) -> None:
     first = scene.record(consumer)
     scene.acknowledge(consumer, first.message_id)
     second = scene.record(consumer, "ACK-COMMIT-2")
-    bench.judge("ACK-COMMIT-1", second.message != "first", expected="not `first` again", observed=second.whole)
+    bench.judge(
+        "ACK-COMMIT-1", second.message != "first", expected="not `first` again", observed=second.whole
+    )
     bench.judge("ACK-COMMIT-2", second.message == "second", expected="`second`", observed=second.whole)
 
 
@@ -40,7 +42,9 @@ def test_an_acknowledged_record_stays_acknowledged_for_the_next_owner(bench: Ben
     scene.call("/consumer/unsubscribe-topic", {"consumer_name": first, "topic_list": topic})
     second = scene.consumer(group, topic)
     record = scene.record(second)
-    bench.judge("ACK-COMMIT-1", record.message == "m2", expected="m2, the first not settled", observed=record.whole)
+    bench.judge(
+        "ACK-COMMIT-1", record.message == "m2", expected="m2, the first not settled", observed=record.whole
+    )
 
 
 @clauses("ACK-OK-2")
@@ -53,7 +57,9 @@ def test_the_id_may_be_a_number_or_a_decimal_string(bench: Bench, spelling: type
     scene.publish(topic, "second")
     first = scene.record(consumer)
     reply = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": spelling(first.message_id)})
-    bench.judge("ACK-OK-2", reply.status == 202, expected=f"202 for the id as {spelling.__name__}", observed=reply)
+    bench.judge(
+        "ACK-OK-2", reply.status == 202, expected=f"202 for the id as {spelling.__name__}", observed=reply
+    )
     second = scene.record(consumer, "ACK-OK-2")
     bench.judge("ACK-OK-2", second.message == "second", expected="`second` after that", observed=second.whole)
 
@@ -102,7 +108,9 @@ def test_another_consumers_record_is_refused_and_stays_with_its_holder(bench: Be
     scene.publish(topic, "second")
     first = scene.record(holder)
     reply = scene.call(ACKNOWLEDGE, {"consumer_name": stranger, "message_id": first.message_id})
-    bench.judge("ACK-OTHER-1", refused(reply), expected="4xx: it is not this consumer's record", observed=reply)
+    bench.judge(
+        "ACK-OTHER-1", refused(reply), expected="4xx: it is not this consumer's record", observed=reply
+    )
     scene.nothing(holder, "ACK-OTHER-1", "no record: `first` is in flight as before")
     held = scene.call(ACKNOWLEDGE, {"consumer_name": holder, "message_id": first.message_id})
     bench.judge("ACK-OTHER-1", held.status == 202, expected="202 for the holder", observed=held)
@@ -148,7 +156,9 @@ def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: B
     reply = scene.call(NEGATIVE_ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
     bench.judge("NACK-OK-1", reply.status == 202, expected="202 for the record in flight", observed=reply)
     again = scene.record(consumer, "NACK-OK-1")
-    bench.judge("NACK-AGAIN-1", again.message == "m0", expected="m0 once more, before m1", observed=again.whole)
+    bench.judge(
+        "NACK-AGAIN-1", again.message == "m0", expected="m0 once more, before m1", observed=again.whole
+    )
     scene.acknowledge(consumer, again.message_id)
     following = scene.record(consumer)
     bench.judge("NACK-AGAIN-1", following.message == "m1", expected="m1 after it", observed=following.whole)

@@ -124,7 +124,10 @@ def test_a_topic_has_as_many_partitions_as_asked_for(bench: Bench, count: int) -
         scene.publish(topic, f"m{number}", key=None)
     in_flight = {scene.record(consumer, "PART-COUNT-1").message for _ in range(count)}
     bench.judge(
-        "PART-COUNT-1", len(in_flight) == count, expected=f"{count} in flight at once", observed=sorted(in_flight)
+        "PART-COUNT-1",
+        len(in_flight) == count,
+        expected=f"{count} in flight at once",
+        observed=sorted(in_flight),
     )
     scene.nothing(consumer, "PART-COUNT-1", f"no more than {count} records in flight")
 
@@ -211,7 +214,9 @@ def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench) -> None
         producer.send(f"/producer/publish/{topic}", body.encode())
     producer.fence()
     delivered = [record.message for record in scene.drain(consumer, len(texts), "ORDER-3")]
-    bench.judge("ORDER-3", delivered == texts, expected="the order in which they were sent", observed=delivered)
+    bench.judge(
+        "ORDER-3", delivered == texts, expected="the order in which they were sent", observed=delivered
+    )
 
 
 def _digest_partition(key: str, partitions: int) -> int:

@@ -88,7 +88,10 @@ def test_no_partition_starves_while_another_is_consumed(bench: Bench) -> None:
     scene.publish(quiet, "quiet")
     pair = {scene.record(consumer, "POLL-FAIR-1").message for _ in range(2)}
     bench.judge(
-        "POLL-FAIR-1", pair == {"busy5", "quiet"}, expected="one record of each of the two", observed=sorted(pair)
+        "POLL-FAIR-1",
+        pair == {"busy5", "quiet"},
+        expected="one record of each of the two",
+        observed=sorted(pair),
     )
 
 
@@ -140,13 +143,19 @@ def test_redelivered_tells_what_was_handed_out_before(bench: Bench) -> None:
         bench.skip("POLL-REDELIVERED-1", "the server's records have no `redelivered`")
         return
     bench.judge(
-        "POLL-REDELIVERED-1", before.whole["redelivered"] is False, expected="false at first", observed=before.whole
+        "POLL-REDELIVERED-1",
+        before.whole["redelivered"] is False,
+        expected="false at first",
+        observed=before.whole,
     )
     scene.call("/consumer/unsubscribe-topic", {"consumer_name": first, "topic_list": topic})
     second = scene.consumer(group, topic)
     after = scene.record(second)
     bench.judge(
-        "POLL-REDELIVERED-1", after.whole.get("redelivered") is True, expected="true again", observed=after.whole
+        "POLL-REDELIVERED-1",
+        after.whole.get("redelivered") is True,
+        expected="true again",
+        observed=after.whole,
     )
 
 
@@ -270,7 +279,9 @@ def test_a_bad_waiting_time_is_refused(bench: Bench, wait: object) -> None:
 def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
     """Time past the heartbeat's timeout evicts nobody who has an unanswered poll."""
     if not bench.declares("virtual-clock"):
-        bench.skip("POLL-WAIT-5", "without a virtual clock the poll would have to outlast the heartbeat's timeout")
+        bench.skip(
+            "POLL-WAIT-5", "without a virtual clock the poll would have to outlast the heartbeat's timeout"
+        )
         return
     scene = Scene(bench)
     topic, _group, (consumer,) = scene.readers()
@@ -280,7 +291,9 @@ def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
     scene.pass_time(timings.heartbeat_timeout + timings.eviction_grace + 1)
     scene.publish(topic, "awaited")
     reply, _took = waiting.answer(10.0 + bench.patience)
-    bench.judge("POLL-WAIT-5", reply.status == 200, expected="200: the consumer is a member yet", observed=reply)
+    bench.judge(
+        "POLL-WAIT-5", reply.status == 200, expected="200: the consumer is a member yet", observed=reply
+    )
 
 
 class _Waiting:

@@ -73,7 +73,9 @@ def test_the_short_spelling_publishes_too(bench: Bench) -> None:
     reply = scene.call(f"/publish/{topic}", {"messageID": "2", "message": "short", "key": "one-key"})
     bench.judge("PUB-ALIAS-1", reply.status == 200, expected="200 for a stored record", observed=reply)
     delivered = [record.message for record in scene.drain(consumer, 2, "PUB-ALIAS-1")]
-    bench.judge("PUB-ALIAS-1", delivered == ["long", "short"], expected="long, then short", observed=delivered)
+    bench.judge(
+        "PUB-ALIAS-1", delivered == ["long", "short"], expected="long, then short", observed=delivered
+    )
 
 
 @clauses("PUB-BODY-1", "PUB-BODY-2", "REFUSE-6")
@@ -90,7 +92,10 @@ def test_a_body_without_what_is_required_is_refused_and_nothing_is_stored(
     scene.publish(topic, "fence")
     first = scene.record(consumer, "PUB-BODY-2")
     bench.judge(
-        "PUB-BODY-2", first.message == "fence", expected="only the record that was stored", observed=first.whole
+        "PUB-BODY-2",
+        first.message == "fence",
+        expected="only the record that was stored",
+        observed=first.whole,
     )
 
 
@@ -122,7 +127,9 @@ def test_records_that_share_a_label_are_distinct(bench: Bench, label: str | int)
     observed = [record.message for record in delivered]
     bench.judge("PUB-LABEL-1", observed == texts, expected="all three, in order", observed=observed)
     ids = {str(record.message_id) for record in delivered}
-    bench.judge("PUB-LABEL-1", len(ids) == 3, expected="a messageId of its own for each", observed=sorted(ids))
+    bench.judge(
+        "PUB-LABEL-1", len(ids) == 3, expected="a messageId of its own for each", observed=sorted(ids)
+    )
 
 
 @clauses("PUB-TEXT-1")

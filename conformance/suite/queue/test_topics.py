@@ -11,6 +11,7 @@ from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, REGISTER, Scene,
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
+
     from conformance.wire.operations import Reply
 
 #: Names that no server may take, whatever the kind of thing they would name.
@@ -72,7 +73,9 @@ def test_every_valid_name_is_taken(bench: Bench, kind: str, shape: str) -> None:
     reply = _add(scene, kind, name)
     # The one-octet name is not fresh: on a server in use it may be taken, which is no refusal of the name.
     taken = shape == "one-octet" and reply.status == 409
-    bench.judge("NAME-1", reply.status == 200 or taken, expected=f"200: {name!r} is a valid name", observed=reply)
+    bench.judge(
+        "NAME-1", reply.status == 200 or taken, expected=f"200: {name!r} is a valid name", observed=reply
+    )
 
 
 @clauses("NAME-2", "NAME-4")
@@ -99,7 +102,9 @@ def test_any_other_name_is_refused_or_served_as_it_is(bench: Bench, name: str) -
         bench.judge("NAME-4", reply.status == 400, expected="400 for a name that is refused", observed=reply)
         return
     beat = scene.heartbeat(unique)
-    bench.judge("NAME-3", beat.status == 202, expected="202: the consumer is there by its name", observed=beat)
+    bench.judge(
+        "NAME-3", beat.status == 202, expected="202: the consumer is there by its name", observed=beat
+    )
     other = scene.heartbeat(unique[:-1])
     bench.judge("NAME-3", refused(other), expected="4xx: no consumer of the shorter name", observed=other)
 
