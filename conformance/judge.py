@@ -151,9 +151,9 @@ class Case:
         failure = find_failure(error) if error is not None else None
         stopped_by = None
         if isinstance(failure, Violation) and failure.clause in self._judge.book:
-            stopped_by = self._break(failure.clause, failure.expected, failure.observed)
+            stopped_by = self._break(failure.clause, failure)
         elif isinstance(failure, PeerFailure):
-            stopped_by = self._break(self._first_open(), failure.expected, failure.observed)
+            stopped_by = self._break(self._first_open(), failure)
         elif error is not None:
             self._blame_suite(f"{type(error).__name__}: {error}")
         for key, count in self._held.items():
@@ -161,15 +161,16 @@ class Case:
         for clause in self._open():
             self._judge.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
 
-    def _break(self, clause: str, expected: str, observed: object) -> str:
+    def _break(self, clause: str, failure: Violation | PeerFailure) -> str:
         """Record a failure, for another clause of the test where this one isn't judged; returns which."""
+        expected = failure.expected
         if self._key(clause) is None:
             expected, clause = f"{expected} ({clause})", self._first_open()
         self._settled.add(clause)
         if self._judge.book[clause].level is Level.MAY:
-            self.observed(clause, f"expected {expected}; {observed}")
+            self.observed(clause, f"expected {expected}; {failure.observed}")
         else:
-            self._record_failure(clause, expected, observed)
+            self._record_failure(clause, expected, failure.observed, failure.evidence)
         return clause
 
     def _blame_suite(self, text: str) -> None:
@@ -177,14 +178,16 @@ class Case:
             self._settled.add(clause)
             self._judge.tally(Key(clause, self.binding)).errors.append(f"{self.test}: {text}")
 
-    def _record_failure(self, clause: str, expected: str, observed: object) -> None:
+    def _record_failure(
+        self, clause: str, expected: str, observed: object, evidence: Evidence | None = None
+    ) -> None:
         key = self._key(clause)
         if key is None:
             return
         tally = self._judge.tally(key)
         tally.broken += 1
         if len(tally.failures) < FAILURES_KEPT:
-            steps, frames = self._evidence()
+            steps, frames = evidence or self._evidence()
             text = str(observed)[:OBSERVED_LENGTH]
             tally.failures.append(
                 Failure(key.clause, key.binding, self.test, expected, text, tuple(steps), tuple(frames))

@@ -1,5 +1,14 @@
 """What can go wrong in talking to a peer, and whose fault each is."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.wire.trace import TraceEntry
+
 
 class Violation(AssertionError):
     """The peer did something that a clause forbids, or left out what it requires."""
@@ -7,6 +16,7 @@ class Violation(AssertionError):
     def __init__(self, clause: str, expected: object, observed: object) -> None:
         super().__init__(f"{clause}: expected {expected}; observed {observed}")
         self.clause = clause
+        self.evidence: tuple[Sequence[str], Sequence[TraceEntry]] | None = None
         self.expected = str(expected)
         self.observed = observed
 
@@ -16,6 +26,7 @@ class PeerFailure(AssertionError):
 
     def __init__(self, expected: object, observed: object) -> None:
         super().__init__(f"expected {expected}; observed {observed}")
+        self.evidence: tuple[Sequence[str], Sequence[TraceEntry]] | None = None
         self.expected = str(expected)
         self.observed = observed
 
