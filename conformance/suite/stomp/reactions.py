@@ -1,0 +1,266 @@
+"""What a server does about a frame that it may or must not carry out, found out without sleeping.
+
+A reaction is waited for a moment; where none shows, a fence tells that the server has gone on. What has to come
+before a close is asked for several times, each on a fresh connection: the last frame may get lost (STOMP-LINGER-002).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.suite.stomp.scene import Scene
+    from conformance.wire.frames import Frame
+    from conformance.wire.stomp import StompClient
+    from conformance.wire.websocket import Closed
+
+    Provoke = Callable[[], StompClient]
+    Fence = Callable[[StompClient, float], None]
+
+#: Attempts, each on a fresh connection, before a frame that should have come in front of a close is missing.
+ATTEMPTS = 3
+_MIME_TYPE = re.compile(r"[^\s/;,]+/[^\s/;,]+ *(?:;.*)?")
+
+
+@dataclass
+class Reaction:
+    """What came after a frame.
+
+    `error` is the first ERROR, `receipts` are those of the frame itself, `behind` what followed the ERROR, `others`
+    all other frames. `closed` is None while the connection is open. `went_on` tells that a later frame was carried
+    out.
+    """
+
+    error: Frame | None = None
+    receipts: list[Frame] = field(default_factory=list)
+    behind: list[Frame] = field(default_factory=list)
+    others: list[Frame] = field(default_factory=list)
+    closed: Closed | None = None
+    went_on: bool = False
+    attempts: int = 1
+
+    @property
+    def is_error_and_close(self) -> bool:
+        """Whether it was a refusal as the text has it."""
+        return self.error is not None and self.closed is not None
+
+    @property
+    def is_bare_close(self) -> bool:
+        """Whether the connection ended without a word, in every attempt."""
+        return self.error is None and self.closed is not None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the server showed that it refused: by an ERROR, a close or both."""
+        return self.error is not None or self.closed is not None
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether the frame got its RECEIPT and nothing bad came after it."""
+        return bool(self.receipts) and not self.is_refusal
+
+    def __str__(self) -> str:
+        parts = [f"RECEIPT {frame.get('receipt-id')!r}" for frame in self.receipts]
+        if self.error:
+            parts.append(f"ERROR {self.error.octets[:400]!r}")
+        parts += [f"{frame.command} behind the ERROR" for frame in self.behind]
+        if self.closed:
+            parts.append(f"the end of the connection ({self.closed})")
+        elif self.went_on:
+            parts.append("the connection stays open and carries out later frames")
+        else:
+            parts.append("the connection stays open and answers nothing")
+        if not self.closed and not parts[:-1]:
+            parts.insert(0, "nothing for the frame")
+        return ", ".join(parts)
+
+
+def reaction(
+    scene: Scene,
+    provoke: Provoke,
+    receipt: str | None = None,
+    *,
+    fence: Fence | None = None,
+    firm: bool = False,
+) -> Reaction:
+    """What the server does about the frame that `provoke` sends on a connection of its own.
+
+    `receipt` is that of the frame, `fence` a way to see that the server goes on (default: `Scene.fence`). With `firm`
+    a reaction that has to come is waited for with all patience, also after a fence: that of a well-formed frame may be
+    late, while nobody can read past a malformed one.
+    """
+    found = _observe(scene, provoke(), receipt, fence, firm=firm)
+    while found.is_bare_close and found.attempts < ATTEMPTS:
+        attempts = found.attempts + 1
+        found = _observe(scene, provoke(), receipt, fence, firm=firm)
+        found.attempts = attempts
+    if found.closed is not None and scene.applies("STOMP-LINGER-002"):
+        came = "an ERROR" if found.error else "no ERROR"
+        scene.bench.observe("STOMP-LINGER-002", f"{came} in attempt {found.attempts} before the close")
+    return found
+
+
+def _observe(
+    scene: Scene, client: StompClient, receipt: str | None, fence: Fence | None, *, firm: bool
+) -> Reaction:
+    found = Reaction()
+    _wait(client, scene.moment)
+    if not client.closed and not client.errors:
+        found.went_on = _fenced(scene, client, fence)
+        unanswered = (
+            not any(frame.get("receipt-id") == receipt for frame in client.inbox) if receipt else True
+        )
+        if firm and unanswered and not client.closed and not client.errors:
+            _wait(client, client.patience)
+    if client.errors and not client.closed:
+        _wait_for_end(client, scene.moment)
+        if not client.closed:
+            found.went_on = _fenced(scene, client, fence)
+        if not client.closed and not found.went_on:
+            _wait_for_end(client, client.patience)
+    elif not client.closed and not found.went_on:
+        _wait(client, client.patience)
+    _sort(found, client, receipt)
+    client.close()
+    return found
+
+
+def _wait(client: StompClient, seconds: float) -> None:
+    """Until an ERROR, the end, or so many seconds have passed."""
+    with contextlib.suppress(PeerFailure):
+        error = client.expect("ERROR", within=seconds)
+        client.inbox.append(error)
+
+
+def _wait_for_end(client: StompClient, seconds: float) -> None:
+    with contextlib.suppress(PeerFailure):
+        client.expect_end(within=seconds)
+
+
+def _fenced(scene: Scene, client: StompClient, fence: Fence | None) -> bool:
+    """Whether the server works on: two fences, so that an answer which one of them overtook is there too."""
+    deadline = time.monotonic() + client.patience
+    earlier = list(client.inbox)
+    client.inbox.clear()
+    try:
+        for _ in range(2):
+            left = max(0.0, deadline - time.monotonic())
+            (fence or scene.fence)(client, left)
+    except PeerFailure:
+        return False
+    finally:
+        client.inbox.extendleft(reversed(earlier))
+    return True
+
+
+def _sort(found: Reaction, client: StompClient, receipt: str | None) -> None:
+    found.closed = client.closed
+    for frame in client.inbox:
+        if frame.command == "RECEIPT" and frame.get("receipt-id") == receipt:
+            found.receipts.append(frame)
+        elif found.error is not None:
+            found.behind.append(frame)
+        elif frame.command == "ERROR":
+            found.error = frame
+        else:
+            found.others.append(frame)
+
+
+def judge_error(scene: Scene, error: Frame, receipt: str | None = None) -> None:
+    """Judge what every ERROR looks like; `receipt` is that of the faulty frame, if it could be read."""
+    shown = f"{error.octets[:600]!r}"
+    scene.judge("STOMP-ERROR-003", bool(error.get("message")), expected="a message header", observed=shown)
+    if receipt is not None:
+        scene.judge(
+            "STOMP-ERROR-004",
+            error.get("receipt-id") == receipt,
+            expected=f"receipt-id:{receipt} in the ERROR",
+            observed=shown,
+        )
+    if scene.applies("STOMP-ERROR-006"):
+        scene.bench.observe("STOMP-ERROR-006", "with a body" if error.body else "without a body")
+    content_type = error.get("content-type")
+    if error.body:
+        length = error.get("content-length")
+        scene.judge(
+            "STOMP-CLEN-004",
+            length is not None and length.strip() == str(len(error.body)),
+            expected=f"content-length:{len(error.body)} in the ERROR",
+            observed=shown,
+        )
+        scene.judge(
+            "STOMP-CTYPE-002",
+            content_type is not None,
+            expected="a content-type in the ERROR",
+            observed=shown,
+        )
+    if content_type is not None:
+        judge_content_type(scene, content_type, shown)
+
+
+def judge_content_type(scene: Scene, content_type: str, observed: object) -> None:
+    """Judge that a content-type that the server set is a MIME type."""
+    for clause in ("STOMP-CTYPE-003", "STOMP-CTYPE-004"):
+        scene.judge(
+            clause,
+            _MIME_TYPE.fullmatch(content_type) is not None,
+            expected="type/subtype as content-type",
+            observed=observed,
+        )
+
+
+def judge_refusal(scene: Scene, found: Reaction, receipt: str | None = None) -> None:
+    """Judge what every refusal has in common, after the clause of the refusal itself was judged.
+
+    `receipt` is that of the refused frame, if the server could read it.
+    """
+    scene.judge(
+        "STOMP-RECEIPT-003",
+        not (found.receipts and found.is_refusal),
+        expected="no RECEIPT for a frame that was refused",
+        observed=found,
+    )
+    if found.error is None:
+        return
+    judge_error(scene, found.error, receipt)
+    scene.judge(
+        "STOMP-ERROR-001",
+        found.closed is not None,
+        expected="the end of the connection after the ERROR",
+        observed=found,
+    )
+    scene.judge(
+        "STOMP-ERROR-002",
+        not found.behind and not found.went_on,
+        expected="nothing behind the ERROR",
+        observed=found,
+    )
+
+
+def malformed(
+    scene: Scene, clause: str, provoke: Provoke, receipt: str | None = None, *, expected: str
+) -> Reaction:
+    """Judge `clause`, that the server closes because of a malformed frame, and then how it does."""
+    found = reaction(scene, provoke, receipt)
+    scene.judge(
+        clause,
+        found.closed is not None and not found.receipts,
+        expected=f"the end of the connection: {expected}",
+        observed=found,
+    )
+    scene.judge(
+        "STOMP-ERROR-008",
+        found.error is not None,
+        expected="an ERROR before the close",
+        observed=found,
+    )
+    judge_refusal(scene, found)
+    return found
