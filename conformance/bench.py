@@ -197,7 +197,7 @@ class Bench:
         return {
             "login": target.login,
             "passcode": target.passcode,
-            "host": target.host_header if target.host_header else None,
+            "host": target.host_header or None,
         }
 
     def tcp(self) -> Connection:

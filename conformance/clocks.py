@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 ADVANCE = "/clock/advance"
 
 
+class Interrupted(Exception):
+    """The run ends before the time has passed; what would have happened then is not known."""
+
+
 class QueueClock(Protocol):
     """The time of groups; may be used by several threads."""
 
@@ -35,7 +39,10 @@ class QueueClock(Protocol):
         ...
 
     def pass_time(self, seconds: float, groups: Iterable[str], post: Post) -> None:
-        """Let time pass for these groups at least; `post` sends a body to a path of the server."""
+        """Let time pass for these groups at least; `post` sends a body to a path of the server.
+
+        Raises Violation where the server won't move its clock, Interrupted.
+        """
         ...
 
 
@@ -60,7 +67,8 @@ class RealClock:
 
     def pass_time(self, seconds: float, groups: Iterable[str], post: Post) -> None:
         del groups, post
-        self._interrupted.wait(seconds)
+        if self._interrupted.wait(seconds):
+            raise Interrupted("the run was ended while time had to pass")
 
 
 class GroupClock:

@@ -156,10 +156,14 @@ class Case:
             stopped_by = self._break(self._first_open(), failure)
         elif error is not None:
             self._blame_suite(f"{type(error).__name__}: {error}")
-        for key, count in self._held.items():
-            self._judge.tally(key).held += count
+        self.keep_what_held()
         for clause in self._open():
             self._judge.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
+
+    def keep_what_held(self) -> None:
+        """Record the assertions that held: all that can be said of a test that was cut short."""
+        for key, count in self._held.items():
+            self._judge.tally(key).held += count
 
     def _break(self, clause: str, failure: Violation | PeerFailure) -> str:
         """Record a failure, for another clause of the test where this one isn't judged; returns which."""

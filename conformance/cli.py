@@ -1,0 +1,181 @@
+"""`python -m conformance`, also installed as `stompliance`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance import target_files
+from conformance.arguments import LAUNCH_VARIABLE, PROGRAM, at, options_of, parser
+from conformance.clauses import BINDINGS, SpecError, book, with_prefix
+from conformance.conductor import Conductor
+from conformance.launch import LaunchFailed, launched
+from conformance.probe import NoServer, meet
+from conformance.reporting import write_reports
+from conformance.reporting.terminal import Plan, Presenter
+from conformance.run import NothingSelected, Run
+from conformance.target import BadUrl
+from conformance.target_files import BadTargetFile
+from conformance.verdicts import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from conformance.options import Options
+    from conformance.verdicts import Failure
+
+SUITE = Path(__file__).resolve().parent / "suite"
+_WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed, ValueError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Judge a server, and return the exit status of the verdicts."""
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    values = vars(parser().parse_args(arguments))
+    try:
+        if values["list_targets"]:
+            return _list_targets()
+        if values["list_clauses"]:
+            return _list_clauses(values["clauses"])
+        options = options_of(values)
+        command = values["launch"] or ("" if options.url else os.environ.get(LAUNCH_VARIABLE, ""))
+        if not command and not options.url:
+            return _wrong_usage(f"which server? Give its URL, as in: {PROGRAM} ws://127.0.0.1:8080/stomp")
+        with _server(command, options) as reachable:
+            return _judge(reachable)
+    except NothingSelected as error:
+        print(error, file=sys.stderr)
+        return Exit.INCONCLUSIVE
+    except SpecError as error:
+        print(f"The text of the specification is broken: {error}", file=sys.stderr)
+        return Exit.SUITE_FAILED
+    except _WRONG_USAGE as error:
+        return _wrong_usage(str(error))
+    except KeyboardInterrupt:
+        print("Interrupted before anything was judged.", file=sys.stderr)
+        return Exit.INCONCLUSIVE
+
+
+@contextlib.contextmanager
+def _server(command: str, options: Options) -> Iterator[Options]:
+    """The options with the URL of the server, which runs as long as the context where a command starts it."""
+    if not command:
+        yield options
+        return
+    with launched(command) as url:
+        yield at(options, url)
+
+
+def _judge(options: Options) -> int:
+    target = meet(options)
+    run = Run(options, target, book())
+    presenter = Presenter(verbose=options.verbose)
+    conductor = Conductor(run, presenter)
+    with presenter:
+        status = pytest.main(
+            _pytest_arguments(options), plugins=[conductor, _Announcement(conductor, presenter)]
+        )
+    if status == pytest.ExitCode.USAGE_ERROR:
+        run.suite_failures.append("pytest did not take the arguments that it was given")
+    result = run.result()
+    presenter.finish(result, run.book, target, replay_command=lambda failure: _again(options, failure))
+    for failure in run.suite_failures:
+        print(f"The suite itself failed: {failure}", file=sys.stderr)
+    if options.report is not None:
+        for path in write_reports(options.report, result, run):
+            print(f"Written: {path}")
+    return int(result.exit)
+
+
+class _Announcement:
+    """Says what is going to happen, between collecting and the first test."""
+
+    def __init__(self, conductor: Conductor, presenter: Presenter) -> None:
+        self._conductor = conductor
+        self._presenter = presenter
+
+    def pytest_collection_finish(self) -> None:
+        """Announce the run."""
+        run, options = self._conductor.run, self._conductor.run.options
+        plan = Plan(
+            tests=len(self._conductor.planned),
+            clauses=len({key.clause for key in run.selected}),
+            effort=options.effort.value,
+            seed=options.seed,
+            wait_seconds=self._conductor.wait_seconds(),
+            bindings=tuple(name for name in BINDINGS if any(key.binding == name for key in run.selected)),
+        )
+        self._presenter.announce(run.target, plan)
+
+
+def _pytest_arguments(options: Options) -> list[str]:
+    """No configuration, no plugins and no output but ours, wherever the suite is started."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    arguments = [
+        str(SUITE),
+        f"--rootdir={SUITE}",
+        f"--config-file={os.devnull}",
+        "--assert=plain",
+        "--tb=native",
+        "--show-capture=no",
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+        "-p",
+        "no:unraisableexception",
+        "-p",
+        "no:threadexception",
+    ]
+    if options.seed is not None:
+        arguments += ["-p", "_hypothesis_pytestplugin", f"--hypothesis-seed={options.seed}"]
+    return arguments
+
+
+def _again(options: Options, failure: Failure) -> str:
+    """The command that judges the clause of a failure again."""
+    words = [*PROGRAM.split(), options.url]
+    if options.file.name != "generic":
+        words += ["--target", options.file.name]
+    if options.login is not None:
+        words += ["--login", options.login, "--passcode", "…"]
+    if options.seed is not None:
+        words += ["--seed", str(options.seed)]
+    words += ["--class", failure.binding, "--clause", failure.clause, "--effort", options.effort.value]
+    return shlex.join(words)
+
+
+def _list_targets() -> int:
+    for file in target_files.known():
+        waived = f"{len(file.waivers)} known deviations" if file.waivers else "no known deviations"
+        print(f"{file.name:20} {file.title} ({', '.join(file.classes) or 'as declared'}; {waived})")
+        print(f"{'':20} {PROGRAM} --target {file.name} {file.url or 'ws://…'}")
+    return Exit.CONFORMING
+
+
+def _list_clauses(prefixes: Sequence[str]) -> int:
+    clauses = with_prefix(book(), prefixes) if prefixes else list(book())
+    chapter = ""
+    for clause in clauses:
+        if clause.chapter != chapter:
+            chapter = clause.chapter
+            print(f"\n{chapter} (spec/{clause.source})")
+        print(f"  {clause.id}: {clause.text}")
+    if not clauses:
+        return _wrong_usage(f"no clause has an id that begins with {' or '.join(prefixes)}")
+    return Exit.CONFORMING
+
+
+def _wrong_usage(message: str) -> int:
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
+    return Exit.USAGE

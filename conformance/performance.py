@@ -1,0 +1,74 @@
+"""One test performed in one binding: its bench, its case, and what came of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from conformance.bench import Bench
+from conformance.judge import Case, find_failure
+from conformance.wire.failures import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.run import Run
+
+
+class Performance:
+    """Runs a test function with a bench, and records what it asserted."""
+
+    def __init__(self, run: Run, name: str, clauses: tuple[str, ...], binding: str) -> None:
+        self._run = run
+        self.name = name
+        self.clauses = clauses
+        self.bench = Bench(run, binding)
+        self.bench.case = Case(
+            run.judge, name, clauses, binding, version=self.bench.version, evidence=self.bench.evidence
+        )
+        self.error: BaseException | None = None
+        self._done = threading.Event()
+        run.judge.plan(name, clauses, binding)
+
+    def perform(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        """Run the test to its end; what it raised is kept in `error`, and what it asserted is recorded."""
+        case = self.bench.case
+        assert case is not None
+        try:
+            test(**arguments)
+        except Unreachable as error:
+            self.error = error
+            self._run.end_early(f"the server went away during {self.name}: {error}")
+        except Exception as error:  # noqa: BLE001  whatever it is, the judge finds out whose fault
+            self.error = error
+        except BaseException as error:
+            self.error = error
+            self._run.end_early(f"interrupted during {self.name}")
+            raise
+        finally:
+            self._record(case)
+            self.bench.close()
+            self._done.set()
+
+    def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        """Run the test in a thread of its own, so that its waits overlap those of others."""
+        threading.Thread(
+            target=self.perform, args=(test, arguments), name=f"waiting-{self.name}", daemon=True
+        ).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of a test that was started; whether it came in so many seconds."""
+        return self._done.wait(seconds)
+
+    def failed_clause(self) -> str | None:
+        """The clause that the test ended at, if it ended at one."""
+        failure = find_failure(self.error) if self.error is not None else None
+        return getattr(failure, "clause", None)
+
+    def _record(self, case: Case) -> None:
+        """A test that was cut short says nothing about what it had yet to assert."""
+        if self._run.ended_early and self.error is not None and find_failure(self.error) is None:
+            self._run.judge.never_run(self.clauses, self.bench.binding, self._run.ended_early)
+            case.keep_what_held()
+        else:
+            case.finish(self.error)

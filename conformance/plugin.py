@@ -1,0 +1,70 @@
+"""The suite on pytest's own command line: `pytest --pyargs conformance --url ws://127.0.0.1:8080/stomp`.
+
+Pytest loads this module in every project where the suite is installed. Without `--url` it does nothing, and imports
+next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses_of
+
+if TYPE_CHECKING:
+    from conformance.run import Run
+
+_CONDUCTOR = "stompliance-conductor"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the suite, in a group of their own."""
+    group = parser.getgroup("stompliance", "conformance of STOMP brokers and partitioned queues")
+    group.addoption("--url", metavar="URL", default="", help="the server to judge")
+    group.addoption(
+        "--stompliance",
+        metavar="OPTIONS",
+        default="",
+        help='further options of `python -m conformance`, in one string: "--target rabbitmq --effort quick"',
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With `--url`, meet the server and conduct its run."""
+    if config.getoption("url", ""):
+        from conformance.pytest_run import conductor_for
+
+        config.pluginmanager.register(
+            conductor_for(config.getoption("url"), config.getoption("stompliance")), _CONDUCTOR
+        )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a URL the tests of the suite have nothing to judge."""
+    ours = any(clauses_of(getattr(item, "obj", None)) for item in items)
+    if ours and not any(hasattr(plugin, "planned") for plugin in config.pluginmanager.get_plugins()):
+        raise pytest.UsageError("the conformance suite needs a server: --url ws://127.0.0.1:8080/stomp")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The exit status is that of the verdicts."""
+    run = _run_of(session.config)
+    if run is not None:
+        session.exitstatus = int(run.result().exit)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The table of clauses, the failures, and the reports that were asked for."""
+    run = _run_of(config)
+    if run is not None:
+        from conformance.pytest_run import summarise
+
+        terminalreporter.section("conformance")
+        summarise(run)
+
+
+def _run_of(config: pytest.Config) -> Run | None:
+    conductor = config.pluginmanager.getplugin(_CONDUCTOR)
+    return None if conductor is None or config.option.collectonly else conductor.run

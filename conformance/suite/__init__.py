@@ -1,0 +1,1 @@
+"""The tests, by chapter. They get everything from the `bench`."""

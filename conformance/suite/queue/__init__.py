@@ -1,0 +1,1 @@
+"""The partitioned queue, over HTTP and over STOMP."""
