@@ -31,7 +31,8 @@ def _about(text: str, unit: str = "") -> msgspec.Meta:
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Octets = Annotated[int, msgspec.Meta(ge=1)]
-_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+_LONGEST = 1e6  # poll(2) takes milliseconds as a C int
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=_LONGEST)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     partitions: Annotated[_Count, _about("partitions of a topic that does not ask for a number")] = 4
     heartbeat_timeout: Annotated[_Seconds, _about("silence after which a consumer is evicted", "s")] = 30.0
     eviction_grace: Annotated[
-        Annotated[float, msgspec.Meta(ge=0)], _about("declared delay by which an eviction may be late", "s")
+        Annotated[float, msgspec.Meta(ge=0, le=_LONGEST)],
+        _about("declared delay by which an eviction may be late", "s"),
     ] = 1.0
     rebalance_timeout: Annotated[
         _Seconds, _about("time after which a record in flight is taken back from a partition that moves", "s")

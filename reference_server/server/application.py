@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     from reference_server.server.clock import Clock
     from reference_server.stomp.session import Parsed
 
-    class Peer(Protocol):
+    class Flushable(Protocol):
+        """Something with I/O to do once the lock is released."""
+
+        def flush(self) -> None:
+            """Write what waits; called without the lock."""
+
+    class Peer(Flushable, Protocol):
         """The connection of a session, as the application sees it."""
 
         def take_output(self) -> None:
             """Move the session's output to the outbox; called under the lock."""
-
-        def flush(self) -> None:
-            """Write what waits; called without the lock."""
 
 
 _Part = TypeVar("_Part", bound=msgspec.Struct)
@@ -43,8 +46,15 @@ _Part = TypeVar("_Part", bound=msgspec.Struct)
 class Waiter:
     """Who waits for the answer of a long poll over HTTP."""
 
+    seconds = 0.0
+    """How long it may wait (POLL-WAIT-2)."""
+
     def answer(self, outcome: Outcome) -> None:
         """Take the answer; called under the lock."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Wake whoever waits; called without the lock."""
         raise NotImplementedError
 
 
@@ -81,7 +91,8 @@ class Application:
         """Open a session; nothing is written before it is attached to its connection."""
         with self._lock:
             session = Session(self._hub, lenient=lenient, subprotocol_version=None, now=wall())
-        self._wake_timer()
+            due = self._due()
+        self.timer.wake_by(due)
         return session
 
     def attach(self, session: Session, peer: Peer) -> None:
@@ -92,24 +103,26 @@ class Application:
     def handle(self, session: Session, items: Parsed) -> None:
         """Obey frames, and write what came of them to whom it concerns."""
         with self._lock:
-            session.handle(items, wall(), self.clock.now())
-            peers = self._collect()
-        self._write(peers)
+            session.handle(items, wall(), self._tell_time())
+            touched, due = self._collect()
+        self._flush(touched, due)
 
     def fail(self, session: Session, summary: str, advice: str) -> None:
         """End a session from the server's side."""
         with self._lock:
+            self._tell_time()
             session.fail(summary, advice)
-            peers = self._collect()
-        self._write(peers)
+            touched, due = self._collect()
+        self._flush(touched, due)
 
     def fail_all(self, summary: str, advice: str) -> None:
         """End all sessions from the server's side."""
         with self._lock:
+            self._tell_time()
             for session in self._peers:
                 session.fail(summary, advice)
-            peers = self._collect()
-        self._write(peers)
+            touched, due = self._collect()
+        self._flush(touched, due)
 
     def resume(self, session: Session) -> None:
         """Let queues deliver to a session again that had been given much output, which is written now."""
@@ -118,89 +131,83 @@ class Application:
             self._collect()
 
     def close_session(self, session: Session) -> None:
-        """Its connection is gone."""
+        """Its connection is over: what it did not acknowledge goes to others. Again, it does nothing."""
         with self._lock:
-            self._peers.pop(session, None)
-            self._broker.tick(self.clock.now())  # the silence of its long polls' consumers begins now
+            if self._peers.pop(session, None) is None:
+                return
+            self._tell_time()
             session.lost(wall())
-            peers = self._collect()
-        self._write(peers)
+            touched, due = self._collect()
+        self._flush(touched, due)
 
     # Operations over HTTP.
 
     def perform(self, path: str, body: bytes, waiter: Waiter) -> Outcome | None:
         """Perform an operation; None: it is a long poll, which `waiter` gets the answer of (POLL-WAIT-1)."""
         with self._lock:
-            outcome = self.operations.perform(path, body, now=self.clock.now(), waiter=waiter)
-            if outcome is not None and outcome.acknowledgement is not None:
+            outcome = self.operations.perform(path, body, now=self._tell_time(), waiter=waiter)
+            if outcome is None:
+                waiter.seconds = self.operations.wait_of(waiter)
+            elif outcome.acknowledgement is not None:
                 self._hub.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
-            peers = self._collect()
-        self._write(peers)
+            touched, due = self._collect()
+        self._flush(touched, due)
         return outcome
-
-    def wait_of(self, waiter: Waiter) -> float:
-        """How long a parked long poll may wait, in seconds (POLL-WAIT-2)."""
-        return self.operations.wait_of(waiter)
 
     def cancel(self, waiter: Waiter) -> Outcome | None:
         """End a parked long poll; None: it was answered in the meantime."""
         with self._lock:
-            self._broker.tick(self.clock.now())
+            self._tell_time()
             return self.operations.cancel(waiter)
 
     def read(self, path: str) -> Outcome:
         """Answer an introspection request."""
         with self._lock:
-            return self.operations.read(path, now=self.clock.now())
+            return self.operations.read(path, now=self._tell_time())
 
     def advance(self, seconds: float) -> float:
         """Move the virtual clock on and do what is due then; return the queue's time (CLOCK-1)."""
         assert isinstance(self.clock, VirtualClock)
         with self._lock:
             self.clock.advance(seconds)
-            now = self.clock.now()
-            self._broker.tick(now)
-            peers = self._collect()
-        self._write(peers)
+            now = self._tell_time()
+            touched, due = self._collect()
+        self._flush(touched, due)
         return now
 
     def advance_group(self, body: bytes) -> Outcome:
         """Move the time of the group that the body names on (CLOCK-3)."""
         with self._lock:
-            outcome = self.operations.advance_group(body, now=self.clock.now())
-            peers = self._collect()
-        self._write(peers)
+            outcome = self.operations.advance_group(body, now=self._tell_time())
+            touched, due = self._collect()
+        self._flush(touched, due)
         return outcome
 
     # Under the lock.
 
-    def _collect(self) -> list[Peer]:
-        """Move new output to the outboxes of whom it concerns."""
+    def _tell_time(self) -> float:
+        """Let the queue do what is due; return its time. Whoever takes the lock to change something begins so."""
+        now = self.clock.now()
+        self._broker.tick(now)
+        return now
+
+    def _collect(self) -> tuple[list[Flushable], float]:
+        """Hand out new output; return who has to be flushed, and the wall time of what happens next by itself."""
         hub = self._hub
+        touched: list[Flushable] = []
         for waiter, outcome in hub.operations_answered(wall()):
             assert isinstance(waiter, Waiter)
             waiter.answer(outcome)
-        peers: list[Peer] = []
+            touched.append(waiter)
         while sessions := hub.touched():
             for session in sessions:
                 peer = self._peers.get(session)
                 if peer is not None:
                     peer.take_output()
-                    peers.append(peer)
-        return peers
-
-    # Without the lock.
-
-    def _write(self, peers: list[Peer]) -> None:
-        for peer in peers:
-            peer.flush()
-        self._wake_timer()
-
-    def _wake_timer(self) -> None:
-        self.timer.wake_by(self._due())
+                    touched.append(peer)
+        return touched, self._due()
 
     def _due(self) -> float:
-        """Wall time of the next thing that happens by itself."""
         hub_due = self._hub.next_deadline()
         queue_due = self._broker.next_deadline()
         return min(
@@ -208,14 +215,20 @@ class Application:
             math.inf if queue_due is None else self.clock.wall_time_of(queue_due),
         )
 
+    # Without the lock.
+
+    def _flush(self, touched: list[Flushable], due: float) -> None:
+        for each in touched:
+            each.flush()
+        self.timer.wake_by(due)
+
     def _tick(self) -> float:
         with self._lock:
-            self._broker.tick(self.clock.now())
+            self._tell_time()
             self._hub.tick(wall())
-            peers = self._collect()
-            due = self._due()
-        for peer in peers:
-            peer.flush()
+            touched, due = self._collect()
+        for each in touched:
+            each.flush()
         return due
 
 

@@ -40,34 +40,32 @@ def _serve_http(
 ) -> tuple[Request, bytes] | None:
     """Answer requests in their order (HTTP-PIPE-1); return the one that is to become WebSocket, if one is."""
     reader = RequestReader(application.settings)
-    while data := transport.receive():
-        requests, refusal = reader.feed(data)
-        answers: list[bytes] = []
+    while True:
+        try:
+            data = transport.receive()
+        except TimeoutError:
+            refusal = reader.give_up()
+            if refusal is not None:
+                transport.send_all(write(refusal, keep_alive=False))
+            return None
+        requests, refusal = reader.feed(data, wall())
         for request in requests:
             if request.is_upgrade and request.path in ENDPOINTS:
-                transport.send_all(b"".join(answers))
                 return request, reader.rest
-            # What was asked before is answered before a long poll may wait.
-            if answers:
-                transport.send_all(b"".join(answers))
-                answers.clear()
             response = binding.answer(request, transport)
             if response is None:
                 return None
-            answers.append(write(response, keep_alive=request.keep_alive, with_body=request.method != "HEAD"))
-            if not request.keep_alive or request.is_upgrade:
-                transport.send_all(b"".join(answers))
+            keep_alive = request.keep_alive and not request.is_upgrade
+            transport.send_all(write(response, keep_alive=keep_alive, with_body=request.method != "HEAD"))
+            if not keep_alive:
                 return None
         if refusal is not None:
-            answers.append(write(refusal, keep_alive=False))
-        elif reader.wants_continue:
-            answers.append(_CONTINUE)
-            reader.wants_continue = False
-        if answers:
-            transport.send_all(b"".join(answers))
-        if refusal is not None:
+            transport.send_all(write(refusal, keep_alive=False))
+        if refusal is not None or not data:
             return None
-    return None
+        if reader.wants_continue:
+            transport.send_all(_CONTINUE)
+            reader.wants_continue = False
 
 
 def _drain(transport: Transport, application: Application) -> None:
@@ -98,6 +96,7 @@ class StompConnection:
             on_room=self.flush,
         )
         self._incomplete_since: float | None = None
+        self._is_watching = False
         self._is_ending = False
 
     def serve(self, request: Request, rest: bytes) -> None:
@@ -123,7 +122,7 @@ class StompConnection:
                 octets = channel.receive(data)
                 if octets is not None:
                     application.handle(session, session.parse(octets))
-                self._watch_incomplete(octets)
+                self._watch_incomplete(is_new=octets is not None)
                 if channel.is_too_big:
                     application.fail(session, "message too big", "Send frames in smaller WebSocket messages.")
                 replies = channel.replies()
@@ -131,6 +130,7 @@ class StompConnection:
                     outbox.put(replies)
                 if channel.is_over:
                     self._end()
+                    application.close_session(session)  # STOMP-WS-014
                 if replies or channel.is_over:
                     self.flush()
             data = self._transport.receive()
@@ -169,18 +169,28 @@ class StompConnection:
         self._outbox.finish()
         self._application.timer.call_at(wall() + self._application.settings.linger, self._transport.cut)
 
-    def _watch_incomplete(self, octets: bytes | None) -> None:
-        """Have a connection cut whose WebSocket message never ends (STOMP-LIMIT-008)."""
-        if octets is not None:
+    def _watch_incomplete(self, *, is_new: bool) -> None:
+        """Note whether a WebSocket message is on its way; `is_new`: not the one that was before."""
+        if not self._channel.is_incomplete:
             self._incomplete_since = None
-        elif self._incomplete_since is None:
-            self._incomplete_since = since = wall()
-            limit = self._application.stomp_limits.incomplete_frame_timeout
+        elif self._incomplete_since is None or is_new:
+            self._incomplete_since = wall()
+            if not self._is_watching:
+                self._watch_until(self._incomplete_since)
 
-            def complain() -> None:
-                if self._incomplete_since == since:  # else it ended, and perhaps another one began
-                    self._application.fail(
-                        self._session, "message never ended", f"It took more than {limit:g} s."
-                    )
+    def _watch_until(self, since: float) -> None:
+        self._is_watching = True
+        limit = self._application.stomp_limits.incomplete_frame_timeout
+        self._application.timer.call_at(since + limit, self._complain)
 
-            self._application.timer.call_at(since + limit, complain)
+    def _complain(self) -> None:
+        """Give up a connection whose WebSocket message never ends (STOMP-LIMIT-008); the timer calls it."""
+        self._is_watching = False
+        since = self._incomplete_since
+        limit = self._application.stomp_limits.incomplete_frame_timeout
+        if since is None:
+            return
+        if wall() < since + limit:
+            self._watch_until(since)
+        else:
+            self._application.fail(self._session, "message never ended", f"It took more than {limit:g} s.")

@@ -79,12 +79,16 @@ class HttpBinding:
 
     def _wait(self, waiter: _LongPoll, transport: Transport) -> Outcome | None:
         """Wait for the answer of a long poll; None: its client is gone."""
-        with waiter:
-            waiter.wait(wall() + self._application.wait_of(waiter), transport)
-            cancelled = None if waiter.outcome is not None else self._application.cancel(waiter)
-            if waiter.outcome is not None:  # it may have come while it was cancelled
-                return waiter.outcome
-            return None if waiter.is_abandoned else cancelled
+        cancelled = None
+        try:
+            with waiter:
+                waiter.wait(wall() + waiter.seconds, transport)
+        finally:  # also where there is no descriptor left to wait with
+            if waiter.outcome is None:
+                cancelled = self._application.cancel(waiter)
+        if waiter.outcome is not None:  # it may have come while it was cancelled
+            return waiter.outcome
+        return None if waiter.is_abandoned else cancelled
 
     def _advance(self, body: bytes) -> Response:
         application = self._application
@@ -122,8 +126,11 @@ class _LongPoll(Waiter):
         self._bell: tuple[socket.socket, socket.socket] | None = None
 
     def answer(self, outcome: Outcome) -> None:
-        """Take the answer and wake the thread that waits."""
+        """Take the answer."""
         self.outcome = outcome
+
+    def flush(self) -> None:
+        """Wake the thread that waits, unless it has not begun to, or has seen the answer."""
         if self._bell is not None:
             with contextlib.suppress(OSError):
                 self._bell[0].send(b"!")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
 import socketserver
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _REFUSED_AT_ONCE = 64
 """Refused connections that stay open for an instant, so that their clients can read why."""
+_PAUSE_SECONDS = 0.1
 
 
 class _Handler(socketserver.BaseRequestHandler):
@@ -52,6 +54,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
         self._refused: set[socket.socket] = set()
+        self._paused = threading.Event()  # never set
         settings = application.settings
         if ":" in settings.host:
             self.address_family = socket.AF_INET6
@@ -73,6 +76,8 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             for connection in self._open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+            for connection in tuple(self._refused):
+                self._forget(connection)
 
     def serve(self, connection: socket.socket) -> None:
         """Serve one connection to its end."""
@@ -86,6 +91,16 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             serve(transport, self._application, self._binding)
 
     # What socketserver calls.
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection. Raises OSError, for which socketserver tries again."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                _log.warning("no descriptor is left for one more connection: raise the limit (ulimit -n)")
+                self._paused.wait(_PAUSE_SECONDS)  # what could not be accepted would wake us at once
+            raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Decide whether there is room for one more (LIMIT-CONN-1)."""

@@ -188,7 +188,8 @@ class Writer(threading.Thread):
             poll = select.poll()
             poll.register(self._woken, select.POLLIN)
             for outbox in watched:
-                poll.register(outbox, select.POLLOUT)
+                if (descriptor := outbox.fileno()) >= 0:
+                    poll.register(descriptor, select.POLLOUT)
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self._woken.fileno() in ready:
                 with contextlib.suppress(BlockingIOError):

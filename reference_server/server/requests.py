@@ -45,9 +45,12 @@ class RequestReader:
         self._max_headers = settings.headers
         self._max_header_octets = settings.header_bytes
         self._max_body = settings.body_bytes
+        self._patience = settings.idle_timeout
         self._requests: list[Request] = []
         self._parser = httptools.HttpRequestParser(self)
         self._refusal: Response | None = None
+        self._has_served = False
+        self._began = 0.0
         self.on_message_begin()
 
     @property
@@ -55,8 +58,17 @@ class RequestReader:
         """Whether nothing has come of the next request."""
         return self._head_octets == 0 and not self._url
 
-    def feed(self, data: bytes) -> tuple[list[Request], Response | None]:
-        """Take octets; return the requests that they complete, and the refusal of what came after them."""
+    def give_up(self) -> Response | None:
+        """The refusal of a request that does not come; None for a client that has just nothing more to ask."""
+        return None if self.is_between_requests and self._has_served else self._too_slow()
+
+    def feed(self, data: bytes, now: float) -> tuple[list[Request], Response | None]:
+        """Take octets, at `now` in seconds of wall time.
+
+        Return the requests that they complete, and the refusal of what came after them.
+        """
+        if self.is_between_requests:
+            self._began = now
         refusal: Response | None = None
         try:
             self._parser.feed_data(data)
@@ -72,6 +84,13 @@ class RequestReader:
         except httptools.HttpParserError as error:  # HTTP-LENGTH-1 among others
             refusal = problem(400, "request-malformed", f"The request cannot be read: {error}.")
         requests, self._requests = self._requests, []
+        self._has_served = self._has_served or bool(requests)
+        if (
+            refusal is None
+            and not (requests or self.is_between_requests)
+            and now - self._began > self._patience
+        ):
+            refusal = self._too_slow()  # it comes by an octet now and then
         return requests, refusal
 
     def _resume(self, rest: bytes) -> None:
@@ -146,7 +165,8 @@ class RequestReader:
     def on_message_complete(self) -> None:
         """Add the request."""
         self.wants_continue = False
-        path = httptools.parse_url(self._url).path if self._url.startswith(b"/") else self._url
+        is_path = self._url.startswith(b"/") or b"://" in self._url  # RFC 9112, section 3.2.2
+        path = httptools.parse_url(self._url).path if is_path else self._url
         try:
             text = (unquote_to_bytes(path) if b"%" in path else path).decode()
         except UnicodeDecodeError:
@@ -168,6 +188,9 @@ class RequestReader:
         self._head_octets += octets
         if self._head_octets > self._max_header_octets or len(self._headers) > self._max_headers:
             self._refuse(self._too_large())
+
+    def _too_slow(self) -> Response:
+        return problem(408, "request-timeout", f"A request has to come within {self._patience:g} s.")
 
     def _too_large(self) -> Response:  # HTTP-HEADERS-1, HTTP-HEADERS-2
         return problem(

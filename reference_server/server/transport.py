@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import ssl
 import struct
@@ -26,7 +27,7 @@ class Transport:
     def limit_waits(self, seconds: float) -> None:
         """Let `receive` and `send_all` raise TimeoutError after that time; 0: never."""
         # Not settimeout(): that would make the socket non-blocking for the writing thread as well.
-        duration = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+        duration = struct.pack("ll", int(seconds), math.ceil(seconds % 1 * 1_000_000))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, duration)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, duration)
 
@@ -119,9 +120,13 @@ class TlsTransport(Transport):
                 self._tls.write(octets)
             return self._outgoing.read()
 
-    def has_ended(self) -> bool:
-        """Whether the peer has closed, as far as can be told without reading on."""
-        return super().has_ended()
+    def half_close(self) -> None:
+        """Say in TLS that nothing more comes, then end our side."""
+        with contextlib.suppress(OSError), self._lock:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self._tls.unwrap()
+            self.send_some(self._outgoing.read())
+        super().half_close()
 
     def _exchange(self) -> None:
         self._socket.sendall(self._outgoing.read())

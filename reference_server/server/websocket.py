@@ -64,6 +64,8 @@ class Channel:
         self._lock = threading.Lock()
         self._parts: list[bytes] = []
         self._is_text = False
+        self.is_incomplete = False
+        """Whether a message has begun that is not whole yet."""
 
     @property
     def is_over(self) -> bool:
@@ -83,6 +85,8 @@ class Channel:
         with self._lock:
             self._protocol.receive_data(data)
             frames = self._protocol.events_received()
+            # Octets that end no frame belong to one that has begun.
+            has_rest = not frames or bool(self._protocol.reader.buffer)
         parts: list[bytes] = []
         for frame in frames:
             assert isinstance(frame, Frame)  # after the handshake the library knows nothing else
@@ -104,6 +108,7 @@ class Channel:
                     self._protocol.fail(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
                 break
             parts.append(message)
+        self.is_incomplete = has_rest or bool(self._parts)
         return b"".join(parts) if parts else None
 
     def replies(self) -> list[bytes]:

@@ -49,21 +49,20 @@ class QueueBinding:
         self._replies: dict[Session, Broadcast[Session]] = {}
         self._acknowledgements: dict[str, Broadcast[str]] = {}
         self._parked: dict[Session, set[Asked]] = {}
+        self._silence: Broadcast[str] = Broadcast("", {})
+        """What a subscription to the path of an operation listens to: replies come on REPLIES only."""
         self.serves = operations.is_operation
 
     def source(self, session: Session, destination: str) -> Source | None:
-        """Return what a SUBSCRIBE to a destination of the queue listens to; None: it is none.
-
-        Raises ProtocolError for the path of an operation: there is nothing to listen to.
-        """
+        """Return what a SUBSCRIBE to a destination of the queue listens to; None: it is none."""
         if destination == REPLIES:  # QSTOMP-REPLY-2: each session has its own
             return self._replies.setdefault(session, Broadcast(session, self._replies))
         if destination.startswith(ACKNOWLEDGEMENTS):
             return self._acknowledgements.setdefault(
                 destination, Broadcast(destination, self._acknowledgements)
             )
-        if self.serves(destination):
-            raise ProtocolError("destination of an operation", f"SEND to it; replies come on {REPLIES}.")
+        if self.serves(destination):  # clients do that, and rely on its being harmless
+            return self._silence
         return None
 
     def perform(self, session: Session, frame: Frame) -> bool:

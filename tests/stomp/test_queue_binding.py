@@ -110,11 +110,15 @@ def test_acknowledgements_of_other_bindings(broker: Broker) -> None:
     assert listener.bodies() == [b"{}"]
 
 
-def test_operations_cannot_be_subscribed_to(broker: Broker) -> None:
-    """The path of an operation is no destination to listen to (QSTOMP-DEST-1)."""
+def test_a_subscription_to_an_operation_is_silent(broker: Broker) -> None:
+    """Clients may subscribe to the path that they SEND to: it is granted, and nothing comes."""
     peer = broker.connect()
-    peer.send("SUBSCRIBE", {"id": "1", "destination": "/topic/add-topic", "receipt": "r"})
-    peer.refused(receipt="r")
+    destination = "/producer/publish/t"
+    peer.send("SUBSCRIBE", {"id": "1", "destination": destination, "receipt": "r"})
+    peer.one("RECEIPT")
+    peer.send("SEND", {"destination": destination}, b"{}")
+    peer.send("UNSUBSCRIBE", {"id": "1", "receipt": "r"})
+    peer.one("RECEIPT")
 
 
 def poll(peer: Peer, wait: float = 5, **headers: str) -> None:
