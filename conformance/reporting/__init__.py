@@ -1,0 +1,56 @@
+"""Shows and writes what a run found: on the terminal, as JSON, as JUnit XML, and as a page."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from conformance.clauses import BINDINGS
+from conformance.reporting import html_report, json_report, junit
+from conformance.reporting.plan import Meta, Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conformance.reporting.summary import ReplayCommand
+    from conformance.run import Run
+    from conformance.verdicts import Result
+
+__all__ = ["Meta", "Plan", "meta_of", "write_reports"]
+
+
+def write_reports(
+    folder: Path, result: Result, run: Run, *, replay_command: ReplayCommand | None = None
+) -> list[Path]:
+    """Write `report.json`, `junit.xml` and `report.html` into a folder, which is made if it isn't there.
+
+    Returns their paths. Raises OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    meta = meta_of(run)
+    written = []
+    for name, report in (("report.json", json_report), ("junit.xml", junit), ("report.html", html_report)):
+        path = folder / name
+        report.write(path, result, run.book, run.target, meta, replay_command=replay_command)
+        written.append(path)
+    return written
+
+
+def meta_of(run: Run) -> Meta:
+    """What a run was that ends now."""
+    tests = {(test, key.binding) for key, tally in run.judge.tallies.items() for test in tally.tests}
+    bindings = {key.binding for key in run.selected}
+    plan = Plan(
+        tests=len(tests),
+        clauses=len({key.clause for key in run.selected}),
+        effort=run.options.effort.value,
+        seed=run.options.seed,
+        bindings=tuple(name for name in BINDINGS if name in bindings),
+    )
+    return Meta(
+        plan=plan,
+        started=datetime.fromtimestamp(run.started, UTC),
+        duration=max(time.time() - run.started, 0.0),
+        suite_failures=tuple(run.suite_failures),
+    )

@@ -1,0 +1,109 @@
+"""One broken clause with its evidence, on a terminal."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from conformance.reporting.octets import ELLIPSIS, clipped, entry_lines, one_line, printable
+from conformance.reporting.summary import Group, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.reporting.screen import Screen
+    from conformance.reporting.summary import ReplayCommand
+    from conformance.verdicts import Failure
+    from conformance.wire.trace import TraceEntry
+
+#: What of the evidence is shown unless all of it is asked for: the newest frames and steps, where the failure is.
+FRAMES_SHOWN = 12
+LINES_SHOWN = 12
+STEPS_SHOWN = 30
+_LABEL_WIDTH = 12
+
+
+def print_failure(screen: Screen, group: Group, replay_command: ReplayCommand, *, whole: bool) -> None:
+    """Print what is known about a broken clause: its first failure in full, one line for each other one."""
+    failures = group.failures
+    screen.rule()
+    screen.line(
+        ("✗ ", "bold red"), (group.clause.id, "bold"), f"  {group.clause.key_word}  in {group.bindings}"
+    )
+    screen.paragraph(group.clause.text, indent=2)
+    screen.line((f"  spec/{group.clause.source}:{group.clause.line}  {group.clause.chapter}", "dim"))
+    if not failures:
+        return
+    first, *others = failures
+    _print_facts(screen, first)
+    _print_steps(screen, first.steps, whole=whole)
+    _print_frames(screen, first.frames, whole=whole)
+    if others:
+        _print_others(screen, others)
+    screen.blank()
+    screen.line(("  Once more, this alone:", "bold"))
+    screen.command(command_words(replay_command(first)), indent=4)
+
+
+def command_words(command: str) -> list[str]:
+    """The words of a command line, each still quoted."""
+    try:
+        return [shlex.quote(word) for word in shlex.split(command)]
+    except ValueError:
+        return command.split()
+
+
+def _print_facts(screen: Screen, failure: Failure) -> None:
+    screen.blank()
+    facts = {
+        "expected": (failure.expected, "green"),
+        "observed": (failure.observed, "red"),
+        "binding": (failure.binding, ""),
+        "test": (failure.test, ""),
+    }
+    for label, (text, style) in facts.items():
+        lines = clipped(printable(text).split("\n"), LINES_SHOWN)
+        screen.paragraph(
+            Text("\n".join(lines), style), indent=_LABEL_WIDTH, label=Text(f"  {label:9} ", "bold")
+        )
+
+
+def _print_steps(screen: Screen, steps: Sequence[str], *, whole: bool) -> None:
+    if not steps:
+        return
+    screen.blank()
+    screen.line(("  Steps", "bold"))
+    left_out = 0 if whole else max(len(steps) - STEPS_SHOWN, 0)
+    if left_out:
+        screen.line((f"    {ELLIPSIS} {counted(left_out, 'step')} before", "dim"))
+    for number, step in enumerate(steps[left_out:], left_out + 1):
+        screen.paragraph(printable(step), indent=9, label=f"   {number:4}  ")
+
+
+def _print_frames(screen: Screen, frames: Sequence[TraceEntry], *, whole: bool) -> None:
+    if not frames:
+        return
+    screen.blank()
+    screen.line(
+        ("  On the wire", "bold"), ("  seconds, connection, > from the suite, < from the server", "dim")
+    )
+    left_out = 0 if whole else max(len(frames) - FRAMES_SHOWN, 0)
+    if left_out:
+        screen.line((f"    {ELLIPSIS} {counted(left_out, 'frame')} before", "dim"))
+    width = max(len(entry.connection) for entry in frames[left_out:])
+    for entry in frames[left_out:]:
+        lines = entry_lines(entry)
+        head = f"  {entry.at:9.3f} {entry.connection:{width}} "
+        for number, line in enumerate(lines if whole else clipped(lines, LINES_SHOWN)):
+            style = "cyan" if entry.direction == "<" else ""
+            lead = head if not number else " " * len(head)
+            screen.line((lead, "dim"), (f"{entry.direction if not number else ' '} ", "bold"), (line, style))
+
+
+def _print_others(screen: Screen, others: Sequence[Failure]) -> None:
+    screen.blank()
+    screen.line(("  Also", "bold"))
+    for failure in others:
+        screen.line(f"    {failure.binding}  {one_line(failure.test)}: {one_line(failure.observed)}")

@@ -1,0 +1,168 @@
+"""The whole result as JSON, for programs: `spec/schemas/report.json` has its schema."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from conformance.reporting.octets import printable, readable
+from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_command, without_secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conformance.clauses import Book, Clause
+    from conformance.reporting.plan import Meta
+    from conformance.reporting.summary import ReplayCommand
+    from conformance.target import Target
+    from conformance.verdicts import Failure, Result, Verdict, Waiver
+    from conformance.wire.trace import TraceEntry
+
+#: Goes up when a member changes its meaning or goes away; new members may come at any time.
+FORMAT = 1
+#: Octets of one frame that are written.
+FRAME_OCTETS = 16 << 10
+
+
+def build(
+    result: Result, book: Book, target: Target, meta: Meta, *, replay_command: ReplayCommand | None = None
+) -> dict[str, Any]:
+    """The report as it is written. It holds no passcode of the target."""
+    result = without_secrets(result, target.passcode)
+    again = replay_command or plain_command(target.url)
+    return {
+        "format": FORMAT,
+        "suite": {"name": "stompliance", "version": meta.suite_version},
+        "target": _target(target),
+        "run": _run(result, meta),
+        "exit": {
+            "status": int(result.exit),
+            "name": EXIT_NAMES[result.exit],
+            "sentence": _text(closing_sentence(result)),
+        },
+        "counts": dict(sorted(Counter(verdict.kind.value for verdict in result.verdicts).items())),
+        "verdicts": [_verdict(verdict, book[verdict.key.clause], again) for verdict in result.verdicts],
+        "stale_waivers": [_waiver(waiver) for waiver in result.stale],
+    }
+
+
+def write(
+    path: Path,
+    result: Result,
+    book: Book,
+    target: Target,
+    meta: Meta,
+    *,
+    replay_command: ReplayCommand | None = None,
+) -> None:
+    """Write the report. Raises OSError."""
+    document = build(result, book, target, meta, replay_command=replay_command)
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n", "utf-8")
+
+
+def _target(target: Target) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "title": _text(target.title),
+        "url": target.url,
+        "classes": sorted(target.classes),
+        "extensions": sorted(target.extensions),
+        "stomp_versions": list(target.stomp_versions),
+        "timings": {name: value for name, value in vars(target.timings).items() if value is not None},
+        "limits": {_text(name): value for name, value in target.limits.items()},
+        "partitions": target.partitions,
+        "brokers": target.brokers,
+        "round_trip": round(target.round_trip, 6),
+        "waivers": [_waiver(waiver) for waiver in target.waivers],
+        "capabilities": _json(target.capabilities),
+    }
+
+
+def _run(result: Result, meta: Meta) -> dict[str, Any]:
+    plan = meta.plan
+    return {
+        "effort": plan.effort,
+        "seed": plan.seed,
+        "started": meta.started.isoformat(timespec="milliseconds"),
+        "duration": round(meta.duration, 3),
+        "tests": plan.tests,
+        "clauses": plan.clauses,
+        "bindings": list(plan.bindings),
+        "ended_early": _text(result.ended_early) or None,
+        "suite_failures": [_text(failure) for failure in meta.suite_failures],
+    }
+
+
+def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str, Any]:
+    return {
+        "clause": clause.id,
+        "binding": verdict.key.binding,
+        "level": clause.key_word,
+        "kind": verdict.kind.value,
+        "counts": verdict.counts,
+        "chapter": clause.chapter,
+        "text": clause.text,
+        "source": f"{clause.source}:{clause.line}",
+        "classes": list(clause.classes),
+        "depends_on": list(clause.depends_on),
+        "reason": _text(verdict.reason),
+        "roots": list(verdict.roots),
+        "waiver": verdict.waiver,
+        "asserted": verdict.asserted,
+        "failures": [_failure(failure, again) for failure in verdict.failures],
+    }
+
+
+def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
+    return {
+        "test": _text(failure.test),
+        "at": round(failure.at, 3),
+        "expected": _text(failure.expected),
+        "observed": _text(failure.observed),
+        "steps": [_text(step) for step in failure.steps],
+        "frames": [_frame(entry) for entry in failure.frames],
+        "replay": _text(again(failure)),
+    }
+
+
+def _frame(entry: TraceEntry) -> dict[str, Any]:
+    """Text alone where the octets are UTF-8; else readable text, and the octets in base64."""
+    octets = entry.octets[:FRAME_OCTETS]
+    frame: dict[str, Any] = {
+        "at": round(entry.at, 6),
+        "connection": entry.connection,
+        "direction": entry.direction,
+        "kind": entry.kind,
+        "size": entry.size,
+    }
+    try:
+        frame["text"] = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        frame["text"] = readable(octets)
+        frame["base64"] = base64.b64encode(octets).decode("ascii")
+    return frame
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    return {"clause": waiver.clause, "reason": waiver.reason, "bindings": list(waiver.bindings)}
+
+
+def _text(text: str) -> str:
+    """The text without lone surrogates, which JSON in UTF-8 can't hold."""
+    return printable(text) if any(0xD800 <= ord(character) <= 0xDFFF for character in text) else text
+
+
+def _json(value: Any) -> Any:
+    """What the server declared, without what only Python takes for JSON: NaN, infinities, lone surrogates."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {_text(str(name)): _json(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_json(member) for member in value]
+    return value

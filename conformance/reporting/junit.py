@@ -1,0 +1,144 @@
+"""The result as JUnit XML, for CI servers: a suite for each chapter, a case for each clause in each binding.
+
+A case fails where the server is non-conforming by it, and has an error where the suite made the mistake. What was not
+judged, and what the target is known to do otherwise, is skipped; a deviation from a SHOULD passes and says so. Where
+the run as a whole says nothing about the server, one more case has an error, so that it can't look green.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from conformance.reporting.octets import one_line, printable, wire_lines
+from conformance.reporting.summary import (
+    EXIT_NAMES,
+    by_chapter,
+    closing_sentence,
+    plain_command,
+    without_secrets,
+)
+from conformance.verdicts import Exit, Kind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from xml.etree.ElementTree import Element
+
+    from conformance.clauses import Book, Clause
+    from conformance.reporting.plan import Meta
+    from conformance.reporting.summary import ReplayCommand
+    from conformance.target import Target
+    from conformance.verdicts import Failure, Result, Verdict
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_JUDGED = (Kind.BLOCKED, Kind.INCONCLUSIVE, Kind.SKIPPED)
+_COUNTS = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+
+
+def build(
+    result: Result, book: Book, target: Target, meta: Meta, *, replay_command: ReplayCommand | None = None
+) -> Element:
+    """The report as an element `testsuites`."""
+    result = without_secrets(result, target.passcode)
+    again = replay_command or plain_command(target.url)
+    root = ET.Element("testsuites", name=f"stompliance {meta.suite_version}")
+    stamp = meta.started.replace(tzinfo=None).isoformat(timespec="seconds")
+    for chapter, rows in by_chapter(result, book).items():
+        suite = _child(root, "testsuite", name=chapter, timestamp=stamp, time="0")
+        _properties(
+            suite, {"target": target.title or target.name, "url": target.url, "effort": meta.plan.effort}
+        )
+        for clause, verdicts in rows:
+            for verdict in verdicts.values():
+                _add_case(suite, verdict, clause, again)
+        _count(suite)
+    if result.exit in (Exit.SUITE_FAILED, Exit.INCONCLUSIVE, Exit.USAGE) or result.ended_early:
+        suite = _child(root, "testsuite", name="The run", timestamp=stamp, time="0")
+        case = _child(suite, "testcase", classname="run", name="comes to a verdict", time="0")
+        error = _child(case, "error", type=EXIT_NAMES[result.exit], message=closing_sentence(result))
+        error.text = _legal("\n".join(meta.suite_failures) or result.ended_early)
+        _count(suite)
+    _count(root)
+    root.set("time", f"{meta.duration:.3f}")
+    return root
+
+
+def write(
+    path: Path,
+    result: Result,
+    book: Book,
+    target: Target,
+    meta: Meta,
+    *,
+    replay_command: ReplayCommand | None = None,
+) -> None:
+    """Write the report. Raises OSError."""
+    tree = ET.ElementTree(build(result, book, target, meta, replay_command=replay_command))
+    ET.indent(tree)
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _add_case(suite: Element, verdict: Verdict, clause: Clause, again: ReplayCommand) -> None:
+    case = _child(suite, "testcase", classname=verdict.key.binding, name=clause.id, time="0")
+    _properties(
+        case,
+        {"level": clause.key_word, "verdict": verdict.kind.value, "asserted": str(verdict.asserted)}
+        | ({"known": verdict.waiver} if verdict.waiver is not None else {}),
+    )
+    evidence = "\n\n".join(_evidence(failure, clause, again) for failure in verdict.failures)
+    if verdict.counts:
+        _child(
+            case, "failure", type=clause.key_word, message=one_line(verdict.reason)
+        ).text = f"\n{evidence}\n"
+    elif verdict.kind is Kind.ERROR:
+        _child(case, "error", type="suite", message=one_line(verdict.reason)).text = _legal(verdict.reason)
+    elif verdict.kind is Kind.FAIL:
+        _child(case, "skipped", message=f"known deviation: {one_line(verdict.waiver or '')}")
+    elif verdict.kind in _NOT_JUDGED:
+        _child(case, "skipped", message=f"{verdict.kind.value}: {one_line(verdict.reason)}")
+    elif verdict.kind in (Kind.DEVIATION, Kind.OBSERVED) and (evidence or verdict.reason):
+        _child(case, "system-out").text = _legal(
+            f"\n{verdict.kind.value}: {printable(verdict.reason)}\n\n{evidence}\n"
+        )
+
+
+def _evidence(failure: Failure, clause: Clause, again: ReplayCommand) -> str:
+    lines = [
+        f"{clause.id}: {clause.text}",
+        f"spec/{clause.source}:{clause.line}",
+        f"expected: {printable(failure.expected)}",
+        f"observed: {printable(failure.observed)}",
+        f"test:     {printable(failure.test)} ({failure.binding})",
+        f"again:    {again(failure)}",
+    ]
+    if failure.steps:
+        lines += [
+            "steps:",
+            *(f"  {number}. {printable(step)}" for number, step in enumerate(failure.steps, 1)),
+        ]
+    if failure.frames:
+        lines += ["on the wire:", *wire_lines(failure.frames)]
+    return _legal("\n".join(lines))
+
+
+def _properties(parent: Element, values: dict[str, str]) -> None:
+    properties = _child(parent, "properties")
+    for name, value in values.items():
+        _child(properties, "property", name=name, value=one_line(value))
+
+
+def _child(parent: Element, tag: str, **attributes: str) -> Element:
+    return ET.SubElement(parent, tag, {name: _legal(value) for name, value in attributes.items()})
+
+
+def _count(element: Element) -> None:
+    cases = list(element.iter("testcase"))
+    element.set("tests", str(len(cases)))
+    for attribute, tag in _COUNTS.items():
+        element.set(attribute, str(sum(case.find(tag) is not None for case in cases)))
+
+
+def _legal(text: str) -> str:
+    """The text with U+FFFD for every character that XML can't hold."""
+    return _NOT_XML.sub("\ufffd", text)

@@ -1,0 +1,97 @@
+"""Octets from the wire as text that a person can read and a terminal or an XML parser can't be harmed by.
+
+The notation is that of the examples in the specification: `^@` is a NUL, `^M` a CR, `<ff>` an octet that is not
+UTF-8, `<U+202E>` a character that would not be seen. A LF ends a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from conformance.wire.trace import TraceEntry
+
+ELLIPSIS = "…"
+HIDDEN = b"(hidden)"
+
+
+def readable(octets: bytes) -> str:
+    """The octets as text; only LF is left as it is of what can't be seen."""
+    return printable(octets.decode("utf-8", "surrogateescape"))
+
+
+def printable(text: str) -> str:
+    """The text with everything spelled out that can't be seen, except LF; it has no lone surrogates."""
+    return "".join(character if _is_plain(character) else _spelled(character) for character in text)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, with single blanks for all white space."""
+    return printable(" ".join(text.split()))
+
+
+def entry_lines(entry: TraceEntry) -> list[str]:
+    """An entry of the trace line by line.
+
+    HTTP and the handshake of WebSocket lose their CRs. Of STOMP every octet is shown: there a CR is content in one
+    version and the end of a line in another.
+    """
+    octets = entry.octets
+    if entry.kind != "stomp":
+        octets = octets.replace(b"\r\n", b"\n").rstrip(b"\n")
+    content = octets.rstrip(b"\n")
+    ends = len(octets) - len(content)
+    lines = readable(content).split("\n")
+    lines[-1] += "^J" * min(ends, 3) + (ELLIPSIS if ends > 3 else "")
+    if entry.size > len(entry.octets):
+        lines.append(f"{ELLIPSIS} and {entry.size - len(entry.octets)} octets more")
+    return lines
+
+
+def clipped(lines: Sequence[str], most: int) -> list[str]:
+    """The lines, or where they are more than `most` the first ones and the number of the rest."""
+    if len(lines) <= most:
+        return list(lines)
+    return [*lines[: most - 1], f"{ELLIPSIS} and {len(lines) - most + 1} lines more"]
+
+
+def wire_lines(frames: Iterable[TraceEntry]) -> list[str]:
+    """The trace as plain text: time in seconds, connection, direction, octets."""
+    lines: list[str] = []
+    for entry in frames:
+        head = f"{entry.at:9.3f} {entry.connection} {entry.direction} "
+        first, *rest = entry_lines(entry)
+        lines.append(head + first)
+        lines.extend(" " * len(head) + line for line in rest)
+    return [line.rstrip() for line in lines]
+
+
+def without_passcode(frames: Iterable[TraceEntry], passcode: str | None) -> tuple[TraceEntry, ...]:
+    """The frames without the passcode of the target, since reports are passed around."""
+    if not passcode:
+        return tuple(frames)
+    secret, hidden = b"\npasscode:" + passcode.encode(), b"\npasscode:" + HIDDEN
+    return tuple(_replaced(entry, secret, hidden) for entry in frames)
+
+
+def _replaced(entry: TraceEntry, old: bytes, new: bytes) -> TraceEntry:
+    if old not in entry.octets:
+        return entry
+    octets = entry.octets.replace(old, new)
+    return replace(entry, octets=octets, size=entry.size + len(octets) - len(entry.octets))
+
+
+def _is_plain(character: str) -> bool:
+    return character == "\n" or character.isprintable()
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    if code < 0x20 or code == 0x7F:
+        return f"^{chr(code ^ 0x40)}"
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"<{code - 0xDC00:02x}>"
+    return f"<U+{code:04X}>"

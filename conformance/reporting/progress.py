@@ -1,0 +1,124 @@
+"""How far the run is: a bar on a terminal, a line now and then everywhere else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+from conformance.reporting.octets import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.reporting.screen import Screen
+
+#: Seconds between two lines where there is no bar.
+INTERVAL = 10.0
+
+
+class ProgressView(Protocol):
+    """Something that shows how far the run is. May be used by several threads."""
+
+    def update(self, progress: Count) -> None:
+        """Show it, if it is time to."""
+
+    def end(self) -> None:
+        """Show nothing more."""
+
+
+class Count:
+    """What was started and ended so far. May be used by several threads."""
+
+    def __init__(self, tests: int) -> None:
+        self.tests = tests
+        self.ended = 0
+        self.outcomes: Counter[str] = Counter()
+        self.seconds_left: float | None = None
+        self._running: dict[str, None] = {}
+        self._lock = threading.Lock()
+
+    def start(self, name: str) -> None:
+        """A test has started."""
+        with self._lock:
+            self._running[name] = None
+
+    def end(self, name: str, outcome: str) -> None:
+        """A test has ended."""
+        with self._lock:
+            self._running.pop(name, None)
+            self.ended += 1
+            self.outcomes[outcome] += 1
+
+    def said(self) -> str:
+        """The outcomes that are not simply passes, and what is going on, on one line."""
+        with self._lock:
+            parts = [
+                f"{number} {outcome}" for outcome, number in self.outcomes.items() if outcome != "passed"
+            ]
+            newest = next(reversed(self._running), "")
+        if self.seconds_left is not None:
+            parts.append(f"waiting for real time to pass, {self.seconds_left:.0f} s left")
+        elif newest:
+            parts.append(one_line(newest))
+        return ", ".join(parts)
+
+
+class Bar:
+    """A bar that is redrawn in place, and gone at the end."""
+
+    def __init__(self, screen: Screen, tests: int) -> None:
+        self._progress = Progress(
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+            console=screen.console,
+            transient=True,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            expand=True,
+        )
+        self._task = self._progress.add_task("", total=tests)
+        self._progress.start()
+
+    def update(self, progress: Count) -> None:
+        """Show it at the next refresh."""
+        self._progress.update(
+            self._task, completed=progress.ended, total=progress.tests, description=progress.said()
+        )
+
+    def end(self) -> None:
+        """Remove the bar."""
+        self._progress.stop()
+
+
+class Lines:
+    """A line of its own whenever INTERVAL seconds have passed since the last one."""
+
+    def __init__(self, screen: Screen, now: Callable[[], float] = time.monotonic) -> None:
+        self._screen = screen
+        self._now = now
+        self._began = self._last = now()
+        self._lock = threading.Lock()
+
+    def update(self, progress: Count) -> None:
+        """Print a line, if it is time to."""
+        with self._lock:
+            now = self._now()
+            if now - self._last < INTERVAL:
+                return
+            self._last = now
+            said = f", {text}" if (text := progress.said()) else ""
+            self._screen.line(
+                f"{progress.ended} of {progress.tests} tests in {now - self._began:.0f} s{said}"
+            )
+            self._screen.console.file.flush()
+
+    def end(self) -> None:
+        """Nothing is left to remove."""

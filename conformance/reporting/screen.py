@@ -1,0 +1,122 @@
+"""Lines of text on a terminal, a pipe or a file, never longer than its width."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, cast
+
+from rich.console import Console
+from rich.text import Text
+
+from conformance.reporting.octets import ELLIPSIS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import TextIO
+
+#: Signs of ours that an encoding may lack, each with one that all have and that is as wide.
+_PLAIN_SIGNS = str.maketrans(
+    {"✓": "+", "✗": "X", "△": "^", "○": "o", "⊘": "/", "≈": "=", ELLIPSIS: "~", "–": "-", "─": "-", "×": "x"}  # noqa: RUF001
+)
+
+
+class _Encodable(io.TextIOBase):
+    """A stream that spells out what its encoding doesn't have, where the original would raise."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a property there, a variable in typeshed
+        return self._stream.encoding
+
+    def write(self, text: str, /) -> int:
+        octets = text.translate(_PLAIN_SIGNS).encode(self.encoding, "backslashreplace")
+        return self._stream.write(octets.decode(self.encoding))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+
+class Screen:
+    """Where a run is shown. `width` is in columns; None takes that of the terminal, or 80."""
+
+    def __init__(self, stream: TextIO | None = None, width: int | None = None) -> None:
+        stream = stream or sys.stdout
+        encoding = (getattr(stream, "encoding", None) or "utf-8").lower()
+        if not encoding.startswith(("utf", "cp65001")):
+            stream = cast("TextIO", _Encodable(stream))
+        self.console = Console(
+            file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False
+        )
+        # rich takes FORCE_COLOR for a terminal; colours may be forced on a pipe, animations may not.
+        self.can_animate = (
+            stream.isatty() and not self.console.is_dumb_terminal and os.environ.get("TERM") != "unknown"
+        )
+
+    @property
+    def width(self) -> int:
+        """Columns of a line."""
+        return self.console.width
+
+    def line(self, *parts: str | Text | tuple[str, str]) -> None:
+        """One line; what is too long for it is cut off."""
+        self._print(Text.assemble(*parts, end=""))
+
+    def blank(self) -> None:
+        """An empty line."""
+        self.console.print()
+
+    def rule(self) -> None:
+        """A line across."""
+        self.line(("─" * min(self.width, 100), "dim"))
+
+    def heading(self, text: str) -> None:
+        """A title, with an empty line before it."""
+        self.blank()
+        self.line((text, "bold"))
+
+    def paragraph(self, body: str | Text, indent: int = 0, label: str | Text = "") -> None:
+        """Text, wrapped; all lines stand at `indent`, the first one behind `label`."""
+        text = body if isinstance(body, Text) else Text(body)
+        head = label if isinstance(label, Text) else Text(label)
+        gap = max(indent, head.cell_len)
+        lines = text.wrap(self.console, max(self.width - gap, 8), overflow="fold", tab_size=4) or [Text()]
+        for number, line in enumerate(lines):
+            line.rstrip()
+            lead = head.copy() if not number else Text()
+            lead.append(" " * (gap - lead.cell_len))
+            self._print(lead.append_text(line))
+
+    def command(self, words: Sequence[str], indent: int = 4) -> None:
+        """A command line to be copied: broken with backslashes at blanks, and never inside of a word."""
+        room = self.width - indent - 2
+        lines: list[str] = []
+        for word in words:
+            if lines and len(lines[-1]) + 1 + len(word) <= room:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+        for number, line in enumerate(lines):
+            more = number + 1 < len(lines)
+            text = Text(" " * (indent + (4 if number else 0)) + line + (" \\" if more else ""), "cyan")
+            # A word that is longer than the line is left to the terminal: broken here it could not be copied.
+            self.console.print(text, soft_wrap=True)
+
+    def listing(self, lines: Iterable[str], indent: int) -> None:
+        """Lines that mean something as they are: cut off at the width, not wrapped."""
+        for line in lines:
+            self.line(" " * indent + line)
+
+    def _print(self, text: Text) -> None:
+        text.truncate(self.width, overflow="ellipsis")
+        text.rstrip()
+        self.console.print(text, no_wrap=True, crop=True)

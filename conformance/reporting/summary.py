@@ -1,0 +1,250 @@
+"""What every report says in the same words: the closing sentence, counts, and verdicts put together by clause."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from conformance.clauses import BINDINGS, Level
+from conformance.reporting.octets import ELLIPSIS, one_line, without_passcode
+from conformance.verdicts import JUDGED, Exit, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from conformance.clauses import Book, Clause
+    from conformance.verdicts import Failure, Result, Verdict
+
+    ReplayCommand = Callable[[Failure], str]
+
+EXIT_NAMES = {
+    Exit.CONFORMING: "conforming",
+    Exit.NOT_CONFORMING: "not conforming",
+    Exit.USAGE: "not judged",
+    Exit.SUITE_FAILED: "the suite failed",
+    Exit.INCONCLUSIVE: "inconclusive",
+}
+#: Ids that a sentence names before it only counts.
+IDS_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a verdict is shown: a sign, a colour by its name in rich, a word."""
+
+    sign: str
+    style: str
+    word: str
+
+
+MARKS = {
+    Kind.PASS: Mark("✓", "green", "holds"),
+    Kind.FAIL: Mark("✗", "bold red", "broken"),
+    Kind.DEVIATION: Mark("△", "yellow", "deviation"),
+    Kind.OBSERVED: Mark("○", "cyan", "observed"),
+    Kind.BLOCKED: Mark("⊘", "magenta", "blocked"),
+    Kind.INCONCLUSIVE: Mark("?", "bold", "inconclusive"),
+    Kind.SKIPPED: Mark("–", "dim", "skipped"),  # noqa: RUF001  a dash as long as the other signs
+    Kind.ERROR: Mark("!", "bold red", "suite error"),
+}
+WAIVED = Mark("≈", "yellow", "known")
+ALL_MARKS = (*MARKS.values(), WAIVED)
+
+
+def plain_command(url: str) -> ReplayCommand:
+    """The shortest command lines that judge the clause of a failure again, for a server that needs no more options."""
+    return lambda failure: shlex.join(["python", "-m", "conformance", url, "--clause", failure.clause])
+
+
+def mark_of(verdict: Verdict) -> Mark:
+    """How this verdict is shown; one that a waiver excuses has a sign of its own."""
+    return WAIVED if verdict.waiver is not None else MARKS[verdict.kind]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The verdicts of one clause, in the bindings that say the same."""
+
+    clause: Clause
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def bindings(self) -> str:
+        """The bindings, to be read."""
+        return ", ".join(verdict.key.binding for verdict in self.verdicts)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """All that is kept, the ones with the fewest steps first."""
+        found = [failure for verdict in self.verdicts for failure in verdict.failures]
+        return sorted(found, key=lambda failure: (len(failure.steps), len(failure.frames)))
+
+
+def grouped(verdicts: Iterable[Verdict], book: Book) -> list[Group]:
+    """Put together by clause; roots first, then in the order of the text."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        found.setdefault(verdict.key.clause, []).append(verdict)
+    groups = [Group(book[clause], tuple(members)) for clause, members in found.items()]
+    return sorted(groups, key=lambda group: book.depth(group.clause.id))
+
+
+def broken(result: Result) -> list[Verdict]:
+    """The verdicts that make the server non-conforming."""
+    return [verdict for verdict in result.verdicts if verdict.counts]
+
+
+def by_chapter(result: Result, book: Book) -> dict[str, list[tuple[Clause, dict[str, Verdict]]]]:
+    """For each chapter its clauses in the order of the text, each with its verdicts by binding."""
+    rows: dict[str, dict[str, Verdict]] = {}
+    for verdict in result.verdicts:
+        rows.setdefault(verdict.key.clause, {})[verdict.key.binding] = verdict
+    chapters: dict[str, list[tuple[Clause, dict[str, Verdict]]]] = {}
+    for clause, verdicts in rows.items():
+        chapters.setdefault(book[clause].chapter, []).append((book[clause], verdicts))
+    return chapters
+
+
+def bindings_of(verdicts: Iterable[Verdict]) -> list[str]:
+    """The bindings that have a verdict, in the order of the columns."""
+    found = {verdict.key.binding for verdict in verdicts}
+    return [*(name for name in BINDINGS if name in found), *sorted(found.difference(BINDINGS))]
+
+
+def mark_counts(verdicts: Iterable[Verdict]) -> list[tuple[Mark, int]]:
+    """How many verdicts have each mark, in the order of the legend; marks that nobody has are left out."""
+    counts = Counter(mark_of(verdict) for verdict in verdicts)
+    return [(mark, counts[mark]) for mark in ALL_MARKS if counts[mark]]
+
+
+def reasons(verdicts: Iterable[Verdict]) -> list[tuple[str, list[str]]]:
+    """Why, and the clauses of which that is so; the most frequent reason first."""
+    found: dict[str, dict[str, None]] = {}
+    for verdict in verdicts:
+        found.setdefault(one_line(verdict.reason) or "no reason given", {})[verdict.key.clause] = None
+    return sorted(
+        ((reason, list(ids)) for reason, ids in found.items()), key=lambda item: len(item[1]), reverse=True
+    )
+
+
+def some_ids(ids: Sequence[str], most: int = IDS_NAMED) -> str:
+    """The first ids, and the number of the others."""
+    if len(ids) <= most:
+        return ", ".join(ids)
+    return f"{', '.join(ids[:most])} {ELLIPSIS} and {len(ids) - most} more"
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """`1 clause`, `2 clauses`."""
+    return f"{number} {singular if number == 1 else plural or f'{singular}s'}"
+
+
+def closing_sentence(result: Result) -> str:
+    """What the run comes to, in one sentence that ends with the exit status."""
+    say = {
+        Exit.CONFORMING: _conforming,
+        Exit.NOT_CONFORMING: _not_conforming,
+        Exit.USAGE: lambda r: f"NOT JUDGED: {_early(r) or 'nobody answers at the URL'}",
+        Exit.SUITE_FAILED: _suite_failed,
+        Exit.INCONCLUSIVE: _inconclusive,
+    }[result.exit]
+    return f"{say(result)} (exit status {int(result.exit)})."
+
+
+def without_secrets(result: Result, passcode: str | None) -> Result:
+    """The same result; its frames don't show the passcode of the target."""
+    if not passcode:
+        return result
+    verdicts = tuple(
+        replace(
+            verdict,
+            failures=tuple(
+                replace(failure, frames=without_passcode(failure.frames, passcode))
+                for failure in verdict.failures
+            ),
+        )
+        for verdict in result.verdicts
+    )
+    return replace(result, verdicts=verdicts)
+
+
+def _conforming(result: Result) -> str:
+    musts = _ids(result, lambda verdict: verdict.level is Level.MUST and verdict.kind in JUDGED)
+    known = _ids(result, lambda verdict: verdict.kind is Kind.FAIL)
+    deviations = _ids(result, lambda verdict: verdict.kind is Kind.DEVIATION and verdict.waiver is None)
+    open_musts = _unjudged_musts(result)
+    holding = _holding(result)
+    parts = []
+    if not musts:
+        parts.append("no requirement was among what was judged")
+    elif holding:
+        all_that = "every" if not known else "but for known deviations every"
+        parts.append(f"{all_that} requirement that was judged holds ({len(holding)})")
+    if known:
+        parts.append(f"{counted(len(known), 'requirement is', 'requirements are')} broken as is known")
+    if deviations:
+        parts.append(f"{counted(len(deviations), 'recommendation is', 'recommendations are')} not followed")
+    if open_musts:
+        parts.append(f"{counted(len(open_musts), 'requirement')} could not be judged")
+    return f"CONFORMING: {', '.join(parts)}"
+
+
+def _not_conforming(result: Result) -> str:
+    ids = _ids(result, lambda verdict: verdict.counts)
+    blocked = _ids(result, lambda verdict: verdict.kind is Kind.BLOCKED)
+    errors = _ids(result, lambda verdict: verdict.kind is Kind.ERROR)
+    parts = [f"{counted(len(ids), 'requirement')} broken ({some_ids(ids)})"]
+    if blocked:
+        parts.append(f"{counted(len(blocked), 'clause')} blocked by what is broken")
+    if errors:
+        parts.append(f"{counted(len(errors), 'clause')} not judged for mistakes of the suite")
+    parts.append(counted(len(_holding(result)), "requirement holds", "requirements hold"))
+    if early := _early(result):
+        parts.append(f"and the run ended early: {early}")
+    return f"NOT CONFORMING: {', '.join(parts)}"
+
+
+def _suite_failed(result: Result) -> str:
+    ids = _ids(result, lambda verdict: verdict.kind is Kind.ERROR)
+    said = ": a mistake of its own"
+    if ids:
+        said += f" kept {counted(len(ids), 'clause')} from being judged ({some_ids(ids)})"
+    else:
+        said += " outside of all tests"
+    if early := _early(result):
+        said += f", and the run ended early: {early}"
+    return f"THE SUITE FAILED{said}, which says nothing about the server"
+
+
+def _inconclusive(result: Result) -> str:
+    if early := _early(result):
+        judged = _ids(result, lambda verdict: verdict.kind in JUDGED)
+        return f"INCONCLUSIVE: {early}, after {counted(len(judged), 'clause was', 'clauses were')} judged"
+    if not result.verdicts:
+        return "INCONCLUSIVE: no clause was selected"
+    selected = _ids(result, lambda verdict: True)
+    return f"INCONCLUSIVE: {counted(len(selected), 'clause')} selected, and none could be judged"
+
+
+def _early(result: Result) -> str:
+    return one_line(result.ended_early).rstrip(".")
+
+
+def _ids(result: Result, holds: Callable[[Verdict], bool]) -> list[str]:
+    return list(dict.fromkeys(verdict.key.clause for verdict in result.verdicts if holds(verdict)))
+
+
+def _holding(result: Result) -> list[str]:
+    """Requirements that are judged somewhere and broken nowhere."""
+    judged = _ids(result, lambda verdict: verdict.level is Level.MUST and verdict.kind in JUDGED)
+    failed = set(_ids(result, lambda verdict: verdict.kind is Kind.FAIL))
+    return [clause for clause in judged if clause not in failed]
+
+
+def _unjudged_musts(result: Result) -> list[str]:
+    """Requirements that are judged in no binding."""
+    judged: Collection[str] = set(_ids(result, lambda verdict: verdict.kind in JUDGED))
+    open_ones = _ids(result, lambda verdict: verdict.level is Level.MUST and verdict.kind not in JUDGED)
+    return [clause for clause in open_ones if clause not in judged]

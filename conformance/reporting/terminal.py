@@ -1,0 +1,222 @@
+"""What a person sees: what is going to be judged, how far it is, what came out, and every failure with its evidence."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from conformance.reporting.clause_table import print_table
+from conformance.reporting.failure_text import print_failure
+from conformance.reporting.octets import one_line, printable
+from conformance.reporting.plan import Plan, suite_version
+from conformance.reporting.progress import Bar, Count, Lines
+from conformance.reporting.screen import Screen
+from conformance.reporting.summary import (
+    Group,
+    broken,
+    closing_sentence,
+    counted,
+    grouped,
+    mark_of,
+    plain_command,
+    reasons,
+    some_ids,
+    without_secrets,
+)
+from conformance.verdicts import Exit, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self, TextIO
+
+    from conformance.clauses import Book
+    from conformance.reporting.progress import ProgressView
+    from conformance.reporting.summary import ReplayCommand
+    from conformance.target import Target
+    from conformance.verdicts import Result
+
+__all__ = ["Plan", "Presenter"]
+
+_CLOSING_STYLES = {Exit.CONFORMING: "bold green", Exit.NOT_CONFORMING: "bold red"}
+
+
+class Presenter:
+    """Shows a run on a stream, standard output unless told otherwise.
+
+    On a terminal there is a bar and colour; elsewhere neither. NO_COLOR takes the colour away, FORCE_COLOR gives it to
+    a pipe. `verbose` lists what else is only counted, and cuts no evidence short. `width` is in columns.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        verbose: bool = False,
+        width: int | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._screen = Screen(stream, width)
+        self._verbose = verbose
+        self._now = now
+        self._count = Count(0)
+        self._view: ProgressView | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def announce(self, target: Target, plan: Plan) -> None:
+        """Say what is judged and how long it waits, and begin to show progress."""
+        screen = self._screen
+        title = target.title or (target.name if target.name != "generic" else "the server")
+        screen.line((f"stompliance {suite_version()}", "bold"), " judges ", (one_line(title), "bold"))
+        facts = {
+            "url": target.url,
+            "classes": ", ".join(plan.bindings) or "none",
+            "extensions": ", ".join(sorted(target.extensions)) or "none",
+            "tests": f"{plan.tests} for {counted(plan.clauses, 'clause')}, {plan.effort} effort, {_seed(plan)}",
+            "time": _time(plan, target),
+        }
+        if target.waivers:
+            facts["known"] = f"{counted(len(target.waivers), 'known deviation')} of target {target.name}"
+        for label, text in facts.items():
+            screen.paragraph(printable(text), indent=14, label=Text(f"  {label:12}", "dim"))
+        self._count = Count(plan.tests)
+        self._view = Bar(screen, plan.tests) if screen.can_animate else Lines(screen, self._now)
+
+    def test_started(self, name: str) -> None:
+        """Show that a test has started. May be called from several threads, as may the next two."""
+        self._count.start(name)
+        self._update()
+
+    def test_ended(self, name: str, outcome: str) -> None:
+        """Show that a test has ended; `passed` is what needs no words."""
+        self._count.end(name, outcome)
+        self._update()
+
+    def waiting(self, seconds_left: float) -> None:
+        """Show that only real time is waited for, and how long still; 0 or less when that is over."""
+        self._count.seconds_left = seconds_left if seconds_left > 0 else None
+        self._update()
+
+    def close(self) -> None:
+        """Stop to show progress; `finish` does it too. May be called twice."""
+        view, self._view = self._view, None
+        if view:
+            view.end()
+
+    def finish(
+        self, result: Result, book: Book, target: Target, *, replay_command: ReplayCommand | None = None
+    ) -> None:
+        """Print what came out; `replay_command` gives the command line that judges the clause of a failure again."""
+        self.close()
+        replay_command = replay_command or plain_command(target.url)
+        result = without_secrets(result, target.passcode)
+        print_table(self._screen, result, book)
+        self._print_deviations(result, book)
+        self._print_known(result, book)
+        self._print_observed(result, book)
+        self._print_reasons(result)
+        self._print_stale(result, target)
+        self._print_errors(result, book)
+        self._print_failures(result, book, replay_command)
+        self._screen.blank()
+        style = _CLOSING_STYLES.get(result.exit, "bold yellow")
+        self._screen.paragraph(Text(printable(closing_sentence(result)), style))
+
+    def _update(self) -> None:
+        if view := self._view:
+            view.update(self._count)
+
+    def _print_deviations(self, result: Result, book: Book) -> None:
+        found = [verdict for verdict in result.of(Kind.DEVIATION) if verdict.waiver is None]
+        if found:
+            self._screen.heading("Recommendations (SHOULD) that are not followed")
+            for group in grouped(found, book):
+                self._print_group(group, group.verdicts[0].reason)
+
+    def _print_known(self, result: Result, book: Book) -> None:
+        found = [verdict for verdict in result.of(Kind.FAIL, Kind.DEVIATION) if verdict.waiver is not None]
+        if found:
+            self._screen.heading("Known deviations of this target, which are not counted")
+            for group in grouped(found, book):
+                self._print_group(group, group.verdicts[0].waiver or "")
+
+    def _print_observed(self, result: Result, book: Book) -> None:
+        groups = grouped(result.of(Kind.OBSERVED), book)
+        if not groups:
+            return
+        if not self._verbose:
+            self._screen.blank()
+            self._screen.paragraph(
+                f"Observed where the text leaves a choice: {counted(len(groups), 'clause')}."
+            )
+            return
+        self._screen.heading("Observed where the text leaves a choice")
+        for group in groups:
+            self._print_group(group, "; ".join(dict.fromkeys(verdict.reason for verdict in group.verdicts)))
+
+    def _print_group(self, group: Group, text: str) -> None:
+        mark = mark_of(group.verdicts[0])
+        self._screen.line(
+            "  ", (mark.sign, mark.style), f" {group.clause.id}  {group.bindings}  ", (one_line(text), "dim")
+        )
+
+    def _print_reasons(self, result: Result) -> None:
+        titles = {
+            Kind.BLOCKED: "Blocked",
+            Kind.INCONCLUSIVE: "Inconclusive",
+            Kind.SKIPPED: "Skipped",
+        }
+        for kind, title in titles.items():
+            found = result.of(kind)
+            if not found:
+                continue
+            self._screen.heading(title)
+            for reason, ids in reasons(found):
+                names = ", ".join(ids) if self._verbose else some_ids(ids)
+                body = Text(f"{reason}: ").append(names, "dim")
+                self._screen.paragraph(body, indent=8, label=f"  {len(ids):4}  ")
+
+    def _print_stale(self, result: Result, target: Target) -> None:
+        if not result.stale:
+            return
+        self._screen.heading(f"Known deviations of target {target.name} that deviate no more; take them out")
+        for waiver in result.stale:
+            where = f" in {', '.join(waiver.bindings)}" if waiver.bindings else ""
+            self._screen.paragraph(
+                f"{waiver.clause}{where}: {one_line(waiver.reason)}", indent=4, label="  ! "
+            )
+
+    def _print_errors(self, result: Result, book: Book) -> None:
+        groups = grouped(result.of(Kind.ERROR), book)
+        if not groups:
+            return
+        self._screen.heading("Mistakes of the suite; please report them")
+        for group in groups:
+            label = Text("  ! ", "bold red")
+            reason = printable(group.verdicts[0].reason)
+            self._screen.paragraph(f"{group.clause.id}  {group.bindings}\n{reason}", indent=4, label=label)
+
+    def _print_failures(self, result: Result, book: Book, replay_command: ReplayCommand) -> None:
+        groups = grouped(broken(result), book)
+        if not groups:
+            return
+        self._screen.heading(f"Broken: {counted(len(groups), 'requirement')}")
+        for group in groups:
+            print_failure(self._screen, group, replay_command, whole=self._verbose)
+
+
+def _seed(plan: Plan) -> str:
+    return "the same examples in every run" if plan.seed is None else f"seed {plan.seed}"
+
+
+def _time(plan: Plan, target: Target) -> str:
+    if plan.wait_seconds > 0:
+        return f"{plan.wait_seconds:.0f} s at least, for timers that are waited for; the waits overlap"
+    clock = "; the server's clock is virtual" if target.has_virtual_clock else ""
+    return f"no timer is waited for{clock}"
