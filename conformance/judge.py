@@ -7,6 +7,7 @@ recorded when it leaves the test, so that of the many that Hypothesis tries only
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,11 @@ class Judge:
         self.columns = columns
         self.tallies: dict[Key, Tally] = {}
         self._lock = threading.Lock()
+        self._started = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._started
 
     def tally(self, key: Key) -> Tally:
         """What is recorded about a clause in a binding."""
@@ -194,7 +200,16 @@ class Case:
             steps, frames = evidence or self._evidence()
             text = str(observed)[:OBSERVED_LENGTH]
             tally.failures.append(
-                Failure(key.clause, key.binding, self.test, expected, text, tuple(steps), tuple(frames))
+                Failure(
+                    key.clause,
+                    key.binding,
+                    self.test,
+                    expected,
+                    text,
+                    tuple(steps),
+                    tuple(frames),
+                    at=self._judge.elapsed(),
+                )
             )
 
     def _open(self) -> list[str]:

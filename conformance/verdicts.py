@@ -68,7 +68,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed assertion with its evidence."""
+    """One failed assertion with its evidence; `at` is in seconds since the start of the run."""
 
     clause: str
     binding: str
@@ -77,6 +77,7 @@ class Failure:
     observed: str
     steps: tuple[str, ...] = ()
     frames: tuple[TraceEntry, ...] = ()
+    at: float = 0.0
 
 
 @dataclass(frozen=True)

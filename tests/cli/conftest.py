@@ -1,0 +1,71 @@
+"""Servers to be judged, and the command that judges them."""
+
+from __future__ import annotations
+
+import http.server
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.launch import launched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Command = Callable[..., subprocess.CompletedProcess[str]]
+
+SERVER = f"{sys.executable} -m reference_server --port 0 --virtual-clock"
+#: Longest time for one command, in seconds.
+COMMAND_SECONDS = 120.0
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A reference server with a virtual clock."""
+    with launched(SERVER) as url:
+        yield url
+
+
+@pytest.fixture
+def web_server_url() -> Iterator[str]:
+    """A plain web server that knows nothing of STOMP."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"ws://127.0.0.1:{server.server_address[1]}/stomp"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def conformance() -> Command:
+    """Runs `python -m conformance` to its end."""
+
+    def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "conformance", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+            env={**_clean_environment(), **environment},
+        )
+
+    return command
+
+
+def _clean_environment() -> dict[str, str]:
+    import os
+
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("STOMPLIANCE", "PYTEST"))
+    }

@@ -1,0 +1,120 @@
+"""`python -m tests.mutants`: judges every faulty and every odd broker, and prints both tables.
+
+    python -m tests.mutants                         all of them
+    python -m tests.mutants a-lost-record …         these
+    python -m tests.mutants --sample 12 --seed 7    some, chosen by a number
+    python -m tests.mutants --seeds 20 --hard       the hard faults, each with 20 seeds
+
+Exit status: 0 when every fault is caught, on the right clause often enough, and nobody odd is blamed; else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from rich.console import Console
+
+from conformance.clauses import book
+from tests.mutants import tables
+from tests.mutants.judging import Outcome, is_caught, judge
+from tests.mutants.registry import Fault, Variant, faults, variants
+
+
+def main() -> int:
+    """Judge, print, and return the exit status."""
+    values = _arguments()
+    console = Console(highlight=False)
+    chosen = _chosen(values)
+    if values.list:
+        for mutant in chosen:
+            console.print(f"{mutant.name}: {mutant.summary}")
+        return 0
+    if values.seeds:
+        return _with_seeds([m for m in chosen if isinstance(m, Fault)], values, console)
+    outcomes = _judged(chosen, values.jobs, console)
+    kept_faults = [mutant for mutant in chosen if isinstance(mutant, Fault)]
+    kept_variants = [mutant for mutant in chosen if isinstance(mutant, Variant)]
+    if kept_faults:
+        tables.print_faults(console, kept_faults, outcomes, book())
+    if kept_variants:
+        tables.print_variants(console, kept_variants, outcomes)
+    sentences, good = tables.summary(kept_faults, kept_variants, outcomes, book())
+    for sentence in sentences:
+        console.print(sentence)
+    if values.json:
+        document = tables.as_document(kept_faults, kept_variants, outcomes, book())
+        values.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    return 0 if good else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="judge these; a part of a name selects all with it"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="judge so many, chosen by --seed")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the sample (default: 0)")
+    parser.add_argument("--only", choices=["faults", "variants"], help="judge only these")
+    parser.add_argument("--hard", action="store_true", help="judge only the hard faults")
+    parser.add_argument("--seeds", type=int, metavar="N", help="judge each fault with N seeds, and count")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="so many at a time (default: 2)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables for programs there")
+    parser.add_argument("--list", action="store_true", help="list them, and end")
+    return parser.parse_args()
+
+
+def _chosen(values: argparse.Namespace) -> list[Fault | Variant]:
+    everything: list[Fault | Variant] = []
+    if values.only != "variants":
+        everything += [fault for fault in faults().values() if fault.hard or not values.hard]
+    if values.only != "faults" and not values.hard:
+        everything += variants().values()
+    if values.names:
+        everything = [mutant for mutant in everything if any(name in mutant.name for name in values.names)]
+    if values.sample is not None:
+        everything = random.Random(values.seed).sample(everything, min(values.sample, len(everything)))
+    return everything
+
+
+def _judged(chosen: list[Fault | Variant], jobs: int, console: Console) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [
+            pool.submit(judge, mutant, effort=mutant.effort if isinstance(mutant, Fault) else "quick")
+            for mutant in chosen
+        ]
+        for done in as_completed(running):
+            outcome = done.result()
+            outcomes[outcome.name] = outcome
+            found = " ".join(outcome.found) or "nothing"
+            console.print(
+                f"{len(outcomes):4} of {len(chosen)}  {outcome.name}: {found} in {outcome.seconds:.1f} s",
+                style="dim",
+            )
+    return outcomes
+
+
+def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Console) -> int:
+    good = True
+    with ThreadPoolExecutor(values.jobs) as pool:
+        for fault in chosen:
+            runs = [pool.submit(judge, fault, effort=fault.effort, seed=seed) for seed in range(values.seeds)]
+            caught = sum(is_caught(fault, run.result()) for run in runs)
+            good = good and caught == values.seeds
+            console.print(
+                f"{fault.name}: caught with {caught} of {values.seeds} seeds, {fault.effort} effort"
+            )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

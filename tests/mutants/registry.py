@@ -1,0 +1,102 @@
+"""The faults and the oddities by name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Patch = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A seeded fault: what it breaks, and where it is looked for.
+
+    `breaks` are the clauses that are not obeyed any more, the one that the suite should name first. `bindings` are
+    the columns that are judged, to save time. `effort` is the least at which the suite has to find it. A `hard`
+    fault shows rarely, and is looked for with several seeds. `flags` go to the server, `options` to the suite.
+    """
+
+    name: str
+    summary: str
+    breaks: tuple[str, ...]
+    bindings: tuple[str, ...]
+    apply: Patch
+    effort: str = "quick"
+    hard: bool = False
+    flags: tuple[str, ...] = ("--virtual-clock",)
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An oddity that the text allows. `freedom` names the sentence of the text that leaves it open."""
+
+    name: str
+    summary: str
+    freedom: str
+    apply: Patch
+    flags: tuple[str, ...] = ("--virtual-clock",)
+    options: tuple[str, ...] = ()
+
+
+_FAULTS: dict[str, Fault] = {}
+_VARIANTS: dict[str, Variant] = {}
+
+
+def fault(
+    *breaks: str,
+    bindings: tuple[str, ...],
+    effort: str = "quick",
+    hard: bool = False,
+    flags: tuple[str, ...] = ("--virtual-clock",),
+    options: tuple[str, ...] = (),
+) -> Callable[[Patch], Patch]:
+    """Register a fault; its name is that of the function, its summary the first line of the docstring."""
+
+    def register(patch: Patch) -> Patch:
+        name, summary = _described(patch, _FAULTS)
+        _FAULTS[name] = Fault(name, summary, breaks, bindings, patch, effort, hard, flags, options)
+        return patch
+
+    return register
+
+
+def variant(
+    freedom: str, *, flags: tuple[str, ...] = ("--virtual-clock",), options: tuple[str, ...] = ()
+) -> Callable[[Patch], Patch]:
+    """Register an odd but conforming broker."""
+
+    def register(patch: Patch) -> Patch:
+        name, summary = _described(patch, _VARIANTS)
+        _VARIANTS[name] = Variant(name, summary, freedom, patch, flags, options)
+        return patch
+
+    return register
+
+
+def faults() -> dict[str, Fault]:
+    """All faults by name."""
+    _load("faults")
+    return _FAULTS
+
+
+def variants() -> dict[str, Variant]:
+    """All oddities by name."""
+    _load("variants")
+    return _VARIANTS
+
+
+def _described(patch: Patch, known: dict[str, Fault] | dict[str, Variant]) -> tuple[str, str]:
+    name = patch.__name__.replace("_", "-")
+    assert name not in known, f"two patches are named {name}"
+    assert patch.__doc__, f"{name} needs a docstring that says what it does"
+    return name, patch.__doc__.strip().splitlines()[0].rstrip(".")
+
+
+def _load(folder: str) -> None:
+    package = importlib.import_module(f"tests.mutants.{folder}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")

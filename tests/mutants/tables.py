@@ -1,0 +1,124 @@
+"""The two tables, for people and for programs."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+
+from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from conformance.clauses import Book
+    from tests.mutants.registry import Fault, Variant
+
+#: Shares and numbers that the suite is held to.
+NAMED_SHARE = 0.95
+MEDIAN_CLAUSES = 3.0
+
+
+def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outcome], book: Book) -> None:
+    """Fault, clause it breaks, caught or not, on which clause first, how many failed, time and steps."""
+    table = Table(
+        "fault", "breaks", "caught", "first", "clauses", "seconds", "steps", box=box.SIMPLE, pad_edge=False
+    )
+    for fault in faults:
+        outcome = outcomes[fault.name]
+        caught, named = is_caught(fault, outcome), is_named(fault, outcome, book)
+        word = "[red]NO[/]" if not caught else "yes" if named else "[yellow]elsewhere[/]"
+        seconds = "" if outcome.detected is None else f"{outcome.detected:.1f}"
+        first = next(iter(outcome.found), outcome.trouble.strip().splitlines()[-1] if outcome.trouble else "")
+        table.add_row(
+            fault.name,
+            " ".join(fault.breaks),
+            word,
+            first,
+            str(len(outcome.found)),
+            seconds,
+            str(outcome.steps or ""),
+        )
+    console.print(table)
+
+
+def print_variants(console: Console, variants: list[Variant], outcomes: dict[str, Outcome]) -> None:
+    """Variant, verdict."""
+    table = Table("odd but conforming broker", "left open by", "verdict", box=box.SIMPLE, pad_edge=False)
+    for variant in variants:
+        outcome = outcomes[variant.name]
+        if is_left_alone(outcome):
+            verdict = "passes"
+        else:
+            what = (
+                " ".join(outcome.found + outcome.unjudged)
+                or outcome.trouble[-200:]
+                or f"exit {outcome.status}"
+            )
+            verdict = f"[red]FALSE ALARM[/] {what}"
+        table.add_row(variant.name, variant.freedom, verdict)
+    console.print(table)
+
+
+def summary(
+    faults: list[Fault], variants: list[Variant], outcomes: dict[str, Outcome], book: Book
+) -> tuple[list[str], bool]:
+    """The numbers in sentences, and whether they are what the suite is held to."""
+    sentences = []
+    good = True
+    if faults:
+        caught = [fault for fault in faults if is_caught(fault, outcomes[fault.name])]
+        named = [fault for fault in faults if is_named(fault, outcomes[fault.name], book)]
+        counts = [len(outcomes[fault.name].found) for fault in caught]
+        median = statistics.median(counts) if counts else 0.0
+        good = (
+            len(caught) == len(faults)
+            and len(named) >= NAMED_SHARE * len(faults)
+            and median <= MEDIAN_CLAUSES
+        )
+        sentences.append(
+            f"{len(caught)} of {len(faults)} faults caught, {len(named)} on the clause that they break or a root "
+            f"of it; the median fault fails {median:g} clauses."
+        )
+    if variants:
+        alarms = [variant.name for variant in variants if not is_left_alone(outcomes[variant.name])]
+        good = good and not alarms
+        sentences.append(f"{len(variants)} odd but conforming brokers, {len(alarms)} false alarms.")
+    return sentences, good
+
+
+def as_document(
+    faults: list[Fault], variants: list[Variant], outcomes: dict[str, Outcome], book: Book
+) -> dict[str, Any]:
+    """Both tables for programs."""
+    return {
+        "faults": [
+            {
+                "breaks": fault.breaks,
+                "summary": fault.summary,
+                "hard": fault.hard,
+                "caught": is_caught(fault, outcomes[fault.name]),
+                "named": is_named(fault, outcomes[fault.name], book),
+                **_plain(outcomes[fault.name]),
+            }
+            for fault in faults
+        ],
+        "variants": [
+            {
+                "freedom": variant.freedom,
+                "summary": variant.summary,
+                "left_alone": is_left_alone(outcomes[variant.name]),
+                **_plain(outcomes[variant.name]),
+            }
+            for variant in variants
+        ],
+    }
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    values = asdict(outcome)
+    del values["report"]
+    return values

@@ -1,0 +1,1 @@
+"""Oddities that the text allows."""
