@@ -124,8 +124,6 @@ def _pytest_arguments(options: Options) -> list[str]:
         f"--rootdir={SUITE}",
         f"--config-file={os.devnull}",
         "--assert=plain",
-        "--tb=native",
-        "--show-capture=no",
         "-p",
         "no:terminal",
         "-p",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import xml.etree.ElementTree
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 from conformance import schemas
@@ -26,7 +26,7 @@ def test_reports_are_written(conformance: Command, server_url: str, tmp_path: Pa
     document = json.loads((tmp_path / "made" / "report.json").read_text("utf-8"))
     assert not schemas.problems("report", document)
     assert [verdict["clause"] for verdict in document["verdicts"]] == ["STOMP-RECEIPT-002"]
-    assert xml.etree.ElementTree.parse(tmp_path / "made" / "junit.xml").getroot().tag == "testsuites"
+    assert ET.parse(tmp_path / "made" / "junit.xml").getroot().tag == "testsuites"
     assert "report.json" in ended.stdout
 
 
