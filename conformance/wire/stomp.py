@@ -69,6 +69,11 @@ class StompClient:
         """The MESSAGEs that wait in the inbox."""
         return [frame for frame in self.inbox if frame.command == "MESSAGE"]
 
+    @property
+    def unfinished(self) -> bytes:
+        """Octets of a frame that has not come whole."""
+        return self._splitter.unfinished
+
     # Sending
 
     def connect(self, headers: Headers = (), *, command: str = "CONNECT", **more: str | None) -> Frame:

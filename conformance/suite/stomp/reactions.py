@@ -146,14 +146,13 @@ def _wait_for_end(client: StompClient, seconds: float) -> None:
 
 
 def _fenced(scene: Scene, client: StompClient, fence: Fence | None) -> bool:
-    """Whether the server works on: two fences, so that an answer which one of them overtook is there too."""
+    """Whether the server works on: two fences, so that an answer which the first overtook is there too."""
     deadline = time.monotonic() + client.patience
     earlier = list(client.inbox)
     client.inbox.clear()
     try:
-        for _ in range(2):
-            left = max(0.0, deadline - time.monotonic())
-            (fence or scene.fence)(client, left)
+        for step in [fence] if fence else [scene.fence, scene.fence]:
+            step(client, max(0.0, deadline - time.monotonic()))
     except PeerFailure:
         return False
     finally:
