@@ -40,8 +40,11 @@ _PACKAGE = Path(__file__).resolve().parent
 _KEY_WORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")
 _OTHER_KEY_WORD = re.compile(r"\b(REQUIRED|SHALL|RECOMMENDED|OPTIONAL)\b")
 _ITEM = re.compile(r"- \*\*\[([A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9]+)\]\*\* +")
+_LIKE_ITEM = re.compile(r"^\s*(?:[-*+]|[0-9]+[.)]) +\*\*\[", re.MULTILINE)
 _HEADING = re.compile(r"(#{1,6}) +(.*)")
+_LINK = re.compile(r"\]\(([^)#:]+\.md)")
 _NOTE = re.compile(r"\*(Classes|Depends on|Not judged|Restates): (.+?)\.?\*(?=\s|$)", re.DOTALL)
+_LIKE_NOTE = re.compile(r"(?<!\*)\*([A-Z][A-Za-z ]*):")
 
 
 class SpecError(Exception):
@@ -153,7 +156,7 @@ def book() -> Book:
 def read_book(root: Path) -> Book:
     """Read every chapter below `root`. Raises SpecError where a clause is malformed, doubled or depends on none."""
     clauses: dict[str, Clause] = {}
-    for path in sorted(root.rglob("*.md")):
+    for path in _chapters(root):
         for clause in parse_chapter(path.read_text("utf-8"), path.relative_to(root).as_posix()):
             if (other := clauses.setdefault(clause.id, clause)) is not clause:
                 raise SpecError(
@@ -163,13 +166,22 @@ def read_book(root: Path) -> Book:
     return Book(clauses)
 
 
+def _chapters(root: Path) -> list[Path]:
+    """The chapters in the order in which the README links to them, then any others."""
+    readme = root / "README.md"
+    linked = _LINK.findall(readme.read_text("utf-8")) if readme.is_file() else []
+    chapters = [path for link in linked if (path := root / link).is_file()]
+    return list(dict.fromkeys([*chapters, *sorted(root.rglob("*.md"))]))
+
+
 def parse_chapter(text: str, source: str) -> list[Clause]:
     """The clauses of one chapter. Raises SpecError."""
     chapter = source
     defaults: dict[int, tuple[str, ...]] = {}
     level = 0
     found: list[Clause] = []
-    for line, paragraph in _paragraphs(text):
+    for line, paragraph in _paragraphs(text, source):
+        _check_form(paragraph, f"{source}:{line}")
         if heading := _HEADING.match(paragraph):
             level = len(heading[1])
             chapter = heading[2].strip() if level == 1 else chapter
@@ -182,24 +194,46 @@ def parse_chapter(text: str, source: str) -> list[Clause]:
     return found
 
 
-def _paragraphs(text: str) -> Iterator[tuple[int, str]]:
+def _check_form(paragraph: str, where: str) -> None:
+    """Raises SpecError where something is nearly a clause or nearly a note: it would be lost without a word."""
+    if len(_LIKE_ITEM.findall(paragraph)) > bool(_ITEM.match(paragraph)):
+        first = paragraph.splitlines()[0]
+        raise SpecError(
+            f"{where}: {first!r} looks like a clause: expected `- **[ID-1]** ` at the beginning of a line"
+        )
+    if not _ITEM.match(paragraph):
+        return
+    names = _LIKE_NOTE.findall(paragraph)
+    known = [note[1] for note in _NOTE.finditer(paragraph)]
+    if sorted(names) != sorted(set(known)):
+        raise SpecError(
+            f"{where}: expected at most one of each of the notes *Classes: ….*, *Depends on: ….*, *Not judged: ….*, "
+            f"*Restates: ….*; found {', '.join(names)}"
+        )
+
+
+def _paragraphs(text: str, source: str) -> Iterator[tuple[int, str]]:
     """Pieces of the text with the number of their first line.
 
-    A heading and a list item begin a piece of their own; code between fences is left out.
+    A heading is a piece of its own, a list item begins one; code between fences is left out. Raises SpecError where a
+    fence isn't closed.
     """
-    fenced = False
+    fenced = 0
     start, lines = 0, list[str]()
     for number, line in enumerate([*text.splitlines(), ""], 1):
         if line.lstrip().startswith("```"):
-            fenced = not fenced
+            fenced = 0 if fenced else number
             continue
-        ends = fenced or not line.strip() or line.startswith(("- ", "#"))
+        after_heading = bool(lines) and lines[-1].startswith("#")
+        ends = fenced or after_heading or not line.strip() or line.startswith(("- ", "#"))
         if ends and lines:
             yield start, "\n".join(lines)
             lines = []
         if line.strip() and not fenced:
             start = start if lines else number
             lines.append(line)
+    if fenced:
+        raise SpecError(f"{source}:{fenced}: the code that begins here has no end: expected a line with ```")
 
 
 def _clause(
