@@ -98,6 +98,11 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="choose other examples by this number (default: the same examples every time)",
     )
+    group.add_argument(
+        "--shuffle",
+        action="store_true",
+        help="perform the tests in an order chosen by the seed: verdicts must not depend on it",
+    )
 
 
 def _add_server(group: argparse._ArgumentGroup) -> None:
@@ -170,6 +175,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         level=Level(values["level"].upper()),
         effort=Effort(values["effort"]),
         seed=values["seed"],
+        shuffle=values["shuffle"],
         report=values["report"],
         login=values["login"],
         passcode=values["passcode"],

@@ -5,6 +5,7 @@ It is registered by `conformance.plugin` (pytest's command line) and by `conform
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -56,7 +57,11 @@ class Conductor:
         dropped = [item for item in items if item not in set(kept)]
         if dropped:
             config.hook.pytest_deselected(items=dropped)
-        kept.sort(key=lambda item: (self._wait_of(item) > 0, self._depth(item)))
+        if self.run.options.shuffle:
+            random.Random(self.run.options.seed or 0).shuffle(kept)
+        else:
+            kept.sort(key=self._depth)
+        kept.sort(key=lambda item: self._wait_of(item) > 0)
         items[:] = kept
         self.planned = [item for item in kept if isinstance(item, pytest.Function) and _is_ours(item)]
 

@@ -27,8 +27,8 @@ class Options:
     """One run, as asked for.
 
     `classes` are bindings and extensions: none asks for all that the server claims. `clauses` are ids or beginnings
-    of ids. `timings` (seconds) and `extensions` go before what the server declares. `seed` is None for the same
-    examples in every run.
+    of ids. `timings` (seconds) go before what the server declares. `seed` is None for the same examples in every run;
+    `shuffle` puts the tests in an order chosen by it.
     """
 
     url: str
@@ -38,6 +38,7 @@ class Options:
     level: Level = Level.MAY
     effort: Effort = Effort.STANDARD
     seed: int | None = None
+    shuffle: bool = False
     report: Path | None = None
     login: str | None = None
     passcode: str | None = None

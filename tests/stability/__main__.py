@@ -1,0 +1,162 @@
+"""`python -m tests.stability`: runs the quick suite again and again, and counts the verdicts that change.
+
+    python -m tests.stability                 some 20 runs, in about ten minutes
+    python -m tests.stability --runs 200      as many as that
+    python -m tests.stability --only latency --class queue-http
+
+Situations: `plain`; `hogs`, beside twice as many busy processes as there are cores; `latency`, through a proxy that is
+100 ms late each way; `octets`, through one that hands on single octets; `shuffled`, in another order each time;
+`together`, eight at a time. All of them on one server, which is in use ever longer.
+
+Exit status: 0 when all verdicts are those of the first run, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from conformance.launch import launched
+from tests.stability.proxy import proxied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = f"{sys.executable} -m reference_server --port 0 --virtual-clock"
+#: Longest time of one run, in seconds, before it counts as stuck.
+RUN_SECONDS = 900.0
+LATENCY_SECONDS = 0.1
+TOGETHER = 8
+#: How the runs are shared among the situations: out of twenty.
+SHARES = {"plain": 4, "hogs": 4, "octets": 2, "shuffled": 6, "together": 8, "latency": 1}
+
+Verdicts = dict[str, str]
+
+
+def main() -> int:
+    """Run, compare, print, and return the exit status."""
+    values = _arguments()
+    console = Console(highlight=False)
+    table = Table("situation", "runs", "changed verdicts", "seconds a run", box=box.SIMPLE)
+    changes = 0
+    with launched(SERVER) as url:
+        expected = _judge(url, values.classes)
+        console.print(f"first run: {len(expected)} verdicts")
+        for name in [values.only] if values.only else SHARES:
+            runs = max(1, round(SHARES[name] * values.runs / sum(SHARES.values())))
+            began = time.monotonic()
+            found = [
+                _difference(expected, verdicts) for verdicts in _situation(name, url, runs, values.classes)
+            ]
+            seconds = (time.monotonic() - began) / len(found)
+            changed = [difference for difference in found if difference]
+            changes += sum(map(len, changed))
+            table.add_row(name, str(len(found)), _shown(changed), f"{seconds:.1f}")
+            console.print(f"{name}: {len(found)} runs, {len(changed)} of them with changed verdicts")
+    console.print(table)
+    console.print(f"{changes} verdicts changed.")
+    return 1 if changes else 0
+
+
+def _situation(name: str, url: str, runs: int, classes: list[str]) -> Iterator[Verdicts]:
+    if name == "together":
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            yield from pool.map(lambda _: _judge(url, classes), range(max(runs, TOGETHER)))
+        return
+    with contextlib.ExitStack() as stack:
+        if name == "hogs":
+            stack.enter_context(_hogs(2 * (os.cpu_count() or 1)))
+        elif name in ("latency", "octets"):
+            url = stack.enter_context(_worse(url, name))
+        for number in range(runs):
+            more = ["--shuffle", "--seed", str(number)] if name == "shuffled" else []
+            yield _judge(url, classes, *more)
+
+
+@contextlib.contextmanager
+def _worse(url: str, how: str) -> Iterator[str]:
+    parts = urlsplit(url)
+    delay, octets = (LATENCY_SECONDS, 0) if how == "latency" else (0.0, 1)
+    with proxied(parts.hostname or "", parts.port or 80, delay=delay, octets=octets) as port:
+        yield f"ws://127.0.0.1:{port}{parts.path}"
+
+
+@contextlib.contextmanager
+def _hogs(count: int) -> Iterator[None]:
+    hogs = [multiprocessing.Process(target=_spin, daemon=True) for _ in range(count)]
+    for hog in hogs:
+        hog.start()
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.terminate()
+            hog.join()
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _judge(url: str, classes: list[str], *more: str) -> Verdicts:
+    """The verdicts of one quick run, by clause and binding; what kept it from its end stands for a verdict."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "conformance", url, "--effort", "quick", "--report", folder, *more]
+        command += [word for name in classes for word in ("--class", name)]
+        try:
+            run = subprocess.run(
+                command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return {"the run": f"not ended after {RUN_SECONDS:g} s"}
+        report = Path(folder, "report.json")
+        if not report.exists():
+            return {"the run": f"exit {run.returncode}: {(run.stderr or run.stdout)[-300:]}"}
+        verdicts = json.loads(report.read_text("utf-8"))["verdicts"]
+        return {f"{verdict['clause']} ({verdict['binding']})": verdict["kind"] for verdict in verdicts}
+
+
+def _difference(expected: Verdicts, found: Verdicts) -> dict[str, str]:
+    return {
+        key: f"{expected.get(key, 'none')} → {found.get(key, 'none')}"
+        for key in expected.keys() | found.keys()
+        if expected.get(key) != found.get(key)
+    }
+
+
+def _shown(changed: list[dict[str, str]]) -> str:
+    lines = {f"{key}: {change}" for difference in changed for key, change in difference.items()}
+    return "\n".join(sorted(lines)[:12]) or "none"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.stability",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--runs", type=int, default=20, metavar="N", help="so many runs in all (default: 20)")
+    parser.add_argument("--only", choices=list(SHARES), help="only this situation")
+    parser.add_argument("--class", dest="classes", action="append", default=[], metavar="CLASS")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""A TCP proxy on loopback that makes a network worse: late, or in single octets."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_READ = 64 * 1024
+#: What one direction of one connection may hold back, in chunks.
+_HELD = 4096
+
+
+class _Direction:
+    """Hands on what one socket says to the other, `delay` seconds later, `octets` at a time (0: as it comes)."""
+
+    def __init__(self, source: socket.socket, sink: socket.socket, delay: float, octets: int) -> None:
+        self._source, self._sink = source, sink
+        self._delay, self._octets = delay, octets
+        self._chunks: queue.Queue[tuple[float, bytes]] = queue.Queue(_HELD)
+        self._never = threading.Event()
+        for work in (self._read, self._write):
+            threading.Thread(target=work, daemon=True).start()
+
+    def _read(self) -> None:
+        data = b"?"
+        while data:
+            try:
+                data = self._source.recv(_READ)
+            except OSError:
+                data = b""
+            self._chunks.put((time.monotonic() + self._delay, data))
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                due, data = self._chunks.get()
+                if (left := due - time.monotonic()) > 0:
+                    self._never.wait(left)
+                if not data:
+                    self._sink.shutdown(socket.SHUT_WR)
+                    return
+                step = self._octets or len(data)
+                for begin in range(0, len(data), step):
+                    self._sink.sendall(data[begin : begin + step])
+
+
+@contextlib.contextmanager
+def proxied(host: str, port: int, *, delay: float = 0.0, octets: int = 0) -> Iterator[int]:
+    """The port, on loopback, of a proxy to a server; it ends with the context."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    open_sockets: list[socket.socket] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+                server = socket.create_connection((host, port))
+            except OSError:
+                return
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                open_sockets.append(end)
+            _Direction(client, server, delay, octets)
+            _Direction(server, client, delay, octets)
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for end in open_sockets:
+            end.close()
