@@ -37,7 +37,7 @@ class Judge:
         self.book = book
         self.columns = columns
         self.tallies: dict[Key, Tally] = {}
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
         self._started = time.monotonic()
 
     def elapsed(self) -> float:
@@ -46,7 +46,7 @@ class Judge:
 
     def tally(self, key: Key) -> Tally:
         """What is recorded about a clause in a binding."""
-        with self._lock:
+        with self.lock:
             return self.tallies.setdefault(key, Tally())
 
     def plan(self, test: str, clauses: Collection[str], binding: str) -> None:
@@ -143,33 +143,41 @@ class Case:
     def skip(self, clause: str, reason: str) -> None:
         """Record why this server gives no way to judge a clause here."""
         self._settled.add(clause)
-        if key := self._key(clause):
-            self._judge.tally(key).skips.append(reason)
+        if (key := self._key(clause)) and reason not in (kept := self._judge.tally(key).skips):
+            kept.append(reason)
 
     def finish(self, error: BaseException | None) -> None:
         """End the test, with what was raised in it.
 
         A Violation counts for its clause, a PeerFailure for the first clause of the test that was not asserted,
-        anything else for the suite.
+        anything else for the suite. A failed MUST counts also where something else was raised after it.
         """
-        if error is None:
-            error = self._swallowed
         failure = find_failure(error) if error is not None else None
-        stopped_by = None
-        if isinstance(failure, Violation) and failure.clause in self._judge.book:
-            stopped_by = self._break(failure.clause, failure)
-        elif isinstance(failure, PeerFailure):
-            stopped_by = self._break(self._first_open(), failure)
-        elif error is not None:
+        if isinstance(failure, Violation) and failure.clause not in self._judge.book:
+            failure = None
+        is_suites = error is not None and failure is None
+        stopped_by = self._count(failure or self._swallowed)
+        if is_suites:
             self._blame_suite(f"{type(error).__name__}: {error}")
-        self.keep_what_held()
+        self._count_held()
         for clause in self._open():
             self._judge.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
 
     def keep_what_held(self) -> None:
-        """Record the assertions that held: all that can be said of a test that was cut short."""
-        for key, count in self._held.items():
-            self._judge.tally(key).held += count
+        """Record the assertions that were made: all that can be said of a test that was cut short."""
+        self._count(self._swallowed)
+        self._count_held()
+
+    def _count(self, failure: Violation | PeerFailure | None) -> str | None:
+        """Record what the test ended at; returns the clause that it counts for."""
+        if failure is None:
+            return None
+        return self._break(failure.clause if isinstance(failure, Violation) else self._first_open(), failure)
+
+    def _count_held(self) -> None:
+        with self._judge.lock:
+            for key, count in self._held.items():
+                self._judge.tally(key).held += count
 
     def _break(self, clause: str, failure: Violation | PeerFailure) -> str:
         """Record a failure, for another clause of the test where this one isn't judged; returns which."""
@@ -194,18 +202,19 @@ class Case:
         key = self._key(clause)
         if key is None:
             return
-        tally = self._judge.tally(key)
-        tally.broken += 1
-        if len(tally.failures) < FAILURES_KEPT:
+        with self._judge.lock:
+            tally = self._judge.tally(key)
+            tally.broken += 1
+            if len(tally.failures) == FAILURES_KEPT:
+                return
             steps, frames = evidence or self._evidence()
-            text = str(observed)[:OBSERVED_LENGTH]
             tally.failures.append(
                 Failure(
                     key.clause,
                     key.binding,
                     self.test,
                     expected,
-                    text,
+                    str(observed)[:OBSERVED_LENGTH],
                     tuple(steps),
                     tuple(frames),
                     at=self._judge.elapsed(),

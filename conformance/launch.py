@@ -11,16 +11,18 @@ import shlex
 import subprocess
 import threading
 import time
+from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import IO
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
-URL = re.compile(r"wss?://[^\s,;]+")
+#: A URL in a line of prose: not the full stop or bracket behind it, nor the end of a colour.
+URL = re.compile(r"wss?://[^\s,;<>\"'`\x00-\x1f]*[^\s,;<>\"'`\x00-\x1f.:!?)\]}]")
 TAIL_LINES = 20
 
 
@@ -35,13 +37,18 @@ def launched(command: str) -> Iterator[str]:
     Raises LaunchFailed with what the command printed when no URL came within START_SECONDS.
     """
     try:
+        words = shlex.split(command)
+        if not words:
+            raise LaunchFailed("there is no command to start")
         server = subprocess.Popen(  # noqa: S603  the user's own command line, split without a shell
-            shlex.split(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
         )
     except (OSError, ValueError) as error:
         raise LaunchFailed(f"cannot start {command!r}: {error}") from error
+    assert server.stdout is not None
+    output = _Output(server.stdout)
     try:
-        yield _first_url(command, server.stdout)
+        yield _first_url(command, output)
     finally:
         server.terminate()
         try:
@@ -49,35 +56,49 @@ def launched(command: str) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+        output.join()
 
 
-def _first_url(command: str, output: IO[str] | None) -> str:
-    lines: SimpleQueue[str | None] = SimpleQueue()
-    found = threading.Event()
+class _Output:
+    """What the server prints, read to its end, so that it never blocks on a full pipe."""
 
-    def read() -> None:
-        # Goes on to the end, so that the server never blocks on a full pipe; later lines are dropped.
-        for line in output or ():
-            if not found.is_set():
-                lines.put(line)
-        lines.put(None)
+    def __init__(self, stream: IO[str]) -> None:
+        self.lines: SimpleQueue[str | None] = SimpleQueue()
+        self.found = threading.Event()
+        self._stream = stream
+        self._reader = threading.Thread(target=self._read, name="launch-output", daemon=True)
+        self._reader.start()
 
-    threading.Thread(target=read, name="launch-output", daemon=True).start()
-    printed: list[str] = []
+    def join(self) -> None:
+        """Wait for the end, but not for a child of the server that lives on with the same pipe."""
+        self._reader.join(STOP_SECONDS)
+
+    def _read(self) -> None:
+        """Put lines, until the URL is found, into the queue, and at the end None."""
+        with self._stream:
+            for line in self._stream:
+                if not self.found.is_set():
+                    self.lines.put(line)
+        self.lines.put(None)
+
+
+def _first_url(command: str, output: _Output) -> str:
+    printed: deque[str] = deque(maxlen=TAIL_LINES)
     deadline = time.monotonic() + START_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         try:
-            line = lines.get(timeout=left)
+            line = output.lines.get(timeout=left)
         except Empty:
             break
         if line is None:
             raise LaunchFailed(f"{command!r} ended before it listened.{_said(printed)}")
         if match := URL.search(line):
-            found.set()
+            output.found.set()
             return match.group()
         printed.append(line)
     raise LaunchFailed(f"{command!r} printed no ws:// URL within {START_SECONDS:g} s.{_said(printed)}")
 
 
-def _said(printed: list[str]) -> str:
-    return " It printed:\n" + "".join(printed[-TAIL_LINES:]) if printed else " It printed nothing."
+def _said(printed: Iterable[str]) -> str:
+    text = "".join(printed).rstrip()
+    return f" It printed:\n{text}" if text else " It printed nothing."

@@ -54,7 +54,7 @@ def clauses(*ids: str) -> Callable[[Test], Test]:
         raise UnknownClause(f"no chapter of the specification has {', '.join(unknown)}")
 
     def mark(test: Test) -> Test:
-        setattr(test, _CLAUSES, (*ids, *clauses_of(test)))
+        setattr(test, _CLAUSES, tuple(dict.fromkeys([*ids, *clauses_of(test)])))
         return test
 
     return mark

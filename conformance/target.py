@@ -6,8 +6,9 @@ target file, defaults. (The classes of a target file go before those of the capa
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import SplitResult, urlsplit
 
 from conformance.clauses import BINDINGS, EXTENSIONS
@@ -120,7 +121,8 @@ def parse_url(url: str) -> SplitResult:
         port = parts.port
     except ValueError as error:
         raise BadUrl(f"{url!r} is no URL: {error}") from error
-    if parts.scheme not in _PORTS or not parts.hostname or port == 0:
+    is_clean = url.isprintable() and " " not in url
+    if not is_clean or parts.scheme not in _PORTS or not parts.hostname or port == 0:
         raise BadUrl(
             f"{url!r} is no URL of a server: expected something like ws://127.0.0.1:8080/stomp, "
             "with ws, wss, http or https"
@@ -170,17 +172,17 @@ def with_capabilities(target: Target, document: Any) -> Target:
     timings = {
         name: float(value)
         for name, value in _table(document.get("timings")).items()
-        if name in Timings.__dataclass_fields__ and _is_number(value)
+        if name in Timings.__dataclass_fields__ and is_amount(value)
     }
     defaults = _table(document.get("defaults"))
-    limits = {name: value for name, value in _table(document.get("limits")).items() if _is_number(value)}
+    limits = {name: value for name, value in _table(document.get("limits")).items() if is_amount(value)}
     endpoints = {
         name: value for name, value in _table(document.get("endpoints")).items() if isinstance(value, str)
     }
     versions = tuple(v for v in STOMP_VERSIONS if v in _strings(document.get("stomp_versions")))
     return replace(
         target,
-        title=target.title or " ".join(str(document[key]) for key in ("name", "version") if key in document),
+        title=target.title or " ".join(_strings([document.get("name"), document.get("version")])),
         classes=target.classes or bindings,
         extensions=target.extensions | declared,
         stomp_versions=versions or target.stomp_versions,
@@ -204,16 +206,19 @@ def versions_of(bindings: Iterable[str]) -> tuple[str, ...]:
     return tuple(version for version in STOMP_VERSIONS if f"stomp-{version}" in bindings)
 
 
+def is_amount(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number from 0 that a float can hold; infinity and NaN are none."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return 0 <= value <= sys.float_info.max
+
+
 def _strings(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _table(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _count(value: object) -> int | None:

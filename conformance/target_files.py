@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance.clauses import BINDINGS, CLASSES, Book
+from conformance.target import is_amount
 from conformance.verdicts import Waiver
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def find(name: str) -> TargetFile:
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
         raise BadTargetFile(
-            f"there is no target {name!r}: expected one of {names}, or the path of a TOML file"
+            f"there is no target {name!r}: expected {names or 'none that has a name'}, or the path of a TOML file"
         )
     return read(path)
 
@@ -112,8 +113,8 @@ def _text(value: object) -> str:
 
 def _template(value: object) -> str:
     text = _text(value)
-    if text.count("{name}") != 1:
-        raise ValueError(f"expected a destination with {{name}} in it, found {text!r}")
+    if text.count("{name}") != 1 or {"{", "}"} & set(text.replace("{name}", "")):
+        raise ValueError(f"expected a destination with {{name}} in it once, found {text!r}")
     return text
 
 
@@ -124,7 +125,7 @@ def _count(value: object) -> int:
 
 
 def _number(value: object) -> int | float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+    if not is_amount(value):
         raise ValueError(f"expected a number from 0, found {value!r}")
     return value
 
@@ -148,9 +149,15 @@ def _table(
     reader: Callable[[object], Any], keys: tuple[str, ...] | None = None
 ) -> Callable[[object], dict[str, Any]]:
     def check(value: object) -> dict[str, Any]:
-        if not isinstance(value, dict) or (keys and any(key not in keys for key in value)):
+        if not isinstance(value, dict) or (keys and not value.keys() <= set(keys)):
             raise ValueError(f"expected a table of {', '.join(keys) if keys else 'values'}; found {value!r}")
-        return {key: reader(item) for key, item in value.items()}
+        read: dict[str, Any] = {}
+        for key, item in value.items():
+            try:
+                read[key] = reader(item)
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from error
+        return read
 
     return check
 

@@ -6,7 +6,7 @@ A verdict belongs to a clause in a binding. What decides, first match first:
 2. the suite's own mistake: `error`;
 3. a test of the clause that the run never came to, because it was interrupted or the server went away:
    `inconclusive`;
-4. an assertion that held: `pass`; what was recorded for a MAY: `observed`;
+4. an assertion that held: `pass`; for a MAY `observed`, as is what was recorded of it without asserting;
 5. a test that ended early at another clause: `blocked` by that one;
 6. a reason why this server gives no way to judge it: `skipped`;
 7. nothing of all that: `inconclusive`.
@@ -18,7 +18,7 @@ the root is what the server is told, its followers are not counted against it.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from conformance.clauses import Level
@@ -172,6 +172,7 @@ def decide(
     `ended_early` says why the run did not come to its end; `suite_failed` that something broke outside of all tests.
     """
     empty = Tally()
+    tallies = dict(tallies)  # a test that the run doesn't wait for any more may still record
     raw = {
         key: _raw(book[key.clause], tallies.get(key, empty))
         for key in _in_order(
@@ -221,15 +222,17 @@ def _in_order(book: Book, keys: set[Key]) -> list[Key]:
 
 def _raw(clause: Clause, tally: Tally) -> Verdict:
     """The verdict by what was recorded about the clause alone."""
+    is_may = clause.level is Level.MAY
     rows: list[tuple[object, Kind, Callable[[], str]]] = [
         (tally.failures, _broken_kind(clause), lambda: tally.failures[0].observed),
         (tally.errors, Kind.ERROR, lambda: tally.errors[0]),
         (tally.never_run, Kind.INCONCLUSIVE, lambda: tally.never_run[0]),
-        (tally.observations, Kind.OBSERVED, lambda: "; ".join(dict.fromkeys(tally.observations))),
-        (tally.asserted, Kind.OBSERVED if clause.level is Level.MAY else Kind.PASS, lambda: ""),
+        (is_may and (tally.observations or tally.asserted), Kind.OBSERVED, lambda: _seen(tally)),
+        (tally.asserted, Kind.PASS, lambda: ""),
         (_stopper(tally), Kind.BLOCKED, lambda: f"its test ended at {_stopper(tally)}, which failed"),
         (tally.skips, Kind.SKIPPED, lambda: tally.skips[0]),
         (clause.not_judged, Kind.SKIPPED, lambda: f"not judged: {clause.not_judged}"),
+        (tally.observations, Kind.INCONCLUSIVE, lambda: f"seen, but not asserted: {_seen(tally)}"),
         (tally.tests, Kind.INCONCLUSIVE, lambda: "its tests ended without asserting it"),
         (True, Kind.INCONCLUSIVE, lambda: "no test names it"),
     ]
@@ -250,6 +253,10 @@ def _broken_kind(clause: Clause) -> Kind:
     return {Level.MUST: Kind.FAIL, Level.SHOULD: Kind.DEVIATION, Level.MAY: Kind.OBSERVED}[clause.level]
 
 
+def _seen(tally: Tally) -> str:
+    return "; ".join(dict.fromkeys(tally.observations))
+
+
 def _stopper(tally: Tally) -> str | None:
     return next((stop.by for stop in tally.stops if stop.by), None)
 
@@ -257,13 +264,13 @@ def _stopper(tally: Tally) -> str | None:
 def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> Verdict:
     """The verdict in the light of the clauses that this one depends on."""
     verdict = raw[key]
-    named = Verdict(**{**vars(verdict), "key": key})
+    named = replace(verdict, key=key)
     could_follow = verdict.kind in BROKEN or (verdict.kind is Kind.INCONCLUSIVE and not tally.never_run)
     roots = tuple(root for root in book.ancestors(key.clause) if _does_not_hold(root, key.binding, raw))
     if not roots or not could_follow:
         return named
     reason = f"depends on {', '.join(roots)}, which {'do' if len(roots) > 1 else 'does'} not hold"
-    return Verdict(**{**vars(named), "kind": Kind.BLOCKED, "reason": reason, "roots": roots})
+    return replace(named, kind=Kind.BLOCKED, reason=reason, roots=roots)
 
 
 def _does_not_hold(clause: str, binding: str, raw: Mapping[Key, Verdict]) -> bool:
@@ -277,7 +284,7 @@ def _waived(verdict: Verdict, waivers: Sequence[Waiver]) -> Verdict:
     if verdict.kind not in BROKEN:
         return verdict
     reason = next((waiver.reason for waiver in waivers if waiver.covers(verdict.key)), None)
-    return Verdict(**{**vars(verdict), "waiver": reason})
+    return replace(verdict, waiver=reason)
 
 
 def _is_stale(waiver: Waiver, verdicts: Sequence[Verdict]) -> bool:

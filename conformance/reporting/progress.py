@@ -46,11 +46,13 @@ class Count:
         """A test has started."""
         with self._lock:
             self._running[name] = None
+            self.seconds_left = None
 
     def end(self, name: str, outcome: str) -> None:
         """A test has ended."""
         with self._lock:
             self._running.pop(name, None)
+            self.seconds_left = None
             self.ended += 1
             self.outcomes[outcome] += 1
 
