@@ -12,9 +12,10 @@ from reference_server.queue.refusal import Refusal
 _HIGHEST_ID = 2**63 - 1
 #: Numbers that every JSON reader can take and that can be told again.
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=_HIGHEST_ID)]
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MEMBER = re.compile(r" - at `\$\.([^`.\[]+)")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
-_HALF_PAIR = re.compile(rb"\\\\u[dD][89a-fA-F]")
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Request(msgspec.Struct):
@@ -114,13 +115,22 @@ def decode(decoder: msgspec.json.Decoder[SomeRequest], body: bytes) -> SomeReque
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), body) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        hint = "; \\ud800 to \\udfff stand for a character only in pairs" if _HALF_PAIR.search(body) else ""
-        raise Refusal("body-not-json", f"the body is not JSON: {error}{hint}") from None
+        reason = str(error)
+    except _NOT_JSON as error:
+        raise _not_json(error, body) from None
+    try:  # the decoder stops at the first member that it cannot take: the rest may be no JSON
+        msgspec.json.decode(body)
+    except _NOT_JSON as error:
+        raise _not_json(error, body) from None
+    raise _invalid(reason)
 
 
-def _invalid(said: str, body: bytes) -> Refusal:
+def _not_json(error: Exception, body: bytes) -> Refusal:
+    hint = "; \\ud800 to \\udfff stand for a character only in pairs" if _HALF_PAIR.search(body) else ""
+    return Refusal("body-not-json", f"the body is not JSON: {error}{hint}")
+
+
+def _invalid(said: str) -> Refusal:
     if missing := _MISSING.search(said):
         member = missing.group(1)
         return Refusal("member-missing", f"the member {member} is missing", member)
@@ -143,7 +153,7 @@ def label_of(body: bytes) -> str | int | None:
     """The producer's messageID in a body that was refused, or None where it has none that can be echoed."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _NOT_JSON:
         return None
     label = value.get("messageID") if isinstance(value, dict) else None
     if isinstance(label, int) and not isinstance(label, bool):

@@ -1,0 +1,58 @@
+"""What can be read: placement, end offsets, members, assignment, committed offsets, lag."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.queue_core.core import Core, read
+
+
+def test_topics(core: Core) -> None:
+    """All of them, and one (INTRO-TOPICS-1, INTRO-TOPIC-1)."""
+    core.topic("a", 2)
+    core.topic("b", 1)
+    core.publish("a")
+    listed = read(core.operations.read("/topics", now=core.now))
+    assert listed.status == 200
+    assert [topic["topicName"] for topic in listed.body["topics"]] == ["a", "b"]
+    one = read(core.operations.read("/topics/a", now=core.now)).body
+    assert one == listed.body["topics"][0]
+    assert [row["endOffset"] for row in one["partitions"]] == [1, 0]
+
+
+def test_a_group(core: Core) -> None:
+    """Its members, and where it stands in each partition (INTRO-GROUP-1)."""
+    core.topic("news", 2)
+    core.fill("news", 2, 2)
+    core.join("g", "c", "news")
+    core.join("g", "d")
+    core.acknowledge("c", core.poll("c"))
+    record = core.poll("c")
+    body = core.group("g")
+    assert body["consumer_group_name"] == "g"
+    assert body["members"] == [
+        {"consumer_name": "c", "topics": ["news"]},
+        {"consumer_name": "d", "topics": []},
+    ]
+    common = {"topicName": "news", "consumer_name": "c", "endOffset": 2}
+    assert body["assignment"] == [
+        common | {"partition": 0, "committed": 1, "lag": 1, "inFlight": None},
+        common | {"partition": 1, "committed": 0, "lag": 2, "inFlight": record["messageId"]},
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["/topics/x", "/consumer-groups/x", "/topics/", "/nothing", "/consumer-groups/"]
+)
+def test_what_is_not_there(core: Core, path: str) -> None:
+    """404 (INTRO-UNKNOWN-1)."""
+    assert core.operations.read(path, now=core.now).status == 404
+
+
+def test_reading_is_no_sign_of_life(core: Core) -> None:
+    """And those who are due are evicted before it is told who is there."""
+    core.join("g", "c")
+    core.pass_time(29)
+    core.group("g")
+    core.pass_time(2)
+    assert core.group("g")["members"] == []
