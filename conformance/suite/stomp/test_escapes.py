@@ -1,0 +1,296 @@
+"""How header text is written and read: STOMP-ENC-*, STOMP-ABNF-004."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.stomp.echo import Echo, judge_malformed
+from conformance.suite.stomp.reactions import malformed
+from conformance.suite.stomp.scene import Scene
+from conformance.wire.failures import PeerFailure
+from conformance.wire.frames import encode, escape
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+    from conformance.wire.frames import Frame
+    from conformance.wire.stomp import StompClient
+
+#: Characters of two, three and four octets, and a letter that has two spellings in Unicode.
+WIDE = "größe-日本語-🙂-e\u0301"
+#: What needs a pair in both versions, beside ordinary characters.
+SPECIAL = {"colon": "a:b", "lf": "a\nb", "backslash": "a\\b", "all": "::\n\\\n:", "only": "\\"}
+#: Escape pairs as literal text, which a decoder of several passes confuses with pairs.
+LITERAL = ["\\n", "\\c", "\\r", "\\\\n", "\\\\c", "a\\\\\\nb", "\\\\\\\\", "\\:n", ":\\c\\"]
+
+
+def specials(version: str) -> list[str]:
+    """Texts that hold what a version escapes; CR alone is a text of 1.2, in 1.1 it could not be written."""
+    return [*SPECIAL.values(), *(["a\rb", "\r\n:\\"] if version == "1.2" else [])]
+
+
+def line_of(name: str, value: str, version: str) -> bytes:
+    """The header line as the grammar of the version writes it, without its end."""
+    return f"{escape(name, version)}:{escape(value, version)}".encode()
+
+
+def lines_of(frame: Frame) -> list[bytes]:
+    """The header lines of a frame as they were on the wire."""
+    head = frame.octets.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    return head.split(b"\n")[1:]
+
+
+def back(echo: Echo, clause: str, headers: list[tuple[str, str]]) -> Frame:
+    """Send a message with these headers; the MESSAGE. Judges that the headers are there, and unchanged."""
+    echo.send(headers, "body")
+    message = echo.back(clause, expected=f"the message with {headers}")
+    missing = [(name, value) for name, value in headers if value not in message.all(name)]
+    echo.scene.bench.judge(
+        clause, not missing, expected=f"the headers {missing or headers} unchanged", observed=message.octets
+    )
+    return message
+
+
+@clauses("STOMP-ENC-001")
+@pytest.mark.parametrize("where", ["receipt", "subscription", "header"])
+def test_headers_are_utf_8(bench: Bench, where: str) -> None:
+    """Characters of several octets come back as they were sent, wherever a header comes back."""
+    scene = Scene(bench)
+    _comes_back(scene, "STOMP-ENC-001", where, WIDE)
+
+
+@clauses("STOMP-ENC-002")
+@pytest.mark.parametrize("where", ["receipt", "subscription", "header"])
+def test_escape_pairs_are_decoded(bench: Bench, where: str) -> None:
+    """Text with every octet that is written as a pair comes back as that text."""
+    scene = Scene(bench)
+    for text in specials(bench.version):
+        _comes_back(scene, "STOMP-ENC-002", where, text)
+
+
+@clauses("STOMP-ENC-002")
+def test_an_escaped_destination_is_the_same_wherever_it_stands(bench: Bench) -> None:
+    """SUBSCRIBE and SEND name a destination with a colon, where the server takes such a name."""
+    scene = Scene(bench)
+    client, plain = scene.client(), scene.topic()
+    place = type(plain)(f"{plain.destination}:x", plain.is_queue, plain.headers)
+    try:
+        subscription = scene.subscribe(client, place)
+        scene.fence(client)
+    except PeerFailure as failure:
+        bench.skip("STOMP-ENC-002", f"the server refuses a destination with a colon ({failure.observed})")
+        return
+    scene.send(client, place, "body")
+    scene.message(subscription, "STOMP-ENC-002", expected="the message at the destination with a colon")
+    bench.judge("STOMP-ENC-002", True, expected="delivered", observed="delivered")
+
+
+def _comes_back(scene: Scene, clause: str, where: str, text: str) -> None:
+    bench = scene.bench
+    if where == "header":
+        back(Echo(scene), clause, [("note", text)])
+        return
+    if where == "receipt" and not scene.has_receipts:
+        bench.skip(clause, "the server grants no receipts")
+        return
+    client, place = scene.client(), scene.topic()
+    if where == "receipt":
+        scene.send(client, place, "body", receipt=text)
+        frame = _expected(scene, clause, client, "RECEIPT", f"a RECEIPT for {text!r}")
+        came = frame.get("receipt-id")
+    else:
+        subscription = scene.subscribe(client, place, id=text)
+        scene.fence(client)
+        scene.send(client, subscription.place, "body")
+        frame = _expected(scene, clause, client, "MESSAGE", f"a MESSAGE for subscription {text!r}")
+        came = frame.get("subscription")
+    bench.judge(
+        clause, came == text, expected=f"{text!r} as it was sent", observed=f"{came!r} in {frame.octets!r}"
+    )
+
+
+def _expected(scene: Scene, clause: str, client: StompClient, command: str, expected: str) -> Frame:
+    try:
+        return client.expect(command)
+    except PeerFailure as failure:
+        scene.bench.judge(clause, False, expected=expected, observed=failure.observed)
+        raise
+
+
+@clauses("STOMP-ENC-003")
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"foo:a\\tb",
+        b"foo:\\x",
+        b"foo:a\\Nb",
+        b"foo:\\\\\\",
+        b"foo:abc\\",
+        b"f\\too:a",
+        b"foo\\:a",
+        b"foo:a\\rb",
+    ],
+    ids=repr,
+)
+def test_undefined_escapes_are_malformed(bench: Bench, line: bytes) -> None:
+    """A backslash that begins no pair of the version ends the connection, in a name as in a value."""
+    if line == b"foo:a\\rb" and bench.version == "1.2":
+        line = b"foo:a\\Rb"  # the pair for CR is defined since 1.2
+    judge_malformed(Scene(bench), "STOMP-ENC-003", [line], expected=f"{line!r} has an undefined escape")
+
+
+@clauses("STOMP-ENC-003")
+def test_undefined_escapes_are_malformed_on_every_frame(bench: Bench) -> None:
+    """Also on SUBSCRIBE, in a header that the server has no use for."""
+    scene = Scene(bench)
+    place, receipt = scene.topic(), scene.receipt()
+
+    def provoke() -> StompClient:
+        client = scene.client()
+        lines = [
+            "SUBSCRIBE",
+            "id:0",
+            f"receipt:{receipt}",
+            f"destination:{place.destination}",
+            "unused:a\\tb",
+        ]
+        client.send_octets("\n".join([*lines, "", ""]).encode() + b"\0")
+        return client
+
+    malformed(scene, "STOMP-ENC-003", provoke, receipt, expected="an undefined escape in a SUBSCRIBE")
+
+
+@clauses("STOMP-ENC-004", "STOMP-ABNF-004")
+def test_a_message_has_one_pair_for_each_octet_that_needs_it(bench: Bench) -> None:
+    """On the wire the MESSAGE has each special octet as exactly one pair, and none of them raw."""
+    echo = Echo(Scene(bench))
+    for text in [*specials(bench.version), *LITERAL, WIDE]:
+        message = back(echo, "STOMP-ENC-004", [("note", text)])
+        _judge_wire(bench, message, "note", text)
+
+
+@clauses("STOMP-ENC-004", "STOMP-ABNF-004")
+def test_a_receipt_has_one_pair_for_each_octet_that_needs_it(bench: Bench) -> None:
+    """The same holds for the receipt-id of a RECEIPT."""
+    scene = Scene(bench)
+    if not scene.has_receipts:
+        bench.skip("STOMP-ENC-004", "the server grants no receipts")
+        bench.skip("STOMP-ABNF-004", "the server grants no receipts")
+        return
+    client, place = scene.client(), scene.topic()
+    for text in specials(bench.version):
+        scene.send(client, place, "body", receipt=text)
+        receipt = _expected(scene, "STOMP-ENC-004", client, "RECEIPT", f"a RECEIPT for {text!r}")
+        _judge_wire(bench, receipt, "receipt-id", text)
+
+
+def _judge_wire(bench: Bench, frame: Frame, name: str, text: str) -> None:
+    written = line_of(name, text, bench.version)
+    bench.judge(
+        "STOMP-ENC-004",
+        written in lines_of(frame),
+        expected=f"the header line {written!r}",
+        observed=frame.octets,
+    )
+    # The reader refuses raw colons, and in 1.2 raw CRs, in every frame but CONNECTED.
+    bench.judge("STOMP-ABNF-004", True, expected="no raw octet that has a pair", observed=frame.octets)
+
+
+@clauses("STOMP-ENC-005")
+@pytest.mark.parametrize("line", ["x:a\\tb", "x:abc\\", "a\\tb:x", "x:a:b\\c"], ids=repr)
+@pytest.mark.parametrize("command", ["CONNECT", "STOMP"])
+def test_connect_is_taken_literally(bench: Bench, command: str, line: str) -> None:
+    """A backslash in a header of CONNECT means nothing, so none is an undefined escape."""
+    if command == "STOMP" and bench.version != "1.2":
+        command = "CONNECT"  # in 1.1 a server need not know the command STOMP
+    client = bench.stomp(connect=False)
+    pairs = [("accept-version", bench.version), *bench.credentials().items()]
+    lines = [command, *(f"{name}:{value}" for name, value in pairs if value is not None), line]
+    client.send_octets("\n".join([*lines, "", ""]).encode() + b"\0")
+    try:
+        connected = client.expect("CONNECTED")
+    except PeerFailure as failure:
+        bench.judge("STOMP-ENC-005", False, expected=f"CONNECTED for {line!r}", observed=failure.observed)
+        raise
+    bench.judge("STOMP-ENC-005", True, expected="CONNECTED", observed=connected.octets)
+
+
+@clauses("STOMP-ENC-005")
+def test_login_and_passcode_are_taken_literally(bench: Bench) -> None:
+    """A passcode that holds a colon or a backslash is sent as it is; judged where the target's does."""
+    passcode = bench.target.passcode or ""
+    if not set(passcode) & {":", "\\"}:
+        bench.skip("STOMP-ENC-005", "the passcode of the target holds neither a colon nor a backslash")
+        return
+    client = bench.stomp(connect=False)
+    pairs = [("accept-version", bench.version), *bench.credentials().items()]
+    client.send_octets(encode("CONNECT", [(name, value) for name, value in pairs if value is not None]))
+    connected = _expected(
+        Scene(bench), "STOMP-ENC-005", client, "CONNECTED", "CONNECTED for the right passcode"
+    )
+    bench.judge("STOMP-ENC-005", True, expected="CONNECTED", observed=connected.octets)
+
+
+@clauses("STOMP-ENC-006")
+def test_connected_is_written_literally(bench: Bench) -> None:
+    """No header of CONNECTED has a pair for a colon or a line feed."""
+    connected = Scene(bench).client().connected
+    assert connected is not None
+    bench.judge(
+        "STOMP-ENC-006",
+        not any(pair in connected.octets for pair in (b"\\c", b"\\n")),
+        expected="no escape pairs in CONNECTED",
+        observed=connected.octets,
+    )
+
+
+@clauses("STOMP-ENC-007")
+def test_names_are_escaped_like_values(bench: Bench) -> None:
+    """Header names that hold special octets come back, each octet as one pair."""
+    echo = Echo(Scene(bench))
+    for number, text in enumerate(specials(bench.version)):
+        name = f"n{number}{text}e"
+        message = back(echo, "STOMP-ENC-007", [(name, "value")])
+        written = line_of(name, "value", bench.version)
+        bench.judge(
+            "STOMP-ENC-007",
+            written in lines_of(message),
+            expected=f"the header line {written!r}",
+            observed=message.octets,
+        )
+
+
+@clauses("STOMP-ENC-008")
+def test_blanks_around_names_and_values_stay(bench: Bench) -> None:
+    """Spaces and tabs at either end of a name or a value are part of it."""
+    echo = Echo(Scene(bench))
+    echo.client.send_octets(
+        echo.raw([b"note:  pad  ", b" before:x", b"after :x", b"tab:\tx\t", b"only:  "], b"body")
+    )
+    message = echo.back("STOMP-ENC-008")
+    wanted = [("note", "  pad  "), (" before", "x"), ("after ", "x"), ("tab", "\tx\t"), ("only", "  ")]
+    missing = [header for header in wanted if header not in message.headers]
+    bench.judge("STOMP-ENC-008", not missing, expected=f"{missing or wanted}", observed=message.octets)
+
+
+@clauses("STOMP-ENC-009")
+def test_escapes_are_decoded_in_one_pass(bench: Bench) -> None:
+    """Text that looks like escape pairs comes back as that text."""
+    echo = Echo(Scene(bench))
+    for text in LITERAL:
+        back(echo, "STOMP-ENC-009", [("note", text)])
+
+
+@clauses("STOMP-ENC-010")
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
+def test_text_in_bodies_is_unchanged(bench: Bench, counted: bool) -> None:
+    """UTF-8 text arrives octet for octet, with and without content-length."""
+    echo = Echo(Scene(bench))
+    text = f"{WIDE}\r\n\ttab, bell \a, U+FEFF \ufeff, U+2028 \u2028, a backslash \\n"
+    echo.send([("content-length", str(len(text.encode())) if counted else None)], text)
+    message = echo.back("STOMP-ENC-010")
+    bench.judge(
+        "STOMP-ENC-010", message.body == text.encode(), expected=repr(text.encode()), observed=message.octets
+    )
