@@ -25,6 +25,8 @@ STOMP_VERSIONS = ("1.0", "1.1", "1.2")
 PATIENCE = 5.0
 #: How many round trips an answer may take besides.
 ROUND_TRIPS = 30
+#: The switches of target files that are on where a file doesn't say otherwise; all others are off.
+USUAL_FACTS = frozenset({"receipts", "transactions", "queues", "redelivers"})
 _PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 
@@ -70,6 +72,7 @@ class Target:
     brokers: int | None = None
     queue_template: str = "/queue/{name}"
     topic_template: str = "/topic/{name}"
+    refused: str = ""
     queue_headers: Mapping[str, str] = field(default_factory=dict)
     topic_headers: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, bool] = field(default_factory=dict)
@@ -95,9 +98,17 @@ class Target:
         """A destination that gives each message to all subscribers."""
         return self.topic_template.format(name=name)
 
+    @property
+    def refused_destination(self) -> str:
+        """A destination that the server refuses in SEND and in SUBSCRIBE; "" where none is known.
+
+        A server of the queue refuses `/nowhere` by its own text (QSTOMP-DEST-1).
+        """
+        return self.refused or ("/nowhere" if "queue-stomp" in self.classes else "")
+
     def fact(self, name: str, default: bool = False) -> bool:
-        """A switch of the target file; `default` where the file has none."""
-        return self.facts.get(name, default)
+        """A switch of the target file; where the file has none, what is usual, or `default`."""
+        return self.facts.get(name, default or name in USUAL_FACTS)
 
     def websocket_url(self, path: str | None = None) -> str:
         """The URL of the given path on this server, or of an endpoint by name; of the path under test for None."""
@@ -156,6 +167,7 @@ def from_file(file: TargetFile, url: str, tls: ssl.SSLContext | None = None) -> 
         partitions=file.partitions,
         queue_template=file.queue,
         topic_template=file.topic,
+        refused=file.refused,
         queue_headers=file.queue_headers,
         topic_headers=file.topic_headers,
         facts=file.facts,

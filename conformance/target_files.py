@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent / "targets"
 TIMINGS = ("heartbeat_timeout", "eviction_grace", "rebalance_timeout", "first_frame_timeout")
-#: Switches that tests ask for, with what True says.
+#: Switches that tests ask for, with what True says. `USUAL_FACTS` are true unless a file denies them.
 FACTS = {
     "serves_every_path": "an upgrade is accepted on any path",
     "checks_login": "a wrong passcode is refused",
     "knows_hosts": "a `host` that it doesn't know is refused",
     "persistent_queues": "a queue destination outlives the connections that used it",
+    "receipts": "frames besides DISCONNECT get the RECEIPT that they ask for",
+    "transactions": "BEGIN, COMMIT and ABORT are obeyed",
+    "queues": "a queue destination gives each message to one of its subscriptions, and keeps it until there is one",
+    "redelivers": "what was not acknowledged goes to another consumer of the queue",
 }
 
 
@@ -46,6 +50,7 @@ class TargetFile:
     partitions: int | None = None
     queue: str = "/queue/{name}"
     topic: str = "/topic/{name}"
+    refused: str = ""
     queue_headers: Mapping[str, str] = field(default_factory=dict)
     topic_headers: Mapping[str, str] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)
@@ -192,6 +197,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "partitions": _count,
     "queue": _template,
     "topic": _template,
+    "refused": _text,
     "queue_headers": _table(_text),
     "topic_headers": _table(_text),
     "endpoints": _table(_text),
