@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from reference_server.queue.partitioner import partition_of
 from reference_server.queue.settings import QueueSettings
 from tests.queue_core.core import Core
+
+VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "partitioner.json"
 
 
 @given(st.text(max_size=300), st.integers(1, 1000))
@@ -139,3 +142,12 @@ def test_bounds_of_numbers() -> None:
     core.do("/consumer-group/remove", consumer_group_name="g")
     core.subscribe("y", "a")
     core.join("i", "z")
+
+
+def test_the_vectors_of_the_text() -> None:
+    """The server places keys where the vectors say (PART-KEY-2)."""
+    vectors = json.loads(VECTORS.read_text(encoding="utf-8"))["vectors"]
+    assert vectors
+    for vector in vectors:
+        for partitions, index in vector["partitions"].items():
+            assert partition_of(vector["key"], int(partitions)) == index, vector
