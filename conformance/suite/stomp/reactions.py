@@ -102,9 +102,9 @@ def reaction(
         attempts = found.attempts + 1
         found = _observe(scene, provoke(), receipt, fence, firm=firm)
         found.attempts = attempts
-    if found.closed is not None and scene.applies("STOMP-LINGER-002"):
+    if found.closed is not None:
         came = "an ERROR" if found.error else "no ERROR"
-        scene.bench.observe("STOMP-LINGER-002", f"{came} in attempt {found.attempts} before the close")
+        scene.observe("STOMP-LINGER-002", f"{came} in attempt {found.attempts} before the close")
     return found
 
 
@@ -184,8 +184,7 @@ def judge_error(scene: Scene, error: Frame, receipt: str | None = None) -> None:
             expected=f"receipt-id:{receipt} in the ERROR",
             observed=shown,
         )
-    if scene.applies("STOMP-ERROR-006"):
-        scene.bench.observe("STOMP-ERROR-006", "with a body" if error.body else "without a body")
+    scene.observe("STOMP-ERROR-006", "with a body" if error.body else "without a body")
     content_type = error.get("content-type")
     if error.body:
         length = error.get("content-length")

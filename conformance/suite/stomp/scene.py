@@ -80,6 +80,16 @@ class Scene:
             return ok
         return self.bench.judge(clause, ok, expected=expected, observed=observed)
 
+    def observe(self, clause: str, text: str) -> None:
+        """As `Bench.observe`, for a clause that may not be one of this version."""
+        if self.applies(clause):
+            self.bench.observe(clause, text)
+
+    def skip(self, clause: str, reason: str) -> None:
+        """As `Bench.skip`, for a clause that may not be one of this version."""
+        if self.applies(clause):
+            self.bench.skip(clause, reason)
+
     # Sessions
 
     def client(self, **connect: str | None) -> StompClient:

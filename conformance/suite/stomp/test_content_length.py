@@ -1,0 +1,291 @@
+"""The body, its length and its type: STOMP-CLEN-*, STOMP-CTYPE-*."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.stomp.echo import Echo, raw_frame, sending
+from conformance.suite.stomp.reactions import judge_content_type, judge_error, malformed, reaction
+from conformance.suite.stomp.scene import Scene
+from conformance.wire.failures import PeerFailure
+from conformance.wire.frames import BadFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conformance.bench import Bench
+    from conformance.suite.stomp.reactions import Provoke
+    from conformance.wire.frames import Frame
+    from conformance.wire.stomp import StompClient
+
+BINARY_BODIES = {
+    "between": b"a\0b\0c",
+    "first": b"\0ab",
+    "last": b"ab\0",
+    "only": b"\0",
+    "frame": b"\0\nSEND\n\n\0",
+}
+#: Characters of two to four octets; as many characters as the count of octets would be too few.
+WIDE_BODY = "äöü-日本-🙂🙂".encode()
+NO_NUMBERS = [b"abc", b"-1", b"1e3", b"+5", b"", b" 5 ", b"5,5", b"0x5", b"5.0"]
+
+
+@clauses("STOMP-CLEN-001", "STOMP-CLEN-011", "STOMP-CLEN-005")
+@pytest.mark.parametrize("body", BINARY_BODIES.values(), ids=BINARY_BODIES)
+def test_a_counted_body_may_hold_nul(bench: Bench, body: bytes) -> None:
+    """As many octets as counted are the body, and the MESSAGE counts them as well."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    echo.client.send_octets(echo.raw([b"content-length:%d" % len(body)], body))
+    message: Frame | None = None
+    observed: object = "nothing"
+    try:
+        message = echo.client.expect("MESSAGE")
+        observed = message.octets
+    except BadFrame as bad:  # without a count, or with a wrong one, the frame comes apart at its NUL
+        bench.judge("STOMP-CLEN-005", False, expected="a MESSAGE with its count", observed=bad.observed)
+    except PeerFailure as failure:
+        observed = failure.observed
+    whole = message is not None and message.body == body
+    for clause in ("STOMP-CLEN-001", "STOMP-CLEN-011"):
+        scene.judge(clause, whole, expected=f"a MESSAGE with the body {body!r}", observed=observed)
+    if message is None or not whole:
+        bench.skip("STOMP-CLEN-005", "no body with NUL is delivered")
+        return
+    bench.judge(
+        "STOMP-CLEN-005",
+        message.get("content-length") == str(len(body)),
+        expected=f"content-length:{len(body)}",
+        observed=observed,
+    )
+
+
+@clauses("STOMP-CLEN-002")
+@pytest.mark.parametrize("less", [1, 2, 5])
+def test_a_count_that_is_too_small_is_malformed(bench: Bench, less: int) -> None:
+    """Where no NUL follows the counted body the connection ends; the rest is no new frame."""
+    scene = Scene(bench)
+    echo, other = Echo(scene), Echo(scene)
+    word = bench.fresh("short").encode()
+    rest = b"\n" + raw_frame(other.place, body=word, version=bench.version)[:-1]
+    body = b"x" * 5 + word + rest
+    octets = echo.raw([b"content-length:%d" % (len(body) - len(rest) - less)], body)
+    malformed(scene, "STOMP-CLEN-002", sending(scene, octets), expected="no NUL after the counted body")
+    echo.judge_nothing("STOMP-CLEN-002", b"xx", "the counted part not delivered")
+    other.judge_nothing("STOMP-CLEN-002", word, "the rest not read as a frame")
+
+
+@clauses("STOMP-CLEN-002")
+def test_a_count_of_zero_before_a_body_is_malformed(bench: Bench) -> None:
+    """`content-length:0` in front of a body is a count that is too small."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    octets = echo.raw([b"content-length:0"], b"hello")
+    malformed(scene, "STOMP-CLEN-002", sending(scene, octets), expected="no NUL after a body of no octets")
+    echo.judge_nothing("STOMP-CLEN-002", b"", "nothing of the malformed frame delivered")
+
+
+@clauses("STOMP-CLEN-002")
+def test_a_count_that_is_too_large_takes_what_follows(bench: Bench) -> None:
+    """It swallows the octets behind the frame, and where no NUL follows those the connection ends."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    octets = echo.raw([b"content-length:7"], b"hello") + b"ZZZZ\0"
+    malformed(
+        scene, "STOMP-CLEN-002", sending(scene, octets), expected="no NUL after the seven counted octets"
+    )
+    echo.judge_nothing("STOMP-CLEN-002", b"hello", "nothing of the malformed frame delivered")
+
+
+@clauses("STOMP-CLEN-003")
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
+def test_a_message_with_a_body_has_its_length(bench: Bench, counted: bool) -> None:
+    """Whether the sender counted or not, the MESSAGE has a right content-length."""
+    echo = Echo(Scene(bench))
+    echo.send([("content-length", "5" if counted else None)], "hello")
+    message = echo.back()
+    bench.judge(
+        "STOMP-CLEN-003",
+        message.get("content-length") == str(len(message.body)),
+        expected=f"content-length:{len(message.body)}",
+        observed=message.octets,
+    )
+
+
+@clauses("STOMP-CLEN-004", "STOMP-CTYPE-002", "STOMP-CTYPE-003", "STOMP-CTYPE-004")
+def test_an_error_says_how_long_and_of_which_type_its_body_is(bench: Bench) -> None:
+    """An ERROR with a body has a right content-length and a content-type, which is a MIME type."""
+    scene = Scene(bench)
+    errors = [
+        error for error in (reaction(scene, provoke).error for provoke in _provocations(scene)) if error
+    ]
+    for error in errors:
+        judge_error(scene, error)
+    why = "no ERROR with a body was seen" if errors else "no ERROR was seen"
+    if not any(error.body for error in errors):
+        for clause in ("STOMP-CLEN-004", "STOMP-CTYPE-002"):
+            scene.skip(clause, why)
+    if not any(error.get("content-type") for error in errors):
+        for clause in ("STOMP-CTYPE-003", "STOMP-CTYPE-004"):
+            scene.skip(
+                clause, f"{why}, so none with a content-type" if not errors else "no ERROR had a content-type"
+            )
+
+
+def _provocations(scene: Scene) -> Iterator[Provoke]:
+    """Faults of several kinds, for servers that answer only some of them by an ERROR."""
+
+    def faulty(command: str, headers: list[tuple[str, str]]) -> Provoke:
+        def provoke() -> StompClient:
+            client = scene.client()
+            client.frame(command, headers, b"")
+            return client
+
+        return provoke
+
+    yield faulty("SEND", [("receipt", scene.receipt())])
+    yield faulty("SUBSCRIBE", [("id", "0")])
+    yield faulty("COMMIT", [("transaction", "no-such-transaction")])
+    yield faulty("NONSENSE", [])
+    yield sending(scene, b"SEND\njunk\n\n\0")
+
+
+@clauses("STOMP-CLEN-006")
+@pytest.mark.parametrize("characters", ["wide", "mixed"])
+def test_lengths_count_octets(bench: Bench, characters: str) -> None:
+    """A body of characters with several octets is read by its octets, and the MESSAGE counts octets too."""
+    echo = Echo(Scene(bench))
+    body = WIDE_BODY if characters == "wide" else b"plain " + WIDE_BODY + b" plain"
+    echo.client.send_octets(echo.raw([b"content-length:%d" % len(body)], body))
+    message = echo.back("STOMP-CLEN-006", expected="the message, whose count is right in octets")
+    counted = message.get("content-length")
+    bench.judge(
+        "STOMP-CLEN-006",
+        message.body == body and counted in (None, str(len(body))),
+        expected=f"the body whole, and content-length:{len(body)} if it is counted",
+        observed=message.octets,
+    )
+
+
+@clauses("STOMP-CLEN-007")
+@pytest.mark.parametrize("rest", [b"", b"\n\n", b"llo"], ids=["nothing", "line-ends", "more"])
+def test_an_uncounted_body_ends_at_the_first_nul(bench: Bench, rest: bytes) -> None:
+    """Without content-length the body is what stands before the first NUL, whatever comes behind it."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    octets = echo.raw(body=b"he") + rest + (b"\0" if rest == b"llo" else b"")
+    scene.client().send_octets(octets)
+    message = echo.back("STOMP-CLEN-007", expected="a message with the body he")
+    bench.judge("STOMP-CLEN-007", message.body == b"he", expected="the body he", observed=message.octets)
+
+
+@clauses("STOMP-CLEN-008")
+@pytest.mark.parametrize("command", ["BEGIN", "SUBSCRIBE", "ABORT"])
+def test_counted_octets_belong_to_their_frame(bench: Bench, command: str) -> None:
+    """A counted body of another frame than SEND is never read as the next frame, even with a NUL in it."""
+    scene = Scene(bench)
+    echo, place = Echo(scene), scene.topic()
+    word = bench.fresh("smuggled").encode()
+    body = b"a\0" + raw_frame(echo.place, body=word, version=bench.version) + b"b"
+    lines = [b"id:0" if command == "SUBSCRIBE" else b"transaction:t", b"content-length:%d" % len(body)]
+    octets = raw_frame(place, lines, body, command=command.encode(), version=bench.version)
+    found = reaction(scene, sending(scene, octets))
+    echo.judge_nothing("STOMP-CLEN-008", word, f"the counted octets of {command} not read as a frame")
+    bench.judge(
+        "STOMP-CLEN-008",
+        found.is_refusal or found.went_on,
+        expected=f"{command} refused, or carried out without its body and the next frame read",
+        observed=found,
+    )
+
+
+@clauses("STOMP-CLEN-010")
+@pytest.mark.parametrize("command", ["SUBSCRIBE", "BEGIN", "DISCONNECT"])
+def test_a_length_of_zero_is_fine_without_a_body(bench: Bench, command: str) -> None:
+    """`content-length:0` on a frame that has no body is no reason to refuse it."""
+    scene = Scene(bench)
+    if command == "BEGIN" and not scene.has_transactions:
+        bench.skip("STOMP-CLEN-010", "the server has no transactions")
+        return
+    place = scene.topic()
+    headers = {
+        "SUBSCRIBE": [("id", "0"), ("destination", place.destination), *place.headers.items()],
+        "BEGIN": [("transaction", "t")],
+        "DISCONNECT": [("receipt", "bye")],
+    }[command]
+
+    def provoke() -> StompClient:
+        client = scene.client()
+        client.frame(command, [*headers, ("content-length", "0")])
+        return client
+
+    if command == "DISCONNECT":
+        client = provoke()
+        client.link.send_close()
+        client.expect_end()
+        errors = [error.octets for error in client.errors]
+        bench.judge(
+            "STOMP-CLEN-010", not errors, expected="no ERROR for the DISCONNECT", observed=errors or "none"
+        )
+        return
+    found = reaction(scene, provoke)
+    bench.judge(
+        "STOMP-CLEN-010",
+        found.went_on and not found.is_refusal,
+        expected=f"{command} with content-length:0 carried out",
+        observed=found,
+    )
+
+
+@clauses("STOMP-CLEN-009")
+@pytest.mark.parametrize("length", NO_NUMBERS, ids=repr)
+def test_a_length_that_is_no_number(bench: Bench, length: bytes) -> None:
+    """Recorded: refused, or ignored so that the body ends at its NUL. A refusal owes an ERROR."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    found = reaction(scene, sending(scene, echo.raw([b"content-length:" + length], b"hello")))
+    if found.closed is not None:
+        scene.judge(
+            "STOMP-ERROR-008", found.error is not None, expected="an ERROR before the close", observed=found
+        )
+    if found.is_refusal:
+        seen = "refused"
+    elif found.went_on:
+        came = scene.until_marker(echo.subscription)
+        seen = "ignored" if [frame.body for frame in came] == [b"hello"] else "taken for another length"
+    else:
+        seen = "waited for more octets"
+    bench.observe("STOMP-CLEN-009", f"content-length {length.decode()!r}: {seen}")
+
+
+@clauses("STOMP-CTYPE-001")
+@pytest.mark.parametrize("kind", ["application/json;charset=utf-8", "text/plain", "image/svg+xml"])
+def test_the_content_type_of_the_sender_arrives(bench: Bench, kind: str) -> None:
+    """A MESSAGE has the content-type that its SEND had."""
+    echo = Echo(Scene(bench))
+    echo.send([("content-type", kind)], "{}")
+    message = echo.back()
+    bench.judge(
+        "STOMP-CTYPE-001",
+        message.get("content-type") == kind,
+        expected=f"content-type:{kind}",
+        observed=message.octets,
+    )
+
+
+@clauses("STOMP-CTYPE-003", "STOMP-CTYPE-004")
+def test_a_content_type_that_the_server_makes_up_is_a_mime_type(bench: Bench) -> None:
+    """Where the sender gave none, the MESSAGE has none or a MIME type."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    echo.send(body="hello")
+    message = echo.back()
+    content_type = message.get("content-type")
+    if content_type is not None:
+        judge_content_type(scene, content_type, message.octets)
+        return
+    for clause in ("STOMP-CTYPE-003", "STOMP-CTYPE-004"):
+        scene.skip(clause, "the server sets no content-type on a MESSAGE")
