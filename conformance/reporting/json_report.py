@@ -122,7 +122,6 @@ def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
         "at": round(failure.at, 3),
         "expected": _text(failure.expected),
         "observed": _text(failure.observed),
-        "at": round(failure.at, 3),
         "steps": [_text(step) for step in failure.steps],
         "frames": [_frame(entry) for entry in failure.frames],
         "replay": _text(again(failure)),

@@ -1,0 +1,312 @@
+"""What one test leaves in the record of the run."""
+
+import threading
+
+import pytest
+
+from conformance.judge import FAILURES_KEPT, OBSERVED_LENGTH, Case, Judge, find_failure
+from conformance.verdicts import Key, Stop
+from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.trace import TraceEntry
+from tests.verdicts import books
+
+BOOK = books.book()
+HTTP = "queue-http"
+MUST, ROOT, SHOULD, MAY = "ACCOUNT-CLOSE-1", "ACCOUNT-PAY-1", "ACCOUNT-PAY-2", "ACCOUNT-PAY-3"
+ALL = (MUST, SHOULD, MAY)
+FRAME = TraceEntry(0.1, "http-1", ">", "http", b"GET /", 5)
+
+
+def judge_of(*bindings: str) -> Judge:
+    """The record of a run on a server with these classes."""
+    return Judge(BOOK, {clause.id: clause.columns(bindings, ()) for clause in BOOK})
+
+
+def case_in(judge: Judge, *clauses: str, binding: str = HTTP, evidence=lambda: ((), ())) -> Case:
+    judge.plan("test_it", clauses, binding)
+    return Case(judge, "test_it", clauses, binding, version="1.2", evidence=evidence)
+
+
+@pytest.fixture
+def judge() -> Judge:
+    return judge_of(HTTP, "stomp-1.2")
+
+
+def tally(judge: Judge, clause: str, binding: str = HTTP):
+    return judge.tallies[Key(clause, binding)]
+
+
+def check(case: Case, clause: str, ok: bool) -> bool:
+    return case.judge(clause, ok, expected="an answer", observed="silence")
+
+
+# Assertions
+
+
+def test_what_holds_is_counted_when_the_test_has_ended(judge: Judge):
+    case = case_in(judge, MUST)
+    assert check(case, MUST, True)
+    assert check(case, MUST, True)
+    assert tally(judge, MUST).held == 0
+    case.finish(None)
+    assert tally(judge, MUST).held == 2
+    assert tally(judge, MUST).tests == {"test_it"}
+
+
+def test_a_must_that_fails_ends_the_test(judge: Judge):
+    case = case_in(judge, MUST, SHOULD)
+    with pytest.raises(Violation, match=MUST) as raised:
+        check(case, MUST, False)
+    case.finish(raised.value)
+    [failure] = tally(judge, MUST).failures
+    assert (failure.clause, failure.binding, failure.test) == (MUST, HTTP, "test_it")
+    assert (failure.expected, failure.observed) == ("an answer", "silence")
+    assert tally(judge, SHOULD).stops == [Stop("test_it", MUST)]
+
+
+def test_a_should_that_fails_does_not_end_the_test(judge: Judge):
+    case = case_in(judge, SHOULD, MUST)
+    assert not check(case, SHOULD, False)
+    assert check(case, MUST, True)
+    case.finish(None)
+    assert tally(judge, SHOULD).broken == 1
+    assert not tally(judge, SHOULD).stops
+    assert tally(judge, MUST).held == 1
+
+
+def test_a_may_never_fails(judge: Judge):
+    case = case_in(judge, MAY)
+    assert not check(case, MAY, False)
+    case.finish(None)
+    assert not tally(judge, MAY).failures
+    assert tally(judge, MAY).observations == ["not so: silence"]
+
+
+def test_a_clause_that_no_chapter_has_is_a_mistake(judge: Judge):
+    with pytest.raises(KeyError):
+        check(case_in(judge, MUST), "NOWHERE-1", True)
+
+
+def test_what_is_seen_or_skipped_is_written_down_once(judge: Judge):
+    case = case_in(judge, MUST, MAY)
+    for _ in range(100):
+        case.observed(MAY, "it rounds down")
+        case.skip(MUST, "no way to see")
+    case.finish(None)
+    assert tally(judge, MAY).observations == ["it rounds down"]
+    assert tally(judge, MUST).skips == ["no way to see"]
+    assert not tally(judge, MUST).stops
+
+
+def test_only_the_first_failures_are_kept_and_all_are_counted(judge: Judge):
+    case = case_in(judge, SHOULD)
+    for number in range(10):
+        case.judge(SHOULD, False, expected="an answer", observed=number)
+    assert tally(judge, SHOULD).broken == 10
+    assert [failure.observed for failure in tally(judge, SHOULD).failures] == ["0", "1", "2"][:FAILURES_KEPT]
+
+
+def test_what_was_observed_is_kept_up_to_a_length(judge: Judge):
+    case_in(judge, SHOULD).judge(SHOULD, False, expected="little", observed="x" * 1_000_000)
+    assert len(tally(judge, SHOULD).failures[0].observed) == OBSERVED_LENGTH
+
+
+# Evidence
+
+
+def test_a_failure_has_the_evidence_of_its_moment(judge: Judge):
+    steps: list[str] = ["open"]
+    case = case_in(judge, SHOULD, evidence=lambda: (list(steps), [FRAME]))
+    check(case, SHOULD, False)
+    steps.append("close")
+    [failure] = tally(judge, SHOULD).failures
+    assert failure.steps == ("open",)
+    assert failure.frames == (FRAME,)
+
+
+def test_the_evidence_that_a_failure_brings_goes_before_that_of_the_end(judge: Judge):
+    case = case_in(judge, MUST, evidence=lambda: (["the last example"], []))
+    violation = Violation(MUST, "an answer", "silence")
+    violation.evidence = (["the smallest example"], [FRAME])
+    case.finish(violation)
+    assert tally(judge, MUST).failures[0].steps == ("the smallest example",)
+
+
+# How a test ends
+
+
+def test_a_peer_that_fails_counts_for_the_first_clause_that_is_open(judge: Judge):
+    case = case_in(judge, MAY, SHOULD, MUST)
+    check(case, SHOULD, True)
+    case.finish(PeerFailure("a reply", "the connection was closed"))
+    assert tally(judge, MUST).failures[0].expected == "a reply"
+    assert not tally(judge, SHOULD).failures
+    assert tally(judge, MAY).stops == [Stop("test_it", MUST)]
+
+
+def test_a_peer_that_fails_after_everything_was_asserted_counts_all_the_same(judge: Judge):
+    case = case_in(judge, MUST)
+    check(case, MUST, True)
+    case.finish(PeerFailure("a reply", "the connection was closed"))
+    assert tally(judge, MUST).broken == 1
+
+
+def test_a_peer_that_fails_where_only_a_may_is_open_breaks_what_is_required(judge: Judge):
+    case = case_in(judge, MAY)
+    case.finish(PeerFailure("a reply", "the connection was closed"))
+    assert not tally(judge, MAY).failures, "a MAY can't be broken"
+    assert "the connection was closed" in tally(judge, MAY).observations[0]
+
+
+def test_a_mistake_of_the_suite_counts_for_what_is_open(judge: Judge):
+    case = case_in(judge, MUST, SHOULD)
+    check(case, MUST, True)
+    case.finish(KeyError("x"))
+    assert tally(judge, MUST).held == 1
+    assert not tally(judge, MUST).errors
+    assert tally(judge, SHOULD).errors == ["test_it: KeyError: 'x'"]
+
+
+def test_a_mistake_after_everything_was_asserted_counts_for_all(judge: Judge):
+    case = case_in(judge, MUST)
+    check(case, MUST, True)
+    case.finish(KeyError("x"))
+    assert tally(judge, MUST).errors
+
+
+def test_a_violation_of_an_unknown_clause_is_a_mistake_of_the_suite(judge: Judge):
+    case = case_in(judge, MUST)
+    case.finish(Violation("NOWHERE-1", "an answer", "silence"))
+    assert tally(judge, MUST).errors
+    assert not tally(judge, MUST).failures
+
+
+def test_a_test_that_asserts_nothing_leaves_its_clauses_open(judge: Judge):
+    case_in(judge, *ALL).finish(None)
+    assert all(tally(judge, clause).stops == [Stop("test_it", None)] for clause in ALL)
+
+
+def test_a_failed_must_counts_also_where_the_test_catches_it(judge: Judge):
+    case = case_in(judge, MUST)
+    with pytest.raises(Violation):
+        check(case, MUST, False)
+    case.finish(None)
+    assert tally(judge, MUST).broken == 1
+
+
+def test_a_failed_must_counts_also_where_the_suite_breaks_after_it(judge: Judge):
+    case = case_in(judge, MUST, SHOULD)
+    with pytest.raises(Violation):
+        check(case, MUST, False)
+    case.finish(KeyError("in the clean-up"))
+    assert tally(judge, MUST).broken == 1
+    assert tally(judge, SHOULD).errors
+
+
+def test_a_test_that_is_cut_short_keeps_what_it_asserted(judge: Judge):
+    case = case_in(judge, MUST, ROOT, SHOULD)
+    check(case, ROOT, True)
+    with pytest.raises(Violation):
+        check(case, MUST, False)
+    case.keep_what_held()
+    assert tally(judge, ROOT).held == 1
+    assert tally(judge, MUST).broken == 1
+    assert not tally(judge, SHOULD).stops
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_a_failure_is_found_in_groups(depth: int):
+    error: Exception = Violation(MUST, "an answer", "silence")
+    for _ in range(depth):
+        error = ExceptionGroup("Hypothesis found 2 distinct failures", [KeyError("x"), error])
+    found = find_failure(error)
+    assert isinstance(found, Violation)
+    assert find_failure(KeyError("x")) is None
+
+
+def test_of_a_group_the_violation_counts_rather_than_the_closed_connection():
+    group = ExceptionGroup("two", [PeerFailure("a", "b"), Violation(MUST, "c", "d")])
+    assert isinstance(find_failure(group), Violation)
+
+
+# Columns
+
+
+def test_clauses_that_are_not_judged_in_the_binding_are_no_part_of_the_test(judge: Judge):
+    case = case_in(judge, MUST, "TALK-1")
+    assert case.clauses == [MUST]
+    assert Key("TALK-1", HTTP) not in judge.tallies
+
+
+def test_what_a_session_does_wrong_belongs_to_its_version_of_stomp(judge: Judge):
+    case = case_in(judge, MUST)
+    with pytest.raises(Violation) as raised:
+        check(case, "TALK-1", False)
+    case.finish(raised.value)
+    assert tally(judge, "TALK-1", "stomp-1.2").broken == 1
+    assert tally(judge, MUST).stops == [Stop("test_it", "TALK-1")]
+
+
+def test_a_clause_without_a_column_falls_to_the_first_open_one_of_the_test():
+    judge = judge_of(HTTP)
+    case = case_in(judge, MUST)
+    with pytest.raises(PeerFailure) as raised:
+        check(case, "TALK-1", False)
+    case.finish(raised.value)
+    assert "TALK-1" in tally(judge, MUST).failures[0].expected
+    assert set(judge.tallies) == {Key(MUST, HTTP)}
+
+
+def test_a_should_without_a_column_is_left_out():
+    judge = judge_of(HTTP)
+    case = case_in(judge, MUST)
+    assert not check(case, "TALK-2", False)
+    assert set(judge.tallies) == {Key(MUST, HTTP)}
+
+
+# Hopeless tests
+
+
+def break_(judge: Judge, clause: str, *, held: int = 0) -> None:
+    case = case_in(judge, clause)
+    for _ in range(held):
+        check(case, clause, True)
+    case.finish(Violation(clause, "an answer", "silence"))
+
+
+def test_a_test_is_hopeless_when_a_root_of_all_its_clauses_never_held(judge: Judge):
+    assert judge.hopeless_root([MUST, SHOULD], HTTP) is None
+    break_(judge, ROOT)
+    assert judge.hopeless_root([MUST, SHOULD], HTTP) == ROOT
+    assert judge.hopeless_root([MUST, MAY], HTTP) is None, "a MAY of the test doesn't depend on it"
+    assert judge.hopeless_root(["TALK-1"], HTTP) is None, "nothing of the test is judged here"
+
+
+def test_a_root_that_held_at_times_leaves_hope(judge: Judge):
+    break_(judge, ROOT, held=1)
+    assert judge.hopeless_root([MUST], HTTP) is None
+
+
+def test_what_is_not_run_for_want_of_hope_or_time_is_recorded(judge: Judge):
+    judge.stop("test_it", [MUST, "TALK-1"], HTTP, ROOT)
+    judge.never_run([SHOULD, "TALK-1"], HTTP, "interrupted")
+    assert tally(judge, MUST).stops == [Stop("test_it", ROOT)]
+    assert tally(judge, SHOULD).never_run == ["interrupted"]
+    assert len(judge.tallies) == 2
+
+
+def test_several_threads_lose_no_count(judge: Judge):
+    def work() -> None:
+        for _ in range(50):
+            case = case_in(judge, MUST, SHOULD)
+            check(case, MUST, True)
+            check(case, SHOULD, False)
+            case.finish(None)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tally(judge, MUST).held == tally(judge, SHOULD).broken == 400
+    assert len(tally(judge, SHOULD).failures) == FAILURES_KEPT
