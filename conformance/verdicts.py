@@ -21,7 +21,7 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from conformance.clauses import Level
+from conformance.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -266,11 +266,26 @@ def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> 
     verdict = raw[key]
     named = replace(verdict, key=key)
     could_follow = verdict.kind in BROKEN or (verdict.kind is Kind.INCONCLUSIVE and not tally.never_run)
-    roots = tuple(root for root in book.ancestors(key.clause) if _does_not_hold(root, key.binding, raw))
+    ancestors = _ancestors(book, key.clause, key.binding)
+    roots = tuple(root for root in ancestors if _does_not_hold(root, key.binding, raw))
     if not roots or not could_follow:
         return named
     reason = f"depends on {', '.join(roots)}, which {'do' if len(roots) > 1 else 'does'} not hold"
     return replace(named, kind=Kind.BLOCKED, reason=reason, roots=roots)
+
+
+def _ancestors(book: Book, clause: str, binding: str) -> list[str]:
+    """What the clause depends on in this binding, roots first.
+
+    A clause of both bindings of the queue names the roots of both; what only the other one has is no excuse here.
+    """
+    found: dict[str, None] = {}
+    for root in book[clause].depends_on:
+        columns = set(book[root].columns(CLASSES, EXTENSIONS))
+        if binding in QUEUE_BINDINGS and columns <= set(QUEUE_BINDINGS) - {binding}:
+            continue
+        found.update(dict.fromkeys([*_ancestors(book, root, binding), root]))
+    return list(found)
 
 
 def _does_not_hold(clause: str, binding: str, raw: Mapping[Key, Verdict]) -> bool:

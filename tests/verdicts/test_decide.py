@@ -164,6 +164,33 @@ def test_a_root_without_a_verdict_in_that_binding_counts_where_it_has_one():
     assert found[Key(OTHER_LEAF, HTTP)].kind is Kind.BLOCKED
 
 
+def test_a_root_of_the_queues_other_binding_only_is_no_excuse():
+    """What both bindings have depends on the roots of both; each is blocked by its own."""
+    book = books.book(
+        "# Two roots\n\n*Classes: queue-http.*\n\n- **[POST-1]** It MUST take a POST.\n",
+        "# Others\n\n*Classes: queue-stomp.*\n\n- **[TALK-1]** It MUST talk.\n- **[SEND-1]** It MUST take a SEND.\n"
+        "  *Depends on: TALK-1.*\n- **[BOTH-1]** It MUST do so in both.\n"
+        "  *Classes: queue-http, queue-stomp.* *Depends on: POST-1, SEND-1.*\n"
+        "- **[PUBLISH-1]** It MUST publish.\n  *Classes: queue-stomp, http-publish.*\n"
+        "- **[READ-1]** It MUST give what was published.\n"
+        "  *Classes: queue-http, queue-stomp.* *Depends on: PUBLISH-1.*\n",
+    )
+
+    def kinds(*broken: tuple[str, str]) -> dict[Key, Kind]:
+        tallies = {Key(*key): failed(*key) for key in broken}
+        return {verdict.key: verdict.kind for verdict in decide(book, set(tallies), tallies).verdicts}
+
+    for root in ("TALK-1", "SEND-1"):
+        found = kinds((root, STOMP), ("BOTH-1", HTTP), ("BOTH-1", STOMP))
+        assert found[Key("BOTH-1", HTTP)] is Kind.FAIL
+        assert found[Key("BOTH-1", STOMP)] is Kind.BLOCKED
+    found = kinds(("POST-1", HTTP), ("BOTH-1", HTTP), ("BOTH-1", STOMP))
+    assert found[Key("BOTH-1", HTTP)] is Kind.BLOCKED
+    assert found[Key("BOTH-1", STOMP)] is Kind.FAIL
+    # Published over STOMP for want of publishing over HTTP: then that does count.
+    assert kinds(("PUBLISH-1", STOMP), ("READ-1", HTTP))[Key("READ-1", HTTP)] is Kind.BLOCKED
+
+
 # What is selected
 
 
