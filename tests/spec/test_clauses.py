@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from conformance.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level, book, parse_chapter
+from conformance.models.judging import RECOMMENDED
 from tests.spec.documents import CHAPTERS, QUEUE, ROOT, name_of, prose
 
 _ID = re.compile(r"\b[A-Z]{2}[A-Z0-9]*(?:-[A-Z0-9]+)*-[0-9]+\b")
@@ -89,8 +90,6 @@ def test_a_recommendation_never_carries_a_requirement() -> None:
 
 def test_the_model_judges_at_the_levels_of_the_text() -> None:
     """What the models report as a deviation is a SHOULD here, and each recommendation of theirs exists."""
-    from conformance.models.judging import RECOMMENDED
-
     assert {clause: book()[clause].level for clause in RECOMMENDED} == dict.fromkeys(
         RECOMMENDED, Level.SHOULD
     )
