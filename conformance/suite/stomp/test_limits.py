@@ -1,0 +1,230 @@
+"""How much a server takes, and what it does beyond: STOMP-LIMIT-*.
+
+Where the server declares a limit the tests go one past it; else they grow frames up to some MiB and record what passed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses, waits
+from conformance.suite.stomp.echo import Echo, sending
+from conformance.suite.stomp.reactions import judge_refusal, reaction
+from conformance.suite.stomp.scene import Scene
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conformance.bench import Bench
+    from conformance.wire.stomp import StompClient
+
+KIB, MIB = 1 << 10, 1 << 20
+#: Declared limits that are larger than this are not gone past.
+LARGEST_BODY = 32 * MIB
+LARGEST_HEAD = 4 * MIB
+MOST_SUBSCRIPTIONS = 5000
+#: Subscriptions that are tried where no limit is declared.
+SOME_SUBSCRIPTIONS = 100
+#: Octets of each message that an idle reader leaves unread.
+PORTION = 64 * KIB
+#: Seconds for which an unfinished frame is watched.
+WATCH = 3.5
+
+
+def grow(
+    scene: Scene, clause: str, what: str, sizes: Sequence[int], build: Callable[[Echo, int, bytes], bytes]
+) -> None:
+    """Record up to which size frames pass; judge STOMP-LIMIT-004 by the first one that is refused.
+
+    `build` makes a SEND of a size whose body begins with the given word.
+    """
+    passed, seen, judged = 0, "", False
+    for size in sizes:
+        echo = Echo(scene)
+        word = scene.bench.fresh("w").encode()
+        found = reaction(scene, sending(scene, build(echo, size, word)))
+        if found.is_refusal:
+            scene.judge(
+                "STOMP-LIMIT-004",
+                found.is_error_and_close,
+                expected=f"ERROR and the end of the connection for {size} {what}",
+                observed=found,
+            )
+            echo.judge_nothing("STOMP-LIMIT-004", word, "no effect of a frame beyond the limit")
+            judge_refusal(scene, found)
+            seen, judged = f"{size} are refused", True
+            break
+        if not found.went_on:
+            seen = f"{size} are not answered"
+            break
+        passed = size
+    scene.observe(clause, f"{passed} {what} pass{f', {seen}' if seen else ''}")
+    if not judged:
+        scene.skip("STOMP-LIMIT-004", f"no limit was found: {passed} {what} pass")
+
+
+@clauses("STOMP-LIMIT-001", "STOMP-LIMIT-004")
+def test_the_number_of_headers(bench: Bench) -> None:
+    """Recorded: how many headers a frame may have. Beyond that: ERROR and close."""
+    scene = Scene(bench)
+    limit = bench.limit("headers")
+    sizes = [10, 100, 1000] if limit is None or limit > LARGEST_HEAD // 16 else [int(limit), int(limit) + 1]
+
+    def build(echo: Echo, size: int, word: bytes) -> bytes:
+        others = echo.raw().count(b"\n") - 2
+        return echo.raw([b"h%d:x" % number for number in range(size - others)], word)
+
+    grow(scene, "STOMP-LIMIT-001", "headers", sizes, build)
+
+
+@clauses("STOMP-LIMIT-002", "STOMP-LIMIT-004")
+def test_the_length_of_a_header_line(bench: Bench) -> None:
+    """Recorded: how long a header line may be. Beyond that: ERROR and close."""
+    scene = Scene(bench)
+    limit = bench.limit("header_bytes")
+    is_known = limit is not None and limit <= LARGEST_HEAD
+    # A bound on the whole head may come with a smaller one on a line, so a quarter has to do for what passes.
+    sizes = [int(limit) // 4, int(limit) + 1] if limit and is_known else [KIB, 8 * KIB, 64 * KIB, MIB]
+
+    def build(echo: Echo, size: int, word: bytes) -> bytes:
+        return echo.raw([b"long:" + b"x" * (size - len(b"long:"))], word)
+
+    grow(scene, "STOMP-LIMIT-002", "octets in a header line", sizes, build)
+
+
+@clauses("STOMP-LIMIT-003", "STOMP-LIMIT-004")
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
+def test_the_size_of_a_body(bench: Bench, counted: bool) -> None:
+    """Recorded: how large a body may be. Beyond that: ERROR and close, with and without content-length."""
+    scene = Scene(bench)
+    limit = bench.limit("body_bytes")
+    is_known = limit is not None and limit <= LARGEST_BODY
+    sizes = (
+        [int(limit), int(limit) + 1]
+        if limit and is_known
+        else [64 * KIB, MIB, bench.examples(1, 4, 16) * MIB]
+    )
+
+    def build(echo: Echo, size: int, word: bytes) -> bytes:
+        lines = [b"content-length:%d" % size] if counted else []
+        return echo.raw(lines, word + b"x" * (size - len(word)))
+
+    grow(scene, "STOMP-LIMIT-003", "octets in a body", sizes, build)
+
+
+@clauses("STOMP-LIMIT-005")
+def test_the_number_of_subscriptions(bench: Bench) -> None:
+    """Recorded: how many a connection may have. One more can't be created, and is answered so (STOMP-SUB-002)."""
+    scene = Scene(bench)
+    limit = bench.limit("subscriptions")
+    place, receipt = scene.topic(), scene.receipt()
+    if limit is None or limit > MOST_SUBSCRIPTIONS:
+        client = _with_subscriptions(scene, SOME_SUBSCRIPTIONS)
+        seen = "refused before that" if client.closed or client.errors else "possible"
+        bench.observe("STOMP-LIMIT-005", f"{SOME_SUBSCRIPTIONS} subscriptions of a connection: {seen}")
+        return
+
+    def provoke() -> StompClient:
+        client = _with_subscriptions(scene, int(limit))
+        client.subscribe(place.destination, [*place.headers.items(), ("receipt", receipt)])
+        return client
+
+    found = reaction(scene, provoke, receipt)
+    seen = "refused" if found.is_refusal else "possible"
+    bench.observe(
+        "STOMP-LIMIT-005", f"{limit:g} subscriptions of a connection are declared, one more is {seen}"
+    )
+    if found.is_refusal:
+        scene.judge(
+            "STOMP-SUB-002",
+            found.is_error_and_close,
+            expected="ERROR and the end of the connection for a subscription beyond the limit",
+            observed=found,
+        )
+        judge_refusal(scene, found, receipt)
+
+
+def _with_subscriptions(scene: Scene, count: int) -> StompClient:
+    client, place = scene.client(), scene.topic()
+    for _ in range(count):
+        client.subscribe(place.destination, place.headers)
+    try:
+        scene.fence(client)
+    except PeerFailure:
+        if not client.errors and not client.closed:
+            raise
+    return client
+
+
+@clauses("STOMP-LIMIT-007", "STOMP-LIMIT-006")
+def test_a_client_that_does_not_read(bench: Bench) -> None:
+    """The others get their messages as if it weren't there; what becomes of it is recorded."""
+    scene = Scene(bench)
+    idle, reader, elsewhere = scene.client(), Echo(scene), Echo(scene)
+    scene.subscribed(idle, reader.place)
+    sender = scene.client()
+    portions = bench.examples(40, 160, 500)
+    body = b"x" * PORTION
+    started = time.monotonic()
+    for number in range(portions):
+        scene.send(sender, reader.place, body)
+        delayed = reader.maybe() is None
+        if not delayed and number % 16 == 0:
+            elsewhere.send(body="elsewhere")
+            delayed = elsewhere.maybe() is None
+        if delayed:
+            bench.judge(
+                "STOMP-LIMIT-007",
+                False,
+                expected="messages for the other clients",
+                observed=f"none for {bench.patience:g} s, {number * PORTION // KIB} KiB behind",
+            )
+            break
+    else:
+        seconds = time.monotonic() - started
+        bench.judge("STOMP-LIMIT-007", True, expected="messages", observed=f"all within {seconds:.1f} s")
+    bench.observe("STOMP-LIMIT-006", f"{_fate(idle, portions)} (of {portions * PORTION // KIB} KiB)")
+
+
+def _fate(idle: StompClient, portions: int) -> str:
+    """What became of a client that didn't read, found out by reading at last."""
+    came = 0
+    try:
+        while came < portions:
+            idle.expect("MESSAGE")
+            came += 1
+    except PeerFailure:
+        told = "with an ERROR" if idle.errors else "without an ERROR"
+        end = f"cut off {told}" if idle.closed or idle.errors else "left without the rest"
+        return f"{end} after {came * PORTION // KIB} KiB"
+    return "kept, and got everything when it read at last"
+
+
+@clauses("STOMP-LIMIT-008")
+@waits(lambda target: WATCH, clock="wall")
+@pytest.mark.parametrize("which", ["first", "later"])
+def test_a_frame_that_does_not_end(bench: Bench, which: str) -> None:
+    """Recorded: whether a connection is closed that leaves its first frame, or a later one, unfinished."""
+    scene = Scene(bench)
+    declared = bench.target.timings.first_frame_timeout
+    if which == "first":
+        client = bench.stomp(connect=False)
+        client.send_octets(b"CONNECT\naccept-version:")
+        against = f", first_frame_timeout is {declared:g} s" if declared is not None else ""
+    else:
+        client = scene.client()
+        client.send_octets(b"SEND\ndestination:")
+        against = ""
+    since = time.monotonic()
+    client.listen(WATCH)
+    ended = time.monotonic() - since
+    seen = (
+        f"closed after {ended:.0f} to {ended + 1:.0f} s"
+        if client.closed
+        else f"not closed within {WATCH:g} s"
+    )
+    bench.observe("STOMP-LIMIT-008", f"an unfinished {which} frame: {seen}{against}")
