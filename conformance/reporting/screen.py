@@ -98,7 +98,7 @@ class Screen:
 
     def command(self, words: Sequence[str], indent: int = 4) -> None:
         """A command line to be copied: broken with backslashes at blanks, and never inside of a word."""
-        room = self.width - indent - 2
+        room = self.width - indent - 4 - len(" \\")
         lines: list[str] = []
         for word in words:
             if lines and len(lines[-1]) + 1 + len(word) <= room:
