@@ -160,7 +160,10 @@ class _LongPoll(Waiter):
 
 
 def _is_readable(path: str) -> bool:
-    return path == "/topics" or path.startswith(("/topics/", "/consumer-groups/"))
+    collection, slash, name = path[1:].partition("/")
+    if not slash:
+        return path == "/topics"
+    return collection in {"topics", "consumer-groups"} and bool(name) and "/" not in name
 
 
 def _as_response(outcome: Outcome) -> Response:

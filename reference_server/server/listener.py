@@ -65,6 +65,12 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         """How many are open."""
         return len(self._open)
 
+    def stop_accepting(self) -> None:
+        """Leave `serve_forever`, at once where the system wakes whoever waits for the socket."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.shutdown()
+
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait until no connection is open; return whether that came about in time."""
         with self._changed:

@@ -72,7 +72,7 @@ class Server:
 
     def stop(self) -> None:
         """Tell every session, give it an instant to read that, and end; takes less than a second."""
-        self.listener.shutdown()
+        self.listener.stop_accepting()
         self.application.fail_all("server is stopping", "Connect again later.")
         self.listener.wait_until_idle(GOODBYE_SECONDS)
         self.listener.cut_all()
