@@ -1,0 +1,105 @@
+"""The codec under drawn examples: any header text, any body, any cut over TCP segments, any group of frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+from websocket import ABNF
+
+from conformance.marks import clauses
+from conformance.suite.stomp.properties import Trial, bodies, carries, cut_places, header_lists, pieces
+from conformance.wire.frames import encode, is_utf8
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+    from conformance.suite.stomp.echo import Echo
+
+#: Seconds between the pieces of a message, so that the server reads them one by one.
+PIECE_INTERVAL = 0.001
+NOT_UTF_8 = b"\xff\xfe\x80"
+
+
+def message(octets: bytes) -> bytes:
+    """A WebSocket message as it goes over the wire."""
+    opcode = ABNF.OPCODE_TEXT if is_utf8(octets) else ABNF.OPCODE_BINARY
+    whole: bytes = ABNF.create_frame(octets, opcode).format()
+    return whole
+
+
+def frame(echo: Echo, headers: list[tuple[str, str]], body: bytes) -> bytes:
+    """A SEND to the topic of `echo` with a counted body."""
+    pairs = [("destination", echo.place.destination), *echo.place.headers.items(), *headers]
+    return encode("SEND", [*pairs, ("content-length", str(len(body)))], body, echo.client.version)
+
+
+@clauses("STOMP-SEND-004", "STOMP-ENC-002", "STOMP-ENC-007", "STOMP-ENC-008")
+def test_any_header_text_comes_back(bench: Bench) -> None:
+    """Names and values of any characters arrive as they were sent."""
+    trial = Trial(bench)
+
+    def check(headers: list[tuple[str, str]]) -> None:
+        with trial.echo() as echo:
+            echo.client.send_octets(frame(echo, headers, b"body"))
+            came = echo.client.expect("MESSAGE", within=trial.patience)
+            lost = [header for header in headers if header not in came.headers]
+            for clause in _clauses_of(*lost[0]) if lost else EACH:
+                bench.judge(clause, not lost, expected=f"the headers {lost or headers}", observed=came.octets)
+
+    check([("n\\:\n", "v\\:\n\\n"), ("plain", "plain"), (" blank ", " ")])
+    trial.run(bench.examples(25, 120, 1000), check, headers=header_lists(bench.version))
+
+
+EACH = ("STOMP-SEND-004", "STOMP-ENC-002", "STOMP-ENC-007", "STOMP-ENC-008")
+
+
+def _clauses_of(name: str, value: str) -> tuple[str]:
+    """The clause that a header is likely lost by."""
+    special = set("\\:\n\r")
+    if special & set(name):
+        return ("STOMP-ENC-007",)
+    if special & set(value):
+        return ("STOMP-ENC-002",)
+    return ("STOMP-ENC-008",) if f"{name}{value}" != f"{name.strip()}{value.strip()}" else ("STOMP-SEND-004",)
+
+
+@clauses("STOMP-SEND-005")
+def test_any_body_comes_back(bench: Bench) -> None:
+    """Bodies of any octets arrive octet for octet; text without NUL also where it is not counted."""
+    trial = Trial(bench)
+    # Octets that are not UTF-8 need binary messages both ways, and a 1.0 server need not count.
+    nul = bench.version != "1.0" or carries(bench, b"a\0b")
+    kinds = bodies(utf_8=not carries(bench, NOT_UTF_8), nul=nul)
+
+    def check(body: bytes, counted: bool) -> None:
+        with trial.echo() as echo:
+            length = [b"content-length:%d" % len(body)] if counted or b"\0" in body else []
+            echo.client.send_octets(echo.raw(length, body))
+            came = echo.client.expect("MESSAGE", within=trial.patience)
+            bench.judge(
+                "STOMP-SEND-005", came.body == body, expected=f"{body[:200]!r}", observed=came.octets[:600]
+            )
+
+    trial.run(bench.examples(25, 120, 1000), check, body=kinds, counted=st.booleans())
+
+
+@clauses("STOMP-FRAME-006", "STOMP-FRAME-005")
+def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
+    """Several frames in one stream of octets, cut into TCP segments at any places, are carried out one by one."""
+    trial = Trial(bench)
+
+    def check(texts: list[bytes], cuts: list[float]) -> None:
+        with trial.echo() as echo:
+            for piece in pieces(b"".join(message(frame(echo, [], text)) for text in texts), cuts):
+                echo.client.link.send_raw(piece)
+                echo.client.listen(PIECE_INTERVAL)
+            came = [echo.client.expect("MESSAGE", within=trial.patience).body for _ in texts]
+            for clause in ("STOMP-FRAME-006", "STOMP-FRAME-005"):
+                bench.judge(
+                    clause, came == texts, expected=f"the bodies {texts!r:.300}", observed=f"{came!r:.300}"
+                )
+
+    texts = bodies(utf_8=True, nul=bench.version != "1.0" or carries(bench, b"a\0b"))
+    trial.run(
+        bench.examples(20, 100, 800), check, texts=st.lists(texts, min_size=1, max_size=5), cuts=cut_places()
+    )

@@ -1,0 +1,229 @@
+"""Control frames, limits of WebSocket, and how a connection ends."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses, waits
+from conformance.suite.stomp.echo import Echo, sending
+from conformance.suite.stomp.reactions import ATTEMPTS, reaction
+from conformance.suite.stomp.scene import Scene
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conformance.bench import Bench
+    from conformance.suite.stomp.reactions import Provoke
+    from conformance.suite.stomp.scene import Subscription
+    from conformance.wire.stomp import StompClient
+
+KIB, MIB = 1 << 10, 1 << 20
+#: Seconds for which a connection without CONNECT, or with pings only, is watched.
+WATCH = 3.5
+#: Seconds that a message may take which is likely to have gone to a connection that is gone.
+SOON = 0.1
+#: Messages in a row that have to reach the consumer that is left.
+IN_A_ROW = 4
+
+
+@clauses("STOMP-WS-021")
+@pytest.mark.parametrize("payload", [b"", b"ping", bytes(range(125))], ids=["empty", "short", "longest"])
+def test_a_ping_gets_its_pong(bench: Bench, payload: bytes) -> None:
+    """Before CONNECT and on a session, a ping is answered with its own data."""
+    for client in (bench.stomp(connect=False), Scene(bench).client()):
+        bench.judge(
+            "STOMP-WS-021",
+            client.link.pong(payload),
+            expected=f"a pong with {payload!r}",
+            observed=client.closed or "no such pong",
+        )
+
+
+@clauses("WEBSOCKET-MASK-1")
+def test_a_frame_that_is_not_masked_ends_the_connection(bench: Bench) -> None:
+    """The connection ends, whatever is in the frame."""
+    client = Scene(bench).client()
+    client.link.send_frame(b"\n", opcode=1, mask=False)
+    try:
+        closed = client.expect_end()
+    except PeerFailure as failure:
+        bench.judge(
+            "WEBSOCKET-MASK-1", False, expected="the end of the connection", observed=failure.observed
+        )
+        raise
+    bench.judge("WEBSOCKET-MASK-1", True, expected="the end of the connection", observed=closed)
+
+
+@clauses("STOMP-WS-011")
+@waits(lambda target: WATCH, clock="wall")
+def test_pings_as_signs_of_life(bench: Bench) -> None:
+    """Recorded: whether a client that promised heart-beats and only pings is dropped."""
+    scene = Scene(bench)
+    client = scene.client(heart_beat="500,0")
+    since, number = time.monotonic(), 0
+    while time.monotonic() < since + WATCH and not client.closed:
+        number += 1
+        client.link.pong(b"%d" % number)
+        client.listen(0.2)
+    ended = time.monotonic() - since
+    seen = f"dropped after {ended:.0f} to {ended + 1:.0f} s" if client.closed else f"kept for {WATCH:g} s"
+    asked = client.connected.get("heart-beat") if client.connected else None
+    bench.observe("STOMP-WS-011", f"a client that only pings is {seen}, CONNECTED with heart-beat:{asked}")
+
+
+@clauses("STOMP-WS-012")
+def test_an_error_is_followed_by_a_close_frame(bench: Bench) -> None:
+    """Behind the ERROR comes a Close frame; its code is recorded."""
+    scene = Scene(bench)
+    seen = 0
+    for provoke in _faults(scene):
+        found = reaction(scene, provoke)
+        if found.error is None:
+            continue
+        seen += 1
+        bench.judge(
+            "STOMP-WS-012",
+            found.closed is not None and found.closed.orderly,
+            expected="a Close frame behind the ERROR",
+            observed=found,
+        )
+    if not seen:
+        bench.skip("STOMP-WS-012", "the server sent no ERROR for any of the faults that were tried")
+
+
+def _faults(scene: Scene) -> Iterator[Provoke]:
+    """Faulty frames of which servers answer one or the other with an ERROR."""
+    for command, headers in [("SEND", []), ("NONSENSE", []), ("COMMIT", [("transaction", "none")])]:
+
+        def provoke(command: str = command, headers: list[tuple[str, str]] = headers) -> StompClient:
+            client = scene.client()
+            client.frame(command, headers)
+            return client
+
+        yield provoke
+    yield sending(scene, b"SEND\njunk\n\n\0")
+
+
+@clauses("STOMP-WS-013")
+def test_the_receipt_of_disconnect_comes_before_the_close_frame(bench: Bench) -> None:
+    """In one of several attempts at least, the RECEIPT reaches the client."""
+    scene = Scene(bench)
+    outcomes = []
+    for _ in range(ATTEMPTS):
+        client = scene.client()
+        client.disconnect(receipt="bye")
+        try:
+            client.expect("RECEIPT", receipt_id="bye")
+            outcomes.append("RECEIPT")
+            break
+        except PeerFailure as failure:
+            outcomes.append(str(failure.observed))
+    bench.judge(
+        "STOMP-WS-013",
+        outcomes[-1] == "RECEIPT",
+        expected="the RECEIPT of the DISCONNECT",
+        observed=outcomes,
+    )
+
+
+@clauses("STOMP-WS-014")
+@pytest.mark.parametrize("how", ["close-frame", "cut"])
+def test_the_session_ends_with_the_connection(bench: Bench, how: str) -> None:
+    """After a Close frame or a cut the subscription is gone: messages of its queue reach the other consumer."""
+    scene = Scene(bench)
+    place = scene.queue()
+    leaving, staying, sender = scene.client(), scene.client(), scene.client()
+    scene.subscribed(leaving, place)
+    left = scene.subscribed(staying, place)
+    _end(leaving, how)
+    deadline = time.monotonic() + bench.patience
+    in_a_row, number = 0, 0
+    # How soon isn't said, so what is sent while the server notices may go to the one that is gone.
+    while in_a_row < IN_A_ROW and time.monotonic() < deadline:
+        number += 1
+        body = b"m%d" % number
+        scene.send(sender, place, body)
+        in_a_row = in_a_row + 1 if _reaches(left, body) else 0
+    bench.judge(
+        "STOMP-WS-014",
+        in_a_row == IN_A_ROW,
+        expected=f"{IN_A_ROW} messages in a row for the consumer that is left",
+        observed=f"{in_a_row} of {number} messages, within {bench.patience:g} s",
+    )
+
+
+def _reaches(subscription: Subscription, body: bytes) -> bool:
+    """Whether this message comes soon; older ones that come late are passed over."""
+    try:
+        subscription.client.expect("MESSAGE", lambda frame: frame.body == body, SOON)
+    except PeerFailure:
+        return False
+    return True
+
+
+@clauses("STOMP-WS-014")
+@pytest.mark.parametrize("how", ["close-frame", "cut"])
+def test_a_transaction_ends_with_the_connection(bench: Bench, how: str) -> None:
+    """What was sent in a transaction that is open when the connection ends is never delivered."""
+    scene = Scene(bench)
+    if not scene.has_transactions:
+        bench.skip("STOMP-WS-014", "the server has no transactions")
+        return
+    echo, client = Echo(scene), scene.client()
+    client.begin("t")
+    word = bench.fresh("aborted").encode()
+    scene.send(client, echo.place, word, transaction="t")
+    scene.fence(client)
+    _end(client, how)
+    echo.judge_nothing("STOMP-WS-014", word, "nothing of the transaction that was open")
+
+
+def _end(client: StompClient, how: str) -> None:
+    if how == "cut":
+        client.link.cut()
+    else:
+        client.link.send_close()
+        client.expect_end()
+
+
+@clauses("STOMP-WS-015")
+def test_the_size_of_a_message(bench: Bench) -> None:
+    """Recorded: how large a message may be; it is one of line ends, so that no limit on frames acts before."""
+    scene = Scene(bench)
+    passed, beyond = 0, ""
+    for size in (64 * KIB, MIB, bench.examples(2, 4, 16) * MIB):
+
+        def provoke(size: int = size) -> StompClient:
+            client = scene.client()
+            client.send_octets(b"\n" * size)
+            return client
+
+        found = reaction(scene, provoke)
+        if not found.went_on or found.is_refusal:
+            error = "an ERROR and " if found.error else ""
+            beyond = f"for {size} octets {error}{found.closed or 'no answer'}"
+            break
+        passed = size
+    bench.observe("STOMP-WS-015", f"messages of {passed} octets pass{f'; {beyond}' if beyond else ''}")
+
+
+@clauses("STOMP-WS-019")
+@waits(lambda target: WATCH, clock="wall")
+def test_a_connection_without_connect(bench: Bench) -> None:
+    """Recorded: whether it is closed."""
+    client = bench.stomp(connect=False)
+    since = time.monotonic()
+    client.listen(WATCH)
+    ended = time.monotonic() - since
+    seen = (
+        f"closed after {ended:.0f} to {ended + 1:.0f} s"
+        if client.closed
+        else f"not closed within {WATCH:g} s"
+    )
+    declared = bench.target.timings.first_frame_timeout
+    against = f", first_frame_timeout is {declared:g} s" if declared is not None else ""
+    bench.observe("STOMP-WS-019", f"a connection without CONNECT: {seen}{against}")

@@ -1,0 +1,147 @@
+"""The upgrade to WebSocket: subprotocols, paths, versions, extensions."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.stomp.attempts import usual
+from conformance.wire.failures import PeerFailure
+from conformance.wire.stomp import StompClient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conformance.bench import Bench
+    from conformance.wire.http import HttpReply
+    from conformance.wire.websocket import WebSocketLink
+
+#: The registered names by version of STOMP (STOMP-WS-001).
+NAMES = {"1.0": "v10.stomp", "1.1": "v11.stomp", "1.2": "v12.stomp"}
+OFFERS = {
+    "falling": ["v12.stomp", "v11.stomp", "v10.stomp"],
+    "rising": ["v10.stomp", "v11.stomp", "v12.stomp"],
+    "only-1.0": ["v10.stomp"],
+    "only-1.1": ["v11.stomp"],
+    "only-1.2": ["v12.stomp"],
+    "with-unknown": ["mqtt", "v99.stomp", "v12.stomp", "v11.stomp", "v10.stomp"],
+    "unknown-only": ["mqtt", "v99.stomp"],
+    "none": [],
+}
+
+
+@clauses("STOMP-WS-020", "STOMP-WS-001")
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequence[str]) -> None:
+    """One of the offered names that the server supports; none where there is none, and the connection is opened."""
+    supported = {NAMES[version] for version in bench.target.stomp_versions if version in NAMES} & set(offer)
+    try:
+        link = bench.link(subprotocols=offer)
+    except PeerFailure as failure:
+        bench.judge("STOMP-WS-020", True, expected="none that wasn't offered", observed=failure.observed)
+        bench.judge("STOMP-WS-001", False, expected="the connection opened", observed=failure.observed)
+        return
+    selected = link.subprotocol
+    bench.judge(
+        "STOMP-WS-020",
+        selected is None or selected in offer,
+        expected=f"one of {offer}, or none" if offer else "none",
+        observed=f"Sec-WebSocket-Protocol: {selected}",
+    )
+    bench.judge(
+        "STOMP-WS-001",
+        selected in supported if supported else selected is None,
+        expected=f"one of {sorted(supported)}" if supported else "no subprotocol",
+        observed=f"Sec-WebSocket-Protocol: {selected}" if selected else "none",
+    )
+
+
+@clauses("STOMP-WS-002")
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_a_session_of_another_version_than_the_subprotocol(bench: Bench, version: str) -> None:
+    """Recorded: CONNECT decides on the version, or the mismatch is refused."""
+    other = "1.0" if version == "1.2" else "1.2"
+    if version not in bench.target.stomp_versions:
+        bench.skip("STOMP-WS-002", f"the server doesn't speak {version}")
+        return
+    link = bench.link(subprotocols=[NAMES[other]])
+    client = StompClient(link, version)
+    client.frame("CONNECT", usual(bench, {"accept-version": version}))
+    try:
+        connected = client.expect("CONNECTED")
+        seen = f"a session of {connected.get('version') or '1.0'}"
+    except PeerFailure:
+        seen = "refused"
+    bench.observe("STOMP-WS-002", f"{NAMES[other]} with accept-version:{version}: {seen}")
+
+
+@clauses("WEBSOCKET-PATH-1")
+def test_an_unknown_path_is_refused(bench: Bench) -> None:
+    """An upgrade on a path that nobody can serve gets another status than 101."""
+    if bench.target.fact("serves-every-path"):
+        bench.skip("WEBSOCKET-PATH-1", "the server serves every path")
+        return
+    path = f"/{bench.fresh('no-such-path')}"
+    try:
+        link: WebSocketLink | None = bench.link(path)
+    except PeerFailure as failure:
+        observed, link = failure.observed, None
+    else:
+        observed = "101 Switching Protocols"
+    bench.judge(
+        "WEBSOCKET-PATH-1", link is None, expected=f"another status than 101 on {path}", observed=observed
+    )
+
+
+def upgrade(bench: Bench, headers: Mapping[str, str]) -> HttpReply | None:
+    """Ask for an upgrade with these headers beside the usual ones, or in their place; None: closed without a reply."""
+    target = bench.target
+    merged = {
+        "Host": f"{target.host}:{target.port}",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": base64.b64encode(secrets.token_bytes(16)).decode(),
+        "Sec-WebSocket-Version": "13",
+        "Origin": f"http://{target.host}:{target.port}",
+        **headers,
+    }
+    lines = [f"GET {target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in merged.items()), "", ""]
+    return bench.http().raw("\r\n".join(lines).encode())
+
+
+@clauses("WEBSOCKET-VERSION-1", "WEBSOCKET-VERSION-2")
+@pytest.mark.parametrize("version", ["99", "7", "0"])
+def test_an_unknown_websocket_version_is_refused(bench: Bench, version: str) -> None:
+    """The answer is no 101; it should be 426 and name a version that the server supports."""
+    reply = upgrade(bench, {"Sec-WebSocket-Version": version})
+    observed = f"{reply} {dict(reply.headers)}" if reply else "closed without a reply"
+    bench.judge(
+        "WEBSOCKET-VERSION-1",
+        reply is None or reply.status != 101,
+        expected="another status than 101",
+        observed=observed,
+    )
+    bench.judge(
+        "WEBSOCKET-VERSION-2",
+        reply is not None and reply.status == 426 and "13" in reply.headers.get("sec-websocket-version", ""),
+        expected="426 and Sec-WebSocket-Version: 13",
+        observed=observed,
+    )
+
+
+@clauses("STOMP-WS-017")
+def test_compression(bench: Bench) -> None:
+    """Recorded: what the server makes of an offer of permessage-deflate."""
+    reply = upgrade(bench, {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"})
+    selected = reply.headers.get("sec-websocket-extensions") if reply else None
+    refused = reply is None or reply.status != 101
+    bench.observe(
+        "STOMP-WS-017",
+        "an upgrade that offers compression is refused"
+        if refused
+        else f"selected: {selected or 'no compression'}",
+    )

@@ -1,0 +1,265 @@
+"""How STOMP lies in WebSocket messages: text and binary, several frames in one, one over several, fragments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.stomp.echo import Echo
+from conformance.suite.stomp.scene import Scene
+from conformance.wire.failures import PeerFailure
+from conformance.wire.websocket import Message
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+#: A header with an escape pair and characters of several octets, and a body with the latter.
+NOTE = "a:b-größe-🙂"
+BODY = "text-日本語".encode()
+#: No UTF-8, whatever is put around it.
+NOT_UTF_8 = b"\xff\xfe\x00\x80"
+
+
+def note_of(version: str) -> bytes:
+    """The header as it is written on a session of `version`."""
+    return b"note:plain" if version == "1.0" else b"note:" + NOTE.replace(":", "\\c").encode()
+
+
+def takes_binary(scene: Scene) -> bool:
+    """Whether a frame in a binary message is carried out (STOMP-WS-007)."""
+    echo = Echo(scene)
+    echo.client.send_octets(echo.raw(body=b"binary"), binary=True)
+    return bodies_until_marker(echo) == [b"binary"]
+
+
+def bodies_until_marker(echo: Echo) -> list[bytes]:
+    """The bodies that come in front of one more message, which is sent as servers like it best."""
+    echo.client.send_octets(echo.raw(body=b"marker"), binary=False)
+    found: list[bytes] = []
+    while (message := echo.maybe()) and message.body != b"marker":
+        found.append(message.body)
+    return found
+
+
+@clauses("STOMP-WS-006")
+def test_stomp_in_text_messages(bench: Bench) -> None:
+    """A whole session in text messages, with characters of several octets."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    echo.client.send_octets(echo.raw([note_of(echo.client.version)], BODY), binary=False)
+    message = echo.back("STOMP-WS-006")
+    bench.judge("STOMP-WS-006", message.body == BODY, expected="the message", observed=message.octets)
+
+
+@clauses("WEBSOCKET-UTF8-1", "STOMP-WS-022")
+@pytest.mark.parametrize(
+    "octets",
+    [NOT_UTF_8, b"\xc3", b"\xed\xa0\x80", b"\xf0\x9f\x98"],
+    ids=["invalid", "cut", "surrogate", "cut-four"],
+)
+def test_text_that_is_not_utf_8_ends_the_connection(bench: Bench, octets: bytes) -> None:
+    """The connection ends, with code 1007 if that is told, and the frame in the message is not delivered."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    word = bench.fresh("invalid").encode()
+    client = scene.client()
+    client.send_octets(echo.raw([b"content-length:%d" % len(word + octets)], word + octets), binary=False)
+    try:
+        closed = client.expect_end()
+    except PeerFailure as failure:
+        bench.judge(
+            "WEBSOCKET-UTF8-1", False, expected="the end of the connection", observed=failure.observed
+        )
+        raise
+    echo.judge_nothing("WEBSOCKET-UTF8-1", word, "nothing of the message delivered")
+    bench.judge("WEBSOCKET-UTF8-1", True, expected="the end of the connection", observed=closed)
+    bench.judge("STOMP-WS-022", closed.code == 1007, expected="close code 1007", observed=closed)
+
+
+@clauses("STOMP-WS-007")
+@pytest.mark.parametrize("mixed", [False, True], ids=["binary", "mixed"])
+def test_stomp_in_binary_messages(bench: Bench, mixed: bool) -> None:
+    """A session in binary messages, or in messages of both kinds, works as one in text."""
+    scene = Scene(bench)
+    echo = Echo(scene)
+    bodies = [b"m%d" % number for number in range(4)]
+    for number, body in enumerate(bodies):
+        echo.client.send_octets(
+            echo.raw([note_of(echo.client.version)], body), binary=number % 2 == 0 or not mixed
+        )
+    came = bodies_until_marker(echo)
+    bench.judge("STOMP-WS-007", came == bodies, expected=f"the messages {bodies}", observed=came or "nothing")
+
+
+@clauses("STOMP-WS-003")
+@pytest.mark.parametrize("ends", [b"", b"\n", b"\n\n\n"], ids=["none", "lf", "three"])
+def test_several_frames_in_one_message(bench: Bench, ends: bytes) -> None:
+    """All frames of a message are carried out, with any number of line ends between them."""
+    echo = Echo(Scene(bench))
+    bodies = [b"m%d" % number for number in range(5)]
+    echo.client.send_octets(ends.join(echo.raw(body=body) for body in bodies) + ends)
+    came = bodies_until_marker(echo)
+    bench.judge("STOMP-WS-003", came == bodies, expected=f"the messages {bodies}", observed=came or "nothing")
+
+
+@clauses("STOMP-WS-003")
+def test_a_whole_session_in_one_message(bench: Bench) -> None:
+    """CONNECT, SUBSCRIBE and SEND may come together; each is carried out."""
+    scene = Scene(bench)
+    reader = Echo(scene)
+    client = bench.stomp(connect=False)
+    pairs = [("accept-version", bench.version), *bench.credentials().items()]
+    lines = [f"{name}:{value}" for name, value in pairs if value is not None]
+    connect = "\n".join(["CONNECT", *lines, "", ""]).encode() + b"\0"
+    subscribe = reader.raw([b"id:0"], command=b"SUBSCRIBE")
+    client.send_octets(connect + subscribe + reader.raw(body=b"one") + b"\n" + reader.raw(body=b"two"))
+    came = [message.body for message in (reader.maybe(), reader.maybe()) if message]
+    bench.judge(
+        "STOMP-WS-003", came == [b"one", b"two"], expected="both messages", observed=came or "nothing"
+    )
+
+
+def cuts(octets: bytes) -> dict[str, int]:
+    """Places inside of a frame: before these octets it is cut, or after so many of them."""
+    return {
+        "command": 2,
+        "name": octets.index(b"note") + 2,
+        "colon": octets.index(b"note:") + 4,
+        "value": octets.index(b"note:") + 6,
+        "line-end": octets.index(b"\n"),
+        "empty-line": octets.index(b"\n\n") + 1,
+        "body": octets.index(b"\n\n") + 4,
+        "nul": len(octets) - 1,
+    }
+
+
+@clauses("STOMP-WS-004")
+def test_a_frame_over_several_text_messages(bench: Bench) -> None:
+    """Cut anywhere but inside of a character, the frame is carried out when it is whole."""
+    echo = Echo(Scene(bench))
+    octets = echo.raw([note_of(echo.client.version)], BODY)
+    places = cuts(octets)
+    if echo.client.version != "1.0":
+        places["escape"] = octets.index(b"\\c") + 1
+    for place, cut in places.items():
+        if not _holds_split(bench, echo, [octets[:cut], octets[cut:]], False, f"cut in the {place}"):
+            return
+    parts = [character.encode() for character in octets.decode()]
+    _holds_split(bench, echo, parts, False, "a message for each character")
+
+
+@clauses("STOMP-WS-004")
+def test_a_frame_over_several_binary_messages(bench: Bench) -> None:
+    """In binary messages it may be cut inside of characters as well."""
+    scene = Scene(bench)
+    if not takes_binary(scene):
+        bench.skip("STOMP-WS-004", "the server takes no binary messages (STOMP-WS-007)")
+        return
+    echo = Echo(scene)
+    octets = echo.raw([note_of(echo.client.version)], BODY)
+    cut = len(octets) - 2
+    if _holds_split(bench, echo, [octets[:cut], octets[cut:]], True, "cut inside of a character of the body"):
+        _holds_split(bench, echo, [bytes([octet]) for octet in octets], True, "a message for each octet")
+
+
+def _holds_split(bench: Bench, echo: Echo, parts: list[bytes], binary: bool, how: str) -> bool:
+    for part in parts:
+        echo.client.send_octets(part, binary=binary)
+    message = echo.maybe()
+    ok = message is not None and message.body == BODY
+    return bench.judge(
+        "STOMP-WS-004", ok, expected=f"the message, {how}", observed=message.octets if message else "nothing"
+    )
+
+
+@clauses("STOMP-WS-005")
+@pytest.mark.parametrize("ping", [None, b"between"], ids=["plain", "with-ping"])
+@pytest.mark.parametrize("size", [1, 3, 40])
+def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: bytes | None) -> None:
+    """Fragments of any size, cut inside of characters too, and with a ping between them, are joined."""
+    echo = Echo(Scene(bench))
+    octets = echo.raw([note_of(echo.client.version)], BODY)
+    parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
+    echo.client.link.send_fragments([*parts, b""], ping=ping)
+    message = echo.back("STOMP-WS-005")
+    bench.judge("STOMP-WS-005", message.body == BODY, expected="the message", observed=message.octets)
+    if ping is not None:
+        answered = ping in echo.client.link.pongs or echo.client.link.pong(b"again")
+        bench.judge("STOMP-WS-005", answered, expected="a pong for the ping between", observed="none")
+
+
+@clauses("STOMP-WS-008")
+def test_octets_that_are_not_utf_8_never_go_as_text(bench: Bench) -> None:
+    """A body that is not UTF-8 arrives in a binary message, or not at all."""
+    scene = Scene(bench)
+    if not takes_binary(scene):
+        bench.skip(
+            "STOMP-WS-008", "the server takes no binary messages, so such a body can't be sent (STOMP-WS-007)"
+        )
+        return
+    echo = Echo(scene)
+    echo.client.send_octets(echo.raw([b"content-length:%d" % len(NOT_UTF_8)], NOT_UTF_8), binary=True)
+    message = echo.maybe()  # the reader judges text that is not UTF-8
+    if message is not None or echo.client.errors or echo.client.closed:
+        bench.judge(
+            "STOMP-WS-008", True, expected="no text", observed=message or echo.client.closed or "ERROR"
+        )
+    else:
+        bench.judge("STOMP-WS-008", True, expected="no text", observed="nothing came")
+
+
+LINE_ENDS: dict[str, bytes] = {"lf": b"\n", "several": b"\n\n\n\n", "crlf": b"\r\n", "mixed": b"\n\r\n"}
+
+
+@clauses("STOMP-WS-009")
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+@pytest.mark.parametrize("ends", LINE_ENDS.values(), ids=LINE_ENDS)
+def test_a_message_of_line_ends_is_a_heart_beat(bench: Bench, ends: bytes, binary: bool) -> None:
+    """It gets no answer, and the connection stays."""
+    scene = Scene(bench)
+    if binary and not takes_binary(scene):
+        bench.skip("STOMP-WS-009", "the server takes no binary messages (STOMP-WS-007)")
+        return
+    client = scene.client()
+    if client.version != "1.2":
+        ends = ends.replace(b"\r", b"")
+    client.send_octets(ends, binary=binary)
+    try:
+        scene.fence(client)
+    except PeerFailure as failure:
+        bench.judge(
+            "STOMP-WS-009", False, expected=f"the session to go on after {ends!r}", observed=failure.observed
+        )
+        raise
+    came = client.drain()
+    bench.judge("STOMP-WS-009", not came, expected=f"no answer to {ends!r}", observed=came or "none")
+
+
+@clauses("STOMP-WS-010")
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+def test_an_empty_message(bench: Bench, binary: bool) -> None:
+    """Recorded: whether it is ignored."""
+    scene = Scene(bench)
+    client = scene.client()
+    client.send_octets(b"", binary=binary)
+    try:
+        scene.fence(client)
+        seen = "ignored"
+    except PeerFailure as failure:
+        seen = f"answered by {failure.observed}"
+    bench.observe("STOMP-WS-010", f"an empty {'binary' if binary else 'text'} message is {seen}")
+
+
+@clauses("STOMP-WS-016")
+def test_what_follows_the_nul(bench: Bench) -> None:
+    """Recorded: whether the server puts line ends behind the NUL into the same message."""
+    client = bench.stomp(connect=False)
+    pairs = [("accept-version", bench.version), *bench.credentials().items()]
+    client.frame("CONNECT", [(name, value) for name, value in pairs if value is not None])
+    came = client.link.receive()
+    if not isinstance(came, Message):
+        raise PeerFailure("CONNECTED", came or "nothing")
+    behind = came.octets.rpartition(b"\0")[2]
+    bench.observe("STOMP-WS-016", f"{behind!r} follows the NUL" if behind else "nothing follows the NUL")

@@ -1,0 +1,106 @@
+"""WebSocket messages as a stream under drawn examples: any split, any group, any fragments."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from conformance.marks import clauses
+from conformance.models.search import Enough
+from conformance.suite.stomp.properties import Trial, bodies, cut_places, pieces
+from conformance.suite.stomp.scene import Scene
+from conformance.suite.websocket.test_messages import takes_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conformance.bench import Bench
+    from conformance.suite.stomp.echo import Echo
+
+BODIES = bodies(utf_8=True, nul=True)
+
+
+def stream(echo: Echo, texts: list[bytes], ends: list[int]) -> bytes:
+    """A SEND for each text, with so many line ends behind it."""
+    frames = (echo.raw([b"content-length:%d" % len(text)], text) for text in texts)
+    return b"".join(frame + b"\n" * count for frame, count in zip(frames, ends, strict=True))
+
+
+def characters(octets: bytes, cuts: list[float]) -> list[bytes]:
+    """As `pieces`, but never cut inside of a character."""
+    text = octets.decode()
+    places = sorted({int(cut * len(text)) for cut in cuts} | {0, len(text)})
+    return [text[begin:end].encode() for begin, end in itertools.pairwise(places)]
+
+
+def came(echo: Echo, count: int, within: float) -> Iterator[bytes]:
+    """The bodies of the messages that come, up to so many."""
+    for _ in range(count):
+        message = echo.maybe(within=within)
+        if message is None:
+            return
+        yield message.body
+
+
+@clauses("STOMP-WS-003", "STOMP-WS-004")
+def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
+    """Several frames with line ends between them, in messages that begin and end anywhere, are all carried out."""
+    trial = Trial(bench)
+    binary = takes_binary(Scene(bench))
+
+    def check(texts: list[bytes], ends: list[int], cuts: list[float], is_binary: bool) -> None:
+        with trial.echo() as echo:
+            octets = stream(echo, texts, ends[: len(texts)])
+            is_binary = is_binary and binary
+            for piece in pieces(octets, cuts) if is_binary else characters(octets, cuts):
+                echo.client.send_octets(piece, binary=is_binary)
+            bodies_back = list(came(echo, len(texts), trial.patience))
+            held = [
+                bench.judge(
+                    clause,
+                    bodies_back == texts,
+                    expected=f"the bodies {texts!r:.300}, cut at {cuts} of the whole",
+                    observed=f"{bodies_back!r:.300}",
+                )
+                for clause in ("STOMP-WS-003", "STOMP-WS-004")
+            ]
+            if not all(held):
+                raise Enough
+
+    trial.run(
+        bench.examples(25, 120, 1000),
+        check,
+        texts=st.lists(BODIES, min_size=1, max_size=4),
+        ends=st.lists(st.integers(0, 3), min_size=4, max_size=4),
+        cuts=cut_places(),
+        is_binary=st.booleans(),
+    )
+
+
+@clauses("STOMP-WS-005")
+def test_any_fragments_make_one_message(bench: Bench) -> None:
+    """A message in any fragments, empty ones too, with or without a ping between them, means the same."""
+    trial = Trial(bench)
+
+    def check(text: bytes, cuts: list[float], empty: bool, ping: bytes | None) -> None:
+        with trial.echo() as echo:
+            parts = pieces(stream(echo, [text], [0]), cuts)
+            echo.client.link.send_fragments([b"", *parts, b""] if empty else parts, ping=ping)
+            bodies_back = list(came(echo, 1, trial.patience))
+            bench.judge(
+                "STOMP-WS-005",
+                bodies_back == [text],
+                expected=f"the body {text!r:.300}",
+                observed=f"{bodies_back!r:.300}",
+            )
+
+    trial.run(
+        bench.examples(25, 120, 1000),
+        check,
+        text=BODIES,
+        cuts=cut_places(),
+        empty=st.booleans(),
+        ping=st.none() | st.binary(max_size=20),
+    )
