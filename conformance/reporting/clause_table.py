@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -24,6 +25,8 @@ _LABELS = {
     "websocket": "ws",
 }
 _LEVEL_WIDTH = 6
+#: What most clauses begin with; where there is little room it would leave none for what they say.
+_OPENING = re.compile(r"The server (?:MUST|SHOULD|MAY) ")
 
 
 def print_table(screen: Screen, result: Result, book: Book) -> None:
@@ -62,8 +65,13 @@ def _clause_row(
         cells.append(mark.sign if mark else " ", mark.style if mark else "")
     is_plain = all(verdict.kind in (Kind.PASS, Kind.OBSERVED) for verdict in verdicts.values())
     head = Text(f"{clause.id:{id_width}} {clause.level.value:{_LEVEL_WIDTH}} ", "" if is_plain else "bold")
-    head.append(clause.text, "dim" if is_plain else "")
+    head.append(_gist(clause), "dim" if is_plain else "")
     return [_fitted(head, screen.width - cells.cell_len), cells]
+
+
+def _gist(clause: Clause) -> str:
+    opening = _OPENING.match(clause.text)
+    return clause.text[opening.end() :] if opening else clause.text
 
 
 def _fitted(text: Text, width: int) -> Text:

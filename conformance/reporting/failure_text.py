@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FRAMES_SHOWN = 12
 LINES_SHOWN = 12
 STEPS_SHOWN = 30
+#: Characters of a step that are shown unless all of it is asked for.
+STEP_LENGTH = 240
 _LABEL_WIDTH = 12
 
 
@@ -79,7 +81,8 @@ def _print_steps(screen: Screen, steps: Sequence[str], *, whole: bool) -> None:
     if left_out:
         screen.line((f"    {ELLIPSIS} {counted(left_out, 'step')} before", "dim"))
     for number, step in enumerate(steps[left_out:], left_out + 1):
-        screen.paragraph(printable(step), indent=9, label=f"   {number:4}  ")
+        text = step if whole or len(step) <= STEP_LENGTH else step[:STEP_LENGTH] + ELLIPSIS
+        screen.paragraph(printable(text), indent=9, label=f"   {number:4}  ")
 
 
 def _print_frames(screen: Screen, frames: Sequence[TraceEntry], *, whole: bool) -> None:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "Presenter"]
 
+#: Broken clauses that are shown with all their evidence; the others get a line each.
+FAILURES_IN_FULL = 20
 _CLOSING_STYLES = {Exit.CONFORMING: "bold green", Exit.NOT_CONFORMING: "bold red"}
 
 
@@ -207,8 +209,16 @@ class Presenter:
         if not groups:
             return
         self._screen.heading(f"Broken: {counted(len(groups), 'requirement')}")
-        for group in groups:
+        in_full = len(groups) if self._verbose else FAILURES_IN_FULL
+        for group in groups[:in_full]:
             print_failure(self._screen, group, replay_command, whole=self._verbose)
+        if rest := groups[in_full:]:
+            self._screen.rule()
+            self._screen.line(
+                (f"And {counted(len(rest), 'requirement')} more; --verbose shows all in full", "bold")
+            )
+            for group in rest:
+                self._print_group(group, group.verdicts[0].reason)
 
 
 def _seed(plan: Plan) -> str:

@@ -220,6 +220,20 @@ def test_roots_come_before_what_depends_on_them():
     assert text.index("✗ TALK-1") < text.index("✗ ACCOUNT-CLOSE-1")
 
 
+def test_of_very_many_failures_the_first_are_shown_in_full():
+    book = samples.many_clauses(30)
+    tallies = {
+        (key := Key(clause.id, "stomp-1.2")): Tally(broken=1, failures=[samples.failure(key, "mute")])
+        for clause in book
+    }
+    result = decide(book, tallies, tallies)
+    text = finished(result, book=book)
+    assert text.count("Once more, this alone") == 20
+    assert "And 10 requirements more; --verbose" in text
+    assert "✗ LONG-CHAPTER-029  stomp-1.2  mute" in text
+    assert finished(result, book=book, verbose=True).count("Once more, this alone") == 30
+
+
 def test_long_evidence_is_cut_and_whole_on_request():
     frames = tuple(samples.frame(n, "ws-1", "<", "stomp", b"line\n" * 40 + b"end-%d" % n) for n in range(60))
     steps = tuple(f"the step {n}" for n in range(200))
@@ -232,6 +246,13 @@ def test_long_evidence_is_cut_and_whole_on_request():
     assert "  200  the step 199" in short
     assert all(f"end-{n}" in whole for n in range(60))
     assert all(f"the step {n}" in whole for n in range(200))
+
+
+def test_a_long_step_is_cut():
+    result = of_failures(Failure("TALK-1", "stomp-1.2", "t", "e", "o", ("said " * 1000 + "END",)))
+    assert len(finished(result).splitlines()) < 60
+    assert "END" not in finished(result)
+    assert "END" in finished(result, verbose=True)
 
 
 @settings(max_examples=60, deadline=None)
