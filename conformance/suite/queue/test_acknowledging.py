@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.marks import clauses
-from conformance.suite.queue.scene import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, Scene, refused
+from conformance.suite.queue.scene import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, Scene, refused, unused_id
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
 
-BAD_IDS = [-1, 2**63, 10**30, 1.5, "abc", "", "1.5", "-1", "0x10", True, None, [], {}]
+BAD_IDS = [-1, 2**63, 10**30, 1.5, "abc", "", "1.5", "-1", "0x10", f"{2**63}", True, None, [], {}]
 
 
 @clauses("ACK-OK-1", "ACK-COMMIT-1", "ACK-COMMIT-2")
@@ -24,7 +24,7 @@ def test_an_acknowledged_record_makes_way_for_the_next(bench: Bench) -> None:
     scene.publish(topic, "second")
     first = scene.record(consumer)
     scene.acknowledge(consumer, first.message_id)
-    second = scene.record(consumer, "ACK-COMMIT-2")
+    second = scene.next(consumer, "ACK-COMMIT-2")
     bench.judge(
         "ACK-COMMIT-1", second.message != "first", expected="not `first` again", observed=second.whole
     )
@@ -39,7 +39,7 @@ def test_an_acknowledged_record_stays_acknowledged_for_the_next_owner(bench: Ben
     for number in range(3):
         scene.publish(topic, f"m{number}")
     scene.drain(first, 2)
-    scene.call("/consumer/unsubscribe-topic", {"consumer_name": first, "topic_list": topic})
+    scene.unsubscribe(first, topic)
     second = scene.consumer(group, topic)
     record = scene.record(second)
     bench.judge(
@@ -72,8 +72,7 @@ def test_an_id_that_was_never_delivered_is_refused(bench: Bench) -> None:
     scene.publish(topic, "first")
     scene.publish(topic, "second")
     first = scene.record(consumer)
-    stranger = int(first.message_id) + 1_000_000_007
-    reply = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": stranger})
+    reply = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": unused_id(first)})
     bench.judge("ACK-UNKNOWN-1", refused(reply), expected="4xx: never delivered", observed=reply)
     bench.judge("ACK-UNKNOWN-2", reply.status == 409, expected="409: not in flight", observed=reply)
     scene.nothing(consumer, "ACK-UNKNOWN-1", "no record: `first` is in flight as before")
@@ -155,12 +154,12 @@ def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: B
     first = scene.record(consumer)
     reply = scene.call(NEGATIVE_ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
     bench.judge("NACK-OK-1", reply.status == 202, expected="202 for the record in flight", observed=reply)
-    again = scene.record(consumer, "NACK-OK-1")
+    again = scene.next(consumer, "NACK-OK-1")
     bench.judge(
         "NACK-AGAIN-1", again.message == "m0", expected="m0 once more, before m1", observed=again.whole
     )
     scene.acknowledge(consumer, again.message_id)
-    following = scene.record(consumer)
+    following = scene.next(consumer, "ACK-COMMIT-2")
     bench.judge("NACK-AGAIN-1", following.message == "m1", expected="m1 after it", observed=following.whole)
 
 
@@ -174,9 +173,9 @@ def test_what_is_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, w
         scene.publish(topic, f"m{number}")
     record = scene.record(consumer)
     expected_next = "m0"
-    asking, message_id = consumer, int(record.message_id)
+    asking, message_id = consumer, record.message_id
     if why == "never delivered":
-        message_id += 1_000_000_007
+        message_id = unused_id(record)
     elif why == "acknowledged":
         scene.acknowledge(consumer, record.message_id)
         record = scene.record(consumer)
@@ -187,3 +186,37 @@ def test_what_is_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, w
     bench.judge("NACK-UNKNOWN-1", refused(reply), expected=f"4xx: {why}", observed=reply)
     bench.judge("NACK-UNKNOWN-2", reply.status == 409, expected="409: not in flight", observed=reply)
     scene.nothing(consumer, "NACK-UNKNOWN-1", f"no record: {expected_next} is in flight as before")
+
+
+@clauses("NACK-UNKNOWN-1", "NACK-UNKNOWN-2")
+def test_an_unknown_consumer_cannot_acknowledge_negatively(bench: Bench) -> None:
+    """A negative acknowledgement that names nobody is refused, and frees nothing."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.publish(topic, "first")
+    first = scene.record(consumer)
+    body = {"consumer_name": bench.fresh("nobody"), "message_id": first.message_id}
+    reply = scene.call(NEGATIVE_ACKNOWLEDGE, body)
+    bench.judge("NACK-UNKNOWN-1", refused(reply), expected="4xx: no such consumer", observed=reply)
+    bench.judge("NACK-UNKNOWN-2", reply.status == 404, expected="404: no such consumer", observed=reply)
+    scene.nothing(consumer, "NACK-UNKNOWN-1", "no record: `first` is in flight as before")
+    scene.acknowledge(consumer, first.message_id)
+
+
+@clauses("NACK-OK-1", "NACK-AGAIN-1", "ACK-UNKNOWN-1")
+def test_a_record_that_was_given_back_is_its_former_holders_no_longer(bench: Bench) -> None:
+    """After a negative acknowledgement neither kind of acknowledgement of the record is taken, until it comes again."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    for number in range(2):
+        scene.publish(topic, f"m{number}")
+    first = scene.record(consumer)
+    given = {"consumer_name": consumer, "message_id": first.message_id}
+    reply = scene.call(NEGATIVE_ACKNOWLEDGE, given)
+    bench.judge("NACK-OK-1", reply.status == 202, expected="202 for the record in flight", observed=reply)
+    late = scene.call(ACKNOWLEDGE, given)
+    bench.judge("ACK-UNKNOWN-1", refused(late), expected="4xx: it was given back", observed=late)
+    again = scene.next(consumer, "NACK-AGAIN-1")
+    bench.judge(
+        "NACK-AGAIN-1", again.message == "m0", expected="m0, which nobody acknowledged", observed=again.whole
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -11,7 +10,9 @@ import pytest
 
 from conformance.clauses import spec_file
 from conformance.marks import clauses
-from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, refused
+from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, publish_path, refused
+from conformance.suite.queue.shares import partition_count
+from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
@@ -53,19 +54,28 @@ def test_one_key_has_at_most_one_record_in_flight(bench: Bench) -> None:
 def test_keys_map_to_partitions_by_the_first_four_octets_of_their_digest(bench: Bench) -> None:
     """The partition of a key is the one that the test vectors give."""
     scene = Scene(bench)
-    topic = scene.topic()
     vectors = json.loads(spec_file("vectors/partitioner.json").read_text("utf-8"))["vectors"]
-    keys = [vector["key"] for vector in vectors if vector["key"] and len(vector["key"]) <= 1000]
-    placed = {key: scene.publish(topic, "m", key=key).body["partition"] for key in keys}
-    partitions = bench.partitions_of(topic)
-    expected = {key: _digest_partition(key, partitions) for key in keys}
-    wrong = {key[:40]: (placed[key], expected[key]) for key in keys if placed[key] != expected[key]}
-    bench.judge(
-        "PART-KEY-2",
-        not wrong,
-        expected=f"uint32_le(MD5(key)[0:4]) mod {partitions} for each key",
-        observed=f"(partition, expected) of the keys that differ: {wrong}" if wrong else "all as expected",
+    most = int(bench.limit("partitions") or 7)
+    asked = (
+        [count for count in (1, 3, 5, 7) if count <= most] if bench.declares("topic-partitions") else [None]
     )
+    for count in asked:
+        topic = scene.topic() if count is None else scene.topic(partitions=count)
+        partitions = count or partition_count(scene, topic)
+        placed = {
+            vector["key"]: scene.position(scene.publish(topic, "m", key=vector["key"]))[0]
+            for vector in vectors
+        }
+        expected = {vector["key"]: vector["number"] % partitions for vector in vectors}
+        wrong = {key[:40]: (placed[key], expected[key]) for key in placed if placed[key] != expected[key]}
+        bench.judge(
+            "PART-KEY-2",
+            not wrong,
+            expected=f"uint32_le(MD5(key)[0:4]) mod {partitions} for each key",
+            observed=f"(partition, expected) of the keys that differ: {wrong}"
+            if wrong
+            else "all as expected",
+        )
 
 
 @clauses("PART-RR-1")
@@ -74,10 +84,7 @@ def test_keyless_records_spread_over_all_partitions(bench: Bench, key: str | Non
     """N consecutive records without a key lie in N partitions: all of them can be in flight at once."""
     scene = Scene(bench)
     topic, _group, (consumer,) = scene.readers()
-    partitions = bench.partitions_of(topic)
-    if partitions is None:
-        bench.skip("PART-RR-1", "the server does not tell how many partitions a topic has")
-        return
+    partitions = partition_count(scene, topic)
     for number in range(partitions):
         scene.publish(topic, f"m{number}", key=key)
     in_flight = {scene.record(consumer, "PART-RR-1").message for _ in range(partitions)}
@@ -89,20 +96,13 @@ def test_keyless_records_spread_over_all_partitions(bench: Bench, key: str | Non
     )
 
 
-@clauses("PART-RR-1", "PART-RR-2")
+@clauses("PART-RR-2", "PART-RR-1")
 def test_keyless_records_go_round_from_the_first_partition(bench: Bench) -> None:
-    """Where positions are told: N in a row cover all partitions, the first of all lies in partition 0."""
-    if not bench.declares("record-position"):
-        bench.skip("PART-RR-2", "the server does not tell positions (extension record-position)")
-        return
+    """Where positions are told: N in a row cover all partitions, in turn from partition 0."""
     scene = Scene(bench)
     topic = scene.topic()
-    partitions = bench.partitions_of(topic)
-    placed = []
-    for number in range(3 * partitions):
-        placed.append(scene.publish(topic, f"m{number}", key=None).body["partition"])
-        if number == partitions:
-            scene.publish(topic, "keyed", key="k")  # a key takes no turn
+    partitions = partition_count(scene, topic)
+    placed = [scene.position(scene.publish(topic, f"m{n}", key=None))[0] for n in range(3 * partitions)]
     rounds = [sorted(placed[start : start + partitions]) for start in range(2 * partitions + 1)]
     bench.judge(
         "PART-RR-1",
@@ -110,13 +110,38 @@ def test_keyless_records_go_round_from_the_first_partition(bench: Bench) -> None
         expected=f"any {partitions} keyless records in a row in {partitions} partitions",
         observed=placed,
     )
-    bench.judge("PART-RR-2", placed[0] == 0, expected="the first in partition 0", observed=placed)
+    in_turn = [number % partitions for number in range(3 * partitions)]
+    bench.judge("PART-RR-2", placed == in_turn, expected=f"partitions {in_turn}", observed=placed)
+
+
+@clauses("PART-RR-3")
+def test_a_record_with_a_key_takes_no_turn(bench: Bench) -> None:
+    """A keyed record, or one that is refused, leaves the round of keyless ones where it was."""
+    scene = Scene(bench)
+    topic = scene.topic()
+    partitions = partition_count(scene, topic)
+    placed = []
+    for number in range(2 * partitions):
+        placed.append(scene.position(scene.publish(topic, f"m{number}", key=None))[0])
+        if number == 0:
+            scene.publish(topic, "keyed", key="k")
+        elif number == partitions:
+            scene.call(publish_path(topic), {"messageID": "1"})
+    bench.judge(
+        "PART-RR-3",
+        placed[:partitions] == placed[partitions:] and len(set(placed)) == partitions,
+        expected="the same round twice, as if the record with a key and the refused one were not there",
+        observed=placed,
+    )
 
 
 @clauses("PART-COUNT-1")
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_a_topic_has_as_many_partitions_as_asked_for(bench: Bench, count: int) -> None:
     """`partitions` keyless records can be in flight at once, and not one more."""
+    if count > (bench.limit("partitions") or count):
+        bench.skip("PART-COUNT-1", f"the server's limit is less than {count} partitions")
+        return
     scene = Scene(bench)
     topic, group = scene.topic(partitions=count), scene.group()
     consumer = scene.consumer(group, topic)
@@ -154,12 +179,8 @@ def test_offsets_of_a_partition_count_from_zero(bench: Bench) -> None:
     seen: Counter[int] = Counter()
     for number in range(20):
         reply = scene.publish(topic, f"m{number}", key=f"k{number}" if number % 2 else None)
-        position = reply.body if isinstance(reply.body, dict) else {}
-        partition, offset = position.get("partition"), position.get("offset")
-        shaped = isinstance(partition, int) and isinstance(offset, int)
-        bench.judge(
-            "PUB-POSITION-1", shaped, expected="integers as partition and offset in the reply", observed=reply
-        )
+        partition, offset = scene.position(reply)
+        bench.judge_schema("PUB-POSITION-1", "publish-reply", reply.body)
         bench.judge(
             "PUB-POSITION-1",
             offset == seen[partition],
@@ -167,12 +188,22 @@ def test_offsets_of_a_partition_count_from_zero(bench: Bench) -> None:
             observed=reply,
         )
         seen[partition] += 1
-    bench.judge(
-        "PUB-POSITION-1",
-        all(partition >= 0 for partition in seen),
-        expected="partitions from 0",
-        observed=dict(seen),
-    )
+
+
+@clauses("PUB-POSITION-1")
+def test_a_delivered_record_has_the_position_that_its_producer_was_told(bench: Bench) -> None:
+    """Where a poll's reply has `partition` and `offset`, they are those of the reply to the publish."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    told = {f"m{n}": scene.position(scene.publish(topic, f"m{n}", key=f"k{n % 3}")) for n in range(9)}
+    for record in scene.drain(consumer, len(told)):
+        position = record.whole.get("partition"), record.whole.get("offset")
+        bench.judge(
+            "PUB-POSITION-1",
+            position in {told.get(record.message), (None, None)},
+            expected=f"partition and offset {told.get(record.message)}, or none",
+            observed=record.whole,
+        )
 
 
 @clauses("ORDER-1")
@@ -207,17 +238,14 @@ def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench) -> None
     """Records that a producer sends without waiting for answers lie in the partition as they were sent."""
     scene = Scene(bench)
     topic, _group, (consumer,) = scene.readers()
-    producer = bench.stomp()
+    producer = StompOperations(bench.stomp())
     texts = [f"m{number}" for number in range(30)]
-    for text in texts:
+    for text in texts[:-1]:
         body = json.dumps({"messageID": text, "message": text, "key": KEY})
-        producer.send(f"/producer/publish/{topic}", body.encode())
-    producer.fence()
+        producer.client.send(publish_path(topic), body.encode(), content_type="application/json")
+    last = producer.call(publish_path(topic), {"messageID": "last", "message": texts[-1], "key": KEY})
+    bench.judge("PUB-STORE-1", last.status == 200, expected="200 for the last record", observed=last)
     delivered = [record.message for record in scene.drain(consumer, len(texts), "ORDER-3")]
     bench.judge(
         "ORDER-3", delivered == texts, expected="the order in which they were sent", observed=delivered
     )
-
-
-def _digest_partition(key: str, partitions: int) -> int:
-    return int.from_bytes(hashlib.md5(key.encode()).digest()[:4], "little") % partitions

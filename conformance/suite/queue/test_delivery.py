@@ -1,0 +1,231 @@
+"""What is delivered, how often and to whom: DELIVER-*, and what groups and topics have to do with one another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses, waits
+from conformance.suite.queue.scene import Scene, failed, publish_path, refused
+from conformance.suite.queue.silence import one_silence, past_eviction, timed
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+KEYS = ["a", "b", "c", "d", "e", None, None, ""]
+RECORDS = 24
+
+
+def _fill(scene: Scene, topic: str, stem: str = "m") -> list[str]:
+    """Records with several keys and with none."""
+    texts = [f"{stem}{number}" for number in range(RECORDS)]
+    for number, text in enumerate(texts):
+        scene.publish(topic, text, key=KEYS[number % len(KEYS)])
+    return texts
+
+
+@clauses("DELIVER-1", "DELIVER-3", "DELIVER-4", "ORDER-1")
+def test_every_group_gets_every_record_once(bench: Bench) -> None:
+    """All that was stored comes to each group, once, and nothing else; what has one key comes in order."""
+    scene = Scene(bench)
+    topic = scene.topic()
+    readers = [scene.consumer(scene.group(), topic) for _ in range(2)]
+    texts = _fill(scene, topic)
+    refused_one = scene.call(publish_path(topic), {"message": "refused", "key": "a"})
+    bench.judge("PUB-BODY-1", refused(refused_one), expected="4xx: no messageID", observed=refused_one)
+    readers.append(scene.consumer(scene.group(), topic))
+    for reader in readers:
+        records = scene.drain(reader, RECORDS)
+        seen = Counter(record.message for record in records)
+        bench.judge("DELIVER-1", set(seen) >= set(texts), expected="all records", observed=sorted(seen))
+        bench.judge("DELIVER-3", max(seen.values()) == 1, expected="each once", observed=seen)
+        bench.judge("DELIVER-4", set(seen) <= set(texts), expected="only those", observed=sorted(seen))
+        scene.nothing(reader, "DELIVER-4", "no record: all were acknowledged")
+        for key in "abcde":
+            ours = [record.message for record in records if record.key == key]
+            bench.judge(
+                "ORDER-1",
+                ours == sorted(ours, key=texts.index),
+                expected=f"those of key {key} in order",
+                observed=ours,
+            )
+
+
+@clauses("DELIVER-1")
+def test_members_of_a_group_share_all_records(bench: Bench) -> None:
+    """Three members that poll in turn get every record between them."""
+    scene = Scene(bench)
+    topic, _group, members = scene.readers(3)
+    texts = _fill(scene, topic)
+    seen: Counter[str] = Counter()
+    for _ in scene.attempts():
+        while came := scene.sweep(*members):
+            for name, record in came:
+                seen[record.message] += 1
+                scene.acknowledge(name, record.message_id)
+        if sum(seen.values()) >= len(texts):
+            break
+    bench.judge(
+        "DELIVER-1", seen == Counter(texts), expected=f"each of {len(texts)} records once", observed=seen
+    )
+
+
+@clauses("DELIVER-2")
+@pytest.mark.parametrize("how", ["unsubscribed", "unregistered"])
+def test_what_a_leaver_held_goes_to_the_next_owner(bench: Bench, how: str) -> None:
+    """The record that was in flight comes again, before the later ones, to who stays."""
+    if how == "unregistered" and not bench.declares("unregister"):
+        bench.skip("DELIVER-2", "nobody can leave (extension unregister)")
+        return
+    scene = Scene(bench)
+    topic, group, (leaver,) = scene.readers()
+    for number in range(3):
+        scene.publish(topic, f"m{number}")
+    scene.drain(leaver, 1)
+    held = scene.record(leaver)
+    heir = scene.consumer(group, topic)
+    if how == "unsubscribed":
+        scene.unsubscribe(leaver, topic)
+    else:
+        scene.queue.unregister(leaver)
+        scene.members[group].remove(leaver)
+    observed = [record.message for record in scene.drain(heir, 2, "DELIVER-2")]
+    bench.judge(
+        "DELIVER-2", observed == [held.message, "m2"], expected=f"{held.message}, then m2", observed=observed
+    )
+
+
+@clauses("DELIVER-2")
+@waits(one_silence)
+def test_what_an_evicted_consumer_held_goes_to_the_next_owner(bench: Bench) -> None:
+    """The records of who falls silent come to who is left, before the later ones, though nobody asks after it."""
+    scene = Scene(bench)
+    topic, group, (silent,) = scene.readers()
+    for number in range(3):
+        scene.publish(topic, f"m{number}")
+    scene.drain(silent, 1)
+    held = scene.record(silent)
+    heir = scene.consumer(group, topic)
+    sign = timed(scene, group, lambda: scene.heartbeat(silent))
+    scene.members[group].remove(silent)
+    past_eviction(scene, group, sign)
+    observed = [record.message for record in scene.drain(heir, 2, "DELIVER-2")]
+    bench.judge(
+        "DELIVER-2", observed == [held.message, "m2"], expected=f"{held.message}, then m2", observed=observed
+    )
+
+
+@clauses("DELIVER-2")
+def test_what_the_last_member_held_waits_for_the_next_one(bench: Bench) -> None:
+    """A group that has nobody left keeps the record for whoever comes."""
+    scene = Scene(bench)
+    topic, group, (leaver,) = scene.readers()
+    for number in range(2):
+        scene.publish(topic, f"m{number}")
+    scene.record(leaver)
+    scene.unsubscribe(leaver, topic)
+    observed = [record.message for record in scene.drain(scene.consumer(group, topic), 2, "DELIVER-2")]
+    bench.judge("DELIVER-2", observed == ["m0", "m1"], expected="m0, then m1", observed=observed)
+
+
+@clauses("DELIVER-3")
+def test_a_record_in_flight_is_handed_out_to_nobody(bench: Bench) -> None:
+    """Neither its holder nor a member that joins gets it once more, nor the one behind it."""
+    scene = Scene(bench)
+    topic, group, (holder,) = scene.readers()
+    for number in range(2):
+        scene.publish(topic, f"m{number}")
+    scene.record(holder)
+    other = scene.consumer(group, topic)
+    for _ in range(3):
+        for consumer in (holder, other):
+            scene.nothing(consumer, "DELIVER-3", "no record: m0 is in flight, and m1 behind it")
+
+
+@clauses("ISOLATE-1")
+@pytest.mark.parametrize("what", ["acknowledges", "holds", "unsubscribes", "is removed"])
+def test_what_one_group_does_is_nothing_to_another(bench: Bench, what: str) -> None:
+    """A group gets everything in order, whatever another one of the same topic does meanwhile."""
+    scene = Scene(bench)
+    topic, group, (busy,) = scene.readers()
+    reader = scene.consumer(scene.group(), topic)
+    texts = [f"m{number}" for number in range(5)]
+    for text in texts:
+        scene.publish(topic, text)
+    seen = [record.message for record in scene.drain(reader, 2, "ISOLATE-1")]
+    held = scene.record(reader, "ISOLATE-1")
+    if what == "acknowledges":
+        scene.drain(busy, 4)
+    else:
+        scene.drain(busy, 1)
+        scene.record(busy)
+        if what == "unsubscribes":
+            scene.unsubscribe(busy, topic)
+        elif what == "is removed":
+            scene.queue.remove_group(group)
+    scene.nothing(reader, "ISOLATE-1", f"no record: {held.message} is in flight in this group")
+    scene.acknowledge(reader, held.message_id)
+    seen.append(held.message)
+    while len(seen) < len(texts):
+        record = scene.next(reader, "ISOLATE-1")
+        scene.acknowledge(reader, record.message_id)
+        seen.append(record.message)
+    bench.judge("ISOLATE-1", seen == texts, expected="m0 to m4", observed=seen)
+
+
+@clauses("ISOLATE-1")
+@waits(one_silence)
+def test_an_eviction_is_nothing_to_another_group(bench: Bench) -> None:
+    """When a member of one group is evicted, the other keeps what it holds and goes on."""
+    scene = Scene(bench)
+    topic, group, (silent,) = scene.readers()
+    reader = scene.consumer(scene.group(), topic)
+    for number in range(3):
+        scene.publish(topic, f"m{number}")
+    scene.record(silent)
+    held = scene.record(reader)
+    sign = timed(scene, group, lambda: scene.heartbeat(silent))
+    past_eviction(scene, group, sign, silent)
+    scene.nothing(reader, "ISOLATE-1", f"no record: {held.message} is in flight in this group")
+    scene.acknowledge(reader, held.message_id)
+    following = scene.next(reader, "ISOLATE-1")
+    bench.judge("ISOLATE-1", following.message == "m1", expected="m1", observed=following.whole)
+
+
+@clauses("ISOLATE-2")
+@pytest.mark.parametrize("what", ["in flight", "acknowledged", "full"])
+def test_what_happens_in_one_topic_is_nothing_to_another(bench: Bench, what: str) -> None:
+    """A topic delivers its records in order, whatever is in flight, acknowledged or refused in another one."""
+    if what == "full" and not bench.declares("topic-limits"):
+        bench.skip("ISOLATE-2", "no topic can be filled (extension topic-limits)")
+        return
+    scene = Scene(bench)
+    other = scene.topic(partition_bytes=20_000) if what == "full" else scene.topic()
+    topic = scene.topic()
+    consumer = scene.consumer(scene.group(), other, topic)
+    scene.warm_up(topic, consumer)
+    for number in range(3):
+        scene.publish(topic, f"m{number}")
+    seen = [scene.next(consumer, "ISOLATE-2")]
+    if what == "full":
+        replies = [
+            scene.call(publish_path(other), {"messageID": 1, "message": "x" * 15_000, "key": "k"})
+            for _ in range(2)
+        ]
+        bench.judge("PUB-FULL-1", failed(replies[1]), expected="a refusal: it is full", observed=replies[1])
+    else:
+        scene.publish(other, "other0")
+        scene.publish(other, "other1")
+        foreign = scene.record(consumer)
+        bench.judge("ISOLATE-2", foreign.topic == other, expected=f"{other}'s", observed=foreign.whole)
+        if what == "acknowledged":
+            scene.acknowledge(consumer, foreign.message_id)
+            scene.record(consumer)
+    while len(seen) < 3:
+        scene.acknowledge(consumer, seen[-1].message_id)
+        scene.publish(topic, f"later{len(seen)}")
+        seen.append(scene.next(consumer, "ISOLATE-2"))
+    observed = [record.message for record in seen]
+    bench.judge("ISOLATE-2", observed == ["m0", "m1", "m2"], expected="m0, m1, m2", observed=observed)

@@ -1,0 +1,268 @@
+"""Polls that wait for a record: POLL-WAIT-* (extension long-poll)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses, waits
+from conformance.suite.queue.scene import (
+    HEARTBEAT,
+    NEGATIVE_ACKNOWLEDGE,
+    POLL,
+    SLACK,
+    Scene,
+    refused,
+)
+from conformance.wire.operations import StompOperations
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+    from conformance.target import Target
+    from conformance.wire.operations import Pending, Reply
+
+#: How long a poll waits, in seconds, for what comes long before; and for what does not come.
+LONG, SHORT = 10.0, 0.3
+#: Answered requests after which a request that was sent before them is very likely to be with the server.
+_ROUND_TRIPS = 5
+
+
+class Waiting:
+    """A poll that waits, on a connection of its own where the binding needs that."""
+
+    def __init__(self, scene: Scene, consumer: str, wish: float = LONG) -> None:
+        """`wish`: how many seconds, if the server's limit allows it."""
+        self._scene = scene
+        self.seconds = min(scene.bench.limit("wait_seconds") or wish, wish)
+        probe = scene.bench.queue()
+        self._began = time.monotonic()
+        body = {"consumer_name": consumer, "wait_seconds": self.seconds}
+        scene.bench.step(f"{POLL} {body} begins")
+        self._pending: Pending = scene.queue.start(POLL, body)
+        # Nothing is judged by it: a poll that comes later finds the record at once, which is right as well.
+        for _ in range(_ROUND_TRIPS):
+            probe.heartbeat(consumer)
+
+    def answer(self) -> tuple[Reply, float]:
+        """The reply, and how many seconds after the request it was there."""
+        reply = self._pending.reply(self.seconds + self._scene.bench.patience)
+        took = time.monotonic() - self._began
+        self._scene.bench.step(f"the poll that waited -> {reply} after {took:.3f} s")
+        return reply, took
+
+    def is_early(self, took: float) -> bool:
+        """Whether an answer came clearly before the poll's time was over."""
+        return took < 0.9 * self.seconds
+
+    def judge_early(self, clause: str, message: str) -> None:
+        """Judge that the answer is a record, clearly before the time is over."""
+        reply, took = self.answer()
+        self._scene.bench.judge(
+            clause,
+            reply.status == 200 and self.is_early(took),
+            expected=f"200 with the record, before the {self.seconds:g} s are over",
+            observed=f"{reply} after {took:.3f} s",
+        )
+        record = self._scene.delivered(reply)
+        self._scene.bench.judge(
+            clause, record.message == message, expected=f"the record {message!r}", observed=reply
+        )
+
+
+@clauses("POLL-WAIT-1")
+def test_a_long_poll_is_answered_when_a_record_is_published(bench: Bench) -> None:
+    """It is answered by the record that comes while it waits, long before its time is up."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    waiting = Waiting(scene, consumer)
+    scene.publish(topic, "awaited")
+    waiting.judge_early("POLL-WAIT-1", "awaited")
+
+
+@clauses("POLL-WAIT-1")
+def test_a_long_poll_finds_what_is_there_already(bench: Bench) -> None:
+    """It does not wait where there is a record."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    scene.publish(topic, "there")
+    Waiting(scene, consumer).judge_early("POLL-WAIT-1", "there")
+
+
+@clauses("POLL-WAIT-1")
+@pytest.mark.parametrize("how", ["acknowledged", "given back"])
+def test_a_long_poll_is_answered_when_a_record_is_settled(bench: Bench, how: str) -> None:
+    """The next record of the partition comes when the one before is acknowledged, the same one if it is given back."""
+    if how == "given back" and not bench.declares("negative-acknowledgement"):
+        bench.skip("POLL-WAIT-1", "nothing can be given back (extension negative-acknowledgement)")
+        return
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    for message in ("first", "second"):
+        scene.publish(topic, message)
+    first = scene.record(consumer)
+    waiting = Waiting(scene, consumer)
+    if how == "acknowledged":
+        scene.acknowledge(consumer, first.message_id)
+        waiting.judge_early("POLL-WAIT-1", "second")
+    else:
+        scene.call(NEGATIVE_ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
+        waiting.judge_early("POLL-WAIT-1", "first")
+
+
+@clauses("POLL-WAIT-1")
+def test_a_long_poll_is_answered_when_a_partition_comes(bench: Bench) -> None:
+    """Who stands by gets the record of a partition whose owner has left, when the rebalance is settled."""
+    if not bench.clock.is_virtual:
+        bench.skip("POLL-WAIT-1", "without a virtual clock the rebalance may outlast the poll")
+        return
+    scene = Scene(bench)
+    topic, group, (owner,) = scene.readers()
+    waiter = scene.consumer(group)
+    scene.publish(topic, "awaited")
+    waiting = Waiting(scene, waiter)
+    scene.subscribe(waiter, topic)
+    scene.unsubscribe(owner, topic)
+    # In a virtual instant the clients' time stands still, and so does the waiting.
+    for _ in scene.attempts():
+        pass
+    waiting.judge_early("POLL-WAIT-1", "awaited")
+
+
+@clauses("POLL-WAIT-1")
+def test_a_long_poll_is_refused_when_its_consumers_registration_ends(bench: Bench) -> None:
+    """When the group is removed, the poll of a member does not wait on."""
+    scene = Scene(bench)
+    _topic, group, (consumer,) = scene.readers()
+    waiting = Waiting(scene, consumer)
+    scene.queue.remove_group(group)
+    reply, took = waiting.answer()
+    bench.judge(
+        "POLL-WAIT-1",
+        refused(reply) and waiting.is_early(took),
+        expected=f"4xx before the {waiting.seconds:g} s are over",
+        observed=f"{reply} after {took:.3f} s",
+    )
+
+
+@clauses("POLL-WAIT-2")
+def test_a_long_poll_ends_empty_when_its_time_is_over(bench: Bench) -> None:
+    """Without a record the poll is answered as an empty one, after the time that it asked for and not before."""
+    scene = Scene(bench)
+    _topic, _group, (consumer,) = scene.readers()
+    empty = scene.poll(consumer)
+    wait = min(bench.limit("wait_seconds") or SHORT, SHORT)
+    began = time.monotonic()
+    reply = scene.poll(consumer, wait_seconds=wait)
+    took = time.monotonic() - began
+    bench.judge(
+        "POLL-WAIT-2",
+        reply.status == empty.status != 200 and took >= 0.9 * wait,
+        expected=f"{empty.status}, as for any empty poll, after {wait:g} s",
+        observed=f"{reply} after {took:.3f} s",
+    )
+
+
+@clauses("POLL-WAIT-2")
+@pytest.mark.parametrize("wait", [0, 0.0], ids=repr)
+def test_a_poll_that_waits_for_no_time_is_answered_at_once(bench: Bench, wait: float) -> None:
+    """`wait_seconds` of 0 is allowed, and does not wait."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    reply = scene.poll(consumer, wait_seconds=wait)
+    bench.judge(
+        "POLL-WAIT-2",
+        reply.status != 200 and reply.status == scene.poll(consumer).status,
+        expected="the status of any empty poll",
+        observed=reply,
+    )
+    scene.publish(topic, "there")
+    record = scene.poll(consumer, wait_seconds=wait)
+    bench.judge("POLL-WAIT-2", record.status == 200, expected="200: there is a record", observed=record)
+
+
+@clauses("POLL-WAIT-3")
+def test_a_long_poll_holds_up_nothing_else_of_its_session(bench: Bench) -> None:
+    """Other operations of the same session are answered while a poll waits, and its own reply comes when it is due."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    session = StompOperations(bench.stomp())
+    wait = min(bench.limit("wait_seconds") or LONG, LONG)
+    waiting = session.start(POLL, {"consumer_name": consumer, "wait_seconds": wait})
+    quick = session.start(HEARTBEAT, {"consumer_name": consumer})
+    reply = session.client.expect("MESSAGE", within=wait + bench.patience)
+    bench.judge(
+        "POLL-WAIT-3", reply.get("status") == "202", expected="the heartbeat's reply first", observed=reply
+    )
+    session.client.inbox.append(reply)
+    bench.judge("POLL-WAIT-3", quick.reply().status == 202, expected="202 for the heartbeat", observed=reply)
+    scene.publish(topic, "awaited")
+    came = waiting.reply()
+    bench.judge("POLL-WAIT-3", came.status == 200, expected="200 with the record", observed=came)
+
+
+@clauses("POLL-WAIT-4")
+@pytest.mark.parametrize("wait", [-1, -0.001, "5", True, None, []], ids=repr)
+def test_a_bad_waiting_time_is_refused(bench: Bench, wait: object) -> None:
+    """`wait_seconds` is a number from 0 on; a poll that is refused hands out nothing."""
+    _refuses(bench, wait)
+
+
+@clauses("POLL-WAIT-4")
+def test_a_waiting_time_over_the_limit_is_refused(bench: Bench) -> None:
+    """More than the limit `wait_seconds` is refused, and so is a number beyond all reason."""
+    most = bench.limit("wait_seconds")
+    if most is None:
+        bench.skip("POLL-WAIT-4", "the server declares no limit wait_seconds")
+        return
+    for wait in (most + 1, 1e300):
+        _refuses(bench, wait)
+
+
+def _refuses(bench: Bench, wait: object) -> None:
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    scene.publish(topic, "m0")
+    # A server that takes the time for a good one would let us wait for all of it.
+    body = {"consumer_name": consumer, "wait_seconds": wait}
+    reply = scene.queue.call(POLL, body, within=2 * bench.patience)
+    bench.judge("POLL-WAIT-4", refused(reply), expected=f"4xx for wait_seconds {wait!r}", observed=reply)
+    record = scene.next(consumer, "POLL-WAIT-4")
+    bench.judge("POLL-WAIT-4", record.message == "m0", expected="m0 is still free", observed=record.whole)
+
+
+def _past_the_timeout(target: Target) -> float:
+    timings = target.timings
+    return timings.heartbeat_timeout + timings.eviction_grace + 4 * SLACK
+
+
+@clauses("POLL-WAIT-5")
+@waits(_past_the_timeout)
+def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
+    """Time past the heartbeat's timeout evicts nobody who has an unanswered poll."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    silence = _past_the_timeout(bench.target)
+    wish = LONG if bench.clock.is_virtual else silence + 2 * SLACK + bench.patience
+    waiting = Waiting(scene, consumer, wish)
+    if not bench.clock.is_virtual and waiting.seconds <= silence:
+        bench.skip("POLL-WAIT-5", "no poll may wait for longer than the heartbeat's timeout on this server")
+        return
+    scene.pass_time(silence)
+    scene.publish(topic, "awaited")
+    reply, _took = waiting.answer()
+    bench.judge(
+        "POLL-WAIT-5",
+        reply.status == 200,
+        expected="200 with the record: the consumer is a member yet",
+        observed=reply,
+    )
+    beat = scene.heartbeat(consumer)
+    bench.judge("POLL-WAIT-5", beat.status == 202, expected="202: it is a member yet", observed=beat)
