@@ -58,7 +58,7 @@ class Hub:
     # For the I/O layer.
 
     def touched(self) -> list[Session]:
-        """Sessions with new output, or that are newly `closing`, since the last call; may name one twice."""
+        """Sessions with new output, or newly `closing` or `stalled`, since the last call; may name one twice."""
         touched, self._touched = self._touched, []
         return touched
 

@@ -147,7 +147,9 @@ class Session:
             return False
         if self._outstanding < self._window:
             return True
-        self.stalled = True
+        if not self.stalled:
+            self.stalled = True
+            self.hub.touch(self)  # perhaps all was written long ago: nothing else would bring about `resume`
         return False
 
     def on_time(self, now: float) -> None:

@@ -197,6 +197,19 @@ def test_a_queue_waits_for_a_slow_reader() -> None:
     assert sorted(map(int, got + got_by_other)) == list(range(100))
 
 
+def test_a_stall_without_output_is_told() -> None:
+    """A session that stalls when all its output was written long ago has to be looked at all the same."""
+    broker = Broker(StompLimits(output_window=1000))
+    slow, producer = broker.connect(), broker.connect()
+    slow.send("SUBSCRIBE", {"id": "1", "destination": "/queue/a"})
+    while not slow.session.stalled:
+        slow.bodies()
+        broker.hub.touched()
+        producer.send("SEND", {"destination": "/queue/a"}, b"m")
+    assert slow.session in broker.hub.touched()
+    assert slow.bodies() == []
+
+
 def test_idle_destinations_are_forgotten(broker: Broker) -> None:
     """Queues and topics that hold nothing for nobody cost nothing."""
     peer = broker.connect()

@@ -1,0 +1,128 @@
+"""Long polls over sockets: answered when there is something, and only to those who are still there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.wire import Http, Stomp, eventually, request
+
+if TYPE_CHECKING:
+    from reference_server.server import Server
+    from tests.server.conftest import Serve
+
+LONG = {"consumer_name": "c", "wait_seconds": 20}
+BODY = json.dumps(LONG).encode()
+
+
+@pytest.fixture
+def client(server: Server) -> Http:
+    """Return a client, with a topic and a consumer of it on the server."""
+    client = Http.to(server)
+    client.ask("/topic/add-topic", topicName="news", partitions=1)
+    client.ask("/consumer-group/add", consumer_group_name="g")
+    client.ask("/consumer/register-consumer", consumer_group_name="g", consumer_name="c")
+    client.ask("/consumer/subscribe-topic", consumer_name="c", topic_list="news")
+    return client
+
+
+def waiting(server: Server) -> int:
+    """How many long polls wait."""
+    return server.application._broker._waiting
+
+
+def test_over_http(server: Server, client: Http) -> None:
+    """The answer comes with the record (POLL-WAIT-1)."""
+    with client, Http.to(server) as other:
+        client.send(request("POST", "/consumer/poll", BODY))
+        eventually(lambda: waiting(server) == 1, "it does not wait")
+        other.ask("/publish/news", messageID=1, message="m")
+        answer = client.answer()
+        assert (answer.status, answer.json["message"]["message"]) == (200, "m")
+        client.send(request("POST", "/consumer/poll", BODY))
+        eventually(lambda: waiting(server) == 1, "it does not wait")
+        other.ask("/consumer/unregister-consumer", consumer_name="c")
+        assert client.answer().cause == "consumer-unknown"
+
+
+def test_many_times(server: Server, client: Http) -> None:
+    """However a publish and the begin of the wait fall together, nothing is lost."""
+    with client, Http.to(server) as other:
+        for number in range(300):
+            client.send(request("POST", "/consumer/poll", BODY))
+            other.send(
+                request(
+                    "POST", "/publish/news", json.dumps({"messageID": 1, "message": f"{number}"}).encode()
+                )
+            )
+            record = client.answer().json
+            assert record["message"]["message"] == str(number)
+            assert other.answer().status == 200
+            accepted = client.ask(
+                "/consumer/acknowledgement", consumer_name="c", message_id=record["messageId"]
+            )
+            assert accepted.status == 202
+    assert waiting(server) == 0
+
+
+def test_the_end_of_its_time(server: Server, client: Http) -> None:
+    """It is answered as empty then (POLL-WAIT-2)."""
+    with client:
+        assert client.ask("/consumer/poll", consumer_name="c", wait_seconds=0.05).status == 204
+        assert waiting(server) == 0
+
+
+def test_pipelined_requests_wait_for_their_turn(server: Server, client: Http) -> None:
+    """Answers come in order, also behind a poll that waits (HTTP-PIPE-1, POLL-WAIT-3)."""
+    with client, Http.to(server) as other:
+        client.send(request("GET", "/topics") + request("POST", "/consumer/poll", BODY))
+        assert client.answer().json["topics"]
+        eventually(lambda: waiting(server) == 1, "it does not wait")
+        client.send(request("GET", "/nothing") * 2)
+        other.ask("/publish/news", messageID=1, message="m")
+        assert [client.answer().status for _ in range(3)] == [200, 404, 404]
+
+
+@pytest.mark.parametrize("path", ["/stomp", "http"])
+def test_a_client_that_is_gone(server: Server, client: Http, path: str) -> None:
+    """No record is handed to it: the next poll gets it (POLL-WAIT-5)."""
+    with client:
+        if path == "http":
+            with Http.to(server) as gone:
+                gone.send(request("POST", "/consumer/poll", BODY))
+                eventually(lambda: waiting(server) == 1, "it does not wait")
+        else:
+            with Stomp.connected(server) as session:
+                session.say("SEND", {"destination": "/consumer/poll"}, BODY)
+                eventually(lambda: waiting(server) == 1, "it does not wait")
+        eventually(lambda: waiting(server) == 0, "it still waits")
+        client.ask("/publish/news", messageID=1, message="m")
+        assert client.ask("/consumer/poll", consumer_name="c").status == 200
+
+
+def test_over_stomp(server: Server, client: Http) -> None:
+    """The session is served meanwhile; reply and receipt come with the record (POLL-WAIT-1, POLL-WAIT-3)."""
+    with client, Stomp.connected(server) as session:
+        session.subscribe("/user/queue/replies")
+        headers = {"destination": "/consumer/poll", "correlation-id": "p", "receipt": "r"}
+        session.say("SEND", headers, BODY)
+        assert session.fence() == []
+        client.ask("/publish/news", messageID=1, message="m")
+        reply = session.expect("MESSAGE")
+        assert (reply["status"], reply["correlation-id"]) == ("200", "p")
+        assert session.expect("RECEIPT")["receipt-id"] == "r"
+        session.say("SEND", {"destination": "/consumer/poll"}, BODY.replace(b"20", b"0.05"))
+        assert session.expect("MESSAGE")["status"] == "204"
+
+
+def test_stopping(serve: Serve) -> None:
+    """A server that stops doesn't wait for them."""
+    server = serve()
+    with Http.to(server) as client:
+        client.ask("/topic/add-topic", topicName="news", partitions=1)
+        client.ask("/consumer-group/add", consumer_group_name="g")
+        client.ask("/consumer/register-consumer", consumer_group_name="g", consumer_name="c")
+        client.send(request("POST", "/consumer/poll", BODY))
+        eventually(lambda: waiting(server) == 1, "it does not wait")

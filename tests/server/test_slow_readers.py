@@ -1,0 +1,122 @@
+"""A client that doesn't read: it is cut off at its bound, with an ERROR, and the others notice nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from tests.server.wire import Ended, Http, Stomp, eventually
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Serve
+
+BODY = b"x" * 10_000
+
+
+def test_a_topic(serve: Serve) -> None:
+    """Past the bound the slow subscriber is cut off; the others get everything (STOMP-LIMIT-006)."""
+    server = serve(outbox_bytes=300_000, linger=0.5)
+    with Stomp.connected(server) as producer, Stomp.connected(server) as quick:
+        slow = Stomp.to(server, receive_buffer=4096)
+        slow.connect()
+        with slow:
+            for reader in (slow, quick):
+                reader.subscribe("/topic/t")
+            for number in range(1000):
+                body = b"%d" % number + BODY
+                producer.say("SEND", {"destination": "/topic/t"}, body)
+                assert quick.expect("MESSAGE").body == body
+            eventually(lambda: server.listener.connections == 2, "the slow reader is not cut off")
+    with Stomp.connected(server) as later:
+        assert later.fence() == []
+
+
+def test_the_error_arrives(serve: Serve) -> None:
+    """A reader that reads on after it was given up finds whole frames, the ERROR as the last, and Close."""
+    server = serve(outbox_bytes=300_000, linger=20)
+    with Stomp.connected(server) as producer:
+        slow = Stomp.to(server, receive_buffer=4096)
+        slow.connect()
+        with slow:
+            slow.subscribe("/topic/t")
+            for _ in range(2000):
+                producer.say("SEND", {"destination": "/topic/t"}, BODY)
+            assert producer.fence() == []
+            count = 0
+            while (got := slow.receive()).command == "MESSAGE":
+                assert got.body == BODY
+                count += 1
+            assert (got.command, got["message"]) == ("ERROR", "too slow")
+            assert 0 < count < 2000
+            assert slow.closed() == 1002
+
+
+def test_a_queue_waits(serve: Serve) -> None:
+    """A queue hands over no more than its slow subscriber can take, keeps the rest, and cuts nobody off.
+
+    STOMP-LIMIT-007.
+    """
+    server = serve(outbox_bytes=2_000_000)
+    with Stomp.connected(server) as producer:
+        slow = Stomp.to(server, receive_buffer=4096)
+        slow.connect()
+        with slow:
+            slow.subscribe("/queue/q")
+            for number in range(1000):
+                producer.say("SEND", {"destination": "/queue/q"}, b"%d" % number + BODY)
+            assert producer.fence() == []
+            for number in range(1000):
+                assert slow.expect("MESSAGE").body == b"%d" % number + BODY
+            assert slow.fence() == []
+
+
+def test_what_a_slow_reader_leaves_goes_to_others(serve: Serve) -> None:
+    """What it was not handed, and what it did not acknowledge."""
+    server = serve()
+    with Stomp.connected(server) as producer:
+        slow = Stomp.to(server, receive_buffer=4096)
+        slow.connect()
+        with slow:
+            slow.subscribe("/queue/q", ack="client-individual")
+            for number in range(500):
+                producer.say("SEND", {"destination": "/queue/q"}, b"%d" % number + BODY)
+            assert producer.fence() == []
+        producer.say("SUBSCRIBE", {"id": "0", "destination": "/queue/q"})
+        bodies = [producer.expect("MESSAGE").body for _ in range(500)]
+        assert bodies == [b"%d" % number + BODY for number in range(500)]
+
+
+def test_receipts_are_output_too(serve: Serve) -> None:
+    """A client that sends and never reads what it asked for is cut off as well."""
+    server = serve(outbox_bytes=300_000, linger=0.2)
+    slow = Stomp.to(server, receive_buffer=4096)
+    slow.connect()
+    with slow:
+        receipt = "r" * 1000
+        try:
+            while True:
+                slow.say("SEND", {"destination": "/topic/nobody", "receipt": receipt}, b"")
+        except OSError:
+            pass
+    eventually(lambda: server.listener.connections == 0, "it is not cut off")
+
+
+def test_http(serve: Serve) -> None:
+    """A client that asks and never reads holds up nobody, and is given up after the idle time."""
+    server = serve(idle_timeout=0.3)
+    with Http.to(server) as busy:
+        names = [f"topic-with-a-long-name-{number}" for number in range(300)]
+        for name in names:
+            busy.ask("/topic/add-topic", topicName=name, partitions=20)
+        with Http.to(server) as slow:
+            slow.link.settimeout(0.05)
+            try:
+                while True:
+                    slow.send(b"GET /topics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+            except OSError:
+                pass
+            with Stomp.connected(server) as other:
+                assert other.fence() == []
+            eventually(lambda: server.listener.connections == 0, "it is not given up")
+            with contextlib.suppress(Ended, OSError):
+                slow.wait_for_end()

@@ -1,0 +1,141 @@
+"""What happens by itself: evictions in real time and on the virtual clock, and heart-beats."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.wire import TEXT, Http, Stomp, eventually, frame, request
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Serve
+
+
+def join(client: Http, name: str, group: str = "g") -> None:
+    client.ask("/consumer-group/add", consumer_group_name=group)
+    assert (
+        client.ask("/consumer/register-consumer", consumer_group_name=group, consumer_name=name).status == 200
+    )
+
+
+def test_evictions_in_real_time(serve: Serve) -> None:
+    """Whoever is silent is gone, without anybody asking; whoever beats is there (LIVE-KEEP-1, LIVE-EVICT-1)."""
+    server = serve(heartbeat_timeout=0.5)
+    with Http.to(server) as client:
+        join(client, "silent")
+        join(client, "alive")
+        registered = time.monotonic()
+        while "silent" in server.application._broker.consumers:
+            if client.ask("/consumer/heartbeat", consumer_name="alive").status != 202:
+                # Only a machine that stood still for so long lets that happen.
+                assert time.monotonic() - registered > 0.5
+                return
+        assert time.monotonic() - registered > 0.45
+        assert client.ask("/consumer/heartbeat", consumer_name="silent").status == 404
+
+
+def test_an_eviction_answers_those_who_wait(serve: Serve) -> None:
+    """The timer wakes a long poll of the next owner."""
+    server = serve(heartbeat_timeout=0.3, partitions=1)
+    with Http.to(server) as client, Http.to(server) as other:
+        client.ask("/topic/add-topic", topicName="news")
+        client.ask("/publish/news", messageID=1, message="m")
+        for name in ("holder", "heir"):
+            join(client, name)
+            client.ask("/consumer/subscribe-topic", consumer_name=name, topic_list="news")
+        assert client.ask("/consumer/poll", consumer_name="holder").status == 200
+        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"heir","wait_seconds":20}'))
+        assert other.answer().json["redelivered"] is True
+
+
+def test_the_virtual_clock(serve: Serve) -> None:
+    """It stands still until it is moved, and then everything due has happened (CLOCK-1, CLOCK-2)."""
+    server = serve(virtual_clock=True, heartbeat_timeout=30)
+    with Http.to(server) as client:
+        join(client, "c")
+        assert client.ask("/clock/advance", seconds=29.9).json == {"now": 29.9}
+        assert [m["consumer_name"] for m in client.get("/consumer-groups/g").json["members"]] == ["c"]
+        client.ask("/clock/advance", seconds=0.2)
+        assert client.get("/consumer-groups/g").json["members"] == []
+        join(client, "c")
+        join(client, "d", "h")
+        assert client.ask("/clock/advance", seconds=31, consumer_group_name="g").status == 200
+        assert client.ask("/consumer/heartbeat", consumer_name="c").status == 404
+        assert client.ask("/consumer/heartbeat", consumer_name="d").status == 202
+        assert client.ask("/clock/advance", seconds=31, consumer_group_name="x").status == 404
+        assert {"virtual-clock", "virtual-clock-per-group"} <= set(
+            client.get("/capabilities").json["extensions"]
+        )
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b"null", b'{"seconds":-1}', b'{"seconds":"5"}', b'{"seconds":true}',
+             b'{"seconds":null}', b'{"seconds":[1]}', b'{"seconds":1e10}', b'{"seconds":1,"consumer_group_name":7}']
+)  # fmt: skip
+def test_moves_that_are_none(serve: Serve, body: bytes) -> None:
+    """They are refused and move nothing (CLOCK-4)."""
+    server = serve(virtual_clock=True)
+    with Http.to(server) as client:
+        answer = client.exchange(request("POST", "/clock/advance", body))
+        assert answer.status == 400
+        assert answer.cause in {
+            "body-not-json",
+            "body-not-object",
+            "member-missing",
+            "member-type",
+            "member-value",
+        }
+        assert client.ask("/clock/advance", seconds=0).json == {"now": 0}
+
+
+def test_heart_beats_of_the_server(serve: Serve) -> None:
+    """They come by themselves, each an LF in a message of its own (STOMP-HEARTBEAT-005, -006)."""
+    server = serve(heartbeat_interval=0.02)
+    with Stomp.connected(server, heart_beat="0,20") as client:
+        for _ in range(5):
+            assert client.message() == (TEXT, b"\n")
+    with Stomp.connected(server, heart_beat="0,0") as client:
+        assert client.fence() == []
+        assert client.beats == 0
+
+
+def test_a_client_whose_heart_stops(serve: Serve) -> None:
+    """It is given up with an ERROR (STOMP-HEARTBEAT-008); one that beats is not."""
+    server = serve(heartbeat_interval=0.02)
+    with (
+        Stomp.connected(server, heart_beat="100,0") as alive,
+        Stomp.connected(server, heart_beat="100,0") as dead,
+    ):
+        alive.link.settimeout(0.05)
+        while True:
+            alive.send(frame(TEXT, b"\n"))
+            with contextlib.suppress(TimeoutError):
+                alive.take(1)
+            dead.link.settimeout(0.001)
+            try:
+                error = dead.receive()
+                break
+            except TimeoutError:
+                continue
+        assert error["message"] == "silent for too long"
+        alive.link.settimeout(20)
+        assert alive.fence() == []
+
+
+def test_stomp_heart_beats_are_no_sign_of_life_of_consumers(serve: Serve) -> None:
+    """They speak for the connection only (LIVE-SIGN-2)."""
+    server = serve(heartbeat_timeout=0.2, heartbeat_interval=0.02)
+    with Stomp.connected(server, heart_beat="50,20") as client, Http.to(server) as other:
+        client.subscribe("/user/queue/replies")
+        client.ask("/consumer-group/add", consumer_group_name="g")
+        client.ask("/consumer/register-consumer", consumer_group_name="g", consumer_name="c")
+
+        def is_gone() -> bool:
+            client.send(frame(TEXT, b"\n"))
+            return other.get("/consumer-groups/g").json["members"] == []
+
+        eventually(is_gone, "it is still there")
+        assert client.ask("/consumer/heartbeat", consumer_name="c")["status"] == "404"
