@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Attempts, each on a fresh connection, before a frame that should have come in front of a close is missing.
 ATTEMPTS = 3
+#: Seconds to watch what is only recorded.
+BRIEFLY = 1.0
 _MIME_TYPE = re.compile(r"[^\s/;,]+/[^\s/;,]+ *(?:;.*)?")
 
 
@@ -90,17 +92,20 @@ def reaction(
     *,
     fence: Fence | None = None,
     firm: bool = False,
+    patience: float | None = None,
 ) -> Reaction:
     """What the server does about the frame that `provoke` sends on a connection of its own.
 
     `receipt` is that of the frame, `fence` a way to see that the server goes on (default: `Scene.fence`). With `firm`
     a reaction that has to come is waited for with all patience, also after a fence: that of a well-formed frame may be
-    late, while nobody can read past a malformed one.
+    late, while nobody can read past a malformed one. `patience` in seconds is for the first reaction;
+    where none has to come and all is only recorded, `BRIEFLY` will do.
     """
-    found = _observe(scene, provoke(), receipt, fence, firm=firm)
+    patience = scene.bench.patience if patience is None else patience
+    found = _observe(scene, provoke(), receipt, fence, patience, firm=firm)
     while found.is_bare_close and found.attempts < ATTEMPTS:
         attempts = found.attempts + 1
-        found = _observe(scene, provoke(), receipt, fence, firm=firm)
+        found = _observe(scene, provoke(), receipt, fence, patience, firm=firm)
         found.attempts = attempts
     if found.closed is not None:
         came = "an ERROR" if found.error else "no ERROR"
@@ -109,45 +114,52 @@ def reaction(
 
 
 def _observe(
-    scene: Scene, client: StompClient, receipt: str | None, fence: Fence | None, *, firm: bool
+    scene: Scene,
+    client: StompClient,
+    receipt: str | None,
+    fence: Fence | None,
+    patience: float,
+    *,
+    firm: bool,
 ) -> Reaction:
     found = Reaction()
+    deadline = time.monotonic() + scene.moment + patience
     _wait(client, scene.moment)
     if not client.closed and not client.errors:
-        found.went_on = _fenced(scene, client, fence)
-        unanswered = (
-            not any(frame.get("receipt-id") == receipt for frame in client.inbox) if receipt else True
-        )
-        if firm and unanswered and not client.closed and not client.errors:
-            _wait(client, client.patience)
+        found.went_on = _fenced(scene, client, fence, deadline)
+        if not found.went_on or (firm and not _is_receipted(client, receipt)):
+            _wait(client, deadline - time.monotonic())
     if client.errors and not client.closed:
+        deadline = max(deadline, time.monotonic() + scene.bench.patience)
         _wait_for_end(client, scene.moment)
         if not client.closed:
-            found.went_on = _fenced(scene, client, fence)
+            found.went_on = _fenced(scene, client, fence, deadline)
         if not client.closed and not found.went_on:
-            _wait_for_end(client, client.patience)
-    elif not client.closed and not found.went_on:
-        _wait(client, client.patience)
+            _wait_for_end(client, deadline - time.monotonic())
     _sort(found, client, receipt)
     client.close()
     return found
 
 
+def _is_receipted(client: StompClient, receipt: str | None) -> bool:
+    return receipt is not None and any(frame.get("receipt-id") == receipt for frame in client.inbox)
+
+
 def _wait(client: StompClient, seconds: float) -> None:
     """Until an ERROR, the end, or so many seconds have passed."""
+    if client.closed or client.errors:
+        return
     with contextlib.suppress(PeerFailure):
-        error = client.expect("ERROR", within=seconds)
-        client.inbox.append(error)
+        client.inbox.append(client.expect("ERROR", within=max(0.0, seconds)))
 
 
 def _wait_for_end(client: StompClient, seconds: float) -> None:
     with contextlib.suppress(PeerFailure):
-        client.expect_end(within=seconds)
+        client.expect_end(within=max(0.0, seconds))
 
 
-def _fenced(scene: Scene, client: StompClient, fence: Fence | None) -> bool:
+def _fenced(scene: Scene, client: StompClient, fence: Fence | None, deadline: float) -> bool:
     """Whether the server works on: two fences, so that an answer which the first overtook is there too."""
-    deadline = time.monotonic() + client.patience
     earlier = list(client.inbox)
     client.inbox.clear()
     try:

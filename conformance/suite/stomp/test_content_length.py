@@ -8,7 +8,7 @@ import pytest
 
 from conformance.marks import clauses
 from conformance.suite.stomp.echo import Echo, raw_frame, sending
-from conformance.suite.stomp.reactions import judge_content_type, judge_error, malformed, reaction
+from conformance.suite.stomp.reactions import BRIEFLY, judge_content_type, judge_error, malformed, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.frames import BadFrame
@@ -119,9 +119,8 @@ def test_a_message_with_a_body_has_its_length(bench: Bench, counted: bool) -> No
 def test_an_error_says_how_long_and_of_which_type_its_body_is(bench: Bench) -> None:
     """An ERROR with a body has a right content-length and a content-type, which is a MIME type."""
     scene = Scene(bench)
-    errors = [
-        error for error in (reaction(scene, provoke).error for provoke in _provocations(scene)) if error
-    ]
+    found = [reaction(scene, provoke, patience=BRIEFLY) for provoke in _provocations(scene)]
+    errors = [one.error for one in found if one.error]
     for error in errors:
         judge_error(scene, error)
     why = "no ERROR with a body was seen" if errors else "no ERROR was seen"
@@ -246,7 +245,8 @@ def test_a_length_that_is_no_number(bench: Bench, length: bytes) -> None:
     """Recorded: refused, or ignored so that the body ends at its NUL. A refusal owes an ERROR."""
     scene = Scene(bench)
     echo = Echo(scene)
-    found = reaction(scene, sending(scene, echo.raw([b"content-length:" + length], b"hello")))
+    octets = echo.raw([b"content-length:" + length], b"hello")
+    found = reaction(scene, sending(scene, octets), patience=BRIEFLY)
     if found.closed is not None:
         scene.judge(
             "STOMP-ERROR-008", found.error is not None, expected="an ERROR before the close", observed=found

@@ -13,6 +13,7 @@ from conformance.suite.stomp.echo import Echo
 from conformance.suite.stomp.reactions import judge_refusal, malformed, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.target import STOMP_VERSIONS
+from conformance.wire.frames import BadFrame
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
@@ -123,9 +124,6 @@ def test_an_acknowledgement_has_the_headers_of_its_version(bench: Bench) -> None
         client.ack(scene.message(subscription))
         return client
 
-    if not bench.target.fact("acknowledgements", True):
-        bench.skip("STOMP-NEG-002", "the server has no acknowledgements")
-        return
     found = reaction(scene, provoke)
     bench.judge(
         "STOMP-NEG-002",
@@ -147,7 +145,11 @@ def test_a_backslash_is_an_octet_on_sessions_of_1_0(bench: Bench, value: str) ->
     echo = Echo(scene, tried.client)
     octets = echo.raw([f"note:{value}".encode()], b"body", version="1.0")
     echo.client.send_octets(octets)
-    message = echo.back("STOMP-NEG-002", expected="the message with a backslash in a header")
+    try:
+        message = echo.back("STOMP-NEG-002", expected="the message with a backslash in a header")
+    except BadFrame as bad:  # a pair that was decoded can't be written on this session
+        bench.judge("STOMP-NEG-002", False, expected=f"note:{value} as it was sent", observed=bad.observed)
+        raise
     bench.judge(
         "STOMP-NEG-002",
         f"\nnote:{value}\n".encode() in message.octets,

@@ -82,7 +82,7 @@ def test_a_session_of_another_version_than_the_subprotocol(bench: Bench, version
 @clauses("WEBSOCKET-PATH-1")
 def test_an_unknown_path_is_refused(bench: Bench) -> None:
     """An upgrade on a path that nobody can serve gets another status than 101."""
-    if bench.target.fact("serves-every-path"):
+    if bench.target.fact("serves_every_path"):
         bench.skip("WEBSOCKET-PATH-1", "the server serves every path")
         return
     path = f"/{bench.fresh('no-such-path')}"
