@@ -161,10 +161,14 @@ class Writer(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="writer", daemon=True)
         self._new: deque[Outbox] = deque()
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start the thread."""
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
-        self._stopping = False
+        super().start()
 
     def watch(self, outbox: Outbox) -> None:
         """Call `outbox.flush_slow` once, when its socket takes more."""
@@ -203,5 +207,5 @@ class Writer(threading.Thread):
             watched = [outbox for outbox in watched if outbox.fileno() >= 0]
 
     def _nudge(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # full: it is awake; closed: there is nobody to be woken
             self._wake.send(b"x")

@@ -71,7 +71,13 @@ class Server:
         self._accepting.start()
 
     def stop(self) -> None:
-        """Tell every session, give it an instant to read that, and end; takes less than a second."""
+        """Tell every session, give it an instant to read that, and end; takes less than a second.
+
+        A server that was not started, or was stopped, gives back its port.
+        """
+        if not self._accepting.is_alive():
+            self.listener.server_close()
+            return
         self.listener.stop_accepting()
         self.application.fail_all("server is stopping", "Connect again later.")
         self.listener.wait_until_idle(GOODBYE_SECONDS)

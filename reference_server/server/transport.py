@@ -85,6 +85,7 @@ class TlsTransport(Transport):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._lock = threading.Lock()
+        self._has_ended = False
 
     def handshake(self) -> None:
         """Agree on keys. Raises OSError (ssl.SSLError is one), TimeoutError."""
@@ -98,19 +99,23 @@ class TlsTransport(Transport):
                 return
 
     def receive(self) -> bytes:
-        """Wait for octets; empty when the peer has ended. Raises OSError, TimeoutError."""
+        """Wait for octets; empty when the peer has ended. Raises OSError, TimeoutError.
+
+        After `half_close` what comes cannot be decrypted any more, and is returned as it is.
+        """
         while True:
             with self._lock:
                 try:
-                    return self._tls.read(RECEIVE_BYTES)
+                    if not self._has_ended:
+                        return self._tls.read(RECEIVE_BYTES)
                 except ssl.SSLWantReadError:
                     pass
                 except ssl.SSLError:
                     return b""
             sealed = super().receive()
-            if not sealed:
-                return b""
             with self._lock:
+                if self._has_ended or not sealed:
+                    return sealed
                 self._incoming.write(sealed)
 
     def seal(self, octets: bytes) -> bytes:
@@ -123,6 +128,7 @@ class TlsTransport(Transport):
     def half_close(self) -> None:
         """Say in TLS that nothing more comes, then end our side."""
         with contextlib.suppress(OSError), self._lock:
+            self._has_ended = True
             with contextlib.suppress(ssl.SSLWantReadError):
                 self._tls.unwrap()
             self.send_some(self._outgoing.read())

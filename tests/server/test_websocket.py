@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reference_server.config import Settings
-from reference_server.server import Server
 from tests.server.wire import (
     BINARY,
     CLOSE,
@@ -25,6 +23,7 @@ from tests.server.wire import (
 )
 
 if TYPE_CHECKING:
+    from reference_server.server import Server
     from tests.server.conftest import Serve
 
 CONT = 0
@@ -318,10 +317,9 @@ def test_the_last_frame_arrives(server: Server) -> None:
         assert client.fence() == [], "frames behind the one that failed were obeyed"
 
 
-def test_stopping() -> None:
+def test_stopping(serve: Serve) -> None:
     """Sessions are told, requests on their way are ended, and nobody is left (STOMP-ERROR-007)."""
-    server = Server(Settings(port=0))
-    server.start()
+    server = serve()
     with Stomp.connected(server) as client, Http.to(server) as idle, Stomp.to(server) as silent:
         idle.get("/topics")
         server.stop()
