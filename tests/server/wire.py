@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Self
+    from typing import Protocol, Self
 
-    from reference_server.server import Server
+    class Server(Protocol):
+        """A server of this process or of another one, on the loopback interface."""
+
+        @property
+        def port(self) -> int: ...
+
 
 DEADLINE = 20.0
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10

@@ -1,0 +1,159 @@
+"""Settings from four sources, and what is said about those that cannot be used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from reference_server.config import OPTIONS, ConfigError, Settings, build
+from reference_server.queue.settings import QueueSettings
+from reference_server.stomp import StompLimits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_defaults() -> None:
+    """Without sources they hold, and those of the pure parts are the same."""
+    settings = build(None, {}, {})
+    assert settings == Settings()
+    assert (settings.port, settings.brokers, settings.heartbeat_timeout) == (8080, 3, 30.0)
+    for part in (QueueSettings(), StompLimits()):
+        for name in part.__struct_fields__:
+            assert getattr(settings, name, getattr(part, name)) == getattr(part, name), name
+
+
+def test_the_order_of_sources(tmp_path: Path) -> None:
+    """Defaults < file < environment < flags."""
+    file = write(tmp_path / "server.toml", "port = 1\nbrokers = 1\npartitions = 1\nheartbeat-timeout = 1.5\n")
+    environment = {
+        "STOMPLIANCE_BROKERS": "2",
+        "STOMPLIANCE_PARTITIONS": "2",
+        "STOMPLIANCE_UNKNOWN": "x",
+        "PORT": "9",
+    }
+    settings = build(file, environment, {"partitions": "3"})
+    assert (settings.port, settings.brokers, settings.partitions) == (1, 2, 3)
+    assert (settings.heartbeat_timeout, settings.host) == (1.5, "127.0.0.1")
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.name)
+def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
+    """By flag, environment and file; each has a flag, a description and a bound that is checked."""
+    samples = {
+        bool: (True, "true"),
+        int: (7, "7"),
+        float: (0.5, "0.5"),
+        tuple: (("a:b",), "a:b"),
+        str: ("x", "x"),
+    }
+    value, text = samples[type(option.default)]
+    others = {"tls_key": {"tls_cert": "x"}}.get(option.name, {})
+    toml = {str: f'"{text}"', tuple: f'["{text}"]'}.get(type(option.default), text)
+    lines = [f"{option.name} = {toml}"] + [f'{name} = "{other}"' for name, other in others.items()]
+    file = write(tmp_path / "one.toml", "\n".join(lines))
+    for settings in (
+        build(None, {option.variable: text}, others),
+        build(None, {}, {option.name: text} | others),
+        build(file, {}, {}),
+    ):
+        assert getattr(settings, option.name) == value
+    assert option.flag == "--" + option.name.replace("_", "-")
+    assert option.help
+
+
+@pytest.mark.parametrize(
+    ("brokers", "partitions", "heartbeat", "port"),
+    [
+        ("number.of.brokers", "number.of.partitions", "heartbeat.timeout", "server.port"),
+        ("noOfBrokers", "noOfPartitionsPerTopic", "heartBeatTime", "server.port"),
+        (
+            "queue.broker-count",
+            "queue.partition_count",
+            "consumer.heartbeat.interval.in.seconds",
+            "SERVER_PORT",
+        ),
+        ("brokers", "partitions", "heartbeat-seconds", "server.port"),
+    ],
+)
+def test_properties(tmp_path: Path, brokers: str, partitions: str, heartbeat: str, port: str) -> None:
+    """The file of the queue that this one is modelled on, whatever way it spells its words."""
+    text = f"""# a comment
+! another one
+spring.application.name=queue
+{port} = 9001
+{brokers}=5
+  {partitions} : 6
+{heartbeat}\t=\t12
+"""
+    settings = build(write(tmp_path / "application.properties", text), {}, {})
+    found = (settings.port, settings.brokers, settings.partitions, settings.heartbeat_timeout)
+    assert found == (9001, 5, 6, 12.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("brokers = 0", "brokers"),
+        ("brokers = 'many'", "brokers"),
+        ("brokers = 1.5", "brokers"),
+        ("brokes = 3", "brokes is no setting"),
+        ("port = 70000", "port"),
+        ("heartbeat_timeout = -1", "heartbeat_timeout"),
+        ("heartbeat_timeout = inf", "heartbeat_timeout"),
+        ("heartbeat_timeout = nan", "heartbeat_timeout"),
+        ("[server]\nport = 1", "server is no setting"),
+        ("port = ", "is not TOML"),
+        ("user = ['bob']", "has no passcode"),
+        ("tls_key = 'x'", "tls_cert"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    """One sentence names the file, the key and what was expected."""
+    file = write(tmp_path / "server.toml", text)
+    with pytest.raises(ConfigError) as refused:
+        build(file, {}, {})
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_properties_that_contradict_each_other(tmp_path: Path) -> None:
+    """Two keys for one setting are a mistake."""
+    file = write(tmp_path / "a.properties", "brokers=1\nnumber.of.brokers=2\n")
+    with pytest.raises(ConfigError, match="both set brokers"):
+        build(file, {}, {})
+    file = write(tmp_path / "b.properties", "brokers=many\n")
+    with pytest.raises(ConfigError, match=r"b\.properties: brokers: 'many' cannot be used"):
+        build(file, {}, {})
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """Missing ones, folders, and what is no text."""
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "missing.toml", tmp_path, binary):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            build(str(path), {}, {})
+
+
+@pytest.mark.parametrize("text", ["maybe", "2", ""])
+def test_booleans(text: str) -> None:
+    """What is neither true nor false is refused; the usual words are known."""
+    with pytest.raises(ConfigError, match="STOMPLIANCE_VIRTUAL_CLOCK"):
+        build(None, {"STOMPLIANCE_VIRTUAL_CLOCK": text}, {})
+    for word, value in (("true", True), ("1", True), ("false", False), ("0", False)):
+        assert build(None, {"STOMPLIANCE_VIRTUAL_CLOCK": word}, {}).virtual_clock is value
+
+
+def test_users() -> None:
+    """Several, with colons in passcodes; from the environment they are separated by blanks."""
+    assert build(None, {"STOMPLIANCE_USER": "a:b c:d:e"}, {}).users == {"a": "b", "c": "d:e"}
+    assert build(None, {}, {"user": ["a:b", "c:"]}).users == {"a": "b", "c": ""}
+    assert msgspec.structs.asdict(Settings())["user"] == ()
