@@ -204,7 +204,9 @@ def test_what_happens_in_one_topic_is_nothing_to_another(bench: Bench, what: str
     scene = Scene(bench)
     other = scene.topic(partition_bytes=20_000) if what == "full" else scene.topic()
     topic = scene.topic()
-    consumer = scene.consumer(scene.group(), other, topic)
+    consumer = scene.consumer(scene.group(), topic)
+    if what != "full":
+        scene.subscribe(consumer, other)
     scene.warm_up(topic, consumer)
     for number in range(3):
         scene.publish(topic, f"m{number}")

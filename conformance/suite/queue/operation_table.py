@@ -1,0 +1,160 @@
+"""The operations as a table: which members each takes, and a state in which each of them succeeds.
+
+What holds for every operation (bad bodies, unknown members, what a refusal leaves behind) is tested over it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from conformance.suite.queue.scene import (
+    ACKNOWLEDGE,
+    ADD_GROUP,
+    ADD_TOPIC,
+    HEARTBEAT,
+    NEGATIVE_ACKNOWLEDGE,
+    POLL,
+    REGISTER,
+    REMOVE_GROUP,
+    SUBSCRIBE,
+    UNREGISTER,
+    UNSUBSCRIBE,
+    Scene,
+    publish_path,
+    refused,
+)
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+#: What a member that has to be a string must not be.
+NO_STRINGS: tuple[Any, ...] = (7, True, None, ["x"], {"x": "y"})
+_NO_LABELS: tuple[Any, ...] = (None, ["x"], {"x": "y"})
+_NO_KEYS: tuple[Any, ...] = (7, ["x"], {"x": "y"})
+_NO_IDS: tuple[Any, ...] = (True, None, ["x"], {"x": "y"})
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A row: the wrong values of each required member, and of those that may be missing."""
+
+    path: str
+    required: dict[str, tuple[Any, ...]]
+    optional: dict[str, tuple[Any, ...]]
+    success: frozenset[int]
+    extension: str | None = None
+
+    @property
+    def publishes(self) -> bool:
+        """Whether it is one of the spellings of publishing."""
+        return self.path.endswith("{topic}")
+
+    @property
+    def members(self) -> dict[str, tuple[Any, ...]]:
+        """All members with wrong values."""
+        return {**self.required, **self.optional}
+
+
+def _row(
+    path: str,
+    required: dict[str, tuple[Any, ...]],
+    *success: int,
+    optional: dict[str, tuple[Any, ...]] | None = None,
+    extension: str | None = None,
+) -> Operation:
+    return Operation(path, required, optional or {}, frozenset(success), extension)
+
+
+_CONSUMER = {"consumer_name": NO_STRINGS}
+_GROUP = {"consumer_group_name": NO_STRINGS}
+_PUBLISH = publish_path("{topic}")
+_RECORD = {"messageID": _NO_LABELS, "message": NO_STRINGS}
+_LIST = {**_CONSUMER, "topic_list": NO_STRINGS}
+_SETTLE = {**_CONSUMER, "message_id": _NO_IDS}
+
+TABLE: tuple[Operation, ...] = (
+    _row(ADD_TOPIC, {"topicName": NO_STRINGS}, 200),
+    _row("/addTopic", {"topicName": NO_STRINGS}, 200),
+    _row(_PUBLISH, _RECORD, 200, optional={"key": _NO_KEYS, "timestamp": (["x"], {"x": "y"})}),
+    _row("/publish/{topic}", _RECORD, 200, optional={"key": _NO_KEYS, "timestamp": (["x"], {"x": "y"})}),
+    _row(ADD_GROUP, _GROUP, 200),
+    _row(REMOVE_GROUP, _GROUP, 202),
+    _row(REGISTER, {**_GROUP, **_CONSUMER}, 200),
+    _row(UNREGISTER, _CONSUMER, 202, extension="unregister"),
+    _row(SUBSCRIBE, _LIST, 200),
+    _row(UNSUBSCRIBE, _LIST, 202),
+    _row(POLL, _CONSUMER, 200),
+    _row(ACKNOWLEDGE, _SETTLE, 202),
+    _row(NEGATIVE_ACKNOWLEDGE, _SETTLE, 202, extension="negative-acknowledgement"),
+    _row(HEARTBEAT, _CONSUMER, 202),
+)
+
+
+class Stage:
+    """A topic and a group with two members, of which one holds a record, in which each operation can be performed."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.scene = scene = Scene(bench)
+        self.topic, self.group = scene.topic(), scene.group()
+        self.spare_topic, self.spare_group = scene.topic(), scene.group()
+        self.holder = scene.consumer(self.group, self.topic)
+        self.idle = scene.consumer(self.group)
+        self.polling = scene.consumer(self.spare_group, self.topic)
+        for number in range(3):
+            scene.publish(self.topic, f"m{number}")
+        scene.drain(self.holder, 1)
+        scene.drain(self.polling, 1)
+        self.held = scene.record(self.holder)
+        self.new_names = {kind: bench.fresh(kind) for kind in ("topic", "group", "consumer")}
+
+    def path(self, operation: Operation) -> str:
+        """The path of an operation here."""
+        return operation.path.format(topic=self.topic)
+
+    def body(self, operation: Operation) -> dict[str, Any]:
+        """A body by which the operation succeeds here, as long as nothing else has happened."""
+        new = self.new_names
+        bodies: dict[str, dict[str, Any]] = {
+            ADD_TOPIC: {"topicName": new["topic"]},
+            "/addTopic": {"topicName": new["topic"]},
+            _PUBLISH: {"messageID": "x", "message": "x", "key": "one-key", "timestamp": 0},
+            "/publish/{topic}": {"messageID": "x", "message": "x", "key": "one-key", "timestamp": 0},
+            ADD_GROUP: {"consumer_group_name": new["group"]},
+            REMOVE_GROUP: {"consumer_group_name": self.group},
+            REGISTER: {"consumer_group_name": self.group, "consumer_name": new["consumer"]},
+            UNREGISTER: {"consumer_name": self.holder},
+            SUBSCRIBE: {"consumer_name": self.idle, "topic_list": self.topic},
+            UNSUBSCRIBE: {"consumer_name": self.holder, "topic_list": self.topic},
+            POLL: {"consumer_name": self.polling},
+            ACKNOWLEDGE: {"consumer_name": self.holder, "message_id": self.held.message_id},
+            NEGATIVE_ACKNOWLEDGE: {"consumer_name": self.holder, "message_id": self.held.message_id},
+            HEARTBEAT: {"consumer_name": self.holder},
+        }
+        return bodies[operation.path]
+
+    def judge_untouched(self, clause: str) -> None:
+        """Judge that no refused operation has changed anything."""
+        judge, scene, new = self.bench.judge, self.scene, self.new_names
+        for name in (self.holder, self.idle, self.polling):
+            beat = scene.heartbeat(name)
+            judge(clause, beat.status == 202, expected=f"202: {name} is a member as before", observed=beat)
+        scene.nothing(self.holder, clause, f"no record: {self.held.message} is in flight as before")
+        scene.nothing(self.idle, clause, "no record for who has no subscription")
+        unborn = scene.call(REGISTER, {"consumer_group_name": new["group"], "consumer_name": new["consumer"]})
+        judge(clause, refused(unborn), expected="4xx: the group was not added", observed=unborn)
+        beat = scene.heartbeat(new["consumer"])
+        judge(clause, refused(beat), expected="4xx: the consumer was not registered", observed=beat)
+        topic = scene.call(ADD_TOPIC, {"topicName": new["topic"]})
+        judge(clause, topic.status == 200, expected="200: the topic was not added", observed=topic)
+        mine = scene.call(ACKNOWLEDGE, {"consumer_name": self.holder, "message_id": self.held.message_id})
+        judge(clause, mine.status == 202, expected="202: the record is still in flight", observed=mine)
+        for consumer, expected in ((self.holder, ["m2"]), (self.polling, ["m1", "m2"])):
+            seen = []
+            for _ in expected:
+                record = scene.next(consumer, clause)
+                scene.acknowledge(consumer, record.message_id)
+                seen.append(record.message)
+            judge(clause, seen == expected, expected=f"{expected} for {consumer}", observed=seen)
+            scene.nothing(consumer, clause, "no further record: none was stored")

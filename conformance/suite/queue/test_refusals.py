@@ -1,0 +1,222 @@
+"""What every operation refuses, how it says so, and that nothing has happened then: REFUSE-*."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.queue.operation_table import TABLE, Operation, Stage
+from conformance.suite.queue.scene import (
+    ACKNOWLEDGE,
+    ADD_TOPIC,
+    HEARTBEAT,
+    REGISTER,
+    REMOVE_GROUP,
+    Scene,
+    publish_path,
+    refused,
+    unused_id,
+)
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+    from conformance.wire.operations import Reply
+
+URN = "urn:stompliance:problem:"
+PROBLEM_JSON = "application/problem+json"
+_DEEP = 10_000
+
+#: Bodies that are no JSON object, with the cause.
+NO_OBJECTS: dict[str, tuple[bytes, str]] = {
+    "no body": (b"", "body-not-json"),
+    "no JSON": (b"consumer_name=alice", "body-not-json"),
+    "cut off": (b'{"consumer_name": "ali', "body-not-json"),
+    "two objects": (b"{}{}", "body-not-json"),
+    "deep": (b"[" * _DEEP + b"]" * _DEEP, "body-not-object"),
+    "a list": (b'["consumer_name"]', "body-not-object"),
+    "a string": (b'"consumer_name"', "body-not-object"),
+    "a number": (b"7", "body-not-object"),
+    "null": (b"null", "body-not-object"),
+}
+NO_UTF8 = b'{"consumer_name": "\xff\xfe"}'
+
+by_operation = pytest.mark.parametrize("operation", TABLE, ids=lambda row: row.path.strip("/"))
+
+
+def _lacks(bench: Bench, operation: Operation, *ids: str) -> bool:
+    """Skip these clauses where the server has no such operation."""
+    extension = operation.extension
+    if extension is None or bench.declares(extension):
+        return False
+    for clause in ids:
+        bench.skip(clause, f"the server has no {operation.path} (extension {extension})")
+    return True
+
+
+def _judge_problem(bench: Bench, reply: Reply, *causes: str, members: tuple[str, ...] = ()) -> None:
+    """The recommended body of a refusal: a problem of one of these causes about one of these members."""
+    bench.judge(
+        "REFUSE-2",
+        reply.content_type == PROBLEM_JSON,
+        expected=f"a body of type {PROBLEM_JSON}",
+        observed=reply,
+    )
+    if not bench.judge_schema("REFUSE-2", "problem", reply.body) or not isinstance(reply.body, dict):
+        return
+    bench.judge(
+        "REFUSE-2",
+        reply.body.get("status") == reply.status,
+        expected=f"the status of the reply, {reply.status}, in the body",
+        observed=reply,
+    )
+    if causes:
+        bench.judge(
+            "REFUSE-3",
+            reply.body.get("type") in {URN + cause for cause in causes},
+            expected=f"the type {' or '.join(URN + cause for cause in causes)}",
+            observed=reply,
+        )
+    if members:
+        bench.judge(
+            "REFUSE-7",
+            reply.body.get("member") in members,
+            expected=f"the member {' or '.join(members)} named as `member`",
+            observed=reply,
+        )
+
+
+def _judge_bad_request(
+    bench: Bench, reply: Reply, why: str, *causes: str, members: tuple[str, ...] = ()
+) -> None:
+    bench.judge("REFUSE-5", refused(reply), expected=f"4xx: {why}", observed=reply)
+    if bench.judge("REFUSE-6", reply.status == 400, expected=f"400: {why}", observed=reply):
+        _judge_problem(bench, reply, *causes, members=members)
+
+
+@clauses("REFUSE-5", "REFUSE-6", "REFUSE-1", "REFUSE-2", "REFUSE-3", "REFUSE-7")
+@by_operation
+def test_a_body_that_is_not_as_it_ought_to_be_is_refused(bench: Bench, operation: Operation) -> None:
+    """No JSON object, a required member missing, a member of a wrong type: each is told, and nothing happens."""
+    ids = ("REFUSE-5", "REFUSE-6", "REFUSE-1", "REFUSE-2", "REFUSE-3", "REFUSE-7")
+    if _lacks(bench, operation, *ids):
+        return
+    stage = Stage(bench)
+    _send_no_objects(stage, operation)
+    _send_without_members(stage, operation)
+    _send_wrong_types(stage, operation)
+    stage.judge_untouched("REFUSE-1")
+
+
+def _send_no_objects(stage: Stage, operation: Operation) -> None:
+    """No body, no JSON, a list, a string, null, an array that is nested ten thousand deep."""
+    bench = stage.bench
+    room = min(bench.limit("body_bytes") or 3 * _DEEP, bench.limit("frame_bytes") or 3 * _DEEP)
+    for name, (body, cause) in NO_OBJECTS.items():
+        if len(body) <= room / 2:
+            reply = stage.scene.call(stage.path(operation), body)
+            # How deep JSON may be nested is a reader's own business: what is too deep for it is no JSON to it.
+            causes = {cause, "body-not-json"} if name == "deep" else {cause}
+            _judge_bad_request(bench, reply, f"the body is {name}", *causes)
+    # Over STOMP it could only come in a binary message, and whether a server takes those is open.
+    if bench.binding == "queue-http" and (not operation.publishes or bench.declares("http-publish")):
+        reply = stage.scene.call(stage.path(operation), NO_UTF8)
+        _judge_bad_request(bench, reply, "the body is no UTF-8")
+
+
+def _send_without_members(stage: Stage, operation: Operation) -> None:
+    """Each required member is left out, and all of them: the refusal names one that is missing."""
+    whole = stage.body(operation)
+    for member in operation.required:
+        body = {name: value for name, value in whole.items() if name != member}
+        reply = stage.scene.call(stage.path(operation), body)
+        _judge_bad_request(stage.bench, reply, f"{member} is missing", "member-missing", members=(member,))
+    reply = stage.scene.call(stage.path(operation), {})
+    _judge_bad_request(
+        stage.bench, reply, "all is missing", "member-missing", members=tuple(operation.required)
+    )
+
+
+def _send_wrong_types(stage: Stage, operation: Operation) -> None:
+    """A number, a boolean, null, a list or an object in the place of a string: nothing is converted."""
+    whole = stage.body(operation)
+    for member, wrong in operation.members.items():
+        for value in wrong:
+            reply = stage.scene.call(stage.path(operation), {**whole, member: value})
+            why = f"{member} is {json.dumps(value)}"
+            causes = ("member-type", "member-value", "name-invalid", "member-missing")
+            _judge_bad_request(stage.bench, reply, why, *causes, members=(member,))
+
+
+@clauses("REFUSE-4")
+@by_operation
+def test_unknown_members_are_ignored(bench: Bench, operation: Operation) -> None:
+    """The operation succeeds with members of any type that nobody knows, as it would without them."""
+    if _lacks(bench, operation, "REFUSE-4"):
+        return
+    stage = Stage(bench)
+    unknown = {"x-unknown": {"nested": [1, None, "x"]}, "Consumer_Name": 7, "x": None, "é": True}
+    reply = stage.scene.call(stage.path(operation), {**unknown, **stage.body(operation)})
+    bench.judge(
+        "REFUSE-4",
+        reply.status in operation.success,
+        expected=f"{' or '.join(map(str, operation.success))}, as without the unknown members",
+        observed=reply,
+    )
+
+
+def _refusals(stage: Stage) -> list[tuple[str, str, dict[str, Any]]]:
+    """Well-formed operations that must be refused here: cause, path, body."""
+    nobody, nowhere = stage.bench.fresh("nobody"), stage.bench.fresh("nowhere")
+    not_held = {"consumer_name": stage.holder, "message_id": unused_id(stage.held)}
+    return [
+        ("topic-exists", ADD_TOPIC, {"topicName": stage.topic}),
+        ("name-invalid", ADD_TOPIC, {"topicName": "a/b"}),
+        ("topic-unknown", publish_path(nowhere), {"messageID": "1", "message": "m"}),
+        ("group-unknown", REMOVE_GROUP, {"consumer_group_name": nowhere}),
+        (
+            "group-unknown",
+            REGISTER,
+            {"consumer_group_name": nowhere, "consumer_name": stage.new_names["consumer"]},
+        ),
+        ("consumer-exists", REGISTER, {"consumer_group_name": stage.group, "consumer_name": stage.holder}),
+        ("consumer-unknown", HEARTBEAT, {"consumer_name": nobody}),
+        ("not-in-flight", ACKNOWLEDGE, not_held),
+        ("not-in-flight", ACKNOWLEDGE, {"consumer_name": stage.idle, "message_id": stage.held.message_id}),
+    ]
+
+
+@clauses("REFUSE-2", "REFUSE-3", "REFUSE-1")
+def test_each_cause_has_a_type_of_its_own(bench: Bench) -> None:
+    """The refusals of the table of causes say which one it is, and leave everything as it was."""
+    stage = Stage(bench)
+    for cause, path, body in _refusals(stage):
+        reply = stage.scene.call(path, body)
+        bench.judge("REFUSE-1", refused(reply), expected=f"4xx: {cause}", observed=reply)
+        _judge_problem(bench, reply, cause)
+    stage.judge_untouched("REFUSE-1")
+
+
+@clauses("REFUSE-3")
+def test_a_full_partition_has_a_type_of_its_own(bench: Bench) -> None:
+    """What is refused for want of room says so."""
+    if not bench.declares("topic-limits"):
+        bench.skip("REFUSE-3", "no topic can be filled (extension topic-limits)")
+        return
+    scene = Scene(bench)
+    topic = scene.topic(partition_bytes=1000)
+    reply = scene.call(publish_path(topic), {"messageID": "1", "message": "x" * 1001})
+    _judge_problem(bench, reply, "partition-full")
+
+
+@clauses("REFUSE-3", "REFUSE-7")
+@pytest.mark.parametrize("message_id", [-1, 2**63, 1.5, "abc", ""], ids=repr)
+def test_an_impossible_value_is_a_fault_of_its_member(bench: Bench, message_id: object) -> None:
+    """A message id that can be none is refused as such, or as one that is not in flight."""
+    stage = Stage(bench)
+    reply = stage.scene.call(ACKNOWLEDGE, {"consumer_name": stage.holder, "message_id": message_id})
+    bench.judge("ACK-BAD-1", refused(reply), expected="4xx: no id", observed=reply)
+    causes = ("member-value", "member-type", "not-in-flight")
+    _judge_problem(bench, reply, *causes, members=("message_id",))
