@@ -11,22 +11,23 @@ import sys
 import threading
 import time
 
-from http_api import BrokerApi, BrokerRefused, BrokerUnreachable, advice
-from producer import seconds
+from http_api import BrokerApi, BrokerRefused, BrokerUnreachable, advice, count, print_by_lines, seconds
 
-HEARTBEAT_SECONDS = 5.0  # well below the 30 s after which a silent consumer is evicted
+HEARTBEAT_SECONDS = 5.0  # well below the 30 s after which most brokers evict a silent consumer
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0 after Ctrl-C or --count, 1 when refused, 2 when nobody answers."""
     options = _parse(arguments)
+    print_by_lines()
     try:
         broker = BrokerApi(options.url)
         _join(broker, options)
         try:
-            _consume(broker, options)
+            _consume(broker, options, _heartbeat_interval(broker))
         except KeyboardInterrupt:
             print("\nleaving")
+            broker.close()  # perhaps in the middle of a request: what follows needs a connection of its own
         _leave(broker, options)
     except BrokerRefused as refused:
         print(f"The broker refused {refused}", file=sys.stderr)
@@ -47,7 +48,15 @@ def _join(broker: BrokerApi, options: argparse.Namespace) -> None:
     print(f"{consumer} joined {group} and reads {options.topic}; Ctrl-C ends it")
 
 
-def _consume(broker: BrokerApi, options: argparse.Namespace) -> None:
+def _heartbeat_interval(broker: BrokerApi) -> float:
+    """Seconds between two heartbeats: a third of the silence that the broker allows, where it tells."""
+    declared = broker.get("/capabilities").body
+    timings = declared.get("timings") if isinstance(declared, dict) else None
+    timeout = timings.get("heartbeat_timeout") if isinstance(timings, dict) else None
+    return min(HEARTBEAT_SECONDS, timeout / 3) if isinstance(timeout, int | float) else HEARTBEAT_SECONDS
+
+
+def _consume(broker: BrokerApi, options: argparse.Namespace, interval: float) -> None:
     acknowledged = 0
     while options.count is None or acknowledged < options.count:
         due = time.monotonic() + options.delay
@@ -60,7 +69,8 @@ def _consume(broker: BrokerApi, options: argparse.Namespace) -> None:
             _join(broker, options)
         elif not 200 <= reply.status < 300:
             raise BrokerRefused(f"/consumer/poll: {reply.reason}")
-        _stay_alive_until(broker, options.consumer, due)
+        if acknowledged != options.count:
+            _stay_alive_until(broker, options.consumer, due, interval)
 
 
 def _acknowledge(broker: BrokerApi, consumer: str, record: dict[str, object]) -> None:
@@ -75,11 +85,11 @@ def _acknowledge(broker: BrokerApi, consumer: str, record: dict[str, object]) ->
     print(f"{record['messageId']!s:>8}  key={content.get('key')}  {content['message']!r}  {outcome}")
 
 
-def _stay_alive_until(broker: BrokerApi, consumer: str, due: float) -> None:
-    """Wait until `due` (monotonic seconds), with a heartbeat every HEARTBEAT_SECONDS."""
+def _stay_alive_until(broker: BrokerApi, consumer: str, due: float, interval: float) -> None:
+    """Wait until `due` (monotonic seconds), with a heartbeat every `interval` seconds."""
     pause = threading.Event()  # never set: its wait can be interrupted by Ctrl-C
     while (left := due - time.monotonic()) > 0:
-        if not pause.wait(min(left, HEARTBEAT_SECONDS)) and left > HEARTBEAT_SECONDS:
+        if not pause.wait(min(left, interval)) and left > interval:
             broker.call("/consumer/heartbeat", {"consumer_name": consumer})
 
 
@@ -105,8 +115,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("group", metavar="GROUP", help="consumer group to join; made if it is not there")
     parser.add_argument("topic", metavar="TOPIC", help="topic to subscribe to; a producer has registered it")
     parser.add_argument("delay", metavar="DELAY", type=seconds, help="seconds between two polls")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the broker (default: %(default)s)")
-    parser.add_argument("--count", type=int, help="leave after so many records (default: go on until Ctrl-C)")
+    parser.add_argument(
+        "--url", default="http://127.0.0.1:8080", help="the broker, by http or ws (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--count", type=count, help="leave after so many records (default: go on until Ctrl-C)"
+    )
     return parser.parse_args(arguments)
 
 

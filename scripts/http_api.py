@@ -1,9 +1,12 @@
-"""The HTTP half of the sample clients: POST a JSON body to the broker over one kept-alive connection."""
+"""What both sample clients need: the broker's operations over one kept-alive HTTP connection, and their options."""
 
 from __future__ import annotations
 
+import argparse
 import http.client
+import io
 import json
+import sys
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -36,20 +39,31 @@ class BrokerApi:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname or port == -1:
             raise BrokerUnreachable(
                 f"{url!r} is no URL of a broker; expected ws://host:port/path or http://host:port"
             )
         secure = parts.scheme in {"https", "wss"}
         connection = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._connection = connection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+        self._connection = connection(parts.hostname, port, timeout=TIMEOUT_SECONDS)
 
     def call(self, path: str, body: dict[str, Any]) -> Reply:
         """POST `body` to `path`. Raises BrokerUnreachable when no answer comes; a refusal is a Reply."""
+        return self._ask("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+
+    def get(self, path: str) -> Reply:
+        """GET `path`. Raises BrokerUnreachable when no answer comes."""
+        return self._ask("GET", path, None, {})
+
+    def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Reply:
         try:
             if self._connection.sock is None:
                 self._connection.connect()  # which switches TCP_NODELAY on: head and body leave in two writes
-            self._connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            self._connection.request(method, path, body, headers)
             answer = self._connection.getresponse()
             octets = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -78,3 +92,27 @@ def advice(url: str, error: Exception) -> str:
         f"No broker answers at {url} ({error}).\n"
         "Start one with `python -m reference_server --port 8080`, or name another one with --url."
     )
+
+
+def print_by_lines() -> None:
+    """Show each line as it is printed, also where the output goes into a pipe or a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds from the command line; argparse turns what is raised into its message."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 86400")
+    return number
+
+
+def count(text: str) -> int:
+    """A number of records from the command line, 1 at least."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of records")
+    return int(text)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import stomper
 import websocket
 
-from http_api import BrokerApi, BrokerRefused, BrokerUnreachable, advice
+from http_api import BrokerApi, BrokerRefused, BrokerUnreachable, advice, count, print_by_lines, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +29,11 @@ CUSTOMERS = ("ada", "blaise", "carl", "dorothy", "emmy")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0 after Ctrl-C or --count, 1 when refused, 2 when nobody answers."""
     options = _parse(arguments)
+    print_by_lines()
     try:
         broker = BrokerApi(options.url)
-        # Some brokers answer 400, not 409, to a topic that exists: sending will show whether it does.
-        reply = broker.require("/topic/add-topic", {"topicName": options.topic}, also=(400, 409))
+        _register(broker, options.topic)
         broker.close()
-        print(f"topic {options.topic}: {'registered' if reply.status == 200 else reply.reason}")
         _publish(options)
     except BrokerRefused as refused:
         print(f"The broker refused: {refused}", file=sys.stderr)
@@ -42,14 +41,26 @@ def main(arguments: list[str] | None = None) -> int:
     except (BrokerUnreachable, OSError, websocket.WebSocketException) as error:
         print(advice(options.url, error), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nleft before publishing")
     return 0
 
 
+def _register(broker: BrokerApi, topic: str) -> None:
+    reply = broker.require("/topic/add-topic", {"topicName": topic}, also=(400, 409))
+    # Some brokers answer 400, without a word, to a topic that exists: sending will show whether it does.
+    if reply.status == 400 and isinstance(reply.body, dict) and "detail" in reply.body:
+        raise BrokerRefused(f"/topic/add-topic: {reply.reason}")
+    print(f"topic {topic}: {'registered' if reply.status == 200 else reply.reason}")
+
+
 def _publish(options: argparse.Namespace) -> None:
-    link = websocket.create_connection(options.url, timeout=10, subprotocols=["v11.stomp"])
+    url = urlsplit(options.url)
+    endpoint = url._replace(scheme=url.scheme.replace("http", "ws"), path=url.path.rstrip("/") or "/producer")
+    link = websocket.create_connection(endpoint.geturl(), timeout=10, subprotocols=["v11.stomp"])
     try:
         # The library always writes a login, even an empty one; a broker without accounts ignores it.
-        link.send(stomper.connect("", "", urlsplit(options.url).hostname))
+        link.send(stomper.connect("", "", url.hostname))
         answer = stomper.unpack_frame(link.recv())
         if answer["cmd"] != "CONNECTED":
             raise BrokerRefused(answer["headers"].get("message", answer["cmd"]))
@@ -148,19 +159,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         default="ws://127.0.0.1:8080/producer",
         help="WebSocket endpoint of the broker (default: %(default)s)",
     )
-    parser.add_argument("--count", type=int, help="stop after so many records (default: go on until Ctrl-C)")
+    parser.add_argument(
+        "--count", type=count, help="stop after so many records (default: go on until Ctrl-C)"
+    )
     return parser.parse_args(arguments)
-
-
-def seconds(text: str) -> float:
-    """A number of seconds from the command line; argparse turns what is raised into its message."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 86400")
-    return number
 
 
 if __name__ == "__main__":

@@ -1,0 +1,215 @@
+"""`producer.py TOPIC DELAY` and `consumer.py CONSUMER GROUP TOPIC DELAY` against a real server."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.wire import DEADLINE, Http, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reference_server.server import Server
+    from tests.server.conftest import Serve
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@contextmanager
+def script(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a sample client; kill it at the end if it is still there."""
+    command = [sys.executable, str(SCRIPTS / name), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for the end; return status, output and complaints."""
+    output, complaints = process.communicate(timeout=DEADLINE)
+    return process.returncode, output, complaints
+
+
+def lines_until(process: subprocess.Popen[str], pattern: str) -> list[str]:
+    """Read lines until one matches."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if re.search(pattern, line):
+            return lines
+    pytest.fail(f"no {pattern!r} in {lines}")
+
+
+def url(server: Server, path: str = "", scheme: str = "ws") -> str:
+    return f"{scheme}://127.0.0.1:{server.port}{path}"
+
+
+@pytest.mark.parametrize("endpoint", [("ws", "/producer"), ("ws", "/stomp"), ("http", "")])
+def test_a_producer(server: Server, endpoint: tuple[str, str]) -> None:
+    """It registers the topic, publishes, and says of each record when it was sent and when it was stored."""
+    scheme, path = endpoint
+    for _ in range(2):  # the second time the topic exists
+        with script(
+            "producer.py", "orders", "0", "--count", "3", "--url", url(server, path, scheme)
+        ) as process:
+            status, output, complaints = finish(process)
+        assert (status, complaints) == (0, "")
+        assert output.count("sent ") == output.count("acknowledged ") == 3
+        assert "FAILED" not in output
+    with Http.to(server) as client:
+        assert sum(row["endOffset"] for row in client.get("/topics/orders").json["partitions"]) == 6
+
+
+def test_a_consumer(server: Server) -> None:
+    """It joins, prints and acknowledges each record, and leaves: nothing is in flight, nobody is a member."""
+    with Http.to(server) as client:
+        client.ask("/topic/add-topic", topicName="orders", partitions=2)
+        for number in range(4):
+            client.ask("/publish/orders", messageID=number, message=f"order {number}", key=f"k{number}")
+        with script(
+            "consumer.py", "alice", "billing", "orders", "0", "--count", "4", "--url", url(server, "", "http")
+        ) as process:
+            status, output, complaints = finish(process)
+        assert (status, complaints) == (0, "")
+        assert output.startswith("alice joined billing and reads orders")
+        assert [f"'order {number}'  acknowledged" in output for number in range(4)] == [True] * 4
+        group = client.get("/consumer-groups/billing").json
+        assert group["members"] == []
+        assert [row["lag"] for row in group["assignment"]] == [0, 0]
+
+
+def test_both_until_ctrl_c(server: Server) -> None:
+    """Records go from one to the other until each is told to end, which it does cleanly."""
+    with script("producer.py", "orders", "0.01", "--url", url(server, "/producer")) as producer:
+        lines_until(producer, "acknowledged")
+        with script("consumer.py", "alice", "billing", "orders", "0.01", "--url", url(server)) as consumer:
+            lines_until(consumer, "order 2'  acknowledged")
+            consumer.send_signal(signal.SIGINT)
+            status, output, complaints = finish(consumer)
+            assert (status, complaints) == (0, "")
+            assert output.endswith("leaving\n")
+        producer.send_signal(signal.SIGINT)
+        status, output, complaints = finish(producer)
+        assert (status, complaints) == (0, "")
+        assert output.endswith("leaving\n")
+    with Http.to(server) as client:
+        assert client.get("/consumer-groups/billing").json["members"] == []
+    eventually(lambda: server.listener.connections == 0, "a connection is left")
+
+
+def test_a_consumer_that_waits_long_stays_a_member(serve: Serve) -> None:
+    """Between polls that lie far apart it sends heartbeats, as often as the server needs them."""
+    server = serve(heartbeat_timeout=1.5)
+    with Http.to(server) as client:
+        client.ask("/topic/add-topic", topicName="orders")
+        with script("consumer.py", "alice", "billing", "orders", "3600", "--url", url(server)) as process:
+            lines_until(process, "joined")
+            consumer = server.application._broker.consumers["alice"]
+            seen = set[float]()
+
+            def has_beaten() -> bool:
+                seen.add(consumer.seen)
+                return len(seen) > 6
+
+            eventually(has_beaten, "it is silent")
+            members = client.get("/consumer-groups/billing").json["members"]
+            assert [member["consumer_name"] for member in members] == ["alice"]
+            process.send_signal(signal.SIGINT)
+            assert finish(process)[0] == 0
+
+
+def test_an_evicted_consumer_joins_again(server: Server) -> None:
+    """It says so, and goes on."""
+    with Http.to(server) as client:
+        client.ask("/topic/add-topic", topicName="orders")
+        with script("consumer.py", "alice", "billing", "orders", "0.01", "--url", url(server)) as process:
+            lines_until(process, "joined")
+            client.ask("/consumer/unregister-consumer", consumer_name="alice")
+            lines_until(process, "joining again")
+            lines_until(process, "joined")
+            client.ask("/publish/orders", messageID=1, message="late")
+            lines_until(process, "late")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("producer.py", ["orders", "1"]), ("consumer.py", ["alice", "billing", "orders", "1"])],
+)
+def test_nobody_is_there(name: str, arguments: list[str]) -> None:
+    """A message that says what to do, exit 2, no traceback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nowhere = f"ws://127.0.0.1:{free.getsockname()[1]}/producer"
+        with script(name, *arguments, "--url", nowhere) as process:
+            status, output, complaints = finish(process)
+    assert (status, output) == (2, "")
+    assert f"No broker answers at {nowhere}" in complaints
+    assert "python -m reference_server" in complaints
+    assert "Traceback" not in complaints
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "ftp://127.0.0.1", "http://127.0.0.1:x", "http://"])
+def test_urls_that_are_none(bad: str) -> None:
+    """The same, for what is no URL."""
+    with script("producer.py", "orders", "1", "--url", bad) as process:
+        status, _, complaints = finish(process)
+    assert status == 2
+    assert "is no URL of a broker" in complaints
+    assert "Traceback" not in complaints
+
+
+def test_the_server_stops_meanwhile(serve: Serve) -> None:
+    """Both say so and end."""
+    server = serve()
+    with script("producer.py", "orders", "0.01", "--url", url(server, "/producer")) as producer:
+        lines_until(producer, "acknowledged")
+        with script("consumer.py", "alice", "billing", "orders", "0.01", "--url", url(server)) as consumer:
+            lines_until(consumer, "acknowledged")
+            server.stop()
+            for process in (producer, consumer):
+                status, _, complaints = finish(process)
+                assert status in {1, 2}
+                assert complaints
+                assert "Traceback" not in complaints
+
+
+def test_refusals(server: Server) -> None:
+    """What the broker refuses is told in its words, exit 1."""
+    cases = [
+        ("producer.py", ["a/b", "1"], "topicName"),
+        ("consumer.py", ["c", "g", "missing", "1"], "there is no topic 'missing'"),
+    ]
+    for name, arguments, said in cases:
+        with script(name, *arguments, "--url", url(server, "/producer")) as process:
+            status, _, complaints = finish(process)
+        assert status == 1, complaints
+        assert said in complaints
+        assert "Traceback" not in complaints
+
+
+@pytest.mark.parametrize("name", ["producer.py", "consumer.py"])
+def test_help(name: str) -> None:
+    """It says what it does and gives an example; bad numbers are refused."""
+    with script(name, "--help") as process:
+        status, output, _ = finish(process)
+    assert status == 0
+    assert "example: python scripts/" in output
+    assert "--url" in output
+    given = ["orders"] if name == "producer.py" else ["alice", "billing", "orders"]
+    for delay, extra in (("-1", []), ("x", []), ("1", ["--count", "0"])):
+        with script(name, *given, delay, *extra) as process:
+            status, _, complaints = finish(process)
+        assert status == 2
+        assert "is not a number" in complaints
