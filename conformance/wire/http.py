@@ -69,6 +69,11 @@ class HttpClient:
         shown = f"[{host}]" if ":" in host else host
         self._authority = f"{shown}:{port}"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has kept the connection open, as far as can be seen without a request."""
+        return self._connection is not None and not self._connection.is_stale()
+
     def request(
         self,
         method: str,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.marks import clauses, waits
+from conformance.suite.queue.handover import handover_of
 from conformance.suite.queue.scene import ACKNOWLEDGE, UNREGISTER, Scene, refused
-from conformance.suite.queue.shares import Rounds, partition_count
+from conformance.suite.queue.shares import Rounds
 from conformance.suite.queue.silence import (
     one_rebalance,
     one_silence,
@@ -21,75 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.bench import Bench
-    from conformance.suite.queue.scene import Delivered
-
-#: With a shorter timeout, in seconds of real time, a rebalance could end in the middle of what is looked at.
-SHORTEST_REBALANCE = 2.0
-
-
-class Handover:
-    """A topic of an even number of partitions that one consumer owns and holds a record of each, when another joins.
-
-    Half of the partitions have to move, and half of them stay. `held` has the records by partition.
-    """
-
-    def __init__(self, bench: Bench) -> None:
-        self.scene = Scene(bench)
-        self.rounds = Rounds(self.scene, 2 if bench.declares("topic-partitions") else None)
-        self.group = self.scene.group()
-        self.owner = self.scene.consumer(self.group, self.rounds.topic)
-        self.rounds.settled([self.owner])
-        for _ in range(3):
-            self.rounds.publish()
-        self.held: dict[int, Delivered] = {
-            self.rounds.place(record): record for _, record in self.scene.sweep(self.owner)
-        }
-        bench.judge(
-            "POLL-FAIR-1",
-            len(self.held) == self.rounds.partitions,
-            expected="one record of each partition",
-            observed=sorted(self.held),
-        )
-        before = self.scene.now(self.group)
-        self.newcomer = self.scene.consumer(self.group, self.rounds.topic)
-        self.started = before, self.scene.now(self.group)
-
-    @property
-    def least(self) -> int:
-        """How many partitions move at least, and how many stay at least."""
-        return self.rounds.partitions // 2
-
-    def is_over(self) -> bool:
-        """Whether the rebalance may have run into its timeout by now."""
-        return self.scene.now(self.group) - self.started[0] >= self.scene.timings.rebalance_timeout
-
-    def settle_all(self) -> dict[int, Delivered | None]:
-        """The owner acknowledges each record and polls: what comes of the same partition, by partition."""
-        came: dict[int, Delivered | None] = {}
-        for place, record in self.held.items():
-            self.scene.acknowledge(self.owner, record.message_id)
-            reply = self.scene.poll(self.owner)
-            came[place] = self.scene.delivered(reply) if reply.status == 200 else None
-        return came
-
-
-def _handover(bench: Bench, *ids: str) -> Handover | None:
-    """A handover; None, and the clauses are skipped, where nothing can be seen of it."""
-    timeout = bench.target.timings.rebalance_timeout
-    why = ""
-    if not bench.clock.is_virtual and timeout < SHORTEST_REBALANCE:
-        why = f"a rebalance may be over after {timeout:g} s: too short to look at it"
-    elif not bench.declares("topic-partitions") and partition_count(scene := Scene(bench), scene.topic()) < 2:
-        why = "a topic has one partition here: none of it is certain to move"
-    for clause in ids if why else ():
-        bench.skip(clause, why)
-    return None if why else Handover(bench)
 
 
 @clauses("REBALANCE-2")
 def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> None:
     """The newcomer gets nothing while the owner holds a record of each partition; the owner can still acknowledge."""
-    if (handover := _handover(bench, "REBALANCE-2")) is None:
+    if (handover := handover_of(bench, "REBALANCE-2")) is None:
         return
     scene = handover.scene
     scene.nothing(handover.newcomer, "REBALANCE-2", "no record: one of each partition is in flight")
@@ -114,7 +52,7 @@ def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> Non
 @clauses("REBALANCE-3", "REBALANCE-4")
 def test_the_owner_goes_on_with_what_stays_and_gets_no_more_of_what_moves(bench: Bench) -> None:
     """Once it acknowledges, the partitions that stay give it their next records at once, and those that move none."""
-    if (handover := _handover(bench, "REBALANCE-3", "REBALANCE-4")) is None:
+    if (handover := handover_of(bench, "REBALANCE-3", "REBALANCE-4")) is None:
         return
     came = handover.settle_all()
     if handover.is_over():
@@ -141,7 +79,7 @@ def test_the_owner_goes_on_with_what_stays_and_gets_no_more_of_what_moves(bench:
 @clauses("REBALANCE-1")
 def test_what_moves_is_the_newcomers_once_it_is_settled(bench: Bench) -> None:
     """After the owner has acknowledged, the next records of the partitions that move come to the newcomer."""
-    if (handover := _handover(bench, "REBALANCE-1")) is None:
+    if (handover := handover_of(bench, "REBALANCE-1")) is None:
         return
     scene, rounds = handover.scene, handover.rounds
     came = handover.settle_all()
@@ -210,7 +148,7 @@ def test_what_is_held_beyond_the_end_of_a_rebalance_is_taken_back(bench: Bench) 
     """The new owners get the records of the partitions that move; their former holder stays a member, and its late
     acknowledgement is refused and commits nothing.
     """
-    if (handover := _handover(bench, "REBALANCE-5")) is None:
+    if (handover := handover_of(bench, "REBALANCE-5")) is None:
         return
     scene, rounds = handover.scene, handover.rounds
     deadline = handover.started[1] + scene.timings.rebalance_timeout

@@ -1,0 +1,45 @@
+"""What a server declares: CAP-*."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.marks import clauses
+from conformance.suite.queue.scene import Scene
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+_SHOWN = 2000
+
+
+@clauses("CAP-3", "CAP-1")
+def test_the_document_has_its_form(bench: Bench) -> None:
+    """Where GET /capabilities is answered by 200, the body is as its schema has it; it may be missing."""
+    reply = bench.http().request("GET", "/capabilities")
+    if reply.status != 200:
+        bench.observe("CAP-3", f"{reply.status}: nothing is declared")
+        bench.skip("CAP-1", "the server declares nothing")
+        return
+    bench.observe("CAP-3", reply.body.decode("utf-8", "replace")[:_SHOWN])
+    bench.judge_schema("CAP-1", "capabilities", reply.json())
+
+
+@clauses("CAP-2")
+def test_a_topic_has_as_many_partitions_as_are_declared(bench: Bench) -> None:
+    """As many records without a key as `defaults.partitions` declares can be in flight at once, and not one more."""
+    document = bench.target.capabilities
+    defaults = document.get("defaults") if isinstance(document, dict) else None
+    declared = bench.target.partitions if isinstance(defaults, dict) and "partitions" in defaults else None
+    if declared is None:
+        bench.skip("CAP-2", "the server does not declare how many partitions a topic has")
+        return
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    for number in range(2 * declared):
+        scene.publish(topic, f"m{number}", key=None)
+    in_flight = {scene.record(consumer, "CAP-2").message for _ in range(declared)}
+    bench.judge(
+        "CAP-2", len(in_flight) == declared, expected=f"{declared} in flight", observed=sorted(in_flight)
+    )
+    scene.nothing(consumer, "CAP-2", f"no more than {declared} records in flight")

@@ -1,0 +1,162 @@
+"""The virtual clock (extensions virtual-clock, virtual-clock-per-group): CLOCK-*."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.clocks import ADVANCE
+from conformance.marks import clauses
+from conformance.suite.queue.handover import handover_of
+from conformance.suite.queue.scene import MARGIN, Scene, refused
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+    from conformance.wire.http import HttpReply
+
+#: A move of the whole queue that nobody minds who waits for a timer of his own, in seconds.
+TINY = 2e-4
+BAD_SECONDS: dict[str, bytes] = {
+    "missing": b"{}",
+    "negative": b'{"seconds": -1}',
+    "string": b'{"seconds": "5"}',
+    "boolean": b'{"seconds": true}',
+    "null": b'{"seconds": null}',
+    "list": b'{"seconds": [5]}',
+    "no object": b"[5]",
+    "a number": b"5",
+    "no JSON": b"seconds=5",
+    "no body": b"",
+}
+
+
+def _advance(bench: Bench, **body: Any) -> HttpReply:
+    bench.step(f"{ADVANCE} {body}")
+    return bench.http().request(
+        "POST", ADVANCE, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+
+
+def _step(bench: Bench) -> float:
+    """By how much the whole queue may be moved: hardly, where others could be using it on clocks of their groups."""
+    return TINY if bench.declares("virtual-clock-per-group") else 1.0
+
+
+def _move_queue(bench: Bench, seconds: float) -> None:
+    reply = _advance(bench, seconds=seconds)
+    bench.judge("CLOCK-1", reply.status == 200, expected="200", observed=reply)
+    bench.judge_schema("CLOCK-1", "clock-advance-reply", reply.json())
+
+
+@clauses("CLOCK-1", "CLOCK-2")
+def test_what_is_due_happens_when_the_queue_is_moved(bench: Bench) -> None:
+    """A record is taken back at the end of a rebalance, to the instant: when the queue is moved past it, not before."""
+    if (handover := handover_of(bench, "CLOCK-1", "CLOCK-2")) is None:
+        return
+    scene, step = handover.scene, _step(bench)
+    end = handover.started[1] + scene.timings.rebalance_timeout
+    scene.wait_until(handover.group, end - step / 2)
+    scene.nothing(handover.newcomer, "CLOCK-2", "no record: the rebalance has not come to its end yet")
+    _move_queue(bench, step)
+    came = scene.sweep(handover.newcomer)
+    bench.judge(
+        "CLOCK-1",
+        len(came) >= handover.least,
+        expected=f"the records of {handover.least} partitions, taken back by then",
+        observed=[record.whole for _, record in came],
+    )
+
+
+@clauses("CLOCK-1")
+def test_who_is_silent_for_too_long_is_gone_when_the_queue_is_moved(bench: Bench) -> None:
+    """An eviction that must have come by then has come."""
+    scene = Scene(bench)
+    group, step = scene.group(), _step(bench)
+    consumer = scene.consumer(group)
+    timings = scene.timings
+    due = scene.now(group) + timings.heartbeat_timeout + timings.eviction_grace
+    scene.wait_until(group, due - step / 2, consumer)
+    _move_queue(bench, step)
+    gone = scene.heartbeat(consumer)
+    bench.judge("CLOCK-1", refused(gone), expected="4xx: silent for too long by that clock", observed=gone)
+
+
+@clauses("CLOCK-1")
+def test_moving_by_nothing_is_allowed(bench: Bench) -> None:
+    """`seconds` of 0 is a time, and answered 200."""
+    for nothing in (0, 0.0):
+        _move_queue(bench, nothing)
+
+
+@clauses("CLOCK-2")
+def test_the_time_stands_still_between_two_moves(bench: Bench) -> None:
+    """Real time that passes is not the queue's: two moves by nothing tell the same time."""
+    before = _now(bench, _advance(bench, seconds=0))
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    for number in range(20):
+        scene.publish(topic, f"m{number}")
+    scene.drain(consumer, 20)
+    after = _now(bench, _advance(bench, seconds=0))
+    bench.judge(
+        "CLOCK-2", abs(after - before) < MARGIN, expected=f"the time as before, {before}", observed=after
+    )
+
+
+def _now(bench: Bench, reply: HttpReply) -> float:
+    document = reply.json()
+    now = document.get("now") if isinstance(document, dict) else None
+    bench.judge("CLOCK-1", isinstance(now, int | float), expected="a number as now", observed=reply)
+    return float(now or 0.0)
+
+
+@clauses("CLOCK-3")
+def test_the_time_of_one_group_moves_alone(bench: Bench) -> None:
+    """Its silent member is evicted, that of another group is not."""
+    scene = Scene(bench)
+    groups = [scene.group(), scene.group()]
+    moved, other = (scene.consumer(group) for group in groups)
+    timings = scene.timings
+    seconds = timings.heartbeat_timeout + timings.eviction_grace + MARGIN
+    reply = _advance(bench, seconds=seconds, consumer_group_name=groups[0])
+    bench.judge("CLOCK-3", reply.status == 200, expected="200", observed=reply)
+    bench.judge_schema("CLOCK-3", "clock-advance-reply", reply.json())
+    gone, kept = scene.heartbeat(moved), scene.heartbeat(other)
+    bench.judge("CLOCK-3", refused(gone), expected="4xx: silent for too long", observed=gone)
+    bench.judge("CLOCK-3", kept.status == 202, expected="202: its group was not moved", observed=kept)
+
+
+@clauses("CLOCK-3")
+def test_a_group_moves_on_by_so_much(bench: Bench) -> None:
+    """The time that is told grows by each move."""
+    group = Scene(bench).group()
+    told = [_now(bench, _advance(bench, seconds=step, consumer_group_name=group)) for step in (0, 1.5, 0.25)]
+    steps = [told[1] - told[0], told[2] - told[1]]
+    bench.judge(
+        "CLOCK-3",
+        abs(steps[0] - 1.5) < MARGIN and abs(steps[1] - 0.25) < MARGIN,
+        expected="`now` 1.5 s further, then 0.25 s",
+        observed=told,
+    )
+
+
+@clauses("CLOCK-3")
+def test_a_group_that_does_not_exist_has_no_time(bench: Bench) -> None:
+    """Moving it is refused."""
+    reply = _advance(bench, seconds=1, consumer_group_name=bench.fresh("nowhere"))
+    bench.judge("CLOCK-3", 400 <= reply.status < 500, expected="4xx: no such group", observed=reply)
+
+
+@clauses("CLOCK-4")
+@pytest.mark.parametrize("body", BAD_SECONDS.values(), ids=BAD_SECONDS.keys())
+def test_what_is_no_time_moves_nothing(bench: Bench, body: bytes) -> None:
+    """Without a number of seconds from 0 on the move is refused, and the time stays as it was."""
+    before = _now(bench, _advance(bench, seconds=0))
+    reply = bench.http().request("POST", ADVANCE, body, {"Content-Type": "application/json"})
+    bench.judge("CLOCK-4", 400 <= reply.status < 500, expected=f"4xx for {body!r}", observed=reply)
+    after = _now(bench, _advance(bench, seconds=0))
+    bench.judge(
+        "CLOCK-4", abs(after - before) < MARGIN, expected=f"the time as before, {before}", observed=after
+    )

@@ -1,0 +1,195 @@
+"""What a server tells about topics and groups (extension introspection): INTRO-*, PART-NAME-1, PART-PLACE-1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.shares import Rounds
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+
+def _get(bench: Bench, path: str, clause: str, schema: str) -> Any:
+    reply = bench.http().request("GET", path)
+    bench.judge(clause, reply.status == 200, expected=f"200 for GET {path}", observed=reply)
+    bench.judge_schema(clause, schema, reply.json())
+    return reply.json()
+
+
+def _topic(bench: Bench, topic: str) -> dict[str, Any]:
+    document: dict[str, Any] = _get(bench, f"/topics/{topic}", "INTRO-TOPIC-1", "topic")
+    bench.judge(
+        "INTRO-TOPIC-1", document.get("topicName") == topic, expected=f"topicName {topic}", observed=document
+    )
+    indexes = sorted(partition.get("partition", -1) for partition in document["partitions"])
+    bench.judge(
+        "INTRO-TOPIC-1",
+        indexes == list(range(len(indexes))),
+        expected="each partition once, with indexes from 0",
+        observed=document,
+    )
+    return document
+
+
+@clauses("INTRO-TOPIC-1", "PART-NAME-1")
+def test_a_topic_is_described_by_its_partitions(bench: Bench) -> None:
+    """Each partition stands once with its name and its end offset, which is the number of its records."""
+    scene = Scene(bench)
+    topic = scene.topic()
+    for number in range(10):
+        scene.publish(topic, f"m{number}", key=f"k{number % 3}" if number % 2 else None)
+    document = _topic(bench, topic)
+    ends = [partition["endOffset"] for partition in document["partitions"]]
+    bench.judge("INTRO-TOPIC-1", sum(ends) == 10, expected="end offsets of ten records", observed=document)
+    for partition in document["partitions"]:
+        name = f"{topic}-P{partition['partition']}"
+        bench.judge("PART-NAME-1", partition.get("name") == name, expected=name, observed=partition)
+
+
+@clauses("INTRO-TOPIC-1")
+def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
+    """Where positions are told, each partition's end is one past the offset of its last record."""
+    if not bench.declares("record-position"):
+        bench.skip("INTRO-TOPIC-1", "the server does not tell positions (extension record-position)")
+        return
+    scene = Scene(bench)
+    topic = scene.topic()
+    ends: dict[int, int] = {}
+    for number in range(10):
+        partition, offset = scene.position(scene.publish(topic, "m", key=f"k{number % 4}"))
+        ends[partition] = offset + 1
+    document = _topic(bench, topic)
+    told = {partition["partition"]: partition["endOffset"] for partition in document["partitions"]}
+    expected = {index: ends.get(index, 0) for index in told}
+    bench.judge("INTRO-TOPIC-1", told == expected, expected=f"end offsets {expected}", observed=document)
+
+
+@clauses("PART-PLACE-1")
+@pytest.mark.parametrize("asked", [None, 7], ids=["default", "seven"])
+def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int | None) -> None:
+    """Two partitions are on one broker exactly if their indexes differ by a multiple of the number of brokers."""
+    brokers = bench.target.brokers
+    if brokers is None:
+        bench.skip("PART-PLACE-1", "the server does not tell how many brokers there are")
+        return
+    if asked is not None and (
+        not bench.declares("topic-partitions") or asked > (bench.limit("partitions") or asked)
+    ):
+        bench.skip("PART-PLACE-1", f"no topic can ask for {asked} partitions here")
+        return
+    scene = Scene(bench)
+    topic = scene.topic() if asked is None else scene.topic(partitions=asked)
+    placed = {partition["partition"]: partition["broker"] for partition in _topic(bench, topic)["partitions"]}
+    wrong = [
+        (one, other)
+        for one in placed
+        for other in placed
+        if (placed[one] == placed[other]) != (one % brokers == other % brokers)
+    ]
+    bench.judge(
+        "PART-PLACE-1",
+        not wrong,
+        expected=f"partitions in turn over {brokers} brokers",
+        observed=f"{placed}; {wrong}" if wrong else placed,
+    )
+
+
+@clauses("INTRO-TOPICS-1")
+def test_all_topics_are_listed(bench: Bench) -> None:
+    """Each topic is in the list, in the same form as by itself."""
+    scene = Scene(bench)
+    names = [scene.topic() for _ in range(2)]
+    scene.publish(names[0], "m")
+    document = _get(bench, "/topics", "INTRO-TOPICS-1", "topics")
+    listed = {topic["topicName"]: topic for topic in document["topics"]}
+    for name in names:
+        alone = bench.http().request("GET", f"/topics/{name}").json()
+        bench.judge(
+            "INTRO-TOPICS-1", listed.get(name) == alone, expected=f"{alone}", observed=listed.get(name)
+        )
+
+
+def _group(bench: Bench, group: str) -> dict[str, Any]:
+    document: dict[str, Any] = _get(bench, f"/consumer-groups/{group}", "INTRO-GROUP-1", "group")
+    bench.judge(
+        "INTRO-GROUP-1",
+        document.get("consumer_group_name") == group,
+        expected=f"consumer_group_name {group}",
+        observed=document,
+    )
+    return document
+
+
+@clauses("INTRO-GROUP-1")
+def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) -> None:
+    """Members with their topics; owners are those who get the records; committed offsets, ends and lags."""
+    scene = Scene(bench)
+    rounds, group = Rounds(scene), scene.group()
+    names = [scene.consumer(group, rounds.topic) for _ in range(2)]
+    idle = scene.consumer(group)
+    owners = rounds.settled(names)
+    rounds.publish()
+    document = _group(bench, group)
+    topics = {member["consumer_name"]: sorted(member["topics"]) for member in document["members"]}
+    expected = {**{name: [rounds.topic] for name in names}, idle: []}
+    bench.judge("INTRO-GROUP-1", topics == expected, expected=f"members {expected}", observed=document)
+    rows = [row for row in document["assignment"] if row["topicName"] == rounds.topic]
+    indexes = sorted(row["partition"] for row in rows)
+    bench.judge(
+        "INTRO-GROUP-1",
+        indexes == list(range(rounds.partitions)),
+        expected=f"each of {rounds.partitions} partitions once",
+        observed=document,
+    )
+    told = sorted(str(row["consumer_name"]) for row in rows)
+    bench.judge(
+        "INTRO-GROUP-1",
+        told == sorted(owners.values()),
+        expected=f"the owners that records went to: {sorted(owners.values())}",
+        observed=document,
+    )
+    for row in rows:
+        right = row["lag"] == row["endOffset"] - row["committed"] == 1
+        bench.judge(
+            "INTRO-GROUP-1", right, expected="a lag of one record, endOffset less committed", observed=row
+        )
+
+
+@clauses("INTRO-GROUP-1")
+def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
+    """A record in flight is not committed, an acknowledged one is; reading this is no sign of life of anybody."""
+    scene = Scene(bench)
+    topic, group, (consumer,) = scene.readers()
+    for number in range(3):
+        scene.publish(topic, f"m{number}")
+    scene.drain(consumer, 1)
+    held = scene.record(consumer)
+    rows = [row for row in _group(bench, group)["assignment"] if row["endOffset"]]
+    told = [(row["consumer_name"], row["committed"], row["lag"]) for row in rows]
+    bench.judge(
+        "INTRO-GROUP-1",
+        told == [(consumer, 1, 2)],
+        expected=f"one committed record of three, a lag of two, owned by {consumer}",
+        observed=rows,
+    )
+    for row in rows:
+        if row.get("inFlight") is not None:
+            bench.judge(
+                "INTRO-GROUP-1",
+                row["inFlight"] == held.message_id,
+                expected=f"inFlight {held.message_id}",
+                observed=row,
+            )
+
+
+@clauses("INTRO-UNKNOWN-1")
+@pytest.mark.parametrize("path", ["/topics/{}", "/consumer-groups/{}"])
+def test_what_does_not_exist_is_not_described(bench: Bench, path: str) -> None:
+    """A topic or group that nobody added is answered 4xx."""
+    reply = bench.http().request("GET", path.format(bench.fresh("nowhere")))
+    bench.judge("INTRO-UNKNOWN-1", 400 <= reply.status < 500, expected="4xx: not there", observed=reply)
