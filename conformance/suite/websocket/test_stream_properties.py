@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from conformance.marks import clauses
 from conformance.models.search import Enough
-from conformance.suite.stomp.properties import Trial, bodies, cut_places, pieces
+from conformance.suite.stomp.properties import Trial, bodies, cut_places, length_of, pieces
 from conformance.suite.stomp.scene import Scene
 from conformance.suite.websocket.test_messages import takes_binary
 
@@ -24,7 +24,9 @@ BODIES = bodies(utf_8=True, nul=True)
 
 def stream(echo: Echo, texts: list[bytes], ends: list[int]) -> bytes:
     """A SEND for each text, with so many line ends behind it."""
-    frames = (echo.raw([b"content-length:%d" % len(text)], text) for text in texts)
+    frames = (
+        echo.raw([f"{name}:{value}".encode() for name, value in length_of(text)], text) for text in texts
+    )
     return b"".join(frame + b"\n" * count for frame, count in zip(frames, ends, strict=True))
 
 
