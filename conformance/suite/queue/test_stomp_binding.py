@@ -1,0 +1,290 @@
+"""The operations over STOMP: QSTOMP-SEND-*, -REPLY-*, -RECEIPT-*, -QUIET-*, -DEST-*."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.queue.operation_table import TABLE, Operation, Stage
+from conformance.suite.queue.scene import ADD_GROUP, HEARTBEAT, POLL, REGISTER, Scene
+from conformance.wire.failures import PeerFailure
+from conformance.wire.operations import REPLIES, StompOperations
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+    from conformance.wire.frames import Frame
+    from conformance.wire.stomp import StompClient
+
+#: How long a frame that ought not to come may still be under way, in seconds, after a fence.
+_LINGER = 0.2
+
+
+def _send(session: StompClient, path: str, body: dict[str, Any], **headers: str) -> None:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    session.send(path, json.dumps(body), {"content-type": "application/json", **named})
+
+
+def _fence(bench: Bench, session: StompClient) -> None:
+    """Return when the server has worked off what the session sent: by the RECEIPT of an operation that succeeds."""
+    receipt = bench.fresh("fence")
+    _send(session, ADD_GROUP, {"consumer_group_name": bench.fresh("group")}, receipt=receipt)
+    session.expect("RECEIPT", receipt_id=receipt)
+
+
+@clauses("QSTOMP-SEND-1", "QSTOMP-REPLY-1")
+@pytest.mark.parametrize("operation", TABLE, ids=lambda row: row.path.strip("/"))
+def test_each_operation_is_a_send(bench: Bench, operation: Operation) -> None:
+    """A SEND with the body of the operation to its path is answered with its status, over a session of its own."""
+    if operation.extension is not None and not bench.declares(operation.extension):
+        for clause in ("QSTOMP-SEND-1", "QSTOMP-REPLY-1"):
+            bench.skip(clause, f"the server has no {operation.path} (extension {operation.extension})")
+        return
+    stage = Stage(bench)
+    session = bench.stomp()
+    session.subscribe(REPLIES)
+    _send(session, stage.path(operation), stage.body(operation), correlation_id="one: of\\ours")
+    reply = session.expect("MESSAGE", destination=REPLIES)
+    success = {str(status) for status in operation.success}
+    bench.judge(
+        "QSTOMP-SEND-1",
+        reply.get("status") in success,
+        expected=f"status {' or '.join(sorted(success))} for SEND {operation.path}",
+        observed=reply,
+    )
+    bench.judge(
+        "QSTOMP-REPLY-1",
+        reply.get("correlation-id") == "one: of\\ours",
+        expected="the correlation-id of the SEND",
+        observed=reply,
+    )
+
+
+@clauses("QSTOMP-SEND-1")
+def test_one_session_works_for_many(bench: Bench) -> None:
+    """Producers and consumers of several groups share a session; their operations may overlap."""
+    scene = Scene(bench)
+    topic = scene.topic()
+    consumers = [scene.consumer(scene.group(), topic) for _ in range(5)]
+    scene.publish(topic, "first")
+    for consumer in consumers:
+        scene.drain(consumer, 1)
+    scene.publish(topic, "m")
+    session = StompOperations(bench.stomp())
+    begun = [session.start(POLL, {"consumer_name": consumer}) for consumer in consumers]
+    for pending in reversed(begun):
+        reply = pending.reply()
+        bench.judge("QSTOMP-SEND-1", reply.status == 200, expected="200 with the record", observed=reply)
+
+
+@clauses("QSTOMP-REPLY-1")
+def test_each_operation_gets_one_reply(bench: Bench) -> None:
+    """One MESSAGE for each SEND, whether it succeeds or not, with the status, the correlation and the body."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    scene.publish(topic, "m")
+    session = bench.stomp()
+    session.subscribe(REPLIES)
+    for path, name, correlation, statuses in (
+        (HEARTBEAT, consumer, "a", "2"),
+        (HEARTBEAT, bench.fresh("nobody"), "b", "4"),
+        (POLL, consumer, "c", "2"),
+    ):
+        _send(session, path, {"consumer_name": name}, correlation_id=correlation)
+        reply = session.expect("MESSAGE", correlation_id=correlation)
+        status = reply.get("status") or ""
+        bench.judge(
+            "QSTOMP-REPLY-1",
+            len(status) == 3 and status.isascii() and status.isdecimal() and status.startswith(statuses),
+            expected=f"a status of three digits, {statuses}xx",
+            observed=reply,
+        )
+        if reply.body:
+            wanted = "application/json" if statuses == "2" else "application/problem+json"
+            media_type = (reply.get("content-type") or "").partition(";")[0].strip()
+            bench.judge(
+                "QSTOMP-REPLY-1", media_type == wanted, expected=f"a body of type {wanted}", observed=reply
+            )
+        if path == POLL:
+            record = scene.read(_decoded(reply), reply)
+            bench.judge("QSTOMP-REPLY-1", record.message == "m", expected="the record", observed=reply)
+    _fence(bench, session)
+    more = [reply for reply in session.take("MESSAGE") if reply.get("correlation-id") in ("a", "b", "c")]
+    bench.judge("QSTOMP-REPLY-1", not more, expected="one reply to each", observed=more)
+
+
+def _decoded(frame: Frame) -> Any:
+    try:
+        return json.loads(frame.body)
+    except ValueError:
+        return None
+
+
+@clauses("QSTOMP-REPLY-1")
+def test_a_correlation_may_be_left_out(bench: Bench) -> None:
+    """A SEND without `correlation-id` is replied to as well; its reply names none."""
+    session = bench.stomp()
+    session.subscribe(REPLIES)
+    _send(session, ADD_GROUP, {"consumer_group_name": bench.fresh("group")})
+    reply = session.expect("MESSAGE", destination=REPLIES)
+    bench.judge(
+        "QSTOMP-REPLY-1",
+        reply.get("status") == "200" and reply.get("correlation-id") is None,
+        expected="status 200 without a correlation-id",
+        observed=reply,
+    )
+
+
+@clauses("QSTOMP-REPLY-2")
+def test_replies_go_to_the_session_that_asked(bench: Bench) -> None:
+    """Another session that is subscribed to replies gets its own only, also where the correlations are the same."""
+    asking, other = bench.stomp(), bench.stomp()
+    for session in (asking, other):
+        session.subscribe(REPLIES)
+        _fence(bench, session)
+        session.take("MESSAGE")
+    for _ in range(3):
+        _send(asking, HEARTBEAT, {"consumer_name": bench.fresh("nobody")}, correlation_id="theirs")
+        asking.expect("MESSAGE", correlation_id="theirs")
+    _send(other, ADD_GROUP, {"consumer_group_name": bench.fresh("group")}, correlation_id="theirs")
+    mine = other.expect("MESSAGE", destination=REPLIES)
+    _fence(bench, other)
+    more = [frame for frame in other.take("MESSAGE") if frame.get("correlation-id") is not None]
+    bench.judge(
+        "QSTOMP-REPLY-2",
+        mine.get("status") == "200" and not more,
+        expected="the reply to its own operation and no other",
+        observed=[mine, *more],
+    )
+
+
+@clauses("QSTOMP-RECEIPT-1")
+@pytest.mark.parametrize("subscribed", [True, False], ids=["with replies", "without replies"])
+def test_a_successful_operation_is_receipted(bench: Bench, subscribed: bool) -> None:
+    """Each SEND whose operation succeeds gets its RECEIPT; an empty poll is a success."""
+    scene = Scene(bench)
+    topic, group, (consumer,) = scene.readers()
+    empty = scene.consumer(group)
+    scene.warm_up(topic, consumer)
+    scene.publish(topic, "m")
+    session = bench.stomp()
+    if subscribed:
+        session.subscribe(REPLIES)
+    steps = [(HEARTBEAT, consumer), (POLL, consumer)]
+    if scene.poll(empty).status < 400:
+        steps.append((POLL, empty))
+    for number, (path, name) in enumerate(steps):
+        _send(session, path, {"consumer_name": name}, receipt=f"r{number}")
+        _expect(bench, session, "QSTOMP-RECEIPT-1", f"r{number}")
+
+
+def _expect(bench: Bench, session: StompClient, clause: str, receipt: str | None) -> Frame:
+    """The RECEIPT of that id, or without one the next ERROR; judges the clause."""
+    try:
+        frame = session.expect("ERROR") if receipt is None else session.expect("RECEIPT", receipt_id=receipt)
+    except PeerFailure as failure:
+        bench.judge(clause, False, expected=failure.expected, observed=failure.observed)
+        raise
+    bench.judge(clause, True, expected="RECEIPT or ERROR", observed=frame)
+    return frame
+
+
+@clauses("QSTOMP-RECEIPT-1")
+def test_the_receipt_of_a_poll_that_waits_comes_with_its_answer(bench: Bench) -> None:
+    """Not when the poll begins to wait, but when it is answered."""
+    if not bench.declares("long-poll"):
+        bench.skip("QSTOMP-RECEIPT-1", "no poll waits (extension long-poll)")
+        return
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    session = bench.stomp()
+    wait = min(bench.limit("wait_seconds") or 10.0, 10.0)
+    _send(session, POLL, {"consumer_name": consumer, "wait_seconds": wait}, receipt="waiting")
+    _fence(bench, session)
+    early = session.take("RECEIPT", lambda frame: frame.get("receipt-id") == "waiting")
+    bench.judge("QSTOMP-RECEIPT-1", not early, expected="no RECEIPT while the poll waits", observed=early)
+    scene.publish(topic, "m")
+    _expect(bench, session, "QSTOMP-RECEIPT-1", "waiting")
+
+
+@clauses("QSTOMP-RECEIPT-2", "QSTOMP-REPLY-1")
+@pytest.mark.parametrize("subscribed", [True, False], ids=["with replies", "without replies"])
+def test_a_refused_operation_that_asks_for_a_receipt_gets_an_error(bench: Bench, subscribed: bool) -> None:
+    """ERROR comes instead of RECEIPT, behind the reply where there is one."""
+    session = bench.stomp()
+    if subscribed:
+        session.subscribe(REPLIES)
+    body = {"consumer_name": bench.fresh("nobody")}
+    _send(session, HEARTBEAT, body, receipt="refused", correlation_id="c")
+    _expect(bench, session, "QSTOMP-RECEIPT-2", None)
+    granted = session.take("RECEIPT")
+    bench.judge("QSTOMP-RECEIPT-2", not granted, expected="no RECEIPT", observed=granted)
+    if not subscribed:
+        bench.skip("QSTOMP-REPLY-1", "this session is not subscribed to replies")
+        return
+    replies = session.take("MESSAGE")
+    statuses = [reply.get("status") or "" for reply in replies]
+    bench.judge(
+        "QSTOMP-REPLY-1",
+        len(statuses) == 1 and statuses[0].startswith("4"),
+        expected="the reply with status 4xx in front of the ERROR",
+        observed=replies,
+    )
+
+
+@clauses("QSTOMP-QUIET-1")
+@pytest.mark.parametrize("subscribed", [True, False], ids=["with replies", "without replies"])
+def test_a_refused_operation_without_receipt_leaves_the_session_open(bench: Bench, subscribed: bool) -> None:
+    """No ERROR, no end: the next operation of the session is performed. Without replies nothing is sent at all."""
+    session = bench.stomp()
+    if subscribed:
+        session.subscribe(REPLIES)
+    group = bench.fresh("nowhere")
+    for path, body in (
+        (HEARTBEAT, {"consumer_name": bench.fresh("nobody")}),
+        (REGISTER, {"consumer_group_name": group, "consumer_name": bench.fresh("consumer")}),
+        (POLL, {}),
+    ):
+        _send(session, path, body)
+    session.send(POLL, "no JSON")
+    receipt = bench.fresh("fence")
+    _send(session, ADD_GROUP, {"consumer_group_name": bench.fresh("group")}, receipt=receipt)
+    _expect(bench, session, "QSTOMP-QUIET-1", receipt)
+    if not subscribed:
+        told = session.take("MESSAGE")
+        bench.judge("QSTOMP-QUIET-1", not told, expected="nothing for who doesn't listen", observed=told)
+
+
+@clauses("QSTOMP-DEST-1")
+@pytest.mark.parametrize(
+    ("command", "destination"),
+    [
+        ("SEND", "/nowhere"),
+        ("SEND", "/consumer/polls"),
+        ("SEND", REPLIES),
+        ("SUBSCRIBE", "/nowhere"),
+        ("SUBSCRIBE", "/consumer/polls"),
+    ],
+)
+def test_a_destination_that_is_not_there_gets_an_error(bench: Bench, command: str, destination: str) -> None:
+    """A SEND or SUBSCRIBE to what is no destination, and a SEND to what can only be listened to, get an ERROR."""
+    session = bench.stomp()
+    if command == "SEND":
+        session.send(destination, "{}")
+    else:
+        session.subscribe(destination)
+    try:
+        _fence(bench, session)
+        session.listen(_LINGER)
+    except PeerFailure:
+        pass
+    bench.judge(
+        "QSTOMP-DEST-1",
+        bool(session.errors),
+        expected=f"ERROR for {command} {destination}",
+        observed=session.closed or "the session went on as if nothing had been",
+    )
