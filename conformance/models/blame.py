@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from conformance.models.cursors import Cursor
     from conformance.models.groups import GroupModel
     from conformance.models.members import When
@@ -21,24 +19,18 @@ FREED_BY = {
 }
 
 
-def for_missing(record: "Record", group: "GroupModel", others: "Iterable[GroupModel]") -> str:
+def for_missing(record: "Record", group: "GroupModel") -> str:
     """The record is free, its partition must have an owner, and nobody gets it.
 
     The nearest cause is named: a refused operation on it, the reason it was given back, another group that
-    has acknowledged it, what last happened to the group. Only then the general promise.
+    acknowledged it meanwhile, what last happened to the group. Only then the general promise.
     """
     cursor = group.cursors[record.topic]
     if clause := cursor.suspects.get(record.number) or FREED_BY.get(cursor.freed.get(record.number, "")):
         return clause
     if clause := cursor.cause(record):
         return clause
-    if record.number not in cursor.delivered and any(
-        record.topic in other.cursors
-        and other.cursors[record.topic].is_committed(record)
-        and other.cursors[record.topic].topic is cursor.topic
-        for other in others
-        if other is not group
-    ):
+    if record.number not in cursor.delivered and record.number in cursor.committed_elsewhere:
         return "ISOLATE-1"
     if cursor.committed_in_epoch and any(
         cursor.topic.same(record, cursor.topic.records[number]) for number in range(record.number)
@@ -73,12 +65,14 @@ def kept_by(record: "Record", group: "GroupModel", cursor: "Cursor") -> list[str
 
 def for_overtaking(skipped: "Record", group: "GroupModel", cursor: "Cursor", taker: str, when: "When") -> str:
     """A later record of the partition came while `skipped` was not acknowledged."""
+    if clause := cursor.suspects.get(skipped.number) or FREED_BY.get(cursor.freed.get(skipped.number, "")):
+        return clause
     flight = cursor.flights.get(skipped.number)
     if flight is not None and group.is_sure(flight, when):
         moving = flight.consumer != taker and not group.is_settled(when)
         return "REBALANCE-2" if moving else "ORDER-2"
-    if clause := cursor.suspects.get(skipped.number) or FREED_BY.get(cursor.freed.get(skipped.number, "")):
-        return clause
+    if skipped.number not in cursor.delivered and skipped.number in cursor.committed_elsewhere:
+        return "ISOLATE-1"
     return cursor.cause(skipped) or "ORDER-1"
 
 

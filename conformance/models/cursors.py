@@ -25,8 +25,10 @@ class Flight:
 class Cursor:
     """The state of one topic in one group.
 
-    `suspect` names a clause for the whole topic, until deliveries show that it was kept. `suspects` maps a record to the clause that a refused operation on it would have broken, and `freed` to
-    why it was given back; both only serve to name the right clause when the record fails to come.
+    `suspect` names a clause for the whole topic, until deliveries show that it was kept. `suspects` maps a
+    record to the clause that a refused operation on it would have broken, and `freed` to why it was given back;
+    `committed_elsewhere` holds records that other groups acknowledged meanwhile. All of them only serve to name
+    the right clause when a record fails to come.
     """
 
     def __init__(self, topic: "TopicModel") -> None:
@@ -37,6 +39,7 @@ class Cursor:
         self.delivered: set[int] = set()
         self.freed: dict[int, str] = {}
         self.suspects: dict[int, str] = {}
+        self.committed_elsewhere: set[int] = set()
         self.owners: dict[int, str] = {}
         self.committed_in_epoch = False
         self._cause = ""

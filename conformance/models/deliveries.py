@@ -168,7 +168,7 @@ class Deliveries:
                 continue
             if settled:
                 self._judge(
-                    blame.for_missing(record, group, self._groups.values()),
+                    blame.for_missing(record, group),
                     False,
                     expected=f"{record}: it is free, and its partition must have an owner",
                     observed=reply,

@@ -1,10 +1,10 @@
 """Performs operations on a world, lets the model judge each reply, and writes down what was done.
 
-The list `program` is what a reader of a failure sees: one line for each operation and what came of it.
+`program` is what a reader of a failure sees: one line for each operation and what came of it.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conformance.models.members import When
 from conformance.models.queue import QueueModel
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from conformance.models.cursors import Flight
     from conformance.models.deliveries import Polled
     from conformance.models.existence import Answer
-    from conformance.models.groups import GroupModel
     from conformance.models.topics import Record
     from conformance.models.world import World
 
@@ -22,8 +21,23 @@ _LINES_KEPT = 300
 MARGIN = 0.001
 
 
+class Step(NamedTuple):
+    """One operation and what came of it; made into a line only where somebody reads it."""
+
+    path: str
+    body: dict[str, Any]
+    reply: "Answer"
+
+    def __str__(self) -> str:
+        told = "" if self.reply.body is None else f" {self.reply.body}"
+        return f"{self.path} {self.body} -> {self.reply.status}{told}"
+
+
 class Driver:
-    """One run: a world, a model of it, and the program so far."""
+    """One run: a world, a model of it, and the program so far.
+
+    `done` counts the operations, and the times that time was made to pass.
+    """
 
     def __init__(self, world: "World") -> None:
         self.world = world
@@ -33,7 +47,8 @@ class Driver:
             partitions=world.partitions,
             positions="record-position" in world.extensions,
         )
-        self.program: deque[str] = deque(maxlen=_LINES_KEPT)
+        self.program: deque[Step | str] = deque(maxlen=_LINES_KEPT)
+        self.done = 0
         self._published = 0
 
     # The plumbing
@@ -51,7 +66,8 @@ class Driver:
         started = self.world.now(group)
         reply = self.world.call(path, body)
         ended = self.world.now(group)
-        self.program.append(f"{path} {body} -> {reply.status} {reply.body if reply.body is not None else ''}")
+        self.done += 1
+        self.program.append(Step(path, body, reply))
         return reply, When(started, ended)
 
     # Topics
@@ -145,7 +161,7 @@ class Driver:
         """
         polled = self.poll_once(name, max_messages)
         while polled.due is not None and self._is_alone(name, polled.due.topic):
-            self._wait_for_rebalance(self.model.groups[self.group_name_of(name)])
+            self.wait_for_rebalance(self.group_name_of(name))
             polled = self.poll_once(name, max_messages)
         return polled.flights
 
@@ -174,10 +190,17 @@ class Driver:
             return []
         return [flight for cursor in group.cursors.values() for flight in cursor.held_by(name)]
 
+    def waiting(self, group: str, topic: str) -> int:
+        """How many records of a topic a group has not acknowledged; 0 while nobody in it ever subscribed to it."""
+        model = self.model.groups.get(group)
+        cursor = model.cursors.get(topic) if model is not None else None
+        return len(cursor.waiting) if cursor is not None else 0
+
     # Time, and whole groups
 
     def pass_time(self, seconds: float, group: str) -> None:
         """Let time pass for a group."""
+        self.done += 1
         self.program.append(f"{seconds:g} s pass for {group}")
         self.world.pass_time(seconds, group)
 
@@ -202,9 +225,15 @@ class Driver:
             for name in living:
                 self.heartbeat(name)
 
-    def _wait_for_rebalance(self, group: "GroupModel") -> None:
+    def is_settled(self, group: str) -> bool:
+        """Whether every rebalance of the group must be over."""
+        now = self.world.now(group)
+        return self.model.groups[group].is_settled(When(now, now))
+
+    def wait_for_rebalance(self, group: str) -> None:
+        """Give the rebalances of a group time: all that they may take where time is virtual, else some."""
         if self.world.time_is_virtual:
-            self.settle(group.name)
+            self.settle(group)
         else:
             self.world.pause()
 
@@ -216,7 +245,6 @@ class Driver:
         waited for.
         """
         count = 0
-        model = self.model.groups[group]
         while True:
             due = False
             came = 0
@@ -231,6 +259,6 @@ class Driver:
                 due = due or polled.due is not None
             count += came
             if due:
-                self._wait_for_rebalance(model)
+                self.wait_for_rebalance(group)
             elif not came or not acknowledge:
                 return count

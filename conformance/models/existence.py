@@ -26,7 +26,10 @@ class Answer(Protocol):
 
 
 class Naming(NamedTuple):
-    """The clauses of an operation that names a consumer: served, refused if unknown, with which status."""
+    """The clauses of an operation that names a consumer: served, refused if unknown, with which status.
+
+    `success`: the statuses of which one must come; empty where others are judged elsewhere.
+    """
 
     operation: str
     served: str
@@ -35,7 +38,8 @@ class Naming(NamedTuple):
     success: tuple[int, ...]
 
 
-POLL = Naming("poll", "POLL-OK-1", "POLL-UNKNOWN-1", "POLL-UNKNOWN-2", (200, 204))
+#: Whatever is no refusal answers a poll that has nothing to give, except 200: POLL-EMPTY-1, POLL-EMPTY-2.
+POLL = Naming("poll", "POLL-OK-1", "POLL-UNKNOWN-1", "POLL-UNKNOWN-2", ())
 ACKNOWLEDGE = Naming("acknowledge", "ACK-OK-1", "ACK-CONSUMER-1", "ACK-CONSUMER-2", (202,))
 RETURN = Naming("negative-acknowledge", "NACK-OK-1", "NACK-UNKNOWN-1", "NACK-UNKNOWN-2", (202,))
 HEARTBEAT = Naming("heartbeat", "LIVE-BEAT-1", "LIVE-BEAT-2", "LIVE-BEAT-3", (202,))
@@ -99,9 +103,9 @@ class Consumers:
             self._judge_gone(naming, member, reply)
             return None
         group = self._groups[member.group]
-        if served(reply):
+        if served(reply) or (naming is POLL and not refused(reply)):
             self._judge_kept(member, group, when)
-            if innocent:
+            if innocent and naming.success:
                 self._judge(
                     naming.served,
                     reply.status in naming.success,
@@ -158,7 +162,7 @@ class Consumers:
     ) -> str:
         """Which clause a refusal breaks that most likely takes a living consumer for unknown."""
         timeout = group.timings.heartbeat_timeout
-        if reply.status == 409:
+        if reply.status in (400, 409) or not refused(reply):
             return naming.served
         if (
             when.latest - member.sign.earliest < timeout / 20

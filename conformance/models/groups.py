@@ -27,6 +27,7 @@ class GroupModel:
         self.triggers: list[Trigger] = []
         self.came_up_empty: set[str] = set()
         self.was_settled = True
+        self._reached = float("-inf")
 
     def cursor(self, topic: "TopicModel") -> Cursor:
         """The group's progress in the topic."""
@@ -51,6 +52,7 @@ class GroupModel:
 
     def refresh(self, when: When) -> None:
         """Let time pass up to `when`: silent members become doubtful, then are gone for certain."""
+        self._reached = max(self._reached, when.earliest)
         for member in list(self.members.values()):
             if member.certainly_alive(when, self.timings):
                 continue
@@ -117,17 +119,21 @@ class GroupModel:
         )
         trigger = Trigger(when, contended, possible)
         if len(self.triggers) >= _TRIGGERS_KEPT:
-            self._forget_old_triggers(when)
+            self._forget_old_triggers()
         self.triggers.append(trigger)
         self.unsettle()
         return trigger
 
-    def _forget_old_triggers(self, when: When) -> None:
+    def _forget_old_triggers(self) -> None:
+        """Forget the rebalances that were over before anything that is in flight, and before any reply to come.
+
+        Not by the time of the newest trigger: that of an eviction may lie in the future.
+        """
         flights = [flight.since for cursor in self.cursors.values() for flight in cursor.flights.values()]
-        oldest = min(flights, default=when.earliest)
+        oldest = min(flights, default=self._reached)
         reach = self.timings.rebalance_timeout + self.timings.slack
         self.triggers = [
-            t for t in self.triggers if t.possible or t.when.latest + reach >= min(oldest, when.earliest)
+            t for t in self.triggers if t.possible or t.when.latest + reach >= min(oldest, self._reached)
         ]
 
     def unsettle(self) -> None:
@@ -140,7 +146,11 @@ class GroupModel:
     def settled_at(self) -> float:
         """The group's time from which on every rebalance so far must be settled, in seconds: REBALANCE-1."""
         reach = self.timings.rebalance_timeout + self.timings.slack
-        return max((trigger.when.latest + reach for trigger in self.triggers), default=float("-inf"))
+        latest = float("-inf")
+        for trigger in self.triggers:
+            if trigger.when.latest > latest:
+                latest = trigger.when.latest
+        return latest + reach
 
     def is_settled(self, when: When) -> bool:
         """Whether every rebalance must be settled, whenever in `when` the server looked."""
@@ -168,6 +178,13 @@ class GroupModel:
             and trigger.when.earliest + timeout <= when.latest + _ROUNDING
             and trigger.when.latest + timeout + slack >= flight.since - _ROUNDING
             for trigger in self.triggers
+        )
+
+    def is_moving(self, flight: Flight, when: When) -> bool:
+        """Whether a rebalance that began after the delivery may be under way."""
+        topic = flight.record.topic
+        return not self.is_settled(when) and any(
+            topic in trigger.contended and trigger.when.latest >= flight.since for trigger in self.triggers
         )
 
     def owed(self, topic: str, consumer: str | None) -> "Record | None":

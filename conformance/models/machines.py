@@ -7,6 +7,7 @@ nothing itself. `run` runs a machine and raises what failed first, in the shorte
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from hypothesis import seed as choose_programs
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
@@ -24,24 +25,46 @@ if TYPE_CHECKING:
     Method = Callable[..., None]
 
 
-_MOVES: set[str] = set()
+#: The moves of all machines by qualified name, and in which worlds each can be made.
+_MOVES: "dict[str, Callable[[World], bool]]" = {}
+
+
+def time_is_virtual(world: "World") -> bool:
+    """Whether time can be made to pass there."""
+    return world.time_is_virtual
+
+
+def declares(extension: str) -> "Callable[[World], bool]":
+    """Whether the server there declares the extension."""
+    return lambda world: extension in world.extensions
 
 
 def move(
-    when: "Callable[[Any], bool] | None" = None, /, **arguments: "SearchStrategy[Any]"
+    when: "Callable[[Any], bool]" = lambda _machine: True,
+    /,
+    where: "Callable[[World], bool]" = lambda _world: True,
+    **arguments: "SearchStrategy[Any]",
 ) -> "Callable[[Method], Method]":
-    """A rule of a machine, run only where `when(machine)` holds, and counted in the machine's reach."""
+    """A rule of a machine, run only in worlds `where` it can be, and `when(machine)` holds.
+
+    It is counted in the machine's reach, unless it found nothing to do: every run that counts performed an
+    operation or let time pass.
+    """
 
     def decorate(function: "Method") -> "Method":
         @functools.wraps(function)
         def wrapper(self: "QueueMachine", **drawn: Any) -> None:
-            self.reach.note(function.__name__, self.state())
-            self.guarded(function, **drawn)
+            state, done = self.state(), self.driver.done
+            try:
+                self.guarded(function, **drawn)
+            finally:
+                if self.driver.done > done:
+                    self.reach.note(function.__name__, state)
 
-        _MOVES.add(wrapper.__qualname__)
+        _MOVES[wrapper.__qualname__] = where
         # `rule` has overloads for its own two options, which an unpacked dict could seem to hold.
         made: Method = cast("Callable[..., Any]", rule)(**arguments)(wrapper)
-        return made if when is None else precondition(when)(made)
+        return precondition(lambda machine: where(machine.world) and when(machine))(made)
 
     return decorate
 
@@ -90,6 +113,7 @@ def run(
     settings: hypothesis_settings,
     *,
     name: str = "",
+    seed: int | None = None,
     note: "Callable[[str], object]" = lambda _line: None,
     shrink_seconds: float = 10.0,
 ) -> Reach:
@@ -97,15 +121,22 @@ def run(
 
     Raises what failed first, in the shortest program that was found within `shrink_seconds`; `note` is told
     the program's lines. A failure that does not repeat is raised all the same: a server need not be
-    deterministic to be wrong.
+    deterministic to be wrong. `seed` chooses the programs, unless the settings do. Raises RuntimeError where no
+    rule did anything, which shows nothing.
     """
     name = name or machine.__name__
     reach = REACHED.setdefault(name, Reach(name, states=machine.STATES, impossible=machine.IMPOSSIBLE))
-    reach.rules |= {attribute for attribute in dir(machine) if f"{machine.__name__}.{attribute}" in _MOVES}
-    search = Search(shrink_seconds)
+    reach.rules |= {
+        attribute
+        for attribute in dir(machine)
+        if (where := _MOVES.get(f"{machine.__name__}.{attribute}")) is not None and where(world)
+    }
+    search, steps = Search(shrink_seconds), reach.steps()
     bound: type[QueueMachine] = type(
         machine.__name__, (machine,), {"world": world, "reach": reach, "search": search}
     )
+    if seed is not None:
+        bound = choose_programs(seed)(bound)
     try:
         run_state_machine_as_test(bound, settings=hypothesis_settings(settings, report_multiple_bugs=False))
     except (Exception, Enough):
@@ -115,4 +146,6 @@ def run(
         for line in search.program:
             note(line)
         raise search.failure
+    if reach.steps() == steps:
+        raise RuntimeError(f"{name}: no rule did anything")
     return reach

@@ -57,7 +57,9 @@ class Member:
 
     `fate` is empty while it may be alive, and then says how it ended: "evicted", "left", "removed".
     `observed`: its end was seen in a reply, not only concluded from the time. `dropped`: topics it
-    unsubscribed from. `late_ids`: topic and record number under each message id that was taken from it.
+    unsubscribed from. `denied`: topics of lists that were refused. `late_ids`: topic and record number under
+    each message id that was taken from it; `former_ids`: the same of the evicted consumer that had its name
+    before.
     """
 
     name: str
@@ -70,7 +72,9 @@ class Member:
     fate: str = ""
     observed: bool = False
     dropped: set[str] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
     late_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
+    former_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
 
     def certainly_alive(self, when: When, timings: Timings) -> bool:
         """Silent for less than the timeout, whenever in `when` the server looked: LIVE-KEEP-1."""

@@ -4,16 +4,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
 from conformance.models.driver import MARGIN
-from conformance.models.machines import QueueMachine, move
+from conformance.models.machines import QueueMachine, move, time_is_virtual
 
 KEYS = ("a", "b", "c", "d", None, None)
 _INDEX = st.integers(0, 11)
 _GROUP = st.sampled_from([0, 0, 0, 1])
 _MOST_WAITING = 16
-
-
-def _time_is_virtual(machine: QueueMachine) -> bool:
-    return machine.world.time_is_virtual
 
 
 class MembershipMachine(QueueMachine):
@@ -23,6 +19,15 @@ class MembershipMachine(QueueMachine):
     """
 
     STATES = ("nobody", "alone", "several", "several, in flight", "rebalancing", "rebalancing, in flight")
+    IMPOSSIBLE = frozenset(
+        (rule, state)
+        for rule, states in {
+            "acknowledge": ("nobody", "several", "rebalancing"),
+            "acknowledge_all": ("nobody", "several", "rebalancing"),
+            "settle": ("alone", "several", "several, in flight"),
+        }.items()
+        for state in states
+    )
 
     @initialize(partitions=st.integers(1, 5), members=st.integers(1, 3))
     def start(self, partitions: int, members: int) -> None:
@@ -49,13 +54,15 @@ class MembershipMachine(QueueMachine):
         self.ready = True
 
     def state(self) -> str:
-        """How many members the larger group has, whether a rebalance may go on, whether anything is in flight."""
-        group = max(self.driver.model.groups.values(), key=lambda g: len(g.members), default=None)
+        """How many members the larger group has, whether its rebalance may go on, whether anything is in flight."""
+        groups = self.driver.model.groups.values()
+        group = max(groups, key=lambda g: len(g.members), default=None)
         subscribed = sum(bool(member.topics) for member in group.members.values()) if group is not None else 0
         if group is None or subscribed == 0:
             return "nobody"
         now = self.world.now(group.name)
-        in_flight = ", in flight" if any(cursor.flights for cursor in group.cursors.values()) else ""
+        flying = any(cursor.flights for each in groups for cursor in each.cursors.values())
+        in_flight = ", in flight" if flying else ""
         if now <= group.settled_at():
             return "rebalancing" + in_flight
         return "alone" if subscribed == 1 else "several" + in_flight
@@ -73,6 +80,12 @@ class MembershipMachine(QueueMachine):
         """A consumer that is registered, near `index`."""
         living = [name for group in self.driver.model.groups for name in self.driver.alive(group)]
         return living[index % len(living)] if living else None
+
+    def _newcomer(self, index: int) -> str:
+        """A consumer that is not registered, near `index`; if all are, any."""
+        living = {name for group in self.driver.model.groups for name in self.driver.alive(group)}
+        others = [name for name in self.consumers if name not in living] or self.consumers
+        return others[index % len(others)]
 
     @move(consumer=_INDEX, group=_GROUP, topics=_INDEX)
     def join(self, consumer: int, group: int, topics: int) -> None:
@@ -96,9 +109,7 @@ class MembershipMachine(QueueMachine):
         if kind == "register":
             self.driver.register(self._group(consumer), name)
         elif kind == "subscribe":
-            member = self.driver.model.consumers.by_name.get(name)
-            lacking = [topic for topic in self.topics if member is None or topic not in member.topics]
-            self.driver.subscribe(name, (lacking or self.topics)[0], nowhere)
+            self._subscribe_in_part(name, nowhere)
         elif kind == "unsubscribe":
             self.driver.unsubscribe(name, self.topics[0], nowhere)
         elif kind == "group":
@@ -107,6 +118,19 @@ class MembershipMachine(QueueMachine):
             self.driver.remove_group(nowhere)
         if look:
             self._look_at(self.groups[0])
+
+    def _subscribe_in_part(self, name: str, nowhere: str) -> None:
+        """A list with an unknown topic in it gives nothing, also not the topic that there is."""
+        topic = self.topics[0]
+        self.driver.unsubscribe(name, topic)
+        self.driver.subscribe(name, topic, nowhere)
+        for _ in range(3):
+            self.driver.publish(topic)
+        self._poll_until_empty(name)
+
+    def _poll_until_empty(self, name: str) -> None:
+        while self.driver.poll(name):
+            pass
 
     def _look_at(self, group: str) -> None:
         """Once settled, every free record comes, and only where it may."""
@@ -146,7 +170,7 @@ class MembershipMachine(QueueMachine):
         self.driver.subscribe(name, *self.topics)
         self._look_at(group)
 
-    @move(_time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
+    @move(where=time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
     def keep_through_a_rebalance(self, keeper: int, newcomer: int) -> None:
         """A member keeps what it holds while another joins: it is taken back at the timeout (REBALANCE-5)."""
         name = self._living(keeper)
@@ -156,9 +180,24 @@ class MembershipMachine(QueueMachine):
         for topic in self.topics:
             self.driver.subscribe(name, topic)
         self._look_at(group)
-        self.driver.register(group, self._consumer(newcomer))
-        self.driver.subscribe(self._consumer(newcomer), *self.topics)
+        other = self._newcomer(newcomer)
+        self.driver.register(group, other)
+        self.driver.subscribe(other, *self.topics)
         self._look_at(group)
+
+    @move(holder=_INDEX, newcomer=_INDEX)
+    def join_while_another_holds(self, holder: int, newcomer: int) -> None:
+        """What a member holds when another joins stays with it until it acknowledges (REBALANCE-2)."""
+        name, other = self._living(holder), self._newcomer(newcomer)
+        if name is None:
+            return
+        self.driver.subscribe(name, *self.topics)
+        self._poll_until_empty(name)
+        self.driver.register(self.driver.group_name_of(name), other)
+        self.driver.subscribe(other, *self.topics)
+        self._poll_until_empty(other)
+        for flight in self.driver.flights_of(name):
+            self.driver.acknowledge(name, flight.message_id)
 
     def _settle_all_flights(self, group: str) -> None:
         for name in self.driver.alive(group):
@@ -168,10 +207,8 @@ class MembershipMachine(QueueMachine):
     @move(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=3, max_size=8))
     def publish(self, topic: bool, keys: list[str | None]) -> None:
         """Some records."""
-        cursors = [group.cursors.get(self.topics[topic]) for group in self.driver.model.groups.values()]
-        if len(self.driver.model.topics[self.topics[topic]].records) < _MOST_WAITING or not any(
-            cursor is not None and len(cursor.waiting) > _MOST_WAITING for cursor in cursors
-        ):
+        waiting = [self.driver.waiting(group, self.topics[topic]) for group in self.groups]
+        if max(waiting) <= _MOST_WAITING:
             for key in keys:
                 self.driver.publish(self.topics[topic], key)
 
@@ -184,8 +221,7 @@ class MembershipMachine(QueueMachine):
     def poll_until_empty(self, consumer: int) -> None:
         """Polls without acknowledging, so that much is in flight."""
         if (name := self._living(consumer)) is not None:
-            while self.driver.poll(name):
-                pass
+            self._poll_until_empty(name)
 
     @move(consumer=_INDEX, index=_INDEX)
     def acknowledge(self, consumer: int, index: int) -> None:
@@ -206,7 +242,7 @@ class MembershipMachine(QueueMachine):
         late = [
             (member.name, message_id)
             for member in self.driver.model.consumers.by_name.values()
-            for message_id in member.late_ids
+            for message_id in member.former_ids | member.late_ids
         ]
         if late:
             self.driver.acknowledge(*late[index % len(late)])
@@ -216,30 +252,32 @@ class MembershipMachine(QueueMachine):
         """A heartbeat, perhaps of one that is gone."""
         self.driver.heartbeat(self._consumer(consumer))
 
-    @move(_time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
+    @move(where=time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
     def pass_time(self, tenths: int, group: int) -> None:
         """Some of the timeout passes without a sign of life."""
         self.driver.pass_time(self.world.timings.heartbeat_timeout * tenths / 10, self._group(group))
 
     @move(
-        _time_is_virtual,
+        where=time_is_virtual,
         silent=_INDEX,
         length=st.sampled_from(["below", "within", "past"]),
         holding=st.booleans(),
+        late=st.booleans(),
     )
-    def fall_silent(self, silent: int, length: str, holding: bool) -> None:
+    def fall_silent(self, silent: int, length: str, holding: bool, late: bool) -> None:
         """One member is silent until just below the timeout, into the grace, or past it; the others are not.
 
-        If it is `holding` records, it acknowledges one of them late.
+        If it is `holding` records, it may acknowledge one of them `late`.
         """
         name = self._living(silent)
         if name is None:
             return
         timings = self.world.timings
-        while holding and self.driver.poll(name):
-            pass
+        if holding:
+            self._poll_until_empty(name)
         self.driver.heartbeat(name)
         held = self.driver.flights_of(name)
+        group = self.driver.group_name_of(name)
         seconds = {
             "below": timings.heartbeat_timeout - MARGIN,
             "within": timings.heartbeat_timeout + timings.eviction_grace / 2,
@@ -248,8 +286,10 @@ class MembershipMachine(QueueMachine):
         self._silence(name, seconds[length])
         if length == "past" or (length == "below" and not held):
             self.driver.heartbeat(name)
-        if held:
+        if held and late:
             self.driver.acknowledge(name, held[0].message_id)
+        if held and length == "past":
+            self._look_at(group)
 
     def _silence(self, name: str, seconds: float) -> None:
         """Time passes in two halves; everybody else in the group of `name` sends heartbeats."""
@@ -262,7 +302,7 @@ class MembershipMachine(QueueMachine):
         for other in others:
             self.driver.heartbeat(other)
 
-    @move(_time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"]))
+    @move(where=time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"]))
     def live_without_heartbeats(self, consumer: int, sign: str) -> None:
         """Two silences, too long together, and between them an operation that is no heartbeat: LIVE-SIGN-1."""
         name = self._living(consumer)
@@ -281,7 +321,7 @@ class MembershipMachine(QueueMachine):
         self._silence(name, seconds)
         self.driver.poll(name)
 
-    @move(_time_is_virtual, group=_GROUP)
+    @move(where=time_is_virtual, group=_GROUP)
     def settle(self, group: int) -> None:
         """A rebalance gets all the time that it may take."""
         self.driver.settle(self._group(group))

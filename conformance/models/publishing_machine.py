@@ -85,9 +85,8 @@ class PublishingMachine(QueueMachine):
     @move(topic=_BIT, keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=8))
     def publish_several(self, topic: int, keys: list[str | None]) -> None:
         """Several records in a row, unless many wait already."""
-        cursor = self.driver.model.groups[self.group].cursors[self._topic(topic)]
-        if len(cursor.waiting) > _MOST_WAITING:
-            self.driver.sweep(self.group, acknowledge=True)
+        if self.driver.waiting(self.group, self._topic(topic)) > _MOST_WAITING:
+            self._read_everything()
         for number, key in enumerate(keys):
             self._publish(self._topic(topic), key, number)
 
@@ -130,17 +129,15 @@ class PublishingMachine(QueueMachine):
     @move()
     def read_everything(self) -> None:
         """All that was published comes, each partition in its order."""
-        self._acknowledge_all()
-        self.driver.sweep(self.group, acknowledge=True)
+        self._read_everything()
 
     @move(topic=_BIT)
     def acknowledged_means_there(self, topic: int) -> None:
         """PUB-ACK-5: as soon as the producer has its acknowledgement, a poll brings the record."""
-        self._acknowledge_all()
-        self.driver.sweep(self.group, acknowledge=True)
+        self._read_everything()
         self._publish(self._topic(topic), None, 0)
         came = self.driver.poll(self.reader)
-        if self.watched[self._topic(topic)]:
+        if self.watched[self._topic(topic)] and self._reader_is_there():
             self.world.judge(
                 "PUB-ACK-5", bool(came), expected="the acknowledged record can be polled", observed="nothing"
             )
@@ -151,16 +148,21 @@ class PublishingMachine(QueueMachine):
         partitions = self.driver.model.topics[self._topic(topic)].placement.partitions
         if partitions is None:
             return
-        self._acknowledge_all()
-        self.driver.sweep(self.group, acknowledge=True)
+        self._read_everything()
         for number in range(partitions):
             self._publish(self._topic(topic), None, number)
         came = 0
-        while came < partitions and self.driver.poll(self.reader):
-            came += 1
+        while came < partitions:
+            settled = self.driver.is_settled(self.group)
+            if self.driver.poll(self.reader):
+                came += 1
+            elif settled:
+                break
+            else:
+                self.driver.wait_for_rebalance(self.group)
         self.world.judge(
             "PART-RR-1",
-            came == partitions,
+            came == partitions or not self._reader_is_there(),
             expected=f"{partitions} keyless records in a row in {partitions} partitions: all in flight",
             observed=f"{came} polls brought a record, the next none",
         )
@@ -176,13 +178,20 @@ class PublishingMachine(QueueMachine):
         self.driver.sweep(group, acknowledge=True)
         self.driver.remove_group(group)
 
-    def _acknowledge_all(self) -> None:
+    def _reader_is_there(self) -> bool:
+        """Whether the reader is registered for certain: where replies take long it may have been evicted."""
+        return self.reader in self.driver.alive(self.group)
+
+    def _read_everything(self) -> None:
+        if not self._reader_is_there():
+            self.driver.register(self.group, self.reader)
+            self.driver.subscribe(self.reader, *self.topics)
         for flight in self.driver.flights_of(self.reader):
             self.driver.acknowledge(self.reader, flight.message_id)
+        self.driver.sweep(self.group, acknowledge=True)
 
     def finish(self) -> None:
         """Everything is read; no producer is told anything more."""
-        self._acknowledge_all()
-        self.driver.sweep(self.group, acknowledge=True)
+        self._read_everything()
         self._others_are_silent("")
         self.driver.remove_group(self.group)

@@ -139,6 +139,8 @@ class QueueModel:
         clause = "LIVE-GONE-4" if again else "MEMBER-REGISTER-1"
         self._judge(clause, reply.status == 200, expected="register-consumer: status 200", observed=reply)
         member = self.consumers.by_name[name] = Member(name, group_name, when)
+        if again and holder is not None and holder.group == group_name:
+            member.former_ids = holder.late_ids
         group.members[name] = member
 
     def observe_unregister(self, name: str, reply: Answer, when: When) -> None:
@@ -154,6 +156,9 @@ class QueueModel:
         member = self.consumers.named(SUBSCRIBE, name, reply, when, innocent=known)
         if not known:
             self._must_refuse_topics(("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3"), wanted, reply)
+            holder = self.consumers.by_name.get(name)
+            if holder is not None:
+                holder.denied.update(wanted)
         if member is None or not known:
             return
         if not set(wanted) - member.topics:
@@ -181,6 +186,7 @@ class QueueModel:
             if topic in member.topics:
                 member.topics.discard(topic)
                 member.dropped.add(topic)
+                member.denied.discard(topic)
                 group.release(member, topic, "unsubscribed")
                 group.cursors[topic].suspect("MEMBER-UNSUBSCRIBE-4")
         group.trigger(when)

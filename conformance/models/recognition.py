@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from conformance.models.topics import position_of
+from conformance.models.topics import natural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,9 +52,14 @@ class Recognition:
         self._judge("DELIVER-4", record is not None, expected=published, observed=item)
         if topic is None or record is None:
             raise AssertionError("a failed MUST raises")
+        subscribed, clause = topic.name in member.topics, "POLL-NONE-1"
+        if not subscribed and topic.name in member.denied:
+            clause = "MEMBER-SUBSCRIBE-2"
+        elif not subscribed and topic.name in member.dropped:
+            clause = "MEMBER-UNSUBSCRIBE-1"
         self._judge(
-            "MEMBER-UNSUBSCRIBE-1" if topic.name in member.dropped - member.topics else "POLL-NONE-1",
-            topic.name in member.topics,
+            clause,
+            subscribed,
             expected="only records of topics that the consumer is subscribed to",
             observed=item,
         )
@@ -74,18 +79,24 @@ class Recognition:
             observed=item,
         )
         topic = delivery.cursor.topic
-        told = position_of(item)
-        if topic.positions and record.offset is not None and told != (None, None):
-            number = topic.placement.number(record.node)
+        known = {"partition": topic.placement.number(record.node), "offset": record.offset}
+        told = {name: item[name] for name in known if name in item}
+        if topic.positions and record.offset is not None and told:
             self._judge(
                 "PUB-POSITION-1",
-                told == (number, record.offset),
-                expected=f"partition {number}, offset {record.offset}, as told when it was published",
+                all(natural(number) == known[name] for name, number in told.items()),
+                expected=f"{known}, as told when it was published, where it is told again",
                 observed=item,
             )
 
     def _judge_id(self, delivery: Delivery) -> None:
-        """POLL-OK-2: no other record is in flight under the same id."""
+        """POLL-OK-2: an integer of 63 bits, under which no other record is in flight."""
+        self._judge(
+            "POLL-OK-2",
+            natural(delivery.message_id) is not None and delivery.message_id < 2**63,
+            expected="a messageId that is an integer from 0 to 2⁶³ - 1",
+            observed=delivery.item,
+        )
         for group in self._groups.values():
             for cursor in group.cursors.values():
                 for flight in cursor.flights.values():
@@ -103,10 +114,9 @@ def _is_shaped(item: Any) -> bool:
     """The members of a delivered record that the text requires."""
     if not isinstance(item, dict):
         return False
-    message, message_id = item.get("message"), item.get("messageId")
+    message = item.get("message")
     return (
-        isinstance(message_id, int)
-        and not isinstance(message_id, bool)
+        item.get("messageId") is not None
         and isinstance(message, dict)
         and isinstance(message.get("message"), str)
         and isinstance(message.get("topicName"), str)

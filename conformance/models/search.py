@@ -35,7 +35,7 @@ class Search:
         if time.monotonic() > self._deadline:
             raise Enough
 
-    def found(self, failure: Exception, program: "Iterable[str]") -> Exception:
+    def found(self, failure: Exception, program: "Iterable[object]") -> Exception:
         """Take note of a failure; returns what the machine shall raise, to Hypothesis, in its place.
 
         Failures of different clauses are of different types there. What is not the failure that was found
@@ -45,7 +45,7 @@ class Search:
             self._deadline = time.monotonic() + self._seconds
         elif _kind(failure) != _kind(self.failure):
             return UnsatisfiedAssumption("another failure than the one that is being shrunk")
-        lines = list(program)
+        lines = [str(step) for step in program]
         if self.failure is None or len(lines) <= len(self.program):
             self.failure, self.program = failure, lines
         return _typed(failure)

@@ -29,6 +29,9 @@ class Settlements:
         group, cursor = self._place_of(name, flight)
         cursor.commit(flight)
         group.came_up_empty.clear()
+        for other in self._groups.values():
+            if other is not group and cursor.topic.name in other.cursors:
+                other.cursors[cursor.topic.name].committed_elsewhere.add(flight.record.number)
         return True
 
     def observe_return(self, name: str, message_id: Any, reply: Answer, when: "When") -> bool:
@@ -67,6 +70,8 @@ class Settlements:
         suspect = group.cursors[flight.record.topic].suspects.get(flight.record.number)
         if suspect is not None:
             naming = naming._replace(served=suspect)
+        elif refused(reply) and not taken_back and group.is_moving(flight, when):
+            naming = naming._replace(served="REBALANCE-2")
         if self._consumers.named(naming, name, reply, when, innocent=not taken_back) is not None:
             if taken_back:
                 accepted = reply.status in naming.success
@@ -88,6 +93,8 @@ class Settlements:
             late = member.late_ids.get(message_id) if isinstance(message_id, int) else None
             if late is not None and late[0] not in member.dropped:
                 clause = "REBALANCE-5"
+            elif isinstance(message_id, int) and message_id in member.former_ids:
+                clause = "LIVE-GONE-3"
             elif next(self._flights_under(message_id), None) is not None:
                 clause = "ACK-OTHER-1"
         why = f"message id {message_id!r} is not in flight with {member.name}"
@@ -106,9 +113,10 @@ class Settlements:
         group = self._groups.get(member.group)
         if naming is not ACKNOWLEDGE or group is None or not isinstance(message_id, int):
             return
-        topic, number = member.late_ids.get(message_id, ("", 0))
+        topic, number = (member.former_ids | member.late_ids).get(message_id, ("", 0))
         if topic in group.cursors:
-            clause = "LIVE-GONE-3" if member.fate == "evicted" else "ACK-UNKNOWN-1"
+            evicted = member.fate == "evicted" or message_id not in member.late_ids
+            clause = "LIVE-GONE-3" if evicted else "ACK-UNKNOWN-1"
             group.cursors[topic].suspects[number] = clause
 
     def _flights_under(self, message_id: Any) -> "Iterator[tuple[Cursor, Flight]]":

@@ -4,7 +4,9 @@ It serves the tests of the models: they must find nothing to object to, whatever
 code with the reference server, so that the models are not fitted to that one.
 """
 
+import math
 import random
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,12 +21,21 @@ class ToyReply(NamedTuple):
 
 @dataclass(frozen=True)
 class Choices:
-    """What a conforming queue may choose. Times are fractions of the declared grace or timeout."""
+    """What a conforming queue may choose. Times are fractions of the declared grace or timeout.
+
+    `evict`: "late" by `evict_after` of the grace, "anywhere" in it, or where a "sweep" comes by, once in a grace.
+    `settle_after`: how long of rebalance_timeout a partition that is to move rests; None: each another time.
+    `lazy`: partitions move only when a member of the group polls.
+    """
 
     seed: int = 0
     partitions: int = 3
-    evict_after: float = 0.0  # of the grace
-    settle_after: float = 0.0  # of rebalance_timeout: how long a partition that is to move rests
+    evict: str = "late"
+    evict_after: float = 0.0
+    settle_after: float | None = 0.0
+    lazy: bool = False
+    empty_status: int = 204
+    refused_status: int = 0  # in place of 404 and 409
     deal: str = "in order"  # "in order", "reversed", "sticky", "shuffled"
     poll_from: str = "first"  # "first", "last", "random"
     ids: str = "counter"  # "counter", "large", "per delivery"
@@ -108,7 +119,7 @@ class ToyQueue:
                 return self.publish(path.removeprefix("/producer/publish/"), body)
             return self.paths[path](body)
         except Refused as refusal:
-            return ToyReply(refusal.status, {"type": "about:blank"})
+            return ToyReply(self.choices.refused_status or refusal.status, {"type": "about:blank"})
 
     def advance(self, group: str, seconds: float) -> None:
         self.groups[group].now += seconds
@@ -132,7 +143,7 @@ class ToyQueue:
             raise Refused(400)
         key = body.get("key")
         if key:
-            partition = hash((self.choices.seed, topic, key)) % len(logs)
+            partition = zlib.crc32(f"{self.choices.seed}/{topic}/{key}".encode()) % len(logs)
         else:
             partition = self.keyless[topic] % len(logs)
             self.keyless[topic] += 1
@@ -252,9 +263,11 @@ class ToyQueue:
             targets = self.deal_sticky(shards, subscribers)
         for partition, shard in enumerate(shards):
             shard.target = targets[partition]
-            shard.moves_at = group.now + self.choices.settle_after * self.choices.rebalance_timeout
+            rest = self.random.random() if self.choices.settle_after is None else self.choices.settle_after
+            shard.moves_at = group.now + rest * self.choices.rebalance_timeout
             shard.taken_back_at = group.now + self.choices.rebalance_timeout
-        self.move(group)
+        if not self.choices.lazy:
+            self.move(group)
 
     def deal_sticky(self, shards: list[Shard], subscribers: list[str]) -> dict[int, str | None]:
         share, extra = divmod(len(shards), len(subscribers))
@@ -281,11 +294,21 @@ class ToyQueue:
         return targets
 
     def tick(self, group: Group) -> None:
-        silence = self.choices.heartbeat_timeout + self.choices.evict_after * self.choices.eviction_grace
         for consumer in list(group.members.values()):
-            if group.now - consumer.seen >= silence:
+            if group.now >= self.due(consumer):
                 self.leave(group, consumer)
-        self.move(group)
+        if not self.choices.lazy:
+            self.move(group)
+
+    def due(self, consumer: Consumer) -> float:
+        """The time of the group at which the consumer is evicted unless it gives another sign of life."""
+        timeout, grace = self.choices.heartbeat_timeout, self.choices.eviction_grace
+        if self.choices.evict == "sweep":
+            return math.ceil((consumer.seen + timeout) / grace) * grace
+        part = self.choices.evict_after
+        if self.choices.evict == "anywhere":
+            part = zlib.crc32(f"{consumer.name}{consumer.seen}".encode()) / 2**32
+        return consumer.seen + timeout + part * grace
 
     def move(self, group: Group) -> None:
         for shards in group.shards.values():
@@ -302,6 +325,7 @@ class ToyQueue:
     def poll(self, body: dict[str, Any]) -> ToyReply:
         group, consumer = self.named(body)
         consumer.seen = group.now
+        self.move(group)
         free = [
             shard
             for topic in consumer.topics
@@ -311,7 +335,7 @@ class ToyQueue:
             and shard.committed < len(shard.log)
         ]
         if not free:
-            return ToyReply(204)
+            return ToyReply(self.choices.empty_status)
         if self.choices.poll_from == "last":
             free.reverse()
         elif self.choices.poll_from == "random":

@@ -1,0 +1,107 @@
+"""The reference server's pure core as a world that models can be run against, without a socket or a thread."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from conformance.models.judging import Ledger
+from conformance.models.members import Timings
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.operations import Operations
+from reference_server.queue.settings import QueueSettings
+
+EXTENSIONS = frozenset(
+    {
+        "topic-partitions",
+        "record-position",
+        "negative-acknowledgement",
+        "unregister",
+        "batch-poll",
+        "virtual-clock",
+    }
+)
+#: What an implementation of the bare table has; time can still be made to pass.
+BARE = frozenset({"virtual-clock"})
+
+_decode = msgspec.json.decode
+_encode = msgspec.json.encode
+
+
+class CoreReply(NamedTuple):
+    """An outcome as the models read it."""
+
+    status: int
+    body: Any = None
+
+
+class CoreWatch:
+    """The acknowledgements of one topic's producers, as the core says that they are to be sent."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+
+    def take(self, expected: int) -> Sequence[Any]:
+        """Everything since the last call."""
+        del expected
+        bodies, self.bodies = self.bodies, []
+        return bodies
+
+
+class CoreWorld:
+    """A `World` on the operations table of the reference server; every group has a clock of its own."""
+
+    time_is_virtual = True
+    publishes_over_http = False
+
+    def __init__(
+        self, settings: QueueSettings | None = None, *, extensions: frozenset[str] = EXTENSIONS
+    ) -> None:
+        settings = settings or QueueSettings()
+        self.operations = Operations(QueueBroker(settings))
+        self.judge = Ledger()
+        self.timings = Timings(
+            settings.heartbeat_timeout, settings.eviction_grace, settings.rebalance_timeout
+        )
+        self.partitions: int | None = settings.partitions
+        self.extensions = extensions
+        self.watches: dict[str, list[CoreWatch]] = {}
+        self.calls = 0
+        self._names: Counter[str] = Counter()
+
+    def call(self, path: str, body: object) -> CoreReply:
+        """Perform an operation, and hand its acknowledgement to whoever watches the topic."""
+        self.calls += 1
+        outcome = self.operations.perform(path, _encode(body), now=0.0)
+        assert outcome is not None
+        if outcome.acknowledgement is not None:
+            topic, told = outcome.acknowledgement.topic, outcome.acknowledgement.body
+            for watch in self.watches.get(topic, ()):
+                watch.bodies.append(_decode(told))
+        return CoreReply(outcome.status, _decode(outcome.body) if outcome.body else None)
+
+    def fresh(self, stem: str) -> str:
+        """A name with a number."""
+        self._names[stem] += 1
+        return f"{stem}-{self._names[stem]}"
+
+    def now(self, group: str) -> float:
+        """How far the group's clock was moved on; nothing else makes time pass here."""
+        found = self.operations.broker.groups.get(group)
+        return found.ahead if found is not None else 0.0
+
+    def pass_time(self, seconds: float, group: str) -> None:
+        """Move the group's clock on."""
+        body = _encode({"consumer_group_name": group, "seconds": seconds})
+        assert self.operations.advance_group(body, now=0.0).status == 200
+
+    def pause(self) -> None:
+        """Never needed: time is virtual."""
+        raise AssertionError("no need to wait on a virtual clock")
+
+    def watch(self, destination: str) -> CoreWatch:
+        """Subscribe to a destination, in either spelling."""
+        watch = CoreWatch()
+        self.watches.setdefault(destination.rpartition("/")[2], []).append(watch)
+        return watch
