@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 Patch = Callable[[], None]
 
+#: In which binding a fault is looked for: one is enough, where it breaks something below both.
+HTTP = ("queue-http",)
+STOMP = ("queue-stomp",)
+
 
 @dataclass(frozen=True)
 class Fault:

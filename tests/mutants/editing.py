@@ -1,0 +1,111 @@
+"""Shorthands for patches: other statuses, other causes, requests and replies that are edited on their way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.refusal import CAUSES, Refusal
+from tests.mutants.patching import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reference_server.queue.settings import QueueSettings
+
+_PUBLISH = ("/producer/publish/", "/publish/")
+
+
+def answer_by(method: str, status: int) -> None:
+    """Have a row of the table of operations succeed by another status."""
+
+    @wrap(Operations, method)
+    def perform(original: Any, self: Operations, *arguments: Any, **named: Any) -> Outcome:
+        outcome: Outcome = original(self, *arguments, **named)
+        return outcome if outcome.status >= 400 else msgspec.structs.replace(outcome, status=status)
+
+
+def accept_refused(method: str, cause: str, status: int) -> None:
+    """Have a row of the table of operations succeed where it is refused for that cause; nothing is done."""
+
+    @wrap(Operations, method)
+    def perform(original: Any, self: Operations, *arguments: Any, **named: Any) -> Any:
+        try:
+            return original(self, *arguments, **named)
+        except Refusal as refusal:
+            if refusal.cause != cause:
+                raise
+            return Outcome(status)
+
+
+def refuse_by(owner: type, method: str, cause: str, status: int) -> None:
+    """Give refusals of one method for that cause another status."""
+
+    @wrap(owner, method)
+    def perform(original: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return original(*arguments, **named)
+        except Refusal as refusal:
+            if refusal.cause == cause:
+                refusal.status = status
+            raise
+
+
+def refuse_everywhere_by(cause: str, status: int) -> None:
+    """Give all refusals for that cause another status."""
+    CAUSES[cause] = (status, CAUSES[cause][1])
+
+
+def edit_requests(path: str, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Have `edit` change the body of each operation whose path begins so, before it is read.
+
+    What is no JSON object is left to the server.
+    """
+
+    @wrap(Operations, "perform")
+    def perform(original: Any, self: Operations, asked: str, body: bytes, **named: Any) -> Outcome | None:
+        if asked.startswith(path):
+            document = as_object(body)
+            if document is not None:
+                edit(document)
+                body = msgspec.json.encode(document)
+        outcome: Outcome | None = original(self, asked, body, **named)
+        return outcome
+
+
+def edit_replies(path: str, edit: Callable[[Outcome], Outcome]) -> None:
+    """Have `edit` change what comes of each operation whose path begins so, long polls that wait excepted."""
+
+    @wrap(Operations, "perform")
+    def perform(original: Any, self: Operations, asked: str, body: bytes, **named: Any) -> Outcome | None:
+        outcome: Outcome | None = original(self, asked, body, **named)
+        return edit(outcome) if outcome is not None and asked.startswith(path) else outcome
+
+
+def change_settings(**changes: Callable[[Any], Any]) -> None:
+    """Have the queue go by other settings than those that the server declares."""
+
+    @wrap(QueueBroker, "__init__")
+    def begin(original: Any, self: QueueBroker, settings: QueueSettings) -> None:
+        changed = {name: change(getattr(settings, name)) for name, change in changes.items()}
+        original(self, msgspec.structs.replace(settings, **changed))
+
+
+def as_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in a body, or None where there is none."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def topic_of(path: str) -> str | None:
+    """The topic in the path of a publish; None: it is another operation."""
+    for prefix in _PUBLISH:
+        if path.startswith(prefix):
+            return path[len(prefix) :]
+    return None

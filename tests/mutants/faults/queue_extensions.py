@@ -1,0 +1,189 @@
+"""Faults in introspection, in the virtual clock and in the capabilities."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reference_server.queue import introspection, operations
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.refusal import Refusal
+from reference_server.server import running
+from reference_server.server.application import Application
+from reference_server.server.clock import VirtualClock, wall
+from reference_server.server.http import HttpBinding
+from tests.mutants.editing import as_object
+from tests.mutants.patching import wrap
+from tests.mutants.registry import HTTP, STOMP, fault
+
+if TYPE_CHECKING:
+    from reference_server.queue.group import Group
+    from reference_server.server.responses import Response
+
+
+@fault("INTRO-TOPICS-1", bindings=HTTP)
+def the_list_of_topics_has_names_only() -> None:
+    """GET /topics lists the names of topics."""
+
+    @wrap(introspection, "describe_topics")
+    def describe(original: Any, queue: QueueBroker) -> dict[str, Any]:
+        del original
+        return {"topics": sorted(queue.topics)}
+
+
+@fault("INTRO-TOPICS-1", bindings=HTTP, hard=True)
+def the_list_of_topics_is_cut() -> None:
+    """GET /topics lists the ten oldest topics."""
+
+    @wrap(introspection, "describe_topics")
+    def describe(original: Any, queue: QueueBroker) -> dict[str, Any]:
+        return {"topics": original(queue)["topics"][:10]}
+
+
+def _edit_group(edit: Any) -> None:
+    """Have `edit(group, document)` change what GET /consumer-groups/{group} tells."""
+
+    @wrap(introspection, "describe_group")
+    def describe(original: Any, group: Group) -> dict[str, Any]:
+        document: dict[str, Any] = original(group)
+        edit(group, document)
+        return document
+
+
+@fault("INTRO-GROUP-1", bindings=HTTP)
+def the_lag_counts_what_is_in_flight_as_done() -> None:
+    """The lag of a partition with a record in flight is one too small."""
+
+    def edit(_group: Group, document: dict[str, Any]) -> None:
+        for row in document["assignment"]:
+            if row["inFlight"] is not None:
+                row["lag"] -= 1
+
+    _edit_group(edit)
+
+
+@fault("INTRO-GROUP-1", bindings=HTTP, hard=True)
+def partitions_without_lag_are_not_listed() -> None:
+    """A partition of which everything is acknowledged is missing from the assignment."""
+
+    def edit(_group: Group, document: dict[str, Any]) -> None:
+        document["assignment"] = [row for row in document["assignment"] if row["lag"] or not row["committed"]]
+
+    _edit_group(edit)
+
+
+@fault("INTRO-GROUP-1", bindings=HTTP)
+def members_without_partitions_are_not_listed() -> None:
+    """A member that owns nothing is missing from the members."""
+
+    def edit(group: Group, document: dict[str, Any]) -> None:
+        rows = document["members"]
+        document["members"] = [row for row in rows if group.members[row["consumer_name"]].assigned]
+
+    _edit_group(edit)
+
+
+@fault("INTRO-UNKNOWN-1", bindings=HTTP)
+def unknown_groups_are_empty() -> None:
+    """GET of a group that does not exist answers 200 and an empty one."""
+
+    @wrap(operations, "describe")
+    def describe(original: Any, queue: QueueBroker, path: str) -> dict[str, Any]:
+        try:
+            document: dict[str, Any] = original(queue, path)
+        except Refusal as refusal:
+            if refusal.cause != "group-unknown":
+                raise
+            return {"consumer_group_name": path.rpartition("/")[2], "members": [], "assignment": []}
+        return document
+
+
+@fault("CLOCK-1", bindings=HTTP)
+def the_clock_moves_by_half() -> None:
+    """The time of the queue moves on by half of what was asked for."""
+
+    @wrap(VirtualClock, "advance")
+    def advance(original: Any, self: VirtualClock, seconds: float) -> None:
+        original(self, seconds / 2)
+
+
+@fault("CLOCK-1", bindings=STOMP, hard=True)
+def the_clock_answers_before_it_moves() -> None:
+    """The time of the queue moves on a moment after the reply."""
+
+    @wrap(Application, "advance")
+    def advance(original: Any, self: Application, seconds: float) -> float:
+        threading.Timer(0.05, original, (self, seconds)).start()
+        return self.clock.now() + seconds
+
+
+@fault("CLOCK-2", bindings=HTTP)
+def the_clock_runs_by_itself() -> None:
+    """Between its moves the time of the queue runs on."""
+    began = wall()
+
+    @wrap(VirtualClock, "now")
+    def now(original: Any, self: VirtualClock) -> float:
+        return float(original(self)) + wall() - began
+
+
+@fault("CLOCK-3", bindings=HTTP)
+def a_groups_time_is_everybodys() -> None:
+    """Moving the time of one group moves that of all."""
+
+    @wrap(QueueBroker, "advance_group")
+    def advance(original: Any, self: QueueBroker, name: str, seconds: float, *, now: float) -> float:
+        result: float = original(self, name, seconds, now=now)
+        for other in tuple(self.groups.values()):
+            if other.name != name:
+                original(self, other.name, seconds, now=now)
+        return result
+
+
+@fault("CLOCK-3", bindings=STOMP)
+def a_groups_time_stands_still() -> None:
+    """Moving the time of one group answers 200 and moves nothing."""
+
+    @wrap(QueueBroker, "advance_group")
+    def advance(original: Any, self: QueueBroker, name: str, seconds: float, *, now: float) -> float:
+        return float(original(self, name, 0.0, now=now)) + seconds
+
+
+@fault("CLOCK-4", bindings=HTTP)
+def the_clock_takes_text() -> None:
+    """`seconds` may be a string, and -1 moves nothing."""
+
+    @wrap(HttpBinding, "_advance")
+    def advance(original: Any, self: HttpBinding, body: bytes) -> Response:
+        document = as_object(body)
+        if document is not None:
+            seconds = document.get("seconds")
+            if isinstance(seconds, str) or (isinstance(seconds, (int, float)) and seconds < 0):
+                document["seconds"] = 0
+                body = msgspec.json.encode(document)
+        response: Response = original(self, body)
+        return response
+
+
+@fault("CAP-1", bindings=HTTP)
+def endpoints_are_a_list() -> None:
+    """The capabilities tell the endpoints as a list of paths."""
+    _edit_capabilities(lambda document: document.update(endpoints=sorted(document["endpoints"].values())))
+
+
+@fault("CAP-1", bindings=HTTP)
+def limits_are_text() -> None:
+    """The limit of bodies is declared as `1 MiB`."""
+    _edit_capabilities(lambda document: document["limits"].update(body_bytes="1 MiB"))
+
+
+def _edit_capabilities(edit: Any) -> None:
+    """Have `edit(document)` change what the server declares."""
+
+    @wrap(running.capabilities, "describe")
+    def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
+        document = as_object(original(*arguments, **named)) or {}
+        edit(document)
+        return msgspec.json.encode(document)

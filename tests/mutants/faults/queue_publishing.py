@@ -1,0 +1,313 @@
+"""Faults in publishing: what is stored, what is refused, and what becomes of texts."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reference_server.queue import broker
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Cursor
+from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.refusal import Refusal
+from tests.mutants.editing import (
+    answer_by,
+    as_object,
+    edit_requests,
+    refuse_by,
+    refuse_everywhere_by,
+)
+from tests.mutants.patching import replace, wrap
+from tests.mutants.registry import HTTP, STOMP, fault
+
+if TYPE_CHECKING:
+    from reference_server.queue.topic import Partition, Record
+
+PUBLISH = "/producer/publish/"
+
+
+def _store_other(change: Any) -> None:
+    """Have `change(record)` be stored in the place of each record."""
+
+    @wrap(QueueBroker, "publish")
+    def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
+        return original(self, name, change(record), **named)
+
+
+@fault("PUB-STORE-1", bindings=HTTP)
+def a_stored_record_is_answered_accepted() -> None:
+    """A publish is answered 202."""
+    answer_by("_publish", 202)
+
+
+@fault("PUB-STORE-1", "PUB-TEXT-1", bindings=STOMP)
+def an_empty_message_is_refused() -> None:
+    """A record whose message is the empty string is refused."""
+
+    @wrap(QueueBroker, "publish")
+    def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
+        if not record.message:
+            raise Refusal("member-value", "message is empty", "message")
+        return original(self, name, record, **named)
+
+
+@fault("PUB-ALIAS-1", bindings=STOMP)
+def the_short_spelling_publishes_nothing() -> None:
+    """There is no /publish/{topic}."""
+
+    @wrap(Operations, "perform")
+    def perform(original: Any, self: Operations, path: str, body: bytes, **named: Any) -> Any:
+        return original(self, f"/no{path}" if path.startswith("/publish/") else path, body, **named)
+
+
+@fault("PUB-KEY-1", bindings=HTTP)
+def a_record_without_a_key_is_refused() -> None:
+    """A record needs the member `key`, though it may be null."""
+
+    @wrap(Operations, "_publish")
+    def publish(original: Any, self: Operations, topic: str, body: bytes, now: float) -> Outcome:
+        document = as_object(body)
+        if document is not None and "key" not in document:
+            document["key"] = 0
+            body = msgspec.json.encode(document)
+        outcome: Outcome = original(self, topic, body, now)
+        return outcome
+
+
+@fault("PUB-LABEL-1", bindings=HTTP)
+def records_of_one_label_are_one() -> None:
+    """A record whose label was used in the topic before is answered 200 and not stored."""
+    known: dict[tuple[str, object], tuple[Partition, int]] = {}
+
+    @wrap(QueueBroker, "publish")
+    def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
+        label = (name, record.label)
+        if label not in known:
+            known[label] = original(self, name, record, **named)
+        return known[label]
+
+
+@fault("PUB-LABEL-1", bindings=STOMP, hard=True)
+def a_label_that_comes_twice_in_a_row_is_a_duplicate() -> None:
+    """A record with the label of the one before it in its topic is answered 200 and not stored."""
+    last: dict[str, tuple[object, Any]] = {}
+
+    @wrap(QueueBroker, "publish")
+    def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
+        label, placed = last.get(name, (None, None))
+        if label != record.label or placed is None:
+            placed = original(self, name, record, **named)
+            last[name] = record.label, placed
+        return placed
+
+
+@fault("PUB-TEXT-1", bindings=HTTP)
+def messages_are_trimmed() -> None:
+    """Blanks at both ends of a message are lost."""
+    _store_other(lambda record: msgspec.structs.replace(record, message=record.message.strip()))
+
+
+@fault("PUB-TEXT-1", bindings=STOMP)
+def messages_end_at_a_nul() -> None:
+    """A message is stored up to its first U+0000."""
+    _store_other(lambda record: msgspec.structs.replace(record, message=record.message.partition("\0")[0]))
+
+
+@fault("PUB-TEXT-1", bindings=HTTP)
+def messages_are_normalised() -> None:
+    """Messages are stored in Unicode's form KC."""
+    _store_other(
+        lambda record: msgspec.structs.replace(record, message=unicodedata.normalize("NFKC", record.message))
+    )
+
+
+@fault("PUB-TEXT-1", bindings=HTTP, hard=True)
+def keys_are_cut_at_forty_characters() -> None:
+    """A key is delivered with its first 40 characters only."""
+    _store_other(
+        lambda record: (
+            msgspec.structs.replace(record, key=record.key[:40])
+            if record.key and len(record.key) > 40
+            else record
+        )
+    )
+
+
+@fault("PUB-TIME-1", bindings=HTTP)
+def timestamps_lose_their_fraction() -> None:
+    """Timestamps are stored in whole milliseconds."""
+    _store_other(
+        lambda record: (
+            record
+            if isinstance(record.timestamp, str)
+            else msgspec.structs.replace(record, timestamp=int(record.timestamp))
+        )
+    )
+
+
+@fault("PUB-TIME-1", bindings=STOMP)
+def timestamps_are_the_servers() -> None:
+    """Whatever timestamp a record has, it gets that of the server."""
+
+    @wrap(QueueBroker, "publish")
+    def publish(original: Any, self: QueueBroker, name: str, record: Record, *, now: float) -> Any:
+        return original(self, name, msgspec.structs.replace(record, timestamp=int(now * 1000) + 7), now=now)
+
+
+@fault("PUB-TOPIC-1", bindings=HTTP)
+def publishing_adds_the_topic() -> None:
+    """A record for a topic that does not exist adds it."""
+
+    @wrap(QueueBroker, "publish")
+    def publish(original: Any, self: QueueBroker, name: str, record: Record, *, now: float) -> Any:
+        if name not in self.topics:
+            self.add_topic(name, None, None, now=now)
+        return original(self, name, record, now=now)
+
+
+@fault("PUB-TOPIC-1", "REFUSE-1", bindings=STOMP, hard=True)
+def a_refused_record_adds_the_topic() -> None:
+    """A record for a topic that does not exist is refused, but the next one is not."""
+
+    @wrap(QueueBroker, "publish")
+    def publish(original: Any, self: QueueBroker, name: str, record: Record, *, now: float) -> Any:
+        try:
+            return original(self, name, record, now=now)
+        except Refusal as refusal:
+            if refusal.cause == "topic-unknown":
+                self.add_topic(name, None, None, now=now)
+            raise
+
+
+@fault("PUB-BODY-1", bindings=HTTP)
+def a_message_may_be_anything() -> None:
+    """A message that is no string is stored as its JSON."""
+
+    def as_text(body: dict[str, Any]) -> None:
+        if not isinstance(body.get("message", ""), str):
+            body["message"] = msgspec.json.encode(body["message"]).decode()
+
+    edit_requests(PUBLISH, as_text)
+
+
+@fault("PUB-BODY-1", bindings=STOMP)
+def a_record_needs_no_label() -> None:
+    """A record without `messageID`, or with null for one, gets a label from the server."""
+
+    def give_label(body: dict[str, Any]) -> None:
+        if body.get("messageID") is None:
+            body["messageID"] = "none"
+
+    edit_requests(PUBLISH, give_label)
+
+
+@fault("PUB-BODY-2", "REFUSE-1", bindings=HTTP)
+def a_refused_record_is_stored() -> None:
+    """A record with a bad key is refused, but stored without it."""
+
+    @wrap(Operations, "_publish")
+    def publish(original: Any, self: Operations, topic: str, body: bytes, now: float) -> Outcome:
+        outcome: Outcome = original(self, topic, body, now)
+        document = as_object(body) or {}
+        if outcome.status == 400 and isinstance(document.get("message"), str) and "key" in document:
+            original(self, topic, msgspec.json.encode({**document, "key": None}), now)
+        return outcome
+
+
+@fault("PUB-FULL-1", bindings=HTTP)
+def the_bound_of_a_topic_is_not_read() -> None:
+    """`partition_bytes` of a topic is ignored."""
+
+    def ignore(body: dict[str, Any]) -> None:
+        bound = body.get("partition_bytes")
+        if isinstance(bound, int) and not isinstance(bound, bool) and 1 <= bound <= 256 * 1024 * 1024:
+            del body["partition_bytes"]
+
+    edit_requests("/topic/add-topic", ignore)
+
+
+@fault("PUB-FULL-1", bindings=STOMP)
+def bounds_count_characters() -> None:
+    """What a partition may hold is counted in characters, not in octets."""
+
+    @replace(broker, "_octets")
+    def count(value: Any) -> int:
+        return len(value) if isinstance(value, str) else 8
+
+
+@fault("PUB-FULL-1", "DELIVER-1", bindings=HTTP)
+def a_full_partition_drops_its_oldest_record() -> None:
+    """Where there is no room for a record, the oldest unread one makes way."""
+
+    @wrap(QueueBroker, "publish")
+    def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
+        try:
+            return original(self, name, record, **named)
+        except Refusal as refusal:
+            if refusal.cause != "partition-full":
+                raise
+            partition = self.topics[name].partition_for(record.key)
+            partition.octets = 0
+            if partition.records and all(cursor.in_flight is None for cursor in partition.cursors):
+                partition.records[0] = record
+            return partition, partition.end
+
+
+@fault("PUB-FULL-1", bindings=STOMP, hard=True)
+def acknowledging_makes_room() -> None:
+    """A record that is acknowledged counts no more against the bound of its partition."""
+
+    @wrap(Cursor, "settle")
+    def settle(original: Any, self: Cursor, *, commit: bool) -> None:
+        if commit:
+            record = self.partition.records[self.committed]
+            self.partition.octets -= len(record.message) + len(record.key or "")
+        original(self, commit=commit)
+
+
+@fault("PUB-FULL-2", bindings=HTTP)
+def a_full_partition_is_a_bad_request() -> None:
+    """A record for which there is no room is refused by 400."""
+    refuse_by(QueueBroker, "publish", "partition-full", 400)
+
+
+@fault("PUB-FULL-3", bindings=HTTP)
+def no_bound_may_be_zero() -> None:
+    """`partition_bytes` of 0, null or less is as if it were not there."""
+
+    def read(body: dict[str, Any]) -> None:
+        bound = body.get("partition_bytes", 1)
+        if bound is None or (isinstance(bound, int) and bound <= 0):
+            del body["partition_bytes"]
+
+    edit_requests("/topic/add-topic", read)
+
+
+@fault("PUB-FULL-3", bindings=STOMP)
+def a_bound_may_be_any_number() -> None:
+    """`partition_bytes` beyond the server's own limit is allowed."""
+
+    def bound(body: dict[str, Any]) -> None:
+        octets = body.get("partition_bytes")
+        if isinstance(octets, int) and octets > 256 * 1024 * 1024:
+            body["partition_bytes"] = 256 * 1024 * 1024
+
+    edit_requests("/topic/add-topic", bound)
+
+
+@fault("REFUSE-6", bindings=HTTP)
+def a_bad_member_is_unprocessable() -> None:
+    """Bodies with a missing or wrong member are refused by 422."""
+    for cause in ("member-missing", "member-type", "member-value"):
+        refuse_everywhere_by(cause, 422)
+
+
+@fault("REFUSE-5", "PUB-BODY-1", bindings=STOMP)
+def octets_that_are_no_text_are_replaced() -> None:
+    """A body that is not UTF-8 is read with replacement characters."""
+
+    @wrap(Operations, "perform")
+    def perform(original: Any, self: Operations, path: str, body: bytes, **named: Any) -> Any:
+        return original(self, path, body.decode("utf-8", "replace").encode(), **named)
