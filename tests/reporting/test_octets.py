@@ -52,6 +52,7 @@ def test_any_text_becomes_text_that_can_be_seen(text: str):
         ("stomp", b"SEND\na:b\n\nx\0", ["SEND", "a:b", "", "x^@"]),
         ("stomp", b"SEND\r\n\r\n\0\n", ["SEND^M", "^M", "^@^J"]),
         ("stomp", b"\n", ["^J"]),
+        ("stomp", b"\n" * 3, ["^J^J^J"]),
         ("stomp", b"\n" * 100, ["^J^J^J…"]),
         ("stomp", b"\r\n", ["^M^J"]),
         ("stomp", b"", [""]),

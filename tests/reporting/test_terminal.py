@@ -120,6 +120,13 @@ def test_reasons_are_summed_up():
     assert "the server has no cents: ACCOUNT-PAY-2" in flat(section(text, "\nSkipped"))
 
 
+def test_the_most_frequent_reason_comes_first():
+    keys = [Key(clause, "queue-http") for clause in ("ACCOUNT-OPEN-1", "ACCOUNT-PAY-1", "ACCOUNT-CLOSE-1")]
+    tallies = {key: Tally(skips=["rare" if key is keys[0] else "common"]) for key in keys}
+    lines = section(finished(decide(BOOK, keys, tallies)), "\nSkipped").strip().splitlines()
+    assert [flat(line)[:8] for line in lines] == ["2 common", "1 rare: "]
+
+
 def test_many_clauses_of_one_reason_are_counted():
     book = samples.many_clauses(40)
     keys = [Key(clause.id, "stomp-1.2") for clause in book]

@@ -80,6 +80,7 @@ def test_a_may_never_fails(judge: Judge):
     case.finish(None)
     assert not tally(judge, MAY).failures
     assert tally(judge, MAY).observations == ["not so: silence"]
+    assert not tally(judge, MAY).stops, "it was looked at"
 
 
 def test_a_clause_that_no_chapter_has_is_a_mistake(judge: Judge):
@@ -165,6 +166,7 @@ def test_a_mistake_of_the_suite_counts_for_what_is_open(judge: Judge):
     assert tally(judge, MUST).held == 1
     assert not tally(judge, MUST).errors
     assert tally(judge, SHOULD).errors == ["test_it: KeyError: 'x'"]
+    assert not tally(judge, SHOULD).stops
 
 
 def test_a_mistake_after_everything_was_asserted_counts_for_all(judge: Judge):

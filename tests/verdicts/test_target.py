@@ -6,6 +6,7 @@ import pytest
 
 from conformance.target import (
     STOMP_VERSIONS,
+    USUAL_FACTS,
     BadUrl,
     Target,
     Timings,
@@ -15,7 +16,7 @@ from conformance.target import (
     versions_of,
     with_capabilities,
 )
-from conformance.target_files import GENERIC, TargetFile, parse
+from conformance.target_files import FACTS, GENERIC, TargetFile, parse
 
 
 @pytest.mark.parametrize(
@@ -215,3 +216,31 @@ def test_patience_grows_with_the_distance():
     far = Target(name="t", url="ws://h/", host="h", port=80, path="/", round_trip=0.1)
     assert far.patience > near.patience > 0
     assert near.has_virtual_clock is False
+
+
+@pytest.mark.parametrize("name", sorted(FACTS))
+def test_a_fact_is_what_the_file_says_or_what_is_usual(name: str):
+    usual = name in USUAL_FACTS
+    assert from_file(GENERIC, "ws://h/").fact(name) is usual
+    for value in (True, False):
+        assert (
+            from_file(TargetFile(name="t", facts={name: value}), "ws://h/").fact(name, default=True) is value
+        )
+
+
+def test_usual_facts_can_be_denied_by_a_file():
+    assert set(FACTS) >= USUAL_FACTS
+
+
+@pytest.mark.parametrize(
+    ("document", "destination"),
+    [
+        ({}, ""),
+        ({"classes": ["stomp-1.2"]}, ""),
+        ({"classes": ["queue-stomp"]}, "/nowhere"),
+        ({"classes": ["stomp-1.2"], "refused": "/nirvana"}, "/nirvana"),
+        ({"classes": ["queue-stomp"], "refused": "/nirvana"}, "/nirvana"),
+    ],
+)
+def test_a_destination_that_is_refused_is_known_by_the_file_or_by_the_text(document, destination: str):
+    assert from_file(parse({"name": "t", **document}, "t"), "ws://h/").refused_destination == destination
