@@ -36,7 +36,7 @@ def main() -> int:
         return 0
     if values.seeds:
         return _with_seeds([m for m in chosen if isinstance(m, Fault)], values, console)
-    outcomes = _judged(chosen, values.jobs, console)
+    outcomes = _judged(chosen, values, console)
     kept_faults = [mutant for mutant in chosen if isinstance(mutant, Fault)]
     kept_variants = [mutant for mutant in chosen if isinstance(mutant, Variant)]
     if kept_faults:
@@ -66,6 +66,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=["faults", "variants"], help="judge only these")
     parser.add_argument("--hard", action="store_true", help="judge only the hard faults")
     parser.add_argument("--seeds", type=int, metavar="N", help="judge each fault with N seeds, and count")
+    parser.add_argument(
+        "--whole",
+        action="store_true",
+        help="look for each fault in its whole binding, not only in its chapter",
+    )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="so many at a time (default: 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables for programs there")
     parser.add_argument("--list", action="store_true", help="list them, and end")
@@ -85,11 +90,18 @@ def _chosen(values: argparse.Namespace) -> list[Fault | Variant]:
     return everything
 
 
-def _judged(chosen: list[Fault | Variant], jobs: int, console: Console) -> dict[str, Outcome]:
+def _judged(
+    chosen: list[Fault | Variant], values: argparse.Namespace, console: Console
+) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(values.jobs) as pool:
         running = [
-            pool.submit(judge, mutant, effort=mutant.effort if isinstance(mutant, Fault) else "quick")
+            pool.submit(
+                judge,
+                mutant,
+                effort=mutant.effort if isinstance(mutant, Fault) else "quick",
+                whole=values.whole,
+            )
             for mutant in chosen
         ]
         for done in as_completed(running):

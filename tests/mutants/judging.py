@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance.clauses import book
+from tests.mutants.processes import STUCK, NotServing, run_suite, served
 from tests.mutants.registry import Fault, Variant
 
 if TYPE_CHECKING:
@@ -20,11 +18,8 @@ if TYPE_CHECKING:
 
     from conformance.clauses import Book
 
-ROOT = Path(__file__).resolve().parents[2]
 #: Longest time that one run of the suite may take, in seconds, before it counts as stuck.
 RUN_SECONDS = 300.0
-_STOP_SECONDS = 5.0
-_URL = re.compile(r"ws://\S+")
 
 
 @dataclass(frozen=True)
@@ -53,56 +48,40 @@ class Outcome:
         return self.failed + self.deviating
 
 
-@contextlib.contextmanager
-def served(name: str, flags: tuple[str, ...]) -> Iterator[str]:
-    """The URL of a patched server, which ends with the context. Raises RuntimeError where it does not start."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.mutants.serving", name, *flags],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        match = _URL.search(line)
-        if match is None:
-            raise RuntimeError(f"the server with {name} printed no URL but {line!r}")
-        yield match.group()
-    finally:
-        server.terminate()
-        try:
-            server.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+def judge(mutant: Fault | Variant, *, effort: str, seed: int | None = None, whole: bool = False) -> Outcome:
+    """Run the suite against a server with this fault or oddity.
 
-
-def judge(mutant: Fault | Variant, *, effort: str, seed: int | None = None) -> Outcome:
-    """Run the suite against a server with this fault or oddity."""
+    A fault is looked for in the chapters of the clauses that it breaks, or in its bindings as a whole if it says
+    so, or by `whole`.
+    """
     began = time.monotonic()
-    try:
-        with served(mutant.name, mutant.flags) as url, tempfile.TemporaryDirectory() as folder:
-            options = [*mutant.options, "--effort", effort, "--report", folder]
-            if isinstance(mutant, Fault):
-                options += [word for binding in mutant.bindings for word in ("--class", binding)]
-            if seed is not None:
-                options += ["--seed", str(seed)]
-            run = subprocess.run(
-                [sys.executable, "-m", "conformance", url, *options],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=RUN_SECONDS,
-                check=False,
-            )
-            report = Path(folder, "report.json")
-            document = json.loads(report.read_text("utf-8")) if report.exists() else {}
-    except (RuntimeError, subprocess.TimeoutExpired) as error:
-        return Outcome(mutant.name, -1, time.monotonic() - began, trouble=str(error))
-    trouble = "" if document and run.returncode in (0, 1, 4) else (run.stderr or run.stdout)[-2000:]
-    return _outcome(mutant.name, run.returncode, time.monotonic() - began, document, trouble)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        options = [*mutant.options, "--effort", effort, "--report", str(folder)]
+        if isinstance(mutant, Fault):
+            options += selection(mutant, whole=whole)
+        if seed is not None:
+            options += ["--seed", str(seed)]
+        try:
+            with served(mutant.name, mutant.flags) as url:
+                status = run_suite([url, *options], folder / "output", RUN_SECONDS)
+        except NotServing as error:
+            return Outcome(mutant.name, STUCK, time.monotonic() - began, trouble=str(error))
+        report = folder / "report.json"
+        document = json.loads(report.read_text("utf-8")) if report.exists() else {}
+        said = (folder / "output").read_text("utf-8", "replace")
+    trouble = "" if document and status in (0, 1, 4) else said[-2000:] or f"exit status {status}"
+    return _outcome(mutant.name, status, time.monotonic() - began, document, trouble)
+
+
+def selection(fault: Fault, *, whole: bool = False) -> list[str]:
+    """The options that say where a fault is looked for."""
+    options = [word for binding in fault.bindings for word in ("--class", binding)]
+    if whole or fault.scope == "binding":
+        return options
+    chapters = {book()[clause].source for clause in fault.breaks}
+    near = [clause.id for clause in book() if clause.source in chapters]
+    return options + [word for clause in near for word in ("--clause", clause)]
 
 
 def _outcome(name: str, status: int, seconds: float, document: dict[str, Any], trouble: str) -> Outcome:

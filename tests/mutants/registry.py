@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 Patch = Callable[[], None]
 
@@ -19,8 +20,9 @@ class Fault:
     """A seeded fault: what it breaks, and where it is looked for.
 
     `breaks` are the clauses that are not obeyed any more, the one that the suite should name first. `bindings` are
-    the columns that are judged, to save time. `effort` is the least at which the suite has to find it. A `hard`
-    fault shows rarely, and is looked for with several seeds. `flags` go to the server, `options` to the suite.
+    the columns that are judged, and `scope` how much of them, to save time: the chapters of those clauses, or the
+    whole `binding`. `effort` is the least at which the suite has to find it. A `hard` fault shows rarely, and is
+    looked for with several seeds. `flags` go to the server, `options` to the suite.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Fault:
     apply: Patch
     effort: str = "quick"
     hard: bool = False
+    scope: Literal["chapter", "binding"] = "chapter"
     flags: tuple[str, ...] = ("--virtual-clock",)
     options: tuple[str, ...] = ()
 
@@ -55,6 +58,7 @@ def fault(
     bindings: tuple[str, ...],
     effort: str = "quick",
     hard: bool = False,
+    scope: Literal["chapter", "binding"] = "chapter",
     flags: tuple[str, ...] = ("--virtual-clock",),
     options: tuple[str, ...] = (),
 ) -> Callable[[Patch], Patch]:
@@ -62,7 +66,7 @@ def fault(
 
     def register(patch: Patch) -> Patch:
         name, summary = _described(patch, _FAULTS)
-        _FAULTS[name] = Fault(name, summary, breaks, bindings, patch, effort, hard, flags, options)
+        _FAULTS[name] = Fault(name, summary, breaks, bindings, patch, effort, hard, scope, flags, options)
         return patch
 
     return register

@@ -1,0 +1,106 @@
+"""Processes for a server and for a run of the suite: real ones, forked from one that has imported everything.
+
+An interpreter of its own for each would spend more time on imports than the suite does on a chapter.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import pkgutil
+import re
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import conformance.suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.context import ForkServerContext
+
+ROOT = Path(__file__).resolve().parents[2]
+#: The status of a run that was ended because it took too long.
+STUCK = -1
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+_URL = re.compile(r"ws://\S+")
+
+
+class NotServing(Exception):
+    """A patched server did not start; the message has what it said."""
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.mutants.preloaded"])
+    return context
+
+
+def preload() -> None:
+    """Import what servers and runs need; nothing is patched by that, and no thread is started."""
+    for name in ("conformance.cli", "reference_server.__main__", "tests.mutants.registry"):
+        importlib.import_module(name)
+    registry = sys.modules["tests.mutants.registry"]
+    registry.faults(), registry.variants()
+    for module in pkgutil.walk_packages(conformance.suite.__path__, "conformance.suite."):
+        importlib.import_module(module.name)
+
+
+@contextmanager
+def served(name: str, flags: Sequence[str]) -> Iterator[str]:
+    """The URL of a server with a fault or an oddity, which ends with the context. Raises NotServing."""
+    reader, writer = _context().Pipe(duplex=False)
+    server = _context().Process(target=_serve, args=(name, tuple(flags), writer), daemon=True)
+    server.start()
+    writer.close()
+    try:
+        line = ""
+        if reader.poll(_START_SECONDS):
+            with open(os.dup(reader.fileno()), encoding="utf-8", errors="replace") as output:  # noqa: PTH123
+                line = output.readline()
+        match = _URL.search(line)
+        if match is None:
+            raise NotServing(f"the server with {name} printed no URL but {line!r}")
+        yield match.group()
+    finally:
+        reader.close()
+        server.terminate()
+        server.join(_STOP_SECONDS)
+        if server.is_alive():
+            server.kill()
+            server.join()
+
+
+def run_suite(arguments: Sequence[str], output: Path, seconds: float) -> int:
+    """Run the suite's command line with its output in a file; its exit status, or STUCK after so many seconds."""
+    run = _context().Process(target=_judge, args=(tuple(arguments), output), daemon=True)
+    run.start()
+    run.join(seconds)
+    if run.exitcode is not None:
+        return run.exitcode
+    run.kill()
+    run.join()
+    return STUCK
+
+
+def _serve(name: str, flags: tuple[str, ...], writer: multiprocessing.connection.Connection) -> None:
+    from tests.mutants.serving import serve
+
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
+    os.dup2(writer.fileno(), 1)
+    writer.close()
+    sys.exit(serve(name, list(flags)))
+
+
+def _judge(arguments: tuple[str, ...], output: Path) -> None:
+    from conformance.cli import main
+
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(ROOT)
+    sys.exit(main(arguments))
