@@ -26,6 +26,8 @@ from conformance.suite.queue.scene import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conformance.bench import Bench
 
 #: What a member that has to be a string must not be.
@@ -89,6 +91,18 @@ TABLE: tuple[Operation, ...] = (
     _row(NEGATIVE_ACKNOWLEDGE, _SETTLE, 202, extension="negative-acknowledgement"),
     _row(HEARTBEAT, _CONSUMER, 202),
 )
+#: What ends somebody or something comes last; the acknowledgement before another record is given back.
+_ORDER = [
+    *(
+        row.path
+        for row in TABLE
+        if row.path not in {NEGATIVE_ACKNOWLEDGE, UNSUBSCRIBE, UNREGISTER, REMOVE_GROUP}
+    ),
+    NEGATIVE_ACKNOWLEDGE,
+    UNSUBSCRIBE,
+    UNREGISTER,
+    REMOVE_GROUP,
+]
 
 
 class Stage:
@@ -133,6 +147,18 @@ class Stage:
             HEARTBEAT: {"consumer_name": self.holder},
         }
         return bodies[operation.path]
+
+    def sequence(self) -> Iterator[tuple[Operation, str, dict[str, Any]]]:
+        """Each operation that the server has, with path and body, in an order in which all of them succeed."""
+        for operation in sorted(TABLE, key=lambda row: _ORDER.index(row.path)):
+            if operation.extension is not None and not self.bench.declares(operation.extension):
+                continue
+            if operation.path == NEGATIVE_ACKNOWLEDGE:
+                self.held = self.scene.next(self.holder, "POLL-OK-1")
+            body = self.body(operation)
+            if operation.path == "/addTopic":
+                body = {"topicName": self.bench.fresh("topic")}
+            yield operation, self.path(operation), body
 
     def judge_untouched(self, clause: str) -> None:
         """Judge that no refused operation has changed anything."""

@@ -31,7 +31,7 @@ HEARTBEAT = "/consumer/heartbeat"
 #: With one key, all records of a topic lie in one partition.
 KEY = "one-key"
 #: Polls of a server that has nothing to give, before it counts as having nothing.
-FRUITLESS_POLLS = 3
+FRUITLESS_POLLS = 2
 #: Just past a deadline, in seconds: at the deadline itself a float may fall on either side.
 MARGIN = 0.001
 #: What a real clock may be late by, in seconds, on a machine that has nothing else to do.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Records that are published to find out how many partitions a topic has of which nobody tells.
 MOST_PARTITIONS = 64
 #: Rounds in a row in which nothing may change, for a rebalance to count as settled.
-STEADY_ROUNDS = 3
+STEADY_ROUNDS = 2
 
 Owners = dict[int, str]
 

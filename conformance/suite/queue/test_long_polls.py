@@ -207,32 +207,20 @@ def test_a_long_poll_holds_up_nothing_else_of_its_session(bench: Bench) -> None:
 
 
 @clauses("POLL-WAIT-4")
-@pytest.mark.parametrize("wait", [-1, -0.001, "5", True, None, []], ids=repr)
-def test_a_bad_waiting_time_is_refused(bench: Bench, wait: object) -> None:
-    """`wait_seconds` is a number from 0 on; a poll that is refused hands out nothing."""
-    _refuses(bench, wait)
-
-
-@clauses("POLL-WAIT-4")
-def test_a_waiting_time_over_the_limit_is_refused(bench: Bench) -> None:
-    """More than the limit `wait_seconds` is refused, and so is a number beyond all reason."""
-    most = bench.limit("wait_seconds")
-    if most is None:
-        bench.skip("POLL-WAIT-4", "the server declares no limit wait_seconds")
-        return
-    for wait in (most + 1, 1e300):
-        _refuses(bench, wait)
-
-
-def _refuses(bench: Bench, wait: object) -> None:
+def test_a_bad_waiting_time_is_refused(bench: Bench) -> None:
+    """`wait_seconds` is a number from 0 to the limit; a poll that is refused hands out nothing."""
     scene = Scene(bench)
     topic, _group, (consumer,) = scene.readers()
     scene.warm_up(topic, consumer)
     scene.publish(topic, "m0")
-    # A server that takes the time for a good one would let us wait for all of it.
-    body = {"consumer_name": consumer, "wait_seconds": wait}
-    reply = scene.queue.call(POLL, body, within=2 * bench.patience)
-    bench.judge("POLL-WAIT-4", refused(reply), expected=f"4xx for wait_seconds {wait!r}", observed=reply)
+    most = bench.limit("wait_seconds")
+    times: list[object] = [-1, -0.001, "5", True, None, [], *([most + 1, 1e300] if most else [])]
+    for wait in times:
+        # A server that takes the time for a good one finds the record at once.
+        reply = scene.queue.call(
+            POLL, {"consumer_name": consumer, "wait_seconds": wait}, within=bench.patience
+        )
+        bench.judge("POLL-WAIT-4", refused(reply), expected=f"4xx for wait_seconds {wait!r}", observed=reply)
     record = scene.next(consumer, "POLL-WAIT-4")
     bench.judge("POLL-WAIT-4", record.message == "m0", expected="m0 is still free", observed=record.whole)
 

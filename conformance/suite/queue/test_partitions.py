@@ -158,16 +158,17 @@ def test_a_topic_has_as_many_partitions_as_asked_for(bench: Bench, count: int) -
 
 
 @clauses("PART-COUNT-2")
-@pytest.mark.parametrize("count", [0, -1, 2.5, "3", True, None, 10**12], ids=repr)
-def test_a_count_that_is_no_positive_integer_is_refused(bench: Bench, count: object) -> None:
+def test_a_count_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
     """Zero, negatives, fractions, strings, booleans, null and absurd numbers add no topic."""
     scene = Scene(bench)
     name = bench.fresh("topic")
-    reply = scene.call(ADD_TOPIC, {"topicName": name, "partitions": count})
-    bench.judge("PART-COUNT-2", refused(reply), expected=f"4xx for {count!r} partitions", observed=reply)
+    most = bench.limit("partitions")
+    for count in [0, -1, 2.5, "3", True, None, [3], 10**12, *([int(most) + 1] if most else [])]:
+        reply = scene.call(ADD_TOPIC, {"topicName": name, "partitions": count})
+        bench.judge("PART-COUNT-2", refused(reply), expected=f"4xx for {count!r} partitions", observed=reply)
     valid = scene.call(ADD_TOPIC, {"topicName": name})
     bench.judge(
-        "PART-COUNT-2", valid.status == 200, expected="200: the refused request added nothing", observed=valid
+        "PART-COUNT-2", valid.status == 200, expected="200: no refused request added it", observed=valid
     )
 
 

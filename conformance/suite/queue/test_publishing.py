@@ -81,24 +81,22 @@ def test_the_short_spelling_publishes_too(bench: Bench) -> None:
     )
 
 
-@clauses("PUB-BODY-1", "PUB-BODY-2", "REFUSE-6")
-@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
-def test_a_body_without_what_is_required_is_refused_and_nothing_is_stored(
-    bench: Bench, body: dict[str, Any]
-) -> None:
+@clauses("PUB-BODY-1", "PUB-BODY-2")
+def test_a_body_without_what_is_required_is_refused_and_nothing_is_stored(bench: Bench) -> None:
     """A record without a label or a text, or with a wrongly typed one, is refused and never delivered."""
     scene = Scene(bench)
     topic, _group, (consumer,) = scene.readers()
-    reply = scene.call(publish_path(topic), body)
-    bench.judge("PUB-BODY-1", refused(reply), expected=f"4xx for the body {body}", observed=reply)
-    bench.judge("REFUSE-6", reply.status == 400, expected=f"400 for the body {body}", observed=reply)
-    scene.publish(topic, "fence")
-    first = scene.record(consumer, "PUB-BODY-2")
+    for body in BAD_BODIES.values():
+        reply = scene.call(publish_path(topic), body)
+        bench.judge("PUB-BODY-1", refused(reply), expected=f"4xx for the body {body}", observed=reply)
+        bench.judge("REFUSE-6", reply.status == 400, expected=f"400 for the body {body}", observed=reply)
+    scene.warm_up(topic, consumer)
+    others = scene.sweep(consumer)
     bench.judge(
         "PUB-BODY-2",
-        first.message == "fence",
+        not others,
         expected="only the record that was stored",
-        observed=first.whole,
+        observed=[record.whole for _, record in others],
     )
 
 
@@ -226,29 +224,19 @@ def _full_topic(scene: Scene) -> tuple[str, str, list[str]]:
 
 
 @clauses("PUB-FULL-3")
-@pytest.mark.parametrize("bound", [0, -1, 2.5, "1000", True, None, []], ids=repr)
-def test_a_bound_that_is_no_positive_integer_is_refused(bench: Bench, bound: object) -> None:
-    """Zero, negatives, fractions, strings, booleans, null and lists bound no topic, and none is added."""
+def test_a_bound_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
+    """Zero, negatives, fractions, strings, booleans, null, lists and more than the limit bound no topic."""
     scene = Scene(bench)
     name = bench.fresh("topic")
-    reply = scene.call(ADD_TOPIC, {"topicName": name, "partition_bytes": bound})
-    bench.judge("PUB-FULL-3", refused(reply), expected=f"4xx for {bound!r} octets", observed=reply)
+    most = bench.limit("partition_bytes")
+    bounds: list[object] = [0, -1, 2.5, "1000", True, None, [], *([int(most) + 1] if most else [])]
+    for bound in bounds:
+        reply = scene.call(ADD_TOPIC, {"topicName": name, "partition_bytes": bound})
+        bench.judge("PUB-FULL-3", refused(reply), expected=f"4xx for {bound!r} octets", observed=reply)
     valid = scene.call(ADD_TOPIC, {"topicName": name})
     bench.judge(
-        "PUB-FULL-3", valid.status == 200, expected="200: the refused request added nothing", observed=valid
+        "PUB-FULL-3", valid.status == 200, expected="200: no refused request added it", observed=valid
     )
-
-
-@clauses("PUB-FULL-3")
-def test_a_bound_beyond_the_servers_own_is_refused(bench: Bench) -> None:
-    """A topic may not ask for more octets than the limit `partition_bytes`."""
-    most = bench.limit("partition_bytes")
-    if most is None:
-        bench.skip("PUB-FULL-3", "the server declares no limit partition_bytes")
-        return
-    scene = Scene(bench)
-    reply = scene.call(ADD_TOPIC, {"topicName": bench.fresh("topic"), "partition_bytes": int(most) + 1})
-    bench.judge("PUB-FULL-3", refused(reply), expected=f"4xx for {int(most) + 1} octets", observed=reply)
 
 
 @clauses("PUB-TIME-1")

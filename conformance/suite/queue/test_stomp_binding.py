@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.marks import clauses
-from conformance.suite.queue.operation_table import TABLE, Operation, Stage
+from conformance.suite.queue.operation_table import Stage
 from conformance.suite.queue.scene import ADD_GROUP, HEARTBEAT, POLL, REGISTER, Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import REPLIES, StompOperations
@@ -35,31 +35,27 @@ def _fence(bench: Bench, session: StompClient) -> None:
 
 
 @clauses("QSTOMP-SEND-1", "QSTOMP-REPLY-1")
-@pytest.mark.parametrize("operation", TABLE, ids=lambda row: row.path.strip("/"))
-def test_each_operation_is_a_send(bench: Bench, operation: Operation) -> None:
+def test_each_operation_is_a_send(bench: Bench) -> None:
     """A SEND with the body of the operation to its path is answered with its status, over a session of its own."""
-    if operation.extension is not None and not bench.declares(operation.extension):
-        for clause in ("QSTOMP-SEND-1", "QSTOMP-REPLY-1"):
-            bench.skip(clause, f"the server has no {operation.path} (extension {operation.extension})")
-        return
-    stage = Stage(bench)
     session = bench.stomp()
     session.subscribe(REPLIES)
-    _send(session, stage.path(operation), stage.body(operation), correlation_id="one: of\\ours")
-    reply = session.expect("MESSAGE", destination=REPLIES)
-    success = {str(status) for status in operation.success}
-    bench.judge(
-        "QSTOMP-SEND-1",
-        reply.get("status") in success,
-        expected=f"status {' or '.join(sorted(success))} for SEND {operation.path}",
-        observed=reply,
-    )
-    bench.judge(
-        "QSTOMP-REPLY-1",
-        reply.get("correlation-id") == "one: of\\ours",
-        expected="the correlation-id of the SEND",
-        observed=reply,
-    )
+    for operation, path, body in Stage(bench).sequence():
+        correlation = f"one: of\\ours {path}"
+        _send(session, path, body, correlation_id=correlation)
+        reply = session.expect("MESSAGE", destination=REPLIES)
+        success = {str(status) for status in operation.success}
+        bench.judge(
+            "QSTOMP-SEND-1",
+            reply.get("status") in success,
+            expected=f"status {' or '.join(sorted(success))} for SEND {operation.path}",
+            observed=reply,
+        )
+        bench.judge(
+            "QSTOMP-REPLY-1",
+            reply.get("correlation-id") == correlation,
+            expected="the correlation-id of the SEND",
+            observed=reply,
+        )
 
 
 @clauses("QSTOMP-SEND-1")
