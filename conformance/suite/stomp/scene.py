@@ -46,6 +46,8 @@ class Subscription:
     place: Place
     alone: bool = False
     """Whether it is the first of its client, so that a MESSAGE that names no subscription belongs to it."""
+    mode: str = "auto"
+    """How its messages are acknowledged."""
 
     def owns(self, frame: Frame) -> bool:
         """Whether a MESSAGE is one of this subscription."""
@@ -163,7 +165,8 @@ class Scene:
         alone = id(client) not in self._subscribed
         self._subscribed.add(id(client))
         identifier = client.subscribe(place.destination, [*place.headers.items(), *headers], **more)
-        return Subscription(client, identifier, place, alone)
+        mode = more.get("ack") or dict(headers).get("ack") or "auto"
+        return Subscription(client, identifier, place, alone, mode)
 
     def subscribed(
         self,
@@ -181,7 +184,7 @@ class Scene:
         """
         if by_message or not self.has_receipts:
             subscription = self.subscribe(client, place, headers, **more)
-            self._prove(subscription, more.get("ack") or dict(headers).get("ack") or "auto")
+            self._prove(subscription)
             return subscription
         receipt = self.receipt()
         subscription = self.subscribe(client, place, [*headers, ("receipt", receipt)], **more)
@@ -249,19 +252,19 @@ class Scene:
         body = self.bench.fresh("marker").encode()
         self.send(sender or self.client(), subscription.place, body)
         marker = self.message(subscription, where=lambda frame: frame.body == body, expected="the marker")
-        if marker.get("ack") is not None:
+        if subscription.mode != "auto":
             subscription.client.ack(marker)
         return subscription.client.take("MESSAGE", subscription.owns)
 
     # Parts of the above
 
-    def _prove(self, subscription: Subscription, mode: str) -> None:
+    def _prove(self, subscription: Subscription) -> None:
         sender = self.client()
         if subscription.place.is_queue:
             body = self.bench.fresh("probe").encode()
             self.send(sender, subscription.place, body)
             message = self.message(subscription, "STOMP-SUB-001", lambda frame: frame.body == body)
-            if mode != "auto":
+            if subscription.mode != "auto":
                 subscription.client.ack(message)
             return
         try:
@@ -275,7 +278,7 @@ class Scene:
             )
             raise
         leftovers = [message, *self.until_marker(subscription, sender)]
-        if mode != "auto":
+        if subscription.mode != "auto":
             for message in leftovers:
                 subscription.client.ack(message)
 
@@ -285,12 +288,13 @@ class Scene:
         """Send to a topic until a message arrives: nothing else tells when such a subscription is active."""
         deadline = time.monotonic() + (self.bench.patience if within is None else within)
         client = subscription.client
+        errors = len(client.errors)
         while True:
             self.send(sender, subscription.place, stem)
             try:
                 return client.expect("MESSAGE", subscription.owns, PROBE_INTERVAL)
             except PeerFailure:
-                if client.closed or client.errors or time.monotonic() > deadline:
+                if client.closed or len(client.errors) > errors or time.monotonic() > deadline:
                     raise
 
     def _clean_up(self) -> None:
