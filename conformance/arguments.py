@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import target_files
-from conformance.clauses import BINDINGS, CLASSES, Level, book, with_prefix
+from conformance.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book, with_prefix
 from conformance.options import Effort, Options
 from conformance.target_files import TIMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from conformance.verdicts import Failure
 
 PROGRAM = "python -m conformance"
 LAUNCH_VARIABLE = "STOMPLIANCE_LAUNCH"
@@ -29,7 +33,9 @@ examples:
   {PROGRAM} --list-clauses --clause ACK                     read the clauses
 
 classes:
-  {", ".join(BINDINGS)}, and the extensions of the queue.
+{textwrap.fill(", ".join(BINDINGS), 100, initial_indent="  ", subsequent_indent="  ")},
+  and the extensions of the queue:
+{textwrap.fill(", ".join(EXTENSIONS), 100, initial_indent="  ", subsequent_indent="  ")}.
   A server claims classes at GET /capabilities, or its target file does, or you do with --class.
 
 levels:
@@ -194,6 +200,19 @@ def options_of(values: Mapping[str, Any]) -> Options:
 def at(options: Options, url: str) -> Options:
     """The same options for another URL."""
     return replace(options, url=url)
+
+
+def again(options: Options, failure: Failure) -> str:
+    """The command that judges the clause of a failure again."""
+    words = [*PROGRAM.split(), options.url]
+    if options.file.name != "generic":
+        words += ["--target", options.file.name]
+    if options.login is not None:
+        words += ["--login", options.login, "--passcode", "…"]
+    if options.seed is not None:
+        words += ["--seed", str(options.seed)]
+    words += ["--class", failure.binding, "--clause", failure.clause, "--effort", options.effort.value]
+    return shlex.join(words)
 
 
 def _seconds(text: str) -> float:

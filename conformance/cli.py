@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance import target_files
-from conformance.arguments import LAUNCH_VARIABLE, PROGRAM, at, options_of, parser
+from conformance.arguments import LAUNCH_VARIABLE, PROGRAM, again, at, options_of, parser
 from conformance.clauses import BINDINGS, SpecError, book, with_prefix
 from conformance.conductor import Conductor
 from conformance.launch import LaunchFailed, launched
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from conformance.options import Options
-    from conformance.verdicts import Failure
 
 SUITE = Path(__file__).resolve().parent / "suite"
 _WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed, ValueError)
@@ -85,11 +83,14 @@ def _judge(options: Options) -> int:
     if status == pytest.ExitCode.USAGE_ERROR:
         run.suite_failures.append("pytest did not take the arguments that it was given")
     result = run.result()
-    presenter.finish(result, run.book, target, replay_command=lambda failure: _again(options, failure))
+    presenter.finish(result, run.book, target, replay_command=lambda failure: again(options, failure))
     for failure in run.suite_failures:
         print(f"The suite itself failed: {failure}", file=sys.stderr)
     if options.report is not None:
-        for path in write_reports(options.report, result, run):
+        written = write_reports(
+            options.report, result, run, replay_command=lambda failure: again(options, failure)
+        )
+        for path in written:
             print(f"Written: {path}")
     return int(result.exit)
 
@@ -138,19 +139,6 @@ def _pytest_arguments(options: Options) -> list[str]:
     if options.seed is not None:
         arguments += ["-p", "_hypothesis_pytestplugin", f"--hypothesis-seed={options.seed}"]
     return arguments
-
-
-def _again(options: Options, failure: Failure) -> str:
-    """The command that judges the clause of a failure again."""
-    words = [*PROGRAM.split(), options.url]
-    if options.file.name != "generic":
-        words += ["--target", options.file.name]
-    if options.login is not None:
-        words += ["--login", options.login, "--passcode", "…"]
-    if options.seed is not None:
-        words += ["--seed", str(options.seed)]
-    words += ["--class", failure.binding, "--clause", failure.clause, "--effort", options.effort.value]
-    return shlex.join(words)
 
 
 def _list_targets() -> int:

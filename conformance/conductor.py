@@ -15,6 +15,8 @@ from conformance.performance import Performance
 from conformance.wire.failures import Unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from conformance.marks import Wait
     from conformance.run import Run
 
@@ -148,13 +150,17 @@ class Conductor:
             pytest.xfail(waivers[0].reason)
         raise error
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Tell of the end of a test; what breaks outside of its call is the suite's fault."""
+        report = yield
         if report.when == "call":
-            self._progress.test_ended(report.nodeid, report.outcome)
+            self._progress.test_ended(_shown(item), report.outcome)
         elif report.failed:
             self.run.suite_failures.append(f"{report.when} of {report.nodeid}: {report.longreprtext[-500:]}")
+        return report
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,9 @@ from conformance.reporting.terminal import Presenter
 from conformance.run import NothingSelected, Run
 from conformance.target import BadUrl
 from conformance.target_files import BadTargetFile
+
+if TYPE_CHECKING:
+    from conformance.verdicts import Failure
 
 
 def conductor_for(url: str, more: str) -> Conductor:
@@ -29,7 +33,11 @@ def conductor_for(url: str, more: str) -> Conductor:
 def summarise(run: Run) -> None:
     """Print the table of clauses and the failures, and write the reports that were asked for."""
     result = run.result()
+
+    def once_more(failure: Failure) -> str:
+        return arguments.again(run.options, failure)
+
     with Presenter(verbose=run.options.verbose) as presenter:
-        presenter.finish(result, run.book, run.target)
+        presenter.finish(result, run.book, run.target, replay_command=once_more)
     if run.options.report is not None:
-        write_reports(run.options.report, result, run)
+        write_reports(run.options.report, result, run, replay_command=once_more)

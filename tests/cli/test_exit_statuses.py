@@ -15,13 +15,13 @@ from tests.cli.conftest import COMMAND_SECONDS
 if TYPE_CHECKING:
     from tests.cli.conftest import Command
 
-CLAUSE = ("--clause", "STOMP-RECEIPT-002", "--class", "stomp-1.2")
+CLAUSE = ("--clause", "STOMP-CONNECT-001", "--class", "stomp-1.2")
 
 
 def test_a_clause_that_holds_is_conforming(conformance: Command, server_url: str) -> None:
     ended = conformance(server_url, *CLAUSE)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "STOMP-RECEIPT-002" in ended.stdout
+    assert "STOMP-CONNECT-001" in ended.stdout
     assert "CONFORMING" in ended.stdout
 
 

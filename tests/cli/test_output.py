@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Command
 
-CLAUSE = ("--clause", "STOMP-RECEIPT-002", "--class", "stomp-1.2")
+CLAUSE = ("--clause", "STOMP-CONNECT-001", "--class", "stomp-1.2")
 
 
 def test_reports_are_written(conformance: Command, server_url: str, tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_reports_are_written(conformance: Command, server_url: str, tmp_path: Pa
     assert ended.returncode == 0, ended.stdout + ended.stderr
     document = json.loads((tmp_path / "made" / "report.json").read_text("utf-8"))
     assert not schemas.problems("report", document)
-    assert [verdict["clause"] for verdict in document["verdicts"]] == ["STOMP-RECEIPT-002"]
+    assert [verdict["clause"] for verdict in document["verdicts"]] == ["STOMP-CONNECT-001"]
     assert ET.parse(tmp_path / "made" / "junit.xml").getroot().tag == "testsuites"
     assert "report.json" in ended.stdout
 
@@ -83,7 +83,7 @@ def test_pytest_runs_the_suite_as_a_plugin(server_url: str) -> None:
         cwd="/",
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "STOMP-RECEIPT-002" in ended.stdout
+    assert "STOMP-CONNECT-001" in ended.stdout
 
 
 def test_pytest_without_a_server_says_what_it_needs() -> None:

@@ -5,8 +5,8 @@
     python -m tests.stability --only latency --class queue-http
 
 Situations: `plain`; `hogs`, beside twice as many busy processes as there are cores; `latency`, through a proxy that is
-50 ms late each way, 100 ms both; `octets`, through one that hands on single octets; `shuffled`, in another order each time;
-`together`, eight at a time. All of them on one server, which is in use ever longer.
+50 ms late each way, 100 ms both; `octets`, through one that hands on single octets; `shuffled`, in another order each
+time; `together`, eight at a time. All of them on one server, which is in use ever longer.
 
 Exit status: 0 when all verdicts are those of the first run, else 1.
 """
