@@ -58,8 +58,9 @@ def judge(mutant: Fault | Variant, *, effort: str, seed: int | None = None, whol
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = [*mutant.options, "--effort", effort, "--report", str(folder)]
-        if isinstance(mutant, Fault):
-            options += selection(mutant, whole=whole)
+        options += [word for binding in mutant.bindings for word in ("--class", binding)]
+        if isinstance(mutant, Fault) and not whole:
+            options += selection(mutant)
         if seed is not None:
             options += ["--seed", str(seed)]
         try:
@@ -74,14 +75,13 @@ def judge(mutant: Fault | Variant, *, effort: str, seed: int | None = None, whol
     return _outcome(mutant.name, status, time.monotonic() - began, document, trouble)
 
 
-def selection(fault: Fault, *, whole: bool = False) -> list[str]:
-    """The options that say where a fault is looked for."""
-    options = [word for binding in fault.bindings for word in ("--class", binding)]
-    if whole or fault.scope == "binding":
-        return options
+def selection(fault: Fault) -> list[str]:
+    """The options that say in which clauses a fault is looked for; none for a whole binding."""
+    if fault.scope == "binding":
+        return []
     chapters = {book()[clause].source for clause in fault.breaks}
     near = [clause.id for clause in book() if clause.source in chapters]
-    return options + [word for clause in near for word in ("--clause", clause)]
+    return [word for clause in near for word in ("--clause", clause)]
 
 
 def _outcome(name: str, status: int, seconds: float, document: dict[str, Any], trouble: str) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -39,11 +40,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Variant:
-    """An oddity that the text allows. `freedom` names the sentence of the text that leaves it open."""
+    """An oddity that the text allows. `freedom` says what in the text leaves it open, `bindings` what is judged."""
 
     name: str
     summary: str
     freedom: str
+    bindings: tuple[str, ...]
     apply: Patch
     flags: tuple[str, ...] = ("--virtual-clock",)
     options: tuple[str, ...] = ()
@@ -73,13 +75,17 @@ def fault(
 
 
 def variant(
-    freedom: str, *, flags: tuple[str, ...] = ("--virtual-clock",), options: tuple[str, ...] = ()
+    freedom: str,
+    *,
+    bindings: tuple[str, ...],
+    flags: tuple[str, ...] = ("--virtual-clock",),
+    options: tuple[str, ...] = (),
 ) -> Callable[[Patch], Patch]:
     """Register an odd but conforming broker."""
 
     def register(patch: Patch) -> Patch:
         name, summary = _described(patch, _VARIANTS)
-        _VARIANTS[name] = Variant(name, summary, freedom, patch, flags, options)
+        _VARIANTS[name] = Variant(name, summary, freedom, bindings, patch, flags, options)
         return patch
 
     return register
@@ -104,6 +110,7 @@ def _described(patch: Patch, known: dict[str, Fault] | dict[str, Variant]) -> tu
     return name, patch.__doc__.strip().splitlines()[0].rstrip(".")
 
 
+@functools.cache
 def _load(folder: str) -> None:
     package = importlib.import_module(f"tests.mutants.{folder}")
     for module in pkgutil.iter_modules(package.__path__):

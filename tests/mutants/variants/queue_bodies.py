@@ -1,0 +1,146 @@
+"""Oddities in bodies: more members, fewer members, other spellings of the same JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reference_server.queue import introspection, long_polls, operations
+from reference_server.queue.operations import Operations, Outcome
+from reference_server.server import running
+from reference_server.server.http import HttpBinding
+from tests.mutants.editing import as_object
+from tests.mutants.patching import wrap
+from tests.mutants.registry import HTTP, STOMP, variant
+
+if TYPE_CHECKING:
+    from reference_server.server.responses import Response
+
+_MORE = {"x-more": {"of": [1, None, "more"]}, "version": 7}
+
+
+def _edit_outcomes(edit: Any) -> None:
+    """Have `edit(outcome)` change what comes of every operation, polls that waited included."""
+
+    @wrap(Operations, "perform")
+    def perform(original: Any, self: Operations, *arguments: Any, **named: Any) -> Outcome | None:
+        outcome: Outcome | None = original(self, *arguments, **named)
+        changed: Outcome | None = outcome and edit(outcome)
+        return changed
+
+    @wrap(Operations, "answered")
+    def answered(original: Any, self: Operations) -> list[Any]:
+        return [(waiter, edit(outcome)) for waiter, outcome in original(self)]
+
+
+def _edit_bodies(edit: Any) -> None:
+    """Have `edit(document)` change the JSON object in every body of an operation's reply."""
+
+    def change(outcome: Outcome) -> Outcome:
+        document = as_object(outcome.body)
+        if document is None:
+            return outcome
+        return msgspec.structs.replace(outcome, body=msgspec.json.encode(edit(document)))
+
+    _edit_outcomes(change)
+
+
+def _with_more(document: dict[str, Any]) -> dict[str, Any]:
+    more = {**_MORE, **document}
+    if isinstance(more.get("message"), dict):
+        more["message"] = {**_MORE, **more["message"]}
+    if isinstance(more.get("records"), list):
+        more["records"] = [_with_more(record) for record in more["records"]]
+    return more
+
+
+@variant("Readers ignore what they don't know; a server may add members (POLL-OK-1).", bindings=HTTP)
+def bodies_over_http_have_members_of_their_own() -> None:
+    """Every object has more members, at its front, than the text knows."""
+    _edit_bodies(_with_more)
+    for name in ("describe_topic", "describe_group", "describe_topics"):
+        wrap(introspection, name)(lambda original, thing: {**_MORE, **original(thing)})
+
+    @wrap(running.capabilities, "describe")
+    def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
+        document = {**_MORE, **msgspec.json.decode(original(*arguments, **named))}
+        document["version"] = "7"
+        document["limits"]["x-more"] = 1
+        document["classes"] = [*document["classes"], "x-more"]
+        return msgspec.json.encode(document)
+
+
+@variant("Readers ignore what they don't know; a server may add members.", bindings=STOMP)
+def bodies_over_stomp_have_members_of_their_own() -> None:
+    """Every object has more members than the text knows, and acknowledgements too."""
+    _edit_bodies(_with_more)
+    for name in ("acknowledged", "failed"):
+
+        @wrap(operations, name)
+        def told(original: Any, *arguments: Any) -> Any:
+            acknowledgement = original(*arguments)
+            body = {**_MORE, **msgspec.json.decode(acknowledgement.body)}
+            return msgspec.structs.replace(acknowledgement, body=msgspec.json.encode(body))
+
+
+@variant("The bodies of these replies may be left out (groups and members, topics).", bindings=HTTP)
+def successes_have_no_bodies() -> None:
+    """Only polls, records with positions and introspection have bodies."""
+
+    def strip(outcome: Outcome) -> Outcome:
+        document = as_object(outcome.body) or {}
+        if outcome.status != 200 or {"message", "records", "offset"} & document.keys():
+            return outcome
+        return msgspec.structs.replace(outcome, body=b"")
+
+    _edit_outcomes(strip)
+
+
+@variant("JSON may have blanks and escapes (RFC 8259).", bindings=HTTP)
+def json_is_written_wide() -> None:
+    """Bodies are indented, and every letter outside of ASCII is escaped."""
+
+    @wrap(HttpBinding, "answer")
+    def answer(original: Any, self: HttpBinding, *arguments: Any) -> Response | None:
+        response: Response | None = original(self, *arguments)
+        if response is None or not response.body:
+            return response
+        body = json.dumps(json.loads(response.body), indent=4).replace("\n", "\r\n") + "\r\n"
+        return msgspec.structs.replace(response, body=body.encode())
+
+
+@variant("A record that is delivered needs no members beyond two (POLL-OK-1).", bindings=STOMP)
+def records_are_bare() -> None:
+    """A delivered record has `messageId` and `message`, and in that a key of "" for none."""
+
+    def bare(item: dict[str, Any]) -> dict[str, Any]:
+        message = {**item["message"], "key": item["message"]["key"] or ""}
+        return {"message": message, "messageId": item["messageId"]}
+
+    @wrap(long_polls, "one_record")
+    def one_record(original: Any, delivery: Any) -> Outcome:
+        outcome: Outcome = original(delivery)
+        return msgspec.structs.replace(outcome, body=msgspec.json.encode(bare(as_object(outcome.body) or {})))
+
+    @wrap(long_polls, "batch")
+    def batch(original: Any, deliveries: Any) -> Outcome:
+        outcome: Outcome = original(deliveries)
+        records = [bare(item) for item in (as_object(outcome.body) or {})["records"]]
+        return msgspec.structs.replace(outcome, body=msgspec.json.encode({"records": records}))
+
+
+@variant("Numbers are equal as numbers (PUB-TIME-1), and `detail` is for people (REFUSE-2).", bindings=HTTP)
+def timestamps_come_as_floats() -> None:
+    """Timestamps that are numbers are delivered with a fraction, and problems are told in another language."""
+
+    def change(document: dict[str, Any]) -> dict[str, Any]:
+        message = document.get("message")
+        if isinstance(message, dict) and isinstance(message["timestamp"], int):
+            message["timestamp"] = float(message["timestamp"])
+        if "detail" in document:
+            document.update(title="So geht das nicht", detail="Ärgerlich: das geht so nicht.")
+        return document
+
+    _edit_bodies(change)

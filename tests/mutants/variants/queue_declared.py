@@ -1,0 +1,155 @@
+"""Oddities in what a server declares and has: little, nothing, or other numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reference_server.server import http, running
+from reference_server.server.http import HttpBinding
+from tests.mutants.editing import edit_requests, topic_of
+from tests.mutants.patching import wrap
+from tests.mutants.registry import HTTP, STOMP, variant
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from reference_server.server.requests import Request
+    from reference_server.server.responses import Response
+
+_QUICK = ("--heartbeat-timeout", "1", "--eviction-grace", "0.5", "--rebalance-timeout", "1")
+_VIRTUAL = ("virtual-clock", "virtual-clock-per-group")
+
+
+def _declare(change: Any) -> None:
+    @wrap(running.capabilities, "describe")
+    def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
+        document = msgspec.json.decode(original(*arguments, **named))
+        return msgspec.json.encode(change(document))
+
+
+def _only(*extensions: str) -> None:
+    """Declare these extensions and no others, and have what belongs to the others be ignored or missing."""
+
+    def change(document: dict[str, Any]) -> dict[str, Any]:
+        return {**document, "extensions": [name for name in document["extensions"] if name in extensions]}
+
+    _declare(change)
+    _drop_members(extensions)
+    _hide_paths(extensions)
+
+
+def _drop_members(extensions: Collection[str]) -> None:
+    members = {
+        "topic-partitions": ("/topic/add-topic", "partitions"),
+        "topic-limits": ("/topic/add-topic", "partition_bytes"),
+        "batch-poll": ("/consumer/poll", "max_messages"),
+        "long-poll": ("/consumer/poll", "wait_seconds"),
+    }
+    for extension, (path, member) in members.items():
+        if extension not in extensions:
+            edit_requests(path, lambda body, member=member: body.pop(member, None))
+
+
+def _hide_paths(extensions: Collection[str]) -> None:
+    hidden = {
+        "negative-acknowledgement": "/consumer/negative-acknowledgement",
+        "unregister": "/consumer/unregister-consumer",
+    }
+    paths = {path for extension, path in hidden.items() if extension not in extensions}
+
+    @wrap(http, "_is_readable")
+    def is_readable(original: Any, path: str) -> bool:
+        return "introspection" in extensions and bool(original(path))
+
+    @wrap(HttpBinding, "answer")
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+        if request.path in paths or ("http-publish" not in extensions and topic_of(request.path) is not None):
+            request.path = "/nothing/here"
+        if "virtual-clock" not in extensions and request.path == http.ADVANCE:
+            request.path = "/nothing/here"
+        response: Response | None = original(self, request, transport)
+        return response
+
+
+@variant(
+    "The document of capabilities may be missing as a whole.",
+    bindings=HTTP,
+    flags=_QUICK,
+    options=("--class", "queue-stomp", *_QUICK),
+)
+def nothing_is_declared_over_http() -> None:
+    """There are no capabilities: the suite is told the classes and the timings."""
+    _hide_capabilities()
+
+
+@variant(
+    "The document of capabilities may be missing as a whole.", bindings=STOMP, flags=_QUICK, options=_QUICK
+)
+def nothing_is_declared_over_stomp() -> None:
+    """There are no capabilities: the suite is told the class and the timings."""
+    _hide_capabilities()
+
+
+def _hide_capabilities() -> None:
+    _only()
+
+    @wrap(HttpBinding, "answer")
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+        if request.path == http.CAPABILITIES:
+            request.path = "/nothing/here"
+        response: Response | None = original(self, request, transport)
+        return response
+
+
+@variant("Every member of the capabilities may be missing.", bindings=HTTP)
+def only_a_clock_is_declared() -> None:
+    """The capabilities have extensions and nothing else; the only ones are those of the clock."""
+    _only(*_VIRTUAL)
+    _declare(lambda document: {"extensions": document["extensions"]})
+
+
+@variant("A clock may be there without one for each group.", bindings=STOMP)
+def all_groups_have_one_clock() -> None:
+    """The virtual clock is that of the whole server."""
+
+    def change(document: dict[str, Any]) -> dict[str, Any]:
+        extensions = [name for name in document["extensions"] if name != "virtual-clock-per-group"]
+        return {**document, "extensions": extensions}
+
+    _declare(change)
+
+
+@variant("Publishing over HTTP is an extension.", bindings=HTTP)
+def records_come_over_stomp_only() -> None:
+    """There is no publishing over HTTP, and no position of a record is told."""
+    _only("topic-partitions", "introspection", "batch-poll", "long-poll", "unregister", *_VIRTUAL)
+
+
+@variant(
+    "The number of partitions is the server's.", bindings=HTTP, flags=("--virtual-clock", "--partitions", "1")
+)
+def topics_have_one_partition() -> None:
+    """A topic that asks for nothing has one partition."""
+
+
+@variant(
+    "The number of partitions is the server's.",
+    bindings=STOMP,
+    flags=("--virtual-clock", "--partitions", "13", "--brokers", "1"),
+)
+def topics_have_thirteen_partitions() -> None:
+    """A topic that asks for nothing has thirteen partitions, all on one broker."""
+
+
+@variant(
+    "Limits are the server's (capabilities).",
+    bindings=HTTP,
+    flags=(
+        "--virtual-clock", "--topic-partitions", "8", "--poll-messages", "2", "--wait-seconds", "1",
+        "--body-bytes", "30000", "--headers", "20", "--header-bytes", "4000", "--brokers", "5",
+    ),
+)  # fmt: skip
+def limits_are_narrow() -> None:
+    """Few partitions, batches of two, polls that wait for a second, small bodies and headers."""
