@@ -38,7 +38,7 @@ class Run:
         self.selected = frozenset(self._select())
         if not self.selected:
             raise NothingSelected(_why_nothing(options, target))
-        self.judge = Judge(book, self.columns)
+        self.judge = Judge(book, self.columns, target.waivers)
         self.interrupted = threading.Event()
         self.clock = clock_of(target, self.interrupted)
         self.lateness = Lateness()

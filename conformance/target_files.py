@@ -174,16 +174,14 @@ def _waivers(value: object) -> tuple[Waiver, ...]:
 
 
 def _waiver(entry: object) -> Waiver:
-    if not isinstance(entry, dict) or not {"clause", "reason"} <= entry.keys() <= {
-        "clause",
-        "reason",
-        "bindings",
-    }:
-        raise ValueError(f"expected clause, reason and perhaps bindings; found {entry!r}")
+    known = {"clause", "reason", "bindings", "goes_on"}
+    if not isinstance(entry, dict) or not {"clause", "reason"} <= entry.keys() <= known:
+        raise ValueError(f"expected clause, reason and perhaps bindings and goes_on; found {entry!r}")
     reason = _text(entry["reason"]).strip()
     if not reason:
         raise ValueError(f"the waiver of {entry['clause']} needs a reason")
-    return Waiver(_text(entry["clause"]), reason, _one_of(BINDINGS)(entry.get("bindings", [])))
+    bindings = _one_of(BINDINGS)(entry.get("bindings", []))
+    return Waiver(_text(entry["clause"]), reason, bindings, _switch(entry.get("goes_on", False)))
 
 
 _READERS: dict[str, Callable[[object], Any]] = {

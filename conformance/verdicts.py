@@ -110,11 +110,15 @@ class Tally:
 
 @dataclass(frozen=True)
 class Waiver:
-    """A known deviation of a target: why it is not counted, and in which bindings (empty: in all)."""
+    """A known deviation of a target: why it is not counted, and in which bindings (empty: in all).
+
+    With `goes_on` a test goes on after it, as if the clause held: for what is answered wrongly, and done all the same.
+    """
 
     clause: str
     reason: str
     bindings: tuple[str, ...] = ()
+    goes_on: bool = False
 
     def covers(self, key: Key) -> bool:
         """Whether it speaks of this clause in this binding."""

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from conformance.judge import FAILURES_KEPT, OBSERVED_LENGTH, Case, Judge, find_failure
-from conformance.verdicts import Key, Stop
+from conformance.verdicts import Key, Stop, Waiver
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.trace import TraceEntry
 from tests.verdicts import books
@@ -62,6 +62,24 @@ def test_a_must_that_fails_ends_the_test(judge: Judge):
     assert (failure.clause, failure.binding, failure.test) == (MUST, HTTP, "test_it")
     assert (failure.expected, failure.observed) == ("an answer", "silence")
     assert tally(judge, SHOULD).stops == [Stop("test_it", MUST)]
+
+
+def test_a_test_goes_on_after_a_known_deviation_that_says_so():
+    columns = {clause.id: clause.columns((HTTP, "stomp-1.2"), ()) for clause in BOOK}
+    judge = Judge(BOOK, columns, [Waiver(MUST, "it says 400 and does it", (HTTP,), goes_on=True)])
+    case = case_in(judge, MUST, SHOULD)
+    assert not check(case, MUST, False)
+    assert check(case, SHOULD, True)
+    case.finish(None)
+    assert len(tally(judge, MUST).failures) == 1
+    assert tally(judge, SHOULD).held == 1
+
+
+def test_a_test_ends_at_a_known_deviation_that_does_not_say_so():
+    columns = {clause.id: clause.columns((HTTP,), ()) for clause in BOOK}
+    judge = Judge(BOOK, columns, [Waiver(MUST, "it is shy")])
+    with pytest.raises(Violation):
+        check(case_in(judge, MUST), MUST, False)
 
 
 def test_a_should_that_fails_does_not_end_the_test(judge: Judge):
