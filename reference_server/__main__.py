@@ -39,9 +39,10 @@ the --config file, else it has its default. Then, in another terminal:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C; return 0, or 2 where it cannot start."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    stop = threading.Event()
+    # An Event would lock up: a handler may interrupt the wait, or another handler, that holds its lock.
+    stop: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda received, _: stop.put(received))
     try:
         settings = read_settings(arguments)
         server = Server(settings)
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     with server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
-        stop.wait()
+        stop.get()
     return 0
 
 

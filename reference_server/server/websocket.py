@@ -6,6 +6,7 @@ The octets themselves are the business of the `websockets` library (RFC 6455).
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from websockets.datastructures import Headers
@@ -14,6 +15,11 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # where the library was built without its extension
+    from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +31,12 @@ ENDPOINTS = {"/stomp": False, "/producer": True, "/consumer": True}
 """The paths, and whether the liberties of the sample clients are allowed there (QSTOMP-ENDPOINT-1)."""
 
 SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
+
+
+_WHOLE_TEXT = 0x81
+_WHOLE = (_WHOLE_TEXT, 0x82)
+"""First octets of frames that are whole messages."""
+_OPCODES = frozenset(Opcode)
 
 
 class Control(bytes):
@@ -56,16 +68,24 @@ def _select(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprot
 
 
 class Channel:
-    """One WebSocket connection after its handshake. One thread receives; any thread may close."""
+    """One WebSocket connection after its handshake. One thread receives; any thread may close.
+
+    Octets are cut into frames here, by what the head of each says of its length. Frames that are a whole text or
+    binary message, which is nearly all of them, are unmasked on the spot; every other one, and whatever breaks
+    the rules, is for the library to judge.
+    """
 
     def __init__(self, max_message: int) -> None:
         """`max_message` is the bound of one message of the client in octets (STOMP-WS-015)."""
         self._protocol = ServerProtocol(state=State.OPEN, max_size=max_message)
+        self._max_message = max_message
         self._lock = threading.Lock()
-        self._parts: list[bytes] = []
+        self._pending = bytearray()
+        """Octets of a frame that is not whole."""
+        self._wanted = 0
+        """How many of them there have to be, at least."""
+        self._fragments: list[bytes] = []
         self._is_text = False
-        self.is_incomplete = False
-        """Whether a message has begun that is not whole yet."""
 
     @property
     def is_over(self) -> bool:
@@ -77,17 +97,48 @@ class Channel:
         """Whether it broke the bound of a message."""
         return isinstance(self._protocol.parser_exc, PayloadTooBig)
 
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a message has begun that is not whole yet."""
+        return bool(self._pending or self._fragments)
+
     def receive(self, data: bytes) -> bytes | None:
         """Take octets of the wire and return the STOMP octets of the messages that they complete.
 
         Text and binary messages are one octet stream (STOMP-WS-003 to -007). None: no message was completed.
         """
+        if self._pending:
+            self._pending += data
+            if len(self._pending) < self._wanted:
+                return None
+            data = bytes(self._pending)
+            self._pending.clear()
+        messages: list[bytes] = []
+        position = 0
+        while position < len(data):
+            payload, end = _extent(data, position)
+            if payload > end or end - payload > self._max_message:
+                end = len(data)  # not what a client may send: the library says what is wrong with it
+            elif end > len(data):
+                self._pending += data[position:]
+                self._wanted = end - position
+                break
+            elif data[position] in _WHOLE and not self._fragments:
+                message = apply_mask(data[payload:end], data[payload - 4 : payload])
+                if not self._add(messages, message, is_text=data[position] == _WHOLE_TEXT):
+                    break
+                position = end
+                continue
+            if not self._judge(data[position:end], messages):
+                break
+            position = end
+        return b"".join(messages) if messages else None
+
+    def _judge(self, octets: bytes, messages: list[bytes]) -> bool:
+        """Let the library have a frame, or what cannot become one; return whether to go on."""
         with self._lock:
-            self._protocol.receive_data(data)
+            self._protocol.receive_data(octets)
             frames = self._protocol.events_received()
-            # Octets that end no frame belong to one that has begun.
-            has_rest = not frames or bool(self._protocol.reader.buffer)
-        parts: list[bytes] = []
         for frame in frames:
             assert isinstance(frame, Frame)  # after the handshake the library knows nothing else
             opcode = frame.opcode
@@ -95,21 +146,22 @@ class Channel:
                 self._is_text = opcode is Opcode.TEXT
             elif opcode is not Opcode.CONT:
                 continue
-            if frame.fin and not self._parts:
-                message = bytes(frame.data)
-            else:
-                self._parts.append(bytes(frame.data))
-                if not frame.fin:
-                    continue
-                message = b"".join(self._parts)
-                self._parts = []
-            if self._is_text and not _is_utf8(message):
-                with self._lock:  # WEBSOCKET-UTF8-1, STOMP-WS-022
-                    self._protocol.fail(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
-                break
-            parts.append(message)
-        self.is_incomplete = has_rest or bool(self._parts)
-        return b"".join(parts) if parts else None
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                message = b"".join(self._fragments)
+                self._fragments = []
+                if not self._add(messages, message, is_text=self._is_text):
+                    return False
+        return not self.is_over
+
+    def _add(self, messages: list[bytes], message: bytes, *, is_text: bool) -> bool:
+        """Add a message; False: it is no text though it says so (WEBSOCKET-UTF8-1, STOMP-WS-022)."""
+        if is_text and not _is_utf8(message):
+            with self._lock:
+                self._protocol.fail(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
+            return False
+        messages.append(message)
+        return True
 
     def replies(self) -> list[bytes]:
         """Control frames that answer what was received: pongs (STOMP-WS-021), the echo of a close."""
@@ -125,6 +177,29 @@ class Channel:
         return self.replies()
 
 
+def _extent(data: bytes, position: int) -> tuple[int, int]:
+    """Where the payload of a frame begins, and where the frame ends, as far as its head tells.
+
+    While the head is not whole, the end is where it may be at the earliest. An end before the beginning: no
+    client may send such a frame.
+    """
+    known = len(data) - position
+    if data[position] & 15 not in _OPCODES:
+        return position + 1, position
+    if known < 2:
+        return position, position + 2
+    length = data[position + 1] - 0x80
+    if length < 0:
+        return position + 1, position  # not masked
+    if length < 126:
+        return position + 6, position + 6 + length
+    extended = 2 if length == 126 else 8
+    payload = position + 6 + extended
+    if known < 2 + extended:
+        return position, payload
+    return payload, payload + int.from_bytes(data[position + 2 : position + 2 + extended], "big")
+
+
 def encode(items: list[bytes]) -> bytes:
     """Make one WebSocket message of each STOMP frame or heart-beat, so that simple clients can live.
 
@@ -132,12 +207,17 @@ def encode(items: list[bytes]) -> bytes:
     """
     octets: list[bytes] = []
     for item in items:
-        if type(item) is Control:
-            octets.append(item)
-        else:
-            opcode = Opcode.TEXT if _is_utf8(item) else Opcode.BINARY
-            octets.append(Frame(opcode, item).serialize(mask=False))
+        if type(item) is not Control:
+            octets.append(_head(len(item), is_text=_is_utf8(item)))
+        octets.append(item)
     return b"".join(octets)
+
+
+@lru_cache(maxsize=1024)
+def _head(size: int, *, is_text: bool) -> bytes:
+    """The head of a frame that holds a whole message of that size."""
+    opcode = Opcode.TEXT if is_text else Opcode.BINARY
+    return Frame(opcode, bytes(size)).serialize(mask=False)[: -size or None]
 
 
 def _is_utf8(data: bytes) -> bool:

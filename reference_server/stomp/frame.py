@@ -23,7 +23,6 @@ _CR = 0x0D
 _EOLS = re.compile(rb"(?:\r?\n)*")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _RECEIPT = re.compile(r"^receipt:([^\n\x00]*)", re.MULTILINE)
-_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class Frame(msgspec.Struct):
@@ -90,18 +89,19 @@ class FrameReader:
         """Read frames from a position on, and keep what is left of the last one (STOMP-FRAME-005)."""
         size = len(data)
         find = data.find
-        while True:
-            if position < size and (data[position] == _LF or data[position] == _CR):
+        has_cr = find(b"\r") >= 0
+        while position < size:
+            if data[position] == _LF or data[position] == _CR:
                 # EOLs between frames mean nothing, nor before the first (STOMP-ABNF-005, STOMP-FRAME-011).
                 eols = _EOLS.match(data, position)
                 position = eols.end() if eols else position
-            if position >= size:
-                return
+                if position >= size:
+                    return
             nul = find(b"\0", position)  # ends a body that is not counted (STOMP-CLEN-007)
             end = size if nul < 0 else nul
             head_end = find(b"\n\n", position, end)
             body = head_end + 2
-            if data.find(b"\r", position, body if head_end >= 0 else end) >= 0:
+            if has_cr and find(b"\r", position, body if head_end >= 0 else end) >= 0:
                 head_end, body = self._end_of_head(data, position, end)
             if head_end < 0:
                 if nul < 0:
@@ -192,12 +192,11 @@ class FrameReader:
                 "Commands and headers are UTF-8 text (STOMP-ENC-001); binary data belongs into the body.",
                 receipt=self._find_receipt(head.decode(errors="replace")),
             ) from None
-        if "\r" in text and self._crlf:
-            text = text.replace("\r\n", "\n").removesuffix("\r")
         try:
-            self._check_head(head)
-            command, headers = self._read_lines(text)
-            length = _read_length(headers)
+            if "\r" in text and self._crlf:
+                text = _without_cr(text)
+            command, headers = self._read_lines(text, len(head))
+            length = _read_length(headers["content-length"]) if "content-length" in headers else None
         except ProtocolError as error:
             if error.receipt is None:
                 error.receipt = self._find_receipt(text)
@@ -209,14 +208,11 @@ class FrameReader:
             self._known_head, self._known = head, (command, headers, length)
         return command, headers, length
 
-    def _read_lines(self, text: str) -> tuple[str, dict[str, str]]:
-        command, *lines = text.split("\n")
-        if "\r" in text and self._crlf:  # STOMP-FRAME-009; in 1.0 and 1.1 CR is an octet like others
-            raise ProtocolError(
-                "CR inside a line of the head", r"In STOMP 1.2 CR only precedes LF; write \r."
-            )
+    def _read_lines(self, text: str, octets: int) -> tuple[str, dict[str, str]]:
+        command, *lines = text.split("\n")  # LF alone ends a line (STOMP-FRAME-001)
+        self._check_bounds(text, len(lines), octets)
         headers: dict[str, str] = {}
-        for line in lines:  # LF alone ends them (STOMP-FRAME-001)
+        for line in lines:
             # Blanks and case are kept (STOMP-ENC-008, STOMP-FRAME-008), empty values too (STOMP-ABNF-006).
             name, colon, value = line.partition(":")
             if not colon or not name:
@@ -232,17 +228,16 @@ class FrameReader:
             headers = _first_of(lines, version)
         return command, headers
 
-    def _check_head(self, head: bytes) -> None:
+    def _check_bounds(self, text: str, lines: int, octets: int) -> None:
         """Raise ProtocolError where the head is over a bound (STOMP-LIMIT-001, -002, -004)."""
         limits = self._limits
-        if head.count(b"\n") > limits.headers:
+        if lines > limits.headers:
             raise ProtocolError("too many headers", f"A frame may have {limits.headers} header lines.")
-        if len(head) > limits.header_bytes:
-            raise self._head_too_large(head.decode())
-        if (
-            len(head) > limits.header_line_bytes
-            and max(map(len, head.split(b"\n"))) > limits.header_line_bytes
-        ):
+        if octets <= limits.header_line_bytes and octets <= limits.header_bytes:
+            return
+        if octets > limits.header_bytes:
+            raise self._head_too_large(text)
+        if max(len(line.encode()) for line in text.split("\n")) > limits.header_line_bytes:
             raise ProtocolError(
                 "header line too long", f"A line of the head may have {limits.header_line_bytes} octets."
             )
@@ -282,15 +277,23 @@ def _first_of(lines: list[str], version: str) -> dict[str, str]:
     return headers
 
 
-def _read_length(headers: dict[str, str]) -> int | None:
+def _without_cr(text: str) -> str:
+    """Take the CRs before LFs away; raises ProtocolError where others are left (STOMP-FRAME-009).
+
+    In 1.0 and 1.1, which have no CR LF, CR is an octet like others.
+    """
+    text = text.replace("\r\n", "\n").removesuffix("\r")
+    if "\r" in text:
+        raise ProtocolError("CR inside a line of the head", r"In STOMP 1.2 CR only precedes LF; write \r.")
+    return text
+
+
+def _read_length(length: str) -> int:
     """Read content-length, on any frame (STOMP-CLEN-008, STOMP-CLEN-010).
 
     Raises ProtocolError where it is no plain decimal number (STOMP-CLEN-009).
     """
-    length = headers.get("content-length")
-    if length is None:
-        return None
-    if _LENGTH.fullmatch(length) is None:
+    if not (length.isdigit() and length.isascii() and len(length) <= 18):
         raise ProtocolError(
             "malformed content-length", f"Expected the number of octets of the body; found {length[:100]!r}."
         )

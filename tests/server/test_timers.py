@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server.wire import TEXT, Http, Stomp, eventually, frame, request
+from tests.server.wire import DEADLINE, TEXT, Http, Stomp, eventually, frame, request
 
 if TYPE_CHECKING:
     from tests.server.conftest import Serve
@@ -121,7 +121,7 @@ def test_a_client_whose_heart_stops(serve: Serve) -> None:
             except TimeoutError:
                 continue
         assert error["message"] == "silent for too long"
-        alive.link.settimeout(20)
+        alive.link.settimeout(DEADLINE)
         assert alive.fence() == []
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.server.wire import (
     BINARY,
     CLOSE,
+    DEADLINE,
     PING,
     PONG,
     TEXT,
@@ -273,12 +274,13 @@ def test_pings_are_no_frame(serve: Serve) -> None:
     server = serve(incomplete_frame_timeout=0.05)
     with Stomp.connected(server) as client:
         for _ in range(10):
-            client.link.settimeout(0.03)
+            client.link.settimeout(DEADLINE)
             client.send(frame(PING, b""))
             assert client.message() == (PONG, b"")
+            client.link.settimeout(0.03)
             with pytest.raises(TimeoutError):
                 client.take(1)
-        client.link.settimeout(20)
+        client.link.settimeout(DEADLINE)
         assert client.fence() == []
 
 
