@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from reference_server.config import OPTIONS, ConfigError, build

@@ -7,7 +7,7 @@ place it had. It lives as long as it holds a message or has a subscription. Noth
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -68,15 +68,42 @@ class Message(msgspec.Struct):
 
     def _write_tail(self, version: str) -> bytes:
         # STOMP-SEND-007, STOMP-CLEN-003, -005, -006; nothing touches the body (STOMP-SEND-005, STOMP-ENC-010)
-        lines = [f"destination:{escape(self.destination, version)}\ncontent-length:{len(self.body)}\n"]
-        if self.redelivered:
-            lines.append("redelivered:true\n")
-        lines += [
+        again = b"redelivered:true\n" if self.redelivered else b""
+        return b"destination:%b\ncontent-length:%d\n%b%b\n%b\0" % (
+            escape(self.destination, version).encode(),
+            len(self.body),
+            again,
+            _handed_on(self.headers, version),
+            self.body,
+        )
+
+
+class _Lines(NamedTuple):
+    """Header lines as they were written last."""
+
+    headers: Mapping[str, str]
+    version: str
+    octets: bytes
+
+
+_lines = _Lines({}, "", b"")
+
+
+def _handed_on(headers: Mapping[str, str], version: str) -> bytes:
+    """The header lines that a MESSAGE has of its SEND (STOMP-SEND-004, STOMP-CTYPE-001).
+
+    Producers send equal heads in a row, for which the reader of frames has one dict: written once is enough.
+    """
+    global _lines
+    last = _lines
+    if last.headers is not headers or last.version != version:
+        lines = [
             f"{escape(name, version)}:{escape(value, version)}\n"
-            for name, value in self.headers.items()  # STOMP-SEND-004, STOMP-CTYPE-001
+            for name, value in headers.items()
             if name not in _WITHHELD and expressible(name, value, version)
         ]
-        return b"%b\n%b\0" % ("".join(lines).encode(), self.body)
+        _lines = last = _Lines(headers, version, "".join(lines).encode())
+    return last.octets
 
 
 Key = TypeVar("Key")

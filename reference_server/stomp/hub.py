@@ -8,7 +8,7 @@ import math
 import secrets
 from typing import TYPE_CHECKING
 
-from reference_server.stomp.destinations import Destinations, Message, is_plain
+from reference_server.stomp.destinations import QUEUES, Destinations, Message, is_plain
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, Asked, QueueBinding
 
@@ -138,7 +138,7 @@ class Hub:
     def send(self, session: Session, frame: Frame) -> bool:
         """Obey a SEND now; return whether it is done, which a long poll is not. Raises ProtocolError."""
         destination = frame.headers.get("destination", "")
-        if self.binding.serves(destination):
+        if not destination.startswith(QUEUES) and self.binding.serves(destination):
             return self.binding.perform(session, frame)
         self.check_destination(frame)
         # STOMP-SEND-002, STOMP-SEND-005
@@ -154,7 +154,7 @@ class Hub:
             raise ProtocolError(
                 "destination of the server", "Producer acknowledgements come from the server only."
             )
-        if not self.binding.serves(destination) and not is_plain(destination):
+        if not is_plain(destination) and not self.binding.serves(destination):
             raise _unknown(destination)
 
     def check_together(self, frames: list[Frame]) -> None:
