@@ -86,6 +86,15 @@ def test_signals_end_it(how: signal.Signals) -> None:
         assert time.monotonic() - begun < 5  # it is meant to be one; a busy machine may take its time
 
 
+def test_many_signals_end_it_once() -> None:
+    """As from an impatient Ctrl-C, or from a supervisor that tells the process and its group."""
+    for _ in range(5):
+        with running("--port", "0") as server:
+            for _ in range(20):
+                server.process.send_signal(signal.SIGTERM)
+            assert ended(server.process) == (0, "")
+
+
 def test_help_and_version() -> None:
     """Every flag is explained."""
     shown = subprocess.run(
