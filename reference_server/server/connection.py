@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
+_TOO_SLOW = ("too slow", "More output waits than one connection may leave unread. Read faster.")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -126,8 +127,9 @@ class StompConnection:
                 if channel.is_too_big:
                     application.fail(session, "message too big", "Send frames in smaller WebSocket messages.")
                 replies = channel.replies()
-                if replies:
-                    outbox.put(replies)
+                if replies and not outbox.put(replies):
+                    outbox.clear()
+                    application.fail(session, *_TOO_SLOW)
                 if channel.is_over:
                     self._end()
                     application.close_session(session)  # STOMP-WS-014
@@ -144,7 +146,7 @@ class StompConnection:
         if not outbox.put(output) and not session.closing:
             # STOMP-LIMIT-006: the ERROR takes the place of what could not be delivered.
             outbox.clear()
-            session.fail("too slow", "More output waits than one connection may leave unread. Read faster.")
+            session.fail(*_TOO_SLOW)
             output = session.take_output()
             outbox.put(output)
         if session.closing and not self._is_ending:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from tests.server.wire import Ended, Http, Stomp, eventually
+from tests.server.wire import PING, Ended, Http, Stomp, eventually, frame
 
 if TYPE_CHECKING:
     from tests.server.conftest import Serve
@@ -98,6 +98,18 @@ def test_receipts_are_output_too(serve: Serve) -> None:
                 slow.say("SEND", {"destination": "/topic/nobody", "receipt": receipt}, b"")
         except OSError:
             pass
+    eventually(lambda: server.listener.connections == 0, "it is not cut off")
+
+
+def test_pongs_are_output_too(serve: Serve) -> None:
+    """Nor can pings fill the memory."""
+    server = serve(outbox_bytes=300_000, linger=0.2)
+    slow = Stomp.to(server, receive_buffer=4096)
+    slow.connect()
+    with slow, contextlib.suppress(OSError):
+        pings = frame(PING, b"x" * 125) * 100
+        while True:
+            slow.send(pings)
     eventually(lambda: server.listener.connections == 0, "it is not cut off")
 
 
