@@ -292,43 +292,16 @@ def test_every_operation_that_names_a_consumer_keeps_it_alive(bench: Bench) -> N
     """
     if _cannot_be_told(bench):
         return
-    scene = Scene(bench)
-    topic, other = scene.topic(), scene.topic()
-    scene.publish(topic, "m")
-    signs = _prepare_signs(scene, topic, other)
-    clock = scene.group()
-    idle = scene.consumer(clock)
-    silent = (idle, *(name for name, _ in signs.values()))
-    before = {
-        what: timed(scene, clock, functools.partial(scene.heartbeat, name))
-        for what, (name, _) in signs.items()
-    }
-    last = timed(scene, clock, lambda: scene.heartbeat(idle))
-    scene.wait_until(clock, last.latest + 0.7 * scene.timings.heartbeat_timeout, *silent)
-    deeds = {what: timed(scene, clock, operation) for what, (_, operation) in signs.items()}
-    past_eviction(scene, clock, last, *silent)
-    beats = {
-        what: timed(scene, clock, functools.partial(scene.heartbeat, name))
-        for what, (name, _) in signs.items()
-    }
-    control = scene.heartbeat(idle)
-    for what, beat in beats.items():
-        _judge_sign(scene, what, before[what], deeds[what], beat)
-    bench.judge(
-        "LIVE-EVICT-1", refused(control), expected="4xx: it did nothing for too long", observed=control
-    )
-
-
-def _judge_sign(scene: Scene, what: str, before: Deed, deed: Deed, beat: Deed) -> None:
-    if not (was_in_time(scene, before, deed) and was_in_time(scene, deed, beat)):
-        scene.bench.skip("LIVE-SIGN-1", _TOO_SLOW)
-        return
-    scene.bench.judge(
-        "LIVE-SIGN-1",
-        deed.reply.status < 300 and beat.reply.status == 202,
-        expected=f"202 {beat.latest - deed.earliest:.3f} s after {what}",
-        observed=f"{deed.reply}, then {beat.reply}",
-    )
+    for _ in range(_ATTEMPTS):
+        scene = Scene(bench)
+        topic, other = scene.topic(), scene.topic()
+        scene.publish(topic, "m")
+        signs = _prepare_signs(scene, topic, other)
+        clock = scene.group()
+        idle = scene.consumer(clock)
+        if _is_judged(scene, clock, idle, signs):
+            return
+    bench.skip("LIVE-SIGN-1", _TOO_SLOW)
 
 
 @clauses("LIVE-SIGN-1")
@@ -340,19 +313,57 @@ def test_a_sign_of_life_counts_wherever_it_comes_from(bench: Bench) -> None:
     if not (bench.claims("queue-http") and bench.claims("queue-stomp")):
         bench.skip("LIVE-SIGN-1", "the server has one binding only")
         return
-    scene = Scene(bench)
-    group = scene.group()
-    consumer = scene.consumer(group)
-    if bench.binding == "queue-http":
-        other = QueueClient(StompOperations(bench.stomp()))
-    else:
-        other = QueueClient(HttpOperations(bench.http()))
-    before = timed(scene, group, lambda: scene.heartbeat(consumer))
-    scene.wait_until(group, before.latest + 0.7 * scene.timings.heartbeat_timeout, consumer)
-    deed = timed(scene, group, lambda: other.heartbeat(consumer))
-    past_eviction(scene, group, before, consumer)
-    beat = timed(scene, group, lambda: scene.heartbeat(consumer))
-    _judge_sign(scene, "a heartbeat in the other binding", before, deed, beat)
+    for _ in range(_ATTEMPTS):
+        scene = Scene(bench)
+        clock = scene.group()
+        idle, consumer = scene.consumer(clock), scene.consumer(clock)
+        if bench.binding == "queue-http":
+            other = QueueClient(StompOperations(bench.stomp()))
+        else:
+            other = QueueClient(HttpOperations(bench.http()))
+        beat = functools.partial(other.heartbeat, consumer)
+        if _is_judged(scene, clock, idle, {"a heartbeat in the other binding": (consumer, beat)}):
+            return
+    bench.skip("LIVE-SIGN-1", _TOO_SLOW)
+
+
+def _is_judged(
+    scene: Scene, clock: str, idle: str, signs: dict[str, tuple[str, Callable[[], Reply]]]
+) -> bool:
+    """Let two silences pass with the operations between them; False where this machine was too slow for that."""
+    judge, silent = scene.bench.judge, (idle, *(name for name, _ in signs.values()))
+
+    def all_beat() -> dict[str, Deed]:
+        return {
+            what: timed(scene, clock, functools.partial(scene.heartbeat, name))
+            for what, (name, _) in signs.items()
+        }
+
+    timings = scene.timings
+    both = timings.heartbeat_timeout + timings.eviction_grace
+    before = all_beat()
+    last = timed(scene, clock, lambda: scene.heartbeat(idle))
+    # In the middle, so that a slow machine has as much room in the first silence as in the second.
+    scene.wait_until(clock, last.latest + both / 2, *silent)
+    deeds = {what: timed(scene, clock, operation) for what, (_, operation) in signs.items()}
+    scene.wait_until(clock, last.latest + both + MARGIN, *silent)
+    after = all_beat()
+    past_eviction(scene, clock, last, *silent)
+    control = scene.heartbeat(idle)
+    judge("LIVE-EVICT-1", refused(control), expected="4xx: it did nothing for too long", observed=control)
+    if not all(
+        was_in_time(scene, before[what], deed) and was_in_time(scene, deed, after[what])
+        for what, deed in deeds.items()
+    ):
+        return False
+    for what, deed in deeds.items():
+        judge(
+            "LIVE-SIGN-1",
+            deed.reply.status < 300 and after[what].reply.status == 202,
+            expected=f"202 {after[what].latest - deed.earliest:.3f} s after {what}",
+            observed=f"{deed.reply}, then {after[what].reply}",
+        )
+    return True
 
 
 @clauses("LIVE-SIGN-2")
