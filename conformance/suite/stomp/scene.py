@@ -101,7 +101,11 @@ class Scene:
         return client
 
     def connect(self, client: StompClient, **headers: str | None) -> Frame:
-        """Open the session of a client that has none; judges STOMP-CONNECT-001."""
+        """Open the session of a client that has none.
+
+        Judges STOMP-CONNECT-001 and, where one version was offered, STOMP-CONNECT-004: nobody could read on a
+        session whose version isn't known.
+        """
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             connected = client.connect({**self.bench.credentials(), **given})
@@ -111,6 +115,13 @@ class Scene:
             )
             raise
         self.judge("STOMP-CONNECT-001", True, expected="CONNECTED", observed=connected)
+        if "accept-version" not in given:
+            self.judge(
+                "STOMP-CONNECT-004",
+                connected.get("version") == self.bench.version,
+                expected=f"version:{self.bench.version}",
+                observed=connected.octets,
+            )
         return connected
 
     @property
