@@ -6,6 +6,7 @@ where N is the number of partitions (PART-RR-1). So `j mod N` names a partition,
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -86,11 +87,13 @@ class Rounds:
         """The owners once every rebalance is settled: each partition has one, who stays the same.
 
         Judges REBALANCE-1 where a partition has none by then, ASSIGN-1 where its owner changes, and ASSIGN-2, if it
-        is to be `fair`, where the members' shares differ by more than one.
+        is to be `fair`, where the members' shares differ by more than one. Every other round the members poll in the
+        opposite order: a record that anybody could have goes to whoever asks first.
         """
         judge = self.scene.bench.judge
+        orders = itertools.cycle([members, members[::-1]])
         for _ in self.scene.attempts():
-            rounds = [self.owners(members) for _ in range(STEADY_ROUNDS)]
+            rounds = [self.owners(next(orders)) for _ in range(STEADY_ROUNDS)]
             complete = all(len(owners) == self.partitions for owners in rounds)
             steady = all(owners == rounds[0] for owners in rounds)
             if complete and steady and (not fair or is_fair(rounds[0], members)):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: How far below its timeout a real timer is tried, in seconds, on a machine that has nothing else to do.
 BELOW = 0.15
-_ROUND_TRIPS = 4
+ROUND_TRIPS = 4
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def just_below(scene: Scene, group: str, sign: Deed, *silent: str) -> None:
     bench = scene.bench
     margin = MARGIN
     if not bench.clock.is_virtual:
-        margin = min(timeout / 2, BELOW + 2 * bench.lateness() + _ROUND_TRIPS * bench.target.round_trip)
+        margin = min(timeout / 2, BELOW + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip)
     scene.wait_until(group, sign.earliest + timeout - margin, *silent)
 
 

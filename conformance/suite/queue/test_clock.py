@@ -57,7 +57,7 @@ def test_what_is_due_happens_when_the_queue_is_moved(bench: Bench) -> None:
         return
     scene, step = handover.scene, _step(bench)
     end = handover.started[1] + scene.timings.rebalance_timeout
-    scene.wait_until(handover.group, end - step / 2)
+    scene.wait_until(handover.group, end - 0.75 * step)
     scene.nothing(handover.newcomer, "CLOCK-2", "no record: the rebalance has not come to its end yet")
     _move_queue(bench, step)
     came = scene.sweep(handover.newcomer)
@@ -77,10 +77,23 @@ def test_who_is_silent_for_too_long_is_gone_when_the_queue_is_moved(bench: Bench
     consumer = scene.consumer(group)
     timings = scene.timings
     due = scene.now(group) + timings.heartbeat_timeout + timings.eviction_grace
-    scene.wait_until(group, due - step / 2, consumer)
+    scene.wait_until(group, due - 0.75 * step, consumer)
     _move_queue(bench, step)
     gone = scene.heartbeat(consumer)
     bench.judge("CLOCK-1", refused(gone), expected="4xx: silent for too long by that clock", observed=gone)
+
+
+@clauses("CLOCK-1")
+def test_the_queue_moves_on_by_so_much(bench: Bench) -> None:
+    """The time that is told grows by each move, and by what others move it meanwhile."""
+    step = _step(bench)
+    told = [_now(bench, _advance(bench, seconds=seconds)) for seconds in (0, step, 2 * step)]
+    bench.judge(
+        "CLOCK-1",
+        told[1] - told[0] >= 0.9 * step and told[2] - told[1] >= 1.8 * step,
+        expected=f"`now` {step:g} s further, then {2 * step:g} s",
+        observed=told,
+    )
 
 
 @clauses("CLOCK-1")

@@ -8,9 +8,11 @@ import pytest
 
 from conformance.marks import clauses, waits
 from conformance.suite.queue.handover import handover_of
-from conformance.suite.queue.scene import ACKNOWLEDGE, UNREGISTER, Scene, refused
+from conformance.suite.queue.scene import ACKNOWLEDGE, MARGIN, UNREGISTER, Scene, refused
 from conformance.suite.queue.shares import Rounds
 from conformance.suite.queue.silence import (
+    BELOW,
+    ROUND_TRIPS,
     one_rebalance,
     one_silence,
     pass_deadline,
@@ -140,6 +142,35 @@ def test_those_who_stay_take_over_from_who_was_evicted(bench: Bench) -> None:
     scene.members[group].remove(silent)
     past_eviction(scene, group, sign)
     rounds.settled(names)
+
+
+@clauses("REBALANCE-2")
+@waits(one_rebalance)
+def test_what_is_held_is_not_taken_back_before_the_end_of_a_rebalance(bench: Bench) -> None:
+    """Just below the timeout the newcomer gets nothing yet, and the owner can acknowledge what it holds."""
+    if (handover := handover_of(bench, "REBALANCE-2")) is None:
+        return
+    scene = handover.scene
+    timeout, margin = scene.timings.rebalance_timeout, MARGIN
+    if not bench.clock.is_virtual:
+        margin = min(timeout / 2, BELOW + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip)
+    scene.wait_until(handover.group, handover.started[0] + timeout - margin)
+    early = scene.poll(handover.newcomer)
+    record = next(iter(handover.held.values()))
+    body = {"consumer_name": handover.owner, "message_id": record.message_id}
+    reply = scene.call(ACKNOWLEDGE, body)
+    if handover.is_over():
+        bench.skip("REBALANCE-2", "this machine was too slow to look just below the timeout")
+        return
+    bench.judge(
+        "REBALANCE-2",
+        early.status != 200,
+        expected="no record: one of each partition is in flight",
+        observed=early,
+    )
+    bench.judge(
+        "REBALANCE-2", reply.status == 202, expected="202 for the record that it still holds", observed=reply
+    )
 
 
 @clauses("REBALANCE-5")
