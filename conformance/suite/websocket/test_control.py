@@ -9,6 +9,7 @@ import pytest
 
 from conformance.marks import clauses, waits
 from conformance.suite.stomp.echo import Echo, sending
+from conformance.suite.stomp.endings import judge_left_alone
 from conformance.suite.stomp.reactions import ATTEMPTS, BRIEFLY, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
@@ -18,16 +19,11 @@ if TYPE_CHECKING:
 
     from conformance.bench import Bench
     from conformance.suite.stomp.reactions import Provoke
-    from conformance.suite.stomp.scene import Subscription
     from conformance.wire.stomp import StompClient
 
 KIB, MIB = 1 << 10, 1 << 20
 #: Seconds for which a connection without CONNECT, or with pings only, is watched.
 WATCH = 3.5
-#: Seconds that a message may take which is likely to have gone to a connection that is gone.
-SOON = 0.1
-#: Messages in a row that have to reach the consumer that is left.
-IN_A_ROW = 4
 
 
 @clauses("STOMP-WS-021")
@@ -143,29 +139,7 @@ def test_the_session_ends_with_the_connection(bench: Bench, how: str) -> None:
     scene.subscribed(leaving, place)
     left = scene.subscribed(staying, place)
     _end(leaving, how)
-    deadline = time.monotonic() + bench.patience
-    in_a_row, number = 0, 0
-    # How soon isn't said, so what is sent while the server notices may go to the one that is gone.
-    while in_a_row < IN_A_ROW and time.monotonic() < deadline:
-        number += 1
-        body = b"m%d" % number
-        scene.send(sender, place, body)
-        in_a_row = in_a_row + 1 if _reaches(left, body) else 0
-    bench.judge(
-        "STOMP-WS-014",
-        in_a_row == IN_A_ROW,
-        expected=f"{IN_A_ROW} messages in a row for the consumer that is left",
-        observed=f"{in_a_row} of {number} messages, within {bench.patience:g} s",
-    )
-
-
-def _reaches(subscription: Subscription, body: bytes) -> bool:
-    """Whether this message comes soon; older ones that come late are passed over."""
-    try:
-        subscription.client.expect("MESSAGE", lambda frame: frame.body == body, SOON)
-    except PeerFailure:
-        return False
-    return True
+    judge_left_alone(scene, "STOMP-WS-014", left, sender)
 
 
 @clauses("STOMP-WS-014")
