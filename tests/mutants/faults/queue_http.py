@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from reference_server.queue import names
 from reference_server.server import responses
 from reference_server.server.http import HttpBinding
 from reference_server.server.requests import Request, RequestReader
@@ -48,9 +50,10 @@ def a_query_makes_another_path() -> None:
             self._requests[-1].path += "?"
 
 
-@fault("HTTP-POST-1", bindings=HTTP, hard=True)
+@fault("NAME-3", bindings=HTTP, hard=True)
 def paths_are_not_decoded() -> None:
-    """A path with percent-encoded letters is another one."""
+    """Names may have any letters, but a topic whose name has to be percent-encoded in a path is not found there."""
+    names._NAME = re.compile(r"[\w.-]+")
 
     @wrap(RequestReader, "on_message_complete")
     def complete(original: Any, self: RequestReader) -> None:
