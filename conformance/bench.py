@@ -53,6 +53,8 @@ class Bench:
         """Seconds to wait for an answer that must come."""
         self.effort = run.options.effort
         self.clock: QueueClock = run.clock
+        self.seen = run.seen
+        """Words for what tests of this run found out about the server, so that later ones needn't wait for it."""
         self.case: Case | None = None
         self._run = run
         self._trace = Trace()

@@ -46,6 +46,8 @@ class Run:
         self.suite_failures: list[str] = []
         self.started = time.time()
         """Seconds since 1970."""
+        self.seen: set[str] = set()
+        """What the tests found out about the server that lets later ones wait less."""
         self._token = secrets.token_hex(4)
         self._numbers = itertools.count(1)
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 #: Seconds to watch what is only recorded.
 BRIEFLY = 1.0
+#: The word for a server that leaves a connection open after a bad frame, and answers nothing more.
+HANGS = "hangs after a bad frame"
 _MIME_TYPE = re.compile(r"[^\s/;,]+/[^\s/;,]+ *(?:;.*)?")
 
 
@@ -101,7 +103,7 @@ def reaction(
     late, while nobody can read past a malformed one. `patience` in seconds is for the first reaction;
     where none has to come and all is only recorded, `BRIEFLY` will do.
     """
-    patience = scene.bench.patience if patience is None else patience
+    patience = _patience(scene) if patience is None else patience
     found = _observe(scene, provoke(), receipt, fence, patience, firm=firm)
     while found.is_bare_close and found.attempts < ATTEMPTS:
         attempts = found.attempts + 1
@@ -130,15 +132,23 @@ def _observe(
         if not found.went_on or (firm and not _is_receipted(client, receipt)):
             _wait(client, deadline - time.monotonic())
     if client.errors and not client.closed:
-        deadline = max(deadline, time.monotonic() + scene.bench.patience)
+        patience = _patience(scene)
+        deadline = max(deadline, time.monotonic() + patience)
         _wait_for_end(client, scene.moment)
         if not client.closed:
             found.went_on = _fenced(scene, client, fence, deadline)
         if not client.closed and not found.went_on:
             _wait_for_end(client, deadline - time.monotonic())
+    if not client.closed and not found.went_on and patience == scene.bench.patience:
+        scene.bench.seen.add(HANGS)
     _sort(found, client, receipt)
     client.close()
     return found
+
+
+def _patience(scene: Scene) -> float:
+    """All the patience there is, until the server was once seen to hang: then hanging is no news."""
+    return BRIEFLY if HANGS in scene.bench.seen else scene.bench.patience
 
 
 def _is_receipted(client: StompClient, receipt: str | None) -> bool:

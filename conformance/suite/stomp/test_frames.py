@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 #: Seconds that the pieces of a cut frame lie apart at least, so that they are read one by one.
 PIECE_INTERVAL = 0.002
+#: Octets that the header of a WebSocket message has, at most: each place in it is one to cut at.
+HEADER_OCTETS = 8
+#: How the lines of a frame of 1.2 may end, in turn.
+LINE_ENDS = {"crlf": (b"\r\n", b"\r\n"), "crlf-first": (b"\r\n", b"\n"), "lf-first": (b"\n", b"\r\n")}
 
 
 def together(*messages: bytes) -> bytes:
@@ -63,6 +67,34 @@ def test_all_that_a_server_sends_is_frames(bench: Bench) -> None:
         expected=f"no commands but {', '.join(sorted(SERVER_COMMANDS))}",
         observed=sorted(seen),
     )
+
+
+@clauses("STOMP-FRAME-001")
+def test_lf_alone_ends_lines(bench: Bench) -> None:
+    """CONNECT opens a session when its lines end with LF, not only when they end with CR LF."""
+    if _connects(bench, b"\n"):
+        bench.judge("STOMP-FRAME-001", True, expected="CONNECTED", observed="CONNECTED")
+    elif _connects(bench, b"\r\n"):
+        bench.judge(
+            "STOMP-FRAME-001",
+            False,
+            expected="CONNECTED for a CONNECT whose lines end with LF",
+            observed="CONNECTED for one whose lines end with CR LF only",
+        )
+    else:
+        bench.skip("STOMP-FRAME-001", "the server opens no session (STOMP-CONNECT-001)")
+
+
+def _connects(bench: Bench, eol: bytes) -> bool:
+    client = bench.stomp(connect=False)
+    pairs = [("accept-version", bench.version), *bench.credentials().items()]
+    lines = ["CONNECT", *(f"{name}:{value}" for name, value in pairs if value is not None), "", ""]
+    client.send_octets(eol.join(line.encode() for line in lines) + b"\0")
+    try:
+        client.expect("CONNECTED")
+    except PeerFailure:
+        return False
+    return True
 
 
 @clauses("STOMP-ABNF-003")
@@ -114,14 +146,14 @@ def test_line_ends_between_frames_mean_nothing(bench: Bench, ends: bytes) -> Non
 
 
 @clauses("STOMP-FRAME-002")
-@pytest.mark.parametrize("mixed", [False, True], ids=["crlf", "mixed"])
-def test_cr_lf_ends_lines_in_1_2(bench: Bench, mixed: bool) -> None:
+@pytest.mark.parametrize("ends", LINE_ENDS.values(), ids=LINE_ENDS)
+def test_cr_lf_ends_lines_in_1_2(bench: Bench, ends: tuple[bytes, bytes]) -> None:
     """A session whose lines end with CR LF, or now with one and now with the other, works; no CR gets into a value."""
     scene = Scene(bench)
     client = bench.stomp(connect=False)
     pairs = [("accept-version", bench.version), *bench.credentials().items(), ("heart-beat", "0,0")]
     client.send_octets(
-        _mixed(["CONNECT", *(f"{name}:{value}" for name, value in pairs if value is not None)], mixed)
+        _mixed(["CONNECT", *(f"{name}:{value}" for name, value in pairs if value is not None)], ends)
     )
     try:
         connected = client.expect("CONNECTED")
@@ -139,9 +171,9 @@ def test_cr_lf_ends_lines_in_1_2(bench: Bench, mixed: bool) -> None:
     echo = Echo(scene)
     named = [("destination", echo.place.destination), *echo.place.headers.items()]
     lines = [f"{name}:{value}" for name, value in named]
-    client.send_octets(_mixed(["SUBSCRIBE", "id:crlf", *lines], mixed))
+    client.send_octets(_mixed(["SUBSCRIBE", "id:crlf", *lines], ends))
     scene.fence(client)
-    client.send_octets(_mixed(["SEND", "note:bar", *lines, "tail:x"], mixed, b"line\r\nline"))
+    client.send_octets(_mixed(["SEND", "note:bar", *lines, "tail:x"], ends, b"line\r\nline"))
     for reader in (client, echo.client):
         try:
             message = reader.expect("MESSAGE")
@@ -159,9 +191,8 @@ def test_cr_lf_ends_lines_in_1_2(bench: Bench, mixed: bool) -> None:
         )
 
 
-def _mixed(lines: list[str], mixed: bool, body: bytes = b"") -> bytes:
-    """A frame whose lines end with CR LF; with `mixed` every other one with LF."""
-    ends = [b"\r\n", b"\n" if mixed else b"\r\n"]
+def _mixed(lines: list[str], ends: tuple[bytes, bytes], body: bytes = b"") -> bytes:
+    """A frame whose lines end with one of these in turn."""
     head = b"".join(line.encode() + ends[number % 2] for number, line in enumerate(lines))
     return head + ends[len(lines) % 2] + body + b"\0"
 
@@ -254,12 +285,13 @@ def test_a_body_on_another_frame_than_send(bench: Bench, command: str) -> None:
 
 
 @clauses("STOMP-FRAME-006")
-def test_a_frame_may_be_cut_over_tcp_segments(bench: Bench) -> None:
+@pytest.mark.parametrize("body", [b"body", b"body" * 50], ids=["short", "long"])
+def test_a_frame_may_be_cut_over_tcp_segments(bench: Bench, body: bytes) -> None:
     """One WebSocket message whose octets come in two or three writes means the same, wherever it is cut."""
     echo = Echo(Scene(bench))
-    octets = echo.raw([b"note:caf\xc3\xa9" if bench.version != "1.0" else b"note:cafe"], b"body")
-    step = bench.examples(7, 3, 1)
-    for cut in range(1, len(octets) + 8, step):  # the WebSocket header has some octets as well
+    octets = echo.raw([b"note:caf\xc3\xa9" if bench.version != "1.0" else b"note:cafe"], body)
+    end = len(octets) + HEADER_OCTETS
+    for cut in [*range(1, HEADER_OCTETS), *range(HEADER_OCTETS, end, bench.examples(7, 3, 1))]:
         frame = websocket.ABNF.create_frame(octets, websocket.ABNF.OPCODE_TEXT).format()
         for piece in (frame[:cut], frame[cut : cut + 1], frame[cut + 1 :]):
             echo.client.link.send_raw(piece)
@@ -267,7 +299,7 @@ def test_a_frame_may_be_cut_over_tcp_segments(bench: Bench) -> None:
         message = echo.back("STOMP-FRAME-006", expected=f"the message that was cut after octet {cut}")
         bench.judge(
             "STOMP-FRAME-006",
-            (message.body, message.get("note") in ("café", "cafe")) == (b"body", True),
+            (message.body, message.get("note") in ("café", "cafe")) == (body, True),
             expected=f"the message unchanged, cut after octet {cut}",
             observed=message.octets,
         )
@@ -358,12 +390,13 @@ def test_a_header_line_without_a_colon_is_malformed(bench: Bench, line: bytes) -
 
 
 @clauses("STOMP-FRAME-010")
-def test_a_last_header_line_without_a_colon_is_malformed(bench: Bench) -> None:
+@pytest.mark.parametrize("line", [b"junk", b"j"], ids=repr)
+def test_a_last_header_line_without_a_colon_is_malformed(bench: Bench, line: bytes) -> None:
     """It makes no difference that all other lines came before it."""
     scene = Scene(bench)
     echo = Echo(scene)
     word = bench.fresh("refused").encode()
-    octets = echo.raw(body=word).replace(b"\n\n" + word, b"\njunk\n\n" + word)
+    octets = echo.raw(body=word).replace(b"\n\n" + word, b"\n" + line + b"\n\n" + word)
     found = reaction(scene, sending(scene, octets))
     bench.judge(
         "STOMP-FRAME-010",
