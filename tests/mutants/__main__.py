@@ -107,7 +107,7 @@ def _judged(
         for done in as_completed(running):
             outcome = done.result()
             outcomes[outcome.name] = outcome
-            found = " ".join(outcome.found) or "nothing"
+            found = " ".join(outcome.found) or outcome.trouble.strip() or "nothing"
             console.print(
                 f"{len(outcomes):4} of {len(chosen)}  {outcome.name}: {found} in {outcome.seconds:.1f} s",
                 style="dim",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Operations of one example at most.
 STEPS = 30
+#: For how long a shorter program is looked for that shows a failure, by effort.
+SHRINK_SECONDS = (4, 10, 60)
 
 
 def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, thorough: int) -> None:
@@ -26,7 +28,14 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     program: list[str] = []
     name = f"{machine.__name__} over {bench.binding}"
     try:
-        run(machine, BenchWorld(bench), settings, name=name, note=program.append)
+        run(
+            machine,
+            BenchWorld(bench),
+            settings,
+            name=name,
+            note=program.append,
+            shrink_seconds=bench.examples(*SHRINK_SECONDS),
+        )
     except (Violation, PeerFailure) as failure:
         _, frames = failure.evidence or bench.evidence()
         failure.evidence = tuple(program), frames
