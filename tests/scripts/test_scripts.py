@@ -111,7 +111,7 @@ def test_both_until_ctrl_c(server: Server) -> None:
 
 def test_a_consumer_that_waits_long_stays_a_member(serve: Serve) -> None:
     """Between polls that lie far apart it sends heartbeats, as often as the server needs them."""
-    server = serve(heartbeat_timeout=1.5)
+    server = serve(heartbeat_timeout=3)
     with Http.to(server) as client:
         client.ask("/topic/add-topic", topicName="orders")
         with script("consumer.py", "alice", "billing", "orders", "3600", "--url", url(server)) as process:
@@ -121,7 +121,7 @@ def test_a_consumer_that_waits_long_stays_a_member(serve: Serve) -> None:
 
             def has_beaten() -> bool:
                 seen.add(consumer.seen)
-                return len(seen) > 6
+                return len(seen) > 3
 
             eventually(has_beaten, "it is silent")
             members = client.get("/consumer-groups/billing").json["members"]

@@ -15,7 +15,8 @@ const client = new Client({
   webSocketFactory: () => new WebSocket(process.argv[2], ["v12.stomp", "v11.stomp", "v10.stomp"]),
   reconnectDelay: 0,
   heartbeatIncoming: 50,
-  heartbeatOutgoing: 50,
+  heartbeatOutgoing: 600,
+  heartbeatToleranceMultiplier: 200, // of a busy machine, not of the server
   debug: (line) => {
     if (line.includes("PONG")) beats += 1;
   },

@@ -106,7 +106,7 @@ def test_a_client_whose_heart_stops(serve: Serve) -> None:
     """It is given up with an ERROR (STOMP-HEARTBEAT-008); one that beats is not."""
     server = serve(heartbeat_interval=0.02)
     with (
-        Stomp.connected(server, heart_beat="100,0") as alive,
+        Stomp.connected(server, heart_beat="1000,0") as alive,
         Stomp.connected(server, heart_beat="100,0") as dead,
     ):
         alive.link.settimeout(0.05)
@@ -128,7 +128,7 @@ def test_a_client_whose_heart_stops(serve: Serve) -> None:
 def test_stomp_heart_beats_are_no_sign_of_life_of_consumers(serve: Serve) -> None:
     """They speak for the connection only (LIVE-SIGN-2)."""
     server = serve(heartbeat_timeout=0.2, heartbeat_interval=0.02)
-    with Stomp.connected(server, heart_beat="50,20") as client, Http.to(server) as other:
+    with Stomp.connected(server, heart_beat="1000,20") as client, Http.to(server) as other:
         client.subscribe("/user/queue/replies")
         client.ask("/consumer-group/add", consumer_group_name="g")
         client.ask("/consumer/register-consumer", consumer_group_name="g", consumer_name="c")
