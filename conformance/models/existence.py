@@ -169,6 +169,7 @@ class Consumers:
             and when.latest - member.previous.earliest < timeout
         ):
             return naming.served
-        if member.sign_by != HEARTBEAT.operation and when.latest - member.previous.earliest >= timeout:
-            return "LIVE-SIGN-1"
+        nearly = when.latest - member.sign.earliest >= 0.9 * timeout
+        if not nearly and when.latest - member.previous.earliest >= timeout:
+            return "LIVE-BEAT-1" if member.sign_by == HEARTBEAT.operation else "LIVE-SIGN-1"
         return "LIVE-KEEP-1"

@@ -100,7 +100,7 @@ class MembershipMachine(QueueMachine):
 
     @move(
         consumer=_INDEX,
-        kind=st.sampled_from(["register", "subscribe", "unsubscribe", "group", "remove"]),
+        kind=st.sampled_from(["register", "subscribe", "unsubscribe", "unregister", "group", "remove"]),
         look=st.booleans(),
     )
     def be_refused(self, consumer: int, kind: str, look: bool) -> None:
@@ -112,6 +112,8 @@ class MembershipMachine(QueueMachine):
             self._subscribe_in_part(name, nowhere)
         elif kind == "unsubscribe":
             self.driver.unsubscribe(name, self.topics[0], nowhere)
+        elif kind == "unregister" and self.driver.has("unregister"):
+            self.driver.unregister(self.world.fresh("stranger"))
         elif kind == "group":
             self.driver.register(nowhere, self.world.fresh("consumer"))
         else:
@@ -260,8 +262,8 @@ class MembershipMachine(QueueMachine):
     @move(
         where=time_is_virtual,
         silent=_INDEX,
-        length=st.sampled_from(["below", "within", "past"]),
-        holding=st.booleans(),
+        length=st.sampled_from(["below", "within", "past", "past"]),
+        holding=st.sampled_from([True, True, False]),
         late=st.booleans(),
     )
     def fall_silent(self, silent: int, length: str, holding: bool, late: bool) -> None:

@@ -17,7 +17,6 @@ from conformance.models.existence import (
     Consumers,
     judge_refusal,
     refused,
-    served,
 )
 from conformance.models.groups import GroupModel
 from conformance.models.members import Member, Timings, When
@@ -153,16 +152,15 @@ class QueueModel:
         """A consumer subscribed to topics, known or not."""
         wanted = list(topics)
         known = all(topic in self.topics for topic in wanted)
-        member = self.consumers.named(SUBSCRIBE, name, reply, when, innocent=known)
+        holder = self.consumers.by_name.get(name)
+        again = holder is not None and set(wanted) <= holder.topics
+        naming = SUBSCRIBE._replace(served="MEMBER-SUBSCRIBE-4") if again else SUBSCRIBE
+        member = self.consumers.named(naming, name, reply, when, innocent=known)
         if not known:
             self._must_refuse_topics(("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3"), wanted, reply)
-            holder = self.consumers.by_name.get(name)
             if holder is not None:
                 holder.denied.update(wanted)
-        if member is None or not known:
-            return
-        if not set(wanted) - member.topics:
-            self._judge("MEMBER-SUBSCRIBE-4", served(reply), expected="subscribe again: 200", observed=reply)
+        if member is None or not known or again:
             return
         group = self.consumers.group_of(member)
         for topic in wanted:

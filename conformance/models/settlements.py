@@ -68,7 +68,7 @@ class Settlements:
             return None
         taken_back = group.may_be_taken_back(flight, when)
         suspect = group.cursors[flight.record.topic].suspects.get(flight.record.number)
-        if suspect is not None:
+        if suspect is not None and (refused(reply) or reply.status in naming.success):
             naming = naming._replace(served=suspect)
         elif refused(reply) and not taken_back and group.is_moving(flight, when):
             naming = naming._replace(served="REBALANCE-2")

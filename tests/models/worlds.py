@@ -75,3 +75,27 @@ class ToyWorld:
         watch = ToyWatch()
         self.watches.setdefault(destination, []).append(watch)
         return watch
+
+
+class SharedClockWorld(ToyWorld):
+    """A world whose virtual clock moves for all groups at once."""
+
+    def __init__(self, choices: Choices, *, bare: bool = False) -> None:
+        super().__init__(choices, bare=bare)
+        self.clock = 0.0
+
+    def call(self, path: str, body: object) -> ToyReply:
+        reply = super().call(path, body)
+        for group in self.queue.groups.values():
+            group.now = self.clock
+        return reply
+
+    def now(self, group: str) -> float:
+        del group
+        return self.clock
+
+    def pass_time(self, seconds: float, group: str) -> None:
+        del group
+        self.clock += seconds
+        for name in self.queue.groups:
+            self.queue.advance(name, seconds)

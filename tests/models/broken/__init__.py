@@ -1,0 +1,6 @@
+"""Queues in memory with one fault each: the models must find every one of them."""
+
+from tests.models.broken import acknowledgements, delivery, membership, publishing, statuses
+from tests.models.broken.registry import FAULTS, Fault
+
+__all__ = ["FAULTS", "Fault", "acknowledgements", "delivery", "membership", "publishing", "statuses"]

@@ -1,0 +1,49 @@
+"""What a conforming queue may choose, drawn at random: for the search for false alarms."""
+
+import random
+
+from tests.models.slow_world import SlowWorld
+from tests.models.toy_queue import Choices
+from tests.models.worlds import SharedClockWorld, ToyWorld
+
+
+def some_choices(seed: int) -> Choices:
+    """Legal choices of every kind."""
+    pick = random.Random(f"choices {seed}")
+    return Choices(
+        seed=seed,
+        partitions=pick.randrange(1, 7),
+        evict=pick.choice(["late", "anywhere", "sweep"]),
+        evict_after=pick.choice([0.0, 0.3, 0.99]),
+        settle_after=pick.choice([0.0, 0.0, 0.2, 0.9, None]),
+        lazy=pick.random() < 0.4,
+        deal=pick.choice(["in order", "reversed", "sticky", "shuffled"]),
+        poll_from=pick.choice(["first", "last", "random"]),
+        ids=pick.choice(["counter", "large", "per delivery"]),
+        tells_positions=pick.random() < 0.5,
+        refused_counts_as_sign=pick.random() < 0.5,
+        not_subscribed_is_refused=pick.random() < 0.5,
+        empty_status=pick.choice([204, 204, 202, 509]),
+        refused_status=pick.choice([0, 0, 400, 410]),
+        eviction_grace=pick.choice([1.0, 1.0, 10.0]),
+        rebalance_timeout=pick.choice([5.0, 30.0, 100.0]),
+    )
+
+
+def some_world(seed: int) -> ToyWorld:
+    """A queue with legal choices: on a virtual clock of each group or of all, or slow and on a real one."""
+    pick = random.Random(f"world {seed}")
+    bare = pick.random() < 0.4
+    kind = pick.choice(["virtual", "shared", "slow", "slow"])
+    world: ToyWorld
+    if kind == "slow":
+        world = SlowWorld(some_choices(seed), bare=bare, seed=seed)
+    elif kind == "shared":
+        world = SharedClockWorld(some_choices(seed), bare=bare)
+    else:
+        world = ToyWorld(some_choices(seed), bare=bare)
+    if pick.random() < 0.4:
+        world.partitions = None
+    if bare and pick.random() < 0.5:
+        world.extensions -= {"topic-partitions"}
+    return world

@@ -1,0 +1,52 @@
+"""How fast the models drive the pure core of the reference server: `python -m tests.models.speed`.
+
+Prints operations a second of processor time, each with the model's judgement, in random walks and in Hypothesis
+machines. Processor time, so that a busy machine tells the same.
+"""
+
+import time
+
+from hypothesis import HealthCheck, settings
+
+from conformance.models.machines import run
+from tests.models.core_world import CoreWorld
+from tests.models.machines import MACHINES
+from tests.models.random_walk import Walk
+
+
+def walking_speed(steps: int = 20_000) -> float:
+    """Operations a second of random walks of a thousand moves each."""
+    world = CoreWorld()
+    started = time.process_time()
+    for seed in range(steps // 1_000):
+        walk = Walk(world, seed)
+        for _ in range(1_000):
+            walk.step()
+        walk.finish()
+    return world.calls / (time.process_time() - started)
+
+
+def machine_speed(name: str, examples: int = 150) -> float:
+    """Operations a second of a machine under Hypothesis."""
+    world = CoreWorld()
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    started = time.process_time()
+    run(MACHINES[name], world, chosen, name=f"speed {name}", seed=1)
+    return world.calls / (time.process_time() - started)
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"{'random walks':24}{walking_speed():10,.0f} operations/s")
+    for name in MACHINES:
+        print(f"{'machine ' + name:24}{machine_speed(name):10,.0f} operations/s")
+
+
+if __name__ == "__main__":
+    main()

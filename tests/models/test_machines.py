@@ -1,0 +1,102 @@
+"""The machines leave alone what conforms, and reach what they are for."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from conformance.models.machines import QueueMachine, move, run
+from conformance.models.reach import Reach
+from reference_server.queue.settings import QueueSettings
+from tests.models.choices import some_world
+from tests.models.core_world import BARE, EXTENSIONS, CoreWorld
+from tests.models.machines import MACHINES
+from tests.models.toy_queue import Choices
+from tests.models.worlds import ToyWorld
+
+#: The share of the pairs (rule, class of state) that the machines reach in the examples of one test here.
+LEAST_REACH = 0.85
+
+
+def examples(count: int) -> settings:
+    """So many examples of 30 rules at most."""
+    return settings(
+        max_examples=count,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_wrong_with_odd_choices(machine: str, seed: int) -> None:
+    """Whatever a conforming queue chooses, and however slow it is, no clause fails."""
+    world = some_world(seed)
+    reach = run(MACHINES[machine], world, examples(12), name=f"odd {machine} {seed}", seed=seed)
+    assert reach.steps() > 50
+    allowed = {"POLL-EMPTY-2"} if world.queue.choices.empty_status != 204 else set()
+    if world.queue.choices.refused_status:
+        allowed |= {
+            clause for clause, expected, _ in world.judge.deviations if expected.startswith("status 4")
+        }
+    assert {clause for clause, _, _ in world.judge.deviations} <= allowed
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("extensions", [EXTENSIONS, BARE], ids=["declared", "bare"])
+def test_nothing_is_wrong_with_the_core_of_the_reference_server(
+    machine: str, extensions: frozenset[str]
+) -> None:
+    """The pure core passes every machine, with its extensions and judged as if it had none."""
+    world = CoreWorld(QueueSettings(partitions=3), extensions=extensions)
+    run(MACHINES[machine], world, examples(40), name=f"core {machine} {len(extensions)}", seed=7)
+    assert world.judge.deviations == []
+    assert len(world.judge.asserted) > 25
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_rules_reach_the_states(machine: str) -> None:
+    """Most rules run, with something to do, in most classes of state; what is impossible does not count."""
+    reach = run(MACHINES[machine], ToyWorld(Choices(seed=3)), examples(100), name=f"reach {machine}", seed=11)
+    assert reach.share() >= LEAST_REACH, reach.missed()
+    assert {rule for rule, _ in reach.counts} == reach.rules
+
+
+def test_what_is_not_reached_is_told() -> None:
+    """The share is of the possible pairs only, and those that were missed are listed."""
+    reach = Reach("some", {"join", "leave"}, ("empty", "full"), frozenset({("leave", "empty")}))
+    reach.note("join", "empty")
+    reach.note("join", "empty")
+    assert reach.missed() == [("join", "full"), ("leave", "full")]
+    assert reach.share() == pytest.approx(1 / 3)
+    assert reach.steps() == 2
+    assert reach.table() == [
+        ("join", {"empty": 2, "full": 0}),
+        ("leave", {"empty": 0, "full": 0}),
+    ]
+
+
+def test_a_rule_that_cannot_be_used_here_is_not_counted() -> None:
+    """Without the extension there is no rule for it, and none that was missed."""
+    bare = run(MACHINES["delivery"], ToyWorld(Choices(), bare=True), examples(3), name="no nack", seed=1)
+    assert "give_back" not in bare.rules
+    assert "poll" in bare.rules
+
+
+def test_a_run_in_which_nothing_happens_is_an_error() -> None:
+    """A machine whose rules do nothing shows nothing, and says so."""
+
+    class Idle(QueueMachine):
+        """Its only rule performs no operation."""
+
+        STATES = ("idle",)
+
+        def state(self) -> str:
+            return "idle"
+
+        @move()
+        def rest(self) -> None:
+            """Nothing."""
+
+    with pytest.raises(RuntimeError, match="no rule did anything"):
+        run(Idle, ToyWorld(Choices()), examples(5), name="idle", seed=0)
