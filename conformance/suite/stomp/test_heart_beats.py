@@ -17,10 +17,11 @@ import pytest
 from conformance.marks import clauses, waits
 from conformance.suite.stomp.attempts import attempt, judge_refused_attempt
 from conformance.suite.stomp.echo import Echo
+from conformance.suite.stomp.reactions import ATTEMPTS
 from conformance.suite.stomp.scene import Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from conformance.bench import Bench
     from conformance.wire.stomp import StompClient
@@ -31,6 +32,8 @@ WATCH = 3.5
 LONGEST = 5.0
 #: A gap may exceed the interval by so many seconds, or by that part of it (chapter on heart-beats).
 SLACK, SLACK_PART = 0.1, 0.1
+#: Times as long as our threads had to wait for their turn may those of the server have waited.
+BUSY = 3
 #: Line ends that come within so many seconds after a frame are no beats (STOMP-HEARTBEAT-004).
 SETTLED = 0.3
 NUMBERS = re.compile(r"([0-9]+),([0-9]+)")
@@ -169,77 +172,98 @@ def test_a_client_that_wants_no_beats_gets_none(bench: Bench) -> None:
 @pytest.mark.parametrize("wants", [1, 50, 300, 1000])
 def test_the_server_beats_as_often_as_agreed(bench: Bench, wants: int) -> None:
     """On an idle connection no gap between two beats is longer than max(sx, cy), and beats are line ends."""
-    agreed = _beaten(bench, wants)
-    if agreed is None:
-        return
-    since = time.monotonic()
-    agreed.client.listen(max(WATCH, 3.5 * agreed.from_server))
-    _judge_gaps(bench, "STOMP-HEARTBEAT-005", agreed, since, "idle")
-    _judge_gaps(bench, "STOMP-HEARTBEAT-011", agreed, since, "idle")
-    others = [frame.octets for frame in agreed.client.inbox]
-    bench.judge(
-        "STOMP-HEARTBEAT-006",
-        not others,
-        expected="nothing but line ends on an idle connection",
-        observed=others,
-    )
+
+    def idle(agreed: Agreed) -> float:
+        since = time.monotonic()
+        agreed.client.listen(max(WATCH, 3.5 * agreed.from_server))
+        others = [frame.octets for frame in agreed.client.inbox]
+        bench.judge(
+            "STOMP-HEARTBEAT-006",
+            not others,
+            expected="nothing but line ends on an idle connection",
+            observed=others or "line ends",
+        )
+        return since
+
+    _judge_gaps(bench, ("STOMP-HEARTBEAT-005", "STOMP-HEARTBEAT-011"), wants, idle, "idle")
 
 
 @clauses("STOMP-HEARTBEAT-005")
 @waits(lambda target: WATCH, clock="wall")
-@pytest.mark.parametrize("traffic", ["before", "from-client"])
-def test_traffic_does_not_silence_the_server(bench: Bench, traffic: str) -> None:
-    """Beats go on after messages have come, and while it is the client alone that sends."""
-    agreed = _beaten(bench, 300)
-    if agreed is None:
-        return
-    scene, client = Scene(bench), agreed.client
-    if traffic == "before":
-        echo = Echo(scene, client)
+def test_the_server_beats_after_messages(bench: Bench) -> None:
+    """When messages have come and gone, the beats go on."""
+
+    def after_messages(agreed: Agreed) -> float:
+        echo = Echo(Scene(bench), agreed.client)
         for number in range(5):
             echo.send(body=f"m{number}")
             echo.back()
         since = time.monotonic()
-        client.listen(max(WATCH, 3.5 * agreed.from_server))
-    else:
+        agreed.client.listen(max(WATCH, 3.5 * agreed.from_server))
+        return since
+
+    _judge_gaps(bench, ("STOMP-HEARTBEAT-005",), 300, after_messages, "after messages")
+
+
+@clauses("STOMP-HEARTBEAT-005")
+@waits(lambda target: WATCH, clock="wall")
+def test_the_server_beats_while_the_client_sends(bench: Bench) -> None:
+    """What the client sends doesn't take the place of the server's own beats."""
+
+    def busy(agreed: Agreed) -> float:
+        scene, client = Scene(bench), agreed.client
         place = scene.topic()
         since = time.monotonic()
-        keep_busy(
-            client, max(WATCH, 3.5 * agreed.from_server), 0.1, lambda: scene.send(client, place, "to nobody")
-        )
-    _judge_gaps(bench, "STOMP-HEARTBEAT-005", agreed, since, f"traffic {traffic}")
+        seconds = max(WATCH, 3.5 * agreed.from_server)
+        keep_busy(client, seconds, 0.1, lambda: scene.send(client, place, "to nobody"))
+        return since
+
+    _judge_gaps(bench, ("STOMP-HEARTBEAT-005",), 300, busy, "while the client sends")
 
 
-def _beaten(bench: Bench, wants: int) -> Agreed | None:
-    """A session on which the server has to beat; None, and skipped clauses, where it doesn't have to, or rarely."""
-    agreed = agree(Scene(bench), 0, wants)
-    if 0 < agreed.from_server <= LONGEST:
-        return agreed
-    why = (
-        f"it beats no more often than every {agreed.from_server:g} s"
-        if agreed.from_server
-        else "it promises no beats"
-    )
-    for clause in ("STOMP-HEARTBEAT-005", "STOMP-HEARTBEAT-006", "STOMP-HEARTBEAT-011"):
-        bench.skip(clause, f"{agreed} for heart-beat:0,{wants}: {why}")
-    return None
+def _judge_gaps(
+    bench: Bench, clauses: Sequence[str], wants: int, watch: Callable[[Agreed], float], when: str
+) -> None:
+    """Judge the gaps that `watch` sees from the time on that it gives.
 
-
-def _judge_gaps(bench: Bench, clause: str, agreed: Agreed, since: float, when: str) -> None:
-    interval = agreed.from_server
-    if agreed.client.closed:
-        bench.skip(
-            clause, f"the server ended the connection, whose client promised no beats: {agreed.client.closed}"
-        )
+    A gap that is too long is looked for again, each time on a new session: the machine may have been busy.
+    """
+    for attempt_number in range(1, ATTEMPTS + 1):
+        agreed = agree(Scene(bench), 0, wants)
+        if reason := _nothing_to_watch(agreed):
+            _skip(bench, clauses, f"{agreed} for heart-beat:0,{wants}: {reason}")
+            return
+        since = watch(agreed)
+        if agreed.client.closed:
+            _skip(
+                bench,
+                clauses,
+                f"the connection ended, whose client promised no beats: {agreed.client.closed}",
+            )
+            return
+        interval, gap = agreed.from_server, widest_gap(agreed.client, since)
+        slack = max(SLACK, SLACK_PART * interval) + bench.target.round_trip + BUSY * bench.lateness()
+        if gap > interval + slack and attempt_number < ATTEMPTS:
+            continue
+        for clause in clauses:
+            bench.judge(
+                clause,
+                gap <= interval + slack,
+                expected=f"data at least every {interval:g} s, {when} (tolerated: {interval + slack:.2f} s)",
+                observed=f"a gap of {gap:.2f} s after {agreed}, in attempt {attempt_number}",
+            )
         return
-    gap = widest_gap(agreed.client, since)
-    slack = max(SLACK, SLACK_PART * interval) + bench.target.round_trip + bench.lateness()
-    bench.judge(
-        clause,
-        gap <= interval + slack,
-        expected=f"data at least every {interval:g} s ({when}; tolerated: {interval + slack:.2f} s)",
-        observed=f"a gap of {gap:.2f} s after {agreed}",
-    )
+
+
+def _nothing_to_watch(agreed: Agreed) -> str:
+    if not agreed.from_server:
+        return "it promises no beats"
+    return f"it beats every {agreed.from_server:g} s only" if agreed.from_server > LONGEST else ""
+
+
+def _skip(bench: Bench, clauses: Sequence[str], reason: str) -> None:
+    for clause in {*clauses, "STOMP-HEARTBEAT-006"}:
+        bench.skip(clause, reason)
 
 
 @clauses("STOMP-HEARTBEAT-007")
