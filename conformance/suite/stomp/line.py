@@ -1,0 +1,164 @@
+"""One connection that hears what another one sends, and queues whose consumers come and go.
+
+Sender and receiver are different connections here, since there are brokers that send nobody their own messages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from conformance.suite.stomp.scene import PROBE_INTERVAL, Subscription
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from conformance.suite.stomp.reactions import Reaction
+    from conformance.suite.stomp.scene import Place, Scene
+    from conformance.wire.frames import Frame
+    from conformance.wire.stomp import StompClient
+
+#: Seconds between two markers to a queue whose former consumer may not be gone yet.
+MARKER_INTERVAL = 0.3
+
+
+class Line:
+    """An active subscription of `reader` to a place, and a `sender` on a connection of its own."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        place: Place | None = None,
+        *,
+        reader: StompClient | None = None,
+        sender: StompClient | None = None,
+        headers: Sequence[tuple[str, str | None]] = (),
+    ) -> None:
+        """`headers` are those of the SUBSCRIBE, beside id and destination or instead of the id."""
+        self.scene = scene
+        self.place = place or scene.topic()
+        self.reader = reader or scene.client()
+        self.sender = sender or scene.client()
+        self.subscription = scene.subscribed(self.reader, self.place, headers)
+
+    def send(self, body: bytes | str, headers: Collection[tuple[str, str | None]] = ()) -> None:
+        """SEND to the place."""
+        self.scene.send(self.sender, self.place, body, list(headers))
+
+    def next(self, clause: str = "STOMP-SEND-002", where: Callable[[Frame], bool] | None = None) -> Frame:
+        """The next MESSAGE of the subscription; judges `clause` where none comes."""
+        return self.scene.message(self.subscription, clause, where)
+
+    def carry(self, body: bytes | str, headers: Collection[tuple[str, str | None]] = ()) -> Frame:
+        """SEND, and the MESSAGE that comes of it."""
+        self.send(body, headers)
+        return self.next()
+
+    def outstanding(self, count: int) -> list[Frame]:
+        """Send so many messages one by one, acknowledge none, and give those that come, at least one.
+
+        A server may send no more before the first ones are acknowledged.
+        """
+        came: list[Frame] = []
+        for number in range(count):
+            self.send(f"m{number}")
+            if not came:
+                came.append(self.next("STOMP-SUB-001"))
+                continue
+            try:
+                came.append(self.reader.expect("MESSAGE", self.subscription.owns))
+            except PeerFailure:
+                if self.reader.closed or self.reader.errors:
+                    raise
+                break
+        return came
+
+
+def first_message(scene: Scene, place: Place, headers: Sequence[tuple[str, str | None]]) -> Frame:
+    """The first MESSAGE that a new session gets from a place, whatever subscription the MESSAGE names.
+
+    `headers` are those of its SUBSCRIBE. Raises PeerFailure where none comes.
+    """
+    reader, sender = scene.client(), scene.client()
+    if scene.has_receipts:
+        scene.subscribed(reader, place, headers)
+        scene.send(sender, place, "first")
+        return reader.expect("MESSAGE")
+    scene.subscribe(reader, place, headers)
+    return probed(scene, reader, sender, place, "first")
+
+
+def probed(scene: Scene, reader: StompClient, sender: StompClient, place: Place, body: str) -> Frame:
+    """Send to a place until the reader gets a MESSAGE; raises PeerFailure where none comes."""
+    deadline = time.monotonic() + scene.bench.patience
+    while True:
+        scene.send(sender, place, body)
+        try:
+            return reader.expect("MESSAGE", within=PROBE_INTERVAL)
+        except PeerFailure:
+            if reader.closed or reader.errors or time.monotonic() > deadline:
+                raise
+
+
+def leave(client: StompClient) -> None:
+    """DISCONNECT, and wait for the server to end the connection."""
+    client.disconnect()
+    with contextlib.suppress(PeerFailure):
+        client.expect_end()
+    client.close()
+
+
+def read_elsewhere(
+    scene: Scene, place: Place, awaited: Collection[bytes] = (), within: float | None = None
+) -> list[bytes]:
+    """The bodies that a new consumer finds in a queue, in order; it consumes them.
+
+    Those in `awaited` are waited for, `within` seconds or with all patience. Markers are the fence for the others:
+    the consumer before may take some of them if the server has not noticed its end.
+    """
+    reader, sender = scene.client(), scene.client()
+    subscription = scene.subscribe(reader, place)
+    came: list[bytes] = []
+    missing = set(awaited)
+    deadline = time.monotonic() + (scene.bench.patience if within is None else within)
+    while missing:
+        try:
+            frame = reader.expect("MESSAGE", subscription.owns, max(0.0, deadline - time.monotonic()))
+        except PeerFailure:
+            if reader.closed or reader.errors:
+                raise
+            break
+        came.append(frame.body)
+        missing.discard(frame.body)
+    return came + _until_marker(scene, subscription, sender)
+
+
+def _until_marker(scene: Scene, subscription: Subscription, sender: StompClient) -> list[bytes]:
+    word = scene.bench.fresh("marker").encode()
+    came: list[bytes] = []
+    deadline = time.monotonic() + scene.bench.patience
+    while True:
+        scene.send(sender, subscription.place, word)
+        try:
+            subscription.client.expect("MESSAGE", lambda frame: frame.body == word, MARKER_INTERVAL)
+        except PeerFailure:
+            if subscription.client.closed or time.monotonic() > deadline:
+                raise
+            continue
+        came += [frame.body for frame in subscription.client.take("MESSAGE") if frame.body != word]
+        return came
+
+
+def is_refused(scene: Scene, found: Reaction) -> bool:
+    """Whether the server refused a frame that asked for a RECEIPT: it said so, or left the RECEIPT out.
+
+    On a server without receipts only what it says counts.
+    """
+    return found.is_refusal or (scene.has_receipts and not found.receipts)
+
+
+def is_in_the_dark(scene: Scene, found: Reaction) -> bool:
+    """Whether nothing tells what became of a frame: no answer, from a server that has no receipts."""
+    return not scene.has_receipts and not found.is_refusal and not found.receipts
