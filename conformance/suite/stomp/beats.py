@@ -1,0 +1,92 @@
+"""Sessions with heart-beats, and what is seen of them.
+
+All waits are of the wall clock. What counts is the interval that the two sides agreed on, whatever the server made of
+the numbers that were asked for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.bench import Bench
+    from conformance.suite.stomp.scene import Scene
+    from conformance.wire.stomp import StompClient
+
+#: Seconds for which a connection is watched where the intervals ask for no more.
+WATCH = 3.5
+#: Longest interval, in seconds, that is waited for; a server that offers no shorter one is not judged.
+LONGEST = 5.0
+NUMBERS = re.compile(r"([0-9]+),([0-9]+)")
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """A session and the intervals that hold on it, in seconds; 0 where there are no beats."""
+
+    client: StompClient
+    from_server: float
+    from_client: float
+    said: str | None
+
+    def __str__(self) -> str:
+        return f"CONNECTED with heart-beat:{self.said}"
+
+
+def agree(scene: Scene, sends: int, wants: int) -> Agreed:
+    """Open a session with `heart-beat:{sends},{wants}`; judges STOMP-HEARTBEAT-001."""
+    client = scene.bench.stomp(connect=False)
+    said = scene.connect(client, heart_beat=f"{sends},{wants}").get("heart-beat")
+    numbers = NUMBERS.fullmatch(said if said is not None else "0,0")
+    if said is not None:
+        scene.judge(
+            "STOMP-HEARTBEAT-001",
+            numbers is not None,
+            expected="two decimal numbers joined by a comma",
+            observed=f"heart-beat:{said}",
+        )
+    offers, asks = (int(number) for number in numbers.groups()) if numbers else (0, 0)
+    return Agreed(
+        client,
+        max(offers, wants) / 1000 if offers and wants else 0.0,
+        max(sends, asks) / 1000 if sends and asks else 0.0,
+        said,
+    )
+
+
+def widest_gap(client: StompClient, since: float) -> float:
+    """The longest time without a sign of life of the server, from `since` (monotonic seconds) to now."""
+    times = [since, *(arrival.at for arrival in client.arrivals if arrival.at > since), time.monotonic()]
+    return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+def keep_busy(client: StompClient, seconds: float, interval: float, act: Callable[[], object]) -> float:
+    """Do something at every interval for so many seconds, reading meanwhile; the longest interval that it became."""
+    started = last = time.monotonic()
+    longest = 0.0
+    for number in itertools.count(1):
+        due = started + number * interval
+        client.listen(max(0.0, due - time.monotonic()))
+        if client.closed:
+            break
+        act()
+        now = time.monotonic()
+        longest, last = max(longest, now - last), now
+        if now >= started + seconds:
+            break
+    return longest
+
+
+def judge_kept(bench: Bench, clause: str, client: StompClient, what: str) -> None:
+    bench.judge(
+        clause,
+        client.closed is None and not client.errors,
+        expected=f"the connection open after {what}",
+        observed=client.closed or (f"{client.errors[0].octets!r}" if client.errors else "open"),
+    )
