@@ -1,0 +1,127 @@
+"""ACK and NACK: which deliveries one of them settles, and what the text allows for it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from conformance.models.stomp.messages import INDIVIDUAL, NOTHING, Delivery, State
+
+if TYPE_CHECKING:
+    from conformance.models.stomp.judging import VersionJudge
+    from conformance.models.stomp.sessions import Session
+    from conformance.models.stomp.world import Outcome
+
+Then = Callable[["Outcome"], None]
+"""What a method hands back: to be told how its frame was answered."""
+
+
+class Settling:
+    """Judges ACK and NACK, and keeps what they settle."""
+
+    def __init__(self, judge: "VersionJudge") -> None:
+        self._judge = judge
+
+    def ack(self, delivery: Delivery) -> Then:
+        """An ACK of a delivery that is certainly to be settled."""
+        suspect = delivery.copy.suspect
+        self.consume(delivery)
+
+        def answered(outcome: "Outcome") -> None:
+            for broken in (suspect, "STOMP-ACK-002"):
+                self._judge(
+                    broken or None,
+                    outcome.granted,
+                    expected=f"a RECEIPT: {delivery.copy.message} is to be settled",
+                    observed=outcome,
+                )
+
+        return answered
+
+    def nack(self, delivery: Delivery) -> Then:
+        """A NACK of such a delivery: the server may deliver its message at once."""
+        self.give_back(delivery)
+
+        def answered(outcome: "Outcome") -> None:
+            self._judge(
+                "STOMP-NACK-001", outcome.granted, expected="a RECEIPT for the NACK", observed=outcome
+            )
+
+        return answered
+
+    def late(self, delivery: Delivery) -> Then:
+        """An ACK or NACK of a delivery that is settled, or perhaps is: anything but a lie is fine."""
+        is_doubtful = not delivery.is_settled
+        if is_doubtful:
+            delivery.copy.become(State.OPEN)
+            delivery.subscription.session.settle(delivery)
+        clause = "STOMP-UNSUB-005" if is_doubtful and delivery.subscription.is_gone else "STOMP-ACK-005"
+
+        def answered(outcome: "Outcome") -> None:
+            self._judge(clause, outcome.granted, expected="a RECEIPT", observed=outcome)
+
+        return answered
+
+    def stray(self, key: tuple[tuple[str, str], ...], sessions: "list[Session]") -> Then:
+        """An ACK that names nothing that its own session was ever sent."""
+
+        def answered(outcome: "Outcome") -> None:
+            self._judge(
+                "STOMP-ACK-010",
+                not outcome.granted,
+                expected="no RECEIPT: it names no message",
+                observed=outcome,
+            )
+            for session in sessions:
+                for delivery in session.unsettled:
+                    if delivery.key == key:
+                        delivery.copy.suspects.add("STOMP-ACK-004")
+
+        return answered
+
+    def consume(
+        self, delivery: Delivery, clause: str = "STOMP-ACK-002", earlier: str = "STOMP-SUB-010"
+    ) -> None:
+        """An ACK has taken effect; `clause` is broken if its message comes again, `earlier` for those it covers."""
+        session = delivery.subscription.session
+        for each in self.covered(delivery):
+            is_named = each is delivery
+            if each.doubt:
+                each.copy.become(State.OPEN)
+            elif not is_named and session.version == "1.0":
+                # Whether an ACK of 1.0 covers earlier messages isn't said.
+                each.doubt = NOTHING
+                continue
+            else:
+                each.copy.become(State.BARRED, clause if is_named else earlier)
+            session.settle(each)
+        self._suspect(delivery, "STOMP-SUB-012")
+
+    def give_back(self, delivery: Delivery) -> None:
+        """A NACK may have taken effect: again, dropped or put aside, all is legal (STOMP-NACK-001)."""
+        for each in self.covered(delivery):
+            each.copy.become(State.OPEN)
+            delivery.subscription.session.settle(each)
+        self._suspect(delivery, "STOMP-NACK-002")
+
+    def doubt(self, delivery: Delivery, clause: str) -> None:
+        """It isn't known whether these messages are still to be settled; `clause` is broken if they are lost."""
+        for each in self.covered(delivery):
+            each.doubt = clause
+            each.copy.become(State.OPEN)
+
+    @staticmethod
+    def covered(delivery: Delivery) -> list[Delivery]:
+        """The delivery and, in mode client, earlier ones of its subscription (STOMP-SUB-010, STOMP-NACK-003)."""
+        if delivery.subscription.mode == INDIVIDUAL:
+            return [delivery]
+        unsettled = delivery.subscription.unsettled
+        return unsettled[: unsettled.index(delivery) + 1]
+
+    @staticmethod
+    def _suspect(delivery: Delivery, within: str) -> None:
+        """If another message of the session turns out to be settled, this one may be why."""
+        for other in delivery.subscription.session.unsettled:
+            if other.subscription is not delivery.subscription:
+                other.copy.suspects.add("STOMP-SUB-011")
+            else:
+                is_alone = delivery.subscription.mode == INDIVIDUAL
+                other.copy.suspects.add(within if is_alone else "STOMP-ACK-001")

@@ -1,0 +1,154 @@
+"""Transactions: what was done in one takes effect with its COMMIT, all of it or nothing."""
+
+from typing import TYPE_CHECKING
+
+from conformance.models.stomp.messages import NOTHING, State
+from conformance.models.stomp.sessions import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.models.stomp.judging import VersionJudge
+    from conformance.models.stomp.messages import Message
+    from conformance.models.stomp.sessions import Session
+    from conformance.models.stomp.settling import Settling, Then
+    from conformance.models.stomp.world import Outcome
+
+
+class Transactions:
+    """Judges BEGIN, COMMIT and ABORT, and what becomes visible when."""
+
+    def __init__(self, judge: "VersionJudge", settling: "Settling", sessions: "Sequence[Session]") -> None:
+        self._judge = judge
+        self._sessions = sessions
+        self._settling = settling
+
+    def begin(self, session: "Session", name: str, *, used_before: bool) -> "Then":
+        """BEGIN with a name that isn't open on the session; one that was used before may be refused."""
+
+        def answered(outcome: "Outcome") -> None:
+            clause = "STOMP-TX-011" if used_before else "STOMP-RECEIPT-001"
+            self._judge(clause, outcome.granted, expected=f"a RECEIPT for BEGIN of {name}", observed=outcome)
+            if outcome.granted:
+                session.transactions[name] = Transaction(name)
+
+        return answered
+
+    def begin_again(self, session: "Session", name: str) -> "Then":
+        """BEGIN with a name that is open: where it is granted, what was done before stays in (STOMP-TX-014)."""
+
+        def answered(outcome: "Outcome") -> None:
+            self._judge(
+                "STOMP-TX-002", not outcome.granted, expected=f"no RECEIPT: {name} is open", observed=outcome
+            )
+            if outcome.granted:
+                session.transactions[name].begun_again = True
+
+        return answered
+
+    def commit(self, session: "Session", name: str) -> "Then":
+        """COMMIT: from now on everything in it may take effect."""
+        transaction = session.transactions.pop(name)
+        self._watch_others(session, name)
+        self._may_be_sent(transaction.messages)
+        for delivery, is_ack in transaction.settlements:
+            if delivery.is_settled:
+                continue
+            if is_ack:
+                self._settling.consume(delivery, "STOMP-ACK-006", "STOMP-ACK-006")
+            else:
+                self._settling.give_back(delivery)
+
+        def answered(outcome: "Outcome") -> None:
+            self._judge(
+                "STOMP-TX-004" if transaction.messages else "STOMP-RECEIPT-001",
+                outcome.granted,
+                expected=f"a RECEIPT for the COMMIT of {name}",
+                observed=outcome,
+            )
+            for message in transaction.messages:
+                message.is_sent("STOMP-TX-014" if transaction.begun_again else "STOMP-TX-004")
+
+        return answered
+
+    def commit_unanswered(self, session: "Session", name: str) -> None:
+        """COMMIT on a connection that is cut at once: it took effect wholly or not at all."""
+        transaction = session.transactions.pop(name)
+        self._may_be_sent(transaction.messages)
+        self._stand_together(transaction.messages)
+        for delivery, _ in transaction.settlements:
+            self._settling.doubt(delivery, NOTHING)
+
+    def abort(self, session: "Session", name: str) -> "Then":
+        """ABORT: nothing in it takes effect."""
+        transaction = session.transactions.pop(name)
+        self._undo(transaction, "STOMP-TX-006")
+
+        def answered(outcome: "Outcome") -> None:
+            self._judge(
+                "STOMP-RECEIPT-001",
+                outcome.granted,
+                expected=f"a RECEIPT for ABORT of {name}",
+                observed=outcome,
+            )
+
+        return answered
+
+    def lost(self, session: "Session", *, orderly: bool) -> None:
+        """The session ended; its open transactions are aborted (STOMP-TX-007, STOMP-TX-008)."""
+        for transaction in session.transactions.values():
+            self._undo(transaction, "STOMP-TX-007" if orderly else "STOMP-TX-008")
+        session.transactions.clear()
+
+    def spoilt(self, session: "Session", name: str) -> "Then":
+        """COMMIT of a transaction that also holds what can't be done: all of the rest is sent, or nothing."""
+        transaction = session.transactions.pop(name)
+        self._may_be_sent(transaction.messages)
+
+        def answered(outcome: "Outcome") -> None:
+            came = any(copy.arrivals for message in transaction.messages for copy in message.copies)
+            refused = outcome.error is not None and not outcome.granted
+            self._judge(
+                "STOMP-TX-003",
+                not (refused and came),
+                expected=f"nothing of {name}, whose COMMIT was refused",
+                observed="one of its messages came",
+            )
+            for message in transaction.messages:
+                if outcome.granted or (came and not refused):
+                    message.is_sent("STOMP-TX-003")
+                elif refused:
+                    message.become(State.BARRED, "STOMP-TX-003")
+            if not outcome.granted and not refused and not came:
+                self._stand_together(transaction.messages)
+
+        return answered
+
+    def _watch_others(self, session: "Session", name: str) -> None:
+        """What is sent in other transactions must not come with this one (STOMP-TX-010, STOMP-TX-012)."""
+        for other in self._sessions:
+            for transaction in other.transactions.values():
+                clause = "STOMP-TX-012" if other is session else "STOMP-TX-010"
+                if (other is session or transaction.name == name) and self._judge.has(clause):
+                    for message in transaction.messages:
+                        message.become(State.BARRED, clause)
+
+    @staticmethod
+    def _stand_together(messages: "list[Message]") -> None:
+        """If one of these messages arrives, all of them must (STOMP-TX-003)."""
+        for message in messages:
+            message.together = list(messages)
+
+    def _undo(self, transaction: Transaction, clause: str) -> None:
+        for message in transaction.messages:
+            message.become(State.BARRED, clause if self._judge.has(clause) else None)
+        for delivery, is_ack in transaction.settlements:
+            # What was acknowledged may be delivered anew, or be acknowledged by its old value (STOMP-ACK-006).
+            if not delivery.is_settled:
+                self._settling.doubt(delivery, "STOMP-ACK-006" if is_ack else NOTHING)
+
+    @staticmethod
+    def _may_be_sent(messages: "list[Message]") -> None:
+        for message in messages:
+            message.audience = message.destination.active
+            message.become(State.OPEN)

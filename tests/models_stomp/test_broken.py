@@ -1,0 +1,41 @@
+"""The model catches every broken broker, on the clause that it breaks."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from conformance.clauses import Level, book
+from conformance.models.machines import run
+from conformance.models.stomp.machine import StompMachine
+from conformance.wire.failures import Violation
+from tests.models_stomp.broken_brokers import FAULTS, Fault
+from tests.models_stomp.toy_broker import Choices
+from tests.models_stomp.toy_world import ToyWorld
+
+SETTINGS = settings(
+    max_examples=150,
+    stateful_step_count=30,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+CASES = [
+    (fault, fault.versions[number % len(fault.versions)]) for number, fault in enumerate(FAULTS.values())
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "version"), CASES, ids=[f"{fault.broker.__name__}-{version}" for fault, version in CASES]
+)
+def test_the_fault_is_found(fault: Fault, version: str) -> None:
+    world: Any = ToyWorld.of(Choices(), version, fault.broker)
+    caught: set[str] = set()
+    try:
+        run(StompMachine, world, SETTINGS, shrink_seconds=0.1, note=print)
+    except Violation as violation:
+        caught = {violation.clause}
+        print(violation)
+    caught |= {clause for clause in world.judge.deviations if book()[clause].level is Level.SHOULD}
+    assert caught & fault.clauses, f"caught {caught or 'nothing'}"

@@ -1,0 +1,65 @@
+"""The model objects to nothing that the text allows, whatever a broker chooses."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from conformance.models.machines import run
+from conformance.models.stomp.machine import StompMachine
+from tests.models_stomp.toy_broker import Choices
+from tests.models_stomp.toy_world import ToyWorld
+
+SETTINGS = settings(
+    max_examples=15,
+    stateful_step_count=30,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+CHOICES = {
+    "plain": Choices(),
+    "first and back": Choices(turn="first", back_to="back", acks="message-id", message_ids="per delivery"),
+    "last, ids per delivery": Choices(turn="last", message_ids="per delivery"),
+    "random turns": Choices(turn="random", seed=3, acks="message-id", message_ids="per delivery"),
+    "drops what is refused": Choices(nack="drop"),
+    "grants late acknowledgements": Choices(late="grant"),
+    "holds what a subscription left": Choices(unsubscribed="hold"),
+    "delivers anew after an abort": Choices(aborted="anew"),
+    "negative acknowledgements at once": Choices(nack_in_transaction="at once"),
+    "begins again": Choices(begin_again="go on"),
+    "ids only once": Choices(used_ids="refuse"),
+    "individual in 1.0": Choices(cumulative_1_0=False),
+    "window of one": Choices(window=1),
+    "window of two, from the back": Choices(window=2, back_to="back", turn="first"),
+    "receipts first": Choices(receipt_first=True),
+    "loses what was not settled": Choices(redelivers=False),
+    "queues end with their consumers": Choices(keeps=False),
+    "notices losses late": Choices(notices_late=True, turn="last"),
+    "notices late and loses": Choices(notices_late=True, redelivers=False),
+    "lags": Choices(lags=True),
+    "lags, notices late, window": Choices(lags=True, notices_late=True, window=1),
+}
+
+
+VERSIONS = ("1.2", "1.1", "1.0")
+CASES = [(name, VERSIONS[number % 3]) for number, name in enumerate(CHOICES)]
+CASES += [("plain", "1.0"), ("plain", "1.1"), ("individual in 1.0", "1.0"), ("lags", "1.2")]
+
+
+@pytest.mark.parametrize(("name", "version"), CASES)
+def test_every_legal_choice_passes(name: str, version: str) -> None:
+    """Nothing that a conforming broker may choose is called a failure or a deviation."""
+    choices = CHOICES[name]
+    world: Any = ToyWorld.of(choices, version)
+    run(StompMachine, world, SETTINGS, name=f"toy {name} {version}", note=print)
+    # The text would rather have a second BEGIN refused.
+    assert world.judge.deviations <= ({"STOMP-TX-002"} if choices.begin_again == "go on" else set())
+
+
+def test_the_machine_reaches_its_states() -> None:
+    """Nearly every rule runs in every class of state in which it can."""
+    world: Any = ToyWorld.of(Choices(), "1.2")
+    reach = run(StompMachine, world, settings(SETTINGS, max_examples=60), name="toy reach", note=print)
+    assert reach.share() > 0.9, reach.missed()

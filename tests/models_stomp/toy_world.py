@@ -1,0 +1,59 @@
+"""A world for the model on the broker in memory, and a judge that knows the levels of the clauses."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from conformance.clauses import Level, book
+from conformance.models.stomp.sessions import Seen
+from conformance.wire.failures import Violation
+from tests.models_stomp.toy_broker import Choices, ToyBroker, ToySession
+
+
+class Ledger:
+    """Counts what was asserted, collects deviations, and raises at the first failed MUST."""
+
+    def __init__(self) -> None:
+        self.asserted: Counter[str] = Counter()
+        self.deviations: set[str] = set()
+
+    def __call__(self, clause: str, ok: bool, /, *, expected: str, observed: object) -> bool:
+        self.asserted[clause] += 1
+        level = book()[clause].level
+        if not ok and level is Level.MUST:
+            raise Violation(clause, expected, observed)
+        if not ok and level is Level.SHOULD:
+            self.deviations.add(clause)
+        return ok
+
+
+class ToyWorld:
+    """A `StompWorld` in memory; time passes only in `wait`."""
+
+    def __init__(self, broker: ToyBroker) -> None:
+        self.broker = broker
+        self.version = broker.version
+        self.judge = Ledger()
+        self.redelivers = broker.choices.redelivers
+        self.keeps = broker.choices.keeps
+        self.place_headers: dict[bool, Sequence[tuple[str, str]]] = {True: (), False: ()}
+        self.sessions: list[ToySession] = []
+        self.seen = Seen()
+        self.names = 0
+
+    @classmethod
+    def of(cls, choices: Choices, version: str, broker: type[ToyBroker] = ToyBroker) -> Any:
+        return cls(broker(choices, version))
+
+    def connect(self) -> ToySession:
+        self.sessions.append(self.broker.connect())
+        return self.sessions[-1]
+
+    def destination(self, *, is_queue: bool) -> str:
+        self.names += 1
+        return f"{'queue' if is_queue else 'topic'}-{self.names}"
+
+    def wait(self, links: Sequence[Any]) -> bool:
+        noticed = self.broker.notice_lost(now=True)
+        came = [link.flush() for link in links]
+        return noticed or any(came)
