@@ -158,6 +158,9 @@ class Stage:
             body = self.body(operation)
             if operation.path == "/addTopic":
                 body = {"topicName": self.bench.fresh("topic")}
+            elif operation.path == SUBSCRIBE:
+                # Of another topic, so that no partition of this one moves away from the holder.
+                body["topic_list"] = self.spare_topic
             yield operation, self.path(operation), body
 
     def judge_untouched(self, clause: str) -> None:

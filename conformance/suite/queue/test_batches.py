@@ -34,6 +34,7 @@ def test_a_batch_holds_at_most_one_record_of_a_partition(bench: Bench) -> None:
     consumer = scene.consumer(scene.group(), *topics)
     for topic in topics:
         scene.warm_up(topic, consumer)
+    for topic in topics:
         scene.publish(topic, "m0")
         scene.publish(topic, "m1")
     most = int(min(bench.limit("poll_messages") or 10, 10))

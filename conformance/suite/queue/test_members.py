@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.marks import clauses, waits
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
     HEARTBEAT,
@@ -17,6 +17,7 @@ from conformance.suite.queue.scene import (
     Scene,
     refused,
 )
+from conformance.suite.queue.silence import one_silence, past_eviction, timed
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
@@ -129,14 +130,15 @@ def test_a_list_with_an_unknown_topic_subscribes_to_none(bench: Bench, place: st
     """One topic that does not exist, wherever it stands in the list, and nothing is subscribed to."""
     scene = Scene(bench)
     topic, other, unknown = scene.topic(), scene.topic(), bench.fresh("unknown")
-    consumer = scene.consumer(scene.group(), other)
+    consumer = scene.consumer(scene.group())
     scene.publish(topic, "m")
     names = {"alone": [unknown], "first": [unknown, topic], "last": [topic, unknown]}[place]
     reply = scene.call(SUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(names)})
     bench.judge("MEMBER-SUBSCRIBE-2", refused(reply), expected="4xx: no such topic", observed=reply)
     bench.judge("MEMBER-SUBSCRIBE-3", reply.status == 404, expected="404: no such topic", observed=reply)
+    scene.subscribe(consumer, other)
     scene.warm_up(other, consumer)
-    scene.nothing(consumer, "MEMBER-SUBSCRIBE-2", f"no record of {topic}: nothing was subscribed to")
+    scene.nothing(consumer, "MEMBER-SUBSCRIBE-2", f"no record of {topic}: only {other} was subscribed to")
     added = scene.queue.add_topic(unknown)
     bench.judge("MEMBER-SUBSCRIBE-2", added.status == 200, expected="200: it was not added", observed=added)
 
@@ -241,3 +243,32 @@ def test_offsets_stay_when_nobody_is_left(bench: Bench, how: str) -> None:
         consumer = scene.consumer(group, topic)
     observed = [record.message for record in scene.drain(consumer, 2, "MEMBER-UNSUBSCRIBE-4")]
     bench.judge("MEMBER-UNSUBSCRIBE-4", observed == ["m2", "m3"], expected="m2, m3", observed=observed)
+
+
+@clauses("MEMBER-UNSUBSCRIBE-4")
+@waits(one_silence)
+def test_offsets_stay_when_the_last_member_is_evicted(bench: Bench) -> None:
+    """Who comes after an eviction goes on where the group stood, in partitions with and without a record in flight."""
+    scene = Scene(bench)
+    idle, busy, group = scene.topic(), scene.topic(), scene.group()
+    consumer = scene.consumer(group, idle)
+    for topic in (idle, busy):
+        for number in range(3):
+            scene.publish(topic, f"m{number}")
+    scene.drain(consumer, 2)
+    scene.unsubscribe(consumer, idle)
+    scene.subscribe(consumer, busy)
+    scene.drain(consumer, 2)
+    scene.record(consumer)
+    scene.subscribe(consumer, idle)
+    sign = timed(scene, group, lambda: scene.heartbeat(consumer))
+    past_eviction(scene, group, sign, consumer)
+    scene.members[group].remove(consumer)
+    heir = scene.consumer(group, idle, busy)
+    observed = [(record.topic, record.message) for record in scene.drain(heir, 2, "MEMBER-UNSUBSCRIBE-4")]
+    bench.judge(
+        "MEMBER-UNSUBSCRIBE-4",
+        sorted(observed) == sorted([(idle, "m2"), (busy, "m2")]),
+        expected="m2 of each topic, the only one that was not acknowledged",
+        observed=observed,
+    )

@@ -11,6 +11,7 @@ import msgspec
 from reference_server.queue import introspection
 from reference_server.queue import topic as topics
 from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Cursor
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.topic import Partition, Record, Topic
 from tests.mutants.editing import as_object, edit_replies
@@ -192,7 +193,7 @@ def end_offsets_are_those_of_the_last_record() -> None:
         return document
 
 
-@fault("ORDER-1", "DELIVER-1", bindings=HTTP, effort="standard", hard=True)
+@fault("ORDER-1", "PUB-POSITION-1", bindings=HTTP, effort="standard", scope="binding", hard=True)
 def one_record_in_a_thousand_is_swapped() -> None:
     """Once in a while a record is stored before its predecessor, if that was handed out to nobody yet."""
     stored = [0]
@@ -209,22 +210,36 @@ def one_record_in_a_thousand_is_swapped() -> None:
         return partition, offset
 
 
-@fault("DELIVER-1", bindings=STOMP, effort="standard", hard=True)
+@fault("DELIVER-1", "ORDER-1", "ACK-COMMIT-2", bindings=STOMP, effort="standard", scope="binding", hard=True)
 def one_record_in_a_thousand_is_lost() -> None:
-    """Every thousandth record is answered as stored, but is not."""
+    """Every thousandth record is stored, but handed out to nobody."""
     stored = [0]
+    lost: set[tuple[Partition, int]] = set()
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
         partition, offset = original(self, name, record, **named)
         stored[0] += 1
         if stored[0] % 1000 == 0:
-            partition.records.pop()
-            partition.ids.pop()
+            lost.add((partition, offset))
         return partition, offset
 
+    @wrap(Cursor, "is_ready")
+    def is_ready(original: Any, self: Cursor) -> bool:
+        if self.in_flight is None and (self.partition, self.committed) in lost:
+            self.committed += 1
+        return bool(original(self))
 
-@fault("DELIVER-4", "DELIVER-3", "ACK-COMMIT-1", bindings=HTTP, effort="standard", hard=True)
+
+@fault(
+    "PUB-POSITION-1",
+    "DELIVER-3",
+    "ACK-COMMIT-1",
+    bindings=HTTP,
+    effort="standard",
+    scope="binding",
+    hard=True,
+)
 def one_record_in_a_thousand_is_stored_twice() -> None:
     """Every thousandth record is stored two times, one behind the other."""
     stored = [0]
