@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: A header with an escape pair and characters of several octets, and a body with the latter.
 NOTE = "a:b-größe-🙂"
 BODY = "text-日本語".encode()
+#: Bodies of frames that are cut; one has to be counted.
+CUT_BODIES = {"uncounted": BODY, "counted": b"a\0b"}
 #: No UTF-8, whatever is put around it.
 NOT_UTF_8 = b"\xff\xfe\x00\x80"
 
@@ -136,39 +138,51 @@ def cuts(octets: bytes) -> dict[str, int]:
 
 
 @clauses("STOMP-WS-004")
-def test_a_frame_over_several_text_messages(bench: Bench) -> None:
+@pytest.mark.parametrize("body", CUT_BODIES.values(), ids=CUT_BODIES)
+def test_a_frame_over_several_text_messages(bench: Bench, body: bytes) -> None:
     """Cut anywhere but inside of a character, the frame is carried out when it is whole."""
     echo = Echo(Scene(bench))
-    octets = echo.raw([note_of(echo.client.version)], BODY)
+    octets = _to_be_cut(echo, body)
     places = cuts(octets)
     if echo.client.version != "1.0":
         places["escape"] = octets.index(b"\\c") + 1
     for place, cut in places.items():
-        if not _holds_split(bench, echo, [octets[:cut], octets[cut:]], False, f"cut in the {place}"):
+        if not _holds_split(bench, echo, [octets[:cut], octets[cut:]], body, f"cut in the {place}"):
             return
     parts = [character.encode() for character in octets.decode()]
-    _holds_split(bench, echo, parts, False, "a message for each character")
+    _holds_split(bench, echo, parts, body, "a message for each character")
 
 
 @clauses("STOMP-WS-004")
-def test_a_frame_over_several_binary_messages(bench: Bench) -> None:
+@pytest.mark.parametrize("body", CUT_BODIES.values(), ids=CUT_BODIES)
+def test_a_frame_over_several_binary_messages(bench: Bench, body: bytes) -> None:
     """In binary messages it may be cut inside of characters as well."""
     scene = Scene(bench)
     if not takes_binary(scene):
         bench.skip("STOMP-WS-004", "the server takes no binary messages (STOMP-WS-007)")
         return
     echo = Echo(scene)
-    octets = echo.raw([note_of(echo.client.version)], BODY)
+    octets = _to_be_cut(echo, body)
     cut = len(octets) - 2
-    if _holds_split(bench, echo, [octets[:cut], octets[cut:]], True, "cut inside of a character of the body"):
-        _holds_split(bench, echo, [bytes([octet]) for octet in octets], True, "a message for each octet")
+    how = "in binary messages"
+    if _holds_split(bench, echo, [octets[:cut], octets[cut:]], body, f"cut near its end, {how}", binary=True):
+        _holds_split(
+            bench, echo, [bytes([octet]) for octet in octets], body, f"octet by octet, {how}", binary=True
+        )
 
 
-def _holds_split(bench: Bench, echo: Echo, parts: list[bytes], binary: bool, how: str) -> bool:
+def _to_be_cut(echo: Echo, body: bytes) -> bytes:
+    length = [b"content-length:%d" % len(body)] if b"\0" in body else []
+    return echo.raw([note_of(echo.client.version), *length], body)
+
+
+def _holds_split(
+    bench: Bench, echo: Echo, parts: list[bytes], body: bytes, how: str, *, binary: bool = False
+) -> bool:
     for part in parts:
         echo.client.send_octets(part, binary=binary)
     message = echo.maybe()
-    ok = message is not None and message.body == BODY
+    ok = message is not None and message.body == body
     return bench.judge(
         "STOMP-WS-004", ok, expected=f"the message, {how}", observed=message.octets if message else "nothing"
     )
