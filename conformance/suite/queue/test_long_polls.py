@@ -32,8 +32,10 @@ _ROUND_TRIPS = 5
 class Waiting:
     """A poll that waits, on a connection of its own where the binding needs that."""
 
-    def __init__(self, scene: Scene, consumer: str, wish: float = LONG) -> None:
-        """`wish`: how many seconds, if the server's limit allows it."""
+    def __init__(
+        self, scene: Scene, consumer: str, wish: float = LONG, *, round_trips: int = _ROUND_TRIPS
+    ) -> None:
+        """`wish`: how many seconds, if the server's limit allows it. `round_trips`: how long to give it to arrive."""
         self._scene = scene
         self.seconds = min(scene.bench.limit("wait_seconds") or wish, wish)
         probe = scene.bench.queue()
@@ -42,7 +44,7 @@ class Waiting:
         scene.bench.step(f"{POLL} {body} begins")
         self._pending: Pending = scene.queue.start(POLL, body)
         # Nothing is judged by it: a poll that comes later finds the record at once, which is right as well.
-        for _ in range(_ROUND_TRIPS):
+        for _ in range(round_trips):
             probe.heartbeat(consumer)
 
     def answer(self) -> tuple[Reply, float]:
@@ -56,8 +58,8 @@ class Waiting:
         """Whether an answer came clearly before the poll's time was over."""
         return took < 0.9 * self.seconds
 
-    def judge_early(self, clause: str, message: str) -> None:
-        """Judge that the answer is a record, clearly before the time is over."""
+    def judge_early(self, clause: str, message: str, acknowledge: str = "") -> None:
+        """Judge that the answer is a record, clearly before the time is over; a consumer may `acknowledge` it."""
         reply, took = self.answer()
         self._scene.bench.judge(
             clause,
@@ -69,6 +71,8 @@ class Waiting:
         self._scene.bench.judge(
             clause, record.message == message, expected=f"the record {message!r}", observed=reply
         )
+        if acknowledge:
+            self._scene.acknowledge(acknowledge, record.message_id)
 
 
 @clauses("POLL-WAIT-1")
@@ -80,6 +84,18 @@ def test_a_long_poll_is_answered_when_a_record_is_published(bench: Bench) -> Non
     waiting = Waiting(scene, consumer)
     scene.publish(topic, "awaited")
     waiting.judge_early("POLL-WAIT-1", "awaited")
+
+
+@clauses("POLL-WAIT-1")
+def test_a_record_that_comes_while_a_poll_begins_to_wait_is_not_missed(bench: Bench) -> None:
+    """The record is published when the poll is just on its way, at another instant each time: no wake-up gets lost."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    for number in range(bench.examples(quick=12, standard=40, thorough=400)):
+        waiting = Waiting(scene, consumer, round_trips=number % 4)
+        scene.publish(topic, f"m{number}")
+        waiting.judge_early("POLL-WAIT-1", f"m{number}", acknowledge=consumer)
 
 
 @clauses("POLL-WAIT-1")
