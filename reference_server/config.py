@@ -63,9 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _Seconds, _about("time after which a record in flight is taken back from a partition that moves", "s")
     ] = 30.0
 
-    topics: Annotated[_Count, _about("topics at once")] = 10_000
-    groups: Annotated[_Count, _about("consumer groups at once")] = 10_000
-    consumers: Annotated[_Count, _about("registered consumers at once")] = 10_000
+    topics: Annotated[_Count, _about("topics at once")] = 1_000_000
+    groups: Annotated[_Count, _about("consumer groups at once")] = 1_000_000
+    consumers: Annotated[_Count, _about("registered consumers at once")] = 1_000_000
     topic_partitions: Annotated[_Count, _about("partitions that one topic may ask for")] = 1024
     partition_bytes: Annotated[_Octets, _about("keys and messages stored in one partition", "bytes")] = (
         256 * MIB

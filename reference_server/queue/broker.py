@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,8 +42,9 @@ class QueueBroker:
         self._partitions = 0
         self._cursors = 0
         self._next_id = 1
-        # No deadline lies before this time: what spares every operation a look at all groups.
-        self._due = math.inf
+        self._agenda: list[tuple[float, int, Group]] = []
+        """When to look at which group: at its next deadline, or before it. Spares a look at all of them."""
+        self._serial = itertools.count()
         self._stirred: dict[Consumer, None] = {}
         self._waiting = 0
         self.now = 0.0
@@ -52,15 +55,21 @@ class QueueBroker:
     def tick(self, now: float) -> None:
         """Evict the silent and take back what is overdue, in every group (LIVE-EVICT-1, REBALANCE-5)."""
         self.now = now
-        if now < self._due:
+        agenda = self._agenda
+        if not agenda or now < agenda[0][0]:
             return
-        self._due = math.inf
-        for group in self.groups.values():
+        due = []
+        while agenda and agenda[0][0] <= now:
+            when, _, group = heapq.heappop(agenda)
+            if group.looked_at == when:  # else it is to be looked at earlier, or was removed
+                group.looked_at = math.inf
+                due.append(group)
+        for group in due:
             self._expire(group, now)
 
     def next_deadline(self) -> float | None:
         """The queue's time, or one before it, at which tick() has work; None: nothing is due, ever."""
-        return None if self._due == math.inf else self._due
+        return self._agenda[0][0] if self._agenda else None
 
     def advance_group(self, name: str, seconds: float, *, now: float) -> float:
         """Move the time of one group on (CLOCK-3); returns the group's time. Raises Refusal (group-unknown)."""
@@ -73,8 +82,14 @@ class QueueBroker:
     def _expire(self, group: Group, now: float) -> None:
         for consumer in group.expire(now + group.ahead):
             self._forget(consumer)
-        self._due = min(self._due, group.next_deadline())
+        self._look_at(group, group.next_deadline())
         self._stir(group)
+
+    def _look_at(self, group: Group, when: float) -> None:
+        """Have tick() look at a group at that time of the queue, or earlier."""
+        if when < group.looked_at:
+            group.looked_at = when
+            heapq.heappush(self._agenda, (when, next(self._serial), group))
 
     # Topics
 
@@ -163,6 +178,7 @@ class QueueBroker:
             self._forget(consumer)
         self._cursors -= sum(1 for _ in group.all_cursors())
         group.dissolve()
+        group.looked_at = -math.inf
         del self.groups[name]
 
     def register(self, group_name: str, name: str, *, now: float) -> Consumer:
@@ -180,7 +196,7 @@ class QueueBroker:
         _room(len(self.consumers), self.settings.consumers, "consumers")
         consumer = Consumer(name, group, now + group.ahead)
         group.members[name] = self.consumers[name] = consumer
-        self._due = min(self._due, now + self.settings.heartbeat_timeout)
+        self._look_at(group, now + self.settings.heartbeat_timeout)
         return consumer
 
     def consumer(self, name: str, *, now: float) -> Consumer:
@@ -266,7 +282,7 @@ class QueueBroker:
         self._waiting -= 1
         if self.consumers.get(consumer.name) is consumer:
             self._sign_of_life(consumer, self.now)
-            self._due = min(self._due, self.now + self.settings.heartbeat_timeout)
+            self._look_at(consumer.group, self.now + self.settings.heartbeat_timeout)
 
     def take_stirred(self) -> list[Consumer]:
         """The waiting consumers for whom something may have come, or who are gone, since the last call."""
@@ -286,7 +302,7 @@ class QueueBroker:
 
     def _rebalanced(self, group: Group) -> None:
         # Perhaps nothing is in flight that has to move; then tick() looks once in vain.
-        self._due = min(self._due, self.now + self.settings.rebalance_timeout)
+        self._look_at(group, self.now + self.settings.rebalance_timeout)
         self._stir(group)
 
     def _stir(self, group: Group) -> None:

@@ -100,14 +100,18 @@ class Cursor:
 
 
 class Group:
-    """One consumer group. Its time runs with the queue's, `ahead` seconds in front of it."""
+    """One consumer group. Its time runs with the queue's, `ahead` seconds in front of it.
 
-    __slots__ = ("ahead", "cursors", "members", "name", "settings", "stirred")
+    `looked_at` is the queue's time at which the broker will look at it; infinite: at none.
+    """
+
+    __slots__ = ("ahead", "cursors", "looked_at", "members", "name", "settings", "stirred")
 
     def __init__(self, name: str, settings: QueueSettings) -> None:
         self.name = name
         self.settings = settings
         self.ahead = 0.0
+        self.looked_at = math.inf
         self.members: dict[str, Consumer] = {}
         self.cursors: dict[str, list[Cursor]] = {}
         self.stirred = False

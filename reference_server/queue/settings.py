@@ -22,12 +22,12 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     name_length: int = 128
     poll_messages: int = 100
     wait_seconds: float = 30.0
-    topics: int = 10_000
-    groups: int = 10_000
-    consumers: int = 10_000
+    topics: int = 1_000_000
+    groups: int = 1_000_000
+    consumers: int = 1_000_000
     topic_partitions: int = 1024
     """Partitions that one topic may ask for."""
-    all_partitions: int = 100_000
+    all_partitions: int = 1_000_000
     """Partitions of all topics together."""
     cursors: int = 1_000_000
     """Partitions that groups follow: one counts once for every group that has subscribed to its topic."""

@@ -240,5 +240,6 @@ def who_waits_is_silent() -> None:
 
     @wrap(QueueBroker, "tick")
     def tick(original: Any, self: QueueBroker, now: float) -> None:
-        self._due = min(self._due, now)
+        for group in self.groups.values():
+            self._look_at(group, now)
         original(self, now)
