@@ -206,7 +206,7 @@ def test_an_unknown_consumer_cannot_acknowledge_negatively(bench: Bench) -> None
     scene.acknowledge(consumer, first.message_id)
 
 
-@clauses("NACK-OK-1", "NACK-AGAIN-1", "ACK-UNKNOWN-1")
+@clauses("NACK-OK-1", "NACK-AGAIN-1")
 def test_a_record_that_was_given_back_is_its_former_holders_no_longer(bench: Bench) -> None:
     """After a negative acknowledgement neither kind of acknowledgement of the record is taken, until it comes again."""
     scene = Scene(bench)

@@ -111,7 +111,7 @@ def test_keyless_records_spread_over_all_partitions(bench: Bench, key: str | Non
     )
 
 
-@clauses("PART-RR-2", "PART-RR-1")
+@clauses("PART-RR-2")
 def test_keyless_records_go_round_from_the_first_partition(bench: Bench) -> None:
     """Where positions are told: N in a row cover all partitions, in turn from partition 0."""
     scene = Scene(bench)
