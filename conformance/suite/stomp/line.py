@@ -9,6 +9,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from conformance.suite.stomp.reactions import BRIEFLY
 from conformance.suite.stomp.scene import PROBE_INTERVAL, Subscription
 from conformance.wire.failures import PeerFailure
 
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from conformance.suite.stomp.reactions import Reaction
-    from conformance.suite.stomp.scene import Place, Scene
+    from conformance.suite.stomp.reactions import BRIEFLY
+from conformance.suite.stomp.scene import Place, Scene
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
 #: Seconds between two markers to a queue whose former consumer may not be gone yet.
 MARKER_INTERVAL = 0.3
+#: The word for a server from which a message didn't come again that had to.
+LOSES = "loses what was not acknowledged"
 
 
 class Line:
@@ -115,14 +119,16 @@ def read_elsewhere(
 ) -> list[bytes]:
     """The bodies that a new consumer finds in a queue, in order; it consumes them.
 
-    Those in `awaited` are waited for, `within` seconds or with all patience. Markers are the fence for the others:
+    Those in `awaited` are waited for, `within` seconds or with all patience (less of it once they were waited for in
+    vain: then it is no news). Markers are the fence for the others:
     the consumer before may take some of them if the server has not noticed its end.
     """
     reader, sender = scene.client(), scene.client()
     subscription = scene.subscribe(reader, place)
     came: list[bytes] = []
     missing = set(awaited)
-    deadline = time.monotonic() + (scene.bench.patience if within is None else within)
+    patience = BRIEFLY if LOSES in scene.bench.seen else scene.bench.patience
+    deadline = time.monotonic() + (patience if within is None else within)
     while missing:
         try:
             frame = reader.expect("MESSAGE", subscription.owns, max(0.0, deadline - time.monotonic()))
@@ -132,6 +138,8 @@ def read_elsewhere(
             break
         came.append(frame.body)
         missing.discard(frame.body)
+    if missing and within is None:
+        scene.bench.seen.add(LOSES)
     return came + _until_marker(scene, subscription, sender)
 
 
