@@ -1,0 +1,105 @@
+"""What became of a frame that the server has to accept, may accept, or has to refuse; and what redelivery shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.suite.stomp.line import is_in_the_dark, is_refused
+from conformance.suite.stomp.reactions import judge_refusal, reaction
+
+if TYPE_CHECKING:
+    from conformance.suite.stomp.reactions import Provoke, Reaction
+    from conformance.suite.stomp.scene import Scene
+    from conformance.wire.frames import Frame
+    from conformance.wire.stomp import StompClient
+
+NO_QUEUES = "the server has no queue that keeps a message for another consumer"
+NO_REDELIVERY = "the server doesn't deliver again what was not acknowledged, so nobody sees what was"
+IN_THE_DARK = "the server has no receipts, and was silent"
+
+
+def redelivers(scene: Scene, *ids: str) -> bool:
+    """Whether redelivery can be judged by; skips the clauses where not."""
+    target = scene.bench.target
+    reason = NO_REDELIVERY if target.fact("queues") else NO_QUEUES
+    if target.fact("queues") and target.fact("redelivers"):
+        return True
+    for clause in ids:
+        scene.skip(clause, reason)
+    return False
+
+
+def client_mode(scene: Scene, mode: str) -> str:
+    """The mode in which clients acknowledge; 1.0 has only one."""
+    return "client" if scene.bench.version == "1.0" else mode
+
+
+def settle(scene: Scene, client: StompClient, message: Frame, command: str = "ACK") -> None:
+    """ACK or NACK a message, and see it done."""
+    send = client.ack if command == "ACK" else client.nack
+    if scene.has_receipts:
+        receipt = scene.receipt()
+        send(message, receipt=receipt)
+        scene.receipted(client, receipt, command)
+        return
+    send(message)
+    scene.fence(client)
+
+
+def done(scene: Scene, client: StompClient, command: str, transaction: str) -> None:
+    """BEGIN, COMMIT or ABORT a transaction, and see it done."""
+    headers = [("transaction", transaction)]
+    if scene.has_receipts:
+        receipt = scene.receipt()
+        client.frame(command, [*headers, ("receipt", receipt)])
+        scene.receipted(client, receipt, command)
+        return
+    client.frame(command, headers)
+    scene.fence(client)
+
+
+def judge_accepted(scene: Scene, clause: str, provoke: Provoke, receipt: str, what: str) -> Reaction:
+    """Judge that a frame that asks for `receipt` is accepted."""
+    found = reaction(scene, provoke, receipt, firm=scene.has_receipts)
+    if is_in_the_dark(scene, found):
+        scene.skip(clause, IN_THE_DARK)
+    else:
+        scene.judge(clause, found.is_granted, expected=f"a RECEIPT for {what}", observed=found)
+    return found
+
+
+def judge_refused(scene: Scene, clause: str, provoke: Provoke, receipt: str, what: str) -> Reaction:
+    """Judge that a frame is refused: it gets no RECEIPT; and how (STOMP-ERROR-009)."""
+    found = reaction(scene, provoke, receipt)
+    if is_in_the_dark(scene, found):
+        scene.skip(clause, IN_THE_DARK)
+        scene.skip("STOMP-ERROR-009", IN_THE_DARK)
+    else:
+        scene.judge(
+            clause, is_refused(scene, found), expected=f"no RECEIPT for {what}: it is refused", observed=found
+        )
+        judge_manner(scene, found, receipt, what)
+    return found
+
+
+def judge_manner(scene: Scene, found: Reaction, receipt: str, what: str) -> None:
+    """Judge how a well-formed frame was refused, if it was."""
+    if not is_refused(scene, found):
+        scene.skip("STOMP-ERROR-009", f"the server accepts {what}")
+        return
+    scene.judge(
+        "STOMP-ERROR-009",
+        found.is_error_and_close,
+        expected=f"ERROR and the end of the connection for {what}",
+        observed=found,
+    )
+    judge_refusal(scene, found, receipt)
+
+
+def in_short(found: Reaction) -> str:
+    """What to record of a reaction."""
+    if found.is_refusal:
+        text = (found.error.get("message") if found.error else None) or "no ERROR"
+        manner = "then closed" if found.closed else "left open"
+        return f"{'RECEIPT, ' if found.receipts else ''}refused ({text}), {manner}"
+    return "accepted" if found.receipts else "no answer"
