@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from conformance.suite.stomp.reactions import Reaction
-    from conformance.suite.stomp.reactions import BRIEFLY
-from conformance.suite.stomp.scene import Place, Scene
+    from conformance.suite.stomp.scene import Place, Scene
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
