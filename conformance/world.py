@@ -28,6 +28,8 @@ PAUSE = 0.02
 WATCHES_OF_A_SESSION = 40
 #: The newest watches that are kept open; older ones belong to examples that have ended.
 WATCHES_KEPT = 24
+#: The most that the models ask for, by extension: the limit of it, and how much.
+ASKED = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
 _HEARTBEAT = "/consumer/heartbeat"
 
 
@@ -59,8 +61,13 @@ class BenchWorld:
 
     @property
     def extensions(self) -> frozenset[str]:
-        """What the server declares."""
-        return self._bench.target.extensions
+        """What the server declares, but for extensions whose limits are too narrow for what the models ask of them."""
+        narrow = {
+            extension
+            for extension, (limit, asked) in ASKED.items()
+            if asked > (self._bench.limit(limit) or asked)
+        }
+        return self._bench.target.extensions - narrow
 
     @property
     def publishes_over_http(self) -> bool:
