@@ -181,6 +181,16 @@ def test_an_uncounted_body_ends_at_the_first_nul(bench: Bench, rest: bytes) -> N
     bench.judge("STOMP-CLEN-007", message.body == b"he", expected="the body he", observed=message.octets)
 
 
+@clauses("STOMP-CLEN-007")
+@pytest.mark.parametrize("body", [b"line\n", b"\n", b"\r\n", b"\n\n", b" blank "], ids=repr)
+def test_what_stands_before_the_nul_is_the_body(bench: Bench, body: bytes) -> None:
+    """Line ends and blanks at either end of an uncounted body belong to it."""
+    echo = Echo(Scene(bench))
+    echo.client.send_octets(echo.raw(body=body))
+    message = echo.back("STOMP-CLEN-007", expected=f"a message with the body {body!r}")
+    bench.judge("STOMP-CLEN-007", message.body == body, expected=repr(body), observed=message.octets)
+
+
 @clauses("STOMP-CLEN-008")
 @pytest.mark.parametrize("first", [b"", b"a"], ids=["nul-first", "nul-later"])
 @pytest.mark.parametrize("command", ["BEGIN", "SUBSCRIBE"])
