@@ -33,3 +33,10 @@ class PeerFailure(AssertionError):
 
 class Unreachable(Exception):
     """Nobody answers at the address: there is nothing to judge."""
+
+
+class TooSlow(BaseException):
+    """This machine was late for what had to be done in time: the test says nothing, and has to be run again.
+
+    No `Exception`, so that Hypothesis takes it for no failure that is to be shrunk.
+    """

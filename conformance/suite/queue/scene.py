@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.wire.failures import TooSlow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -85,17 +87,37 @@ class Scene:
         """The consumers that were registered here, by group."""
         self._silent: set[str] = set()
         self._kept_alive = time.monotonic()
+        self._signs: dict[str, float] = {}
 
     def call(self, path: str, body: object) -> Reply:
-        """Perform one operation, whatever comes of it."""
+        """Perform one operation, whatever comes of it.
+
+        Raises TooSlow where a consumer may have been evicted only because this machine took so long.
+        """
         is_late = time.monotonic() > self._kept_alive + self.timings.heartbeat_timeout / 4
         if is_late and not self.bench.clock.is_virtual:
             # A slow machine may take so long for a test that its members would be evicted meanwhile.
             self.keep_alive()
+        began = time.monotonic()
         reply = self.queue.call(path, body)
         shown = repr(body)
         self.bench.step(f"{path} {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} -> {reply}")
+        if not self.bench.clock.is_virtual and isinstance(body, dict):
+            self._note_sign(body.get("consumer_name"), began, reply)
         return reply
+
+    def _note_sign(self, consumer: object, began: float, reply: Reply) -> None:
+        """Keep the times of signs of life: who gave none for too long, unless on purpose, was let down by us."""
+        if not isinstance(consumer, str) or consumer in self._silent:
+            return
+        if not refused(reply):
+            self._signs[consumer] = began
+            return
+        silence = time.monotonic() - self._signs.get(consumer, began)
+        if silence >= self.timings.heartbeat_timeout:
+            raise TooSlow(
+                f"this machine kept a consumer from its heartbeats for {silence:.1f} s, which is too long"
+            )
 
     # What there is
 

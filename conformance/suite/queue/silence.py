@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conformance.suite.queue.scene import MARGIN, SLACK
+from conformance.wire.failures import TooSlow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +51,19 @@ def just_below(scene: Scene, group: str, sign: Deed, *silent: str) -> None:
     scene.wait_until(group, sign.earliest + timeout - margin, *silent)
 
 
-def was_in_time(scene: Scene, sign: Deed, deed: Deed) -> bool:
-    """Whether the consumer was silent for less than the timeout, whenever in between the server looked."""
-    return deed.latest - sign.earliest < scene.timings.heartbeat_timeout
+def judge_kept(scene: Scene, clause: str, sign: Deed, deed: Deed, *, expected: str, ok: bool) -> None:
+    """Judge that a consumer was served after a silence below the timeout.
+
+    Raises TooSlow where it was not, but may have been silent for longer: this machine came too late.
+    """
+    silence = deed.latest - sign.earliest
+    if not ok and silence >= scene.timings.heartbeat_timeout:
+        raise TooSlow(
+            f"this machine was too slow to speak within a timeout of {scene.timings.heartbeat_timeout:g} s"
+        )
+    scene.bench.judge(
+        clause, ok, expected=f"{expected}, after {silence:.3f} s of silence", observed=deed.reply
+    )
 
 
 def past_eviction(scene: Scene, group: str, sign: Deed, *silent: str) -> None:
@@ -74,11 +85,6 @@ def one_silence(target: Target) -> float:
     """Seconds of a test that waits for one eviction; for `@waits`."""
     timings = target.timings
     return timings.heartbeat_timeout + timings.eviction_grace + 2 * SLACK
-
-
-def two_silences(target: Target) -> float:
-    """Seconds of a test that waits for two timeouts, one after the other."""
-    return 2 * one_silence(target)
 
 
 def one_rebalance(target: Target) -> float:
