@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SHRINK_SECONDS = 8.0
 #: Seconds that an answer may take while a smaller example is looked for.
 SHRINK_PATIENCE = 0.5
+#: Octets a second that get through everywhere, however badly they are connected.
+SLOWEST = 8 << 10
 #: Names like those to which STOMP or a broker gives a meaning, such as `reply-to` (STOMP-SEND-004).
 RESERVED = re.compile(r"[a-z_-]+", re.IGNORECASE)
 
@@ -38,10 +40,11 @@ class Trial:
         self._search = Search(SHRINK_SECONDS)
         self._echo: Echo | None = None
 
-    @property
-    def patience(self) -> float:
-        """Seconds to wait for an answer."""
-        return self.bench.patience if self._search.failure is None else SHRINK_PATIENCE
+    def patience(self, octets: int = 0) -> float:
+        """Seconds to wait for an answer to so many octets, which come back."""
+        if self._search.failure is not None:
+            return SHRINK_PATIENCE
+        return self.bench.patience + 2 * octets / SLOWEST
 
     @contextmanager
     def echo(self) -> Iterator[Echo]:
