@@ -43,10 +43,16 @@ class Deliveries:
         self._recognition = Recognition(judge, topics, groups)
 
     def observe_poll(
-        self, name: str, reply: Answer, when: "When", *, max_messages: int | None = None
+        self,
+        name: str,
+        reply: Answer,
+        when: "When",
+        *,
+        max_messages: int | None = None,
+        is_there: bool = False,
     ) -> Polled:
-        """The consumer polled; `max_messages` if it asked for a batch."""
-        member = self._consumers.named(POLL, name, reply, when)
+        """The consumer polled; `max_messages` if it asked for a batch, `is_there` if it is registered for certain."""
+        member = self._consumers.named(POLL, name, reply, when, is_there=is_there)
         if member is None:
             return Polled(served=False)
         group = self._consumers.group_of(member)

@@ -6,6 +6,7 @@
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from conformance.models.existence import refused, served
 from conformance.models.members import When
 from conformance.models.queue import QueueModel
 
@@ -153,7 +154,17 @@ class Driver:
         if max_messages is not None:
             body["max_messages"] = max_messages
         reply, when = self._call("/consumer/poll", body, self.group_name_of(name))
-        return self.model.observe_poll(name, reply, when, max_messages=max_messages)
+        if not refused(reply) or not self._may_be_there(name):
+            return self.model.observe_poll(name, reply, when, max_messages=max_messages)
+        # An empty poll may be answered by any status but 200: is it empty, or is the consumer gone?
+        beat, after = self._call("/consumer/heartbeat", {"consumer_name": name}, self.group_name_of(name))
+        polled = self.model.observe_poll(name, reply, when, max_messages=max_messages, is_there=served(beat))
+        self.model.observe_heartbeat(name, beat, after)
+        return polled
+
+    def _may_be_there(self, name: str) -> bool:
+        member = self.model.consumers.by_name.get(name)
+        return member is not None and not member.fate
 
     def poll(self, name: str, max_messages: int | None = None) -> "list[Flight]":
         """Poll; where the consumer is alone and its rebalance may still be under way, until that must be

@@ -38,7 +38,8 @@ class Naming(NamedTuple):
     success: tuple[int, ...]
 
 
-#: Whatever is no refusal answers a poll that has nothing to give, except 200: POLL-EMPTY-1, POLL-EMPTY-2.
+#: Any status answers a poll that has nothing to give, except 200: POLL-EMPTY-1, POLL-EMPTY-2. Where it is one of a
+#: refusal, a heartbeat tells whether the consumer is there.
 POLL = Naming("poll", "POLL-OK-1", "POLL-UNKNOWN-1", "POLL-UNKNOWN-2", ())
 ACKNOWLEDGE = Naming("acknowledge", "ACK-OK-1", "ACK-CONSUMER-1", "ACK-CONSUMER-2", (202,))
 RETURN = Naming("negative-acknowledge", "NACK-OK-1", "NACK-UNKNOWN-1", "NACK-UNKNOWN-2", (202,))
@@ -88,11 +89,19 @@ class Consumers:
         return member
 
     def named(
-        self, naming: Naming, name: str, reply: Answer, when: When, *, innocent: bool = True
+        self,
+        naming: Naming,
+        name: str,
+        reply: Answer,
+        when: When,
+        *,
+        innocent: bool = True,
+        is_there: bool = False,
     ) -> Member | None:
         """Judge the reply as to the consumer's existence. The consumer, if it was served; else None.
 
-        `innocent`: nothing else about the operation could be a reason to refuse it.
+        `innocent`: nothing else about the operation could be a reason to refuse it. `is_there`: a heartbeat behind
+        the operation was served, so that a refused poll is one that had nothing to give.
         """
         member = self.current(name, when)
         if member is None:
@@ -103,7 +112,7 @@ class Consumers:
             self._judge_gone(naming, member, reply)
             return None
         group = self._groups[member.group]
-        if served(reply) or (naming is POLL and not refused(reply)):
+        if served(reply) or (naming is POLL and (is_there or not refused(reply))):
             self._judge_kept(member, group, when)
             if innocent and naming.success:
                 self._judge(

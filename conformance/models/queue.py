@@ -200,10 +200,19 @@ class QueueModel:
     # Deliveries
 
     def observe_poll(
-        self, name: str, reply: Answer, when: When, *, max_messages: int | None = None
+        self,
+        name: str,
+        reply: Answer,
+        when: When,
+        *,
+        max_messages: int | None = None,
+        is_there: bool = False,
     ) -> Polled:
-        """A consumer polled, `max_messages` if it asked for a batch (extension batch-poll)."""
-        return self._deliveries.observe_poll(name, reply, when, max_messages=max_messages)
+        """A consumer polled, `max_messages` if it asked for a batch (extension batch-poll).
+
+        `is_there`: a heartbeat after a poll that was refused has shown that the consumer is registered.
+        """
+        return self._deliveries.observe_poll(name, reply, when, max_messages=max_messages, is_there=is_there)
 
     def observe_acknowledge(self, name: str, message_id: Any, reply: Answer, when: When) -> bool:
         """A consumer acknowledged a message id. True if that was accepted."""

@@ -81,6 +81,11 @@ def an_empty_poll_is_a_conflict() -> None:
     nothing = Outcome(409, body, "application/problem+json")
     edit_replies(POLL, lambda outcome: nothing if outcome.status == 204 else outcome)
 
+    @wrap(long_polls.LongPolls, "cancel")
+    def cancel(original: Any, self: long_polls.LongPolls, waiter: Any) -> Outcome | None:
+        outcome: Outcome | None = original(self, waiter)
+        return outcome and nothing
+
 
 @fault("POLL-START-1", bindings=HTTP)
 def a_new_group_starts_at_the_newest_record() -> None:
