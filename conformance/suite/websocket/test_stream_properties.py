@@ -58,7 +58,7 @@ def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
             is_binary = is_binary and binary
             for piece in pieces(octets, cuts) if is_binary else characters(octets, cuts):
                 echo.client.send_octets(piece, binary=is_binary)
-            bodies_back = list(came(echo, len(texts), trial.patience))
+            bodies_back = list(came(echo, len(texts), trial.patience(len(octets))))
             held = [
                 bench.judge(
                     clause,
@@ -90,7 +90,7 @@ def test_any_fragments_make_one_message(bench: Bench) -> None:
         with trial.echo() as echo:
             parts = pieces(stream(echo, [text], [0]), cuts)
             echo.client.link.send_fragments([b"", *parts, b""] if empty else parts, ping=ping)
-            bodies_back = list(came(echo, 1, trial.patience))
+            bodies_back = list(came(echo, 1, trial.patience(len(text))))
             bench.judge(
                 "STOMP-WS-005",
                 bodies_back == [text],
