@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reference_server.queue.group import Consumer, Group
 from reference_server.queue.settings import QueueSettings
 from tests.queue_core.core import Core, texts
 
@@ -164,6 +165,29 @@ def test_rounding(step: float) -> None:
         core.now = max(core.now, due)
         core.broker.tick(core.now)
     assert not core.broker.consumers
+
+
+def test_groups_that_nobody_uses_cost_nothing(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server keeps groups for ever: the clock must not go through all of them."""
+    looked_at: list[str] = []
+    expire = Group.expire
+
+    def counted(self: Group, now: float) -> list[Consumer]:
+        looked_at.append(self.name)
+        return expire(self, now)
+
+    monkeypatch.setattr(Group, "expire", counted)
+    for number in range(200):
+        core.join(f"idle-{number}", f"i{number}", "news")
+    core.pass_time(TIMEOUT + 1)
+    core.broker.tick(core.now)
+    core.join("g", "c", "news")
+    looked_at.clear()
+    for _ in range(100):
+        core.pass_time(TIMEOUT / 10)
+        assert core.beat("c") == 202
+    assert set(looked_at) == {"g"}
+    assert len(looked_at) < 30
 
 
 def test_the_clock_of_one_group(core: Core) -> None:
