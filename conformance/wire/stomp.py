@@ -184,6 +184,10 @@ class StompClient:
         described = command + "".join(f" {name}:{value}" for name, value in wanted.items())
         raise PeerFailure(described, self._situation())
 
+    def receive(self, within: float) -> Frame | None:
+        """The next unclaimed frame, whatever it is; None where none comes within so many seconds, or at the end."""
+        return self.inbox.popleft() if self.inbox else self._next(time.monotonic() + within)
+
     def fence(self, destination: str | None = None, within: float | None = None) -> None:
         """Return when the server has worked off what was sent before; raises PeerFailure where it doesn't tell.
 

@@ -94,16 +94,19 @@ class Arrivals:
             expected=f"the id of a subscription of {message.destination}",
             observed=_shown(frame),
         )
-        for each in meant or fits:
-            if each in fits:
-                return each
-        elsewhere = any(
-            other is not session
-            and named in other.subscriptions
-            and other.subscriptions[named].destination is message.destination
+        # Where another session uses the id for another destination, taking one for the other would show.
+        others = [
+            other.subscriptions[named].destination
             for other in self._sessions
-            if named is not None
-        )
+            if other is not session and named is not None and named in other.subscriptions
+        ]
+        found = next((each for each in meant or fits if each in fits), None)
+        if found is not None:
+            if any(other is not found.destination for other in others):
+                self._judge("STOMP-SUB-006", True, expected=f"{message}", observed=_shown(frame))
+            self._judge("STOMP-SEND-006", True, expected=f"{message}", observed=_shown(frame))
+            return found
+        elsewhere = message.destination in others
         self._judge(
             "STOMP-SUB-006" if elsewhere else "STOMP-SEND-006",
             False,
@@ -130,7 +133,8 @@ class Arrivals:
         else:
             if copy.state is State.DUE and copy.clause == "STOMP-ACK-001":
                 self._seen.redelivery = True
-            for clause in (copy.clause, "STOMP-SUB-001"):
+            kept = copy.suspects if copy.state is State.DUE else ()
+            for clause in (copy.clause, "STOMP-SUB-001", *kept):
                 self._judge(clause, True, expected="a message", observed=_shown(frame))
         group, copy.message.together = copy.message.together, []
         for message in group:

@@ -235,6 +235,18 @@ class StompModel:
         takers = destination.active if copy.subscription is None else [copy.subscription]
         return bool(takers) and all(each.is_active and self._seen.takes_more(each) for each in takers)
 
+    def kept_away(self) -> None:
+        """At the end: what must not come did not come."""
+        kept: list[Message | Copy] = [
+            *self.messages.values(),
+            *(copy for each in self.messages.values() for copy in each.copies),
+        ]
+        barred = {each.clause for each in kept if each.state is State.BARRED}
+        if "STOMP-SUB-008" in barred:
+            barred.add("STOMP-SUB-007")  # these SUBSCRIBE frames had no `ack`
+        for clause in sorted(filter(None, barred)):
+            self.judge(clause, True, expected="no delivery", observed="no delivery")
+
     def missing(self, copy: Copy) -> None:
         """What is due did not come within the patience."""
         taker = copy.subscription or " or ".join(map(str, copy.message.destination.active))

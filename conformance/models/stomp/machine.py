@@ -315,6 +315,12 @@ class StompMachine(QueueMachine):
             self.plain.send_in(*opened[number % 2], self._place(place))
         self._end_transaction(*opened[0], "COMMIT")
         self.plain.look()
+        self.plain.model.judge(
+            "STOMP-TX-010" if other else "STOMP-TX-012",
+            True,
+            expected="nothing of the other transaction",
+            observed="nothing of it",
+        )
         if opened[1][0] in self.plain.lines:
             self._end_transaction(*opened[1], how)
 
@@ -417,3 +423,4 @@ class StompMachine(QueueMachine):
             if place.is_queue:
                 self.plain.subscribe(last, f"last{number}", place, AUTO)
         self.plain.look()
+        self.plain.model.kept_away()

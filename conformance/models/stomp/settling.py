@@ -22,13 +22,14 @@ class Settling:
 
     def ack(self, delivery: Delivery) -> Then:
         """An ACK of a delivery that is certainly to be settled."""
-        suspect = delivery.copy.suspect
+        suspect, suspects = delivery.copy.suspect, set(delivery.copy.suspects)
         self.consume(delivery)
 
         def answered(outcome: "Outcome") -> None:
-            for broken in (suspect, "STOMP-ACK-002"):
+            cleared = suspects if outcome.granted else {suspect}
+            for clause in (*cleared, "STOMP-ACK-002"):
                 self._judge(
-                    broken or None,
+                    clause or None,
                     outcome.granted,
                     expected=f"a RECEIPT: {delivery.copy.message} is to be settled",
                     observed=outcome,

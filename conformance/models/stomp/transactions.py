@@ -43,6 +43,8 @@ class Transactions:
             )
             if outcome.granted:
                 session.transactions[name].begun_again = True
+            else:
+                self._judge("STOMP-TX-014", True, expected="no success reported", observed=outcome)
 
         return answered
 
