@@ -35,11 +35,11 @@ def the_list_of_topics_has_names_only() -> None:
 
 @fault("INTRO-TOPICS-1", bindings=HTTP, hard=True)
 def the_list_of_topics_is_cut() -> None:
-    """GET /topics lists the four oldest topics."""
+    """GET /topics lists the twenty oldest topics."""
 
     @wrap(introspection, "describe_topics")
     def describe(original: Any, queue: QueueBroker) -> dict[str, Any]:
-        return {"topics": original(queue)["topics"][:4]}
+        return {"topics": original(queue)["topics"][:20]}
 
 
 def _edit_group(edit: Any) -> None:

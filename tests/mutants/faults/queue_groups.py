@@ -176,15 +176,13 @@ def a_group_that_goes_resets_the_others() -> None:
 
 @fault("ISOLATE-2", "POLL-FAIR-1", bindings=HTTP)
 def a_busy_topic_holds_up_the_others() -> None:
-    """While all records of one of its topics are in flight, a consumer gets none of its other topics."""
+    """While a consumer holds a record of a topic that has no other for it, it gets none of its other topics."""
 
     @wrap(Consumer, "next_cursor")
     def next_cursor(original: Any, self: Consumer) -> Cursor | None:
-        busy: dict[str, bool] = {}
-        for cursor in self.assigned:
-            is_busy = cursor.in_flight is not None
-            busy[cursor.partition.topic] = busy.get(cursor.partition.topic, True) and is_busy
-        found: Cursor | None = None if any(busy.values()) else original(self)
+        held = {cursor.partition.topic for cursor in self.held.values()}
+        ready = {cursor.partition.topic for cursor in self.assigned if cursor.is_ready()}
+        found: Cursor | None = original(self) if held <= ready else None
         return found
 
 
