@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.suite.queue.pace import HEARTBEAT, refused
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
     ADD_GROUP,
     ADD_TOPIC,
-    HEARTBEAT,
     NEGATIVE_ACKNOWLEDGE,
     POLL,
     REGISTER,
@@ -22,7 +22,6 @@ from conformance.suite.queue.scene import (
     UNSUBSCRIBE,
     Scene,
     publish_path,
-    refused,
 )
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.suite.queue.scene import MARGIN, SLACK
+from conformance.suite.queue.pace import MARGIN, SLACK
 from conformance.wire.failures import TooSlow
 
 if TYPE_CHECKING:

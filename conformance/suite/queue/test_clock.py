@@ -10,7 +10,8 @@ import pytest
 from conformance.clocks import ADVANCE
 from conformance.marks import clauses
 from conformance.suite.queue.handover import handover_of
-from conformance.suite.queue.scene import MARGIN, Scene, refused
+from conformance.suite.queue.pace import MARGIN, refused
+from conformance.suite.queue.scene import Scene
 
 if TYPE_CHECKING:
     from conformance.bench import Bench

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.marks import clauses, waits
-from conformance.suite.queue.scene import Scene, failed, publish_path, refused
+from conformance.suite.queue.pace import refused
+from conformance.suite.queue.scene import Scene, failed, publish_path
 from conformance.suite.queue.silence import one_silence, past_eviction, timed
 
 if TYPE_CHECKING:
@@ -70,6 +71,21 @@ def test_members_of_a_group_share_all_records(bench: Bench) -> None:
     bench.judge(
         "DELIVER-1", seen == Counter(texts), expected=f"each of {len(texts)} records once", observed=seen
     )
+
+
+@clauses("DELIVER-1")
+def test_what_comes_while_nobody_is_subscribed_waits(bench: Bench) -> None:
+    """A group gets what was published while it had nobody to read it."""
+    scene = Scene(bench)
+    topic, _group, (reader,) = scene.readers()
+    scene.publish(topic, "m0")
+    scene.drain(reader, 1)
+    scene.unsubscribe(reader, topic)
+    for number in (1, 2):
+        scene.publish(topic, f"m{number}")
+    scene.subscribe(reader, topic)
+    observed = [record.message for record in scene.drain(reader, 2)]
+    bench.judge("DELIVER-1", observed == ["m1", "m2"], expected="m1, then m2", observed=observed)
 
 
 @clauses("DELIVER-2")

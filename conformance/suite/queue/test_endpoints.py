@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.marks import clauses
-from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, HEARTBEAT, Scene
+from conformance.suite.queue.pace import HEARTBEAT
+from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, Scene
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import encode
 from conformance.wire.operations import REPLIES, StompOperations

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.marks import clauses, waits
-from conformance.suite.queue.scene import (
-    HEARTBEAT,
-    NEGATIVE_ACKNOWLEDGE,
-    POLL,
-    SLACK,
-    Scene,
-    refused,
-)
+from conformance.suite.queue.pace import HEARTBEAT, SLACK, refused
+from conformance.suite.queue.scene import NEGATIVE_ACKNOWLEDGE, POLL, Scene
+from conformance.suite.queue.silence import judge_kept, just_below, one_silence, timed
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
@@ -259,6 +254,7 @@ def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
     if not bench.clock.is_virtual and waiting.seconds <= silence:
         bench.skip("POLL-WAIT-5", "no poll may wait for longer than the heartbeat's timeout on this server")
         return
+    scene.silence(consumer)
     scene.pass_time(silence)
     scene.publish(topic, "awaited")
     reply, _took = waiting.answer()
@@ -270,3 +266,40 @@ def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
     )
     beat = scene.heartbeat(consumer)
     bench.judge("POLL-WAIT-5", beat.status == 202, expected="202: it is a member yet", observed=beat)
+
+
+def _poll_and_silence(target: Target) -> float:
+    return _past_the_timeout(target) + one_silence(target) / 2
+
+
+@clauses("POLL-WAIT-5")
+@waits(_poll_and_silence)
+def test_silence_begins_when_a_long_poll_is_answered(bench: Bench) -> None:
+    """A poll that waited and a silence below the timeout behind it evict nobody, though they are too long together."""
+    scene = Scene(bench)
+    topic, group, (consumer,) = scene.readers()
+    scene.warm_up(topic, consumer)
+    timings = scene.timings
+    waited = timings.eviction_grace + 4 * SLACK + 2 * bench.lateness()
+    if bench.clock.is_virtual:
+        waited = timings.heartbeat_timeout * 0.75 + timings.eviction_grace
+    waiting = Waiting(scene, consumer, LONG if bench.clock.is_virtual else waited + bench.patience)
+    if not bench.clock.is_virtual and waiting.seconds <= waited:
+        bench.skip("POLL-WAIT-5", f"no poll may wait for {waited:.1f} s on this server")
+        return
+    scene.silence(consumer)
+    scene.pass_time(waited)
+
+    def answer() -> Reply:
+        scene.publish(topic, "awaited")
+        return waiting.answer()[0]
+
+    answered = timed(scene, group, answer)
+    bench.judge(
+        "POLL-WAIT-5", answered.reply.status == 200, expected="200 with the record", observed=answered.reply
+    )
+    just_below(scene, group, answered, consumer)
+    beat = timed(scene, group, lambda: scene.heartbeat(consumer))
+    judge_kept(
+        scene, "POLL-WAIT-5", answered, beat, expected="202 behind the poll", ok=beat.reply.status == 202
+    )

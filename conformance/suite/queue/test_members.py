@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.marks import clauses, waits
-from conformance.suite.queue.scene import (
-    ACKNOWLEDGE,
-    HEARTBEAT,
-    REGISTER,
-    SUBSCRIBE,
-    UNREGISTER,
-    UNSUBSCRIBE,
-    Scene,
-    refused,
-)
+from conformance.suite.queue.pace import HEARTBEAT, refused
+from conformance.suite.queue.scene import ACKNOWLEDGE, REGISTER, SUBSCRIBE, UNREGISTER, UNSUBSCRIBE, Scene
 from conformance.suite.queue.silence import one_silence, past_eviction, timed
 
 if TYPE_CHECKING:

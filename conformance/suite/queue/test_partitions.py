@@ -10,7 +10,8 @@ import pytest
 
 from conformance.clauses import spec_file
 from conformance.marks import clauses
-from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, publish_path, refused
+from conformance.suite.queue.pace import refused
+from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, publish_path
 from conformance.suite.queue.shares import partition_count
 from conformance.wire.operations import StompOperations
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.marks import clauses
-from conformance.suite.queue.scene import Scene, refused
+from conformance.suite.queue.pace import refused
+from conformance.suite.queue.scene import Scene
 
 if TYPE_CHECKING:
     from conformance.bench import Bench

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.marks import clauses
-from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, failed, publish_path, refused
+from conformance.suite.queue.pace import refused
+from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, failed, publish_path
 
 if TYPE_CHECKING:
     from conformance.bench import Bench

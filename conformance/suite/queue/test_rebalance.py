@@ -8,7 +8,8 @@ import pytest
 
 from conformance.marks import clauses, waits
 from conformance.suite.queue.handover import handover_of
-from conformance.suite.queue.scene import ACKNOWLEDGE, MARGIN, UNREGISTER, Scene, refused
+from conformance.suite.queue.pace import MARGIN, refused
+from conformance.suite.queue.scene import ACKNOWLEDGE, UNREGISTER, Scene
 from conformance.suite.queue.shares import Rounds
 from conformance.suite.queue.silence import (
     BELOW,

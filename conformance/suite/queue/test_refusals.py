@@ -9,17 +9,19 @@ import pytest
 
 from conformance.marks import clauses
 from conformance.suite.queue.operation_table import TABLE, Operation, Stage
+from conformance.suite.queue.pace import HEARTBEAT, refused
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
     ADD_TOPIC,
-    HEARTBEAT,
     REGISTER,
     REMOVE_GROUP,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
     Scene,
     publish_path,
-    refused,
     unused_id,
 )
+from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
@@ -114,16 +116,28 @@ def _send_no_objects(stage: Stage, operation: Operation) -> None:
     """No body, no JSON, a list, a string, null, an array that is nested ten thousand deep."""
     bench = stage.bench
     room = min(bench.limit("body_bytes") or 3 * _DEEP, bench.limit("frame_bytes") or 3 * _DEEP)
-    for name, (body, cause) in NO_OBJECTS.items():
+    whole = json.dumps(stage.body(operation)).encode()
+    bodies = {**NO_OBJECTS, "a list of one": (b"[" + whole + b"]", "body-not-object")}
+    for name, (body, cause) in bodies.items():
         if len(body) <= room / 2:
-            reply = stage.scene.call(stage.path(operation), body)
+            reply = _answer(stage, operation, body, f"the body is {name}")
             # How deep JSON may be nested is a reader's own business: what is too deep for it is no JSON to it.
             causes = {cause, "body-not-json"} if name == "deep" else {cause}
             _judge_bad_request(bench, reply, f"the body is {name}", *causes)
     # Over STOMP it could only come in a binary message, and whether a server takes those is open.
     if bench.binding == "queue-http" and (not operation.publishes or bench.declares("http-publish")):
-        reply = stage.scene.call(stage.path(operation), NO_UTF8)
-        _judge_bad_request(bench, reply, "the body is no UTF-8")
+        for body in (NO_UTF8, whole[:-1] + b', "x-unknown": "\xff\xfe"}'):
+            reply = _answer(stage, operation, body, "the body is no UTF-8")
+            _judge_bad_request(bench, reply, "the body is no UTF-8")
+
+
+def _answer(stage: Stage, operation: Operation, body: bytes, why: str) -> Reply:
+    """What the server says to a body; that it says nothing counts against REFUSE-5."""
+    try:
+        return stage.scene.call(stage.path(operation), body)
+    except PeerFailure as failure:
+        stage.bench.judge("REFUSE-5", False, expected=f"4xx: {why}", observed=failure.observed)
+        raise
 
 
 def _send_without_members(stage: Stage, operation: Operation) -> None:
@@ -143,7 +157,7 @@ def _send_wrong_types(stage: Stage, operation: Operation) -> None:
     """A number, a boolean, null, a list or an object in the place of a string: nothing is converted."""
     whole = stage.body(operation)
     for member, wrong in operation.members.items():
-        for value in wrong:
+        for value in (*wrong, [whole[member]] if member in whole else ["x"]):
             reply = stage.scene.call(stage.path(operation), {**whole, member: value})
             why = f"{member} is {json.dumps(value)}"
             causes = ("member-type", "member-value", "name-invalid", "member-missing")
@@ -181,6 +195,16 @@ def _refusals(stage: Stage) -> list[tuple[str, str, dict[str, Any]]]:
         ),
         ("consumer-exists", REGISTER, {"consumer_group_name": stage.group, "consumer_name": stage.holder}),
         ("consumer-unknown", HEARTBEAT, {"consumer_name": nobody}),
+        (
+            "topic-unknown",
+            SUBSCRIBE,
+            {"consumer_name": stage.holder, "topic_list": f"{stage.topic},{nowhere}"},
+        ),
+        (
+            "topic-unknown",
+            UNSUBSCRIBE,
+            {"consumer_name": stage.holder, "topic_list": f"{stage.topic},{nowhere}"},
+        ),
         ("not-in-flight", ACKNOWLEDGE, not_held),
         ("not-in-flight", ACKNOWLEDGE, {"consumer_name": stage.idle, "message_id": stage.held.message_id}),
     ]

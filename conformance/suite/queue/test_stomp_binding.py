@@ -9,7 +9,8 @@ import pytest
 
 from conformance.marks import clauses
 from conformance.suite.queue.operation_table import Stage
-from conformance.suite.queue.scene import ADD_GROUP, HEARTBEAT, POLL, REGISTER, Scene
+from conformance.suite.queue.pace import HEARTBEAT
+from conformance.suite.queue.scene import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import REPLIES, StompOperations
 
@@ -84,12 +85,14 @@ def test_each_operation_gets_one_reply(bench: Bench) -> None:
     scene.publish(topic, "m")
     session = bench.stomp()
     session.subscribe(REPLIES)
-    for path, name, correlation, statuses in (
-        (HEARTBEAT, consumer, "a", "2"),
-        (HEARTBEAT, bench.fresh("nobody"), "b", "4"),
-        (POLL, consumer, "c", "2"),
+    for path, correlation, statuses, body in (
+        (HEARTBEAT, "a", "2", {"consumer_name": consumer}),
+        (HEARTBEAT, "b", "4", {"consumer_name": bench.fresh("nobody")}),
+        (ACKNOWLEDGE, "c", "4", {"consumer_name": consumer, "message_id": 1}),
+        (SUBSCRIBE, "d", "4", {"consumer_name": consumer}),
+        (POLL, "e", "2", {"consumer_name": consumer}),
     ):
-        _send(session, path, {"consumer_name": name}, correlation_id=correlation)
+        _send(session, path, body, correlation_id=correlation)
         reply = session.expect("MESSAGE", correlation_id=correlation)
         status = reply.get("status") or ""
         bench.judge(
@@ -108,7 +111,7 @@ def test_each_operation_gets_one_reply(bench: Bench) -> None:
             record = scene.read(_decoded(reply), reply)
             bench.judge("QSTOMP-REPLY-1", record.message == "m", expected="the record", observed=reply)
     _fence(bench, session)
-    more = [reply for reply in session.take("MESSAGE") if reply.get("correlation-id") in ("a", "b", "c")]
+    more = [reply for reply in session.take("MESSAGE") if reply.get("correlation-id") in set("abcde")]
     bench.judge("QSTOMP-REPLY-1", not more, expected="one reply to each", observed=more)
 
 

@@ -1,0 +1,157 @@
+"""What keeps a consumer alive, and what doesn't: LIVE-SIGN-*. On a real clock these tests wait side by side."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from conformance.marks import clauses, waits
+from conformance.suite.queue.pace import HEARTBEAT, MARGIN, refused
+from conformance.suite.queue.scene import (
+    ACKNOWLEDGE,
+    NEGATIVE_ACKNOWLEDGE,
+    POLL,
+    REGISTER,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    Scene,
+)
+from conformance.suite.queue.silence import (
+    judge_kept,
+    one_silence,
+    past_eviction,
+    timed,
+)
+from conformance.wire.operations import HttpOperations, QueueClient, StompOperations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.bench import Bench
+    from conformance.suite.queue.silence import Deed
+    from conformance.wire.operations import Reply
+
+
+def _prepare_signs(scene: Scene, topic: str, other: str) -> dict[str, tuple[str, Callable[[], Reply]]]:
+    """For each operation that succeeds a consumer in a group of its own, and how it performs it."""
+    signs: dict[str, tuple[str, Callable[[], Reply]]] = {}
+
+    def member(what: str, path: str, *topics: str, **more: object) -> None:
+        name = scene.consumer(scene.group(), *topics)
+        if path in (ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE):
+            more["message_id"] = scene.record(name).message_id
+        signs[what] = (name, functools.partial(scene.call, path, {"consumer_name": name, **more}))
+
+    member("a heartbeat", HEARTBEAT)
+    member("a poll", POLL, topic)
+    member("an empty poll", POLL)
+    member("a subscription", SUBSCRIBE, topic_list=other)
+    member("a subscription to the same topic", SUBSCRIBE, topic, topic_list=topic)
+    member("the end of a subscription", UNSUBSCRIBE, other, topic_list=other)
+    member("an acknowledgement", ACKNOWLEDGE, topic)
+    if scene.bench.declares("negative-acknowledgement"):
+        member("a negative acknowledgement", NEGATIVE_ACKNOWLEDGE, topic)
+    return signs
+
+
+def _cannot_be_told(bench: Bench) -> bool:
+    """Skip where a consumer could live through two silences by the grace alone."""
+    timings = bench.target.timings
+    is_long = timings.eviction_grace > 0.5 * timings.heartbeat_timeout
+    if is_long:
+        bench.skip(
+            "LIVE-SIGN-1", "the eviction grace is so long that no sign of life makes a difference in it"
+        )
+    return is_long
+
+
+@clauses("LIVE-SIGN-1")
+@waits(one_silence)
+def test_every_operation_that_names_a_consumer_keeps_it_alive(bench: Bench) -> None:
+    """Two silences that are too long together, and between them one operation: the consumer is a member yet.
+
+    One that did nothing between them is evicted, so that it was the operation that mattered.
+    """
+    if _cannot_be_told(bench):
+        return
+    scene = Scene(bench)
+    topic, other = scene.topic(), scene.topic()
+    scene.publish(topic, "m")
+    signs = _prepare_signs(scene, topic, other)
+    clock = scene.group()
+    _judge_signs(scene, clock, scene.consumer(clock), signs)
+
+
+@clauses("LIVE-SIGN-1")
+@waits(one_silence)
+def test_a_sign_of_life_counts_wherever_it_comes_from(bench: Bench) -> None:
+    """A heartbeat in the other binding, on another connection, keeps a consumer alive as well."""
+    if _cannot_be_told(bench):
+        return
+    if not (bench.claims("queue-http") and bench.claims("queue-stomp")):
+        bench.skip("LIVE-SIGN-1", "the server has one binding only")
+        return
+    scene = Scene(bench)
+    clock = scene.group()
+    idle, consumer = scene.consumer(clock), scene.consumer(clock)
+    if bench.binding == "queue-http":
+        other = QueueClient(StompOperations(bench.stomp()))
+    else:
+        other = QueueClient(HttpOperations(bench.http()))
+    beat = functools.partial(other.heartbeat, consumer)
+    _judge_signs(scene, clock, idle, {"a heartbeat in the other binding": (consumer, beat)})
+
+
+def _judge_signs(
+    scene: Scene, clock: str, idle: str, signs: dict[str, tuple[str, Callable[[], Reply]]]
+) -> None:
+    """Let two silences pass with the operations between them, and none of the one that is idle."""
+    judge, silent = scene.bench.judge, (idle, *(name for name, _ in signs.values()))
+
+    def all_beat() -> dict[str, Deed]:
+        return {
+            what: timed(scene, clock, functools.partial(scene.heartbeat, name))
+            for what, (name, _) in signs.items()
+        }
+
+    timings = scene.timings
+    both = timings.heartbeat_timeout + timings.eviction_grace
+    before = all_beat()
+    last = timed(scene, clock, lambda: scene.heartbeat(idle))
+    # In the middle, so that a slow machine has as much room in the first silence as in the second.
+    scene.wait_until(clock, last.latest + both / 2, *silent)
+    deeds = {what: timed(scene, clock, operation) for what, (_, operation) in signs.items()}
+    scene.wait_until(clock, last.latest + both + MARGIN, *silent)
+    after = all_beat()
+    past_eviction(scene, clock, last, *silent)
+    control = scene.heartbeat(idle)
+    judge("LIVE-EVICT-1", refused(control), expected="4xx: it did nothing for too long", observed=control)
+    for what, deed in deeds.items():
+        judge_kept(scene, "LIVE-SIGN-1", before[what], deed, expected=what, ok=deed.reply.status < 300)
+        beat = after[what]
+        judge_kept(
+            scene, "LIVE-SIGN-1", deed, beat, expected=f"202 after {what}", ok=beat.reply.status == 202
+        )
+
+
+@clauses("LIVE-SIGN-2")
+@waits(one_silence)
+def test_a_session_that_beats_is_no_sign_of_life(bench: Bench) -> None:
+    """A consumer is evicted though the STOMP session on which it registered is open, beats, and sends other frames."""
+    scene = Scene(bench)
+    group, name = scene.group(), bench.fresh("consumer")
+    session = bench.stomp(headers={"heart-beat": "10000,0"})
+    operations = StompOperations(session)
+    registered = operations.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
+    bench.judge("MEMBER-REGISTER-1", registered.status == 200, expected="200", observed=registered)
+    sign = timed(scene, group, lambda: operations.call(HEARTBEAT, {"consumer_name": name}))
+    timings = scene.timings
+    until = sign.latest + timings.heartbeat_timeout + timings.eviction_grace
+    while (left := until - scene.now(group)) > 0:
+        session.beat()
+        session.unsubscribe(session.subscribe("/user/queue/replies"))
+        operations.call(HEARTBEAT, {"consumer_name": bench.fresh("nobody")})
+        scene.pass_time(min(left, timings.heartbeat_timeout / 4))
+    past_eviction(scene, group, sign)
+    reply = scene.heartbeat(name)
+    bench.judge("LIVE-SIGN-2", refused(reply), expected="4xx: it said nothing for itself", observed=reply)
