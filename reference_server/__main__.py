@@ -34,6 +34,7 @@ A setting is taken from its flag, else from the environment (STOMPLIANCE_ and it
 the --config file, else it has its default. Then, in another terminal:
   python -m conformance ws://127.0.0.1:8080/stomp
 """
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     # An Event would lock up: a handler may interrupt the wait, or another handler, that holds its lock.
     stop: SimpleQueue[int] = SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         signal.signal(number, lambda received, _: stop.put(received))
     try:
         settings = read_settings(arguments)
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
         stop.get()
+        for number in _ENDING:  # an impatient second one must not turn a clean end into a kill
+            signal.signal(number, signal.SIG_IGN)
     return 0
 
 
