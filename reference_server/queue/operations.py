@@ -125,7 +125,7 @@ class Operations:
     def _publish(self, topic: str, body: bytes, now: float) -> Outcome:
         try:
             try:
-                request = _publication(body)
+                request = _publication(body) if body.isascii() else requests.decode(_PUBLICATIONS, body)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 # Once more, for a refusal that says what is wrong; PUB-TOPIC-1 does not care which comes first.
                 request = requests.decode(_PUBLICATIONS, body)

@@ -113,6 +113,8 @@ SomeRequest = TypeVar("SomeRequest", bound=Request)
 def decode(decoder: msgspec.json.Decoder[SomeRequest], body: bytes) -> SomeRequest:
     """Decode a body. Raises Refusal: body-not-json, body-not-object, member-missing, member-type, member-value."""
     try:
+        if not body.isascii():
+            body.decode()  # the decoder does not look into what it skips, but REFUSE-5 is about the whole body
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         reason = str(error)

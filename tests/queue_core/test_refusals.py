@@ -105,6 +105,16 @@ def test_a_body_that_is_not_json(core: Core, path: str, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "octets", [b"\xff", b"\xed\xa0\x80", b"\xc0\xaf"], ids=["stray", "half a pair", "overlong"]
+)
+def test_a_member_that_is_skipped_is_not_utf8(core: Core, path: str, octets: bytes) -> None:
+    """Members that nobody asks for are part of the body, too (REFUSE-5)."""
+    body = json.dumps(MEMBERS[path]).encode()[:-1] + b', "unknown": "' + octets + b'"}'
+    assert cause(refused(core, path.format(topic="news"), body)) == "body-not-json"
+
+
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("body", [b"[]", b'["consumer_name"]', b'"text"', b"1", b"null", b"true"])
 def test_a_body_that_is_no_object(core: Core, path: str, body: bytes) -> None:
     """It is refused by 400 (REFUSE-5)."""
