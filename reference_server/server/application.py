@@ -74,6 +74,8 @@ class Application:
         self._lock = threading.Lock()
         self._hub = Hub(self.operations, self.stomp_limits, users=settings.users, server_name=name)
         self._peers: dict[Session, Peer] = {}
+        self._farewell: tuple[str, str] | None = None
+        """What sessions are told that are opened while the server stops."""
 
     def start(self) -> None:
         """Start the threads that serve timers and slow readers."""
@@ -99,6 +101,10 @@ class Application:
         """Tell who writes the session's output."""
         with self._lock:
             self._peers[session] = peer
+            if self._farewell is not None:
+                session.fail(*self._farewell)
+            touched, due = self._collect()
+        self._flush(touched, due)
 
     def handle(self, session: Session, items: Parsed) -> None:
         """Obey frames, and write what came of them to whom it concerns."""
@@ -116,9 +122,10 @@ class Application:
         self._flush(touched, due)
 
     def fail_all(self, summary: str, advice: str) -> None:
-        """End all sessions from the server's side."""
+        """End all sessions from the server's side, and those that are being opened."""
         with self._lock:
             self._tell_time()
+            self._farewell = (summary, advice)
             for session in self._peers:
                 session.fail(summary, advice)
             touched, due = self._collect()
