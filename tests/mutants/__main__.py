@@ -107,12 +107,19 @@ def _judged(
         for done in as_completed(running):
             outcome = done.result()
             outcomes[outcome.name] = outcome
-            found = " ".join(outcome.found) or outcome.trouble.strip() or "nothing"
+            found = " ".join(outcome.found) or _in_short(outcome.trouble) or "nothing"
             console.print(
                 f"{len(outcomes):4} of {len(chosen)}  {outcome.name}: {found} in {outcome.seconds:.1f} s",
                 style="dim",
             )
     return outcomes
+
+
+def _in_short(trouble: str) -> str:
+    """The line of what a run said that tells most: why the suite failed, or else the last one."""
+    lines = [line for line in trouble.splitlines() if line.strip()]
+    told = [line for line in lines if "suite itself failed" in line or "Error" in line]
+    return f"TROUBLE: {(told or lines)[-1].strip()}" if lines else ""
 
 
 def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Console) -> int:

@@ -32,7 +32,7 @@ def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outc
         caught, named = is_caught(fault, outcome), is_named(fault, outcome, book)
         word = "[red]NO[/]" if not caught else "yes" if named else "[yellow]elsewhere[/]"
         seconds = "" if outcome.detected is None else f"{outcome.detected:.1f}"
-        first = next(iter(outcome.found), outcome.trouble.strip().splitlines()[-1] if outcome.trouble else "")
+        first = next(iter(outcome.found), "trouble" if outcome.trouble else "")
         table.add_row(
             fault.name,
             " ".join(fault.breaks),
