@@ -10,21 +10,31 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.suite.stomp.reactions import BRIEFLY
-from conformance.suite.stomp.scene import PROBE_INTERVAL, Subscription
+from conformance.suite.stomp.scene import PROBE_INTERVAL
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from conformance.suite.stomp.reactions import Reaction
-    from conformance.suite.stomp.scene import Place, Scene
+    from conformance.bench import Bench
+    from conformance.suite.stomp.reactions import Provoke, Reaction
+    from conformance.suite.stomp.scene import Place, Scene, Subscription
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
+    Headers = Sequence[tuple[str, str]]
+
+NO_QUEUES = "the server has no queue that keeps a message for another consumer"
+NO_REDELIVERY = "the server doesn't deliver again what was not acknowledged, so nobody sees what was"
 #: Seconds between two markers to a queue whose former consumer may not be gone yet.
 MARKER_INTERVAL = 0.3
 #: The word for a server from which a message didn't come again that had to.
 LOSES = "loses what was not acknowledged"
+
+
+def place_of(scene: Scene, kind: str) -> Place:
+    """A fresh queue or topic."""
+    return scene.queue() if kind == "queue" else scene.topic()
 
 
 class Line:
@@ -119,8 +129,8 @@ def read_elsewhere(
     """The bodies that a new consumer finds in a queue, in order; it consumes them.
 
     Those in `awaited` are waited for, `within` seconds or with all patience (less of it once they were waited for in
-    vain: then it is no news). Markers are the fence for the others:
-    the consumer before may take some of them if the server has not noticed its end.
+    vain: then it is no news). Markers are the fence for the others: the consumer before may take some of them if the
+    server has not noticed its end.
     """
     reader, sender = scene.client(), scene.client()
     subscription = scene.subscribe(reader, place)
@@ -169,3 +179,67 @@ def is_refused(scene: Scene, found: Reaction) -> bool:
 def is_in_the_dark(scene: Scene, found: Reaction) -> bool:
     """Whether nothing tells what became of a frame: no answer, from a server that has no receipts."""
     return not scene.has_receipts and not found.is_refusal and not found.receipts
+
+
+def may_come(scene: Scene, reader: StompClient, place: Place) -> Frame | None:
+    """A MESSAGE for a place to which the reader may be subscribed or not."""
+    try:
+        return probed(scene, reader, scene.client(), place, "second")
+    except PeerFailure:
+        return None
+
+
+def subscribing(scene: Scene, headers: Headers) -> Provoke:
+    """A new session that sends a SUBSCRIBE with these headers and no others."""
+
+    def provoke() -> StompClient:
+        client = scene.client()
+        client.frame("SUBSCRIBE", headers)
+        return client
+
+    return provoke
+
+
+def client_mode(bench: Bench, mode: str) -> str:
+    """The mode in which clients acknowledge; 1.0 has only one."""
+    return "client" if bench.version == "1.0" else mode
+
+
+def redelivers(scene: Scene, *ids: str) -> bool:
+    """Whether redelivery can be judged by; skips the clauses where not."""
+    target = scene.bench.target
+    reason = None
+    if not target.fact("queues"):
+        reason = NO_QUEUES
+    elif not target.fact("redelivers"):
+        reason = NO_REDELIVERY
+    if reason is not None:
+        for clause in ids:
+            scene.skip(clause, reason)
+    return reason is None
+
+
+def settle(scene: Scene, client: StompClient) -> None:
+    """Return when the server has worked off what a client sent, by one more subscription."""
+    scene.subscribed(client, scene.topic())
+
+
+def unsubscribe(scene: Scene, client: StompClient, headers: Headers) -> None:
+    """UNSUBSCRIBE, and see it done."""
+    if scene.has_receipts:
+        receipt = scene.receipt()
+        client.frame("UNSUBSCRIBE", [*headers, ("receipt", receipt)])
+        scene.receipted(client, receipt, "UNSUBSCRIBE")
+        return
+    client.frame("UNSUBSCRIBE", headers)
+    settle(scene, client)
+
+
+def in_short(found: Reaction) -> str:
+    """What came of a frame, for the record."""
+    if found.is_refusal:
+        text = found.error.get("message") if found.error else None
+        return f"refused ({text or 'closed without an ERROR'})"
+    if found.receipts:
+        return "accepted"
+    return "no answer"

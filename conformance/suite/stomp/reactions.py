@@ -31,6 +31,8 @@ ATTEMPTS = 3
 BRIEFLY = 1.0
 #: The word for a server that leaves a connection open after a bad frame, and answers nothing more.
 HANGS = "hangs after a bad frame"
+#: The word for a server that goes on after a frame that it can't carry out, without a word.
+SILENT = "goes on in silence after a frame that it can't carry out"
 _MIME_TYPE = re.compile(r"[^\s/;,]+/[^\s/;,]+ *(?:;.*)?")
 
 
@@ -129,8 +131,10 @@ def _observe(
     _wait(client, scene.moment)
     if not client.closed and not client.errors:
         found.went_on = _fenced(scene, client, fence, deadline)
-        if not found.went_on or (firm and not _is_receipted(client, receipt)):
+        if not found.went_on:
             _wait(client, deadline - time.monotonic())
+        elif firm and not _is_receipted(client, receipt):
+            _wait_firmly(scene, client, deadline - time.monotonic())
     if client.errors and not client.closed:
         patience = _patience(scene)
         deadline = max(deadline, time.monotonic() + patience)
@@ -161,6 +165,14 @@ def _wait(client: StompClient, seconds: float) -> None:
         return
     with contextlib.suppress(PeerFailure):
         client.inbox.append(client.expect("ERROR", within=max(0.0, seconds)))
+
+
+def _wait_firmly(scene: Scene, client: StompClient, seconds: float) -> None:
+    """As `_wait`, but less once it was in vain: then silence is no news."""
+    was_silent = SILENT in scene.bench.seen
+    _wait(client, min(seconds, BRIEFLY) if was_silent else seconds)
+    if not client.closed and not client.errors and seconds > BRIEFLY:
+        scene.bench.seen.add(SILENT)
 
 
 def _wait_for_end(client: StompClient, seconds: float) -> None:
