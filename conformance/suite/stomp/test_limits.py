@@ -47,7 +47,8 @@ def grow(
     for size in sizes:
         echo = Echo(scene)
         word = scene.bench.fresh("w").encode()
-        found = reaction(scene, sending(scene, build(echo, size, word)))
+        octets = build(echo, size, word)
+        found = reaction(scene, sending(scene, octets))
         if found.is_refusal:
             scene.judge(
                 "STOMP-LIMIT-004",
@@ -61,6 +62,16 @@ def grow(
             break
         if not found.went_on:
             seen = f"{size} are not answered"
+            break
+        message = echo.maybe()
+        if message is None or message.body != octets.partition(b"\n\n")[2][:-1]:
+            scene.judge(
+                "STOMP-LIMIT-004",
+                False,
+                expected=f"a frame with {size} {what} delivered as it was, or refused",
+                observed=f"a body of {len(message.body)} octets" if message else "no message",
+            )
+            seen, judged = f"{size} are not delivered whole", True
             break
         passed = size
     scene.observe(clause, f"{passed} {what} pass{f', {seen}' if seen else ''}")
@@ -167,6 +178,7 @@ def test_a_client_that_does_not_read(bench: Bench) -> None:
     scene = Scene(bench)
     idle, reader, elsewhere = scene.client(), Echo(scene), Echo(scene)
     scene.subscribed(idle, reader.place)
+    idle.link.limit_unread(4 * KIB)  # else the system here takes it all, and no server notices
     sender = scene.client()
     portions = bench.examples(80, 320, 1000)
     body = b"x" * PORTION
@@ -195,6 +207,7 @@ def test_a_client_that_does_not_read(bench: Bench) -> None:
 def _fate(idle: StompClient, portions: int) -> str:
     """What became of a client that didn't read, found out by reading at last."""
     came = 0
+    idle.link.limit_unread(MIB)
     try:
         while came < portions:
             idle.expect("MESSAGE")

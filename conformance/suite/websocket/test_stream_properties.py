@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from conformance.bench import Bench
     from conformance.suite.stomp.echo import Echo
 
-BODIES = bodies(utf_8=True, nul=True)
-
 
 def stream(echo: Echo, texts: list[bytes], ends: list[int]) -> bytes:
     """A SEND for each text, with so many line ends behind it."""
@@ -74,7 +72,7 @@ def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
     trial.run(
         bench.examples(25, 120, 1000),
         check,
-        texts=st.lists(BODIES, min_size=1, max_size=4),
+        texts=st.lists(bodies(bench.effort, utf_8=True, nul=True), min_size=1, max_size=4),
         ends=st.lists(st.integers(0, 3), min_size=4, max_size=4),
         cuts=cut_places(),
         is_binary=st.booleans(),
@@ -101,7 +99,7 @@ def test_any_fragments_make_one_message(bench: Bench) -> None:
     trial.run(
         bench.examples(25, 120, 1000),
         check,
-        text=BODIES,
+        text=bodies(bench.effort, utf_8=True, nul=True),
         cuts=cut_places(),
         empty=st.booleans(),
         ping=st.none() | st.binary(max_size=20),
