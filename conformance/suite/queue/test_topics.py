@@ -59,6 +59,21 @@ def test_a_topic_that_exists_is_refused_and_stays_as_it_was(bench: Bench) -> Non
     )
 
 
+@clauses("TOPIC-ADD-2")
+def test_a_topic_that_exists_keeps_its_partitions(bench: Bench) -> None:
+    """A refused request for another number of them changes nothing: its readers get all that comes later."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    for count in (1, 7):
+        again = scene.call(ADD_TOPIC, {"topicName": topic, "partitions": count})
+        bench.judge("TOPIC-ADD-2", refused(again), expected="4xx: the topic exists", observed=again)
+    texts = [f"m{number}" for number in range(10)]
+    for text in texts:
+        scene.publish(topic, text, key=None)
+    delivered = sorted(record.message for record in scene.drain(consumer, len(texts), "TOPIC-ADD-2"))
+    bench.judge("TOPIC-ADD-2", delivered == sorted(texts), expected="all ten records", observed=delivered)
+
+
 @clauses("TOPIC-ALIAS-1")
 def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
     """`/addTopic` does what `/topic/add-topic` does, also to one another's topics."""
