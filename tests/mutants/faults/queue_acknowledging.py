@@ -100,7 +100,7 @@ def the_next_record_skips_a_poll() -> None:
         return found
 
 
-@fault("ACK-COMMIT-2", bindings=STOMP, hard=True)
+@fault("ACK-COMMIT-2", bindings=STOMP)
 def a_record_that_was_freed_blocks_its_partition() -> None:
     """Behind a record that was delivered a second time and acknowledged, nothing comes."""
     again: set[Cursor] = set()
@@ -138,7 +138,7 @@ def acknowledging_again_succeeds() -> None:
                 raise
 
 
-@fault("ACK-UNKNOWN-1", "REFUSE-1", bindings=STOMP, hard=True)
+@fault("ACK-UNKNOWN-1", "REFUSE-1", bindings=STOMP)
 def an_unknown_id_settles_what_is_held() -> None:
     """The acknowledgement of an id that is in flight with nobody is refused, but commits what the consumer holds."""
 
@@ -172,7 +172,7 @@ def anybody_may_acknowledge() -> None:
         original(self, holder or consumer, number, commit=commit)
 
 
-@fault("ACK-OTHER-1", bindings=STOMP, hard=True)
+@fault("ACK-OTHER-1", bindings=STOMP)
 def members_may_acknowledge_for_each_other() -> None:
     """A consumer may acknowledge what another member of its group holds."""
 
@@ -226,7 +226,7 @@ def what_is_no_id_is_ignored() -> None:
     accept_refused("_acknowledge", "member-value", 202)
 
 
-@fault("ACK-BAD-1", bindings=STOMP, hard=True)
+@fault("ACK-BAD-1", bindings=STOMP)
 def an_empty_id_means_all() -> None:
     """An acknowledgement of the empty string settles everything that the consumer holds."""
 
@@ -259,7 +259,7 @@ def what_is_given_back_is_gone() -> None:
         original(self, consumer, number, commit=True)
 
 
-@fault("NACK-AGAIN-1", bindings=STOMP, hard=True)
+@fault("NACK-AGAIN-1", bindings=STOMP)
 def what_is_given_back_twice_is_gone() -> None:
     """A record that was given back a second time counts as acknowledged: a dead letter that nobody asked for."""
     given: set[int] = set()
@@ -278,7 +278,7 @@ def what_is_not_held_may_be_given_back() -> None:
     accept_refused("_give_back", "not-in-flight", 202)
 
 
-@fault("NACK-UNKNOWN-1", bindings=STOMP, hard=True)
+@fault("NACK-UNKNOWN-1", bindings=STOMP)
 def anybody_may_give_back() -> None:
     """Giving back another's record is refused, but frees it."""
 

@@ -61,7 +61,7 @@ def what_is_left_over_is_the_first_ones() -> None:
         return [members[0]] * rest + after
 
 
-@fault("ASSIGN-2", bindings=STOMP, hard=True)
+@fault("ASSIGN-2", bindings=STOMP)
 def who_comes_fourth_gets_nothing() -> None:
     """Partitions are dealt out among three members at most."""
 

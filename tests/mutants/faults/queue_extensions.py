@@ -33,7 +33,7 @@ def the_list_of_topics_has_names_only() -> None:
         return {"topics": sorted(queue.topics)}
 
 
-@fault("INTRO-TOPICS-1", bindings=HTTP, hard=True)
+@fault("INTRO-TOPICS-1", bindings=HTTP)
 def the_list_of_topics_is_cut() -> None:
     """GET /topics lists the twenty oldest topics."""
 
@@ -64,7 +64,7 @@ def the_lag_counts_what_is_in_flight_as_done() -> None:
     _edit_group(edit)
 
 
-@fault("INTRO-GROUP-1", bindings=HTTP, hard=True)
+@fault("INTRO-GROUP-1", bindings=HTTP)
 def partitions_without_lag_are_not_listed() -> None:
     """A partition of which everything is acknowledged is missing from the assignment."""
 
@@ -109,7 +109,7 @@ def the_clock_moves_by_half() -> None:
         original(self, seconds / 2)
 
 
-@fault("CLOCK-1", bindings=STOMP, hard=True)
+@fault("CLOCK-1", bindings=STOMP)
 def the_clock_answers_before_it_moves() -> None:
     """The time of the queue moves on a moment after the reply."""
 

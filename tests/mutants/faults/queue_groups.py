@@ -51,7 +51,7 @@ def a_group_that_is_added_again_begins_anew() -> None:
         return original(self, name, now=now)
 
 
-@fault("GROUP-ADD-2", "ACK-COMMIT-1", bindings=HTTP, hard=True)
+@fault("GROUP-ADD-2", "ACK-COMMIT-1", bindings=HTTP)
 def a_group_that_is_added_again_reads_again() -> None:
     """Adding a group again puts its idle partitions back to the oldest record; its members stay."""
 
@@ -89,7 +89,7 @@ def names_outlive_their_group() -> None:
         return original(self, group, name, **named)
 
 
-@fault("GROUP-REMOVE-2", bindings=STOMP, hard=True)
+@fault("GROUP-REMOVE-2", bindings=STOMP)
 def idle_members_outlive_their_group() -> None:
     """Members of a removed group that are subscribed to nothing stay registered."""
 
@@ -130,7 +130,7 @@ def a_missing_group_is_a_bad_request() -> None:
     refuse_by(QueueBroker, "remove_group", "group-unknown", 400)
 
 
-@fault("ISOLATE-1", "POLL-START-1", bindings=HTTP)
+@fault("ISOLATE-1", "POLL-START-1", bindings=HTTP, hard=True)
 def groups_share_their_offsets() -> None:
     """What one group acknowledges is committed in all groups that read the partition."""
 
@@ -148,7 +148,7 @@ def groups_share_their_offsets() -> None:
             cursor.committed = max(other.committed for other in cursor.partition.cursors)
 
 
-@fault("ISOLATE-1", bindings=STOMP, hard=True)
+@fault("ISOLATE-1", bindings=STOMP)
 def a_record_is_in_flight_in_all_groups() -> None:
     """While one group has a record in flight, no other group gets it."""
 
@@ -160,7 +160,7 @@ def a_record_is_in_flight_in_all_groups() -> None:
         return all(other.in_flight != wanted for other in self.partition.cursors)
 
 
-@fault("ISOLATE-1", bindings=HTTP, hard=True)
+@fault("ISOLATE-1", bindings=HTTP)
 def a_group_that_goes_resets_the_others() -> None:
     """When a group is removed, the other groups of its partitions lose what they hold."""
 
@@ -186,7 +186,7 @@ def a_busy_topic_holds_up_the_others() -> None:
         return found
 
 
-@fault("ISOLATE-2", bindings=STOMP, hard=True)
+@fault("ISOLATE-2", bindings=STOMP)
 def offsets_are_kept_by_index_alone() -> None:
     """What is acknowledged in a topic is committed in the group's other topics, where they have as many records."""
 

@@ -50,7 +50,7 @@ def a_query_makes_another_path() -> None:
             self._requests[-1].path += "?"
 
 
-@fault("NAME-3", bindings=HTTP, hard=True)
+@fault("NAME-3", bindings=HTTP)
 def paths_are_not_decoded() -> None:
     """Names may have any letters, but a topic whose name has to be percent-encoded in a path is not found there."""
     names._NAME = re.compile(r"[\w.-]+")
@@ -87,7 +87,7 @@ def every_path_is_served() -> None:
     _edit_responses(edit)
 
 
-@fault("HTTP-PATH-1", bindings=HTTP, hard=True)
+@fault("HTTP-PATH-1", bindings=HTTP)
 def unknown_operations_are_accepted() -> None:
     """A POST to a path below one of the operations is answered 202 and ignored."""
 
@@ -124,7 +124,7 @@ def methods_make_no_difference() -> None:
         return response
 
 
-@fault("HTTP-METHOD-1", bindings=HTTP, hard=True)
+@fault("HTTP-METHOD-1", bindings=HTTP)
 def a_refused_method_is_performed() -> None:
     """A DELETE of an operation is refused, but performed."""
 
@@ -160,7 +160,7 @@ def a_body_without_a_length_is_what_has_come() -> None:
     _before_parsing(_give_length)
 
 
-@fault("HTTP-LENGTH-1", bindings=HTTP, hard=True)
+@fault("HTTP-LENGTH-1", bindings=HTTP)
 def of_two_lengths_the_first_counts() -> None:
     """A POST with two lengths that differ is served by the first one."""
     _before_parsing(_drop_second_length)
@@ -202,7 +202,7 @@ def chunks_are_refused() -> None:
             self._refuse(responses.problem(411, "length-required", "Send Content-Length."))
 
 
-@fault("HTTP-CHUNKED-1", bindings=HTTP, hard=True)
+@fault("HTTP-CHUNKED-1", bindings=HTTP)
 def only_the_first_chunk_is_read() -> None:
     """Of a body in chunks the first one is read."""
 
@@ -267,7 +267,7 @@ def what_came_last_is_answered_first() -> None:
         return requests[::-1], refusal
 
 
-@fault("HTTP-PIPE-1", bindings=HTTP, hard=True)
+@fault("HTTP-PIPE-1", bindings=HTTP)
 def what_comes_behind_a_request_is_lost() -> None:
     """Of requests that came in one piece the first is answered."""
 

@@ -107,19 +107,19 @@ def polls_are_no_signs_of_life() -> None:
     _forget_signs("_poll")
 
 
-@fault("LIVE-SIGN-1", bindings=STOMP, hard=True)
+@fault("LIVE-SIGN-1", bindings=STOMP)
 def empty_polls_are_no_signs_of_life() -> None:
     """A consumer that polls in vain is evicted."""
     _forget_signs("_poll", only_empty=True)
 
 
-@fault("LIVE-SIGN-1", bindings=HTTP, hard=True)
+@fault("LIVE-SIGN-1", bindings=HTTP)
 def acknowledgements_are_no_signs_of_life() -> None:
     """A consumer that only acknowledges is evicted."""
     _forget_signs("_acknowledge")
 
 
-@fault("LIVE-SIGN-1", bindings=STOMP, hard=True)
+@fault("LIVE-SIGN-1", bindings=STOMP)
 def subscriptions_are_no_signs_of_life() -> None:
     """A consumer that only subscribes is evicted."""
     _forget_signs("_subscribe")
@@ -174,7 +174,7 @@ def consumers_end_with_their_connection() -> None:
                 broker.unregister(broker.consumers[name])
 
 
-@fault("LIVE-EVICT-1", bindings=HTTP)
+@fault("LIVE-EVICT-1", bindings=HTTP, hard=True)
 def nobody_is_evicted() -> None:
     """A consumer may be silent for ever."""
     change_settings(heartbeat_timeout=lambda _seconds: 1e9)
@@ -194,13 +194,13 @@ def _fields(settings: Any) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in settings.__struct_fields__}
 
 
-@fault("LIVE-EVICT-1", bindings=HTTP, hard=True)
+@fault("LIVE-EVICT-1", bindings=HTTP)
 def who_owns_nothing_is_not_evicted() -> None:
     """A consumer without a subscription is never evicted."""
     _spare(lambda member: not member.topics)
 
 
-@fault("LIVE-EVICT-1", bindings=STOMP, hard=True)
+@fault("LIVE-EVICT-1", bindings=STOMP)
 def who_holds_a_record_is_not_evicted() -> None:
     """A consumer with a record in flight is never evicted."""
     _spare(lambda member: bool(member.held))
@@ -239,7 +239,7 @@ def a_heartbeat_brings_an_evicted_consumer_back() -> None:
         return outcome
 
 
-@fault("LIVE-GONE-1", bindings=STOMP, hard=True)
+@fault("LIVE-GONE-1", bindings=STOMP)
 def an_evicted_consumer_polls_nothing() -> None:
     """A poll of an evicted consumer answers 204."""
     evicted: set[str] = set()
@@ -353,7 +353,7 @@ def names_of_the_evicted_stay_taken() -> None:
         return original(self, group, name, now=now)
 
 
-@fault("LIVE-GONE-4", bindings=STOMP, hard=True)
+@fault("LIVE-GONE-4", bindings=STOMP)
 def who_registers_again_is_subscribed_as_before() -> None:
     """A consumer that registers under the name of an evicted one has its subscriptions."""
     topics: dict[tuple[str, str], list[str]] = {}

@@ -34,7 +34,7 @@ def registering_adds_the_group() -> None:
         return original(self, group, name, now=now)
 
 
-@fault("MEMBER-REGISTER-2", "REFUSE-1", bindings=STOMP, hard=True)
+@fault("MEMBER-REGISTER-2", "REFUSE-1", bindings=STOMP)
 def a_refused_registration_takes_the_name() -> None:
     """A registration in a group that does not exist is refused, but its name is taken from then on."""
     taken: set[str] = set()
@@ -82,7 +82,7 @@ def names_are_unique_in_a_group_only() -> None:
         return original(self, group, name, **named)
 
 
-@fault("MEMBER-REGISTER-4", "REFUSE-1", bindings=HTTP, hard=True)
+@fault("MEMBER-REGISTER-4", "REFUSE-1", bindings=HTTP)
 def a_refused_registration_frees_what_the_holder_has() -> None:
     """A registration with a taken name is refused, but the records of its holder are free."""
 
@@ -309,7 +309,7 @@ def _commit_when(holds: Any) -> None:
                 Cursor.pass_to(cursor, cursor.owner)
 
 
-@fault("MEMBER-SUBSCRIBE-2", "POLL-NONE-1", bindings=HTTP, hard=True)
+@fault("MEMBER-SUBSCRIBE-2", "POLL-NONE-1", bindings=HTTP)
 def a_refused_subscription_is_remembered() -> None:
     """The topics of a refused list are subscribed to as well when the consumer subscribes the next time."""
     wanted: dict[Consumer, set[str]] = {}

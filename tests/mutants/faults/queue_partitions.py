@@ -51,7 +51,7 @@ def a_key_moves_when_another_topic_is_added() -> None:
         return _number(key) % latest[0] % partitions
 
 
-@fault("PART-KEY-1", bindings=STOMP, hard=True)
+@fault("PART-KEY-1", bindings=STOMP)
 def a_key_beyond_ascii_is_no_key() -> None:
     """Records whose key has a letter outside of ASCII go round like those without a key."""
 
@@ -123,7 +123,7 @@ def keyless_records_go_anywhere() -> None:
         return partition
 
 
-@fault("PART-RR-1", "REFUSE-1", bindings=HTTP, hard=True)
+@fault("PART-RR-1", "REFUSE-1", bindings=HTTP)
 def a_refused_record_takes_a_turn() -> None:
     """A record that is refused for its body takes the turn of a record without a key."""
 

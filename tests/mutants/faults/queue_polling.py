@@ -50,7 +50,7 @@ def ids_are_text() -> None:
     _edit_records(lambda item: item.update(messageId=str(item["messageId"])))
 
 
-@fault("POLL-OK-2", bindings=STOMP, hard=True)
+@fault("POLL-OK-2", bindings=STOMP)
 def ids_are_unique_in_a_topic_only() -> None:
     """`messageId` counts the records of each topic from 1."""
 
@@ -97,7 +97,7 @@ def a_new_group_starts_at_the_newest_record() -> None:
         self.committed = partition.end
 
 
-@fault("POLL-START-1", bindings=STOMP, hard=True)
+@fault("POLL-START-1", bindings=STOMP)
 def a_new_group_starts_where_others_stand() -> None:
     """A group begins at the oldest record that another group has not acknowledged."""
 
@@ -117,7 +117,7 @@ def a_consumer_holds_two_records_at_most() -> None:
         return found
 
 
-@fault("POLL-OK-1", "POLL-FAIR-1", "ACK-COMMIT-2", bindings=STOMP, hard=True)
+@fault("POLL-OK-1", "POLL-FAIR-1", "ACK-COMMIT-2", bindings=STOMP)
 def the_round_stops_one_short() -> None:
     """A poll looks at all partitions of the consumer but one."""
 
@@ -158,7 +158,7 @@ def the_newest_record_comes_first() -> None:
         return result
 
 
-@fault("ORDER-1", "DELIVER-2", bindings=STOMP, hard=True)
+@fault("ORDER-1", "DELIVER-2", bindings=STOMP)
 def what_comes_back_comes_behind_the_next() -> None:
     """A record that was freed comes again only after the one behind it."""
 
@@ -205,7 +205,7 @@ def the_last_record_waits_for_a_later_one() -> None:
         return self.in_flight is None and (self.committed < newest or self.committed == newest == 0)
 
 
-@fault("DELIVER-1", bindings=STOMP, hard=True)
+@fault("DELIVER-1", bindings=STOMP)
 def what_is_published_to_an_idle_group_is_missed() -> None:
     """A record that comes while nobody of a group is subscribed is not delivered to it."""
 
@@ -232,7 +232,7 @@ def who_polls_again_gets_the_same() -> None:
         return delivery
 
 
-@fault("DELIVER-3", bindings=STOMP, hard=True)
+@fault("DELIVER-3", bindings=STOMP)
 def a_record_in_flight_comes_again_after_a_while() -> None:
     """What is not acknowledged within ten seconds is delivered again, though its holder lives."""
     since: dict[Cursor, float] = {}

@@ -55,7 +55,7 @@ def acknowledgements_are_only_spelt_without_an_e() -> None:
         _tell(self, told, ACKNOWLEDGEMENTS[:1])
 
 
-@fault("PUB-ACK-1", "PUB-ACK-2", bindings=STOMP, hard=True)
+@fault("PUB-ACK-1", "PUB-ACK-2", bindings=STOMP)
 def only_the_first_subscriber_is_told() -> None:
     """Of several subscriptions to the acknowledgements of a topic the oldest one gets them all."""
 
@@ -88,7 +88,7 @@ def a_failure_has_no_reason() -> None:
         return ProducerAcknowledgement(topic, body)
 
 
-@fault("PUB-ACK-3", bindings=HTTP, hard=True)
+@fault("PUB-ACK-3", bindings=HTTP)
 def a_missing_topic_is_not_told() -> None:
     """FAILED does not come for topics that do not exist."""
 
@@ -107,7 +107,7 @@ def everything_is_acknowledged_twice() -> None:
         original(self, told)
 
 
-@fault("PUB-ACK-4", bindings=STOMP, hard=True)
+@fault("PUB-ACK-4", bindings=STOMP)
 def a_label_that_repeats_fails_too() -> None:
     """A record with the label of the one before it is acknowledged, and reported as failed."""
     last: dict[str, bytes] = {}
@@ -227,7 +227,7 @@ def labels_are_told_as_text() -> None:
         return result
 
 
-@fault("PUB-ACK-6", bindings=HTTP, hard=True)
+@fault("PUB-ACK-6", bindings=HTTP)
 def large_labels_lose_their_end() -> None:
     """A number beyond 2⁵³ in a label is told as a floating-point number has it."""
 
@@ -239,7 +239,7 @@ def large_labels_lose_their_end() -> None:
         return result
 
 
-@fault("PUB-ACK-7", bindings=STOMP)
+@fault("PUB-ACK-7", bindings=STOMP, hard=True)
 def acknowledgements_go_to_all_producers() -> None:
     """The subscribers of each topic are told what became of the records of all."""
 

@@ -89,7 +89,7 @@ def records_of_one_label_are_one() -> None:
         return known[label]
 
 
-@fault("PUB-LABEL-1", bindings=STOMP, hard=True)
+@fault("PUB-LABEL-1", bindings=STOMP)
 def a_label_that_comes_twice_in_a_row_is_a_duplicate() -> None:
     """A record with the label of the one before it in its topic is answered 200 and not stored."""
     last: dict[str, tuple[object, Any]] = {}
@@ -123,7 +123,7 @@ def messages_are_normalised() -> None:
     )
 
 
-@fault("PUB-TEXT-1", bindings=HTTP, hard=True)
+@fault("PUB-TEXT-1", bindings=HTTP)
 def keys_are_cut_at_forty_characters() -> None:
     """A key is delivered with its first 40 characters only."""
     _store_other(
@@ -167,7 +167,7 @@ def publishing_adds_the_topic() -> None:
         return original(self, name, record, now=now)
 
 
-@fault("PUB-TOPIC-1", "REFUSE-1", bindings=STOMP, hard=True)
+@fault("PUB-TOPIC-1", "REFUSE-1", bindings=STOMP)
 def a_refused_record_adds_the_topic() -> None:
     """A record for a topic that does not exist is refused, but the next one is not."""
 
@@ -255,7 +255,7 @@ def a_full_partition_drops_its_oldest_record() -> None:
             return partition, partition.end
 
 
-@fault("PUB-FULL-1", bindings=STOMP, hard=True)
+@fault("PUB-FULL-1", bindings=STOMP)
 def acknowledging_makes_room() -> None:
     """A record that is acknowledged counts no more against the bound of its partition."""
 
@@ -304,7 +304,7 @@ def a_bad_member_is_unprocessable() -> None:
         refuse_everywhere_by(cause, 422)
 
 
-@fault("REFUSE-5", "PUB-BODY-1", bindings=STOMP)
+@fault("REFUSE-5", "PUB-BODY-1", bindings=HTTP)
 def octets_that_are_no_text_are_replaced() -> None:
     """A body that is not UTF-8 is read with replacement characters."""
 

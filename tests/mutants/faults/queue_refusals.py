@@ -33,7 +33,7 @@ def _edit_problems(edit: Any) -> None:
     edit_replies("/", change)
 
 
-@fault("REFUSE-1", "REBALANCE-2", bindings=HTTP, hard=True)
+@fault("REFUSE-1", "REBALANCE-2", bindings=HTTP)
 def a_refused_subscription_frees_what_is_held() -> None:
     """A subscription that is refused for an unknown topic frees what the consumer has in flight."""
 
@@ -47,7 +47,7 @@ def a_refused_subscription_frees_what_is_held() -> None:
             raise
 
 
-@fault("REFUSE-1", "ACK-BAD-1", bindings=STOMP, hard=True)
+@fault("REFUSE-1", "ACK-BAD-1", bindings=STOMP)
 def a_bad_acknowledgement_frees_what_is_held() -> None:
     """An acknowledgement that is refused for its id frees what the consumer has in flight."""
 
@@ -122,7 +122,7 @@ def unknown_members_are_refused() -> None:
         return outcome
 
 
-@fault("REFUSE-4", bindings=STOMP, hard=True)
+@fault("REFUSE-4", bindings=STOMP)
 def unknown_members_of_a_poll_make_it_empty() -> None:
     """A poll with a member that the server does not know brings nothing."""
 
@@ -157,7 +157,7 @@ def names_may_be_numbers() -> None:
     edit_requests("/", as_text)
 
 
-@fault("REFUSE-5", bindings=HTTP, hard=True)
+@fault("REFUSE-5", bindings=HTTP)
 def a_list_with_one_object_is_that_object() -> None:
     """A body that is a list of one object is read as the object."""
 

@@ -92,7 +92,7 @@ def replies_tell_their_status_in_words() -> None:
     _edit_replies(edit)
 
 
-@fault("QSTOMP-REPLY-1", bindings=STOMP, hard=True)
+@fault("QSTOMP-REPLY-1", bindings=STOMP)
 def refusals_do_not_correlate() -> None:
     """The reply to a refused acknowledgement has no correlation-id."""
 
@@ -127,7 +127,7 @@ def receipts_need_a_subscription_to_replies() -> None:
         return done and (session in self._replies or topic_of(frame.headers["destination"]) is not None)
 
 
-@fault("QSTOMP-RECEIPT-1", bindings=STOMP, hard=True)
+@fault("QSTOMP-RECEIPT-1", bindings=STOMP)
 def an_empty_poll_gets_no_receipt() -> None:
     """A poll with nothing to give gets no RECEIPT."""
     empty: set[Session] = set()

@@ -202,7 +202,7 @@ def partitions_may_be_text() -> None:
     edit_requests("/topic/add-topic", read)
 
 
-@fault("PART-COUNT-2", "REFUSE-1", bindings=HTTP, hard=True)
+@fault("PART-COUNT-2", "REFUSE-1", bindings=HTTP)
 def a_topic_with_too_many_partitions_is_refused_but_there() -> None:
     """A topic that asks for more partitions than there can be is refused, but added with the default number."""
 

@@ -127,13 +127,13 @@ def a_settled_record_wakes_nobody() -> None:
             self._waiting = waiting
 
 
-@fault("POLL-WAIT-1", bindings=HTTP, hard=True)
+@fault("POLL-WAIT-1", bindings=HTTP)
 def a_rebalance_wakes_nobody() -> None:
     """A poll that waits is not answered when a partition comes to its consumer."""
     replace(QueueBroker, "_stir")(lambda self, group: None)
 
 
-@fault("POLL-WAIT-1", bindings=STOMP, hard=True)
+@fault("POLL-WAIT-1", bindings=STOMP)
 def the_end_of_a_registration_wakes_nobody() -> None:
     """A poll that waits is not refused when its consumer's registration ends."""
 
