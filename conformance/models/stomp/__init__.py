@@ -6,12 +6,15 @@ choice (who gets a message of a queue, in which order, whether a NACK brings it 
 an error) the model knows nothing until frames tell, and learns from them.
 
 `messages`      messages, the copies of them that can arrive, deliveries, subscriptions, destinations
+`sessions`      what a session has open, and what was seen of the server
 `arrivals`      what a MESSAGE frame may be
 `settling`      ACK and NACK: what one of them covers
 `transactions`  what takes effect together
 `broker`        the whole: one method for each operation
 `judging`       a judge that knows which clauses a version has
 `world`         what the model is run against: sessions on a server, destinations, names
+`lines`         sends frames and reads what comes, on every connection
 `driver`        performs an operation and lets the model judge what comes
+`choosing`      what the rules of the machine choose from
 `machine`       the Hypothesis state machine
 """

@@ -61,8 +61,8 @@ class Settling:
 
         return answered
 
-    def stray(self, key: tuple[tuple[str, str], ...], sessions: "list[Session]") -> Then:
-        """An ACK that names nothing that its own session was ever sent."""
+    def stray(self, session: "Session", key: tuple[tuple[str, str], ...], sessions: "list[Session]") -> Then:
+        """An ACK that names nothing that its own session was ever sent: it must not settle anything."""
 
         def answered(outcome: "Outcome") -> None:
             self._judge(
@@ -71,10 +71,10 @@ class Settling:
                 expected="no RECEIPT: it names no message",
                 observed=outcome,
             )
-            for session in sessions:
-                for delivery in session.unsettled:
-                    if delivery.key == key:
-                        delivery.copy.suspects.add("STOMP-ACK-004")
+            for other in sessions:
+                for delivery in other.unsettled:
+                    if delivery.key == key or (other is session and outcome.granted):
+                        delivery.copy.suspects = {"STOMP-ACK-004"}
 
         return answered
 
@@ -106,7 +106,8 @@ class Settling:
     def doubt(self, delivery: Delivery, clause: str) -> None:
         """It isn't known whether these messages are still to be settled; `clause` is broken if they are lost."""
         for each in self.covered(delivery):
-            each.doubt = clause
+            is_clear = each.copy.suspects <= {clause}
+            each.doubt = clause if is_clear else NOTHING
             each.copy.become(State.OPEN)
 
     @staticmethod
