@@ -238,8 +238,7 @@ def unsubscribe(scene: Scene, client: StompClient, headers: Headers) -> None:
 def in_short(found: Reaction) -> str:
     """What came of a frame, for the record."""
     if found.is_refusal:
-        text = found.error.get("message") if found.error else None
-        return f"refused ({text or 'closed without an ERROR'})"
-    if found.receipts:
-        return "accepted"
-    return "no answer"
+        text = (found.error.get("message") if found.error else None) or "no ERROR"
+        manner = "then closed" if found.closed else "left open"
+        return f"{'RECEIPT, but ' if found.receipts else ''}refused ({text}), {manner}"
+    return "accepted" if found.receipts else "no answer"

@@ -1,37 +1,35 @@
-"""What became of a frame that the server has to accept, may accept, or has to refuse; and what redelivery shows."""
+"""Whether the server accepted a frame that it has to accept, or refused one that it has to refuse, and how."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.line import is_in_the_dark, is_refused
+import pytest
+
+from conformance.suite.stomp.line import Line, client_mode, is_in_the_dark, is_refused
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from conformance.suite.stomp.reactions import Provoke, Reaction
     from conformance.suite.stomp.scene import Scene
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-NO_QUEUES = "the server has no queue that keeps a message for another consumer"
-NO_REDELIVERY = "the server doesn't deliver again what was not acknowledged, so nobody sees what was"
 IN_THE_DARK = "the server has no receipts, and was silent"
+MODES = pytest.mark.parametrize("mode", ["client", "client-individual"])
 
 
-def redelivers(scene: Scene, *ids: str) -> bool:
-    """Whether redelivery can be judged by; skips the clauses where not."""
-    target = scene.bench.target
-    reason = NO_REDELIVERY if target.fact("queues") else NO_QUEUES
-    if target.fact("queues") and target.fact("redelivers"):
-        return True
-    for clause in ids:
-        scene.skip(clause, reason)
-    return False
+def line_in(scene: Scene, mode: str, identifier: str | None = None) -> Line:
+    """A consumer of a fresh queue that acknowledges, on a connection of its own."""
+    headers = [("ack", client_mode(scene.bench, mode))] + ([("id", identifier)] if identifier else [])
+    return Line(scene, scene.queue(), headers=headers)
 
 
-def client_mode(scene: Scene, mode: str) -> str:
-    """The mode in which clients acknowledge; 1.0 has only one."""
-    return "client" if scene.bench.version == "1.0" else mode
+def few(messages: Collection[Frame]) -> str:
+    """Why a test of several messages can't be made."""
+    return f"the server sends no more than {len(messages)} that are not acknowledged"
 
 
 def settle(scene: Scene, client: StompClient, message: Frame, command: str = "ACK") -> None:
@@ -94,12 +92,3 @@ def judge_manner(scene: Scene, found: Reaction, receipt: str, what: str) -> None
         observed=found,
     )
     judge_refusal(scene, found, receipt)
-
-
-def in_short(found: Reaction) -> str:
-    """What to record of a reaction."""
-    if found.is_refusal:
-        text = (found.error.get("message") if found.error else None) or "no ERROR"
-        manner = "then closed" if found.closed else "left open"
-        return f"{'RECEIPT, ' if found.receipts else ''}refused ({text}), {manner}"
-    return "accepted" if found.receipts else "no answer"

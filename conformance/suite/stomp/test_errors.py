@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.marks import clauses
-from conformance.suite.stomp.line import Line
-from conformance.suite.stomp.outcomes import in_short, judge_manner
+from conformance.suite.stomp.line import Line, in_short
+from conformance.suite.stomp.outcomes import judge_manner
 from conformance.suite.stomp.reactions import ATTEMPTS, judge_error, judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from conformance.marks import clauses
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
-from conformance.suite.stomp.outcomes import NO_QUEUES
+from conformance.suite.stomp.line import NO_QUEUES
 from conformance.suite.stomp.plain_world import PlainWorld
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure, Violation

@@ -8,59 +8,21 @@ import pytest
 
 from conformance.marks import clauses
 from conformance.suite.stomp.line import Line, leave
-from conformance.suite.stomp.outcomes import IN_THE_DARK, done, in_short, judge_refused, settle
-from conformance.suite.stomp.reactions import judge_refusal, reaction
+from conformance.suite.stomp.outcomes import done, settle
+from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.together import arrived, judge_all, judge_nothing, line_to, send_in, words
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from conformance.bench import Bench
     from conformance.suite.stomp.reactions import Reaction
-    from conformance.suite.stomp.scene import Place
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-#: Names that are not those of an open transaction.
-NOT_OPEN = ["none", "unknown", "ended", "another connection's"]
 KINDS = pytest.mark.parametrize("kind", ["topic", "queue"])
-
-
-def line_to(scene: Scene, kind: str = "topic") -> Line:
-    """A consumer of a fresh place on a connection of its own, and a sender on another one."""
-    return Line(scene, scene.queue() if kind == "queue" else scene.topic())
-
-
-def send_in(scene: Scene, client: StompClient, name: str, place: Place, body: bytes | str) -> None:
-    """SEND in a transaction."""
-    scene.send(client, place, body, transaction=name)
-
-
-def arrived(line: Line, bodies: Collection[bytes]) -> list[bytes]:
-    """Which of these have come to the line by the time that a later message has."""
-    came = line.scene.until_marker(line.subscription)
-    return [message.body for message in came if message.body in bodies]
-
-
-def judge_nothing(line: Line, clause: str, bodies: Collection[bytes], expected: str) -> None:
-    """Judge that none of these has come to the line by the time that a later message has."""
-    came = arrived(line, bodies)
-    line.scene.judge(clause, not came, expected=expected, observed=came)
-
-
-def judge_all(line: Line, clause: str, bodies: Collection[bytes]) -> None:
-    """Judge that all of these come to the line, in any order."""
-    for _ in bodies:
-        line.scene.message(
-            line.subscription, clause, lambda frame: frame.body in bodies, f"all of {sorted(bodies)}"
-        )
-    line.scene.judge(clause, True, expected="all messages", observed=sorted(bodies))
-
-
-def words(scene: Scene, *stems: str) -> list[bytes]:
-    """Bodies that nobody else sends."""
-    return [scene.bench.fresh(stem).encode() for stem in stems]
 
 
 # What COMMIT, ABORT and the end of a connection do
@@ -257,167 +219,7 @@ def _judge_whole(line: Line, bodies: Sequence[bytes], found: Reaction) -> None:
     )
 
 
-@clauses("STOMP-TX-002", "STOMP-TX-014")
-def test_a_second_begin(bench: Bench) -> None:
-    """It is refused; where it isn't, the COMMIT that is reported to succeed brings what was sent before it too."""
-    scene = Scene(bench)
-    line = line_to(scene)
-    again, receipt = scene.receipt(), scene.receipt()
-    bodies: list[bytes] = []
-
-    def provoke() -> StompClient:
-        bodies[:] = words(scene, "before", "after")
-        client = scene.client()
-        client.begin("t")
-        send_in(scene, client, "t", line.place, bodies[0])
-        client.begin("t", receipt=again)
-        send_in(scene, client, "t", line.place, bodies[1])
-        client.commit("t", receipt=receipt)
-        return client
-
-    found = reaction(scene, provoke, receipt)
-    granted = [frame for frame in found.others if frame.get("receipt-id") == again]
-    if scene.has_receipts:
-        bench.judge(
-            "STOMP-TX-002",
-            not granted,
-            expected="no RECEIPT for the second BEGIN of an open transaction",
-            observed=f"{len(granted)} RECEIPT for it; {found}",
-        )
-    else:
-        bench.skip("STOMP-TX-002", IN_THE_DARK)
-    if found.receipts and not found.is_refusal:
-        judge_all(line, "STOMP-TX-014", bodies)
-    else:
-        bench.judge("STOMP-TX-014", True, expected="no success reported", observed=found)
-
-
-# What must be refused
-
-
-@clauses("STOMP-TX-001", "STOMP-ERROR-009")
-def test_a_begin_without_name(bench: Bench) -> None:
-    """It gets no RECEIPT, but an ERROR and the end of the connection."""
-    scene = Scene(bench)
-    receipt = scene.receipt()
-
-    def provoke() -> StompClient:
-        client = scene.client()
-        client.frame("BEGIN", [("receipt", receipt)])
-        return client
-
-    judge_refused(scene, "STOMP-TX-001", provoke, receipt, "a BEGIN without transaction")
-
-
-@clauses("STOMP-TX-005", "STOMP-ERROR-009")
-@pytest.mark.parametrize("name", NOT_OPEN)
-def test_a_commit_of_what_is_not_open(bench: Bench, name: str) -> None:
-    """COMMIT is refused without a name, and with one that is not open on its connection."""
-    _judge_not_open(Scene(bench), "STOMP-TX-005", "COMMIT", name)
-
-
-@clauses("STOMP-TX-015", "STOMP-ERROR-009")
-@pytest.mark.parametrize("name", NOT_OPEN)
-def test_an_abort_of_what_is_not_open(bench: Bench, name: str) -> None:
-    """ABORT is refused without a name, and with one that is not open on its connection."""
-    _judge_not_open(Scene(bench), "STOMP-TX-015", "ABORT", name)
-
-
-def _judge_not_open(scene: Scene, clause: str, command: str, name: str) -> None:
-    receipt = scene.receipt()
-
-    def provoke() -> StompClient:
-        client = scene.client()
-        if name == "ended":
-            done(scene, client, "BEGIN", "t")
-            done(scene, client, command, "t")
-        elif name == "another connection's":
-            done(scene, scene.client(), "BEGIN", "t")
-        named = [] if name == "none" else [("transaction", "t")]
-        client.frame(command, [*named, ("receipt", receipt)])
-        return client
-
-    judge_refused(scene, clause, provoke, receipt, f"{command} of a transaction that isn't open ({name})")
-
-
-@clauses("STOMP-TX-009", "STOMP-SEND-003")
-@pytest.mark.parametrize("name", ["unknown", "ended"])
-def test_a_send_in_a_transaction_that_is_not_open(bench: Bench, name: str) -> None:
-    """It is refused, and its message isn't delivered outside of a transaction either."""
-    scene = Scene(bench)
-    line = line_to(scene)
-    receipt = scene.receipt()
-    bodies = words(scene, "nowhere")
-
-    def provoke() -> StompClient:
-        client = scene.client()
-        if name == "ended":
-            done(scene, client, "BEGIN", "t")
-            done(scene, client, "COMMIT", "t")
-        scene.send(client, line.place, bodies[0], transaction="t", receipt=receipt)
-        return client
-
-    found = reaction(scene, provoke, receipt, firm=bench.version != "1.0")
-    scene.judge(
-        "STOMP-TX-009",
-        not found.receipts,
-        expected="no RECEIPT for a SEND in a transaction that isn't open",
-        observed=found,
-    )
-    judge_nothing(line, "STOMP-TX-009", bodies, "no message of a transaction that isn't open")
-    scene.judge(
-        "STOMP-SEND-003",
-        found.is_error_and_close,
-        expected="ERROR and the end of the connection for a SEND in a transaction that isn't open",
-        observed=found,
-    )
-    judge_refusal(scene, found, receipt)
-
-
-@clauses("STOMP-TX-009", "STOMP-ERROR-009")
-@pytest.mark.parametrize("command", ["ACK", "NACK"])
-def test_an_answer_in_a_transaction_that_is_not_open(bench: Bench, command: str) -> None:
-    """ACK and NACK are refused too, even of a message that is to be settled."""
-    scene = Scene(bench)
-    if bench.version == "1.0":
-        command = "ACK"
-    receipt = scene.receipt()
-
-    def provoke() -> StompClient:
-        line = Line(scene, scene.queue(), headers=[("ack", "client")])
-        message = line.carry(bench.fresh("m"))
-        send = line.reader.ack if command == "ACK" else line.reader.nack
-        send(message, transaction="never-begun", receipt=receipt)
-        return line.reader
-
-    what = f"{command} in a transaction that isn't open"
-    judge_refused(scene, "STOMP-TX-009", provoke, receipt, what)
-
-
 # Where the text leaves a choice
-
-
-@clauses("STOMP-TX-011")
-@pytest.mark.parametrize("end", ["COMMIT", "ABORT"])
-def test_a_name_that_was_used_before(bench: Bench, end: str) -> None:
-    """Recorded: whether it can be used again, and whether that works."""
-    scene = Scene(bench)
-    line = line_to(scene)
-    receipt = scene.receipt()
-    bodies = words(scene, "again")
-
-    def provoke() -> StompClient:
-        client = scene.client()
-        done(scene, client, "BEGIN", "again")
-        done(scene, client, end, "again")
-        client.begin("again")
-        send_in(scene, client, "again", line.place, bodies[0])
-        client.commit("again", receipt=receipt)
-        return client
-
-    found = reaction(scene, provoke, receipt)
-    came = "its message comes" if arrived(line, bodies) else "no message comes"
-    scene.observe("STOMP-TX-011", f"the name of a transaction after {end}: {in_short(found)}, {came}")
 
 
 @clauses("STOMP-TX-013", "STOMP-RECEIPT-001")
