@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Operations of one example at most.
 STEPS = 30
 #: For how long a shorter program is looked for that shows a failure, by effort.
-SHRINK_SECONDS = (4, 10, 60)
+SHRINK_SECONDS = (2, 10, 60)
 
 
 def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, thorough: int) -> None:
