@@ -271,7 +271,7 @@ class Scene:
 
     def _prove(self, subscription: Subscription) -> None:
         sender = self.client()
-        if subscription.place.is_queue:
+        if subscription.place.is_queue and self.bench.target.fact("queues"):
             body = self.bench.fresh("probe").encode()
             self.send(sender, subscription.place, body)
             message = self.message(subscription, "STOMP-SUB-001", lambda frame: frame.body == body)
