@@ -1,0 +1,187 @@
+"""What was handed out to whom, and what became of it: in flight, given up, committed, for certain or perhaps."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from conformance.history.events import Acknowledge, Event, GiveBack, Got, Naming, Poll, Settle
+from conformance.history.lives import Life, Lives
+from conformance.history.rebalances import Rebalances
+from conformance.history.records import Record, Records
+
+
+@dataclass(eq=False)
+class Delivery:
+    """One record in the reply to one poll; `life` is that of the consumer, None for a stranger."""
+
+    poll: Poll
+    got: Got
+    record: Record
+    life: Life | None
+
+    @property
+    def group(self) -> str:
+        """The group that it was handed out in; empty for a stranger."""
+        return self.life.group if self.life is not None else ""
+
+    @property
+    def consumer(self) -> str:
+        """Who got it."""
+        return self.poll.consumer
+
+
+@dataclass(eq=False)
+class Settlement:
+    """An acknowledgement or a return, with the deliveries that it may be about.
+
+    `about` is empty if the consumer never got a record under that id.
+    """
+
+    event: Settle
+    life: Life | None
+    about: list[Delivery] = field(default_factory=list)
+
+    @property
+    def record(self) -> Record | None:
+        """The record that it is about, if that is certain."""
+        records = {id(delivery.record): delivery.record for delivery in self.about}
+        return next(iter(records.values())) if len(records) == 1 else None
+
+
+class Deliveries:
+    """All deliveries and settlements of a history."""
+
+    def __init__(
+        self, events: Iterable[Event], lives: Lives, rebalances: Rebalances, records: Records
+    ) -> None:
+        self._lives = lives
+        self._rebalances = rebalances
+        self.all: list[Delivery] = []
+        self.of_record: dict[tuple[str, Record], list[Delivery]] = defaultdict(list)
+        self.of_consumer: dict[str, list[Delivery]] = defaultdict(list)
+        self.of_topic: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
+        self.settlements: list[Settlement] = []
+        self._settled: dict[Delivery, list[Settlement]] = defaultdict(list)
+        ordered = sorted(events, key=lambda event: event.invoked)
+        for event in ordered:
+            if isinstance(event, Poll):
+                for got in event.records:
+                    self._take(Delivery(event, got, records.find(got), lives.life_at(event)))
+        for event in ordered:
+            if isinstance(event, Settle):
+                self._match(Settlement(event, lives.life_at(event)))
+
+    def _take(self, delivery: Delivery) -> None:
+        self.all.append(delivery)
+        self.of_record[delivery.group, delivery.record].append(delivery)
+        self.of_consumer[delivery.consumer].append(delivery)
+        self.of_topic[delivery.group, delivery.record.topic].append(delivery)
+
+    def _match(self, settlement: Settlement) -> None:
+        """Find what a settlement is about: what the consumer got last under the id, or gets at the same time."""
+        event = settlement.event
+        same = [
+            delivery
+            for delivery in self.of_consumer.get(event.consumer, ())
+            if delivery.got.message_id == event.message_id and delivery.poll.invoked < event.completed
+        ]
+        earlier = [delivery for delivery in same if delivery.poll.before(event)]
+        settlement.about = [delivery for delivery in same if not delivery.poll.before(event)]
+        settlement.about += earlier[-1:]
+        self.settlements.append(settlement)
+        for delivery in same:
+            self._settled[delivery].append(settlement)
+
+    def in_group(self, group: str, record: Record) -> list[Delivery]:
+        """The deliveries of a record in a group, by the beginnings of their polls."""
+        return self.of_record.get((group, record), [])
+
+    def settlements_of(self, delivery: Delivery) -> Iterator[Settlement]:
+        """What the consumer said about what it got, under its id, then or later."""
+        return (
+            settlement
+            for settlement in self._settled.get(delivery, ())
+            if settlement.event.completed > delivery.poll.invoked
+        )
+
+    # In flight
+
+    def may_be_released(self, delivery: Delivery, moment: Event) -> bool:
+        """Whether it may have ceased to be in flight before the moment ended, for any of the reasons there are."""
+        return self.may_be_free(delivery, moment) or any(
+            settlement.event is not moment
+            and settlement.event.possible
+            and settlement.event.invoked < moment.completed
+            for settlement in self.settlements_of(delivery)
+        )
+
+    def may_be_free(self, delivery: Delivery, moment: Event) -> bool:
+        """Whether it may have been given back or lost, so that it had to come again, before the moment ended."""
+        poll, life = delivery.poll, delivery.life
+        if life is None:
+            return True
+        for settlement in self.settlements_of(delivery):
+            event = settlement.event
+            if isinstance(event, GiveBack) and event.possible and event.invoked < moment.completed:
+                return True
+        for departure in life.departures.get(delivery.record.topic, ()):
+            if departure.completed > poll.invoked and departure.invoked < moment.completed:
+                return True
+        # Who is served in the same life was not evicted before.
+        same_life = isinstance(moment, Naming) and moment.done and self._lives.life_at(moment) is life
+        if not same_life and not self._lives.alive_through(life, moment):
+            return True
+        return self._rebalances.may_take_back(delivery.group, poll, moment)
+
+    def in_flight_through(self, delivery: Delivery, moment: Event) -> bool:
+        """Whether it was in flight for certain during all of the moment."""
+        return delivery.poll.before(moment) and not self.may_be_released(delivery, moment)
+
+    def given_up(self, delivery: Delivery, moment: Event) -> bool:
+        """Whether it had for certain ceased to be in flight, without a commit, before the moment began."""
+        life = delivery.life
+        if life is None:
+            return False
+        returned = any(
+            isinstance(settlement.event, GiveBack)
+            and settlement.event.done
+            and settlement.event.before(moment)
+            and delivery.poll.before(settlement.event)
+            for settlement in self.settlements_of(delivery)
+        )
+        left = any(
+            departure.done and delivery.poll.before(departure) and departure.before(moment)
+            for departure in life.departures.get(delivery.record.topic, ())
+        )
+        return returned or left or self._lives.certainly_gone(life, moment)
+
+    # Committed
+
+    def commits(self, group: str, record: Record, moment: Event | None = None) -> list[Acknowledge]:
+        """The acknowledgements in the group that may have committed the record, before the moment ended."""
+        found: list[Acknowledge] = []
+        for delivery in self.in_group(group, record):
+            for settlement in self.settlements_of(delivery):
+                event = settlement.event
+                if (
+                    isinstance(event, Acknowledge)
+                    and event.possible
+                    and event not in found
+                    and (moment is None or event.invoked < moment.completed)
+                ):
+                    found.append(event)
+        return found
+
+    def committed_by(self, group: str, record: Record, moment: Event) -> Acknowledge | None:
+        """An acknowledgement by which the record was committed for certain before the moment began."""
+        for delivery in self.in_group(group, record):
+            for settlement in self.settlements_of(delivery):
+                event = settlement.event
+                if (
+                    isinstance(event, Acknowledge)
+                    and event.done
+                    and event.before(moment)
+                    and settlement.record is record
+                ):
+                    return event
+        return None

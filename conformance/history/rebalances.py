@@ -1,0 +1,104 @@
+"""When a group may have been rebalancing.
+
+A rebalance starts when a member subscribes, unsubscribes, leaves or is evicted. When an eviction happened is only
+known within bounds, and so is everything of which no reply came; what is concluded from a group at rest must hold
+wherever in these bounds it happened.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from conformance.history.events import NEVER, Event, Passed, Subscribe, Unregister, Unsubscribe
+from conformance.history.facts import Facts
+from conformance.history.lives import Life, Lives
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What may have started a rebalance: between `invoked` and `completed`, at a queue's time from `at` to `until`."""
+
+    invoked: float
+    completed: float
+    at: float
+    until: float
+
+    def may_be_past(self, moment: Event) -> bool:
+        """Whether it may have happened before the moment ended."""
+        return self.invoked <= moment.completed and self.at <= moment.until
+
+
+class Rebalances:
+    """The triggers of all groups of a history."""
+
+    def __init__(self, events: Iterable[Event], lives: Lives, facts: Facts) -> None:
+        self._facts = facts
+        self._jumps: dict[str, list[Passed]] = defaultdict(list)
+        for event in events:
+            if isinstance(event, Passed):
+                self._jumps[event.group].append(event)
+        self.of_group: dict[str, list[Trigger]] = defaultdict(list)
+        for group, of_group in lives.of_group.items():
+            triggers = [trigger for life in of_group for trigger in self._triggers(life)]
+            # The latest first: what is asked for is whether any of them may still be under way.
+            self.of_group[group] = sorted(triggers, key=lambda trigger: -trigger.until)
+
+    def _triggers(self, life: Life) -> list[Trigger]:
+        triggers = [
+            self._by_operation(life, event)
+            for event in life.events
+            if isinstance(event, Subscribe | Unsubscribe | Unregister) and event.possible
+        ]
+        if life.subscriptions and not any(end.done for end in life.ends):
+            triggers.append(self._eviction(life))
+        return triggers
+
+    def _by_operation(self, life: Life, event: Event) -> Trigger:
+        """An operation of which no reply came can't start anything after its consumer was found to be gone."""
+        completed, until = event.completed, event.until
+        if life.successor is None:
+            for farewell in life.farewells:
+                completed, until = min(completed, farewell.completed), min(until, farewell.until)
+        return Trigger(event.invoked, max(completed, event.invoked), event.at, max(until, event.at))
+
+    def _eviction(self, life: Life) -> Trigger:
+        """When it was evicted, if it was: after its last sign of life, before it was found to be gone."""
+        timeout = self._facts.heartbeat_timeout
+        if not life.clear:
+            return Trigger(life.register.invoked, NEVER, life.register.at, NEVER)
+        last = max(life.signs, key=lambda sign: sign.at)
+        latest = max(event.until for event in [life.register, *life.events]) + self._facts.silence
+        completed = NEVER
+        proofs = list(life.farewells)
+        if life.successor is not None and life.successor.register.done:
+            proofs.append(life.successor.register)
+        for proof in proofs:
+            latest, completed = min(latest, proof.until), min(completed, proof.completed)
+        return Trigger(last.invoked, completed, last.at + timeout, self._landed(life.group, latest))
+
+    def _landed(self, group: str, latest: float) -> float:
+        """Where a jump of the clock passes the time, its end: a server may count from there (CLOCK-1)."""
+        ends = [jump.until for jump in self._jumps.get(group, ()) if jump.at < latest <= jump.until]
+        return max(ends, default=latest)
+
+    def settled(self, group: str, moment: Event) -> bool:
+        """Whether every rebalance that may have started must be over, all through the moment: REBALANCE-1."""
+        return self.quiet(group, moment, moment)
+
+    def quiet(self, group: str, first: Event, last: Event) -> bool:
+        """Whether no rebalance can have been under way at any time from the first moment to the last."""
+        for trigger in self.of_group.get(group, ()):
+            if trigger.until + self._facts.settling < first.at:
+                return True
+            if trigger.may_be_past(last):
+                return False
+        return True
+
+    def may_take_back(self, group: str, handed_out: Event, moment: Event) -> bool:
+        """Whether a rebalance may have taken back, by the moment, what was handed out before: REBALANCE-5."""
+        for trigger in self.of_group.get(group, ()):
+            if trigger.until + self._facts.settling < handed_out.at:
+                return False
+            if trigger.may_be_past(moment) and trigger.at + self._facts.rebalance_timeout <= moment.until:
+                return True
+        return False

@@ -1,0 +1,143 @@
+"""The records of a history: what was published, what is known to be stored, and which one lies before which."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from conformance.history.events import NEVER, Event, Got, Listen, Poll, Publish, Told
+
+Position = tuple[int, int]
+
+
+@dataclass(eq=False)
+class Record:
+    """One text that was published to a topic, or that came from it.
+
+    `stored_by`: when it was stored for certain, in seconds of `completed`; infinite where that is not known.
+    `positions`: partition and offset as they were told, with the first event that told them.
+    """
+
+    topic: str
+    text: str
+    publish: Publish | None = None
+    stored_by: float = NEVER
+    positions: dict[Position, Event] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str | None:
+        """The key that it was published with; None for none."""
+        return (self.publish.key or None) if self.publish is not None else None
+
+    @property
+    def position(self) -> Position | None:
+        """Partition and offset, where they were told and never contradicted."""
+        return next(iter(self.positions)) if len(self.positions) == 1 else None
+
+    @property
+    def refused(self) -> bool:
+        """Whether its publish was refused."""
+        return self.publish is not None and self.publish.refused
+
+    def __str__(self) -> str:
+        where = f" at {self.position}" if self.position else ""
+        return f"{self.text!r} of {self.topic}{where}"
+
+
+class Records:
+    """All records of a history."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._by_text: dict[tuple[str, str], Record] = {}
+        self._before: dict[Record, tuple[Record, ...]] = {}
+        events = list(events)
+        published = [event for event in events if isinstance(event, Publish)]
+        for publish in published:
+            self._publish(publish)
+        for event in events:
+            if isinstance(event, Poll):
+                for got in event.records:
+                    self._got(event, got)
+        self._told(events, published)
+        self.of_topic: dict[str, list[Record]] = defaultdict(list)
+        for record in self._by_text.values():
+            self.of_topic[record.topic].append(record)
+        for records in self.of_topic.values():
+            self._arrange(records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._by_text.values())
+
+    def find(self, got: Got) -> Record:
+        """The record that a poll brought."""
+        return self._by_text[got.topic, got.text]
+
+    def before(self, record: Record) -> tuple[Record, ...]:
+        """The records that lie nearest before this one in its partition, for certain.
+
+        By offsets, where they were told; else by keys: a record of the same key that was stored before this one
+        was sent lies before it (PART-KEY-1).
+        """
+        return self._before.get(record, ())
+
+    # Building
+
+    def _record(self, topic: str, text: str) -> Record:
+        record = self._by_text.get((topic, text))
+        if record is None:
+            record = self._by_text[topic, text] = Record(topic, text)
+        return record
+
+    def _publish(self, publish: Publish) -> None:
+        record = self._record(publish.topic, publish.text)
+        if record.publish is None:
+            record.publish = publish
+        if publish.done:
+            record.stored_by = min(record.stored_by, publish.completed)
+            if publish.partition is not None and publish.offset is not None:
+                record.positions.setdefault((publish.partition, publish.offset), publish)
+
+    def _got(self, poll: Poll, got: Got) -> None:
+        record = self._record(got.topic, got.text)
+        record.stored_by = min(record.stored_by, poll.completed)
+        if got.partition is not None and got.offset is not None:
+            record.positions.setdefault((got.partition, got.offset), poll)
+
+    def _told(self, events: list[Event], published: list[Publish]) -> None:
+        """An ACK says that a record is stored, if its label is that of one publish only."""
+        labelled: dict[tuple[str, str | int], list[Publish]] = defaultdict(list)
+        for publish in published:
+            labelled[publish.topic, publish.label].append(publish)
+        topics = {event.listener: event.topic for event in events if isinstance(event, Listen)}
+        for told in events:
+            if isinstance(told, Told) and told.outcome == "ACK" and told.label is not None:
+                of_label = labelled.get((topics.get(told.listener, ""), told.label), [])
+                if len(of_label) == 1:
+                    record = self._record(of_label[0].topic, of_label[0].text)
+                    record.stored_by = min(record.stored_by, told.completed)
+
+    def _arrange(self, records: list[Record]) -> None:
+        by_partition: dict[int, list[tuple[int, Record]]] = defaultdict(list)
+        by_key: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            if record.position is not None:
+                by_partition[record.position[0]].append((record.position[1], record))
+            elif record.key and not record.positions:
+                by_key[record.key].append(record)
+        for placed in by_partition.values():
+            placed.sort(key=lambda pair: pair[0])
+            for (earlier, one), (later, other) in pairwise(placed):
+                if earlier != later:
+                    self._before[other] = (one,)
+        for of_key in by_key.values():
+            for record in of_key:
+                self._before[record] = _nearest(record, of_key)
+
+
+def _nearest(record: Record, of_key: list[Record]) -> tuple[Record, ...]:
+    """Of those that were stored before the record was sent, the ones behind which no other certainly lies."""
+    if record.publish is None:
+        return ()
+    earlier = [one for one in of_key if one.publish is not None and one.stored_by < record.publish.invoked]
+    newest = max((one.publish.invoked for one in earlier if one.publish is not None), default=0.0)
+    return tuple(one for one in earlier if one.stored_by >= newest)

@@ -1,0 +1,242 @@
+"""The programs of the concurrent scenario against a queue in memory, in simulated time: one thread, one seed.
+
+Requests and replies take their time on the way, so that operations overlap in every way that they can; requests
+and replies get lost, and some requests are carried out long after their client has given up. With a queue that
+conforms, every history that comes out is a legal one.
+"""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+from conformance.history.asking import Ask, Pass, Program, Rest, Times, event_of
+from conformance.history.consumers import Consumer
+from conformance.history.events import Event, Fence, History, Listen, Passed, Publish, Told
+from conformance.history.facts import Facts
+from conformance.history.programs import clock, drain, producer
+from conformance.history.stage import Plan, Stage
+from tests.models.toy_queue import ToyQueue, ToyReply
+
+EXTENSIONS = frozenset({"negative-acknowledgement", "unregister", "batch-poll", "record-position"})
+#: Simulated seconds that the consumers, and then the last readers, may take.
+LONGEST = 0.8
+
+
+class Simulation:
+    """One scenario. `virtual`: the queue has a clock that only the clock program moves."""
+
+    def __init__(self, queue: ToyQueue, plan: Plan, facts: Facts, *, virtual: bool) -> None:
+        self.queue = queue
+        self.plan = plan
+        self.facts = facts
+        self.virtual = virtual
+        self.random = random.Random(f"wire {plan.seed}")
+        self.events: list[Event] = []
+        self.now = 0.0
+        self.moved: dict[str, float] = {}
+        self.ahead: dict[str, float] = {}
+        self.order = itertools.count()
+        self.agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self.topics = [f"topic-{n}" for n in range(1 + plan.seed % 2)]
+        self.groups = [f"group-{n}" for n in range(1 + plan.seed // 2 % 2)]
+        self.names = itertools.count()
+        self.listeners = [f"{spelling}/{topic}" for topic in self.topics for spelling in ("a", "b")]
+
+    # Time
+
+    def at(self, delay: float, action: Callable[[], None]) -> None:
+        """Do something later."""
+        heapq.heappush(self.agenda, (self.now + delay, next(self.order), action))
+
+    def earliest(self, group: str) -> float:
+        return self.moved.get(group, 0.0) if self.virtual else self.now
+
+    def latest(self, group: str) -> float:
+        return self.earliest(group) + (self.ahead.get(group, 0.0) if self.virtual else 0.0)
+
+    def run_until_idle(self) -> None:
+        while self.agenda:
+            self.now, _, action = heapq.heappop(self.agenda)
+            action()
+
+    def tick(self) -> None:
+        """Let the queue see what time it is; in real time it evicts when it is due, not when it is asked."""
+        if self.virtual:
+            return
+        for group in self.queue.groups.values():
+            while due := [at for at in map(self.queue.due, group.members.values()) if at < self.now]:
+                group.now = max(group.now, min(due))
+                members = len(group.members)
+                self.queue.tick(group)
+                if len(group.members) == members:
+                    break  # a queue that does not evict
+            group.now = self.now
+
+    # Programs
+
+    def start(self, process: str, program: Program) -> None:
+        """Let a program run from now on."""
+        self.at(self.delay(), lambda: self.step(process, program, None, first=True))
+
+    def step(self, process: str, program: Program, answer: ToyReply | None, *, first: bool = False) -> None:
+        try:
+            asked = next(program) if first else program.send(answer)
+        except StopIteration:
+            return
+        if isinstance(asked, Rest):
+            self.at(asked.seconds, lambda: self.step(process, program, None))
+        elif isinstance(asked, Pass):
+            self.let_pass(asked, lambda: self.step(process, program, None))
+        else:
+            self.ask(process, asked, lambda answer: self.step(process, program, answer))
+
+    def delay(self) -> float:
+        """How long something is on its way, in seconds: mostly a moment, sometimes much longer."""
+        longest = self.random.choices((0.001, 0.01, 0.1), (80, 18, 2))[0]
+        return self.random.uniform(0.0, longest)
+
+    def let_pass(self, passing: Pass, done: Callable[[], None]) -> None:
+        group, before, invoked = passing.group, self.earliest(passing.group), self.now
+        self.ahead[group] = passing.seconds
+
+        def happen() -> None:
+            self.queue.advance(group, passing.seconds)
+            self.at(self.delay(), reply)
+
+        def reply() -> None:
+            self.moved[group] = before + passing.seconds
+            self.ahead[group] = 0.0
+            self.events.append(
+                Passed(
+                    process="clock",
+                    invoked=invoked,
+                    completed=self.now,
+                    at=before,
+                    until=self.moved[group],
+                    status=200,
+                    group=group,
+                )
+            )
+            done()
+
+        self.at(self.delay(), happen)
+
+    def ask(self, process: str, ask: Ask, done: Callable[[ToyReply | None], None]) -> None:
+        invoked, at = self.now, self.earliest(ask.group)
+
+        def record(answer: ToyReply | None) -> None:
+            times = Times(invoked, at, self.now, self.latest(ask.group))
+            self.events.append(event_of(ask, process, times, answer))
+            done(answer)
+
+        if ask.cut:
+            fate = self.random.choice(["lost", "soon", "late", "much later"])
+            if fate != "lost":
+                late = {"soon": 0.0, "late": 0.2, "much later": 5.0}[fate]
+                self.at(self.delay() + late * self.random.random(), lambda: self.happen(ask))
+            self.at(self.delay(), lambda: record(None))
+            return
+
+        def happen() -> None:
+            reply = self.happen(ask)
+            self.at(self.delay(), lambda: record(reply))
+
+        self.at(self.delay(), happen)
+
+    def happen(self, ask: Ask) -> ToyReply:
+        self.tick()
+        reply = self.queue.perform(ask.path, ask.body)
+        self.tick()
+        topic = ask.path.removeprefix("/producer/publish/")
+        if topic != ask.path:
+            self.tell(topic, ask.body, reply)
+        return reply
+
+    def tell(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
+        """Every listener of the topic hears of a publish, sooner or later."""
+        outcome = "ACK" if reply.status == 200 else "FAILED"
+        for listener in self.listeners:
+            if listener.endswith(f"/{topic}"):
+                self.at(self.delay(), lambda one=listener: self.hear(one, body["messageID"], outcome))
+
+    def hear(self, listener: str, label: str | int, outcome: str) -> None:
+        self.events.append(
+            Told(
+                process="listener",
+                invoked=self.now,
+                completed=self.now,
+                status=200,
+                listener=listener,
+                label=label,
+                outcome=outcome,
+            )
+        )
+
+    # The scenario
+
+    def set_up(self) -> None:
+        for topic in self.topics:
+            body: dict[str, Any] = {"topicName": topic}
+            if topic in self.facts.partitions:
+                body["partitions"] = self.facts.partitions[topic]
+            self.queue.perform("/topic/add-topic", body)
+        for group in self.groups:
+            self.queue.perform("/consumer-group/add", {"consumer_group_name": group})
+        for listener in self.listeners:
+            self.events.append(
+                Listen(
+                    process="listener",
+                    invoked=-1.0,
+                    completed=-0.5,
+                    status=200,
+                    listener=listener,
+                    topic=listener.partition("/")[2],
+                )
+            )
+
+    def run(self) -> History:
+        """Play the scenario to its end."""
+        self.set_up()
+        stage = Stage(
+            plan=self.plan,
+            facts=self.facts,
+            extensions=EXTENSIONS if self.facts.positions else frozenset(),
+            fresh=lambda stem: f"{stem}-{next(self.names)}",
+            topics=self.topics,
+            groups=self.groups,
+            virtual=self.virtual,
+            now=self.earliest,
+            expired=lambda: self.now > LONGEST,
+            producing=self.plan.producers,
+            consuming=self.plan.consumers,
+        )
+        for number in range(self.plan.producers):
+            self.start(f"producer {number}", producer(stage, number))
+        for number in range(self.plan.consumers):
+            self.start(f"consumer {number}", Consumer(stage, number).program())
+        if self.virtual:
+            self.start("clock", clock(stage))
+        self.run_until_idle()
+        drained = self.now + LONGEST
+        stage.expired = lambda: self.now > drained
+        for group in self.groups:
+            self.start(f"drain {group}", drain(stage, group))
+            self.run_until_idle()
+        for listener in self.listeners:
+            self.events.append(
+                Fence(
+                    process="listener",
+                    invoked=self.now + 1.0,
+                    completed=self.now + 1.0,
+                    status=200,
+                    listener=listener,
+                )
+            )
+        return tuple(self.events)
+
+
+def publishes(history: History) -> int:
+    """How many records were sent."""
+    return sum(isinstance(event, Publish) for event in history)

@@ -1,0 +1,195 @@
+"""Histories written by hand: one operation a second, unless a time is given."""
+
+from typing import Any
+
+from conformance.history.events import (
+    NEVER,
+    Acknowledge,
+    Event,
+    Fence,
+    GiveBack,
+    Got,
+    Heartbeat,
+    History,
+    Listen,
+    Passed,
+    Poll,
+    Publish,
+    Register,
+    Subscribe,
+    Told,
+    Unregister,
+    Unsubscribe,
+)
+from conformance.history.facts import Facts
+
+Interval = tuple[float, float]
+#: A key that is chosen by the partition, or that is the key with which the record was published.
+AUTO = "auto"
+
+
+class Story:
+    """Events as they are told. Times in seconds; queue's time and real time are one, unless the clock is moved.
+
+    Every operation takes `during` as the interval in which it lies, and `status`; with `status=None` no reply came.
+    A record has the topic `t` and an id by its text, unless told otherwise.
+    """
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = Facts(**{"rebalance_timeout": 5.0, "positions": True, "partitions": {"t": 2}, **facts})
+        self.events: list[Event] = []
+        self.now = 0.0
+        self.ahead = 0.0
+        self.ids: dict[str, int] = {}
+        self.keys: dict[str, str | None] = {}
+
+    @property
+    def history(self) -> History:
+        """What has happened."""
+        return tuple(self.events)
+
+    def wait(self, seconds: float) -> None:
+        """Nothing happens for so long."""
+        self.now += seconds
+
+    def clock(self, seconds: float, group: str = "g") -> None:
+        """The virtual clock is moved."""
+        before = self.now + self.ahead
+        self.ahead += seconds
+        common = self._common(None, 200) | {"at": before, "until": self.now + self.ahead}
+        self.events.append(Passed(process="clock", group=group, **common))
+
+    def _common(self, during: Interval | None, status: int | None) -> dict[str, Any]:
+        begun, ended = during if during is not None else (self.now + 1.0, self.now + 1.5)
+        self.now = max(self.now, ended)
+        return {
+            "invoked": begun,
+            "completed": ended if status is not None else NEVER,
+            "at": begun + self.ahead,
+            "until": ended + self.ahead if status is not None else NEVER,
+            "status": status,
+        }
+
+    def id_of(self, text: str) -> int:
+        """The message id of a record."""
+        return self.ids.setdefault(text, len(self.ids) + 1)
+
+    # Producers
+
+    def published(
+        self,
+        text: str,
+        key: str | None = AUTO,
+        place: tuple[int, int] | None = None,
+        *,
+        topic: str = "t",
+        label: str | None = None,
+        status: int | None = 200,
+        during: Interval | None = None,
+    ) -> None:
+        """A record was sent; `place` is what the reply told. Unless told otherwise, partitions have a key each."""
+        partition, offset = place if place is not None else (None, None)
+        if key == AUTO:
+            key = f"key of {partition}" if place is not None else None
+        self.keys[text] = key
+        common = self._common(during, status)
+        self.events.append(
+            Publish(
+                process=f"producer of {text}",
+                topic=topic,
+                text=text,
+                label=label or text,
+                key=key,
+                partition=partition,
+                offset=offset,
+                **common,
+            )
+        )
+
+    def listened(self, listener: str = "l", topic: str = "t") -> None:
+        """Somebody subscribed to acknowledgements."""
+        self.events.append(
+            Listen(process="listener", listener=listener, topic=topic, **self._common(None, 200))
+        )
+
+    def told(self, label: str, outcome: str = "ACK", listener: str = "l") -> None:
+        """An acknowledgement came."""
+        common = self._common(None, 200)
+        self.events.append(
+            Told(process="listener", listener=listener, label=label, outcome=outcome, **common)
+        )
+
+    def fenced(self, listener: str = "l") -> None:
+        """Nothing is on its way any more."""
+        self.events.append(Fence(process="listener", listener=listener, **self._common(None, 200)))
+
+    # Consumers
+
+    def registered(self, name: str, group: str = "g", status: int | None = 200) -> None:
+        """A consumer was registered."""
+        self.events.append(Register(process=name, consumer=name, group=group, **self._common(None, status)))
+
+    def joined(self, *names: str, group: str = "g", topics: tuple[str, ...] = ("t",)) -> None:
+        """Consumers were registered and subscribed, one after another."""
+        for name in names:
+            self.registered(name, group)
+            self.subscribed(name, *topics)
+
+    def subscribed(self, name: str, *topics: str, status: int | None = 200) -> None:
+        """A consumer subscribed."""
+        common = self._common(None, status)
+        self.events.append(Subscribe(process=name, consumer=name, topics=topics or ("t",), **common))
+
+    def unsubscribed(self, name: str, *topics: str, status: int | None = 202) -> None:
+        """A consumer gave up topics."""
+        common = self._common(None, status)
+        self.events.append(Unsubscribe(process=name, consumer=name, topics=topics or ("t",), **common))
+
+    def left(self, name: str, status: int | None = 202, during: Interval | None = None) -> None:
+        """A consumer left."""
+        self.events.append(Unregister(process=name, consumer=name, **self._common(during, status)))
+
+    def beat(self, name: str, status: int | None = 202) -> None:
+        """A consumer sent a heartbeat."""
+        self.events.append(Heartbeat(process=name, consumer=name, **self._common(None, status)))
+
+    def got(
+        self,
+        name: str,
+        text: str,
+        place: tuple[int, int] | None = None,
+        *,
+        key: str | None = AUTO,
+        topic: str = "t",
+        number: int | None = None,
+        redelivered: bool | None = None,
+        during: Interval | None = None,
+    ) -> None:
+        """A consumer polled and got a record."""
+        partition, offset = place if place is not None else (None, None)
+        number = self.id_of(text) if number is None else number
+        key = self.keys.get(text) if key == AUTO else key
+        record = Got(number, topic, text, key, partition, offset, redelivered)
+        self.events.append(Poll(process=name, consumer=name, records=(record,), **self._common(during, 200)))
+
+    def polled(self, name: str, status: int | None = 204, during: Interval | None = None) -> None:
+        """A consumer polled and got nothing."""
+        self.events.append(Poll(process=name, consumer=name, **self._common(during, status)))
+
+    def acknowledged(
+        self, name: str, text: str, status: int | None = 202, during: Interval | None = None
+    ) -> None:
+        """A consumer acknowledged a record."""
+        common = self._common(during, status)
+        self.events.append(Acknowledge(process=name, consumer=name, message_id=self.id_of(text), **common))
+
+    def gave_back(self, name: str, text: str, status: int | None = 202) -> None:
+        """A consumer gave a record back."""
+        common = self._common(None, status)
+        self.events.append(GiveBack(process=name, consumer=name, message_id=self.id_of(text), **common))
+
+    def read(self, name: str, *texts: str) -> None:
+        """A consumer got records and acknowledged each."""
+        for text in texts:
+            self.got(name, text)
+            self.acknowledged(name, text)

@@ -1,0 +1,110 @@
+"""Each checker finds the smallest history that has its anomaly, and leaves alone what is nearly one."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from conformance.history import checkers
+from conformance.history.checkers import CHECKERS, Checker, judge_history
+from conformance.history.facts import Anomaly
+from conformance.history.loss import recovered
+from conformance.history.reading import Reading
+from tests.history.cases import BAD, GOOD, Case
+from tests.history.story import Story
+
+
+def mistaken(case: Case) -> bool:
+    """Whether the checker of the case misses its anomaly, or sees one where there is none."""
+    story = case.tell()
+    found = list(CHECKERS[case.anomaly](Reading(story.history, story.facts)))
+    return (case.clause or None) != next((anomaly.clause for anomaly in found), None)
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.tell.__name__)
+def test_an_anomaly_is_found_and_proved(case: Case) -> None:
+    """It is named, on its clause, with events of the history as proof."""
+    story = case.tell()
+    found = [anomaly for anomaly in judge_history(story.history, story.facts) if anomaly.name == case.anomaly]
+    assert [anomaly.clause for anomaly in found[:1]] == [case.clause]
+    assert found[0].events
+    assert set(found[0].events) <= set(story.history)
+    assert case.anomaly in str(found[0])
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.tell.__name__)
+def test_what_is_nearly_an_anomaly_is_none(case: Case) -> None:
+    """No checker finds anything in it."""
+    story = case.tell()
+    assert judge_history(story.history, story.facts) == []
+
+
+def test_every_checker_has_a_story_with_its_anomaly_and_one_without() -> None:
+    """Nothing is taken for granted."""
+    assert {case.anomaly for case in BAD} == set(CHECKERS)
+    assert {case.anomaly for case in GOOD} == set(CHECKERS)
+    assert len(CHECKERS) >= 25
+
+
+def blind(_checker: Checker) -> Checker:
+    """A checker that sees nothing."""
+    return lambda _reading: iter(())
+
+
+def upside_down(checker: Checker) -> Checker:
+    """A checker that sees its anomaly exactly where it is not."""
+
+    def check(reading: Reading) -> Iterator[Anomaly]:
+        if not list(checker(reading)):
+            yield Anomaly("upside down", "NONE-1", "", ())
+
+    return check
+
+
+def jumpy(checker: Checker) -> Checker:
+    """A checker that sees its anomaly everywhere."""
+
+    def check(reading: Reading) -> Iterator[Anomaly]:
+        yield from checker(reading)
+        yield Anomaly("jumpy", "NONE-1", "", ())
+
+    return check
+
+
+@pytest.mark.parametrize("breaking", [blind, upside_down, jumpy])
+@pytest.mark.parametrize("name", CHECKERS)
+def test_a_broken_checker_is_noticed(
+    name: str, breaking: Callable[[Checker], Checker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stories tell a checker that works from one that does not."""
+    cases = [case for case in [*BAD, *GOOD] if case.anomaly == name]
+    assert not any(map(mistaken, cases))
+    monkeypatch.setitem(CHECKERS, name, breaking(CHECKERS[name]))
+    assert any(map(mistaken, cases))
+
+
+def test_a_history_is_judged_alike_in_whatever_order_it_was_recorded() -> None:
+    """The events are put in the order in which they began."""
+    for case in BAD:
+        story = case.tell()
+        backwards = list(reversed(story.history))
+        forwards = judge_history(story.history, story.facts)
+        assert [a.name for a in judge_history(backwards, story.facts)] == [a.name for a in forwards]
+
+
+def test_one_anomaly_is_not_reported_a_thousand_times() -> None:
+    """So much of a name is enough."""
+    story = Story()
+    for number in range(200):
+        story.beat(f"stranger {number}")
+    assert len(judge_history(story.history, story.facts)) == checkers.MOST_OF_A_NAME
+
+
+def test_a_record_without_a_reply_that_comes_is_recovered() -> None:
+    """That is no anomaly: it was stored after all."""
+    story = Story()
+    story.joined("ann")
+    story.published("a", status=None)
+    story.published("b", status=None)
+    story.got("ann", "a")
+    assert [record.text for record in recovered(Reading(story.history, story.facts))] == ["a"]
+    assert judge_history(story.history, story.facts) == []
