@@ -124,8 +124,10 @@ class Arrivals:
                 observed=_shown(frame),
             )
         elif copy.state is State.HELD and copy.delivery is not None:
+            # What comes again while it is held was given back, most likely by a NACK.
+            suspect = "STOMP-NACK-002" if "STOMP-NACK-002" in copy.suspects else copy.suspect
             self._judge(
-                copy.suspect or "STOMP-SUB-014",
+                suspect or "STOMP-SUB-014",
                 False,
                 expected=f"{copy.message} once: {copy.delivery.subscription} has it and did not give it back",
                 observed=f"for {subscription}: {_shown(frame)}",

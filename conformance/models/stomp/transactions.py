@@ -27,8 +27,12 @@ class Transactions:
         """BEGIN with a name that isn't open on the session; one that was used before may be refused."""
 
         def answered(outcome: "Outcome") -> None:
+            expected = f"a RECEIPT for BEGIN of {name}"
+            is_elsewhere = any(name in other.transactions for other in self._sessions if other is not session)
+            if is_elsewhere and not used_before:
+                self._judge("STOMP-TX-010", outcome.granted, expected=expected, observed=outcome)
             clause = "STOMP-TX-011" if used_before else "STOMP-RECEIPT-001"
-            self._judge(clause, outcome.granted, expected=f"a RECEIPT for BEGIN of {name}", observed=outcome)
+            self._judge(clause, outcome.granted, expected=expected, observed=outcome)
             if outcome.granted:
                 session.transactions[name] = Transaction(name)
 

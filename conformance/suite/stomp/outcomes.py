@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.suite.stomp.line import Line, client_mode, is_in_the_dark, is_refused
+from conformance.suite.stomp.line import (
+    Line,
+    client_mode,
+    is_in_the_dark,
+    is_refused,
+    read_elsewhere,
+    redelivers,
+)
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 
 if TYPE_CHECKING:
@@ -25,6 +32,31 @@ def line_in(scene: Scene, mode: str, identifier: str | None = None) -> Line:
     """A consumer of a fresh queue that acknowledges, on a connection of its own."""
     headers = [("ack", client_mode(scene.bench, mode))] + ([("id", identifier)] if identifier else [])
     return Line(scene, scene.queue(), headers=headers)
+
+
+def comes_again(scene: Scene, mode: str, *ids: str) -> bool:
+    """Whether what nobody acknowledges comes to another consumer when its connection is lost; else skips the clauses.
+
+    It is tried once in a run for each version and mode. Where it fails, STOMP-ACK-001 says so, and what is judged by
+    redelivery can't be judged.
+    """
+    if not redelivers(scene, *ids):
+        return False
+    mode = client_mode(scene.bench, mode)
+    tried = f"redelivery in mode {mode} of {scene.bench.version}"
+    seen = scene.bench.seen
+    if tried not in seen:
+        line = line_in(scene, mode)
+        body = line.carry(scene.bench.fresh("control")).body
+        line.reader.link.cut()
+        seen.add(tried)
+        if body not in read_elsewhere(scene, line.place, [body]):
+            seen.add(f"no {tried}")
+    if f"no {tried}" in seen:
+        for clause in ids:
+            scene.skip(clause, f"what nobody acknowledged in mode {mode} doesn't come again either")
+        return False
+    return True
 
 
 def few(messages: Collection[Frame]) -> str:

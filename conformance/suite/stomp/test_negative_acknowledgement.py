@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.marks import clauses
 from conformance.suite.stomp.line import read_elsewhere, redelivers
-from conformance.suite.stomp.outcomes import MODES, done, few, judge_accepted, line_in, settle
+from conformance.suite.stomp.outcomes import MODES, comes_again, done, few, judge_accepted, line_in, settle
 from conformance.suite.stomp.reactions import BRIEFLY
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
@@ -62,7 +62,7 @@ def test_an_individual_nack_leaves_the_others_to_be_settled(bench: Bench) -> Non
 def test_an_individual_nack_consumes_nothing_else(bench: Bench) -> None:
     """After the loss of the connection the messages that the NACK didn't name come to another consumer."""
     scene = Scene(bench)
-    if not redelivers(scene, "STOMP-NACK-002"):
+    if not comes_again(scene, "client-individual", "STOMP-NACK-002"):
         return
     line = line_in(scene, "client-individual")
     messages = line.outstanding(3)
@@ -82,7 +82,7 @@ def test_an_individual_nack_consumes_nothing_else(bench: Bench) -> None:
 def test_a_cumulative_nack_covers_what_came_before(bench: Bench) -> None:
     """Whatever becomes of the message that it names, becomes of the one before it as well."""
     scene = Scene(bench)
-    if not redelivers(scene, "STOMP-NACK-003"):
+    if not comes_again(scene, "client", "STOMP-NACK-003"):
         return
     line = line_in(scene, "client")
     messages = line.outstanding(3)
