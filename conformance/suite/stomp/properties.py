@@ -31,6 +31,8 @@ SHRINK_PATIENCE = 0.5
 SLOWEST = 8 << 10
 #: Names like those to which STOMP or a broker gives a meaning, such as `reply-to` (STOMP-SEND-004).
 RESERVED = re.compile(r"[a-z_-]+", re.IGNORECASE)
+#: Octets of bodies that WebSocket counts with eight octets, or nearly; a server may refuse them (STOMP-LIMIT-003).
+LENGTHS = [65_535, 65_536, 70_000]
 
 
 class Trial:
@@ -108,13 +110,18 @@ def header_lists(version: str) -> SearchStrategy[list[tuple[str, str]]]:
     return st.lists(st.tuples(names, header_texts(version, 0)), max_size=5, unique_by=lambda pair: pair[0])
 
 
-def bodies(effort: Effort, *, utf_8: bool, nul: bool) -> SearchStrategy[bytes]:
-    """Bodies of all kinds, some as long as the lengths at which WebSocket changes its header; quickly, the first only.
+def carries_long(bench: Bench) -> bool:
+    """Whether bodies may be drawn that are as long as LENGTHS; quickly, none are."""
+    return bench.effort is not Effort.QUICK and carries(bench, b"x" * max(LENGTHS))
+
+
+def bodies(*, utf_8: bool, nul: bool, long: bool) -> SearchStrategy[bytes]:
+    """Bodies of all kinds, some as long as the lengths at which WebSocket changes its header.
 
     Those with NUL, which have to be counted, are ASCII where they are UTF-8: whether a server counts octets or
     characters is not the question (STOMP-CLEN-006).
     """
-    sizes = [125, 126, 127] if effort is Effort.QUICK else [125, 126, 127, 65535, 65536, 70_000]
+    sizes = [125, 126, 127, *(LENGTHS if long else [])]
     kinds = [
         st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=200).map(str.encode),
         st.sampled_from(sizes).map(lambda size: b"x" * size),

@@ -13,6 +13,7 @@ from conformance.suite.stomp.properties import (
     Trial,
     bodies,
     carries,
+    carries_long,
     cut_places,
     header_lists,
     length_of,
@@ -97,7 +98,7 @@ def test_any_body_comes_back(bench: Bench) -> None:
     trial = Trial(bench)
     # Octets that are not UTF-8 need binary messages both ways, and a 1.0 server need not count.
     nul = bench.version != "1.0" or carries(bench, b"a\0b")
-    kinds = bodies(bench.effort, utf_8=not carries(bench, NOT_UTF_8), nul=nul)
+    kinds = bodies(utf_8=not carries(bench, NOT_UTF_8), nul=nul, long=carries_long(bench))
 
     def check(body: bytes, counted: bool) -> None:
         with trial.echo() as echo:
@@ -128,7 +129,8 @@ def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
                     clause, came == texts, expected=f"the bodies {texts!r:.300}", observed=f"{came!r:.300}"
                 )
 
-    texts = bodies(bench.effort, utf_8=True, nul=bench.version != "1.0" or carries(bench, b"a\0b"))
+    nul = bench.version != "1.0" or carries(bench, b"a\0b")
+    texts = bodies(utf_8=True, nul=nul, long=carries_long(bench))
     trial.run(
         bench.examples(20, 100, 800), check, texts=st.lists(texts, min_size=1, max_size=5), cuts=cut_places()
     )

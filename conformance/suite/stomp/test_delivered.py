@@ -21,6 +21,7 @@ IDENTIFIERS = {
     "plain": "sub-1",
     "number": "0",
     "blanks": "my  own subscription",
+    "padded": " padded ",
     "colon": "a:b::c",
     "line-feed": "two\nlines",
     "backslash": "a\\b\\n\\c",

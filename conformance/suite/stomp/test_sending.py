@@ -156,8 +156,8 @@ def test_a_message_reaches_an_active_subscription(bench: Bench, own: bool, kind:
     scene = Scene(bench)
     reader = scene.client()
     line = Line(scene, place_of(scene, kind), reader=reader, sender=reader if own else None)
-    for number in range(3):
-        message = line.carry(f"message {number}")
+    for body in ("first message", "", "third message"):
+        message = line.carry(body)
         bench.judge("STOMP-SEND-002", True, expected="a MESSAGE", observed=message.octets)
         bench.judge(
             "STOMP-MESSAGE-001",
@@ -184,6 +184,23 @@ def test_user_defined_headers_arrive(bench: Bench, kind: str) -> None:
         )
 
 
+@clauses("STOMP-SEND-004")
+def test_user_defined_headers_arrive_when_a_transaction_is_committed(bench: Bench) -> None:
+    """A SEND that waited for its COMMIT brings the same headers."""
+    scene = Scene(bench)
+    if not scene.has_transactions:
+        bench.skip("STOMP-SEND-004", "the server has no transactions")
+        return
+    line = Line(scene)
+    headers = [*USER_DEFINED, ("pairs", "a\\nb\\\\c:d\ne")]
+    line.sender.begin("t")
+    line.send("body", [("transaction", "t"), *headers])
+    line.sender.commit("t")
+    message = line.next()
+    missing = [(name, value) for name, value in headers if value not in message.all(name)]
+    bench.judge("STOMP-SEND-004", not missing, expected=f"the headers {missing}", observed=message.octets)
+
+
 @clauses("STOMP-SEND-005")
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_body_arrives_octet_for_octet(bench: Bench, body: bytes) -> None:
@@ -196,6 +213,25 @@ def test_a_body_arrives_octet_for_octet(bench: Bench, body: bytes) -> None:
         bench.skip("STOMP-SEND-005", "the server takes no binary messages, so such a body can't be sent")
         return
     _judge_body(line, body, [])
+
+
+@clauses("STOMP-SEND-005")
+@pytest.mark.parametrize("size", [65_535, 65_536, 70_000])
+def test_a_long_body_arrives_whole_or_is_refused(bench: Bench, size: int) -> None:
+    """A body that is longer than two octets can count is not cut."""
+    line = Line(Scene(bench))
+    line.send(b"x" * size)
+    try:
+        message = line.reader.expect("MESSAGE", line.subscription.owns)
+    except PeerFailure:
+        bench.skip("STOMP-SEND-005", f"the server delivers no body of {size} octets (STOMP-LIMIT-003)")
+        return
+    bench.judge(
+        "STOMP-SEND-005",
+        message.body == b"x" * size,
+        expected=f"a body of {size} octets",
+        observed=f"a body of {len(message.body)} octets: {message.octets[:300]!r}",
+    )
 
 
 @clauses("STOMP-SEND-005")

@@ -1,0 +1,51 @@
+"""Many messages in a row: each comes, and each comes once. What goes wrong once in a thousand times shows here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.marks import clauses
+from conformance.suite.stomp.line import Line, place_of
+from conformance.suite.stomp.scene import Scene
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+#: Messages that are sent before the first of them is read.
+TOGETHER = 50
+
+
+@clauses("STOMP-SEND-002", "STOMP-SUB-007", "STOMP-SUB-008", "STOMP-MESSAGE-002")
+@pytest.mark.parametrize("kind", ["topic", "queue"])
+def test_each_of_many_messages_comes_once(bench: Bench, kind: str) -> None:
+    """A subscription in mode auto gets all messages of its destination; none twice, and no two with one id."""
+    scene = Scene(bench)
+    headers = [("ack", "auto")] if bench.version != "1.0" else []
+    line = Line(scene, place_of(scene, kind), headers=headers)
+    came: Counter[bytes] = Counter()
+    ids: set[str | None] = set()
+    total = bench.examples(1_100, 3_000, 20_000)
+    for begin in range(0, total, TOGETHER):
+        bodies = [b"%d" % number for number in range(begin, min(begin + TOGETHER, total))]
+        for body in bodies:
+            line.send(body)
+        while not all(came[body] for body in bodies):
+            message = line.next(where=None)
+            came[message.body] += 1
+            ids.add(message.get("message-id"))
+    for message in scene.until_marker(line.subscription):
+        came[message.body] += 1
+    twice = [body for body, count in came.items() if count > 1]
+    bench.judge("STOMP-SEND-002", True, expected=f"{total} messages", observed=f"{len(came)} messages")
+    # What was sent is consumed. In 1.0 no other sentence says so but that on the mode.
+    clause = "STOMP-SUB-007" if bench.version == "1.0" else "STOMP-SUB-008"
+    bench.judge(clause, not twice, expected="no message a second time", observed=twice or "none")
+    bench.judge(
+        "STOMP-MESSAGE-002",
+        bool(twice) or (None not in ids and len(ids) == len(came)),
+        expected=f"{len(came)} different values of message-id",
+        observed=f"{len(ids)}",
+    )
