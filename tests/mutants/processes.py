@@ -11,6 +11,7 @@ import os
 import pkgutil
 import re
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,9 +87,22 @@ def run_suite(arguments: Sequence[str], output: Path, seconds: float) -> int:
     return STUCK
 
 
+def _end_with_parent() -> None:
+    """End this process when the one that asked for it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
 def _serve(name: str, flags: tuple[str, ...], writer: multiprocessing.connection.Connection) -> None:
     from tests.mutants.serving import serve
 
+    _end_with_parent()
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), 2)
     os.dup2(writer.fileno(), 1)
@@ -99,6 +113,7 @@ def _serve(name: str, flags: tuple[str, ...], writer: multiprocessing.connection
 def _judge(arguments: tuple[str, ...], output: Path) -> None:
     from conformance.cli import main
 
+    _end_with_parent()
     with output.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
