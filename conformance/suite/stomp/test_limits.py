@@ -32,6 +32,8 @@ MOST_SUBSCRIPTIONS = 5000
 SOME_SUBSCRIPTIONS = 100
 #: Octets of each message that an idle reader leaves unread: well below the 64 KiB that some brokers allow in a frame.
 PORTION = 32 * KIB
+#: The close code for a WebSocket message that is too big (RFC 6455, section 7.4.1).
+TOO_BIG = 1009
 #: Seconds for which messages are sent past an idle reader, at most.
 LONG_ENOUGH = 20.0
 #: Seconds for which an unfinished frame is watched.
@@ -51,6 +53,9 @@ def grow(
         word = scene.bench.fresh("w").encode()
         octets = build(echo, size, word)
         found = reaction(scene, sending(scene, octets))
+        if found.error is None and found.closed and found.closed.code == TOO_BIG:
+            seen = f"{size} are too many for a WebSocket message (STOMP-WS-015)"
+            break
         if found.is_refusal:
             scene.judge(
                 "STOMP-LIMIT-004",
@@ -120,7 +125,7 @@ def test_the_size_of_a_body(bench: Bench, counted: bool) -> None:
     sizes = (
         [int(limit), int(limit) + 1]
         if limit and is_known
-        else [64 * KIB, MIB, bench.examples(1, 4, 16) * MIB]
+        else [16 * KIB, 64 * KIB, MIB, bench.examples(2, 4, 16) * MIB]
     )
 
     def build(echo: Echo, size: int, word: bytes) -> bytes:

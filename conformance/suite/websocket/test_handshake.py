@@ -28,8 +28,8 @@ OFFERS = {
     "only-1.0": ["v10.stomp"],
     "only-1.1": ["v11.stomp"],
     "only-1.2": ["v12.stomp"],
-    "with-unknown": ["mqtt", "v99.stomp", "v12.stomp", "v11.stomp", "v10.stomp"],
-    "unknown-only": ["mqtt", "v99.stomp"],
+    "with-unknown": ["x-nobody-knows", "v99.stomp", "v12.stomp", "v11.stomp", "v10.stomp"],
+    "unknown-only": ["x-nobody-knows", "v99.stomp"],
     "none": [],
 }
 
