@@ -109,18 +109,16 @@ def _settle_late(share: float) -> None:
     @wrap(Cursor, "is_ready")
     def is_ready(original: Any, self: Cursor) -> bool:
         until = held_until.get(self, -math.inf)
-        if until > -math.inf and self.owner is not None:
-            if queues[0].now + self.owner.group.ahead < until:
-                return False
-            del held_until[self]
-        return bool(original(self))
+        is_held = self.owner is not None and queues[0].now + self.owner.group.ahead < until
+        return not is_held and bool(original(self))
 
     @wrap(Group, "expire")
     def expire(original: Any, self: Group, now: float) -> list[Consumer]:
         silent: list[Consumer] = original(self, now)
-        self.stirred = self.stirred or any(
-            held_until.get(cursor, math.inf) <= now for cursor in self.all_cursors()
-        )
+        for cursor in self.all_cursors():
+            if held_until.get(cursor, math.inf) <= now:
+                del held_until[cursor]
+                self.stirred = True
         return silent
 
     @wrap(Group, "next_deadline")
