@@ -227,6 +227,6 @@ def _seed(plan: Plan) -> str:
 
 def _time(plan: Plan, target: Target) -> str:
     if plan.wait_seconds > 0:
-        return f"{plan.wait_seconds:.0f} s at least, for timers that are waited for; the waits overlap"
+        return f"about {plan.wait_seconds:.0f} s for timers that are waited for; the waits overlap"
     clock = "; the server's clock is virtual" if target.has_virtual_clock else ""
     return f"no timer is waited for{clock}"
