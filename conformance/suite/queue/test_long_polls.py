@@ -10,7 +10,7 @@ import pytest
 from conformance.marks import clauses, waits
 from conformance.suite.queue.pace import HEARTBEAT, SLACK, refused
 from conformance.suite.queue.scene import NEGATIVE_ACKNOWLEDGE, POLL, Scene
-from conformance.suite.queue.silence import judge_kept, just_below, one_silence, timed
+from conformance.suite.queue.silence import judge_kept, just_below, timed
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
@@ -289,12 +289,8 @@ def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
     bench.judge("POLL-WAIT-5", beat.status == 202, expected="202: it is a member yet", observed=beat)
 
 
-def _poll_and_silence(target: Target) -> float:
-    return _past_the_timeout(target) + one_silence(target) / 2
-
-
 @clauses("POLL-WAIT-5")
-@waits(_poll_and_silence)
+@waits(_past_the_timeout)
 def test_silence_begins_when_a_long_poll_is_answered(bench: Bench) -> None:
     """A poll that waited and a silence below the timeout behind it evict nobody, though they are too long together."""
     timings = bench.target.timings
