@@ -100,13 +100,18 @@ def test_ctrl_c_ends_the_run_with_what_was_judged(server_url: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Where these tests run in the background of a shell, they and their children ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert run.stdout is not None
     for line in run.stdout:
         if "tests" in line:  # the announcement: the run begins
             break
     run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=COMMAND_SECONDS)
+    try:
+        out, err = run.communicate(timeout=COMMAND_SECONDS)
+    finally:
+        run.kill()
     assert run.returncode == 4, out + err
     assert "Traceback" not in out + err
     assert "interrupted" in out

@@ -28,7 +28,14 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 def script(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a sample client; kill it at the end if it is still there."""
     command = [sys.executable, str(SCRIPTS / name), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where these tests run in the background of a shell, they and their children ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         try:
             yield process
         finally:
