@@ -110,6 +110,21 @@ def edit_octets(edit: Callable[[FrameReader, bytes], bytes]) -> None:
         return frames
 
 
+def answer_and_go_on(summary: str = "") -> None:
+    """Send the ERROR and leave the connection open where one with that in its summary is due."""
+
+    @wrap(Session, "refuse")
+    def refuse(original: Any, self: Session, error: ProtocolError, frame: Frame | None = None) -> None:
+        if summary not in error.summary or frame is None:
+            original(self, error, frame)
+            return
+        end, self._end = self._end, lambda: None  # type: ignore[method-assign]
+        try:
+            original(self, error, frame)
+        finally:
+            self._end = end  # type: ignore[method-assign]
+
+
 def close_without_error(summary: str = "") -> None:
     """End the connection without a word where an ERROR with that in its summary is due."""
 

@@ -18,6 +18,7 @@ from tests.mutants.stomp_editing import (
     V10,
     V11,
     V12,
+    answer_and_go_on,
     close_without_error,
     drop_header,
     edit_output,
@@ -61,19 +62,15 @@ def after_a_wrong_passcode_another_may_be_tried() -> None:
 
 
 def _stay_open(summary: str) -> None:
-    """Send an ERROR and leave the connection open where a CONNECT is refused for that."""
+    """Send an ERROR and wait for the next CONNECT where one is refused for that."""
+    answer_and_go_on(summary)
 
     @wrap(Session, "refuse")
     def refuse(original: Any, self: Session, error: ProtocolError, faulty: Frame | None = None) -> None:
-        if summary not in error.summary:
-            original(self, error, faulty)
-            return
-        body = error.advice.encode()
-        headers = [("message", error.summary), *error.headers, ("content-type", "text/plain")]
-        headers.append(("content-length", str(len(body))))
-        self.emit(frame.encode("ERROR", headers, body, version=self.version))
-        self._enter(State.OPENED)
-        self._reader.version = None
+        original(self, error, faulty)
+        if summary in error.summary:
+            self._enter(State.OPENED)
+            self._reader.version = None
 
 
 def _forget(command: str, versions: tuple[str, ...]) -> None:

@@ -12,7 +12,6 @@ from reference_server.stomp import destinations, escapes, frame, session, subscr
 from reference_server.stomp.destinations import Destinations, Message
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import FrameReader
-from reference_server.stomp.hub import Hub
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import fault
 from tests.mutants.stomp_editing import V11, V12, edit_headers, edit_lines, set_header
@@ -260,15 +259,3 @@ def _edit_bodies(edit: Callable[[bytes], bytes]) -> None:
         except UnicodeDecodeError:
             body = message.body
         original(self, msgspec.structs.replace(message, body=body))
-
-
-@fault("STOMP-SEND-004", "STOMP-ENC-002", bindings=V12, hard=True)
-def headers_in_a_transaction_are_unescaped_twice() -> None:
-    """The headers of a SEND are decoded once more when its transaction is committed."""
-
-    @wrap(Hub, "send")
-    def send(original: Any, self: Hub, session: Any, sent: frame.Frame) -> bool:
-        if "transaction" in sent.headers:
-            headers = {name: value.replace("\\n", "\n") for name, value in sent.headers.items()}
-            sent = msgspec.structs.replace(sent, headers=headers)
-        return bool(original(self, session, sent))
