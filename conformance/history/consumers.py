@@ -34,9 +34,10 @@ class Consumer:
         self.chance = random.Random(f"{stage.plan.seed} consumer {number}")
         self.group = stage.groups[number % len(stage.groups)]
         self.name = ""
-        self.held: list[tuple[int, str, str]] = []
+        self.held: list[tuple[int, str]] = []
         self.topics: set[str] = set()
         self.answer: Answer | None = None
+        self.idle = False
 
     def program(self) -> Program:
         """Join, read, get into trouble, and join again, until everything has been read."""
@@ -48,8 +49,8 @@ class Consumer:
                 self.answer = None
                 yield from self._turn()
                 self._beat()
-                if self.chance.random() < 0.2:
-                    yield Rest(TICK * self.chance.random())
+                if self.idle or self.chance.random() < 0.2:
+                    yield Rest(TICK * (0.5 + self.chance.random()))
         yield from self._leave()
         with self.stage.lock:
             self.stage.consuming -= 1
@@ -64,6 +65,8 @@ class Consumer:
         name = self.name
         answer = yield Ask(path, {"consumer_name": name, **more}, self.group, cut)
         self.answer = answer
+        if path == ACKNOWLEDGE and not refused(answer):
+            self.stage.note_acknowledged(self.group, int(str(more["message_id"])))
         if answer is None:
             self._abandon()
             if not self.stage.plan.waits or self.chance.random() < 0.3:
@@ -111,19 +114,23 @@ class Consumer:
 
     def _turn(self) -> Program:
         roll = self.chance.random()
-        trouble = self.stage.plan.chance_of_trouble
-        leaving = self.stage.plan.chance_of_leaving
+        trouble = 0.0 if self.stage.calm else self.stage.plan.chance_of_trouble
+        leaving = 0.0 if self.stage.calm else self.stage.plan.chance_of_leaving
         if roll < trouble:
             yield from self._trouble()
         elif roll < trouble + leaving:
             yield from self._leave()
         elif self.held and roll < 0.5:
-            yield from self._acknowledge()
+            if "negative-acknowledgement" in self.stage.extensions and self.chance.random() < 0.1:
+                yield from self._give_back()
+            else:
+                yield from self._acknowledge()
         else:
             yield from self._poll()
 
     def _poll(self, *, cut: bool = False) -> Program:
         more: dict[str, object] = {}
+        self.idle = False
         if "batch-poll" in self.stage.extensions and self.chance.random() < 0.2:
             more["max_messages"] = self.chance.randint(1, 4)
         yield from self._ask(POLL, cut=cut, **more)
@@ -131,19 +138,21 @@ class Consumer:
             return
         if refused(self.answer):
             yield from self._come_back()
+        elif self.answer is not None and self.answer.status != 200:
+            self.idle = True
         elif self.answer is not None and self.answer.status == 200:
             body = self.answer.body
             for item in body["records"] if more else [body]:
-                self.held.append(
-                    (item["messageId"], item["message"]["topicName"], item["message"]["message"])
-                )
-                with self.stage.lock:
-                    self.stage.handed_out.append(item["messageId"])
+                message_id, record = item["messageId"], item["message"]
+                self.held.append((message_id, record["topicName"]))
+                self.stage.note_handed_out(self.group, message_id, record["topicName"], record["message"])
 
     def _come_back(self) -> Program:
-        """After an eviction: sometimes acknowledge late, sometimes register under the same name again."""
+        """After an eviction: perhaps acknowledge late, poll once more, register under the same name again."""
         if self.held and self.chance.random() < 0.5:
             yield from self._ask(ACKNOWLEDGE, message_id=self.held[0][0])
+        if self.name and self.chance.random() < 0.5:
+            yield from self._ask(POLL)
         name = self.name
         self._forget()
         if name and self.chance.random() < 0.5:
@@ -155,25 +164,22 @@ class Consumer:
                 self._forget()
 
     def _acknowledge(self, *, cut: bool = False) -> Program:
-        message_id, topic, text = self.held.pop(self.chance.randrange(len(self.held)))
+        message_id, _topic = self.held.pop(self.chance.randrange(len(self.held)))
         said = message_id if self.chance.random() < 0.5 else str(message_id)
         yield from self._ask(ACKNOWLEDGE, cut=cut, message_id=said)
-        if served(self.answer):
-            with self.stage.lock:
-                self.stage.acknowledged.setdefault(self.group, set()).add((topic, text))
         if self.name and self.chance.random() < 0.05:
             yield from self._ask(ACKNOWLEDGE, message_id=message_id)
 
     def _trouble(self) -> Program:
         kinds: list[Callable[[], Program]] = [
             self._heartbeat,
+            self._be_a_stranger,
+            self._register_again,
             self._acknowledge_anothers,
             self._subscribe,
             self._unsubscribe,
             self._be_greedy,
         ]
-        if "negative-acknowledgement" in self.stage.extensions:
-            kinds.append(self._give_back)
         if self.stage.plan.silence:
             kinds += [self._be_silent, self._be_silent]
         if self.stage.plan.cuts:
@@ -184,8 +190,25 @@ class Consumer:
         yield from self._ask(HEARTBEAT)
 
     def _acknowledge_anothers(self) -> Program:
-        if self.stage.handed_out:
-            yield from self._ask(ACKNOWLEDGE, message_id=self.chance.choice(self.stage.handed_out[-20:]))
+        with self.stage.lock:
+            latest = list(self.stage.handed_out)[-20:]
+        if latest:
+            yield from self._ask(ACKNOWLEDGE, message_id=self.chance.choice(latest)[1])
+
+    def _be_a_stranger(self) -> Program:
+        """Under a name that nobody registered: it is to be refused."""
+        stranger = {"consumer_name": self.stage.fresh("stranger")}
+        yield Ask(HEARTBEAT, stranger, self.group)
+        if self.held:
+            yield Ask(ACKNOWLEDGE, {**stranger, "message_id": self.held[0][0]}, self.group)
+
+    def _register_again(self) -> Program:
+        """Under the name that it has: it is to be refused, unless it was evicted meanwhile."""
+        yield from self._ask(REGISTER, consumer_group_name=self.group)
+        if self.name and served(self.answer):
+            self.held.clear()
+            self.topics.clear()
+            yield from self._subscribe()
 
     def _be_greedy(self) -> Program:
         for _ in range(3):
@@ -193,8 +216,11 @@ class Consumer:
                 yield from self._poll()
 
     def _give_back(self) -> Program:
-        if self.held:
-            yield from self._ask(GIVE_BACK, message_id=self.held.pop()[0])
+        """Give a record back; now and then acknowledge it all the same, which is to be refused."""
+        message_id = self.held.pop(self.chance.randrange(len(self.held)))[0]
+        yield from self._ask(GIVE_BACK, message_id=message_id)
+        if self.name and self.chance.random() < 0.2:
+            yield from self._ask(ACKNOWLEDGE, message_id=message_id)
 
     def _cut_off_polling(self) -> Program:
         yield from self._poll(cut=True)
@@ -225,7 +251,7 @@ class Consumer:
         begun = self.stage.now(self.group)
         with self.stage.lock:
             self.stage.beats.pop(name, None)
-        while self.stage.now(self.group) < begun + length and not self.stage.over:
+        while self.stage.now(self.group) < begun + length and not self.stage.calm and not self.stage.over:
             yield Rest(TICK)
         if self.held and self.chance.random() < 0.4:
             yield from self._acknowledge()
@@ -236,8 +262,11 @@ class Consumer:
         """Leave in one of the ways there are; what it holds is free."""
         if not self.name:
             return
+        name = self.name
         if "unregister" in self.stage.extensions and self.chance.random() < 0.7:
             yield from self._ask(UNREGISTER)
+            if served(self.answer) and self.chance.random() < 0.3:
+                yield Ask(HEARTBEAT, {"consumer_name": name}, self.group)
         elif self.topics:
             yield from self._ask(UNSUBSCRIBE, topic_list=",".join(sorted(self.topics)))
             self._abandon()

@@ -62,6 +62,8 @@ class Deliveries:
         self.of_topic: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
         self.settlements: list[Settlement] = []
         self._settled: dict[Delivery, list[Settlement]] = defaultdict(list)
+        self._first_attempt: dict[tuple[str, Record], Acknowledge] = {}
+        self._first_commit: dict[tuple[str, Record], Acknowledge] = {}
         ordered = sorted(events, key=lambda event: event.invoked)
         for event in ordered:
             if isinstance(event, Poll):
@@ -91,6 +93,18 @@ class Deliveries:
         self.settlements.append(settlement)
         for delivery in same:
             self._settled[delivery].append(settlement)
+            if isinstance(event, Acknowledge) and event.possible:
+                self._note(delivery, event, certain=event.done and settlement.record is delivery.record)
+
+    def _note(self, delivery: Delivery, event: Acknowledge, *, certain: bool) -> None:
+        """Keep the first acknowledgements of a record: those that may have, and that have for certain, committed it."""
+        place = delivery.group, delivery.record
+        if place not in self._first_attempt or event.invoked < self._first_attempt[place].invoked:
+            self._first_attempt[place] = event
+        if certain and (
+            place not in self._first_commit or event.completed < self._first_commit[place].completed
+        ):
+            self._first_commit[place] = event
 
     def in_group(self, group: str, record: Record) -> list[Delivery]:
         """The deliveries of a record in a group, by the beginnings of their polls."""
@@ -157,31 +171,12 @@ class Deliveries:
 
     # Committed
 
-    def commits(self, group: str, record: Record, moment: Event | None = None) -> list[Acknowledge]:
-        """The acknowledgements in the group that may have committed the record, before the moment ended."""
-        found: list[Acknowledge] = []
-        for delivery in self.in_group(group, record):
-            for settlement in self.settlements_of(delivery):
-                event = settlement.event
-                if (
-                    isinstance(event, Acknowledge)
-                    and event.possible
-                    and event not in found
-                    and (moment is None or event.invoked < moment.completed)
-                ):
-                    found.append(event)
-        return found
+    def perhaps_committed(self, group: str, record: Record, moment: Event) -> bool:
+        """Whether an acknowledgement in the group may have committed the record before the moment ended."""
+        first = self._first_attempt.get((group, record))
+        return first is not None and first.invoked < moment.completed
 
     def committed_by(self, group: str, record: Record, moment: Event) -> Acknowledge | None:
         """An acknowledgement by which the record was committed for certain before the moment began."""
-        for delivery in self.in_group(group, record):
-            for settlement in self.settlements_of(delivery):
-                event = settlement.event
-                if (
-                    isinstance(event, Acknowledge)
-                    and event.done
-                    and event.before(moment)
-                    and settlement.record is record
-                ):
-                    return event
-        return None
+        first = self._first_commit.get((group, record))
+        return first if first is not None and first.before(moment) else None

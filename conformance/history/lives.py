@@ -5,10 +5,12 @@ Everything here is said of a moment, which is an event: what holds for certain h
 and its end the server looked.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 
 from conformance.history.events import (
     NEVER,
@@ -51,6 +53,17 @@ class Life:
         if self.successor is not None and self.successor.register.done:
             proofs.append(self.successor.register)
         return min((proof.completed for proof in proofs), default=NEVER)
+
+    def latest_sign(self, before: float) -> float:
+        """By when everything that began before this instant, and may be a sign of life, was over."""
+        begun, over = self._signs_so_far
+        return over[bisect_left(begun, before)]
+
+    @cached_property
+    def _signs_so_far(self) -> tuple[list[float], list[float]]:
+        events = sorted(self.events, key=lambda event: event.invoked)
+        over = accumulate((event.until for event in events), max, initial=self.register.until)
+        return [event.invoked for event in events], list(over)
 
     def add(self, event: Naming) -> None:
         """Take an event that names the consumer into its life."""
@@ -137,12 +150,11 @@ class Lives:
 
         A refused operation may be a sign of life or not, and so may one of which no reply came.
         """
-        latest = life.register.until
-        if latest >= moment.at:
-            return 0.0
-        for event in life.events:
-            if event is not moment and event.invoked < moment.completed:
-                latest = max(latest, event.until)
+        if isinstance(moment, Naming) and moment.consumer == life.name:
+            others = [e.until for e in life.events if e is not moment and e.invoked < moment.completed]
+            latest = max([life.register.until, *others])
+        else:
+            latest = life.latest_sign(moment.completed)
         return max(0.0, moment.at - latest)
 
     # Subscriptions

@@ -72,12 +72,8 @@ def _span(polls: tuple[Poll, ...]) -> Event:
 def _free(reading: Reading, group: str, topic: str, moment: Event) -> Record | None:
     """A record of the topic that was free, or behind a free one, during all of the moment."""
     deliveries = reading.deliveries
-    for life in reading.lives.of_group[group]:
-        unanswered = any(
-            isinstance(event, Poll) and event.status is None and event.invoked < moment.completed
-            for event in life.events
-        )
-        if unanswered and not reading.lives.certainly_gone(life, moment):
+    for life, poll in reading.unanswered_polls.get(group, ()):
+        if poll.invoked < moment.completed and not reading.lives.certainly_gone(life, moment):
             return None
     occupied: set[int | None] = set()
     for delivery in deliveries.of_topic[group, topic]:
@@ -92,7 +88,7 @@ def _free(reading: Reading, group: str, topic: str, moment: Event) -> Record | N
         if (
             record.stored_by < moment.invoked
             and not (occupied and (partition is None or partition in occupied))
-            and not deliveries.commits(group, record, moment)
+            and not deliveries.perhaps_committed(group, record, moment)
         ):
             return record
     return None

@@ -50,7 +50,9 @@ def overtakings(reading: Reading) -> Iterator[Overtaking]:
         if delivery.life is None:
             continue
         for skipped in records.before(delivery.record):
-            if skipped.stored_by < NEVER and not deliveries.commits(delivery.group, skipped, delivery.poll):
+            if skipped.stored_by < NEVER and not deliveries.perhaps_committed(
+                delivery.group, skipped, delivery.poll
+            ):
                 yield _named(reading, delivery, skipped)
 
 

@@ -1,13 +1,14 @@
 """A history, read once: what all checkers look things up in."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
 from conformance.history.deliveries import Deliveries
-from conformance.history.events import Event
+from conformance.history.events import Event, Poll
 from conformance.history.facts import Facts
-from conformance.history.lives import Lives
+from conformance.history.lives import Life, Lives
 from conformance.history.rebalances import Rebalances
 from conformance.history.records import Records
 
@@ -37,6 +38,16 @@ class Reading:
     def lives(self) -> Lives:
         """When consumers were registered and subscribed."""
         return Lives(self.events, self.facts)
+
+    @cached_property
+    def unanswered_polls(self) -> dict[str, list[tuple[Life, Poll]]]:
+        """The polls of each group of which no reply came: each may have brought something to nobody."""
+        found: dict[str, list[tuple[Life, Poll]]] = defaultdict(list)
+        for poll in self.of_kind(Poll):
+            if poll.status is None:
+                for life in self.lives.of_name[poll.consumer]:
+                    found[life.group].append((life, poll))
+        return found
 
     @cached_property
     def rebalances(self) -> Rebalances:

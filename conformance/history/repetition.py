@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from conformance.history.deliveries import Delivery
@@ -19,7 +19,9 @@ def duplicate(reading: Reading) -> Iterator[Anomaly]:
     for (group, record), of_record in reading.deliveries.of_record.items():
         if not group:
             continue
-        for one, other in combinations(of_record, 2):
+        # One that is neither the next nor the one after it follows those between.
+        pairs = [*pairwise(of_record), *zip(of_record, of_record[2:], strict=False)]
+        for one, other in pairs:
             polls = (one.poll, other.poll)
             if any(reading.deliveries.committed_by(group, record, poll) for poll in polls):
                 continue  # that is a redelivery after the acknowledgement
@@ -97,11 +99,7 @@ def _mismarked(delivery: Delivery, fact: str, events: tuple[Poll, ...]) -> Anoma
 
 def _unanswered(reading: Reading, group: str, moment: Poll) -> bool:
     """Whether a poll of the group of which no reply came may have been before."""
-    return any(
-        isinstance(event, Poll) and event.status is None and event.invoked < moment.completed
-        for life in reading.lives.of_group[group]
-        for event in life.events
-    )
+    return any(poll.invoked < moment.completed for _, poll in reading.unanswered_polls.get(group, ()))
 
 
 def id_in_use(reading: Reading) -> Iterator[Anomaly]:

@@ -34,7 +34,11 @@ class Plan:
 
 @dataclass
 class Stage:
-    """What the programs of one scenario share; used by several threads."""
+    """What the programs of one scenario share; used by several threads.
+
+    Where the clock is virtual, the second half of the records is sent into `calm`: producers wait until nobody
+    makes trouble any more, all who are gone are evicted, and rebalances are settled, so that the group is `rested`.
+    """
 
     plan: Plan
     facts: Facts
@@ -47,12 +51,32 @@ class Stage:
     expired: Callable[[], bool]
     producing: int = 0
     consuming: int = 0
+    waiting: int = 0
+    calm: bool = False
+    rested: bool = False
     beats: dict[str, int] = field(default_factory=dict)
     stored: set[tuple[str, str]] = field(default_factory=set)
     acknowledged: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     abandoned: list[tuple[str, str]] = field(default_factory=list)
-    handed_out: list[int] = field(default_factory=list)
+    handed_out: dict[tuple[str, int], tuple[str, str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note_handed_out(self, group: str, message_id: int, topic: str, text: str) -> None:
+        """A consumer of the group was handed a record under this id."""
+        with self.lock:
+            self.handed_out[group, message_id] = topic, text
+
+    def note_acknowledged(self, group: str, message_id: int) -> None:
+        """A delivery was acknowledged, or may have been: nobody is to wait for its record any more."""
+        with self.lock:
+            record = self.handed_out.get((group, message_id))
+            if record is not None:
+                self.acknowledged.setdefault(group, set()).add(record)
+
+    def unread(self, group: str) -> bool:
+        """Whether records are stored that the group has not acknowledged."""
+        with self.lock:
+            return not self.stored <= self.acknowledged.get(group, set())
 
     @property
     def over(self) -> bool:
@@ -61,7 +85,7 @@ class Stage:
             return True
         if self.producing:
             return False
-        return all(self.stored <= self.acknowledged.get(group, set()) for group in self.groups)
+        return not any(self.unread(group) for group in self.groups)
 
 
 def served(answer: Answer | None) -> bool:

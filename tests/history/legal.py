@@ -1,8 +1,11 @@
-"""Legal histories of every kind, one for each seed."""
+"""Legal histories of every kind, one for each seed: `python -m tests.history.legal COUNT [FIRST]` judges so many."""
 
 import random
+import sys
+import time
 from dataclasses import replace
 
+from conformance.history.checkers import judge_history
 from conformance.history.events import History
 from conformance.history.facts import Facts
 from conformance.history.stage import Plan
@@ -53,3 +56,23 @@ def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, 
     facts = facts_of(choices, partitions_known=pick.random() < 0.7)
     simulation = Simulation(queue(choices), some_plan(seed), facts, virtual=virtual)
     return simulation.run(), facts
+
+
+def main() -> int:
+    """Print the anomalies that are seen in legal histories: there are none."""
+    count, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    events = alarms = 0
+    started = time.perf_counter()
+    for seed in range(first, first + count):
+        history, facts = some_history(seed)
+        events += len(history)
+        for anomaly in judge_history(history, facts):
+            alarms += 1
+            print(f"seed {seed}: {anomaly}", flush=True)
+    spent = time.perf_counter() - started
+    print(f"{count} legal histories of {events / count:.0f} events: {alarms} false alarms, {spent:.0f} s")
+    return 1 if alarms else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

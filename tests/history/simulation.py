@@ -20,14 +20,19 @@ from conformance.history.stage import Plan, Stage
 from tests.models.toy_queue import ToyQueue, ToyReply
 
 EXTENSIONS = frozenset({"negative-acknowledgement", "unregister", "batch-poll", "record-position"})
+#: What passes between a reply and the next request of a client, in seconds: no two instants are one.
+NO_TIME = 1e-6
 #: Simulated seconds that the consumers, and then the last readers, may take.
-LONGEST = 0.8
+LONGEST = 2.0
 
 
 class Simulation:
     """One scenario. `virtual`: the queue has a clock that only the clock program moves."""
 
-    def __init__(self, queue: ToyQueue, plan: Plan, facts: Facts, *, virtual: bool) -> None:
+    def __init__(
+        self, queue: ToyQueue, plan: Plan, facts: Facts, *, virtual: bool, longest: float = LONGEST
+    ) -> None:
+        self.longest = longest
         self.queue = queue
         self.plan = plan
         self.facts = facts
@@ -94,7 +99,7 @@ class Simulation:
 
     def delay(self) -> float:
         """How long something is on its way, in seconds: mostly a moment, sometimes much longer."""
-        longest = self.random.choices((0.001, 0.01, 0.1), (80, 18, 2))[0]
+        longest = self.random.choices((0.001, 0.005, 0.03), (80, 18, 2))[0]
         return self.random.uniform(0.0, longest)
 
     def let_pass(self, passing: Pass, done: Callable[[], None]) -> None:
@@ -129,7 +134,7 @@ class Simulation:
         def record(answer: ToyReply | None) -> None:
             times = Times(invoked, at, self.now, self.latest(ask.group))
             self.events.append(event_of(ask, process, times, answer))
-            done(answer)
+            self.at(NO_TIME, lambda: done(answer))
 
         if ask.cut:
             fate = self.random.choice(["lost", "soon", "late", "much later"])
@@ -208,7 +213,7 @@ class Simulation:
             groups=self.groups,
             virtual=self.virtual,
             now=self.earliest,
-            expired=lambda: self.now > LONGEST,
+            expired=lambda: self.now > self.longest,
             producing=self.plan.producers,
             consuming=self.plan.consumers,
         )
@@ -219,7 +224,7 @@ class Simulation:
         if self.virtual:
             self.start("clock", clock(stage))
         self.run_until_idle()
-        drained = self.now + LONGEST
+        drained = self.now + self.longest
         stage.expired = lambda: self.now > drained
         for group in self.groups:
             self.start(f"drain {group}", drain(stage, group))

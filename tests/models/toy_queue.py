@@ -142,6 +142,8 @@ class ToyQueue:
         if not isinstance(body.get("message"), str) or not isinstance(body.get("messageID"), str | int):
             raise Refused(400)
         key = body.get("key")
+        if not isinstance(key, str | None):
+            raise Refused(400)
         if key:
             partition = zlib.crc32(f"{self.choices.seed}/{topic}/{key}".encode()) % len(logs)
         else:

@@ -1,0 +1,66 @@
+"""Many clients at once: producers, and consumers that are cut off, fall silent, come and go; judged by the history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.history.checkers import judge_history
+from conformance.history.facts import Facts
+from conformance.history.scenario import Server, run_scenario
+from conformance.history.stage import Plan
+from conformance.marks import clauses
+from conformance.suite.queue.scene import Scene
+from conformance.world import SLACK, BenchWorld
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+#: Seconds of real time that the consumers may take, and the last reader as long again.
+SECONDS = 10.0
+#: Longest silence, in seconds of real time, for which consumers are left to their eviction.
+SHORT_SILENCE = 3.0
+
+#: What a history always shows: records come, in order, and are acknowledged.
+ALWAYS = (
+    "DELIVER-1",
+    "DELIVER-3",
+    "DELIVER-4",
+    "ORDER-1",
+    "ORDER-2",
+    "ACK-COMMIT-1",
+    "ACK-OK-1",
+    "PART-KEY-1",
+)
+
+
+@clauses(*ALWAYS)
+def test_many_clients_at_once(bench: Bench) -> None:
+    """Whatever they do at the same time, what each of them sees is what a conforming server can have done."""
+    scene, world = Scene(bench), BenchWorld(bench)
+    topics, groups = [scene.topic(), scene.topic()], [scene.group(), scene.group()]
+    timings = world.timings
+    partitions = bench.target.partitions
+    facts = Facts(
+        heartbeat_timeout=timings.heartbeat_timeout,
+        eviction_grace=timings.eviction_grace,
+        rebalance_timeout=timings.rebalance_timeout,
+        slack=0.0 if world.time_is_virtual else SLACK + bench.lateness(),
+        partitions=dict.fromkeys(topics, partitions) if partitions is not None else {},
+        positions=bench.declares("record-position"),
+    )
+    short = world.time_is_virtual or facts.silence <= SHORT_SILENCE
+    server = Server(
+        new_client=bench.queue,
+        fresh=bench.fresh,
+        time=bench.clock,
+        pass_time=lambda seconds, group: bench.pass_time(seconds, [group]),
+        extensions=bench.target.extensions,
+        watch=world.watch,
+        over_http=world.publishes_over_http,
+    )
+    plan = Plan(records=bench.examples(40, 120, 600), silence=short, waits=short)
+    history = run_scenario(server, plan, facts, topics, groups, SECONDS)
+    for anomaly in judge_history(history, facts):
+        bench.judge(anomaly.clause, False, expected=f"no anomaly: {anomaly.name}", observed=anomaly)
+    for clause in ALWAYS:
+        bench.judge(clause, True, expected="a history without anomalies", observed=f"{len(history)} events")
