@@ -83,11 +83,10 @@ class StompModel:
     def unsubscribe(self, subscription: Subscription) -> "Then":
         """UNSUBSCRIBE: what is not settled may be delivered to others now, or when the session ends."""
         subscription.is_active = False
-        for delivery in subscription.unsettled:
-            delivery.doubt = delivery.doubt or "STOMP-ACK-001"
-            delivery.copy.become(State.OPEN)
+        self._doubt_all(subscription)
 
         def answered(outcome: "Outcome") -> None:
+            self._doubt_all(subscription)  # also what crossed the UNSUBSCRIBE on its way
             self.judge(
                 "STOMP-RECEIPT-001",
                 outcome.granted,
@@ -100,6 +99,13 @@ class StompModel:
             self._leave(subscription)
 
         return answered
+
+    @staticmethod
+    def _doubt_all(subscription: Subscription) -> None:
+        """Whether what a removed subscription was sent can still be settled isn't said."""
+        for delivery in subscription.unsettled:
+            delivery.doubt = delivery.doubt or "STOMP-ACK-001"
+            delivery.copy.become(State.OPEN)
 
     # Messages
 
@@ -181,7 +187,8 @@ class StompModel:
         copy, destination = delivery.copy, delivery.subscription.destination
         if copy.delivery is not delivery or not destination.is_queue:
             return
-        clause = delivery.doubt or copy.suspect or "STOMP-ACK-001"
+        known = next(iter(sorted(copy.suspects & self._seen.broken)), "")
+        clause = delivery.doubt or known or copy.suspect or "STOMP-ACK-001"
         is_certain = self._redelivers and not destination.haunted and clause != NOTHING
         if clause != "STOMP-ACK-001" and not self._seen.redelivery:
             is_certain = False  # it could be lost because everything is

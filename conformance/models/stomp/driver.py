@@ -48,7 +48,8 @@ class StompDriver(Lines):
         if mode != "auto":
             headers.append(("ack", mode))
         then = self.model.subscribe(line.session, identifier, destination, mode)
-        return self.ask(line, "SUBSCRIBE", headers, then)
+        is_new = all(former.id != identifier for former in line.session.removed)
+        return self.ask(line, "SUBSCRIBE", headers, then, is_fine=is_new)
 
     def unsubscribe(self, subscription: "Subscription") -> None:
         """UNSUBSCRIBE."""
@@ -62,7 +63,8 @@ class StompDriver(Lines):
         thens = [self.model.send(message) for message in messages]
         for message in messages[:-1]:
             self.send_frame(line, "SEND", self._place(message.destination), message.body)
-        outcome = self.perform(line, "SEND", self._place(messages[-1].destination), messages[-1].body)
+        last = messages[-1]
+        outcome = self.perform(line, "SEND", self._place(last.destination), last.body, is_fine=True)
         for then in thens:
             then(outcome)
         self.collect()
@@ -104,14 +106,14 @@ class StompDriver(Lines):
     def begin(self, line: Line, name: str, *, used_before: bool) -> None:
         """BEGIN."""
         then = self.model.transactions.begin(line.session, name, used_before=used_before)
-        self.ask(line, "BEGIN", [("transaction", name)], then)
+        self.ask(line, "BEGIN", [("transaction", name)], then, is_fine=not used_before)
 
     def begin_again(self, line: Line, name: str) -> None:
         """BEGIN of a transaction that is open."""
         if name not in line.session.transactions:
             return
         then = self.model.transactions.begin_again(line.session, name)
-        self.ask(line, "BEGIN", [("transaction", name)], then)
+        self.ask(line, "BEGIN", [("transaction", name)], then, is_fine=False)
 
     def send_in(self, line: Line, name: str, destination: "Destination") -> None:
         """SEND in a transaction, if it is open."""

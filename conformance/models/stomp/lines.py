@@ -111,12 +111,14 @@ class Lines:
         then: "Then",
         *,
         is_certain: bool = True,
+        is_fine: bool = True,
     ) -> Outcome:
         """Perform, let the model judge, and take what came of it on all sessions.
 
-        Where it isn't certain that the frame is fine, a RECEIPT for it is checked by a fence.
+        Where it isn't certain that the frame is fine, a RECEIPT for it is checked by a fence. With `is_fine` False it
+        may be refused, too, but a RECEIPT needs no check.
         """
-        outcome = self.perform(line, command, headers)
+        outcome = self.perform(line, command, headers, is_fine=is_certain and is_fine)
         then(outcome)
         if not is_certain:
             self.check_receipt(line, outcome)
@@ -124,9 +126,15 @@ class Lines:
         return outcome
 
     def perform(
-        self, line: Line, command: str, headers: Iterable[tuple[str, str]], body: bytes = b""
+        self,
+        line: Line,
+        command: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes = b"",
+        *,
+        is_fine: bool = False,
     ) -> Outcome:
-        """Send a frame with a receipt, and read until it is answered."""
+        """Send a frame with a receipt, and read until it is answered; if it `is_fine`, it can't be refused."""
         receipt = self.receipt(line)
         self.send_frame(line, command, [*headers, ("receipt", receipt)], body)
         while receipt not in line.granted and line.error is None:
@@ -139,6 +147,8 @@ class Lines:
         outcome = Outcome(receipt in line.granted, line.error, line.link.is_over)
         self.program.append(f"  -> {outcome}")
         if outcome.is_over:
+            if is_fine and line.is_doubtful and not outcome.granted:
+                self._contradicted(line, f"a RECEIPT for {command}, as for the frames before it", outcome)
             self.model.end(line.session)
             self.hang_up(line, "close")
         elif not outcome.granted:
@@ -188,10 +198,14 @@ class Lines:
         observed = line.error if line.error is not None else "the end of the connection"
         if not line.is_doubtful and not line.may_end:
             raise PeerFailure(expected, observed)
-        # A RECEIPT, and after it the end for the same reason, contradict each other.
-        self.model.judge("STOMP-RECEIPT-003", line.may_end, expected=expected, observed=observed)
+        self._contradicted(line, expected, observed)
         self.model.end(line.session)
         self.hang_up(line, "close")
+
+    def _contradicted(self, line: Line, expected: str, observed: object) -> None:
+        """A RECEIPT for a frame that could have been refused, and after it the end for the same reason."""
+        if not line.may_end:
+            self.model.judge("STOMP-RECEIPT-003", False, expected=expected, observed=observed)
 
     def _take(self, line: Line, frame: "Frame") -> None:
         judge, session = self.model.judge, line.session

@@ -250,10 +250,10 @@ class StompMachine(ChoosingMachine):
         if self.plain.model.judge.has(clause):
             self.plain.refused(here, clause, "no RECEIPT", command, headers, self.place_at(place))
 
-    @move(where=_is_later, line=_INDEX, place=_INDEX)
-    def subscribe_twice(self, line: int, place: int) -> None:
-        """SUBSCRIBE with an id that is in use, to the same or to another destination."""
-        here, there = self.line_at(line), self.place_at(place)
+    @move(where=_is_later, line=_INDEX)
+    def subscribe_twice(self, line: int) -> None:
+        """SUBSCRIBE with an id that is in use, to a new queue: a topic could keep half a subscription for ever."""
+        here, there = self.line_at(line), self.plain.destination(is_queue=True)
         self.leave_queues(here)
         if here.session.subscriptions:
             headers = (

@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Seen:
-    """What all examples of a run have seen of a server.
+    """What all examples of a run have seen of a server, and what was known before.
 
+    `broken`: clauses that the server is known to break. If one of them explains what happens, it does.
     `redelivery`: a message came again that was not settled when its session ended. `in_subscription` and `in_session`:
     the most messages that either had to settle, the newest included, by what that came from: mode, and whether a queue.
     """
 
     redelivery: bool = False
+    broken: frozenset[str] = frozenset()
     in_subscription: dict[tuple[str, bool], int] = field(default_factory=dict)
     in_session: dict[tuple[str, bool], int] = field(default_factory=dict)
 

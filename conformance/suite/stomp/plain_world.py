@@ -66,7 +66,7 @@ class PlainWorld:
         self.version = scene.bench.version
         self.redelivers = target.fact("redelivers")
         self.keeps = target.fact("queues")
-        self.seen = Seen()
+        self.seen = Seen(broken=frozenset(waiver.clause for waiver in target.waivers))
         self.place_headers: dict[bool, Sequence[tuple[str, str]]] = {
             True: tuple(target.queue_headers.items()),
             False: tuple(target.topic_headers.items()),
