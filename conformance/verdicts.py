@@ -270,9 +270,11 @@ def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> 
     verdict = raw[key]
     named = replace(verdict, key=key)
     could_follow = verdict.kind in BROKEN or (verdict.kind is Kind.INCONCLUSIVE and not tally.never_run)
+    if not could_follow:
+        return named
     ancestors = _ancestors(book, key.clause, key.binding)
     roots = tuple(root for root in ancestors if _does_not_hold(root, key.binding, raw))
-    if not roots or not could_follow:
+    if not roots:
         return named
     reason = f"depends on {', '.join(roots)}, which {'do' if len(roots) > 1 else 'does'} not hold"
     return replace(named, kind=Kind.BLOCKED, reason=reason, roots=roots)
