@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import target_files
 from conformance.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book, with_prefix
-from conformance.options import Effort, Options
+from conformance.options import PARALLEL, Effort, Options
 from conformance.target_files import TIMINGS
 
 if TYPE_CHECKING:
@@ -109,6 +109,13 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="perform the tests in an order chosen by the seed: verdicts must not depend on it",
     )
+    group.add_argument(
+        "--parallel",
+        type=_tests,
+        metavar="N",
+        default=PARALLEL,
+        help="perform up to so many tests at a time (default: %(default)s; 1 for one after another)",
+    )
 
 
 def _add_server(group: argparse._ArgumentGroup) -> None:
@@ -182,6 +189,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         effort=Effort(values["effort"]),
         seed=values["seed"],
         shuffle=values["shuffle"],
+        parallel=values["parallel"],
         report=values["report"],
         login=values["login"],
         passcode=values["passcode"],
@@ -213,6 +221,12 @@ def again(options: Options, failure: Failure) -> str:
         words += ["--seed", str(options.seed)]
     words += ["--class", failure.binding, "--clause", failure.clause, "--effort", options.effort.value]
     return shlex.join(words)
+
+
+def _tests(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of tests, from 1 to 64")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

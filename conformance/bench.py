@@ -7,6 +7,7 @@ or over STOMP, a version of STOMP, or WebSocket.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -233,7 +234,12 @@ class Bench:
         return {Effort.QUICK: quick, Effort.STANDARD: standard, Effort.THOROUGH: thorough}[self.effort]
 
     def hypothesis(self, examples: int, **more: Any) -> hypothesis.settings:
-        """Settings for a property or a machine: no time limit of its own, the same examples in every run."""
+        """Settings for a property or a machine: no time limit of its own, the same examples in every run.
+
+        Raises RuntimeError where the test is not marked `@in_turn`.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("a test that uses Hypothesis needs @in_turn")
         return hypothesis.settings(
             max_examples=examples,
             deadline=None,

@@ -78,7 +78,7 @@ def _judge(options: Options) -> int:
     conductor = Conductor(run, presenter)
     with presenter:
         status = pytest.main(
-            _pytest_arguments(options), plugins=[conductor, _Announcement(conductor, presenter)]
+            _pytest_arguments(options), plugins=[conductor, _CommandLine(conductor, presenter)]
         )
     if status == pytest.ExitCode.USAGE_ERROR:
         run.suite_failures.append("pytest did not take the arguments that it was given")
@@ -95,12 +95,21 @@ def _judge(options: Options) -> int:
     return int(result.exit)
 
 
-class _Announcement:
-    """Says what is going to happen, between collecting and the first test."""
+class _CommandLine:
+    """What is different from pytest's own command line: an announcement, and no pytest report of each test."""
 
     def __init__(self, conductor: Conductor, presenter: Presenter) -> None:
         self._conductor = conductor
         self._presenter = presenter
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Perform a test: setting up and reporting of pytest's take longer than most tests, and nobody reads them."""
+        if not self._conductor.needs_no_fixtures(item):
+            return None
+        assert isinstance(item, pytest.Function)
+        self._conductor.perform(item)
+        return True
 
     def pytest_collection_finish(self) -> None:
         """Announce the run."""
@@ -135,6 +144,8 @@ def _pytest_arguments(options: Options) -> list[str]:
         "no:unraisableexception",
         "-p",
         "no:threadexception",
+        "-p",
+        "no:logging",
     ]
     if options.seed is not None:
         arguments += ["-p", "_hypothesis_pytestplugin", f"--hypothesis-seed={options.seed}"]

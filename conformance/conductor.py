@@ -1,4 +1,4 @@
-"""The pytest plugin of one run: each test once per binding, waiting tests side by side, everything recorded.
+"""The pytest plugin of one run: each test once per binding, several side by side, everything recorded.
 
 It is registered by `conformance.plugin` (pytest's command line) and by `conformance.cli` (ours).
 """
@@ -6,11 +6,14 @@ It is registered by `conformance.plugin` (pytest's command line) and by `conform
 from __future__ import annotations
 
 import random
+import threading
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from conformance.marks import clauses_of, wait_of
+from conformance.lanes import Lanes
+from conformance.marks import clauses_of, is_in_turn, wait_of
 from conformance.performance import Performance
 from conformance.wire.failures import Unreachable
 
@@ -19,11 +22,15 @@ if TYPE_CHECKING:
 
     from conformance.marks import Wait
     from conformance.run import Run
+    from conformance.verdicts import Waiver
 
 #: How long a waiting test may take beyond its own waits, in patiences of the bench.
 _WAITING_PATIENCES = 12
 _SLICE_SECONDS = 0.2
-_PLAN = "_stompliance_binding"
+#: The first depth of clauses at which tests that take long hold up nothing.
+_AFTER_ROOTS = 2
+#: How long the end of a run waits for tests that are still being performed, in seconds.
+_MOMENT = 1.0
 
 
 class Progress(Protocol):
@@ -34,6 +41,31 @@ class Progress(Protocol):
     def waiting(self, seconds_left: float) -> None: ...
 
 
+class Turn:
+    """One test of a run, and what performed it: nothing where it was hopeless."""
+
+    def __init__(self, conductor: Conductor, item: pytest.Function) -> None:
+        self._conductor = conductor
+        self._item = item
+        self._ended = threading.Event()
+        self.performance: Performance | None = None
+
+    def run(self) -> None:
+        """Perform the test, unless what it depends on never held so far."""
+        self._conductor.tell_start(self._item)
+        try:
+            if not self._conductor.is_hopeless(self._item):
+                self.performance = self._conductor.performance_of(self._item)
+                self.performance.perform(self._item.obj, _arguments(self._item, self.performance))
+        finally:
+            self._conductor.tell_end(self._item, self.performance)
+            self._ended.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the test; whether it came in so many seconds."""
+        return self._ended.wait(seconds)
+
+
 class Conductor:
     """Conducts the tests of a run. One object for one pytest session."""
 
@@ -41,7 +73,9 @@ class Conductor:
         self.run = run
         self.planned: list[pytest.Function] = []
         self._progress = progress
-        self._waiting: dict[pytest.Item, Performance] = {}
+        self._waiting: dict[pytest.Function, Performance] = {}
+        self._turns: dict[pytest.Function, Turn] = {}
+        self._lanes: Lanes | None = None
 
     # Collecting
 
@@ -56,7 +90,8 @@ class Conductor:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what this server doesn't claim; roots of what others depend on first, those who wait last."""
         kept = [item for item in items if _binding_of(item) is not None or not _is_ours(item)]
-        dropped = [item for item in items if item not in set(kept)]
+        among_kept = set(kept)
+        dropped = [item for item in items if item not in among_kept]
         if dropped:
             config.hook.pytest_deselected(items=dropped)
         if self.run.options.shuffle:
@@ -72,6 +107,9 @@ class Conductor:
         return max((self._wait_of(item) for item in self.planned), default=0.0)
 
     def _depth(self, item: pytest.Item) -> int:
+        """Where in the order a test comes: what much depends on first, then what others can go on beside."""
+        if isinstance(item, pytest.Function) and is_in_turn(item.obj):
+            return _AFTER_ROOTS
         ids = clauses_of(item.obj) if isinstance(item, pytest.Function) else ()
         return min((self.run.book.depth(clause) for clause in ids), default=0)
 
@@ -82,16 +120,21 @@ class Conductor:
     # Running
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Before the first test, start all that wait; after it come the others."""
+        """Before the first test, start all that wait, and the first of the others."""
         if session.config.option.collectonly:
             return
         self.run.lateness.start()
         for item in self.planned:
             if self._wait_of(item) > 0:
-                performance = self._performance(item)
-                arguments = {**item.callspec.params, "bench": performance.bench}
-                performance.start(item.obj, arguments)
+                performance = self.performance_of(item)
+                performance.start(item.obj, _arguments(item, performance))
                 self._waiting[item] = performance
+            else:
+                self._turns[item] = Turn(self, item)
+        if self.run.lanes > 1:
+            beside = [turn for item, turn in self._turns.items() if _goes_beside(item)]
+            self._lanes = Lanes(beside, self.run.lanes, lambda: self.run.ended_early)
+            self._lanes.start()
 
     @pytest.fixture
     def bench(self, request: pytest.FixtureRequest) -> Any:
@@ -103,29 +146,64 @@ class Conductor:
         """Perform a test of the suite; others are none of our business."""
         if not _is_ours(pyfuncitem):
             return None
-        self._progress.test_started(_shown(pyfuncitem))
-        performance = self._waiting.pop(pyfuncitem, None)
-        if performance is not None:
-            self._await(pyfuncitem, performance)
-        else:
-            self._stop_if_hopeless(pyfuncitem)
-            performance = self._performance(pyfuncitem)
-            names = pyfuncitem._fixtureinfo.argnames
-            arguments = {name: pyfuncitem.funcargs[name] for name in names}
-            performance.perform(pyfuncitem.obj, {**arguments, "bench": performance.bench})
-        self._conclude(pyfuncitem, performance)
+        performance = self.perform(pyfuncitem)
+        if performance is None:
+            pytest.skip(self.run.ended_early or "what it depends on never held")
+        self._conclude(performance)
         return True
 
-    def _performance(self, item: pytest.Function) -> Performance:
+    def needs_no_fixtures(self, item: pytest.Item) -> bool:
+        """Whether `perform` can be called without pytest having set up the test."""
+        return isinstance(item, pytest.Function) and _is_ours(item) and _needs_only_parameters(item)
+
+    def perform(self, item: pytest.Function) -> Performance | None:
+        """Perform a test, or wait until its lane has; None where nothing can come of it."""
+        performance = self._waiting.get(item)
+        if performance is not None:
+            self.tell_start(item)
+            self._await(item, performance)
+            self.tell_end(item, performance)
+        else:
+            performance = self._take_turn(item)
+        if self.run.ended_early and item.session.shouldstop is False:
+            item.session.shouldstop = self.run.ended_early
+        return performance
+
+    def performance_of(self, item: pytest.Function) -> Performance:
+        """What performs a test, from now on among those that the run came to."""
         return Performance(self.run, _shown(item), clauses_of(item.obj), str(_binding_of(item)))
 
-    def _stop_if_hopeless(self, item: pytest.Function) -> None:
+    def tell_start(self, item: pytest.Function) -> None:
+        """Tell the progress that a test is being performed."""
+        self._progress.test_started(_shown(item))
+
+    def tell_end(self, item: pytest.Function, performance: Performance | None) -> None:
+        """Tell the progress that a test has ended; None for one that was hopeless."""
+        outcome = "passed"
+        if performance is None or self._waivers(performance):
+            outcome = "skipped"
+        elif performance.error is not None:
+            outcome = "failed"
+        self._progress.test_ended(_shown(item), outcome)
+
+    def is_hopeless(self, item: pytest.Function) -> bool:
+        """Whether all clauses of a test depend on a root that never held so far; then the test counts as stopped."""
         ids, binding = clauses_of(item.obj), str(_binding_of(item))
         root = self.run.judge.hopeless_root(ids, binding)
         if root is not None:
             self.run.judge.plan(_shown(item), ids, binding)
             self.run.judge.stop(_shown(item), ids, binding, root)
-            pytest.skip(f"depends on {root}, which never held")
+        return root is not None
+
+    def _take_turn(self, item: pytest.Function) -> Performance | None:
+        turn = self._turns[item]
+        if self._lanes is None or not _goes_beside(item):
+            turn.run()
+        else:
+            while not turn.wait(_SLICE_SECONDS):
+                if self.run.ended_early and not self._lanes.has_begun(turn):
+                    break
+        return turn.performance
 
     def _await(self, item: pytest.Function, performance: Performance) -> None:
         """Wait for a test that waits; its own deadlines end it, this one is for a mistake of the suite."""
@@ -136,29 +214,27 @@ class Conductor:
             if left <= 0:
                 raise RuntimeError(f"{performance.name} did not end in its time")
 
-    def _conclude(self, item: pytest.Function, performance: Performance) -> None:
+    def _conclude(self, performance: Performance) -> None:
         """Hand on what the test raised, so that pytest shows it as it shows any test."""
         error = performance.error
-        if self.run.ended_early and item.session.shouldstop is False:
-            item.session.shouldstop = self.run.ended_early
         if error is None:
             return
-        waivers = [
-            waiver for waiver in self.run.target.waivers if waiver.clause == performance.failed_clause()
-        ]
-        if waivers:
+        if waivers := self._waivers(performance):
             pytest.xfail(waivers[0].reason)
         raise error
+
+    def _waivers(self, performance: Performance) -> list[Waiver]:
+        """The known deviations that explain why a test failed."""
+        failed = performance.failed_clause()
+        return [waiver for waiver in self.run.target.waivers if waiver.clause == failed]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Tell of the end of a test; what breaks outside of its call is the suite's fault."""
+        """What breaks outside of the call of a test is the suite's fault."""
         report = yield
-        if report.when == "call":
-            self._progress.test_ended(_shown(item), report.outcome)
-        elif report.failed:
+        if report.when != "call" and report.failed:
             self.run.suite_failures.append(f"{report.when} of {report.nodeid}: {report.longreprtext[-500:]}")
         return report
 
@@ -181,6 +257,7 @@ class Conductor:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Say of the tests that the run didn't come to, why."""
         self.run.lateness.stop()
+        self._leave_off()
         performed = {key for key, tally in self.run.judge.tallies.items() if tally.tests}
         if session.shouldstop and not self.run.ended_early:
             self.run.end_early(str(session.shouldstop))
@@ -192,6 +269,16 @@ class Conductor:
             if _shown(item) not in names:
                 self.run.judge.never_run(ids, binding, self.run.ended_early)
 
+    def _leave_off(self) -> None:
+        """Give those that are being performed a moment to come to their end, and the others up."""
+        if self._lanes is not None:
+            self._lanes.end()
+        begun = [*self._waiting.values(), *(turn.performance for turn in self._turns.values())]
+        until = time.monotonic() + _MOMENT
+        for performance in begun:
+            if performance is not None and not performance.wait(max(0.0, until - time.monotonic())):
+                performance.give_up(self.run.ended_early or "the run ended before it")
+
 
 def _is_ours(item: pytest.Item) -> bool:
     return isinstance(item, pytest.Function) and bool(clauses_of(item.obj)) and "bench" in item.fixturenames
@@ -200,6 +287,20 @@ def _is_ours(item: pytest.Item) -> bool:
 def _binding_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("bench") if callspec is not None else None
+
+
+def _needs_only_parameters(item: pytest.Function) -> bool:
+    return set(item._fixtureinfo.argnames) <= set(item.callspec.params)
+
+
+def _goes_beside(item: pytest.Function) -> bool:
+    """Whether a test can be performed before its turn: what fixtures make for it is there only then."""
+    return not is_in_turn(item.obj) and _needs_only_parameters(item)
+
+
+def _arguments(item: pytest.Function, performance: Performance) -> dict[str, Any]:
+    known = {**item.callspec.params, **item.funcargs, "bench": performance.bench}
+    return {name: known[name] for name in item._fixtureinfo.argnames}
 
 
 def _shown(item: pytest.Item) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _CLAUSES = "_stompliance_clauses"
 _WAITS = "_stompliance_waits"
+_IN_TURN = "_stompliance_in_turn"
 
 
 class UnknownClause(Exception):
@@ -75,6 +76,20 @@ def waits(
         return test
 
     return mark
+
+
+def in_turn(test: Test) -> Test:
+    """Have a test performed by the thread of the run: what uses Hypothesis must be.
+
+    Hypothesis reads the source of what it is given, and the parser of Python 3.11 fails in two threads at a time.
+    """
+    setattr(test, _IN_TURN, True)
+    return test
+
+
+def is_in_turn(test: object) -> bool:
+    """Whether a test function was marked `@in_turn`."""
+    return getattr(test, _IN_TURN, False)
 
 
 def clauses_of(test: object) -> tuple[str, ...]:

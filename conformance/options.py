@@ -22,13 +22,18 @@ class Effort(enum.Enum):
     THOROUGH = "thorough"
 
 
+#: Tests side by side, where nobody says otherwise.
+PARALLEL = 4
+
+
 @dataclass(frozen=True)
 class Options:
     """One run, as asked for.
 
     `classes` are bindings and extensions: none asks for all that the server claims. `clauses` are ids or beginnings
     of ids. `timings` (seconds) go before what the server declares. `seed` is None for the same examples in every run;
-    `shuffle` puts the tests in an order chosen by it.
+    `shuffle` puts the tests in an order chosen by it. `parallel` is the number of tests
+    that are performed side by side.
     """
 
     url: str
@@ -39,6 +44,7 @@ class Options:
     effort: Effort = Effort.STANDARD
     seed: int | None = None
     shuffle: bool = False
+    parallel: int = PARALLEL
     report: Path | None = None
     login: str | None = None
     passcode: str | None = None

@@ -31,6 +31,8 @@ class Performance:
         )
         self.error: BaseException | None = None
         self._done = threading.Event()
+        self._recording = threading.Lock()
+        self._recorded = False
         run.judge.plan(name, clauses, binding)
 
     def perform(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
@@ -49,7 +51,10 @@ class Performance:
             self._run.end_early(f"interrupted during {self.name}")
             raise
         finally:
-            self._record(case)
+            with self._recording:
+                if not self._recorded:
+                    self._recorded = True
+                    self._record(case)
             self.bench.close()
             self._done.set()
 
@@ -74,6 +79,13 @@ class Performance:
     def wait(self, seconds: float) -> bool:
         """Wait for the end of a test that was started; whether it came in so many seconds."""
         return self._done.wait(seconds)
+
+    def give_up(self, reason: str) -> None:
+        """Say that a test which is still being performed is not waited for."""
+        with self._recording:
+            if not self._recorded:
+                self._recorded = True
+                self._run.judge.never_run(self.clauses, self.bench.binding, reason)
 
     def failed_clause(self) -> str | None:
         """The clause that the test ended at, if it ended at one."""

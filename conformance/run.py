@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.clauses import BINDINGS, EXTENSIONS, Level, with_prefix
-from conformance.clocks import clock_of
+from conformance.clocks import ServerClock, clock_of
 from conformance.judge import Judge
 from conformance.lateness import Lateness
 from conformance.verdicts import Key, Result, decide
@@ -41,6 +41,9 @@ class Run:
         self.judge = Judge(book, self.columns, target.waivers)
         self.interrupted = threading.Event()
         self.clock = clock_of(target, self.interrupted)
+        # Where time passes for all groups at once, a test would move that of others.
+        self.lanes = 1 if isinstance(self.clock, ServerClock) else options.parallel
+        """How many tests are performed side by side."""
         self.lateness = Lateness()
         self.ended_early = ""
         self.suite_failures: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.marks import clauses
+from conformance.marks import clauses, in_turn
 from conformance.models.delivery_machine import DeliveryMachine
 from conformance.models.machines import run
 from conformance.models.membership_machine import MembershipMachine
@@ -68,9 +68,10 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     "TOPIC-ADD-2",
     "TOPIC-ADD-3",
 )
+@in_turn
 def test_publishing_in_any_order(bench: Bench) -> None:
     """Partitions keep their order, keys their partition, and producers are told what became of their records."""
-    _run(bench, PublishingMachine, 4, 18, 250)
+    _run(bench, PublishingMachine, 3, 18, 250)
 
 
 @clauses(
@@ -106,9 +107,10 @@ def test_publishing_in_any_order(bench: Bench) -> None:
     "GROUP-ADD-2",
     "MEMBER-UNSUBSCRIBE-4",
 )
+@in_turn
 def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
     """What is acknowledged stays acknowledged, what is not comes again, and one record of a partition is in flight."""
-    _run(bench, DeliveryMachine, 6, 32, 350)
+    _run(bench, DeliveryMachine, 4, 32, 350)
 
 
 @clauses(
@@ -154,6 +156,7 @@ def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
     "DELIVER-3",
     "ISOLATE-1",
 )
+@in_turn
 def test_coming_and_going_in_any_order(bench: Bench) -> None:
     """Members join, leave, fall silent and come back, in several groups with several topics."""
-    _run(bench, MembershipMachine, 6, 26, 350)
+    _run(bench, MembershipMachine, 4, 26, 350)

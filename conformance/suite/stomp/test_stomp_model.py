@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from conformance.marks import clauses
+from conformance.marks import clauses, in_turn
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
 from conformance.suite.stomp.line import NO_QUEUES
@@ -66,6 +66,7 @@ JUDGED = (
 
 
 @clauses(*JUDGED)
+@in_turn
 def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
     """Whoever must get a message gets it, nobody gets one that must not, and what was refused has no effect."""
     scene = Scene(bench)
@@ -84,7 +85,7 @@ def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
         run(
             StompMachine,
             cast("Any", PlainWorld(scene)),
-            bench.hypothesis(bench.examples(12, 50, 600), stateful_step_count=STEPS),
+            bench.hypothesis(bench.examples(6, 50, 600), stateful_step_count=STEPS),
             name=f"StompMachine over {bench.binding}",
             note=program.append,
             shrink_seconds=bench.examples(*SHRINK_SECONDS),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from conformance.marks import clauses
+from conformance.marks import clauses, in_turn
 from conformance.models.search import Enough
 from conformance.suite.stomp.properties import Trial, bodies, carries_long, cut_places, length_of, pieces
 from conformance.suite.stomp.scene import Scene
@@ -45,6 +45,7 @@ def came(echo: Echo, count: int, within: float) -> Iterator[bytes]:
 
 
 @clauses("STOMP-WS-003", "STOMP-WS-004")
+@in_turn
 def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
     """Several frames with line ends between them, in messages that begin and end anywhere, are all carried out."""
     trial = Trial(bench)
@@ -80,6 +81,7 @@ def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
 
 
 @clauses("STOMP-WS-005")
+@in_turn
 def test_any_fragments_make_one_message(bench: Bench) -> None:
     """A message in any fragments, empty ones too, with or without a ping between them, means the same."""
     trial = Trial(bench)

@@ -1,0 +1,79 @@
+"""Tests side by side: their order, how many at a time, and their end."""
+
+import threading
+
+from conformance.lanes import Lanes
+
+#: Longest wait for something that must come, in seconds.
+DEADLINE = 20.0
+
+
+class Example:
+    """A test that ends when it is let."""
+
+    def __init__(self, begun: list["Example"], *, ends: bool = True) -> None:
+        self._begun = begun
+        self.let = threading.Event()
+        self.ended = threading.Event()
+        if ends:
+            self.let.set()
+
+    def run(self) -> None:
+        self._begun.append(self)
+        assert self.let.wait(DEADLINE)
+        self.ended.set()
+
+
+def test_tests_begin_in_their_order():
+    begun: list[Example] = []
+    tests = [Example(begun) for _ in range(20)]
+    Lanes(tests, 1, lambda: False).start()
+    assert tests[-1].ended.wait(DEADLINE)
+    assert begun == tests
+
+
+def test_one_that_takes_long_does_not_hold_up_the_others():
+    begun: list[Example] = []
+    slow, *others = Example(begun, ends=False), *(Example(begun) for _ in range(20))
+    Lanes([slow, *others], 2, lambda: False).start()
+    assert others[-1].ended.wait(DEADLINE)
+    assert not slow.ended.is_set()
+    slow.let.set()
+    assert slow.ended.wait(DEADLINE)
+
+
+def test_no_more_than_so_many_at_a_time():
+    begun: list[Example] = []
+    tests = [Example(begun, ends=False) for _ in range(4)]
+    lanes = Lanes(tests, 2, lambda: False)
+    lanes.start()
+    tests[0].let.set()
+    assert tests[0].ended.wait(DEADLINE)
+    assert not lanes.has_begun(tests[3])
+    for test in tests:
+        test.let.set()
+    assert all(test.ended.wait(DEADLINE) for test in tests)
+
+
+def test_what_has_not_begun_when_the_run_is_stopped_never_does():
+    begun: list[Example] = []
+    stopped = threading.Event()
+    first, second = Example(begun, ends=False), Example(begun)
+    lanes = Lanes([first, second], 1, stopped.is_set)
+    lanes.start()
+    stopped.set()
+    first.let.set()
+    assert first.ended.wait(DEADLINE)
+    assert not lanes.has_begun(second)
+    assert second not in begun
+
+
+def test_after_the_end_nothing_begins():
+    begun: list[Example] = []
+    first, second = Example(begun, ends=False), Example(begun)
+    lanes = Lanes([first, second], 1, lambda: False)
+    lanes.start()
+    lanes.end()
+    first.let.set()
+    assert first.ended.wait(DEADLINE)
+    assert not lanes.has_begun(second)
