@@ -51,15 +51,15 @@ class Outcome:
 def judge(mutant: Fault | Variant, *, effort: str, seed: int | None = None, whole: bool = False) -> Outcome:
     """Run the suite against a server with this fault or oddity.
 
-    A fault is looked for in the chapters of the clauses that it breaks, or in its bindings as a whole if it says
-    so, or by `whole`.
+    A fault is looked for in the chapters of the clauses that it breaks, an oddity that says where it shows is judged
+    there; `whole` judges their bindings as a whole.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = [*mutant.options, "--effort", effort, "--report", str(folder)]
         options += [word for binding in mutant.bindings for word in ("--class", binding)]
-        if isinstance(mutant, Fault) and not whole:
+        if not whole:
             options += selection(mutant)
         if seed is not None:
             options += ["--seed", str(seed)]
@@ -75,12 +75,15 @@ def judge(mutant: Fault | Variant, *, effort: str, seed: int | None = None, whol
     return _outcome(mutant.name, status, time.monotonic() - began, document, trouble)
 
 
-def selection(fault: Fault) -> list[str]:
-    """The options that say in which clauses a fault is looked for; none for a whole binding."""
-    if fault.scope == "binding":
-        return []
-    chapters = {book()[clause].source for clause in fault.breaks}
-    near = [clause.id for clause in book() if clause.source in chapters]
+def selection(mutant: Fault | Variant) -> list[str]:
+    """The options that say by which clauses it is judged; none for whole bindings."""
+    if isinstance(mutant, Variant):
+        near = list(mutant.near)
+    elif mutant.scope == "binding":
+        near = []
+    else:
+        chapters = {book()[clause].source for clause in mutant.breaks}
+        near = [clause.id for clause in book() if clause.source in chapters]
     return [word for clause in near for word in ("--clause", clause)]
 
 

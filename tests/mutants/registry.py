@@ -40,13 +40,17 @@ class Fault:
 
 @dataclass(frozen=True)
 class Variant:
-    """An oddity that the text allows. `freedom` says what in the text leaves it open, `bindings` what is judged."""
+    """An oddity that the text allows. `freedom` says what in the text leaves it open.
+
+    `bindings` are judged; of one that shows in few places only the clauses whose ids begin with one of `near`.
+    """
 
     name: str
     summary: str
     freedom: str
     bindings: tuple[str, ...]
     apply: Patch
+    near: tuple[str, ...] = ()
     flags: tuple[str, ...] = ("--virtual-clock",)
     options: tuple[str, ...] = ()
 
@@ -78,6 +82,7 @@ def variant(
     freedom: str,
     *,
     bindings: tuple[str, ...],
+    near: tuple[str, ...] = (),
     flags: tuple[str, ...] = ("--virtual-clock",),
     options: tuple[str, ...] = (),
 ) -> Callable[[Patch], Patch]:
@@ -85,7 +90,7 @@ def variant(
 
     def register(patch: Patch) -> Patch:
         name, summary = _described(patch, _VARIANTS)
-        _VARIANTS[name] = Variant(name, summary, freedom, bindings, patch, flags, options)
+        _VARIANTS[name] = Variant(name, summary, freedom, bindings, patch, near, flags, options)
         return patch
 
     return register

@@ -81,7 +81,11 @@ def polls_begin_at_the_first_partition() -> None:
         return min(ready, key=lambda c: (c.partition.topic, c.partition.index), default=None)
 
 
-@variant("How many of the possible records a batch has is open (POLL-BATCH-1).", bindings=HTTP)
+@variant(
+    "How many of the possible records a batch has is open (POLL-BATCH-1).",
+    bindings=HTTP,
+    near=("POLL", "ORDER", "DELIVER", "ACK"),
+)
 def batches_have_one_record() -> None:
     """A batch poll brings one record at a time."""
 
@@ -91,7 +95,11 @@ def batches_have_one_record() -> None:
         return outcome
 
 
-@variant("A name that the clauses leave open may be served unaltered (NAME-3).", bindings=HTTP)
+@variant(
+    "A name that the clauses leave open may be served unaltered (NAME-3).",
+    bindings=HTTP,
+    near=("TOPIC", "NAME", "PART", "REFUSE", "INTRO", "HTTP"),
+)
 def almost_anything_is_a_name() -> None:
     """Names may be a thousand characters long, and have any of them but those that are forbidden."""
 
@@ -106,7 +114,9 @@ def almost_anything_is_a_name() -> None:
     assert names.check_name is not check
 
 
-@variant("Which broker has partition 0 is open (PART-PLACE-1).", bindings=HTTP)
+@variant(
+    "Which broker has partition 0 is open (PART-PLACE-1).", bindings=HTTP, near=("TOPIC", "PART", "INTRO")
+)
 def topics_begin_on_different_brokers() -> None:
     """Partition 0 of a topic lies on a broker that its name chooses."""
 
@@ -120,6 +130,7 @@ def topics_begin_on_different_brokers() -> None:
 @variant(
     "A topic in the list that the consumer is not subscribed to may be a reason to refuse it (MEMBER-UNSUBSCRIBE-1).",
     bindings=STOMP,
+    near=("MEMBER", "REFUSE", "DELIVER", "REBALANCE"),
 )
 def only_what_is_subscribed_can_be_given_up() -> None:
     """Unsubscribing from a topic that a consumer is not subscribed to is refused."""
@@ -132,7 +143,11 @@ def only_what_is_subscribed_can_be_given_up() -> None:
         original(self, consumer, listed)
 
 
-@variant("What can be no id may be refused as one that is not in flight (ACK-BAD-1).", bindings=HTTP)
+@variant(
+    "What can be no id may be refused as one that is not in flight (ACK-BAD-1).",
+    bindings=HTTP,
+    near=("ACK", "NACK", "REFUSE"),
+)
 def negative_ids_are_just_not_in_flight() -> None:
     """A `message_id` outside of what an id can be is refused by 409."""
     from reference_server.queue.requests import Settle
@@ -147,7 +162,11 @@ def negative_ids_are_just_not_in_flight() -> None:
             return -1
 
 
-@variant("A server may count its own overhead and refuse a record earlier (PUB-FULL-1).", bindings=STOMP)
+@variant(
+    "A server may count its own overhead and refuse a record earlier (PUB-FULL-1).",
+    bindings=STOMP,
+    near=("PUB", "PART", "ISOLATE", "REFUSE"),
+)
 def records_take_more_room_than_their_texts() -> None:
     """Each record counts 100 octets more than its key and its message have."""
 

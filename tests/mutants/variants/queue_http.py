@@ -77,7 +77,11 @@ def responses_come_in_chunks() -> None:
     _edit_written(chunked)
 
 
-@variant("A content type may have parameters (HTTP-TYPE-1).", bindings=HTTP)
+@variant(
+    "A content type may have parameters (HTTP-TYPE-1).",
+    bindings=HTTP,
+    near=("HTTP", "REFUSE", "INTRO", "CAP"),
+)
 def content_types_name_a_charset() -> None:
     """Content types are written in mixed case and name a charset."""
 
@@ -111,7 +115,11 @@ def idle_connections_are_closed_soon() -> None:
     """A connection on which nothing comes for half a second is closed."""
 
 
-@variant("What is sent with other content types is open (HTTP-POST-1).", bindings=HTTP)
+@variant(
+    "What is sent with other content types is open (HTTP-POST-1).",
+    bindings=HTTP,
+    near=("HTTP", "REFUSE", "CLOCK", "TOPIC"),
+)
 def only_json_is_taken() -> None:
     """A POST with a body needs the content type application/json."""
     from reference_server.server.responses import problem

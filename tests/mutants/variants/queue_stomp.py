@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from reference_server.stomp.subscriptions import Source
 
 
-@variant("Whether a SUBSCRIBE to an operation is refused is open (QSTOMP-DEST-1).", bindings=STOMP)
+@variant(
+    "Whether a SUBSCRIBE to an operation is refused is open (QSTOMP-DEST-1).",
+    bindings=STOMP,
+    near=("QSTOMP",),
+)
 def operations_cannot_be_subscribed_to() -> None:
     """A SUBSCRIBE to the path of an operation is answered by ERROR."""
 
@@ -43,7 +47,11 @@ def replies_have_headers_of_their_own() -> None:
         return msgspec.structs.replace(message, headers=headers)
 
 
-@variant("Replies come in any order, hence the correlation (QSTOMP-REPLY-1).", bindings=STOMP)
+@variant(
+    "Replies come in any order, hence the correlation (QSTOMP-REPLY-1).",
+    bindings=STOMP,
+    near=("QSTOMP", "POLL", "ORDER"),
+)
 def replies_overtake_each_other() -> None:
     """Of the frames that come in one piece, operations that publish nothing are answered in any order."""
     from reference_server.stomp.frame import Frame

@@ -66,7 +66,11 @@ def evictions_come_at_any_time_of_the_grace() -> None:
         self.seen += spare(self)
 
 
-@variant("A refused operation may be a sign of life or not (LIVE-SIGN-1).", bindings=HTTP)
+@variant(
+    "A refused operation may be a sign of life or not (LIVE-SIGN-1).",
+    bindings=HTTP,
+    near=("LIVE", "REFUSE", "MEMBER"),
+)
 def refused_operations_are_no_signs_of_life() -> None:
     """Only what succeeds keeps a consumer alive."""
     from reference_server.queue.operations import Operations
@@ -170,7 +174,9 @@ def frames_are_obeyed_late() -> None:
         original(self, session, items)
 
 
-@variant("Receipts, acknowledgements and replies come in any order (publishing).", bindings=STOMP)
+@variant(
+    "Receipts, acknowledgements and replies come in any order (publishing).", bindings=STOMP, near=("PUB",)
+)
 def producers_are_told_late() -> None:
     """Acknowledgements of records come some milliseconds after receipts and replies."""
     lock: list[Application] = []
@@ -196,7 +202,7 @@ def producers_are_told_late() -> None:
     order: list[Any] = []
 
 
-@variant("A poll that waits may be answered a tenth early (POLL-WAIT-2).", bindings=HTTP)
+@variant("A poll that waits may be answered a tenth early (POLL-WAIT-2).", bindings=HTTP, near=("POLL",))
 def polls_wait_a_little_less() -> None:
     """A poll that waits in vain is answered after 95 hundredths of its time."""
 
