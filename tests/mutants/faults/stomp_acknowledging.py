@@ -69,7 +69,7 @@ def a_cumulative_ack_leaves_out_the_oldest() -> None:
     _cover_by(lambda _book, _delivery, covered, consumed: covered[1:] or covered if consumed else covered)
 
 
-@fault("STOMP-ACK-001", "STOMP-SUB-010", bindings=V12, hard=True)
+@fault("STOMP-ACK-001", "STOMP-ACK-002", bindings=V12, hard=True)
 def a_cumulative_ack_covers_one_too_many() -> None:
     """In mode client an ACK settles the message behind the one that it names, too: off by one."""
 

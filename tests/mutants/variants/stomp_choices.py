@@ -1,0 +1,461 @@
+"""Oddities in what is done: where the text leaves it to the server to refuse, to accept, to wait or to choose."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reference_server.server import connection
+from reference_server.server.application import Application
+from reference_server.stomp import liveness, session
+from reference_server.stomp.destinations import Broadcast, Message, PlainQueue
+from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.frame import Frame, FrameReader
+from reference_server.stomp.negotiation import Intervals
+from reference_server.stomp.session import TRANSITIONS, Session, State
+from reference_server.stomp.subscriptions import AckMode, Subscription, Subscriptions
+from reference_server.stomp.transactions import Settlement, Transactions
+from tests.mutants.patching import replace, wrap
+from tests.mutants.registry import variant
+from tests.mutants.stomp_editing import (
+    V10,
+    V11,
+    V12,
+    WEBSOCKET,
+    overlook,
+    set_header,
+    wrap_action,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reference_server.stomp.subscriptions import Delivery
+
+
+# Refusing and accepting
+
+
+@variant("Where the server MAY refuse, it refuses.", bindings=(*V11, *V12))
+def whatever_may_be_refused_is_refused() -> None:
+    """No id, no transaction is used again on a connection; CONNECT needs a host; nothing settled is settled again."""
+    used: dict[Any, set[str]] = {}
+
+    @wrap(Subscriptions, "check")
+    def check(original: Any, self: Subscriptions, headers: Mapping[str, str]) -> Any:
+        identifier, mode = original(self, headers)
+        if identifier in used.setdefault(self, set()):
+            raise ProtocolError("subscription id was in use", "Choose an id that was never in use.")
+        used[self].add(identifier)
+        return identifier, mode
+
+    @wrap(Transactions, "begin")
+    def begin(original: Any, self: Transactions, headers: Mapping[str, str]) -> None:
+        name = headers.get("transaction")
+        if name in used.setdefault(self, set()):
+            raise ProtocolError("transaction was used before", "Choose a name that was never used.")
+        original(self, headers)
+        used[self].add(name or "")
+
+    @wrap_action("CONNECT", "STOMP")
+    def connect(action: Any, self: Session, frame: Frame) -> bool:
+        if self._reader.version in ("1.1", "1.2") and frame.headers.get("host") not in (
+            "127.0.0.1",
+            "localhost",
+        ):
+            raise ProtocolError("no such host", "Name the host that you are connected to.")
+        return bool(action(self, frame))
+
+
+def _know_settled() -> None:
+    """Grant the receipts of ACKs and NACKs that come late, twice, or for what needs none."""
+    settled: dict[Subscriptions, set[str]] = {}
+
+    @wrap(Subscriptions, "settle")
+    def settle(original: Any, self: Subscriptions, delivery: Delivery, *, consumed: bool) -> None:
+        before = dict(self.unsettled)
+        original(self, delivery, consumed=consumed)
+        for number, each in before.items():
+            if number not in self.unsettled:
+                settled.setdefault(self, set()).update((number, f"m{each.message.number}"))
+
+    @wrap(Subscription, "deliver")
+    def deliver(original: Any, self: Subscription, message: Message) -> None:
+        original(self, message)
+        if self.mode is AckMode.AUTO:
+            known = settled.setdefault(self._book, set())
+            known.add(str(message.number) if self._outlet.version == "1.2" else f"m{message.number}")
+
+    @wrap_action("ACK", "NACK")
+    def acknowledge(action: Any, self: Session, frame: Frame) -> bool:
+        headers = frame.headers
+        key = headers.get("id", "") if self.version == "1.2" else f"m{headers.get('message-id', '')}"
+        try:
+            return bool(action(self, frame))
+        except ProtocolError:
+            if key not in settled.get(self.subscriptions, ()) or "transaction" in headers:
+                raise
+            return True
+
+
+@variant(
+    "Where the server MAY accept, it accepts (STOMP-ACK-005, STOMP-ACK-007, STOMP-CMD-001).",
+    bindings=(*V11, *V12),
+)
+def whatever_may_be_accepted_is_accepted() -> None:
+    """Late, double and needless ACKs are receipted; unknown commands and lengths that are no numbers are ignored."""
+    _know_settled()
+    overlook("unknown command")
+    overlook("already connected")
+
+    @wrap(FrameReader, "_read_lines")
+    def read(original: Any, self: FrameReader, text: str, octets: int) -> Any:
+        command, headers = original(self, text, octets)
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            headers = {name: value for name, value in headers.items() if name != "content-length"}
+        return command, headers
+
+    @wrap(Session, "_obey")
+    def obey(original: Any, self: Session, frame: Frame) -> None:
+        if frame.body and frame.command != "SEND":  # STOMP-BODY-002
+            frame = msgspec.structs.replace(frame, body=b"")
+        original(self, frame)
+
+    @wrap(session, "agree_on_heartbeats")
+    def agree(original: Any, headers: Mapping[str, str], smallest: float) -> Intervals:
+        try:
+            agreed: Intervals = original(headers, smallest)
+        except ProtocolError:
+            return Intervals()
+        return agreed
+
+
+@variant("A second CONNECT may be answered by CONNECTED (STOMP-CONNECT-012).", bindings=V12)
+def a_session_may_connect_again() -> None:
+    """A CONNECT on a session is answered by a CONNECTED like the first."""
+    for command, (action, _after) in TRANSITIONS[State.OPENED].items():
+        TRANSITIONS[State.LIVE][command] = action, State.LIVE
+
+
+@variant("What comes before CONNECT may be ignored (STOMP-CONNECT-011).", bindings=V12)
+def what_comes_before_connect_is_ignored() -> None:
+    """A frame before CONNECT is dropped, and the CONNECT that follows is obeyed."""
+    overlook("not connected")
+
+
+# Acknowledgement and redelivery
+
+
+@variant("What becomes of a NACK is open (STOMP-NACK-001).", bindings=(*V11, *V12))
+def a_nack_is_the_end_of_a_message() -> None:
+    """A message that is refused by NACK is dropped."""
+
+    @wrap(PlainQueue, "take_back")
+    def take_back(original: Any, self: PlainQueue, returned: list[Message]) -> None:
+        if leaving[0]:
+            original(self, returned)
+
+    @wrap(PlainQueue, "unsubscribe")
+    def unsubscribe(original: Any, self: PlainQueue, subscriber: Any, unsettled: list[Message]) -> None:
+        leaving[0] = True
+        try:
+            original(self, subscriber, unsettled)
+        finally:
+            leaving[0] = False
+
+    leaving = [False]
+
+
+@variant("In which order messages come again is open (STOMP-SUB-009).", bindings=(*V10, *V12))
+def what_comes_again_comes_last() -> None:
+    """Messages that are given back go to the end of their queue, the newest first."""
+
+    @replace(PlainQueue, "take_back")
+    def take_back(self: PlainQueue, returned: list[Message]) -> None:
+        for message in reversed(returned):
+            message.mark_redelivered()
+            self.octets += message.size
+            self.messages.append(message)
+        self._drain()
+
+
+@variant("Which subscription of a queue gets a message is open (STOMP-SUB-014).", bindings=(*V10, *V12))
+def the_first_subscription_of_a_queue_gets_all() -> None:
+    """A queue serves the subscription that it had first until that ends."""
+
+    @replace(PlainQueue, "_hand_over")
+    def hand_over(self: PlainQueue, message: Message) -> bool:
+        while self._ready:
+            subscriber = self._ready[0]
+            if subscriber.can_take():
+                subscriber.deliver(message)
+                return True
+            self._ready.popleft()
+            subscriber.parked = True
+            subscriber.park()
+        return False
+
+
+@variant("Which subscription of a queue gets a message is open (STOMP-SUB-014).", bindings=V11)
+def a_queue_serves_at_random() -> None:
+    """A queue gives a message to any of its subscriptions."""
+    chance = random.Random(8)
+
+    @wrap(PlainQueue, "_hand_over")
+    def hand_over(original: Any, self: PlainQueue, message: Message) -> bool:
+        chance.shuffle(self._ready)
+        return bool(original(self, message))
+
+
+@variant("How many messages may be outstanding is open (STOMP-ACK-001).", bindings=(*V11, *V12))
+def one_message_at_a_time() -> None:
+    """A subscription in a client mode gets the next message of a queue when the one before is settled."""
+
+    @wrap(Subscription, "can_take")
+    def can_take(original: Any, self: Subscription) -> bool:
+        return bool(original(self)) and (self.mode is AckMode.AUTO or not self.pending)
+
+    @wrap(Subscriptions, "settle")
+    def settle(original: Any, self: Subscriptions, delivery: Delivery, *, consumed: bool) -> None:
+        original(self, delivery, consumed=consumed)
+        self.wake()
+
+
+@variant("A message may wait for its subscription to be removed (STOMP-UNSUB-005).", bindings=V12)
+def what_an_unsubscribe_leaves_waits_for_the_end() -> None:
+    """After UNSUBSCRIBE messages can be acknowledged as before; what isn't goes to others when the session ends."""
+    left: dict[Subscriptions, list[tuple[Any, Any]]] = {}
+
+    @wrap(Subscriptions, "_end")
+    def end(original: Any, self: Subscriptions, subscription: Subscription) -> None:
+        if self.outlet.closing or not isinstance(subscription.source, PlainQueue) or not subscription.pending:
+            original(self, subscription)
+            return
+        queue = subscription.source
+        left.setdefault(self, []).append((subscription, queue))
+        queue._subscribers.discard(subscription)
+        if not subscription.parked:
+            queue._ready.remove(subscription)
+        subscription.parked = True
+
+    @wrap(Subscriptions, "clear")
+    def clear(original: Any, self: Subscriptions) -> None:
+        original(self)
+        for subscription, queue in left.pop(self, ()):
+            queue._subscribers.add(subscription)
+            original_end(self, subscription)
+
+    original_end = Subscriptions._end.__wrapped__  # type: ignore[attr-defined]
+
+
+# Transactions and receipts
+
+
+@variant(
+    "The RECEIPT of a SEND in a transaction may come with the COMMIT (STOMP-TX-013).", bindings=(*V10, *V12)
+)
+def a_transaction_is_receipted_at_its_end() -> None:
+    """What is sent in a transaction is receipted behind the RECEIPT of its COMMIT, and never after an ABORT."""
+
+    @wrap_action("SEND", "ACK", "NACK")
+    def act(action: Any, self: Session, frame: Frame) -> bool:
+        done = bool(action(self, frame))
+        return done and "transaction" not in frame.headers
+
+    @wrap_action("COMMIT")
+    def commit(action: Any, self: Session, frame: Frame) -> bool:
+        name = frame.headers.get("transaction", "")
+        open_ones = self._transactions._open
+        steps = list(open_ones[name].steps) if name in open_ones else []
+        done = bool(action(self, frame))
+        if "receipt" in frame.headers:
+            self.grant(frame.headers["receipt"])
+        for step in steps:
+            if not isinstance(step, Settlement) and "receipt" in step.headers:
+                self.grant(step.headers["receipt"])
+        return done and "receipt" not in frame.headers
+
+
+@variant("Frames to a client come in any order (STOMP-RECEIPT-005).", bindings=(*V10, *V11, *V12))
+def frames_overtake_each_other() -> None:
+    """RECEIPTs and MESSAGEs that go out together are shuffled; CONNECTED stays first and ERROR last."""
+    chance = random.Random(9)
+
+    @wrap(Session, "take_output")
+    def take_output(original: Any, self: Session) -> list[bytes]:
+        output: list[bytes] = original(self)
+        if len(output) > 1 and not output[0].startswith(b"CONNECTED") and not self.closing:
+            chance.shuffle(output)
+        return output
+
+
+@variant("To whom a topic gives first is open (STOMP-SUB-014).", bindings=V11)
+def a_topic_begins_with_the_newest_subscription() -> None:
+    """Subscriptions of a topic are served in reverse."""
+
+    @replace(Broadcast, "put")
+    def put(self: Broadcast[Any], message: Message) -> None:
+        for subscriber in reversed(tuple(self._subscribers)):
+            subscriber.deliver(message)
+
+
+# Endings
+
+
+@variant(
+    "The server may leave the close to the client (STOMP-DISCONNECT-002).", bindings=(*V10, *V12, *WEBSOCKET)
+)
+def the_client_closes_after_a_disconnect() -> None:
+    """After DISCONNECT the server ends the session and waits for the client to close."""
+    over: set[Session] = set()
+
+    @wrap(Session, "_end")
+    def end(original: Any, self: Session) -> None:
+        if self._state is not State.ENDED or self in over or self.closing:
+            original(self)
+            return
+        over.add(self)
+        self._transactions.clear()
+        self.hub.binding.cancel(self)
+        self.subscriptions.clear()
+        self.liveness.intervals = Intervals()
+
+    @wrap(Session, "handle")
+    def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
+        original(self, [] if self in over else items, now, queue_now)
+
+    @wrap(Session, "lost")
+    def lost(original: Any, self: Session, now: float) -> None:
+        original(self, now)
+        over.discard(self)
+
+
+@variant(
+    "A connection may be closed on which no whole frame comes (STOMP-WS-019, STOMP-LIMIT-008).",
+    flags=("--virtual-clock", "--first-frame-timeout", "1", "--incomplete-frame-timeout", "1"),
+    bindings=(*V12, *WEBSOCKET),
+)
+def frames_have_to_come_soon() -> None:
+    """A connection has a second for CONNECT, and for any frame that has begun."""
+
+
+# Time
+
+
+@variant(
+    "Beats may come more often than agreed, and several at once (STOMP-HEARTBEAT-006).", bindings=(*V11, *V12)
+)
+def beats_come_often() -> None:
+    """The server beats five times as often as agreed, by three line ends at a time."""
+    liveness._EARLY = 0.2
+
+    @wrap(Session, "emit")
+    def emit(original: Any, self: Session, data: bytes) -> None:
+        original(self, b"\n\n\n" if data == b"\n" else data)
+
+
+@variant(
+    "A server may have no heart-beats (STOMP-HEARTBEAT-003, STOMP-HEARTBEAT-004).", bindings=(*V11, *V12)
+)
+def there_are_no_beats() -> None:
+    """CONNECTED says `heart-beat:0,0`."""
+    set_header("CONNECTED", "heart-beat", lambda _value: b"0,0")
+    replace(session, "agree_on_heartbeats")(lambda _headers, _smallest: Intervals())
+
+
+@variant("The server may ask for any interval (STOMP-HEARTBEAT-005).", bindings=(*V11, *V12))
+def beats_are_rare() -> None:
+    """The server offers and wants beats every two seconds."""
+    set_header("CONNECTED", "heart-beat", lambda _value: b"2000,2000")
+
+    @wrap(session, "agree_on_heartbeats")
+    def agree(original: Any, headers: Mapping[str, str], smallest: float) -> Intervals:
+        agreed: Intervals = original(headers, 2.0)
+        return agreed
+
+
+@variant("A silent client need not be dropped (STOMP-HEARTBEAT-008).", bindings=V12)
+def silent_clients_are_kept() -> None:
+    """The server beats, and wants beats, and does nothing when they don't come."""
+    liveness._TOLERANCE = 1e6
+
+
+@variant("How fast a server answers is not said.", bindings=(*V10, *V12, *WEBSOCKET))
+def frames_are_answered_late() -> None:
+    """What a client sends is looked at up to 6 ms later, and now and then 80 ms later."""
+    chance = random.Random(10)
+    pause = threading.Event()
+
+    @wrap(Application, "handle")
+    def handle(original: Any, self: Application, session: Session, items: list[Any]) -> None:
+        pause.wait(chance.choice([0, 0.001, 0.006]) if chance.random() > 0.02 else 0.08)
+        original(self, session, items)
+
+
+@variant("Messages and RECEIPTs have no common order.", bindings=(*V11, *V12))
+def messages_come_late() -> None:
+    """A message of a topic reaches its subscriptions up to 20 ms after the RECEIPT of its SEND."""
+    chance = random.Random(11)
+    waiting: dict[Session, list[tuple[float, Subscription, Message]]] = {}
+
+    @wrap(Subscription, "deliver")
+    def deliver(original: Any, self: Subscription, message: Message) -> None:
+        outlet = self._outlet
+        if not isinstance(self.source, Broadcast) or not isinstance(outlet, Session):
+            original(self, message)
+            return
+        line = waiting.setdefault(outlet, [])
+        due = max(outlet.hub.now + chance.choice([0.0, 0.005, 0.02]), line[-1][0] if line else 0.0)
+        line.append((due, self, message))
+        outlet.hub.schedule(outlet, due)
+
+    delivered = deliver.__wrapped__
+
+    def give(self: Session, now: float) -> None:
+        line = waiting.get(self, [])
+        while line and line[0][0] <= now:
+            _, subscription, message = line.pop(0)
+            if self.subscriptions._by_id.get(subscription.id) is subscription:
+                delivered(subscription, message)
+
+    @wrap(Session, "on_time")
+    def on_time(original: Any, self: Session, now: float) -> None:
+        give(self, now)
+        original(self, now)
+
+    @wrap(Session, "deadline")
+    def deadline(original: Any, self: Session) -> float:
+        return min([float(original(self)), *(each[0] for each in waiting.get(self, ())[:1])])
+
+
+@variant("A session need not name its subprotocol's version, or has to (STOMP-WS-002).", bindings=WEBSOCKET)
+def the_subprotocol_decides_on_the_version() -> None:
+    """A session has the version of the subprotocol that was selected, or is refused."""
+
+    selected = threading.local()
+
+    @wrap(connection, "shake_hands")
+    def shake(original: Any, headers: Any) -> Any:
+        response = original(headers)
+        name = response.headers.get("Sec-WebSocket-Protocol")
+        selected.version = f"{name[1]}.{name[2]}" if name else None
+        return response
+
+    @wrap(Session, "__init__")
+    def begin(original: Any, self: Session, hub: Any, **named: Any) -> None:
+        named["subprotocol_version"] = getattr(selected, "version", None)
+        original(self, hub, **named)
+
+
+@variant(
+    "A refused CONNECT may name what is missing in any way (STOMP-CONNECT-002).",
+    bindings=V12,
+    flags=("--virtual-clock", "--user", "guest:a:b\\c"),
+    options=("--login", "guest", "--passcode", "a:b\\c"),
+)
+def only_users_may_connect() -> None:
+    """A login is needed, and its passcode has a colon and a backslash."""

@@ -1,0 +1,161 @@
+"""Oddities in what a server is: versions, limits, and what it declares of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reference_server.server import capabilities, running
+from reference_server.server.http import CAPABILITIES, HttpBinding
+from reference_server.stomp import frame, session
+from reference_server.stomp.destinations import PlainQueue
+from tests.mutants.patching import wrap
+from tests.mutants.registry import variant
+from tests.mutants.stomp_editing import V10, V11, V12, WEBSOCKET, set_header
+
+if TYPE_CHECKING:
+    from reference_server.server.requests import Request
+    from reference_server.server.responses import Response
+    from reference_server.stomp.destinations import Message
+
+_HERE = Path(__file__).parent
+
+
+def _speak(*versions: str) -> None:
+    """Speak only these versions of STOMP, and declare no others."""
+    for module in (frame, session, capabilities):
+        module.VERSIONS = versions
+    init = session.FrameReader.__init__
+    init.__kwdefaults__["versions"] = versions
+    _declare(
+        lambda document: {
+            **document,
+            "classes": [
+                name
+                for name in document["classes"]
+                if not name.startswith("stomp-") or name.removeprefix("stomp-") in versions
+            ],
+        }
+    )
+
+
+def _declare(change: Any) -> None:
+    @wrap(running.capabilities, "describe")
+    def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
+        document = msgspec.json.decode(original(*arguments, **named))
+        return msgspec.json.encode(change(document))
+
+
+@variant("A server claims the versions that it speaks.", bindings=(*V12, *WEBSOCKET))
+def only_1_2_is_spoken() -> None:
+    """The server speaks STOMP 1.2 and nothing else."""
+    _speak("1.2")
+
+
+@variant("A server claims the versions that it speaks.", bindings=(*V10, *V11, *WEBSOCKET))
+def only_1_0_and_1_1_are_spoken() -> None:
+    """The server speaks STOMP 1.0 and 1.1."""
+    _speak("1.0", "1.1")
+
+
+@variant("A server claims the versions that it speaks.", bindings=V10)
+def only_1_0_is_spoken() -> None:
+    """The server speaks STOMP 1.0, and doesn't say so in CONNECTED."""
+    _speak("1.0")
+    set_header("CONNECTED", "version", lambda value: value)
+
+
+@variant(
+    "A server may set limits, and say so (STOMP-LIMIT-001 to STOMP-LIMIT-005).",
+    flags=(
+        "--virtual-clock",
+        "--headers",
+        "40",
+        "--header-bytes",
+        "8192",
+        "--header-line-bytes",
+        "4096",
+        "--body-bytes",
+        "40000",
+        "--subscriptions",
+        "20",
+    ),
+    bindings=(*V11, *V12),
+)
+def limits_are_tight() -> None:
+    """A frame has few headers and a body of 40,000 octets, and a connection twenty subscriptions."""
+
+
+@variant(
+    "A server may set limits without a word (STOMP-LIMIT-001 to STOMP-LIMIT-005).",
+    flags=(
+        "--virtual-clock",
+        "--headers",
+        "40",
+        "--header-bytes",
+        "8192",
+        "--header-line-bytes",
+        "4096",
+        "--body-bytes",
+        "40000",
+        "--subscriptions",
+        "60",
+    ),
+    bindings=(*V10, *V12),
+)
+def limits_are_tight_and_not_declared() -> None:
+    """The limits are like those that others declare, and nobody knows them."""
+    _declare(lambda document: {**document, "limits": {}})
+
+
+@variant("The document of capabilities may be missing as a whole.", bindings=(*V10, *V11, *V12, *WEBSOCKET))
+def nothing_is_declared_of_stomp() -> None:
+    """There is no document of capabilities."""
+
+    @wrap(HttpBinding, "answer")
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+        if request.path == CAPABILITIES:
+            request.path = "/nothing/here"
+        response: Response | None = original(self, request, transport)
+        return response
+
+
+@variant(
+    "What was not acknowledged may be lost with its connection (STOMP-SUB-009).",
+    options=(
+        "--target",
+        str(_HERE / "no_redelivery.toml"),
+    ),
+    bindings=(*V11, *V12),
+)
+def nothing_comes_again() -> None:
+    """What was not acknowledged is dropped with its subscription, and so is what a NACK refuses."""
+
+    @wrap(PlainQueue, "take_back")
+    def take_back(original: Any, self: PlainQueue, returned: list[Message]) -> None:
+        original(self, [])
+
+
+@variant(
+    "What a destination keeps is the server's affair (chapter on sending).",
+    options=(
+        "--target",
+        str(_HERE / "no_queues.toml"),
+    ),
+    bindings=(*V10, *V12),
+)
+def queues_keep_nothing() -> None:
+    """A queue gives a message to one of its subscriptions, or to nobody where it has none."""
+
+    @wrap(PlainQueue, "put")
+    def put(original: Any, self: PlainQueue, message: Message) -> None:
+        if self._subscribers:
+            original(self, message)
+
+    @wrap(PlainQueue, "unsubscribe")
+    def unsubscribe(original: Any, self: PlainQueue, subscriber: Any, unsettled: list[Message]) -> None:
+        original(self, subscriber, unsettled)
+        if not self._subscribers:
+            self._owner.pop(self.name, None)

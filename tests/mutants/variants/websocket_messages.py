@@ -1,0 +1,178 @@
+"""Oddities in how STOMP lies in WebSocket messages, and in how a connection ends."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from websockets.frames import CloseCode, Opcode
+from websockets.frames import Frame as WebSocketFrame
+
+from reference_server.server import connection, websocket
+from reference_server.server.transport import Transport
+from reference_server.server.websocket import Channel, Control
+from tests.mutants.patching import wrap
+from tests.mutants.registry import variant
+from tests.mutants.stomp_editing import V10, V11, V12, WEBSOCKET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STREAM = "WebSocket messages are an octet stream (chapter on WebSocket)."
+
+
+def _frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
+    return WebSocketFrame(opcode, data, fin).serialize(mask=False)
+
+
+def _kind(data: bytes) -> Opcode:
+    return Opcode.TEXT if websocket._is_utf8(data) else Opcode.BINARY
+
+
+def _write_by(write: Callable[[bytes], bytes]) -> None:
+    """Have `write` make the wire's octets of the STOMP octets of one message."""
+
+    def encode(items: list[bytes]) -> bytes:
+        return b"".join(bytes(item) if type(item) is Control else write(item) for item in items)
+
+    connection.encode = encode
+
+
+@variant("A message may be fragmented (RFC 6455, section 5.4).", bindings=(*V12, *WEBSOCKET))
+def messages_are_fragmented() -> None:
+    """Each message goes out in fragments of one to nine octets, some of them empty."""
+    chance = random.Random(12)
+
+    def write(data: bytes) -> bytes:
+        cuts = [0]
+        while cuts[-1] < len(data) and len(cuts) < 40:
+            cuts.append(cuts[-1] + chance.randint(0, 9))
+        parts = [data[begin:end] for begin, end in zip(cuts, [*cuts[1:], None], strict=True)]
+        opcodes = [_kind(data), *[Opcode.CONT] * (len(parts) - 1)]
+        return b"".join(
+            _frame(opcode, part, fin=number == len(parts) - 1)
+            for number, (opcode, part) in enumerate(zip(opcodes, parts, strict=True))
+        )
+
+    _write_by(write)
+
+
+@variant("Control frames may come at any time (RFC 6455, section 5.4).", bindings=(*V11, *WEBSOCKET))
+def pings_come_between_fragments() -> None:
+    """Each message goes out in two fragments with a ping between them, and a pong that nobody asked for behind."""
+
+    def write(data: bytes) -> bytes:
+        half = len(data) // 2
+        return (
+            _frame(_kind(data), data[:half], fin=False)
+            + _frame(Opcode.PING, b"are you there")
+            + _frame(Opcode.CONT, data[half:])
+            + _frame(Opcode.PONG, b"")
+        )
+
+    _write_by(write)
+
+
+@variant(_STREAM, bindings=(*V10, *V12, *WEBSOCKET))
+def several_frames_share_a_message() -> None:
+    """All that goes out at once is one message."""
+
+    def encode(items: list[bytes]) -> bytes:
+        octets: list[bytes] = []
+        together = b""
+        for item in items:
+            if type(item) is not Control:
+                together += item
+                continue
+            if together:
+                octets.append(_frame(_kind(together), together))
+                together = b""
+            octets.append(bytes(item))
+        if together:
+            octets.append(_frame(_kind(together), together))
+        return b"".join(octets)
+
+    connection.encode = encode
+
+
+@variant(_STREAM, bindings=(*V11, *V12, *WEBSOCKET))
+def a_frame_takes_several_messages() -> None:
+    """Each frame goes out in binary messages of seven octets, as far as it has no more than a hundred of them."""
+
+    def write(data: bytes) -> bytes:
+        parts = [data[begin : begin + 7] for begin in range(0, min(len(data), 700), 7)]
+        return b"".join(_frame(Opcode.BINARY, part) for part in [*parts, data[700:]] if part)
+
+    _write_by(write)
+
+
+@variant("Messages may be binary (STOMP-WS-008).", bindings=(*V10, *V11, *V12, *WEBSOCKET))
+def every_message_is_binary() -> None:
+    """The server sends binary messages only."""
+    _write_by(lambda data: _frame(Opcode.BINARY, data))
+
+
+@variant("An empty message holds no octet of the stream.", bindings=(*V12, *WEBSOCKET))
+def empty_messages_come_between() -> None:
+    """In front of each message comes an empty one, text and binary in turn."""
+    _write_by(lambda data: _frame(Opcode.TEXT, b"") + _frame(Opcode.BINARY, b"") + _frame(_kind(data), data))
+
+
+@variant("Octets come over TCP in any pieces.", bindings=(*V11, *WEBSOCKET))
+def octets_come_one_by_one() -> None:
+    """The first octets of all that is written go out alone, each in a segment of its own."""
+
+    @wrap(Transport, "send_some")
+    def send_some(original: Any, self: Any, sealed: Any) -> int:
+        for number in range(min(12, len(sealed))):
+            if not original(self, sealed[number : number + 1]):
+                return number
+        sent: int = original(self, sealed[12:]) if len(sealed) > 12 else 0
+        return min(12, len(sealed)) + sent
+
+
+def _close_by(code: int | None) -> None:
+    @wrap(Channel, "close")
+    def close(original: Any, self: Channel, _code: int) -> list[bytes]:
+        if code is not None:
+            octets: list[bytes] = original(self, code)
+            return octets
+        original(self, CloseCode.NORMAL_CLOSURE)
+        return [Control(_frame(Opcode.CLOSE, b""))]
+
+
+@variant("Codes in use are 1000, 1002, 1007, 1008 and 1011 (STOMP-WS-012).", bindings=(*V10, *WEBSOCKET))
+def every_close_is_normal() -> None:
+    """The server closes by 1000, after an ERROR too."""
+    _close_by(1000)
+
+
+@variant("Codes in use are 1000, 1002, 1007, 1008 and 1011 (STOMP-WS-012).", bindings=(*V11, *WEBSOCKET))
+def every_close_is_a_violation_of_policy() -> None:
+    """The server closes by 1008, after a DISCONNECT too."""
+    _close_by(1008)
+
+
+@variant("A Close frame needs no code (RFC 6455, section 5.5.1).", bindings=(*V12, *WEBSOCKET))
+def closes_have_no_code() -> None:
+    """The Close frames of the server are empty."""
+    _close_by(None)
+
+
+@variant("To end the TCP connection is closing, too (chapter on frames).", bindings=(*V10, *V11, *V12))
+def connections_end_without_a_close_frame() -> None:
+    """The server ends the TCP connection, and sends no Close frame."""
+
+    @wrap(Channel, "close")
+    def close(original: Any, self: Channel, code: int) -> list[bytes]:
+        original(self, code)
+        return []
+
+
+@variant(
+    "How long a connection lingers is not said (STOMP-LINGER-002).",
+    bindings=(*V12, *WEBSOCKET),
+    flags=("--virtual-clock", "--linger", "0.05"),
+)
+def connections_end_at_once() -> None:
+    """After its Close frame the server waits 50 ms for the client's, and ends the connection."""
