@@ -53,6 +53,7 @@ class Bench:
         self.patience = run.target.patience
         """Seconds to wait for an answer that must come."""
         self.effort = run.options.effort
+        self.seed = run.options.seed or 0
         self.clock: QueueClock = run.clock
         self.seen = run.seen
         """Words for what tests of this run found out about the server, so that later ones needn't wait for it."""

@@ -58,7 +58,7 @@ def test_many_clients_at_once(bench: Bench) -> None:
         watch=world.watch,
         over_http=world.publishes_over_http,
     )
-    plan = Plan(records=bench.examples(40, 120, 600), silence=short, waits=short)
+    plan = Plan(seed=bench.seed, records=bench.examples(40, 120, 600), silence=short, waits=short)
     history = run_scenario(server, plan, facts, topics, groups, SECONDS)
     for anomaly in judge_history(history, facts):
         bench.judge(anomaly.clause, False, expected=f"no anomaly: {anomaly.name}", observed=anomaly)
