@@ -26,7 +26,7 @@ PATIENCE = 5.0
 #: How many round trips an answer may take besides.
 ROUND_TRIPS = 30
 #: The switches of target files that are on where a file doesn't say otherwise; all others are off.
-USUAL_FACTS = frozenset({"receipts", "transactions", "queues", "redelivers"})
+USUAL_FACTS = frozenset({"receipts", "transactions", "queues", "redelivers", "own_messages"})
 _PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 

@@ -29,6 +29,7 @@ FACTS = {
     "transactions": "BEGIN, COMMIT and ABORT are obeyed",
     "queues": "a queue destination gives each message to one of its subscriptions, and keeps it until there is one",
     "redelivers": "what was not acknowledged goes to another consumer of the queue",
+    "own_messages": "a subscription gets also what its own connection sends",
 }
 
 

@@ -56,6 +56,12 @@ class Count:
             self.ended += 1
             self.outcomes[outcome] += 1
 
+    @property
+    def is_between_tests(self) -> bool:
+        """Whether no test is running at the moment, and others are to come."""
+        with self._lock:
+            return not self._running and self.ended < self.tests
+
     def said(self) -> str:
         """The outcomes that are not simply passes, and what is going on, on one line."""
         with self._lock:
@@ -113,8 +119,8 @@ class Lines:
         """Print a line, if it is time to."""
         with self._lock:
             now = self._now()
-            if now - self._last < INTERVAL:
-                return
+            if now - self._last < INTERVAL or progress.is_between_tests:
+                return  # the test that starts next will be named
             self._last = now
             said = f", {text}" if (text := progress.said()) else ""
             self._screen.line(

@@ -225,7 +225,8 @@ class FrameSplitter:
         buffer = self._buffer
         end = buffer.find(b"\n\n", self._searched)
         if self._allows_cr(self.version):
-            crooked = buffer.find(b"\n\r\n", self._searched, len(buffer) if end < 0 else end)
+            # Its last LF may be the first of the two that were found: where the body begins with an LF.
+            crooked = buffer.find(b"\n\r\n", self._searched, len(buffer) if end < 0 else end + 1)
             if crooked >= 0:
                 return crooked, crooked + 3
         return (end, end + 2) if end >= 0 else (-1, -1)

@@ -118,7 +118,7 @@ def test_a_pipe_gets_a_line_now_and_then():
         clock.now += INTERVAL / 2
     lines = stream.getvalue().strip("\0\n").splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("2 of 12 tests in 10 s, 1 failed")
+    assert lines[0] == "2 of 12 tests in 10 s, 1 failed, test-2"
     presenter.test_started("test-5")
     presenter.waiting(42.0)
     clock.now += INTERVAL
@@ -126,7 +126,8 @@ def test_a_pipe_gets_a_line_now_and_then():
     assert "waiting for real time to pass, 32 s left" in stream.getvalue().splitlines()[-1]
     clock.now += INTERVAL
     presenter.test_ended("test-5", "passed")
-    assert "waiting" not in stream.getvalue().splitlines()[-1]
+    presenter.test_started("test-6")
+    assert stream.getvalue().splitlines()[-1].endswith("1 failed, test-6")
 
 
 def test_progress_may_come_from_several_threads():

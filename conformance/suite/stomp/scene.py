@@ -66,6 +66,7 @@ class Scene:
         """Seconds that an answer usually takes: how long to wait before a fence is worth its while."""
         self._numbers = itertools.count(1)
         self._queues: list[Place] = []
+        self._sender: StompClient | None = None
         self._subscribed: set[int] = set()
         bench.at_end(self._clean_up)
 
@@ -220,15 +221,15 @@ class Scene:
     def fence(self, client: StompClient, within: float | None = None) -> None:
         """Return when the server has worked off what this client sent before; raises PeerFailure.
 
-        By the receipt of a frame without effect; on servers without receipts by a message that the client sends to
-        itself, for which it gets one more subscription.
+        By the receipt of a frame without effect; on servers without receipts by one more subscription of the client,
+        to which another session sends.
         """
         if self.has_receipts:
             client.fence(None if self.has_transactions else self.topic("fence").destination, within)
             return
         place = self.topic("fence")
         subscription = Subscription(client, client.subscribe(place.destination, place.headers), place)
-        self._probe(subscription, client, "fence", within)
+        self._probe(subscription, self._another(), "fence", within)
 
     # What arrives
 
@@ -268,6 +269,12 @@ class Scene:
         return subscription.client.take("MESSAGE", subscription.owns)
 
     # Parts of the above
+
+    def _another(self) -> StompClient:
+        """A session that only sends: there are servers that give no connection its own messages."""
+        if self._sender is None or self._sender.closed:
+            self._sender = self.client()
+        return self._sender
 
     def _prove(self, subscription: Subscription) -> None:
         sender = self.client()

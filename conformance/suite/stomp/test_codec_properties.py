@@ -59,7 +59,7 @@ def test_any_header_text_comes_back(bench: Bench) -> None:
     def check(headers: list[tuple[str, str]]) -> None:
         with trial.echo() as echo:
             echo.client.send_octets(frame(echo, headers, b"body"))
-            came = echo.client.expect("MESSAGE", within=trial.patience())
+            came = echo.hear(within=trial.patience())
             lost = [header for header in headers if header not in came.headers]
             for clause in _clauses_of(*lost[0]) if lost else EACH:
                 bench.judge(clause, not lost, expected=f"the headers {lost or headers}", observed=came.octets)
@@ -106,7 +106,7 @@ def test_any_body_comes_back(bench: Bench) -> None:
         with trial.echo() as echo:
             length = [b"content-length:%d" % len(body)] if counted or b"\0" in body else []
             echo.client.send_octets(echo.raw(length, body))
-            came = echo.client.expect("MESSAGE", within=trial.patience(len(body)))
+            came = echo.hear(within=trial.patience(len(body)))
             bench.judge(
                 "STOMP-SEND-005", came.body == body, expected=f"{body[:200]!r}", observed=came.octets[:600]
             )
@@ -126,7 +126,7 @@ def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
                 echo.client.link.send_raw(piece)
                 echo.client.listen(PIECE_INTERVAL)
             within = trial.patience(sum(map(len, texts)))
-            came = [echo.client.expect("MESSAGE", within=within).body for _ in texts]
+            came = [echo.hear(within=within).body for _ in texts]
             for clause in ("STOMP-FRAME-006", "STOMP-FRAME-005"):
                 bench.judge(
                     clause, came == texts, expected=f"the bodies {texts!r:.300}", observed=f"{came!r:.300}"

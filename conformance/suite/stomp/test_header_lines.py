@@ -97,7 +97,7 @@ def test_cr_lf_ends_lines_in_1_2(bench: Bench, ends: tuple[bytes, bytes]) -> Non
     client.send_octets(_mixed(["SUBSCRIBE", "id:crlf", *lines], ends))
     scene.fence(client)
     client.send_octets(_mixed(["SEND", "note:bar", *lines, "tail:x"], ends, b"line\r\nline"))
-    for reader in (client, echo.client):
+    for reader in (client, echo.reader):
         try:
             message = reader.expect("MESSAGE")
         except PeerFailure as failure:

@@ -109,7 +109,6 @@ def whatever_may_be_accepted_is_accepted() -> None:
     """Late, double and needless ACKs are receipted; unknown commands and lengths that are no numbers are ignored."""
     _know_settled()
     overlook("unknown command")
-    overlook("already connected")
 
     @wrap(FrameReader, "_read_lines")
     def read(original: Any, self: FrameReader, text: str, octets: int) -> Any:
@@ -141,10 +140,14 @@ def a_session_may_connect_again() -> None:
         TRANSITIONS[State.LIVE][command] = action, State.LIVE
 
 
-@variant("What comes before CONNECT may be ignored (STOMP-CONNECT-011).", bindings=V12)
-def what_comes_before_connect_is_ignored() -> None:
-    """A frame before CONNECT is dropped, and the CONNECT that follows is obeyed."""
-    overlook("not connected")
+@variant("What comes before CONNECT need not be refused (STOMP-CONNECT-011).", bindings=(*V11, *V12))
+def what_comes_before_connect_is_carried_out() -> None:
+    """A connection is a session of 1.0 until a CONNECT comes, which is then obeyed."""
+
+    @wrap(Session, "__init__")
+    def begin(original: Any, self: Session, hub: Any, **named: Any) -> None:
+        original(self, hub, **named)
+        self._enter(State.BARE)
 
 
 # Acknowledgement and redelivery
@@ -280,17 +283,37 @@ def a_transaction_is_receipted_at_its_end() -> None:
         return done and "receipt" not in frame.headers
 
 
-@variant("Frames to a client come in any order (STOMP-RECEIPT-005).", bindings=(*V10, *V11, *V12))
+@variant(
+    "Only the MESSAGEs of one subscription have an order (STOMP-RECEIPT-005).", bindings=(*V10, *V11, *V12)
+)
 def frames_overtake_each_other() -> None:
-    """RECEIPTs and MESSAGEs that go out together are shuffled; CONNECTED stays first and ERROR last."""
+    """RECEIPTs and the MESSAGEs of several subscriptions that go out together are shuffled."""
     chance = random.Random(9)
 
     @wrap(Session, "take_output")
     def take_output(original: Any, self: Session) -> list[bytes]:
         output: list[bytes] = original(self)
-        if len(output) > 1 and not output[0].startswith(b"CONNECTED") and not self.closing:
-            chance.shuffle(output)
-        return output
+        # CONNECTED stays first and ERROR last.
+        if len(output) < 2 or output[0].startswith(b"CONNECTED") or self.closing:
+            return output
+        # Each line of MESSAGEs gets as many places as it has, anywhere, and fills them in its order.
+        of = {id(frame): _line_of(frame) for frame in output}
+        places = chance.sample([of[id(frame)] for frame in output], len(output))
+        lines: dict[bytes, list[bytes]] = {}
+        for frame in output:
+            lines.setdefault(of[id(frame)], []).append(frame)
+        for line, frames in lines.items():
+            if not line:
+                chance.shuffle(frames)
+        return [lines[line].pop(0) for line in places]
+
+
+def _line_of(frame: bytes) -> bytes:
+    """What a MESSAGE keeps its order in: its subscription; empty for all other frames."""
+    if not frame.startswith(b"MESSAGE"):
+        return b""
+    head = frame.partition(b"\n\n")[0]
+    return next((line for line in head.split(b"\n") if line.startswith(b"subscription:")), b"MESSAGE")
 
 
 @variant("To whom a topic gives first is open (STOMP-SUB-014).", bindings=V11)

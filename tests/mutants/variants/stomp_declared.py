@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reference_server.server import capabilities, running
+from reference_server.server import capabilities, running, websocket
 from reference_server.server.http import CAPABILITIES, HttpBinding
 from reference_server.stomp import frame, session
 from reference_server.stomp.destinations import PlainQueue
@@ -29,6 +29,7 @@ def _speak(*versions: str) -> None:
         module.VERSIONS = versions
     init = session.FrameReader.__init__
     init.__kwdefaults__["versions"] = versions
+    websocket.SUBPROTOCOLS = tuple(f"v{version.replace('.', '')}.stomp" for version in reversed(versions))
     _declare(
         lambda document: {
             **document,
