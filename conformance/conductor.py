@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from conformance.items import arguments, binding_of, goes_beside, is_ours, needs_only_parameters, shown
 from conformance.lanes import Lanes
 from conformance.marks import clauses_of, is_in_turn, wait_of
 from conformance.performance import Performance
-from conformance.wire.failures import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -56,7 +56,7 @@ class Turn:
         try:
             if not self._conductor.is_hopeless(self._item):
                 self.performance = self._conductor.performance_of(self._item)
-                self.performance.perform(self._item.obj, _arguments(self._item, self.performance))
+                self.performance.perform(self._item.obj, arguments(self._item, self.performance))
         finally:
             self._conductor.tell_end(self._item, self.performance)
             self._ended.set()
@@ -89,7 +89,7 @@ class Conductor:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what this server doesn't claim; roots of what others depend on first, those who wait last."""
-        kept = [item for item in items if _binding_of(item) is not None or not _is_ours(item)]
+        kept = [item for item in items if binding_of(item) is not None or not is_ours(item)]
         among_kept = set(kept)
         dropped = [item for item in items if item not in among_kept]
         if dropped:
@@ -100,7 +100,7 @@ class Conductor:
             kept.sort(key=self._depth)
         kept.sort(key=lambda item: self._wait_of(item) > 0)
         items[:] = kept
-        self.planned = [item for item in kept if isinstance(item, pytest.Function) and _is_ours(item)]
+        self.planned = [item for item in kept if isinstance(item, pytest.Function) and is_ours(item)]
 
     def wait_seconds(self) -> float:
         """How long the tests wait for real time to pass, all side by side."""
@@ -127,12 +127,12 @@ class Conductor:
         for item in self.planned:
             if self._wait_of(item) > 0:
                 performance = self.performance_of(item)
-                performance.start(item.obj, _arguments(item, performance))
+                performance.start(item.obj, arguments(item, performance))
                 self._waiting[item] = performance
             else:
                 self._turns[item] = Turn(self, item)
         if self.run.lanes > 1:
-            beside = [turn for item, turn in self._turns.items() if _goes_beside(item)]
+            beside = [turn for item, turn in self._turns.items() if goes_beside(item)]
             self._lanes = Lanes(beside, self.run.lanes, lambda: self.run.ended_early)
             self._lanes.start()
 
@@ -144,7 +144,7 @@ class Conductor:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
         """Perform a test of the suite; others are none of our business."""
-        if not _is_ours(pyfuncitem):
+        if not is_ours(pyfuncitem):
             return None
         performance = self.perform(pyfuncitem)
         if performance is None:
@@ -154,7 +154,7 @@ class Conductor:
 
     def needs_no_fixtures(self, item: pytest.Item) -> bool:
         """Whether `perform` can be called without pytest having set up the test."""
-        return isinstance(item, pytest.Function) and _is_ours(item) and _needs_only_parameters(item)
+        return isinstance(item, pytest.Function) and is_ours(item) and needs_only_parameters(item)
 
     def perform(self, item: pytest.Function) -> Performance | None:
         """Perform a test, or wait until its lane has; None where nothing can come of it."""
@@ -171,11 +171,11 @@ class Conductor:
 
     def performance_of(self, item: pytest.Function) -> Performance:
         """What performs a test, from now on among those that the run came to."""
-        return Performance(self.run, _shown(item), clauses_of(item.obj), str(_binding_of(item)))
+        return Performance(self.run, shown(item), clauses_of(item.obj), str(binding_of(item)))
 
     def tell_start(self, item: pytest.Function) -> None:
         """Tell the progress that a test is being performed."""
-        self._progress.test_started(_shown(item))
+        self._progress.test_started(shown(item))
 
     def tell_end(self, item: pytest.Function, performance: Performance | None) -> None:
         """Tell the progress that a test has ended; None for one that was hopeless."""
@@ -184,20 +184,20 @@ class Conductor:
             outcome = "skipped"
         elif performance.error is not None:
             outcome = "failed"
-        self._progress.test_ended(_shown(item), outcome)
+        self._progress.test_ended(shown(item), outcome)
 
     def is_hopeless(self, item: pytest.Function) -> bool:
         """Whether all clauses of a test depend on a root that never held so far; then the test counts as stopped."""
-        ids, binding = clauses_of(item.obj), str(_binding_of(item))
+        ids, binding = clauses_of(item.obj), str(binding_of(item))
         root = self.run.judge.hopeless_root(ids, binding)
         if root is not None:
-            self.run.judge.plan(_shown(item), ids, binding)
-            self.run.judge.stop(_shown(item), ids, binding, root)
+            self.run.judge.plan(shown(item), ids, binding)
+            self.run.judge.stop(shown(item), ids, binding, root)
         return root is not None
 
     def _take_turn(self, item: pytest.Function) -> Performance | None:
         turn = self._turns[item]
-        if self._lanes is None or not _goes_beside(item):
+        if self._lanes is None or not goes_beside(item):
             turn.run()
         else:
             while not turn.wait(_SLICE_SECONDS):
@@ -258,15 +258,14 @@ class Conductor:
         """Say of the tests that the run didn't come to, why."""
         self.run.lateness.stop()
         self._leave_off()
-        performed = {key for key, tally in self.run.judge.tallies.items() if tally.tests}
         if session.shouldstop and not self.run.ended_early:
             self.run.end_early(str(session.shouldstop))
         if not self.run.ended_early:
             return
+        begun = {test for tally in self.run.judge.tallies.values() for test in tally.tests}
         for item in self.planned:
-            ids, binding = clauses_of(item.obj), str(_binding_of(item))
-            names = {test for key in performed for test in self.run.judge.tallies[key].tests}
-            if _shown(item) not in names:
+            ids, binding = clauses_of(item.obj), str(binding_of(item))
+            if shown(item) not in begun:
                 self.run.judge.never_run(ids, binding, self.run.ended_early)
 
     def _leave_off(self) -> None:
@@ -278,47 +277,3 @@ class Conductor:
         for performance in begun:
             if performance is not None and not performance.wait(max(0.0, until - time.monotonic())):
                 performance.give_up(self.run.ended_early or "the run ended before it")
-
-
-def _is_ours(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and bool(clauses_of(item.obj)) and "bench" in item.fixturenames
-
-
-def _binding_of(item: pytest.Item) -> str | None:
-    callspec = getattr(item, "callspec", None)
-    return callspec.params.get("bench") if callspec is not None else None
-
-
-def _needs_only_parameters(item: pytest.Function) -> bool:
-    return set(item._fixtureinfo.argnames) <= set(item.callspec.params)
-
-
-def _goes_beside(item: pytest.Function) -> bool:
-    """Whether a test can be performed before its turn: what fixtures make for it is there only then."""
-    return not is_in_turn(item.obj) and _needs_only_parameters(item)
-
-
-def _arguments(item: pytest.Function, performance: Performance) -> dict[str, Any]:
-    known = {**item.callspec.params, **item.funcargs, "bench": performance.bench}
-    return {name: known[name] for name in item._fixtureinfo.argnames}
-
-
-def _shown(item: pytest.Item) -> str:
-    """The name of a test with its parameters, as it goes into records."""
-    return f"{item.path.stem}::{item.name}"
-
-
-class Silent:
-    """Tells nobody."""
-
-    def test_started(self, name: str) -> None:
-        """Nothing."""
-
-    def test_ended(self, name: str, outcome: str) -> None:
-        """Nothing."""
-
-    def waiting(self, seconds_left: float) -> None:
-        """Nothing."""
-
-
-__all__ = ["Conductor", "Progress", "Silent", "Unreachable"]

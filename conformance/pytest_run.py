@@ -9,7 +9,7 @@ import pytest
 
 from conformance import arguments
 from conformance.clauses import SpecError, book
-from conformance.conductor import Conductor, Silent
+from conformance.conductor import Conductor
 from conformance.probe import NoServer, meet
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Presenter
@@ -41,3 +41,16 @@ def summarise(run: Run) -> None:
         presenter.finish(result, run.book, run.target, replay_command=once_more)
     if run.options.report is not None:
         write_reports(run.options.report, result, run, replay_command=once_more)
+
+
+class Silent:
+    """Tells nobody."""
+
+    def test_started(self, name: str) -> None:
+        """Nothing."""
+
+    def test_ended(self, name: str, outcome: str) -> None:
+        """Nothing."""
+
+    def waiting(self, seconds_left: float) -> None:
+        """Nothing."""
