@@ -98,7 +98,9 @@ def test_a_well_formed_frame_that_is_refused(bench: Bench, fault: str) -> None:
         return
     found = reaction(scene, faulty(scene, fault, receipt), receipt)
     if any(frame.command == "CONNECTED" for frame in found.others) and not found.is_refusal:
-        bench.skip("STOMP-ERROR-009", f"the server accepts a {fault}, which no RECEIPT tells (STOMP-CONNECT-013)")
+        bench.skip(
+            "STOMP-ERROR-009", f"the server accepts a {fault}, which no RECEIPT tells (STOMP-CONNECT-013)"
+        )
         return
     judge_manner(scene, found, receipt, fault)
 

@@ -142,7 +142,7 @@ def a_session_may_connect_again() -> None:
 
 @variant("What comes before CONNECT need not be refused (STOMP-CONNECT-011).", bindings=(*V11, *V12))
 def what_comes_before_connect_is_carried_out() -> None:
-    """A connection is a session of 1.0 until a CONNECT comes, which is then obeyed."""
+    """A connection whose first frame is no CONNECT is a session of 1.0, and a CONNECT behind that is a second one."""
 
     @wrap(Session, "__init__")
     def begin(original: Any, self: Session, hub: Any, **named: Any) -> None:

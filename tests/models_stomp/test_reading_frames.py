@@ -1,0 +1,50 @@
+"""How the suite reads what a server sends: where a head ends, whatever ends its lines and wherever it is cut."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from conformance.wire.frames import FrameSplitter
+
+#: The ends of the command line, of the header line and of the empty line.
+LINE_ENDS = list(itertools.product([b"\n", b"\r\n"], repeat=3))
+#: Bodies that begin with what could be taken for the end of a head.
+BODIES = [
+    b"",
+    b"x",
+    b"\n",
+    b"\r\n",
+    b"\n\n",
+    b"\n\r\n",
+    b"\r\n\r\n",
+    b"x\n\nx",
+    b"x\r\n\r\nx",
+    b"\r",
+    b"\r\r\n",
+]
+
+
+@pytest.mark.parametrize("ends", LINE_ENDS)
+@pytest.mark.parametrize("body", BODIES)
+def test_a_head_ends_at_the_first_empty_line(body: bytes, ends: tuple[bytes, ...]) -> None:
+    """In 1.2 a line may end with LF or CR LF; what follows the empty line is the body (STOMP-ABNF-001)."""
+    octets = b"MESSAGE" + ends[0] + b"a:b" + ends[1] + ends[2] + body + b"\0"
+    for cut in range(len(octets) + 1):
+        splitter = FrameSplitter("1.2")
+        frames = splitter.feed(octets[:cut]) + splitter.feed(octets[cut:])
+        assert [(frame.command, frame.headers, frame.body) for frame in frames] == [
+            ("MESSAGE", (("a", "b"),), body)
+        ]
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("body", BODIES)
+def test_a_cr_ends_no_line_before_1_2(body: bytes, version: str) -> None:
+    """There a line ends with LF alone."""
+    octets = b"MESSAGE\na:b\n\n" + body + b"\0"
+    for cut in range(len(octets) + 1):
+        splitter = FrameSplitter(version)
+        frames = splitter.feed(octets[:cut]) + splitter.feed(octets[cut:])
+        assert [frame.body for frame in frames] == [body]
