@@ -258,8 +258,8 @@ class Conductor:
         """Say of the tests that the run didn't come to, why."""
         self.run.lateness.stop()
         self._leave_off()
-        if session.shouldstop and not self.run.ended_early:
-            self.run.end_early(str(session.shouldstop))
+        if why := session.shouldstop or session.shouldfail:
+            self.run.end_early(str(why))
         if not self.run.ended_early:
             return
         begun = {test for tally in self.run.judge.tallies.values() for test in tally.tests}
