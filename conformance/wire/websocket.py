@@ -80,6 +80,8 @@ class WebSocketLink:
         self.closed: Closed | None = None
         self.pongs: deque[bytes] = deque(maxlen=_PONGS_KEPT)
         self._waiting: deque[Message] = deque()
+        self._owed_pongs: deque[bytes] = deque()
+        self._is_within_frame = False
         self._trace = trace
         self._label = trace.label("stomp") if trace else ""
         parts = urlsplit(url)
@@ -142,10 +144,16 @@ class WebSocketLink:
             self._record_control(">", opcode, octets)
         self._write(ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets).format())
 
-    def send_raw(self, octets: bytes) -> None:
-        """Send octets below the WebSocket layer."""
+    def send_raw(self, octets: bytes, *, whole: bool = True) -> None:
+        """Send octets below the WebSocket layer; not `whole`: they end within a frame, whose rest comes next.
+
+        Until then the answers to pings wait, for they would come to lie within that frame.
+        """
         self._record(">", octets, "ws")
         self._write(octets)
+        self._is_within_frame = not whole
+        while whole and self._owed_pongs:
+            self.send_frame(self._owed_pongs.popleft(), ABNF.OPCODE_PONG)
 
     def _write(self, octets: bytes) -> None:
         self._connection.begin()
@@ -226,7 +234,9 @@ class WebSocketLink:
             code = struct.unpack("!H", payload[:2])[0] if payload else None
             self.send_frame(payload[:2], ABNF.OPCODE_CLOSE)
             return self._ended(Closed(code, payload[2:].decode("utf-8", "replace"), orderly=True))
-        if frame.opcode == ABNF.OPCODE_PING:
+        if frame.opcode == ABNF.OPCODE_PING and self._is_within_frame:
+            self._owed_pongs.append(payload)
+        elif frame.opcode == ABNF.OPCODE_PING:
             self.send_frame(payload, ABNF.OPCODE_PONG)
         else:
             self.pongs.append(payload)

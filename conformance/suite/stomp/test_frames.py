@@ -190,8 +190,8 @@ def test_a_frame_may_be_cut_over_tcp_segments(bench: Bench, body: bytes) -> None
     end = len(octets) + HEADER_OCTETS
     for cut in [*range(1, HEADER_OCTETS), *range(HEADER_OCTETS, end, bench.examples(7, 3, 1))]:
         frame = websocket.ABNF.create_frame(octets, websocket.ABNF.OPCODE_TEXT).format()
-        for piece in (frame[:cut], frame[cut : cut + 1], frame[cut + 1 :]):
-            echo.client.link.send_raw(piece)
+        for begin, after in ((0, cut), (cut, cut + 1), (cut + 1, len(frame))):
+            echo.client.link.send_raw(frame[begin:after], whole=after >= len(frame))
             echo.client.listen(PIECE_INTERVAL)
         message = echo.back("STOMP-FRAME-006", expected=f"the message that was cut after octet {cut}")
         bench.judge(

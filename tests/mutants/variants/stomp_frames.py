@@ -161,10 +161,15 @@ def headers_are_repeated() -> None:
         edit_lines(command, edit)
 
 
-def _name_by(write: Callable[[int], str], read: Callable[[str], str]) -> None:
+def _name_by(
+    write: Callable[[int], str], read: Callable[[str], str], versions: tuple[str, ...] = ("1.0", "1.1", "1.2")
+) -> None:
     """Have `write` make the message-id and ack of a MESSAGE from a number; `read` undoes it."""
 
     def edit(session: Session, data: bytes) -> bytes:
+        if session.version not in versions:
+            return data
+
         def named(found: re.Match[bytes]) -> bytes:
             return found.group(1) + escape(write(int(found.group(2))), session.version).encode()
 
@@ -173,8 +178,8 @@ def _name_by(write: Callable[[int], str], read: Callable[[str], str]) -> None:
 
     edit_output("MESSAGE", edit)
 
-    def understand(_session: Session, frame: Frame) -> Mapping[str, str]:
-        if frame.command not in ("ACK", "NACK"):
+    def understand(session: Session, frame: Frame) -> Mapping[str, str]:
+        if frame.command not in ("ACK", "NACK") or session.version not in versions:
             return frame.headers
         return {
             name: read(value) if name in ("id", "message-id") else value
@@ -195,7 +200,8 @@ def ids_are_odd_strings() -> None:
         is_ours = value.startswith(start) and value.endswith(end)
         return value[len(start) : -len(end)] if is_ours else "of nobody"
 
-    _name_by(lambda number: f"{start}{number}{end}", read)
+    # On a session of 1.0 a header can't hold a line feed.
+    _name_by(lambda number: f"{start}{number}{end}", read, ("1.1", "1.2"))
 
 
 @variant(
