@@ -82,7 +82,7 @@ def test_an_escaped_destination_is_the_same_wherever_it_stands(bench: Bench) -> 
     except PeerFailure as failure:
         bench.skip("STOMP-ENC-002", f"the server refuses a destination with a colon ({failure.observed})")
         return
-    scene.send(client, place, "body")
+    scene.send(scene.client(), place, "body")
     scene.message(subscription, "STOMP-ENC-002", expected="the message at the destination with a colon")
     bench.judge("STOMP-ENC-002", True, expected="delivered", observed="delivered")
 
@@ -103,7 +103,7 @@ def _comes_back(scene: Scene, clause: str, where: str, text: str) -> None:
     else:
         subscription = scene.subscribe(client, place, id=text)
         scene.fence(client)
-        scene.send(client, subscription.place, "body")
+        scene.send(scene.client(), subscription.place, "body")
         frame = _expected(scene, clause, client, "MESSAGE", f"a MESSAGE for subscription {text!r}")
         came = frame.get("subscription")
     bench.judge(

@@ -28,7 +28,9 @@ def test_the_highest_common_version_is_chosen(bench: Bench) -> None:
     """Whatever the order of the list, and whatever unknown versions stand in it."""
     scene = Scene(bench)
     spoken = [
-        version for version in STOMP_VERSIONS if _version_of(attempt(scene, {"accept-version": version}))
+        version
+        for version in STOMP_VERSIONS
+        if _version_of(attempt(scene, {"accept-version": version})) == version
     ]
     offers = [offer for size in (2, 3) for offer in itertools.permutations(STOMP_VERSIONS, size)]
     offers += [(version, other) for version in STOMP_VERSIONS for other in UNKNOWN]
@@ -139,7 +141,7 @@ def test_a_backslash_is_an_octet_on_sessions_of_1_0(bench: Bench, value: str) ->
     """Negotiated down to 1.0 there are no escapes: `a\\tb` is no error, and arrives as it is."""
     scene = Scene(bench)
     tried = attempt(scene, {"accept-version": "1.0"})
-    if tried.connected is None:
+    if _version_of(tried) != "1.0":
         bench.skip("STOMP-NEG-002", "the server doesn't speak 1.0")
         return
     echo = Echo(scene, tried.client)
@@ -163,7 +165,7 @@ def test_each_session_gets_headers_by_its_own_rules(bench: Bench) -> None:
     """A backslash that is sent on a session of 1.0 is written as a pair to one of a later version."""
     scene = Scene(bench)
     sender = attempt(scene, {"accept-version": "1.0"})
-    if sender.connected is None:
+    if _version_of(sender) != "1.0":
         bench.skip("STOMP-NEG-002", "the server doesn't speak 1.0")
         return
     echo = Echo(scene)
