@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from conformance.wire.frames import is_utf8
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from conformance.wire.trace import Direction, Trace
 
@@ -82,6 +83,7 @@ class WebSocketLink:
         self._waiting: deque[Message] = deque()
         self._owed_pongs: deque[bytes] = deque()
         self._is_within_frame = False
+        self._held: bytearray | None = None
         self._trace = trace
         self._label = trace.label("stomp") if trace else ""
         parts = urlsplit(url)
@@ -155,7 +157,20 @@ class WebSocketLink:
         while whole and self._owed_pongs:
             self.send_frame(self._owed_pongs.popleft(), ABNF.OPCODE_PONG)
 
+    @contextmanager
+    def in_one_write(self) -> Iterator[None]:
+        """All that is sent within the context goes out at its end, in one write."""
+        self._held = bytearray()
+        try:
+            yield
+        finally:
+            octets, self._held = bytes(self._held), None
+            self._write(octets)
+
     def _write(self, octets: bytes) -> None:
+        if self._held is not None:
+            self._held += octets
+            return
         self._connection.begin()
         try:
             self._connection.sendall(octets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +15,15 @@ from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
+    from conformance.suite.stomp.scene import Subscription
     from conformance.wire.stomp import StompClient
 
 BURST = 50
 
 
 @clauses("STOMP-DISCONNECT-001")
-def test_disconnect_is_receipted_behind_all_earlier_frames(bench: Bench) -> None:
+@pytest.mark.parametrize("way", ["one by one", "together"])
+def test_disconnect_is_receipted_behind_all_earlier_frames(bench: Bench, way: str) -> None:
     """The RECEIPT of a DISCONNECT tells that everything before it was received: all of it turns up."""
     scene = Scene(bench)
     place, reader = scene.topic(), scene.client()
@@ -28,10 +31,12 @@ def test_disconnect_is_receipted_behind_all_earlier_frames(bench: Bench) -> None
     for attempt in range(1, ATTEMPTS + 1):
         client = scene.client()
         bodies = [b"%d-%d" % (attempt, number) for number in range(BURST)]
-        for body in bodies:
-            scene.send(client, place, body)
+        with client.link.in_one_write() if way == "together" else nullcontext():
+            for body in bodies:
+                scene.send(client, place, body)
+            client.disconnect(receipt="bye")
         try:
-            _receipted(client, "bye")
+            client.expect("RECEIPT", receipt_id="bye")
         except PeerFailure as failure:
             # The last frame may get lost on the way (STOMP-LINGER-002), but not every time.
             scene.judge(
@@ -81,12 +86,11 @@ def test_disconnect_without_receipt_ends_the_session_in_silence(bench: Bench) ->
             "STOMP-DISCONNECT-004", "without queues nobody else gets what a dead subscription would have got"
         )
         return
-    place = scene.queue()
     leaving, staying, sender = scene.client(), scene.client(), scene.client()
-    scene.subscribed(leaving, place)
-    left = scene.subscribed(staying, place)
+    left = _shared(scene, leaving, staying)
     leaving.disconnect()
-    judge_left_alone(scene, "STOMP-DISCONNECT-004", left, sender)
+    for subscription in left:
+        judge_left_alone(scene, "STOMP-DISCONNECT-004", subscription, sender)
     frames = [frame for frame in leaving.drain() if frame.command != "MESSAGE"]
     scene.judge(
         "STOMP-DISCONNECT-004",
@@ -99,24 +103,26 @@ def test_disconnect_without_receipt_ends_the_session_in_silence(bench: Bench) ->
 @clauses("STOMP-DISCONNECT-005")
 @pytest.mark.parametrize("how", ["close-frame", "cut"])
 def test_the_session_ends_with_its_connection(bench: Bench, how: str) -> None:
-    """A connection that ends without DISCONNECT takes its subscriptions with it."""
+    """A connection that ends without DISCONNECT takes all of its subscriptions with it."""
     scene = Scene(bench)
     if not bench.target.fact("queues"):
         bench.skip(
             "STOMP-DISCONNECT-005", "without queues nobody else gets what a dead subscription would have got"
         )
         return
-    place = scene.queue()
     leaving, staying, sender = scene.client(), scene.client(), scene.client()
-    scene.subscribed(leaving, place)
-    left = scene.subscribed(staying, place)
+    left = _shared(scene, leaving, staying)
     if how == "cut":
         leaving.link.cut()
     else:
         leaving.close()
-    judge_left_alone(scene, "STOMP-DISCONNECT-005", left, sender)
+    for subscription in left:
+        judge_left_alone(scene, "STOMP-DISCONNECT-005", subscription, sender)
 
 
-def _receipted(client: StompClient, receipt: str) -> None:
-    client.disconnect(receipt=receipt)
-    client.expect("RECEIPT", receipt_id=receipt)
+def _shared(scene: Scene, leaving: StompClient, staying: StompClient) -> list[Subscription]:
+    """Two queues to which both are subscribed: the subscriptions of the one that stays."""
+    places = [scene.queue(), scene.queue()]
+    for place in places:
+        scene.subscribed(leaving, place)
+    return [scene.subscribed(staying, place) for place in places]
