@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.session import Session, State
+from reference_server.stomp.subscriptions import Subscription
 from tests.mutants.patching import wrap
 from tests.mutants.registry import fault
 from tests.mutants.stomp_editing import (
@@ -210,7 +211,7 @@ def a_session_outlives_its_connection() -> None:
 
 @fault("STOMP-DISCONNECT-005", bindings=V11, hard=True)
 def only_the_newest_subscription_ends_with_the_connection() -> None:
-    """Of a session that is lost with several subscriptions only the last one is ended."""
+    """Of a session that is lost with several subscriptions only the last one is ended; the others go on taking."""
     kept: list[Any] = []
 
     @wrap(Session, "lost")
@@ -219,3 +220,7 @@ def only_the_newest_subscription_ends_with_the_connection() -> None:
         if not self.closing and len(book._by_id) > 1:
             kept.extend(book._by_id.pop(identifier) for identifier in list(book._by_id)[:-1])
         original(self, now)
+
+    @wrap(Subscription, "can_take")
+    def can_take(original: Any, self: Subscription) -> bool:
+        return self in kept or bool(original(self))
