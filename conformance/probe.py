@@ -76,9 +76,9 @@ def _ask(target: Target) -> tuple[Any, float]:
             began = time.monotonic()
             reply = client.request("GET", CAPABILITIES)
             samples.append(time.monotonic() - began)
-            if reply.status != 200:
-                break
-            document = reply.json()
+            # What refuses to tell is asked again all the same: the first answer of a server may be its slowest.
+            if reply.status == 200:
+                document = reply.json()
     except (PeerFailure, Violation):
         # No HTTP beside its WebSocket is legal: then nothing is declared.
         return document, min(samples, default=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.reactions import Reaction, judge_refusal, reaction
+from conformance.suite.stomp.reactions import BRIEFLY, Reaction, judge_refusal, reaction
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from conformance.suite.stomp.scene import Scene
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
+
+#: The word for a server that left an attempt to connect without an answer.
+UNANSWERED = "leaves an attempt to connect unanswered"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def attempt(
     """Try to open a session.
 
     Where that is refused, the refusal counts as survived (`went_on`) if a right CONNECT succeeds on the same
-    connection.
+    connection. An answer is waited for with all patience, and less of it once an attempt got none.
     """
 
     def provoke() -> StompClient:
@@ -57,10 +60,12 @@ def attempt(
 
     clients: list[StompClient] = []
     client = provoke()
+    within = BRIEFLY if UNANSWERED in scene.bench.seen else None
     try:
-        return Attempt(client, client.expect("CONNECTED"), Reaction())
+        return Attempt(client, client.expect("CONNECTED", within=within), Reaction())
     except PeerFailure:
         if not client.errors and not client.closed:
+            scene.bench.seen.add(UNANSWERED)
             return Attempt(client, None, Reaction())
     clients.append(client)
     return Attempt(client, None, reaction(scene, provoke, fence=again))
