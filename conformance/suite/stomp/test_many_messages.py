@@ -1,4 +1,4 @@
-"""Many messages in a row: each comes, and each comes once. What goes wrong once in a thousand times shows here."""
+"""Many messages and RECEIPTs in a row: each comes, and comes once. What goes wrong once in so many times shows here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance.suite.stomp.scene import Scene
 if TYPE_CHECKING:
     from conformance.bench import Bench
 
-#: Messages that are sent before the first of them is read.
+#: Messages that are sent before the first of them, or of their RECEIPTs, is read.
 TOGETHER = 50
 
 
@@ -48,4 +48,23 @@ def test_each_of_many_messages_comes_once(bench: Bench, kind: str) -> None:
         bool(twice) or (None not in ids and len(ids) == len(came)),
         expected=f"{len(came)} different values of message-id",
         observed=f"{len(ids)}",
+    )
+
+
+@clauses("STOMP-RECEIPT-001")
+def test_each_of_many_receipts_comes_once(bench: Bench) -> None:
+    """SENDs that follow one another fast have a RECEIPT each, in any order."""
+    scene = Scene(bench)
+    client, place = scene.client(), scene.topic()
+    total = bench.examples(500, 1_500, 10_000)
+    for begin in range(0, total, TOGETHER):
+        values = [scene.receipt() for _ in range(begin, min(begin + TOGETHER, total))]
+        for value in values:
+            scene.send(client, place, b"m", receipt=value)
+        for value in values:
+            scene.receipted(client, value, "a SEND")
+    scene.fence(client)
+    extra = [frame.get("receipt-id") for frame in client.take("RECEIPT")]
+    bench.judge(
+        "STOMP-RECEIPT-001", not extra, expected=f"{total} RECEIPTs, each once", observed=extra or "no other"
     )
