@@ -29,8 +29,9 @@ ALWAYS = (
     "ORDER-2",
     "ACK-COMMIT-1",
     "ACK-OK-1",
-    "PART-KEY-1",
 )
+#: What it shows where records tell their positions.
+WITH_POSITIONS = ("PART-KEY-1", "PUB-POSITION-1")
 
 
 @clauses(*ALWAYS)
@@ -62,5 +63,5 @@ def test_many_clients_at_once(bench: Bench) -> None:
     history = run_scenario(server, plan, facts, topics, groups, SECONDS)
     for anomaly in judge_history(history, facts):
         bench.judge(anomaly.clause, False, expected=f"no anomaly: {anomaly.name}", observed=anomaly)
-    for clause in ALWAYS:
+    for clause in (*ALWAYS, *(WITH_POSITIONS if facts.positions else ())):
         bench.judge(clause, True, expected="a history without anomalies", observed=f"{len(history)} events")
