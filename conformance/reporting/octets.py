@@ -6,7 +6,6 @@ UTF-8, `<U+202E>` a character that would not be seen. A LF ends a line.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _replaced(entry: TraceEntry, old: bytes, new: bytes) -> TraceEntry:
     if old not in entry.octets:
         return entry
     octets = entry.octets.replace(old, new)
-    return replace(entry, octets=octets, size=entry.size + len(octets) - len(entry.octets))
+    return entry._replace(octets=octets, size=entry.size + len(octets) - len(entry.octets))
 
 
 def _is_plain(character: str) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Direction = Literal[">", "<"]
 Kind = Literal["stomp", "http", "ws"]
@@ -17,8 +16,7 @@ OCTET_LIMIT = 8 << 20
 ENTRY_OCTETS = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
+class TraceEntry(NamedTuple):
     """Octets that one end sent: `>` the suite, `<` the server.
 
     `at` is in seconds since the trace began, `size` the number of octets on the wire, of which `octets` are the first.

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from conformance.bench import Bench
     from conformance.models.machines import QueueMachine
 
-#: Operations of one example at most.
-STEPS = 30
+#: Operations of one example at most, by effort.
+STEPS = (20, 30, 30)
 #: For how long a shorter program is looked for that shows a failure, by effort.
 SHRINK_SECONDS = (2, 10, 60)
 
 
 def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, thorough: int) -> None:
     """Run a machine for so many examples; a failure has its shortest program as its steps."""
-    settings = bench.hypothesis(bench.examples(quick, standard, thorough), stateful_step_count=STEPS)
+    settings = bench.hypothesis(
+        bench.examples(quick, standard, thorough), stateful_step_count=bench.examples(*STEPS)
+    )
     program: list[str] = []
     name = f"{machine.__name__} over {bench.binding}"
     try:
