@@ -14,7 +14,7 @@ import pytest
 
 from conformance.items import arguments, binding_of, goes_beside, is_ours, needs_only_parameters, shown
 from conformance.lanes import Lanes
-from conformance.marks import clauses_of, is_in_turn, wait_of
+from conformance.marks import clauses_of, is_alone, is_in_turn, wait_of
 from conformance.performance import Performance
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ class Conductor:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out what this server doesn't claim; roots of what others depend on first, those who wait last."""
+        """Leave out what this server doesn't claim; roots of what others depend on first.
+
+        Those who wait come behind the others, and last those that want to be alone.
+        """
         kept = [item for item in items if binding_of(item) is not None or not is_ours(item)]
         among_kept = set(kept)
         dropped = [item for item in items if item not in among_kept]
@@ -99,6 +102,7 @@ class Conductor:
         else:
             kept.sort(key=self._depth)
         kept.sort(key=lambda item: self._wait_of(item) > 0)
+        kept.sort(key=lambda item: isinstance(item, pytest.Function) and is_alone(item.obj))
         items[:] = kept
         self.planned = [item for item in kept if isinstance(item, pytest.Function) and is_ours(item)]
 

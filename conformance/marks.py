@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _CLAUSES = "_stompliance_clauses"
 _WAITS = "_stompliance_waits"
 _IN_TURN = "_stompliance_in_turn"
+_ALONE = "_stompliance_alone"
 
 
 class UnknownClause(Exception):
@@ -90,6 +91,17 @@ def in_turn(test: Test) -> Test:
 def is_in_turn(test: object) -> bool:
     """Whether a test function was marked `@in_turn`."""
     return getattr(test, _IN_TURN, False)
+
+
+def alone(test: Test) -> Test:
+    """Have a test performed when all others have ended: what it does to a server may keep the others waiting."""
+    setattr(test, _ALONE, True)
+    return in_turn(test)
+
+
+def is_alone(test: object) -> bool:
+    """Whether a test function was marked `@alone`."""
+    return getattr(test, _ALONE, False)
 
 
 def clauses_of(test: object) -> tuple[str, ...]:

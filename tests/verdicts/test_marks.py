@@ -3,7 +3,17 @@
 import pytest
 
 from conformance.clauses import book
-from conformance.marks import UnknownClause, clauses, clauses_of, wait_of, waits
+from conformance.marks import (
+    UnknownClause,
+    alone,
+    clauses,
+    clauses_of,
+    in_turn,
+    is_alone,
+    is_in_turn,
+    wait_of,
+    waits,
+)
 from conformance.target import Target
 
 FIRST, SECOND, THIRD = [clause.id for clause in book()][:3]
@@ -58,3 +68,17 @@ def test_a_virtual_clock_spares_waits_for_the_queue_alone(clock, extensions, sec
     wait = wait_of(test)
     assert wait is not None
     assert wait.on(target(extensions=extensions)) == seconds
+
+
+def test_a_test_that_is_alone_is_performed_in_its_turn():
+    @alone
+    def exclusive() -> None: ...
+
+    @in_turn
+    def ordinary() -> None: ...
+
+    assert is_alone(exclusive)
+    assert is_in_turn(exclusive)
+    assert is_in_turn(ordinary)
+    assert not is_alone(ordinary)
+    assert not is_alone(len)
