@@ -195,6 +195,14 @@ def test_a_transaction_with_a_step_that_fails(bench: Bench, spoilt: str) -> None
 
     found = reaction(scene, provoke, receipt)
     _judge_whole(line, bodies, found)
+    if spoilt == "destination":
+        # What is refused elsewhere can't have been delivered: a plain success would leave it out without a word.
+        scene.judge(
+            "STOMP-TX-003",
+            not found.is_granted,
+            expected="no success for a transaction with a SEND to a destination that the server refuses",
+            observed=found,
+        )
 
 
 def _settled(scene: Scene, client: StompClient) -> Frame:
