@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from conformance.wire.websocket import Message
 
 if TYPE_CHECKING:
     from conformance.bench import Bench
+    from conformance.wire.stomp import StompClient
 
 #: A header with an escape pair and characters of several octets, and a body with the latter.
 NOTE = "a:b-größe-🙂"
@@ -22,11 +24,18 @@ BODY = "text-日本語".encode()
 CUT_BODIES = {"uncounted": BODY, "counted": b"a\0b"}
 #: No UTF-8, whatever is put around it.
 NOT_UTF_8 = b"\xff\xfe\x00\x80"
+#: Seconds that the server has at most to read a message before the next one is sent.
+APART = 0.1
 
 
 def note_of(version: str) -> bytes:
     """The header as it is written on a session of `version`."""
     return b"note:plain" if version == "1.0" else b"note:" + NOTE.replace(":", "\\c").encode()
+
+
+def let_read(client: StompClient) -> None:
+    """Have the server read what was sent by itself: a pong tells. One that sends none is given a moment."""
+    client.link.pong(b"read", time.monotonic() + APART)
 
 
 def takes_binary(scene: Scene) -> bool:
@@ -148,7 +157,9 @@ def test_a_frame_over_several_text_messages(bench: Bench, body: bytes) -> None:
     if echo.client.version != "1.0":
         places["escape"] = octets.index(b"\\c") + 1
     for place, cut in places.items():
-        if not _holds_split(bench, echo, [octets[:cut], octets[cut:]], body, f"cut in the {place}"):
+        if not _holds_split(
+            bench, echo, [octets[:cut], octets[cut:]], body, f"cut in the {place}", apart=True
+        ):
             return
     parts = [character.encode() for character in octets.decode()]
     _holds_split(bench, echo, parts, body, "a message for each character")
@@ -178,10 +189,20 @@ def _to_be_cut(echo: Echo, body: bytes) -> bytes:
 
 
 def _holds_split(
-    bench: Bench, echo: Echo, parts: list[bytes], body: bytes, how: str, *, binary: bool = False
+    bench: Bench,
+    echo: Echo,
+    parts: list[bytes],
+    body: bytes,
+    how: str,
+    *,
+    binary: bool = False,
+    apart: bool = False,
 ) -> bool:
+    """Judge a frame in these messages; `apart`: each is read before the next one is sent."""
     for part in parts:
         echo.client.send_octets(part, binary=binary)
+        if apart:
+            let_read(echo.client)
     message = echo.maybe()
     ok = message is not None and message.body == body
     return bench.judge(
@@ -241,6 +262,7 @@ def test_a_message_of_line_ends_is_a_heart_beat(bench: Bench, ends: bytes, binar
     if client.version != "1.2":
         ends = ends.replace(b"\r", b"")
     client.send_octets(ends, binary=binary)
+    let_read(client)
     try:
         scene.fence(client)
     except PeerFailure as failure:
