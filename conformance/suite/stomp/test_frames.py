@@ -9,7 +9,7 @@ import websocket
 
 from conformance.marks import clauses
 from conformance.suite.stomp.echo import Echo, raw_frame, sending
-from conformance.suite.stomp.reactions import reaction
+from conformance.suite.stomp.reactions import ATTEMPTS, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.frames import SERVER_COMMANDS
@@ -99,7 +99,10 @@ def test_a_frame_needs_no_header(bench: Bench) -> None:
     """DISCONNECT without any header ends the session without a complaint."""
     scene = Scene(bench)
     error = _error_of_disconnect(scene.client(), b"DISCONNECT\n\n\0")
-    if error is not None and _error_of_disconnect(scene.client(), b"DISCONNECT\nnote:x\n\n\0") is not None:
+    # The last frame may get lost before the close, that for a DISCONNECT with a header as well.
+    if error is not None and any(
+        _error_of_disconnect(scene.client(), b"DISCONNECT\nnote:x\n\n\0") for _ in range(ATTEMPTS)
+    ):
         bench.skip(
             "STOMP-FRAME-003",
             "the server complains of every DISCONNECT without receipt (STOMP-DISCONNECT-004)",
