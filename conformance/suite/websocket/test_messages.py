@@ -25,7 +25,7 @@ CUT_BODIES = {"uncounted": BODY, "counted": b"a\0b"}
 #: No UTF-8, whatever is put around it.
 NOT_UTF_8 = b"\xff\xfe\x00\x80"
 #: Seconds that the server has at most to read a message before the next one is sent.
-APART = 0.1
+APART = 0.3
 
 
 def note_of(version: str) -> bytes:
@@ -35,7 +35,8 @@ def note_of(version: str) -> bytes:
 
 def let_read(client: StompClient) -> None:
     """Have the server read what was sent by itself: a pong tells. One that sends none is given a moment."""
-    client.link.pong(b"read", time.monotonic() + APART)
+    now = time.monotonic()
+    client.link.pong(f"read by {now}".encode(), now + APART)
 
 
 def takes_binary(scene: Scene) -> bool:
