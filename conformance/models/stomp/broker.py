@@ -135,6 +135,7 @@ class StompModel:
     def send_in(self, session: Session, transaction: str, message: Message) -> None:
         """SEND in a transaction that is open."""
         message.become(State.BARRED, "STOMP-TX-004")
+        message.audience = message.destination.active
         session.transactions[transaction].messages.append(message)
 
     def settle_in(self, session: Session, transaction: str, delivery: Delivery, *, is_ack: bool) -> None:

@@ -120,8 +120,8 @@ NOTHING = "nothing"
 class Message:
     """A message; `state` and `clause` are those of copies that nobody has seen yet.
 
-    `audience` are the subscriptions that were in effect when it was sent or committed. `together` are the messages of
-    a COMMIT whose outcome nobody was told.
+    `audience` are the subscriptions that were in effect when it was sent, and still were when it was committed.
+    `together` are the messages of a COMMIT whose outcome nobody was told.
     """
 
     number: int

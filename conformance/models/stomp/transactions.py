@@ -155,6 +155,10 @@ class Transactions:
 
     @staticmethod
     def _may_be_sent(messages: "list[Message]") -> None:
+        """Those who were subscribed to a topic at the SEND and still are must get it; for others it is open."""
         for message in messages:
-            message.audience = message.destination.active
+            active = message.destination.active
+            if not message.destination.is_queue:
+                active = [subscription for subscription in message.audience if subscription in active]
+            message.audience = active
             message.become(State.OPEN)
