@@ -50,7 +50,7 @@ def comes_again(scene: Scene, mode: str, *ids: str) -> bool:
         body = line.carry(scene.bench.fresh("control")).body
         line.reader.link.cut()
         seen.add(tried)
-        if body not in read_elsewhere(scene, line.place, [body]):
+        if body not in read_elsewhere(scene, line.place, [body], scene.bench.patience):
             seen.add(f"no {tried}")
     if f"no {tried}" in seen:
         for clause in ids:
