@@ -132,7 +132,7 @@ class Consumer:
         more: dict[str, object] = {}
         self.idle = False
         if "batch-poll" in self.stage.extensions and self.chance.random() < 0.2:
-            more["max_messages"] = self.chance.randint(1, 4)
+            more["max_messages"] = self.chance.randint(1, self.stage.plan.batch)
         yield from self._ask(POLL, cut=cut, **more)
         if not self.name:
             return

@@ -17,7 +17,8 @@ class Plan:
 
     `silence`: whether consumers may fall silent for longer than the timeout, which takes real time where the
     clock is not virtual. `cuts`: whether connections are cut. `waits`: whether a consumer whose connection was cut
-    may be left to its eviction; else what it held is freed at once under its name.
+    may be left to its eviction; else what it held is freed at once under its name. `batch`: the most records that
+    are asked for in a poll, where it may ask for several.
     """
 
     seed: int = 0
@@ -28,6 +29,7 @@ class Plan:
     silence: bool = True
     cuts: bool = True
     waits: bool = True
+    batch: int = 4
     chance_of_trouble: float = 0.06
     chance_of_leaving: float = 0.03
 

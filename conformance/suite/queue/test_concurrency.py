@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SECONDS = 10.0
 #: Longest silence, in seconds of real time, for which consumers are left to their eviction.
 SHORT_SILENCE = 3.0
+#: The most records that a poll asks for, where the server gives so many.
+BATCH = 4
 
 #: What a history always shows: records come, in order, and are acknowledged.
 ALWAYS = (
@@ -59,7 +61,13 @@ def test_many_clients_at_once(bench: Bench) -> None:
         watch=world.watch,
         over_http=world.publishes_over_http,
     )
-    plan = Plan(seed=bench.seed, records=bench.examples(40, 120, 600), silence=short, waits=short)
+    plan = Plan(
+        seed=bench.seed,
+        records=bench.examples(40, 120, 600),
+        silence=short,
+        waits=short,
+        batch=int(min(bench.limit("poll_messages") or BATCH, BATCH)),
+    )
     history = run_scenario(server, plan, facts, topics, groups, SECONDS)
     for anomaly in judge_history(history, facts):
         bench.judge(anomaly.clause, False, expected=f"no anomaly: {anomaly.name}", observed=anomaly)
