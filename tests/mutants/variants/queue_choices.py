@@ -51,11 +51,11 @@ def ids_are_given_anew_for_each_delivery() -> None:
 
     @wrap(Cursor, "hand_out")
     def hand_out(original: Any, self: Cursor) -> tuple[int, bool]:
-        message_id, again = original(self)
-        delivered[0] += 1
         assert self.owner is not None
-        del self.owner.held[message_id]
-        self.owner.held[delivered[0]] = self
+        others = dict(self.owner.held)  # the record's own id may be that of another delivery
+        _, again = original(self)
+        delivered[0] += 1
+        self.owner.held = {**others, delivered[0]: self}
         self.in_flight = delivered[0]
         return delivered[0], again
 
