@@ -26,11 +26,15 @@ from tests.mutants import tables
 from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge
 from tests.mutants.registry import Fault, Variant, faults, variants
 
+#: Columns of the tables where they are written to a file or a pipe.
+WIDTH_OF_FILES = 160
+
 
 def main() -> int:
     """Judge, print, and return the exit status."""
     values = _arguments()
-    console = Console(highlight=False)
+    # A file has room for whole names; rich takes it for a terminal of 80 columns.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     chosen = _chosen(values)
     if values.list:
         for mutant in chosen:
