@@ -93,7 +93,7 @@ def nobody_gets_own_messages() -> None:
             original(self, message)
 
 
-@fault("STOMP-SEND-002", bindings=V10, hard=True)
+@fault("STOMP-SEND-002", bindings=V10)
 def an_empty_message_is_not_delivered() -> None:
     """A SEND without a body is taken for nothing."""
 
@@ -103,7 +103,7 @@ def an_empty_message_is_not_delivered() -> None:
             original(self, message)
 
 
-@fault("STOMP-SEND-002", "STOMP-SUB-001", "STOMP-SUB-014", bindings=V12, hard=True)
+@fault("STOMP-SEND-002", "STOMP-SUB-001", "STOMP-SUB-014", bindings=V12, hard=True, effort="standard")
 def one_message_in_a_thousand_is_lost() -> None:
     """Every thousandth message is received, and delivered to nobody."""
     numbers = itertools.count(1)
@@ -114,7 +114,7 @@ def one_message_in_a_thousand_is_lost() -> None:
             original(self, message)
 
 
-@fault("STOMP-SUB-014", "STOMP-SUB-008", "STOMP-SUB-001", bindings=V12, hard=True)
+@fault("STOMP-SUB-014", "STOMP-SUB-008", "STOMP-SUB-001", bindings=V12, hard=True, effort="standard")
 def one_message_in_a_thousand_is_delivered_twice() -> None:
     """Every thousandth message is delivered two times."""
     numbers = itertools.count(1)
@@ -161,7 +161,7 @@ def headers_with_x_are_private() -> None:
     edit_lines("MESSAGE", lambda lines: [line for line in lines if not line.lower().startswith(b"x-")])
 
 
-@fault("STOMP-SEND-004", bindings=V12, hard=True)
+@fault("STOMP-SEND-004", bindings=V12)
 def values_are_cut_at_255_octets() -> None:
     """A value of a header has no more than 255 octets when it arrives."""
     edit_lines("MESSAGE", lambda lines: [line[: line.index(b":") + 256] for line in lines])
@@ -191,13 +191,13 @@ def octets_that_are_not_utf_8_are_replaced() -> None:
     _edit_bodies(lambda body: body.decode(errors="replace").encode())
 
 
-@fault("STOMP-SEND-005", bindings=V11, hard=True)
+@fault("STOMP-SEND-005", bindings=V11)
 def a_body_is_cut_at_64_kib() -> None:
     """Of a body no more than 65,535 octets arrive."""
     _edit_bodies(lambda body: body[:65535])
 
 
-@fault("STOMP-SEND-005", bindings=V12, hard=True)
+@fault("STOMP-SEND-005", bindings=V12)
 def json_is_written_anew() -> None:
     """A body of JSON arrives without needless blanks."""
 
@@ -222,13 +222,13 @@ def destinations_are_matched_in_any_case() -> None:
     _edit_destinations(str.lower)
 
 
-@fault("STOMP-SEND-006", bindings=V12, hard=True)
+@fault("STOMP-SEND-006", bindings=V12)
 def a_slash_at_the_end_says_nothing() -> None:
     """A destination that ends with a slash is the one without."""
     _edit_destinations(lambda name: name.rstrip("/"))
 
 
-@fault("STOMP-SEND-006", bindings=V11, hard=True)
+@fault("STOMP-SEND-006", bindings=V11)
 def a_star_stands_for_anything() -> None:
     """A subscription to a topic with a star gets the messages of all topics that match."""
 
@@ -256,7 +256,7 @@ def a_message_names_no_destination() -> None:
     drop_header("MESSAGE", "destination")
 
 
-@fault("STOMP-MESSAGE-001", bindings=V10, hard=True)
+@fault("STOMP-MESSAGE-001", bindings=V10)
 def a_message_of_a_queue_names_no_destination() -> None:
     """A MESSAGE of a queue has no destination."""
     edit_lines(
@@ -276,7 +276,7 @@ def messages_are_counted_by_destination() -> None:
     edit_messages(edit)
 
 
-@fault("STOMP-MESSAGE-002", bindings=V10, hard=True)
+@fault("STOMP-MESSAGE-002", bindings=V10)
 def ids_of_messages_have_one_octet() -> None:
     """The message-id is a number of one octet: the 257th message has the id of the first."""
     edit_messages(lambda message: msgspec.structs.replace(message, number=message.number % 256))
@@ -297,7 +297,7 @@ def a_message_names_the_first_subscription() -> None:
             self._prefix = prefix
 
 
-@fault("STOMP-MESSAGE-003", bindings=V11, hard=True)
+@fault("STOMP-MESSAGE-003", bindings=V11)
 def ids_of_subscriptions_are_trimmed() -> None:
     """Blanks around the id of a subscription are missing in its messages."""
     set_header("MESSAGE", "subscription", bytes.strip)
@@ -326,7 +326,7 @@ def a_message_has_no_ack() -> None:
             original(self, message)
 
 
-@fault("STOMP-MESSAGE-004", bindings=V12, hard=True)
+@fault("STOMP-MESSAGE-004", bindings=V12)
 def values_of_ack_come_again() -> None:
     """The ack headers of a connection begin anew with each third message."""
     counts: dict[Session, int] = {}

@@ -1,0 +1,52 @@
+"""Many records through one topic: each comes, once and in order. What fails once in a thousand times shows here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.marks import clauses
+from conformance.suite.queue.scene import Delivered, Scene
+
+if TYPE_CHECKING:
+    from conformance.bench import Bench
+
+#: Records of one key that are stored before the first of them is polled for.
+TOGETHER = 50
+#: Room in octets that a record of a few letters is reckoned to take.
+ROOM = 1024
+
+
+@clauses("DELIVER-1", "DELIVER-3", "DELIVER-4", "ORDER-1", "ACK-COMMIT-1")
+def test_each_of_many_records_comes_once(bench: Bench) -> None:
+    """One consumer reads a topic while it fills: nothing is lost, nothing comes again, no two change places."""
+    scene = Scene(bench)
+    topic, _group, (consumer,) = scene.readers()
+    total = bench.examples(100, 1_100, 10_000)
+    room = int(bench.limit("partition_bytes") or ROOM * total) // ROOM
+    acknowledged: dict[str, int] = {}
+    for begin in range(0, min(total, room), TOGETHER):
+        texts = [f"m{number}" for number in range(begin, begin + TOGETHER)]
+        for text in texts:
+            scene.publish(topic, text, key=f"k{begin}")
+        came = scene.drain(consumer, TOGETHER)
+        for record in came:
+            _judge_first_time(bench, record, acknowledged)
+            bench.judge(
+                "DELIVER-4", record.message in texts, expected="a record of this topic", observed=record
+            )
+            acknowledged[record.message] = record.message_id
+        order = [record.message for record in came]
+        bench.judge("ORDER-1", order == texts, expected=f"records of one key as {texts}", observed=order)
+    scene.nothing(consumer, "DELIVER-3", "no record: each came, and was acknowledged")
+
+
+def _judge_first_time(bench: Bench, record: Delivered, acknowledged: dict[str, int]) -> None:
+    """A record that comes again was stored twice, or its acknowledgement committed nothing."""
+    before = acknowledged.get(record.message)
+    clause = "ACK-COMMIT-1" if before == record.message_id else "DELIVER-3"
+    bench.judge(
+        clause,
+        before is None,
+        expected=f"no record a second time after the acknowledgement of {before}",
+        observed=record,
+    )
