@@ -81,6 +81,11 @@ class Bench:
         observed = f"{'; '.join(found[:3])} in {document!r}" if found else document
         return self.judge(clause, not found, expected=f"a body as schema {name} has it", observed=observed)
 
+    def is_known(self, failure: Exception) -> bool:
+        """Whether another test has shown already that the clause of this failure is broken."""
+        assert self.case is not None
+        return isinstance(failure, Violation) and self.case.failed_elsewhere(failure.clause)
+
     def observe(self, clause: str, text: str) -> None:
         """Record what the server did where it has the choice."""
         assert self.case is not None

@@ -146,6 +146,11 @@ class Case:
             raise self._swallowed
         return False
 
+    def failed_elsewhere(self, clause: str) -> bool:
+        """Whether a failure of the clause was recorded by now, in the column of this test; its own come at its end."""
+        key = self._key(clause)
+        return key is not None and bool(self._judge.tally(key).failures)
+
     def observed(self, clause: str, text: str) -> None:
         """Record what a server did where it has the choice."""
         self._settled.add(clause)

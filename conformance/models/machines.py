@@ -116,13 +116,14 @@ def run(
     seed: int | None = None,
     note: "Callable[[str], object]" = lambda _line: None,
     shrink_seconds: float = 10.0,
+    is_known: "Callable[[Exception], bool]" = lambda _failure: False,
 ) -> Reach:
     """Run a machine on a world; what it reached is returned, and kept in `reach.REACHED` under `name`.
 
-    Raises what failed first, in the shortest program that was found within `shrink_seconds`; `note` is told
-    the program's lines. A failure that does not repeat is raised all the same: a server need not be
-    deterministic to be wrong. `seed` chooses the programs, unless the settings do. Raises RuntimeError where no
-    rule did anything, which shows nothing.
+    Raises what failed first, in the shortest program that was found within `shrink_seconds`, or sooner where the
+    failure `is_known`; `note` is told the program's lines. A failure that does not repeat is raised all the same: a
+    server need not be deterministic to be wrong. `seed` chooses the programs, unless the settings do. Raises
+    RuntimeError where no rule did anything, which shows nothing.
     """
     name = name or machine.__name__
     reach = REACHED.setdefault(name, Reach(name, states=machine.STATES, impossible=machine.IMPOSSIBLE))
@@ -131,7 +132,7 @@ def run(
         for attribute in dir(machine)
         if (where := _MOVES.get(f"{machine.__name__}.{attribute}")) is not None and where(world)
     }
-    search, steps = Search(shrink_seconds), reach.steps()
+    search, steps = Search(shrink_seconds, is_known), reach.steps()
     bound: type[QueueMachine] = type(
         machine.__name__, (machine,), {"world": world, "reach": reach, "search": search}
     )

@@ -14,7 +14,10 @@ from hypothesis.errors import UnsatisfiedAssumption
 from conformance.wire.failures import Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+#: Seconds for shrinking where another test shows the same failure already.
+BRIEF = 0.3
 
 
 class Enough(BaseException):
@@ -22,17 +25,27 @@ class Enough(BaseException):
 
 
 class Search:
-    """What one run of a machine found. `seconds` is the time for shrinking, from the first failure on."""
+    """What one run of a machine found. `seconds` is the time for shrinking, from the first failure on.
 
-    def __init__(self, seconds: float) -> None:
+    It is cut short where `is_known` says that another test shows the failure too: that one is an example, as short
+    as it was written, and many tests would otherwise shrink one and the same mistake of a server.
+    """
+
+    def __init__(
+        self, seconds: float, is_known: "Callable[[Exception], bool]" = lambda _failure: False
+    ) -> None:
         self.failure: Exception | None = None
         self.program: list[str] = []
         self._seconds = seconds
-        self._deadline = float("inf")
+        self._is_known = is_known
+        self._began = float("inf")
 
     def check_time(self) -> None:
         """Raises `Enough` when the time for shrinking is up."""
-        if time.monotonic() > self._deadline:
+        if self.failure is None:
+            return
+        spent = time.monotonic() - self._began
+        if spent > self._seconds or (spent > BRIEF and self._is_known(self.failure)):
             raise Enough
 
     def found(self, failure: Exception, program: "Iterable[object]") -> Exception:
@@ -42,7 +55,7 @@ class Search:
         first counts as a program of no interest.
         """
         if self.failure is None:
-            self._deadline = time.monotonic() + self._seconds
+            self._began = time.monotonic()
         elif _kind(failure) != _kind(self.failure):
             return UnsatisfiedAssumption("another failure than the one that is being shrunk")
         lines = [str(step) for step in program]

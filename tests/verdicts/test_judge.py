@@ -64,6 +64,17 @@ def test_a_must_that_fails_ends_the_test(judge: Judge):
     assert tally(judge, SHOULD).stops == [Stop("test_it", MUST)]
 
 
+def test_a_test_learns_what_others_have_shown(judge: Judge):
+    """A failure is known once the test that showed it has ended; one's own, before that, is not."""
+    first, second = case_in(judge, MUST), case_in(judge, MUST)
+    with pytest.raises(Violation) as raised:
+        check(first, MUST, False)
+    assert not first.failed_elsewhere(MUST)
+    assert not second.failed_elsewhere(MUST)
+    first.finish(raised.value)
+    assert second.failed_elsewhere(MUST)
+
+
 def test_a_test_goes_on_after_a_known_deviation_that_says_so():
     columns = {clause.id: clause.columns((HTTP, "stomp-1.2"), ()) for clause in BOOK}
     judge = Judge(BOOK, columns, [Waiver(MUST, "it says 400 and does it", (HTTP,), goes_on=True)])

@@ -37,6 +37,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
             name=name,
             note=program.append,
             shrink_seconds=bench.examples(*SHRINK_SECONDS),
+            is_known=bench.is_known,
         )
     except (Violation, PeerFailure) as failure:
         _, frames = failure.evidence or bench.evidence()

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from conformance.bench import Bench
 
-#: Seconds for finding a smaller example than the first that failed.
-SHRINK_SECONDS = 8.0
+#: Seconds for finding a smaller example than the first that failed, by effort.
+SHRINK_SECONDS = (2, 8, 30)
 #: Seconds that an answer may take while a smaller example is looked for.
 SHRINK_PATIENCE = 0.5
 #: Octets a second that get through everywhere, however badly they are connected.
@@ -40,7 +40,7 @@ class Trial:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self._search = Search(SHRINK_SECONDS)
+        self._search = Search(bench.examples(*SHRINK_SECONDS), bench.is_known)
         self._echo: Echo | None = None
 
     def patience(self, octets: int = 0) -> float:

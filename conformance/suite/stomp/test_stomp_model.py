@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Operations of one example at most.
 STEPS = 30
 #: For how long a shorter program is looked for that shows a failure, by effort.
-SHRINK_SECONDS = (4, 10, 60)
+SHRINK_SECONDS = (2, 10, 60)
 JUDGED = (
     "STOMP-SUB-001",
     "STOMP-SEND-002",
@@ -89,6 +89,7 @@ def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
             name=f"StompMachine over {bench.binding}",
             note=program.append,
             shrink_seconds=bench.examples(*SHRINK_SECONDS),
+            is_known=bench.is_known,
         )
     except (Violation, PeerFailure) as failure:
         _, frames = failure.evidence or bench.evidence()
