@@ -22,8 +22,9 @@ class Fault:
 
     `breaks` are the clauses that are not obeyed any more, the one that the suite should name first. `bindings` are
     the columns that are judged, and `scope` how much of them, to save time: the chapters of those clauses, or the
-    whole `binding`. `effort` is the least at which the suite has to find it. A `hard` fault shows rarely, and is
-    looked for with several seeds. `flags` go to the server, `options` to the suite.
+    whole `binding`. `effort` is the least at which the suite has to find it. A `hard` fault shows rarely, or only in
+    a state that few sequences of operations reach; it is looked for with several seeds. `flags` go to the server,
+    `options` to the suite.
     """
 
     name: str

@@ -82,7 +82,7 @@ def a_cumulative_ack_covers_one_too_many() -> None:
     _cover_by(cover)
 
 
-@fault("STOMP-SUB-011", bindings=V12)
+@fault("STOMP-SUB-011", bindings=V12, hard=True)
 def a_cumulative_ack_crosses_subscriptions() -> None:
     """In mode client an ACK settles all earlier messages of its connection."""
 
@@ -129,7 +129,7 @@ def what_a_cut_connection_had_is_lost() -> None:
     _end_by(lambda subscription, unsettled: [] if subscription._outlet in lost else unsettled)
 
 
-@fault("STOMP-ACK-001", bindings=V10, hard=True)
+@fault("STOMP-ACK-001", bindings=V10)
 def the_last_consumer_takes_the_queue_with_it() -> None:
     """A queue that loses its last consumer is removed with all its messages."""
 
@@ -140,7 +140,7 @@ def the_last_consumer_takes_the_queue_with_it() -> None:
             self._owner.pop(self.name, None)
 
 
-@fault("STOMP-ACK-001", bindings=V12, hard=True)
+@fault("STOMP-ACK-001", bindings=V12)
 def what_came_again_does_not_come_a_third_time() -> None:
     """A message that was delivered twice without being acknowledged is dropped."""
     _end_by(lambda _subscription, unsettled: [each for each in unsettled if not each.redelivered])
@@ -253,7 +253,7 @@ def an_ack_knows_no_transactions() -> None:
     edit_headers(edit)
 
 
-@fault("STOMP-ACK-006", bindings=V10, hard=True)
+@fault("STOMP-ACK-006", bindings=V10)
 def an_abort_leaves_acknowledgements_alone() -> None:
     """An ABORT undoes what was sent, and carries out what was acknowledged."""
 
@@ -266,7 +266,7 @@ def an_abort_leaves_acknowledgements_alone() -> None:
         return True
 
 
-@fault("STOMP-ACK-006", "STOMP-TX-003", bindings=V11, hard=True)
+@fault("STOMP-ACK-006", "STOMP-TX-003", bindings=V11)
 def a_commit_forgets_acknowledgements() -> None:
     """A COMMIT sends what was sent, and forgets what was acknowledged."""
 
@@ -286,7 +286,7 @@ def an_ack_of_1_2_needs_a_subscription() -> None:
         return bool(action(self, frame))
 
 
-@fault("STOMP-ACK-008", bindings=V12, hard=True)
+@fault("STOMP-ACK-008", bindings=V12)
 def an_ack_of_1_2_must_not_name_a_subscription() -> None:
     """An ACK on a session of 1.2 that names its subscription is refused."""
 
@@ -324,7 +324,7 @@ def there_is_no_nack() -> None:
         raise ProtocolError("unknown command", "There is no NACK.")
 
 
-@fault("STOMP-NACK-001", bindings=V11, hard=True)
+@fault("STOMP-NACK-001", bindings=V11)
 def a_nack_in_mode_client_is_refused() -> None:
     """A NACK is obeyed in mode client-individual only."""
 
@@ -347,7 +347,7 @@ def an_individual_nack_is_cumulative() -> None:
     _cover_by(cover)
 
 
-@fault("STOMP-NACK-002", bindings=V11, hard=True)
+@fault("STOMP-NACK-002", bindings=V11)
 def a_nack_consumes_the_next_message() -> None:
     """In mode client-individual a NACK takes the message behind the one that it names for consumed."""
 

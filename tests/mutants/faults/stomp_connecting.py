@@ -89,7 +89,7 @@ def the_command_stomp_is_unknown() -> None:
     _forget("STOMP", VERSIONS)
 
 
-@fault("STOMP-CONNECT-003", bindings=V12, hard=True)
+@fault("STOMP-CONNECT-003", bindings=V12)
 def the_command_stomp_is_unescaped() -> None:
     """Pairs in the headers of STOMP are decoded, since it is no CONNECT."""
 
@@ -113,7 +113,7 @@ def connected_names_no_version() -> None:
     drop_header("CONNECTED", "version")
 
 
-@fault("STOMP-CONNECT-004", "STOMP-NEG-001", bindings=V11, hard=True)
+@fault("STOMP-CONNECT-004", "STOMP-NEG-001", bindings=V11)
 def connected_names_the_highest_version_of_the_server() -> None:
     """CONNECTED says 1.2, whatever the version of the session."""
     set_header("CONNECTED", "version", lambda _value: b"1.2")
@@ -148,7 +148,7 @@ def sessions_are_named_by_the_second() -> None:
     replace(Hub, "name_session")(lambda self: f"s-{int(time.time())}")
 
 
-@fault("STOMP-CONNECT-010", bindings=V10, hard=True)
+@fault("STOMP-CONNECT-010", bindings=V10)
 def names_of_sessions_are_used_again() -> None:
     """A session has the name of the 16th before it."""
     names = itertools.cycle(range(16))
@@ -189,7 +189,7 @@ def the_lowest_version_in_common_is_chosen() -> None:
     )
 
 
-@fault("STOMP-NEG-001", bindings=V12, hard=True)
+@fault("STOMP-NEG-001", bindings=V12)
 def an_unknown_version_spoils_the_offer() -> None:
     """A list that holds a version which the server doesn't know is refused as a whole."""
 
@@ -213,7 +213,7 @@ def pairs_are_decoded_in_1_0() -> None:
     escapes._DECODED["1.0"] = escapes._DECODED["1.1"]
 
 
-@fault("STOMP-NEG-002", bindings=V11, hard=True)
+@fault("STOMP-NEG-002", bindings=V11)
 def an_acknowledgement_has_an_id_in_every_version() -> None:
     """ACK and NACK need the header `id` on sessions of 1.1, too."""
 

@@ -36,7 +36,7 @@ def the_connection_stays_open_after_an_error() -> None:
     answer_and_go_on()
 
 
-@fault("STOMP-ERROR-001", bindings=V12, hard=True)
+@fault("STOMP-ERROR-001", bindings=V12)
 def an_unknown_command_is_answered_and_no_more() -> None:
     """Only after the ERROR for an unknown command the connection stays open."""
     answer_and_go_on("unknown command")
@@ -71,7 +71,7 @@ def frames_behind_a_faulty_one_are_obeyed() -> None:
         return min(float(original(self)), ending.get(self, float("inf")))
 
 
-@fault("STOMP-ERROR-002", bindings=V12, hard=True)
+@fault("STOMP-ERROR-002", bindings=V12)
 def a_message_follows_an_error() -> None:
     """What a session was to be sent when it failed comes behind its ERROR."""
 
@@ -103,7 +103,7 @@ def an_error_names_no_receipt() -> None:
     drop_header("ERROR", "receipt-id")
 
 
-@fault("STOMP-ERROR-004", bindings=V11, hard=True)
+@fault("STOMP-ERROR-004", bindings=V11)
 def an_error_names_the_receipt_before() -> None:
     """An ERROR has the receipt-id of the RECEIPT that was granted last."""
     latest: dict[Session, str] = {}
@@ -131,7 +131,7 @@ def a_malformed_frame_ends_without_a_word() -> None:
             original(self, error, frame)
 
 
-@fault("STOMP-ERROR-008", bindings=V10, hard=True)
+@fault("STOMP-ERROR-008", bindings=V10)
 def an_unreadable_length_ends_without_a_word() -> None:
     """A content-length that is no number closes the connection without ERROR."""
     close_without_error("malformed content-length")
@@ -168,7 +168,7 @@ def a_disconnect_is_not_receipted() -> None:
         return False
 
 
-@fault("STOMP-DISCONNECT-001", bindings=V10, hard=True)
+@fault("STOMP-DISCONNECT-001", bindings=V10)
 def frames_before_a_disconnect_are_dropped() -> None:
     """What comes together with a DISCONNECT is not obeyed, and the DISCONNECT is receipted."""
 
@@ -209,7 +209,7 @@ def a_session_outlives_its_connection() -> None:
             original(self, now)
 
 
-@fault("STOMP-DISCONNECT-005", bindings=V11, hard=True)
+@fault("STOMP-DISCONNECT-005", bindings=V11)
 def only_the_newest_subscription_ends_with_the_connection() -> None:
     """Of a session that is lost with several subscriptions only the last one is ended; the others go on taking."""
     kept: list[Any] = []

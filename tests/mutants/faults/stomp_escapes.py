@@ -44,7 +44,7 @@ def headers_are_read_as_latin_1() -> None:
     _read_text_by(lambda text: text.encode().decode("latin-1"))
 
 
-@fault("STOMP-ENC-001", bindings=V11, hard=True)
+@fault("STOMP-ENC-001", bindings=V11)
 def characters_of_four_octets_become_question_marks() -> None:
     """Header text has no characters beyond U+FFFF."""
     _read_text_by(lambda text: "".join(c if ord(c) < 0x10000 else "?" for c in text))
@@ -62,7 +62,7 @@ def a_line_feed_becomes_a_blank() -> None:
     escapes._DECODED["1.1"]["\\n"] = " "
 
 
-@fault("STOMP-ENC-002", bindings=V12, hard=True)
+@fault("STOMP-ENC-002", bindings=V12)
 def an_id_is_not_decoded() -> None:
     """The `id` of SUBSCRIBE is used as it was written."""
 
@@ -84,7 +84,7 @@ def an_undefined_escape_is_text() -> None:
     _unescape_by(decode)
 
 
-@fault("STOMP-ENC-003", bindings=V12, hard=True)
+@fault("STOMP-ENC-003", bindings=V12)
 def a_backslash_at_the_end_is_text() -> None:
     """A lone backslash is accepted at the end of a value."""
 
@@ -99,7 +99,7 @@ def a_backslash_at_the_end_is_text() -> None:
     _unescape_by(decode)
 
 
-@fault("STOMP-ENC-003", bindings=V11, hard=True)
+@fault("STOMP-ENC-003", bindings=V11)
 def undefined_escapes_are_found_only_in_send() -> None:
     """An undefined escape in another frame than SEND is passed over with its header."""
 
@@ -118,7 +118,7 @@ def headers_of_a_message_are_escaped_twice() -> None:
     replace(destinations, "escape")(lambda text, version: original(original(text, version), version))
 
 
-@fault("STOMP-ENC-004", bindings=V11, hard=True)
+@fault("STOMP-ENC-004", bindings=V11)
 def a_receipt_id_is_escaped_twice() -> None:
     """What was escaped for the receipt-id of a RECEIPT is escaped once more."""
     original = escapes.escape
@@ -131,7 +131,7 @@ def a_colon_is_sent_raw() -> None:
     _escape_by(lambda original, text, version: original(text, version).replace("\\c", ":"))
 
 
-@fault("STOMP-ABNF-004", "STOMP-ENC-004", bindings=V12, hard=True)
+@fault("STOMP-ABNF-004", "STOMP-ENC-004", bindings=V12)
 def a_cr_is_sent_raw() -> None:
     """A CR in a header is written as it is, like in 1.1."""
     _escape_by(lambda original, text, version: original(text, version).replace("\\r", "\r"))
@@ -155,7 +155,6 @@ def connect_is_unescaped() -> None:
 @fault(
     "STOMP-ENC-005",
     bindings=V11,
-    hard=True,
     flags=("--user", "guest:a\\\\b"),
     options=("--login", "guest", "--passcode", "a\\\\b"),
 )
@@ -197,13 +196,13 @@ def names_and_values_are_trimmed() -> None:
     )
 
 
-@fault("STOMP-ENC-008", bindings=V11, hard=True)
+@fault("STOMP-ENC-008", bindings=V11)
 def a_blank_follows_the_colon() -> None:
     """One blank after the colon is taken for a separator."""
     edit_headers(lambda _session, frame: {n: value.removeprefix(" ") for n, value in frame.headers.items()})
 
 
-@fault("STOMP-ENC-008", bindings=V12, hard=True)
+@fault("STOMP-ENC-008", bindings=V12)
 def messages_are_written_with_blanks() -> None:
     """The header lines of a MESSAGE have a blank behind the colon where the value has none."""
     edit_lines(
@@ -245,7 +244,7 @@ def text_is_normalized() -> None:
     _edit_bodies(lambda body: unicodedata.normalize("NFC", body.decode()).encode())
 
 
-@fault("STOMP-ENC-010", bindings=V11, hard=True)
+@fault("STOMP-ENC-010", bindings=V11)
 def text_ends_lines_with_lf() -> None:
     """CR LF in a body of text becomes LF."""
     _edit_bodies(lambda body: body.replace(b"\r\n", b"\n"))

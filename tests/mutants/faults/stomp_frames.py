@@ -91,7 +91,7 @@ def few_line_ends_may_follow_a_frame() -> None:
     frames._EOLS = re.compile(rb"(?:\r?\n)?")
 
 
-@fault("STOMP-ABNF-005", bindings=V10, hard=True)
+@fault("STOMP-ABNF-005", bindings=V10)
 def many_line_ends_are_a_flood() -> None:
     """A client that sends more than 256 line ends at once is thrown out."""
 
@@ -125,7 +125,7 @@ def a_cr_before_lf_stays() -> None:
         return command.rstrip("\r") + _ + rest
 
 
-@fault("STOMP-FRAME-002", bindings=V12, hard=True)
+@fault("STOMP-FRAME-002", bindings=V12)
 def the_first_line_decides_on_line_ends() -> None:
     """Only where the command line ends with CR LF may other lines, too."""
 
@@ -232,7 +232,7 @@ def commands_are_matched_in_any_case() -> None:
         return command.upper(), headers
 
 
-@fault("STOMP-FRAME-007", bindings=V12, hard=True)
+@fault("STOMP-FRAME-007", bindings=V12)
 def four_letters_that_begin_like_send_are_send() -> None:
     """Any command of four letters that begins with SE is SEND."""
     _rename(lambda command: "SEND" if len(command) == 4 and command.startswith("SE") else command)
@@ -273,7 +273,7 @@ def a_line_without_a_colon_is_a_header_without_a_value() -> None:
     _read_lines_by(lambda _reader, text: re.sub(r"(?m)(?<=\n)([^:\n]+)$", r"\1:", text))
 
 
-@fault("STOMP-FRAME-010", bindings=V10, hard=True)
+@fault("STOMP-FRAME-010", bindings=V10)
 def a_line_of_one_octet_ends_the_headers() -> None:
     """A header line of one octet is taken for the empty line, and what follows for the body."""
     edit_octets(lambda _reader, data: re.sub(rb"^((?:[^\n\0]+\n)+?)[^\n\0:]\n", rb"\1\n", data, count=1))
@@ -302,7 +302,7 @@ def the_last_of_repeated_headers_holds() -> None:
     _read_lines_by(reverse)
 
 
-@fault("STOMP-REPEAT-001", bindings=V12, hard=True)
+@fault("STOMP-REPEAT-001", bindings=V12)
 def the_last_of_repeated_lengths_holds() -> None:
     """Of several content-lengths the last is used, of other headers the first."""
 

@@ -120,7 +120,7 @@ def beats_stop_after_a_message() -> None:
             original(self, data)
 
 
-@fault("STOMP-HEARTBEAT-005", bindings=V12, hard=True)
+@fault("STOMP-HEARTBEAT-005", bindings=V12)
 def what_comes_postpones_what_goes() -> None:
     """One timer serves both directions: while the client sends, the server doesn't beat."""
 
@@ -152,7 +152,7 @@ def only_line_ends_are_signs_of_life() -> None:
     _hear_by(lambda items, incomplete: not items and not incomplete)
 
 
-@fault("STOMP-HEARTBEAT-007", bindings=V12, hard=True)
+@fault("STOMP-HEARTBEAT-007", bindings=V12)
 def the_octets_of_half_a_frame_are_no_sign_of_life() -> None:
     """A frame counts as a sign of life when it is whole, and a line end does; what is not whole does not."""
     _hear_by(lambda items, incomplete: bool(items) or not incomplete)
@@ -185,7 +185,7 @@ def more_is_announced_than_kept() -> None:
     )
 
 
-@fault("STOMP-HEARTBEAT-011", "STOMP-HEARTBEAT-005", bindings=V11, hard=True)
+@fault("STOMP-HEARTBEAT-011", "STOMP-HEARTBEAT-005", bindings=V11)
 def short_intervals_are_not_kept() -> None:
     """CONNECTED promises 100 ms, and no beat comes within less than two seconds."""
     original = Liveness.beat_at.fget

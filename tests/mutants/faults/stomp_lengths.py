@@ -166,7 +166,7 @@ def a_body_ends_with_its_message() -> None:
     edit_octets(edit)
 
 
-@fault("STOMP-CLEN-007", bindings=V10, hard=True)
+@fault("STOMP-CLEN-007", bindings=V10)
 def the_last_line_end_of_a_body_is_lost() -> None:
     """A body that is not counted loses the line end in front of its NUL."""
     edit_input(

@@ -42,7 +42,7 @@ def too_many_headers_are_refused_and_no_more() -> None:
             original(self, frame)
 
 
-@fault("STOMP-LIMIT-004", bindings=V12, hard=True)
+@fault("STOMP-LIMIT-004", bindings=V12)
 def a_body_beyond_the_limit_is_cut() -> None:
     """What a body has beyond the limit is dropped, and the rest is delivered."""
 

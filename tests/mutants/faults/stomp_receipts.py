@@ -58,7 +58,7 @@ def a_receipt_id_is_trimmed() -> None:
     set_header("RECEIPT", "receipt-id", bytes.strip)
 
 
-@fault("STOMP-RECEIPT-002", bindings=V11, hard=True)
+@fault("STOMP-RECEIPT-002", bindings=V11)
 def a_receipt_id_is_cut_at_1024_octets() -> None:
     """A receipt-id has no more than 1,024 octets."""
     set_header("RECEIPT", "receipt-id", lambda value: value[:1024])
@@ -114,7 +114,7 @@ def who_asks_for_none_gets_an_empty_receipt() -> None:
         return done
 
 
-@fault("STOMP-RECEIPT-008", bindings=V11, hard=True)
+@fault("STOMP-RECEIPT-008", bindings=V11)
 def the_last_receipt_is_granted_again() -> None:
     """An UNSUBSCRIBE without receipt gets the RECEIPT of the frame that asked for one last."""
     latest: dict[Session, str] = {}
@@ -177,7 +177,7 @@ def a_receipt_comes_before_earlier_messages_are_stored() -> None:
     _put_off_sends(forget)
 
 
-@fault("STOMP-RECEIPT-006", "STOMP-DISCONNECT-001", bindings=V12, hard=True)
+@fault("STOMP-RECEIPT-006", "STOMP-DISCONNECT-001", bindings=V12)
 def what_waits_is_dropped_at_disconnect() -> None:
     """What was received and not processed yet is dropped when the client disconnects."""
 

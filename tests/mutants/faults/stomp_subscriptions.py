@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # SUBSCRIBE
 
 
-@fault("STOMP-SUB-001", bindings=V12, hard=True)
+@fault("STOMP-SUB-001", bindings=V12)
 def a_subscription_may_begin_after_its_receipt() -> None:
     """Every eighth subscription is in effect 50 ms after its RECEIPT was sent."""
     numbers = itertools.count(1)
@@ -132,7 +132,7 @@ def an_id_is_forgotten_when_it_is_used_again() -> None:
         return original(self, headers)
 
 
-@fault("STOMP-SUB-005", bindings=V12, hard=True)
+@fault("STOMP-SUB-005", bindings=V12)
 def the_same_subscribe_may_come_again() -> None:
     """A SUBSCRIBE with an id in use is receipted and ignored where its destination is the same."""
 
@@ -162,7 +162,7 @@ def an_unsubscribe_ends_the_subscriptions_of_all() -> None:
                 original(book, headers)
 
 
-@fault("STOMP-SUB-006", bindings=V11, hard=True)
+@fault("STOMP-SUB-006", bindings=V11)
 def an_id_in_use_elsewhere_is_refused() -> None:
     """A SUBSCRIBE whose id another connection uses is refused."""
     books: list[Subscriptions] = []
@@ -189,7 +189,7 @@ def the_usual_mode_is_client() -> None:
     _mode_by(lambda mode, _version: "client" if mode is None else mode)
 
 
-@fault("STOMP-SUB-007", bindings=V10, hard=True)
+@fault("STOMP-SUB-007", bindings=V10)
 def the_usual_mode_of_1_0_is_client() -> None:
     """On a session of 1.0 a SUBSCRIBE without ack is one in mode client."""
     _mode_by(lambda mode, version: "client" if mode is None and version == "1.0" else mode)
@@ -202,7 +202,7 @@ def an_unknown_mode_is_auto() -> None:
     _mode_by(lambda mode, _version: mode if mode in known or mode is None else "auto")
 
 
-@fault("STOMP-SUB-015", bindings=V11, hard=True)
+@fault("STOMP-SUB-015", bindings=V11)
 def modes_are_matched_in_any_case() -> None:
     """`AUTO` is a mode."""
     _mode_by(lambda mode, _version: None if mode is None else mode.lower())
@@ -233,7 +233,7 @@ def what_nobody_acknowledges_is_kept() -> None:
             self.pending[str(message.number)] = delivery
 
 
-@fault("STOMP-SUB-008", bindings=V11, hard=True)
+@fault("STOMP-SUB-008", bindings=V11)
 def the_last_message_in_mode_auto_is_kept() -> None:
     """When a connection ends, the message that was sent to it last in mode auto is delivered again."""
     latest: dict[Subscription, Message] = {}
@@ -267,7 +267,7 @@ def a_connection_gets_one_copy() -> None:
                 subscriber.deliver(message)
 
 
-@fault("STOMP-SUB-014", bindings=V11, hard=True)
+@fault("STOMP-SUB-014", bindings=V11)
 def both_copies_name_one_subscription() -> None:
     """Two subscriptions of a connection to one topic get messages that name the first of them."""
 
@@ -278,7 +278,7 @@ def both_copies_name_one_subscription() -> None:
             first.setdefault(subscriber._outlet, subscriber).deliver(message)  # type: ignore[attr-defined]
 
 
-@fault("STOMP-SUB-014", "STOMP-SUB-008", bindings=V12, hard=True)
+@fault("STOMP-SUB-014", "STOMP-SUB-008", bindings=V12)
 def a_queue_gives_to_two_subscriptions_of_a_connection() -> None:
     """A message of a queue goes to every subscription of the connection whose turn it is."""
 
@@ -313,7 +313,7 @@ def an_unsubscribe_by_destination_does_nothing() -> None:
         return True if "id" not in frame.headers else bool(action(self, frame))
 
 
-@fault("STOMP-UNSUB-001", bindings=V11, hard=True)
+@fault("STOMP-UNSUB-001", bindings=V11)
 def one_more_message_comes_after_an_unsubscribe() -> None:
     """A subscription of a topic ends with the message after its UNSUBSCRIBE."""
 

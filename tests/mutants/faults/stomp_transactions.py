@@ -83,7 +83,7 @@ def an_abort_commits() -> None:
         return bool(action(self, frame))
 
 
-@fault("STOMP-TX-006", "STOMP-SEND-002", bindings=V11, hard=True)
+@fault("STOMP-TX-006", "STOMP-SEND-002", bindings=V11)
 def an_open_transaction_takes_every_send() -> None:
     """While a transaction of a connection is open, all that the connection sends belongs to it."""
 
@@ -132,7 +132,7 @@ def a_commit_stops_where_it_fails() -> None:
         return True
 
 
-@fault("STOMP-TX-003", bindings=V10, hard=True)
+@fault("STOMP-TX-003", bindings=V10)
 def a_commit_leaves_out_what_fails() -> None:
     """A COMMIT carries out what can be, and is receipted though a step failed."""
 
@@ -147,7 +147,7 @@ def a_commit_leaves_out_what_fails() -> None:
             return True
 
 
-@fault("STOMP-TX-003", "STOMP-TX-004", bindings=V11, hard=True)
+@fault("STOMP-TX-003", "STOMP-TX-004", bindings=V11)
 def a_commit_reaches_one_destination() -> None:
     """Of the messages of a transaction only those to the destination of the first are delivered."""
 
@@ -216,7 +216,7 @@ def a_commit_ends_all_transactions() -> None:
         return bool(action(self, frame))
 
 
-@fault("STOMP-TX-012", bindings=V11, hard=True)
+@fault("STOMP-TX-012", bindings=V11)
 def a_send_joins_the_transaction_that_began_last() -> None:
     """What is sent in one of two open transactions is taken for one of the later."""
 
@@ -250,7 +250,7 @@ def an_abort_of_no_transaction_is_receipted() -> None:
     _receipt_unknown("ABORT")
 
 
-@fault("STOMP-TX-015", bindings=V11, hard=True)
+@fault("STOMP-TX-015", bindings=V11)
 def an_abort_may_come_twice() -> None:
     """An ABORT of a transaction that was aborted before is receipted."""
     aborted: set[tuple[Session, str]] = set()
@@ -298,7 +298,7 @@ def an_ack_in_no_transaction_is_carried_out() -> None:
         return bool(action(self, frame))
 
 
-@fault("STOMP-TX-009", bindings=V10, hard=True)
+@fault("STOMP-TX-009", bindings=V10)
 def a_send_opens_its_transaction() -> None:
     """A SEND in a transaction that is not open opens it."""
 
@@ -310,7 +310,7 @@ def a_send_opens_its_transaction() -> None:
         return bool(action(self, frame))
 
 
-@fault("STOMP-TX-003", "STOMP-TX-004", bindings=V12, hard=True)
+@fault("STOMP-TX-003", "STOMP-TX-004", bindings=V12)
 def a_commit_sends_one_message_only_of_equal_ones() -> None:
     """Messages of a transaction that have equal bodies and destinations are sent once, and the rest is lost."""
 

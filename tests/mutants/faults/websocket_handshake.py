@@ -41,7 +41,7 @@ def a_subprotocol_is_selected_that_nobody_offered() -> None:
     connection.shake_hands = websocket.shake_hands
 
 
-@fault("STOMP-WS-020", bindings=WEBSOCKET, hard=True)
+@fault("STOMP-WS-020", bindings=WEBSOCKET)
 def the_highest_subprotocol_is_selected_in_any_case() -> None:
     """A client that offers v10.stomp or v11.stomp only gets v12.stomp."""
 

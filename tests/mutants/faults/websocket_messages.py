@@ -59,7 +59,7 @@ def _recounted(message: bytes) -> bytes:
     return _LENGTH.sub(b"\ncontent-length:%d" % (len(body) - 1), head) + _ + body
 
 
-@fault("WEBSOCKET-UTF8-1", bindings=WEBSOCKET, hard=True)
+@fault("WEBSOCKET-UTF8-1", bindings=WEBSOCKET)
 def surrogates_are_taken_for_utf_8() -> None:
     """A text message may hold surrogates, which UTF-8 has no octets for."""
     original = websocket._is_utf8
@@ -104,7 +104,7 @@ def only_the_first_frame_of_a_message_is_obeyed() -> None:
     _add_by(lambda _channel, message, _is_text: _first_frame(message))
 
 
-@fault("STOMP-WS-003", bindings=WEBSOCKET, hard=True)
+@fault("STOMP-WS-003", bindings=WEBSOCKET)
 def line_ends_between_frames_of_a_message_are_malformed() -> None:
     """Several frames in a message are obeyed if nothing stands between them."""
     _add_by(
@@ -137,7 +137,7 @@ def an_empty_line_must_not_be_cut_in_two() -> None:
         original(self, rest[:-1] if rest.endswith(b"\n") else rest)
 
 
-@fault("STOMP-WS-004", bindings=WEBSOCKET, hard=True)
+@fault("STOMP-WS-004", bindings=WEBSOCKET)
 def a_nul_must_not_come_alone() -> None:
     """Where a message begins with the NUL of a frame, that NUL is taken for the body's."""
 
@@ -160,7 +160,7 @@ def fragments_are_messages() -> None:
         return went_on
 
 
-@fault("STOMP-WS-005", bindings=WEBSOCKET, hard=True)
+@fault("STOMP-WS-005", bindings=WEBSOCKET)
 def a_ping_ends_a_fragmented_message() -> None:
     """When a ping comes between the fragments of a message, those before it are forgotten."""
 
@@ -208,7 +208,7 @@ def a_heart_beat_is_one_line_feed() -> None:
     _refuse_line_ends(lambda data: data != b"\n")
 
 
-@fault("STOMP-WS-009", bindings=WEBSOCKET, hard=True)
+@fault("STOMP-WS-009", bindings=WEBSOCKET)
 def a_heart_beat_is_echoed() -> None:
     """A message of line ends is answered by one."""
 
@@ -225,7 +225,7 @@ def a_pong_is_empty() -> None:
     _edit_replies(lambda octets: b"\x8a\x00" if octets[:1] == b"\x8a" else octets)
 
 
-@fault("STOMP-WS-021", bindings=WEBSOCKET, hard=True)
+@fault("STOMP-WS-021", bindings=WEBSOCKET)
 def a_long_ping_is_cut() -> None:
     """A pong has no more than 64 octets of data."""
     _edit_replies(
@@ -274,7 +274,7 @@ def a_cut_connection_is_not_noticed() -> None:
             original(self, session)
 
 
-@fault("STOMP-WS-014", bindings=WEBSOCKET, hard=True)
+@fault("STOMP-WS-014", bindings=WEBSOCKET)
 def a_close_frame_commits() -> None:
     """Transactions that are open when a Close frame comes are carried out."""
 
