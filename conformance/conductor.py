@@ -79,6 +79,12 @@ class Conductor:
 
     # Collecting
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
+        """Leave out tests of other clauses than the selected ones before they are multiplied by their parameters."""
+        ids = clauses_of(obj) if callable(obj) else ()
+        return [] if ids and not self.run.bindings_of(ids) else None
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One call for each binding in which a clause of the test is selected."""
         if "bench" in metafunc.fixturenames and (ids := clauses_of(metafunc.function)):

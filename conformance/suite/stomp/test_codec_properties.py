@@ -65,7 +65,7 @@ def test_any_header_text_comes_back(bench: Bench) -> None:
                 bench.judge(clause, not lost, expected=f"the headers {lost or headers}", observed=came.octets)
 
     check([("n\\:\n", "v\\:\n\\n"), ("plain", "plain"), (" blank ", " "), ("empty", "")])
-    trial.run(bench.examples(25, 120, 1000), check, headers=header_lists(bench.version))
+    trial.run(bench.examples(15, 120, 1000), check, headers=header_lists(bench.version))
 
 
 EACH = (
@@ -111,7 +111,7 @@ def test_any_body_comes_back(bench: Bench) -> None:
                 "STOMP-SEND-005", came.body == body, expected=f"{body[:200]!r}", observed=came.octets[:600]
             )
 
-    trial.run(bench.examples(25, 120, 1000), check, body=kinds, counted=st.booleans())
+    trial.run(bench.examples(15, 120, 1000), check, body=kinds, counted=st.booleans())
 
 
 @clauses("STOMP-FRAME-006", "STOMP-FRAME-005")
@@ -136,5 +136,5 @@ def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
     nul = carries(bench, b"a\0b")  # where not, that is STOMP-CLEN-001, wherever the frames are cut
     texts = bodies(utf_8=True, nul=nul, long=carries_long(bench))
     trial.run(
-        bench.examples(20, 100, 800), check, texts=st.lists(texts, min_size=1, max_size=5), cuts=cut_places()
+        bench.examples(12, 100, 800), check, texts=st.lists(texts, min_size=1, max_size=5), cuts=cut_places()
     )

@@ -79,7 +79,7 @@ def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
                 raise Enough
 
     trial.run(
-        bench.examples(25, 120, 1000),
+        bench.examples(15, 120, 1000),
         check,
         texts=st.lists(
             bodies(utf_8=True, nul=carries(bench, b"a\0b"), long=carries_long(bench)), min_size=1, max_size=4
@@ -109,7 +109,7 @@ def test_any_fragments_make_one_message(bench: Bench) -> None:
             )
 
     trial.run(
-        bench.examples(25, 120, 1000),
+        bench.examples(15, 120, 1000),
         check,
         text=bodies(utf_8=True, nul=carries(bench, b"a\0b"), long=carries_long(bench)),
         cuts=cut_places(),
