@@ -110,6 +110,11 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         help="perform the tests in an order chosen by the seed: verdicts must not depend on it",
     )
     group.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="end the run at the first requirement that is broken and not known to be",
+    )
+    group.add_argument(
         "--parallel",
         type=_tests,
         metavar="N",
@@ -189,6 +194,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         effort=Effort(values["effort"]),
         seed=values["seed"],
         shuffle=values["shuffle"],
+        fail_fast=values["fail_fast"],
         parallel=values["parallel"],
         report=values["report"],
         login=values["login"],

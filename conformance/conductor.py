@@ -194,6 +194,8 @@ class Conductor:
             outcome = "skipped"
         elif performance.error is not None:
             outcome = "failed"
+            if self.run.options.fail_fast and performance.broke_a_must():
+                self.run.end_early("--fail-fast ends it at the first broken requirement")
         self._progress.test_ended(shown(item), outcome)
 
     def is_hopeless(self, item: pytest.Function) -> bool:

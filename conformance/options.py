@@ -32,8 +32,8 @@ class Options:
 
     `classes` are bindings and extensions: none asks for all that the server claims. `clauses` are ids or beginnings
     of ids. `timings` (seconds) go before what the server declares. `seed` is None for the same examples in every run;
-    `shuffle` puts the tests in an order chosen by it. `parallel` is the number of tests
-    that are performed side by side.
+    `shuffle` puts the tests in an order chosen by it. `fail_fast` ends the run at the first broken MUST that is no
+    known deviation. `parallel` is the number of tests that are performed side by side.
     """
 
     url: str
@@ -44,6 +44,7 @@ class Options:
     effort: Effort = Effort.STANDARD
     seed: int | None = None
     shuffle: bool = False
+    fail_fast: bool = False
     parallel: int = PARALLEL
     report: Path | None = None
     login: str | None = None

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench import Bench
+from conformance.clauses import Level
 from conformance.judge import Case, find_failure
 from conformance.wire.failures import TooSlow, Unreachable
 
@@ -86,6 +87,11 @@ class Performance:
             if not self._recorded:
                 self._recorded = True
                 self._run.judge.never_run(self.clauses, self.bench.binding, reason)
+
+    def broke_a_must(self) -> bool:
+        """Whether the test ended at a requirement that is broken."""
+        clause = self.bench.case.ended_at if self.bench.case else None
+        return clause is not None and self._run.book[clause].level is Level.MUST
 
     def failed_clause(self) -> str | None:
         """The clause that the test ended at, if it ended at one."""

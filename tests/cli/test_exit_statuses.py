@@ -42,6 +42,15 @@ def test_an_extension_that_is_claimed_in_vain_is_not_conforming(conformance: Com
     assert "NOT CONFORMING" in ended.stdout
 
 
+def test_the_first_broken_requirement_may_end_the_run(conformance: Command, web_server_url: str) -> None:
+    arguments = (web_server_url, "--class", "stomp-1.2", "--clause", "STOMP-FRAME", "--parallel", "1")
+    whole, cut = conformance(*arguments), conformance(*arguments, "--fail-fast")
+    assert (whole.returncode, cut.returncode) == (1, 1), cut.stdout + cut.stderr
+    assert "ended early: --fail-fast" in " ".join(cut.stdout.split())
+    assert "1 requirement broken" in cut.stdout
+    assert "1 requirement broken" not in whole.stdout
+
+
 def test_nobody_at_the_address_is_one_sentence(conformance: Command) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused

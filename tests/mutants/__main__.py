@@ -151,7 +151,9 @@ def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Consol
     missed_any = False
     with ThreadPoolExecutor(values.jobs) as pool:
         runs = {
-            fault.name: [pool.submit(judge, fault, effort=fault.effort, seed=seed) for seed in seeds]
+            fault.name: [
+                pool.submit(judge, fault, effort=fault.effort, seed=seed, fail_fast=True) for seed in seeds
+            ]
             for fault in chosen
         }
         for fault in chosen:
@@ -161,7 +163,7 @@ def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Consol
             named = sum(is_named(fault, outcome, book()) for outcome in outcomes)
             console.print(
                 f"{fault.name}: caught with {values.seeds - len(missed)} of {values.seeds} seeds at {fault.effort} "
-                f"effort, on its clause with {named}"
+                f"effort, on its clause first with {named}"
                 + (f"; missed with {', '.join(map(str, missed))}" if missed else "")
             )
     return 1 if missed_any else 0

@@ -48,8 +48,15 @@ class Outcome:
         return self.failed + self.deviating
 
 
-def judge(mutant: Fault | Variant, *, effort: str, seed: int | None = None, whole: bool = False) -> Outcome:
-    """Run the suite against a server with this fault or oddity.
+def judge(
+    mutant: Fault | Variant,
+    *,
+    effort: str,
+    seed: int | None = None,
+    whole: bool = False,
+    fail_fast: bool = False,
+) -> Outcome:
+    """Run the suite against a server with this fault or oddity; with `fail_fast` up to the first broken requirement.
 
     A fault is looked for in the chapters of the clauses that it breaks, an oddity that says where it shows is judged
     there; `whole` judges their bindings as a whole.
@@ -63,6 +70,8 @@ def judge(mutant: Fault | Variant, *, effort: str, seed: int | None = None, whol
             options += selection(mutant)
         if seed is not None:
             options += ["--seed", str(seed)]
+        if fail_fast:
+            options.append("--fail-fast")
         try:
             with served(mutant.name, mutant.flags) as url:
                 status = run_suite([url, *options], folder / "output", RUN_SECONDS)
