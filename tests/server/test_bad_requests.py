@@ -298,7 +298,7 @@ def test_a_connection_that_sends_nothing_or_half_a_request(serve: Serve, octets:
 
 def test_an_idle_connection(serve: Serve) -> None:
     """One that was served is closed without a word: its client has nothing to ask (HTTP-KEEP-1)."""
-    with Http.to(serve(idle_timeout=0.2)) as client:
+    with Http.to(serve(idle_timeout=1)) as client:
         assert client.get("/topics").status == 200
         assert client.wait_for_end() == b""
 

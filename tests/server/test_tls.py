@@ -99,7 +99,7 @@ def test_both_directions_at_once(server: Server, context: ssl.SSLContext) -> Non
 @pytest.mark.parametrize("octets", [b"GET /topics HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01", b""])
 def test_what_is_no_handshake(serve: Serve, pem: Path, context: ssl.SSLContext, octets: bytes) -> None:
     """It ends its own connection only."""
-    server = serve(tls_cert=str(pem), idle_timeout=0.3)
+    server = serve(tls_cert=str(pem), idle_timeout=1)
     with Http(connect(server)) as client:
         client.send(octets)
         client.wait_for_end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import struct
 from typing import TYPE_CHECKING
 
@@ -257,14 +258,11 @@ def test_octets_now_and_then_do_not_help(serve: Serve) -> None:
     server = serve(incomplete_frame_timeout=0.2)
     with Stomp.connected(server) as client:
         client.send(frame(TEXT, b"SEND\n"))
-        client.link.settimeout(0.02)
         for _ in range(1000):
             client.send(frame(TEXT, b"x"))
-            try:
+            if select.select([client.link], [], [], 0.02)[0]:
                 client.refused()
                 break
-            except TimeoutError:
-                continue
         else:
             pytest.fail("the frame is still waited for")
 
@@ -287,7 +285,7 @@ def test_pings_are_no_frame(serve: Serve) -> None:
 @pytest.mark.parametrize("octets", [b"", frame(PING, b""), frame(TEXT, b"\n")])
 def test_a_connection_that_sends_no_frame(serve: Serve, octets: bytes) -> None:
     """It gets an ERROR after the declared time, and the end (STOMP-WS-019)."""
-    server = serve(first_frame_timeout=0.2)
+    server = serve(first_frame_timeout=1)
     with Stomp.to(server) as client:
         client.send(octets)
         if octets == frame(PING, b""):
