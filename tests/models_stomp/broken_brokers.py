@@ -6,15 +6,8 @@ happens to come first.
 
 from typing import Any, NamedTuple
 
-from tests.models_stomp.toy_broker import (
-    Pending,
-    Place,
-    Refused,
-    Stored,
-    Subscription,
-    ToyBroker,
-    ToySession,
-)
+from tests.models_stomp.toy_broker import ToyBroker
+from tests.models_stomp.toy_state import Pending, Place, Refused, Stored, Subscription, ToySession
 
 
 class Fault(NamedTuple):

@@ -10,7 +10,7 @@ from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
 from conformance.wire.failures import Violation
 from tests.models_stomp.broken_brokers import FAULTS, Fault
-from tests.models_stomp.toy_broker import Choices
+from tests.models_stomp.toy_state import Choices
 from tests.models_stomp.toy_world import ToyWorld
 
 SETTINGS = settings(

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
-from tests.models_stomp.toy_broker import Choices
+from tests.models_stomp.toy_state import Choices
 from tests.models_stomp.toy_world import ToyWorld
 
 SETTINGS = settings(

@@ -7,7 +7,8 @@ from typing import Any
 from conformance.clauses import Level, book
 from conformance.models.stomp.sessions import Seen
 from conformance.wire.failures import Violation
-from tests.models_stomp.toy_broker import Choices, ToyBroker, ToySession
+from tests.models_stomp.toy_broker import ToyBroker
+from tests.models_stomp.toy_state import Choices, ToySession
 
 
 class Ledger:
