@@ -88,7 +88,7 @@ def test_a_record_that_comes_while_a_poll_begins_to_wait_is_not_missed(bench: Be
     scene = Scene(bench)
     topic, _group, (consumer,) = scene.readers()
     scene.warm_up(topic, consumer)
-    for number in range(bench.examples(quick=12, standard=40, thorough=400)):
+    for number in range(bench.examples(quick=12, standard=80, thorough=400)):
         waiting = Waiting(scene, consumer, round_trips=number % 4)
         scene.publish(topic, f"m{number}")
         waiting.judge_early("POLL-WAIT-1", f"m{number}", acknowledge=consumer)

@@ -210,7 +210,10 @@ def test_what_is_acknowledged_is_stored(bench: Bench) -> None:
 
 @clauses("PUB-ACK-7")
 def test_producers_of_other_topics_are_not_told(bench: Bench) -> None:
-    """Neither ACK nor FAILED goes to the subscriptions of another topic, also where one name begins the other."""
+    """Neither ACK nor FAILED goes to the subscriptions of another topic, also where one name begins the other.
+
+    Nor does the FAILED of a topic that does not exist, whatever was published to last.
+    """
     if _cannot_listen(bench, "PUB-ACK-7"):
         return
     scene = Scene(bench)
@@ -229,7 +232,8 @@ def test_producers_of_other_topics_are_not_told(bench: Bench) -> None:
     bench.judge(
         "PUB-ACK-7", told == ["ACK", "FAILED"], expected="ACK and FAILED for this topic", observed=told
     )
-    for listener in others:
+    scene.call(publish_path(bench.fresh("nowhere")), {"messageID": "lost", "message": "m"})
+    for listener in (ours, *others):
         more = listener.rest()
         bench.judge("PUB-ACK-7", not more, expected=f"nothing at {listener.destination}", observed=more)
 

@@ -142,7 +142,7 @@ def the_end_of_a_registration_wakes_nobody() -> None:
         del self.consumers[consumer.name]
 
 
-@fault("POLL-WAIT-1", bindings=HTTP, hard=True)
+@fault("POLL-WAIT-1", bindings=HTTP, hard=True, effort="standard")
 def a_record_that_comes_at_once_wakes_nobody() -> None:
     """A poll that has begun to wait within the last two milliseconds is not woken: a race that is lost."""
     began: dict[Consumer, float] = {}
