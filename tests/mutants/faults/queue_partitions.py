@@ -99,7 +99,7 @@ def the_round_skips_the_last_partition() -> None:
         self._turn = (self._turn + 1) % max(1, len(self.partitions) - 1)
 
 
-@fault("PART-RR-1", bindings=STOMP, hard=True)
+@fault("PART-RR-1", bindings=STOMP, hard=True, effort="standard")
 def the_round_skips_one_after_a_while() -> None:
     """Every ninth record without a key goes to the partition after the next."""
     turns = [0]
