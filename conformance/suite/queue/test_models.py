@@ -74,7 +74,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
 @in_turn
 def test_publishing_in_any_order(bench: Bench) -> None:
     """Partitions keep their order, keys their partition, and producers are told what became of their records."""
-    _run(bench, PublishingMachine, 2, 18, 250)
+    _run(bench, PublishingMachine, 2, 14, 250)
 
 
 @clauses(
@@ -113,7 +113,7 @@ def test_publishing_in_any_order(bench: Bench) -> None:
 @in_turn
 def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
     """What is acknowledged stays acknowledged, what is not comes again, and one record of a partition is in flight."""
-    _run(bench, DeliveryMachine, 3, 32, 350)
+    _run(bench, DeliveryMachine, 3, 28, 350)
 
 
 @clauses(
@@ -162,4 +162,4 @@ def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
 @in_turn
 def test_coming_and_going_in_any_order(bench: Bench) -> None:
     """Members join, leave, fall silent and come back, in several groups with several topics."""
-    _run(bench, MembershipMachine, 3, 26, 350)
+    _run(bench, MembershipMachine, 3, 24, 350)

@@ -85,7 +85,7 @@ def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
         run(
             StompMachine,
             cast("Any", PlainWorld(scene)),
-            bench.hypothesis(bench.examples(4, 50, 600), stateful_step_count=STEPS),
+            bench.hypothesis(bench.examples(4, 36, 600), stateful_step_count=STEPS),
             name=f"StompMachine over {bench.binding}",
             note=program.append,
             shrink_seconds=bench.examples(*SHRINK_SECONDS),
