@@ -96,7 +96,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--effort",
         choices=[effort.value for effort in Effort],
         default=Effort.STANDARD.value,
-        help="how many examples the models and properties try (default: %(default)s)",
+        help="how many examples the models and properties try (default: %(default)s); at thorough effort it is also "
+        "told what the models reached",
     )
     group.add_argument(
         "--seed",
@@ -169,7 +170,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="write report.json, junit.xml and report.html there",
     )
     group.add_argument(
-        "--verbose", action="store_true", help="list also what passed, was observed, or was skipped"
+        "--verbose",
+        action="store_true",
+        help="list also what passed, was observed, or was skipped, and what the models reached",
     )
     group.add_argument("--list-targets", action="store_true", help="list the known brokers, and end")
     group.add_argument("--list-clauses", action="store_true", help="list the clauses, and end")

@@ -15,6 +15,8 @@ from conformance.arguments import LAUNCH_VARIABLE, PROGRAM, again, at, options_o
 from conformance.clauses import BINDINGS, SpecError, book, with_prefix
 from conformance.conductor import Conductor
 from conformance.launch import LaunchFailed, launched
+from conformance.models.reach import reached
+from conformance.options import Effort
 from conformance.probe import NoServer, meet
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
@@ -83,6 +85,8 @@ def _judge(options: Options) -> int:
     if status == pytest.ExitCode.USAGE_ERROR:
         run.suite_failures.append("pytest did not take the arguments that it was given")
     result = run.result()
+    if options.effort is Effort.THOROUGH or options.verbose:
+        presenter.show_reach(reached())
     presenter.finish(result, run.book, target, replay_command=lambda failure: again(options, failure))
     for failure in run.suite_failures:
         print(f"The suite itself failed: {failure}", file=sys.stderr)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from conformance.clauses import BINDINGS
+from conformance.models.reach import reached
 from conformance.reporting import html_report, json_report, junit
 from conformance.reporting.plan import Meta, Plan
 
@@ -53,4 +54,5 @@ def meta_of(run: Run) -> Meta:
         started=datetime.fromtimestamp(run.started, UTC),
         duration=max(time.time() - run.started, 0.0),
         suite_failures=tuple(run.suite_failures),
+        reach=tuple(reached()),
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conformance.clauses import Book, Clause
+    from conformance.models.reach import Reach
     from conformance.reporting.plan import Meta
     from conformance.reporting.summary import ReplayCommand
     from conformance.target import Target
@@ -46,6 +47,7 @@ def build(
         "counts": dict(sorted(Counter(verdict.kind.value for verdict in result.verdicts).items())),
         "verdicts": [_verdict(verdict, book[verdict.key.clause], again) for verdict in result.verdicts],
         "stale_waivers": [_waiver(waiver) for waiver in result.stale],
+        "reach": [_reach(reach) for reach in meta.reach],
     }
 
 
@@ -93,6 +95,16 @@ def _run(result: Result, meta: Meta) -> dict[str, Any]:
         "bindings": list(plan.bindings),
         "ended_early": _text(result.ended_early) or None,
         "suite_failures": [_text(failure) for failure in meta.suite_failures],
+    }
+
+
+def _reach(reach: Reach) -> dict[str, Any]:
+    return {
+        "model": reach.machine,
+        "steps": reach.steps(),
+        "pairs": len(reach.possible()),
+        "share": round(reach.share(), 4),
+        "missed": [{"rule": rule, "state": state} for rule, state in reach.missed()],
     }
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from conformance.models.reach import Reach
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -38,11 +40,12 @@ def suite_version() -> str:
 class Meta:
     """What the run was: its plan, when it began (with a time zone), and how long it took, in seconds.
 
-    `suite_failures` says what broke in the suite outside of all tests.
+    `suite_failures` says what broke in the suite outside of all tests, `reach` what the stateful models reached.
     """
 
     plan: Plan
     started: datetime
     duration: float
     suite_failures: tuple[str, ...] = ()
+    reach: tuple[Reach, ...] = ()
     suite_version: str = field(default_factory=suite_version)

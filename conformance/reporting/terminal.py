@@ -12,6 +12,7 @@ from conformance.reporting.failure_text import print_failure
 from conformance.reporting.octets import one_line, printable
 from conformance.reporting.plan import Plan, suite_version
 from conformance.reporting.progress import Bar, Count, Lines
+from conformance.reporting.reach_table import print_reach
 from conformance.reporting.screen import Screen
 from conformance.reporting.summary import (
     Group,
@@ -28,10 +29,11 @@ from conformance.reporting.summary import (
 from conformance.verdicts import Exit, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Self, TextIO
 
     from conformance.clauses import Book
+    from conformance.models.reach import Reach
     from conformance.reporting.progress import ProgressView
     from conformance.reporting.summary import ReplayCommand
     from conformance.target import Target
@@ -129,6 +131,10 @@ class Presenter:
         self._screen.blank()
         style = _CLOSING_STYLES.get(result.exit, "bold yellow")
         self._screen.paragraph(Text(printable(closing_sentence(result)), style))
+
+    def show_reach(self, machines: Sequence[Reach]) -> None:
+        """Print what the stateful models reached."""
+        print_reach(self._screen, machines)
 
     def _update(self) -> None:
         if view := self._view:

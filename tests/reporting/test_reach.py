@@ -1,0 +1,49 @@
+"""What the models reached, on the terminal and in the report for programs."""
+
+import dataclasses
+import io
+
+from conformance import schemas
+from conformance.models.reach import Reach
+from conformance.reporting import json_report
+from conformance.reporting.terminal import Presenter
+from tests.reporting import samples
+
+REACH = Reach(
+    "Machine over queue-http",
+    rules={"poll", "publish"},
+    states=("empty", "full"),
+    impossible=frozenset({("publish", "full")}),
+)
+REACH.note("publish", "empty")
+REACH.note("poll", "full")
+REACH.note("poll", "full")
+
+
+def test_a_person_sees_the_share_and_what_was_missed():
+    stream = io.StringIO()
+    Presenter(stream, width=80).show_reach([REACH])
+    shown = " ".join(stream.getvalue().split())
+    assert "Machine over queue-http 67% of 3 pairs, 3 steps" in shown
+    assert "not: poll (empty)" in shown
+
+
+def test_nothing_is_shown_where_no_model_ran():
+    stream = io.StringIO()
+    Presenter(stream, width=80).show_reach([])
+    assert not stream.getvalue()
+
+
+def test_a_program_reads_the_same():
+    meta = dataclasses.replace(samples.META, reach=(REACH,))
+    document = json_report.build(samples.result(), samples.BOOK, samples.TARGET, meta)
+    assert not schemas.problems("report", document)
+    assert document["reach"] == [
+        {
+            "model": "Machine over queue-http",
+            "steps": 3,
+            "pairs": 3,
+            "share": 0.6667,
+            "missed": [{"rule": "poll", "state": "empty"}],
+        }
+    ]
