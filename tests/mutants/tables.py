@@ -23,7 +23,10 @@ MEDIAN_CLAUSES = 3.0
 
 
 def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outcome], book: Book) -> None:
-    """Fault, clause it breaks, caught or not, on which clause first, how many failed, time and steps."""
+    """Fault, clause it breaks, caught or not, on which clause first, how many failed, time and steps.
+
+    Where quick effort is not enough, `caught` says which is.
+    """
     table = Table(
         "fault", "breaks", "caught", "first", "clauses", "seconds", "steps", box=box.SIMPLE, pad_edge=False
     )
@@ -31,6 +34,8 @@ def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outc
         outcome = outcomes[fault.name]
         caught, named = is_caught(fault, outcome), is_named(fault, outcome, book)
         word = "[red]NO[/]" if not caught else "yes" if named else "[yellow]elsewhere[/]"
+        if caught and fault.effort != "quick":
+            word += f", {fault.effort}"
         seconds = "" if outcome.detected is None else f"{outcome.detected:.1f}"
         first = next(iter(outcome.found), "trouble" if outcome.trouble else "")
         table.add_row(
@@ -101,6 +106,7 @@ def as_document(
                 "breaks": fault.breaks,
                 "summary": fault.summary,
                 "hard": fault.hard,
+                "effort": fault.effort,
                 "caught": is_caught(fault, outcomes[fault.name]),
                 "named": is_named(fault, outcomes[fault.name], book),
                 **_plain(outcomes[fault.name]),
