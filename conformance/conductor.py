@@ -81,36 +81,25 @@ class Conductor:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
-        """Leave out tests of other clauses than the selected ones before they are multiplied by their parameters."""
+        """Leave out tests of clauses that are not judged, before they are multiplied by their parameters."""
         ids = clauses_of(obj) if callable(obj) else ()
         return [] if ids and not self.run.bindings_of(ids) else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One call for each binding in which a clause of the test is selected."""
         if "bench" in metafunc.fixturenames and (ids := clauses_of(metafunc.function)):
-            bindings = self.run.bindings_of(ids)
-            # A test without a binding is deselected below; without any parameter pytest would call it skipped.
-            metafunc.parametrize("bench", bindings or [None], indirect=True, scope="function")
+            metafunc.parametrize("bench", self.run.bindings_of(ids), indirect=True, scope="function")
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out what this server doesn't claim; roots of what others depend on first.
-
-        Those who wait come behind the others, and last those that want to be alone.
-        """
-        kept = [item for item in items if binding_of(item) is not None or not is_ours(item)]
-        among_kept = set(kept)
-        dropped = [item for item in items if item not in among_kept]
-        if dropped:
-            config.hook.pytest_deselected(items=dropped)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Roots of what others depend on first; those who wait behind the others, and last who wants to be alone."""
         if self.run.options.shuffle:
-            random.Random(self.run.options.seed or 0).shuffle(kept)
+            random.Random(self.run.options.seed or 0).shuffle(items)
         else:
-            kept.sort(key=self._depth)
-        kept.sort(key=lambda item: self._wait_of(item) > 0)
-        kept.sort(key=lambda item: isinstance(item, pytest.Function) and is_alone(item.obj))
-        items[:] = kept
-        self.planned = [item for item in kept if isinstance(item, pytest.Function) and is_ours(item)]
+            items.sort(key=self._depth)
+        items.sort(key=lambda item: self._wait_of(item) > 0)
+        items.sort(key=lambda item: isinstance(item, pytest.Function) and is_alone(item.obj))
+        self.planned = [item for item in items if isinstance(item, pytest.Function) and is_ours(item)]
 
     def wait_seconds(self) -> float:
         """How long the tests wait for real time to pass, all side by side."""
