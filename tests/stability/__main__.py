@@ -69,6 +69,8 @@ def main() -> int:
             changes += sum(map(len, changed))
             table.add_row(name, str(len(found)), _shown(changed), f"{seconds:.1f}")
             console.print(f"{name}: {len(found)} runs, {len(changed)} of them with changed verdicts")
+            if changed:
+                console.print(_shown(changed))
     console.print(table)
     console.print(f"{changes} verdicts changed.")
     return 1 if changes else 0
