@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 #: Steps and trace entries that go into the evidence of a failure.
 STEPS_KEPT = 200
 FRAMES_KEPT = 80
+#: Octets a second that get through everywhere, however badly they are connected.
+SLOWEST = 8 << 10
 
 
 class Bench:
@@ -136,6 +138,10 @@ class Bench:
         Timers are judged with that much more tolerance: a busy machine is not a broken server.
         """
         return self._run.lateness.longest()
+
+    def patience_for(self, octets: int) -> float:
+        """Seconds to wait for an answer to so many octets, which may all come back, on the slowest of networks."""
+        return self.patience + 2 * octets / SLOWEST
 
     # Connections; all of them end with the test
 

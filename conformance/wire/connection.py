@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from conformance.wire.trace import Direction
 
 READ_AHEAD = 64 << 10
+#: Octets of which the last have to get through within one patience.
+SEND_AT_ONCE = 64 << 10
 #: Octets that may be read for one message or reply.
 ALLOWANCE = 64 << 20
 
@@ -71,11 +73,22 @@ class Connection:
         return self._reader
 
     def sendall(self, octets: bytes) -> None:
-        """Send everything; raises TimeoutError at the deadline, other OSErrors where the server is gone."""
+        """Send everything; raises TimeoutError at the deadline, other OSErrors where the server is gone.
+
+        What is long goes in pieces, and each that gets through puts the deadline off: a slow network is no server
+        that doesn't read.
+        """
         if self._tap:
             self._tap(">", octets)
         self._limit_wait(self.socket)
-        self.socket.sendall(octets)
+        if len(octets) <= SEND_AT_ONCE:
+            self.socket.sendall(octets)
+            return
+        view = memoryview(octets)
+        for begin in range(0, len(view), SEND_AT_ONCE):
+            self.socket.sendall(view[begin : begin + SEND_AT_ONCE])
+            self.deadline = max(self.deadline, time.monotonic() + self.patience)
+            self._limit_wait(self.socket)
 
     def send(self, octets: bytes) -> int:
         """Send everything, and say so."""

@@ -178,10 +178,11 @@ def test_a_body_over_the_limit_is_refused(bench: Bench, how: str) -> None:
         half = length // 2
         chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:half], body[half:]))
         octets = probe.request("Transfer-Encoding: chunked", body=chunks + b"0\r\n\r\n")
-    reply = bench.http().raw(octets)
+    within = bench.patience_for(len(octets))
+    reply = bench.http().raw(octets, within=within)
     _judge_too_large(bench, reply, ("HTTP-SIZE-1", "HTTP-SIZE-2"), 413)
     probe.judge_not_performed("HTTP-SIZE-1")
-    fitting = bench.http().request("POST", ADD_GROUP, _filler(probe, most), JSON)
+    fitting = bench.http().request("POST", ADD_GROUP, _filler(probe, most), JSON, within=within)
     probe.judge_performed("HTTP-POST-1", fitting)
 
 

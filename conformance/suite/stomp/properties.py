@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 SHRINK_SECONDS = (2, 8, 30)
 #: Seconds that an answer may take while a smaller example is looked for.
 SHRINK_PATIENCE = 0.5
-#: Octets a second that get through everywhere, however badly they are connected.
-SLOWEST = 8 << 10
 #: Names like those to which STOMP or a broker gives a meaning, such as `reply-to` (STOMP-SEND-004).
 RESERVED = re.compile(r"[a-z_-]+", re.IGNORECASE)
 #: Octets of bodies that WebSocket counts with eight octets, or nearly; a server may refuse them (STOMP-LIMIT-003).
@@ -47,7 +45,7 @@ class Trial:
         """Seconds to wait for an answer to so many octets, which come back."""
         if self._search.failure is not None:
             return SHRINK_PATIENCE
-        return self.bench.patience + 2 * octets / SLOWEST
+        return self.bench.patience_for(octets)
 
     @contextmanager
     def echo(self) -> Iterator[Echo]:

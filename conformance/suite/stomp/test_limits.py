@@ -12,7 +12,6 @@ import pytest
 
 from conformance.marks import alone, clauses, waits
 from conformance.suite.stomp.echo import Echo, sending
-from conformance.suite.stomp.properties import SLOWEST
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
@@ -191,7 +190,7 @@ def test_a_client_that_does_not_read(bench: Bench) -> None:
     body = _portion(scene)
     whole = bench.examples(6, 10, 32) * MIB  # systems keep some 4 MiB by themselves
     portions = whole // len(body)
-    patience = bench.patience + 2 * len(body) / SLOWEST
+    patience = bench.patience_for(len(body))
     started = time.monotonic()
     sent = 0
     # On a slow line fewer will do: what counts is that the others are not kept waiting.
@@ -221,7 +220,7 @@ def _portion(scene: Scene) -> bytes:
     for size in PORTIONS[:-1]:
         echo, body = Echo(scene), b"x" * size
         echo.send(body=body)
-        if echo.maybe(within=scene.bench.patience + 2 * size / SLOWEST) is not None:
+        if echo.maybe(within=scene.bench.patience_for(size)) is not None:
             return body
     return b"x" * PORTIONS[-1]
 
