@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 #: Steps and trace entries that go into the evidence of a failure.
 STEPS_KEPT = 200
 FRAMES_KEPT = 80
+#: How often a server on this machine, and we, may be kept waiting as long as ever was seen, before an answer is there.
+PATIENCE_PER_LATENESS = 10
+#: The most that this may add, in usual patiences: a machine that slept for an hour makes nobody wait for hours.
+MOST_EXTRA_PATIENCE = 2
 #: Octets a second that get through everywhere, however badly they are connected.
 SLOWEST = 8 << 10
 
@@ -52,8 +56,11 @@ class Bench:
         self.target: Target = run.target
         self.binding = binding
         self.version = run.target.version_for(binding)
-        self.patience = run.target.patience
-        """Seconds to wait for an answer that must come."""
+        usual = run.target.patience
+        self.patience = usual + min(
+            PATIENCE_PER_LATENESS * run.lateness.longest(), MOST_EXTRA_PATIENCE * usual
+        )
+        """Seconds to wait for an answer that must come: longer where this machine keeps threads waiting."""
         self.effort = run.options.effort
         self.seed = run.options.seed or 0
         self.clock: QueueClock = run.clock

@@ -1,0 +1,43 @@
+"""How long a test waits for what must come."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from conformance.bench import MOST_EXTRA_PATIENCE, PATIENCE_PER_LATENESS, Bench
+from conformance.options import Effort
+
+USUAL = 5.0
+
+
+def bench_on_a_machine(lateness: float) -> Bench:
+    """The bench of a test on a machine that has kept a thread waiting for so many seconds."""
+    run = SimpleNamespace(
+        target=SimpleNamespace(patience=USUAL, version_for=lambda _binding: "1.2"),
+        options=SimpleNamespace(effort=Effort.QUICK, seed=None),
+        lateness=SimpleNamespace(longest=lambda: lateness),
+        clock=None,
+        seen=None,
+    )
+    return Bench(cast("Any", run), "stomp-1.2")
+
+
+@pytest.mark.parametrize("lateness", [0.0, 0.2, 0.5])
+def test_a_busy_machine_makes_a_test_patient(lateness: float) -> None:
+    """A server that has to share the machine is no silent one."""
+    assert bench_on_a_machine(lateness).patience == USUAL + PATIENCE_PER_LATENESS * lateness
+
+
+def test_a_machine_that_slept_makes_nobody_wait_for_hours() -> None:
+    """What is added has a bound."""
+    assert bench_on_a_machine(3600.0).patience == USUAL + MOST_EXTRA_PATIENCE * USUAL
+
+
+def test_long_answers_have_their_time() -> None:
+    """The more octets there are, the longer a slow network takes for them."""
+    bench = bench_on_a_machine(0.0)
+    assert bench.patience_for(0) == USUAL
+    assert bench.patience_for(1 << 20) > bench.patience_for(1 << 10) > USUAL
