@@ -115,8 +115,8 @@ class Case:
         self._held: Counter[Key] = Counter()
         self._settled: set[str] = set()
         self._swallowed: Violation | None = None
-        self.ended_at: str | None = None
-        """The clause that counts as not obeyed because the test ended there."""
+        self.ended_at: Key | None = None
+        """The clause, and its column, that counts as not obeyed because the test ended there."""
 
     def judge(self, clause: str, ok: bool, *, expected: str, observed: object) -> bool:
         """Record that the clause was asserted; returns `ok`.
@@ -181,7 +181,7 @@ class Case:
         self._count_held()
         for clause in self._open():
             self._judge.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
-        self.ended_at = stopped_by
+        self.ended_at = self._key(stopped_by) if stopped_by else None
 
     def keep_what_held(self) -> None:
         """Record the assertions that were made: all that can be said of a test that was cut short."""

@@ -13,6 +13,8 @@ import pytest
 from tests.cli.conftest import COMMAND_SECONDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Command
 
 CLAUSE = ("--clause", "STOMP-CONNECT-001", "--class", "stomp-1.2")
@@ -49,6 +51,18 @@ def test_the_first_broken_requirement_may_end_the_run(conformance: Command, web_
     assert "ended early: --fail-fast" in " ".join(cut.stdout.split())
     assert "1 requirement broken" in cut.stdout
     assert "1 requirement broken" not in whole.stdout
+
+
+def test_a_known_deviation_ends_no_run(conformance: Command, web_server_url: str, tmp_path: Path) -> None:
+    known = "".join(
+        f'[[waivers]]\nclause = "{clause}"\nreason = "a web server"\n'
+        for clause in ("STOMP-ABNF-001", *(f"STOMP-FRAME-{number:03}" for number in range(1, 11)))
+    )
+    file = tmp_path / "known.toml"
+    file.write_text(f'name = "known"\ntitle = "A web server"\nclasses = ["stomp-1.2"]\n{known}')
+    ended = conformance(web_server_url, "--target", str(file), "--clause", "STOMP-FRAME", "--fail-fast")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "ended early" not in " ".join(ended.stdout.split())
 
 
 def test_nobody_at_the_address_is_one_sentence(conformance: Command) -> None:

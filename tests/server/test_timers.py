@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from typing import TYPE_CHECKING
 
@@ -103,16 +102,14 @@ def test_heart_beats_of_the_server(serve: Serve) -> None:
 
 
 def test_a_client_whose_heart_stops(serve: Serve) -> None:
-    """It is given up with an ERROR (STOMP-HEARTBEAT-008); who beats goes on."""
+    """It is given up with an ERROR (STOMP-HEARTBEAT-008); other sessions go on."""
     server = serve(heartbeat_interval=0.02)
     with (
-        Stomp.connected(server, heart_beat="5000,0") as alive,
+        Stomp.connected(server, heart_beat="5000,0") as other,
         Stomp.connected(server, heart_beat="100,0") as dead,
     ):
-        while not select.select([dead.link], [], [], 0.05)[0]:
-            alive.send(frame(TEXT, b"\n"))
         assert dead.receive()["message"] == "silent for too long"
-        assert alive.fence() == []
+        assert other.fence() == []
 
 
 def test_stomp_heart_beats_are_no_sign_of_life_of_consumers(serve: Serve) -> None:
