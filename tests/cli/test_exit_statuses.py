@@ -137,7 +137,8 @@ def test_ctrl_c_ends_the_run_with_what_was_judged(server_url: str) -> None:
         run.kill()
     assert run.returncode == 4, out + err
     assert "Traceback" not in out + err
-    assert "interrupted" in out
+    # On standard error where the signal comes before the first test has begun.
+    assert "interrupted" in out or "Interrupted before anything was judged." in err
 
 
 def test_the_server_can_be_launched_and_is_stopped(conformance: Command) -> None:
