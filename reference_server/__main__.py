@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from reference_server.config import OPTIONS, ConfigError, build
@@ -40,10 +39,9 @@ _ENDING = (signal.SIGTERM, signal.SIGINT)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C; return 0, or 2 where it cannot start."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    # An Event would lock up: a handler may interrupt the wait, or another handler, that holds its lock.
-    stop: SimpleQueue[int] = SimpleQueue()
-    for number in _ENDING:
-        signal.signal(number, lambda received, _: stop.put(received))
+    # Blocked here, before any thread starts, and so in all of them: a signal waits until it is asked for. The first
+    # ends the server; those of an impatient sender stay unread, and cannot turn a clean end into a kill.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         settings = read_settings(arguments)
         server = Server(settings)
@@ -55,9 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     with server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
-        stop.get()
-        for number in _ENDING:  # an impatient second one must not turn a clean end into a kill
-            signal.signal(number, signal.SIG_IGN)
+        signal.sigwait(_ENDING)
     return 0
 
 
