@@ -1,12 +1,13 @@
 """`python -m tests.stability`: runs the quick suite again and again, and counts the verdicts that change.
 
-    python -m tests.stability                 some 20 runs, in about ten minutes
+    python -m tests.stability                 some 30 runs, in about half an hour
     python -m tests.stability --runs 200      as many as that
     python -m tests.stability --only latency --class queue-http
 
-Situations: `plain`; `hogs`, beside twice as many busy processes as there are cores; `latency`, through a proxy that is
-50 ms late each way, 100 ms both; `octets`, through one that hands on single octets; `shuffled`, in another order each
-time; `together`, eight at a time. All of them on one server, which is in use ever longer.
+Situations: `plain`; `hogs`, beside twice as many busy processes as there are cores; `octets`, through a proxy that
+hands on single octets; `shuffled`, in another order each time; `together`, eight at a time; `latency`, through a proxy
+that is 50 ms late each way, 100 ms both, eight at a time too, since they do little but wait. All of them on one server,
+which is in use ever longer.
 
 Exit status: 0 when all verdicts are those of the first run, else 1.
 """
@@ -42,9 +43,10 @@ SERVER = f"{sys.executable} -m reference_server --port 0 --virtual-clock"
 #: Longest time of one run, in seconds, before it counts as stuck.
 RUN_SECONDS = 3600.0
 LATENCY_SECONDS = 0.05
-TOGETHER = 8
-#: How the runs are shared among the situations: out of twenty.
-SHARES = {"plain": 4, "hogs": 4, "octets": 2, "shuffled": 6, "together": 8, "latency": 1}
+#: How many runs of a situation go on at a time; elsewhere one.
+AT_A_TIME = {"together": 8, "latency": 8}
+#: How the runs are shared among the situations: out of a hundred.
+SHARES = {"plain": 4, "hogs": 12, "octets": 4, "shuffled": 20, "together": 56, "latency": 4}
 
 Verdicts = dict[str, str]
 
@@ -53,7 +55,7 @@ def main() -> int:
     """Run, compare, print, and return the exit status."""
     values = _arguments()
     console = Console(highlight=False)
-    table = Table("situation", "runs", "changed verdicts", "seconds a run", box=box.SIMPLE)
+    table = Table("situation", "runs", "verdicts", "seconds a run", box=box.SIMPLE)
     changes = 0
     with launched(SERVER) as url:
         expected = _judge(url, values.classes)
@@ -61,41 +63,39 @@ def main() -> int:
         for name in [values.only] if values.only else SHARES:
             runs = max(1, round(SHARES[name] * values.runs / sum(SHARES.values())))
             began = time.monotonic()
-            found = [
-                _difference(expected, verdicts) for verdicts in _situation(name, url, runs, values.classes)
-            ]
+            found = []
+            for verdicts in _situation(name, url, runs, values.classes):
+                found.append(difference := _difference(expected, verdicts))
+                console.print(f"{name} {len(found)}: {_shown([difference])}", style="dim")
             seconds = (time.monotonic() - began) / len(found)
-            changed = [difference for difference in found if difference]
-            changes += sum(map(len, changed))
-            table.add_row(name, str(len(found)), _shown(changed), f"{seconds:.1f}")
-            console.print(f"{name}: {len(found)} runs, {len(changed)} of them with changed verdicts")
-            if changed:
-                console.print(_shown(changed))
+            changes += sum(map(len, found))
+            table.add_row(name, str(len(found)), _shown(found), f"{seconds:.1f}")
     console.print(table)
     console.print(f"{changes} verdicts changed.")
     return 1 if changes else 0
 
 
 def _situation(name: str, url: str, runs: int, classes: list[str]) -> Iterator[Verdicts]:
-    if name == "together":
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            yield from pool.map(lambda _: _judge(url, classes), range(max(runs, TOGETHER)))
-        return
-    with contextlib.ExitStack() as stack:
+    at_a_time = AT_A_TIME.get(name, 1)
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(at_a_time) as pool:
         if name == "hogs":
             stack.enter_context(_hogs(2 * (os.cpu_count() or 1)))
         elif name in ("latency", "octets"):
             url = stack.enter_context(_worse(url, name))
-        for number in range(runs):
-            more = ["--shuffle", "--seed", str(number)] if name == "shuffled" else []
-            yield _judge(url, classes, *more)
+        yield from pool.map(
+            lambda number: _judge(url, classes, *_options(name, number)), range(max(runs, at_a_time))
+        )
+
+
+def _options(name: str, number: int) -> list[str]:
+    return ["--shuffle", "--seed", str(number)] if name == "shuffled" else []
 
 
 @contextlib.contextmanager
 def _worse(url: str, how: str) -> Iterator[str]:
     parts = urlsplit(url)
-    delay, octets = (LATENCY_SECONDS, 0) if how == "latency" else (0.0, 1)
-    with proxied(parts.hostname or "", parts.port or 80, delay=delay, octets=octets) as port:
+    delay = LATENCY_SECONDS if how == "latency" else None
+    with proxied(parts.hostname or "", parts.port or 80, delay=delay) as port:
         yield f"ws://127.0.0.1:{port}{parts.path}"
 
 
@@ -145,7 +145,7 @@ def _difference(expected: Verdicts, found: Verdicts) -> dict[str, str]:
 
 def _shown(changed: list[dict[str, str]]) -> str:
     lines = {f"{key}: {change}" for difference in changed for key, change in difference.items()}
-    return "\n".join(sorted(lines)[:12]) or "none"
+    return "\n".join(sorted(lines)[:12]) or "none changed"
 
 
 def _arguments() -> argparse.Namespace:

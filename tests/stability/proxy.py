@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 _READ = 64 * 1024
 #: What one direction of one connection may hold back, in chunks.
 _HELD = 4096
+#: So much of what comes at once is handed on in single octets, what follows in pieces of this size: else a body of a
+#: mebibyte takes half a minute, and shows nothing that its beginning does not.
+_SINGLY = 2048
 
 
-class _Direction:
-    """Hands on what one socket says to the other, `delay` seconds later, `octets` at a time (0: as it comes)."""
+class _Late:
+    """Hands on what one socket says to the other, `delay` seconds later."""
 
-    def __init__(self, source: socket.socket, sink: socket.socket, delay: float, octets: int) -> None:
+    def __init__(self, source: socket.socket, sink: socket.socket, delay: float) -> None:
         self._source, self._sink = source, sink
-        self._delay, self._octets = delay, octets
+        self._delay = delay
         self._chunks: queue.Queue[tuple[float, bytes]] = queue.Queue(_HELD)
         self._never = threading.Event()
         for work in (self._read, self._write):
@@ -46,14 +49,33 @@ class _Direction:
                 if not data:
                     self._sink.shutdown(socket.SHUT_WR)
                     return
-                step = self._octets or len(data)
-                for begin in range(0, len(data), step):
-                    self._sink.sendall(data[begin : begin + step])
+                self._sink.sendall(data)
+
+
+class _Singly:
+    """Hands on what one socket says to the other in single octets."""
+
+    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+        self._source, self._sink = source, sink
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := self._source.recv(_READ):
+                for begin in range(min(len(data), _SINGLY)):
+                    self._sink.send(data[begin : begin + 1])
+                for begin in range(_SINGLY, len(data), _SINGLY):
+                    self._sink.sendall(data[begin : begin + _SINGLY])
+        with contextlib.suppress(OSError):
+            self._sink.shutdown(socket.SHUT_WR)
 
 
 @contextlib.contextmanager
-def proxied(host: str, port: int, *, delay: float = 0.0, octets: int = 0) -> Iterator[int]:
-    """The port, on loopback, of a proxy to a server; it ends with the context."""
+def proxied(host: str, port: int, *, delay: float | None = None) -> Iterator[int]:
+    """The port, on loopback, of a proxy to a server, which ends with the context.
+
+    It is `delay` seconds late in each direction; without a delay it hands on single octets.
+    """
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     open_sockets: list[socket.socket] = []
 
@@ -67,8 +89,11 @@ def proxied(host: str, port: int, *, delay: float = 0.0, octets: int = 0) -> Ite
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 open_sockets.append(end)
-            _Direction(client, server, delay, octets)
-            _Direction(server, client, delay, octets)
+            for source, sink in ((client, server), (server, client)):
+                if delay is None:
+                    _Singly(source, sink)
+                else:
+                    _Late(source, sink, delay)
 
     threading.Thread(target=accept, daemon=True).start()
     try:
