@@ -140,6 +140,8 @@ class Consumer:
             yield from self._come_back()
         elif self.answer is not None and self.answer.status != 200:
             self.idle = True
+            if not self.held:
+                self.stage.note_empty(self.group)
         elif self.answer is not None and self.answer.status == 200:
             body = self.answer.body
             for item in body["records"] if more else [body]:

@@ -9,6 +9,8 @@ from conformance.history.facts import Facts
 
 #: Seconds of real time between two looks at what the others do.
 TICK = 0.003
+#: Empty polls in a row after which a group that is rested gets nothing any more, if it has not by then.
+FRUITLESS = 60
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,21 @@ class Stage:
     acknowledged: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     abandoned: list[tuple[str, str]] = field(default_factory=list)
     handed_out: dict[tuple[str, int], tuple[str, str]] = field(default_factory=dict)
+    fruitless: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note_handed_out(self, group: str, message_id: int, topic: str, text: str) -> None:
         """A consumer of the group was handed a record under this id."""
         with self.lock:
             self.handed_out[group, message_id] = topic, text
+            self.fruitless[group] = 0
+
+    def note_empty(self, group: str) -> None:
+        """A poll of a consumer of the group, which holds nothing, gave nothing."""
+        with self.lock:
+            self.fruitless[group] = (
+                self.fruitless.get(group, 0) + 1 if self.rested and not self.producing else 0
+            )
 
     def note_acknowledged(self, group: str, message_id: int) -> None:
         """A delivery was acknowledged, or may have been: nobody is to wait for its record any more."""
@@ -82,12 +93,17 @@ class Stage:
 
     @property
     def over(self) -> bool:
-        """Whether the consumers shall come to an end: everything was sent, and read by each group, or time is up."""
+        """Whether the consumers shall come to an end: everything was sent, and read by each group, or time is up.
+
+        What a rested group does not get it will not get: there is nobody left whose end would free a record.
+        """
         if self.expired():
             return True
         if self.producing:
             return False
-        return not any(self.unread(group) for group in self.groups)
+        return all(
+            self.fruitless.get(group, 0) >= FRUITLESS or not self.unread(group) for group in self.groups
+        )
 
 
 def served(answer: Answer | None) -> bool:
