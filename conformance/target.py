@@ -27,6 +27,8 @@ PATIENCE = 5.0
 ROUND_TRIPS = 30
 #: The switches of target files that are on where a file doesn't say otherwise; all others are off.
 USUAL_FACTS = frozenset({"receipts", "transactions", "queues", "redelivers", "own_messages"})
+#: The schemes of URLs whose connections are encrypted.
+SECURE = ("wss", "https")
 _PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 
@@ -145,7 +147,6 @@ def from_file(file: TargetFile, url: str, tls: ssl.SSLContext | None = None) -> 
     """A target before its server was asked for capabilities. Raises BadUrl."""
     parts = parse_url(url)
     host = parts.hostname or ""
-    is_secure = parts.scheme in ("wss", "https")
     bindings, extensions = split_classes(file.classes)
     return Target(
         name=file.name,
@@ -154,7 +155,7 @@ def from_file(file: TargetFile, url: str, tls: ssl.SSLContext | None = None) -> 
         host=host,
         port=parts.port or _PORTS[parts.scheme],
         path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-        tls=tls if is_secure else None,
+        tls=tls if parts.scheme in SECURE else None,
         login=file.login,
         passcode=file.passcode,
         host_header=file.host_header or host,

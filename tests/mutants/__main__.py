@@ -77,14 +77,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--whole",
         action="store_true",
-        help="look for each fault in its whole binding, not only in its chapter",
+        help="look for each fault in its whole binding, not only in its chapter, and judge oddities in all versions",
     )
     parser.add_argument(
         "--jobs",
         type=int,
-        default=(os.cpu_count() or 2) + 1,
+        default=2 * (os.cpu_count() or 2) + 1,
         metavar="N",
-        help="so many at a time; most of them wait now and then (default: one more than there are processors)",
+        help="so many at a time; most of them wait now and then (default: two for each processor, and one)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables for programs there")
     parser.add_argument("--list", action="store_true", help="list them, and end")

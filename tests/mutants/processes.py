@@ -5,6 +5,7 @@ An interpreter of its own for each would spend more time on imports than the sui
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -48,6 +49,7 @@ def preload() -> None:
     registry.faults(), registry.variants()
     for module in pkgutil.walk_packages(conformance.suite.__path__, "conformance.suite."):
         importlib.import_module(module.name)
+    gc.freeze()  # what was imported stays as it is: no process has to look through it for garbage, or copy it
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from conformance.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book
-from tests.mutants.judging import is_caught, is_left_alone, is_named, judge, selection
+from tests.mutants.judging import is_caught, is_left_alone, is_named, judge, judged_bindings, selection
 from tests.mutants.processes import ROOT
 from tests.mutants.registry import Fault, Variant, faults, variants
 
@@ -97,3 +97,16 @@ def test_a_fault_is_looked_for_in_its_chapters() -> None:
     options = selection(faults()["endpoints-are-a-list"])
     assert options[:2] == ["--clause", "CAP-1"]
     assert "INTRO-TOPIC-1" not in options
+
+
+def test_an_oddity_of_stomp_is_judged_in_one_version() -> None:
+    """The choice is always the same for one oddity, and each version has its share."""
+    judged = {variant.name: judged_bindings(variant) for variant in VARIANTS}
+    for variant in VARIANTS:
+        dropped = set(variant.bindings) - set(judged[variant.name])
+        assert judged[variant.name]
+        assert all(binding.startswith("stomp-") for binding in dropped)
+    versions = [[b for b in bindings if b.startswith("stomp-")] for bindings in judged.values()]
+    assert max(map(len, versions)) == 1
+    for version in ("stomp-1.0", "stomp-1.1", "stomp-1.2"):
+        assert versions.count([version]) >= 10
