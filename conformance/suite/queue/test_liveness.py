@@ -166,11 +166,15 @@ def test_who_was_silent_for_too_long_is_refused_everything(bench: Bench) -> None
 
 @clauses("LIVE-EVICT-1")
 @waits(one_silence)
-def test_who_has_no_subscription_is_evicted_as_well(bench: Bench) -> None:
-    """A member that owns nothing and never polls does not live for ever; nor does the only one of its group."""
+@pytest.mark.parametrize("holding", [False, True], ids=["owning nothing", "holding a record"])
+def test_the_only_one_of_a_group_is_evicted_as_well(bench: Bench, holding: bool) -> None:
+    """Neither does a member live for ever that never polls, nor one that has something left to acknowledge."""
     scene = Scene(bench)
-    group = scene.group()
-    consumer = scene.consumer(group)
+    topic, group = scene.topic(), scene.group()
+    consumer = scene.consumer(group, topic) if holding else scene.consumer(group)
+    if holding:
+        scene.publish(topic, "held")
+        scene.record(consumer)
     sign = timed(scene, group, lambda: scene.heartbeat(consumer))
     past_eviction(scene, group, sign, consumer)
     reply = scene.heartbeat(consumer)
