@@ -60,7 +60,7 @@ def main() -> int:
     with launched(SERVER) as url:
         expected = _judge(url, values.classes)
         console.print(f"first run: {len(expected)} verdicts")
-        for name in [values.only] if values.only else SHARES:
+        for name in values.only or SHARES:
             runs = max(1, round(SHARES[name] * values.runs / sum(SHARES.values())))
             began = time.monotonic()
             found = []
@@ -155,7 +155,12 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--runs", type=int, default=20, metavar="N", help="so many runs in all (default: 20)")
-    parser.add_argument("--only", choices=list(SHARES), help="only this situation")
+    parser.add_argument(
+        "--only",
+        choices=list(SHARES),
+        action="append",
+        help="only this situation and its share of the runs; repeatable",
+    )
     parser.add_argument("--class", dest="classes", action="append", default=[], metavar="CLASS")
     return parser.parse_args()
 

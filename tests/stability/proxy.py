@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _READ = 64 * 1024
 #: What one direction of one connection may hold back, in chunks.
@@ -20,12 +20,43 @@ _HELD = 4096
 _SINGLY = 2048
 
 
-class _Late:
-    """Hands on what one socket says to the other, `delay` seconds later."""
+class _Pair:
+    """A client and the server, hung up on both when neither has anything left to say: descriptors are few."""
 
-    def __init__(self, source: socket.socket, sink: socket.socket, delay: float) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, delay: float | None) -> None:
+        self._ends = (client, server)
+        self._running = 2
+        self._lock = threading.Lock()
+        for end in self._ends:
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for source, sink in ((client, server), (server, client)):
+            if delay is None:
+                _Singly(source, sink, self._end)
+            else:
+                _Late(source, sink, delay, self._end)
+
+    def _end(self) -> None:
+        with self._lock:
+            self._running -= 1
+            if self._running:
+                return
+        self.close()
+
+    def close(self) -> None:
+        """Hang up, whatever is under way."""
+        for end in self._ends:
+            end.close()
+
+
+class _Late:
+    """Hands on what one socket says to the other, `delay` seconds later; calls `ended` when there is no more."""
+
+    def __init__(
+        self, source: socket.socket, sink: socket.socket, delay: float, ended: Callable[[], None]
+    ) -> None:
         self._source, self._sink = source, sink
         self._delay = delay
+        self._ended = ended
         self._chunks: queue.Queue[tuple[float, bytes]] = queue.Queue(_HELD)
         self._never = threading.Event()
         for work in (self._read, self._write):
@@ -41,22 +72,25 @@ class _Late:
             self._chunks.put((time.monotonic() + self._delay, data))
 
     def _write(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                due, data = self._chunks.get()
-                if (left := due - time.monotonic()) > 0:
-                    self._never.wait(left)
-                if not data:
-                    self._sink.shutdown(socket.SHUT_WR)
-                    return
-                self._sink.sendall(data)
+        is_open = True
+        while True:
+            due, data = self._chunks.get()
+            if (left := due - time.monotonic()) > 0:
+                self._never.wait(left)
+            if not data:
+                break
+            if is_open:
+                is_open = _says(self._sink, data)
+        _says_no_more(self._sink)
+        self._ended()
 
 
 class _Singly:
-    """Hands on what one socket says to the other in single octets."""
+    """Hands on what one socket says to the other in single octets; calls `ended` when there is no more."""
 
-    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+    def __init__(self, source: socket.socket, sink: socket.socket, ended: Callable[[], None]) -> None:
         self._source, self._sink = source, sink
+        self._ended = ended
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
@@ -66,8 +100,22 @@ class _Singly:
                     self._sink.send(data[begin : begin + 1])
                 for begin in range(_SINGLY, len(data), _SINGLY):
                     self._sink.sendall(data[begin : begin + _SINGLY])
-        with contextlib.suppress(OSError):
-            self._sink.shutdown(socket.SHUT_WR)
+        _says_no_more(self._sink)
+        self._ended()
+
+
+def _says(sink: socket.socket, data: bytes) -> bool:
+    """Whether the other end still takes it."""
+    try:
+        sink.sendall(data)
+    except OSError:
+        return False
+    return True
+
+
+def _says_no_more(sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
 
 
 @contextlib.contextmanager
@@ -77,7 +125,6 @@ def proxied(host: str, port: int, *, delay: float | None = None) -> Iterator[int
     It is `delay` seconds late in each direction; without a delay it hands on single octets.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    open_sockets: list[socket.socket] = []
 
     def accept() -> None:
         while True:
@@ -86,14 +133,7 @@ def proxied(host: str, port: int, *, delay: float | None = None) -> Iterator[int
                 server = socket.create_connection((host, port))
             except OSError:
                 return
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                open_sockets.append(end)
-            for source, sink in ((client, server), (server, client)):
-                if delay is None:
-                    _Singly(source, sink)
-                else:
-                    _Late(source, sink, delay)
+            _Pair(client, server, delay)
 
     threading.Thread(target=accept, daemon=True).start()
     try:
@@ -102,5 +142,3 @@ def proxied(host: str, port: int, *, delay: float | None = None) -> Iterator[int
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        for end in open_sockets:
-            end.close()
