@@ -46,6 +46,9 @@ def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequ
         bench.judge("STOMP-WS-001", False, expected="the connection opened", observed=failure.observed)
         return
     selected = link.subprotocol
+    version = next((version for version, name in NAMES.items() if name == selected), None)
+    if version and selected not in supported and _speaks(bench, link, version):
+        supported.add(NAMES[version])  # it speaks more than was declared, or than was asked about
     bench.judge(
         "STOMP-WS-020",
         selected is None or selected in offer,
@@ -58,6 +61,17 @@ def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequ
         expected=f"one of {sorted(supported)}" if supported else "no subprotocol",
         observed=f"Sec-WebSocket-Protocol: {selected}" if selected else "none",
     )
+
+
+def _speaks(bench: Bench, link: WebSocketLink, version: str) -> bool:
+    """Whether a session of a version begins on a connection."""
+    client = StompClient(link, version)
+    client.frame("CONNECT", usual(bench, {"accept-version": version}))
+    try:
+        connected = client.expect("CONNECTED")
+    except PeerFailure:
+        return False
+    return (connected.get("version") or "1.0") == version
 
 
 @clauses("STOMP-WS-002")
