@@ -77,7 +77,7 @@ def clock(stage: Stage) -> Program:
     stormy_until = {group: stage.now(group) + STORM * facts.heartbeat_timeout for group in stage.groups}
     gone_at: dict[str, float] = {}
     rested_at: dict[str, float] = {}
-    while stage.consuming:
+    while stage.consuming and not stage.expired():
         enough = all(stage.now(group) > at for group, at in stormy_until.items())
         if not stage.calm and enough and stage.producing == stage.waiting:
             stage.calm = True
@@ -93,7 +93,7 @@ def clock(stage: Stage) -> Program:
                 waited_for = [
                     name for name, count in seen.items() if stage.beats.get(name, count + 1) == count
                 ]
-            if not waited_for or not stage.consuming:
+            if not waited_for or not stage.consuming or stage.expired():
                 break
             yield Rest(TICK)
         yield Pass(longest * chance.uniform(0.3, 1.0), chance.choice(stage.groups))

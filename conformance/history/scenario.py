@@ -176,7 +176,7 @@ class Runner:
 class Cast:
     """The threads of a scenario, and what went wrong in them."""
 
-    failures: list[BaseException] = field(default_factory=list)
+    failures: list[BaseException]
     threads: list[threading.Thread] = field(default_factory=list)
 
     def add(self, name: str, run: Callable[[], None]) -> None:
@@ -211,6 +211,7 @@ def run_scenario(
     raises that is no broken connection: Violation where a reply breaks its form, Unreachable.
     """
     recorder, moved = Recorder(), Clock(server, groups)
+    failures: list[BaseException] = []
     started = time.monotonic()
     watches = _listen(server, recorder, topics)
     stage = Stage(
@@ -222,13 +223,14 @@ def run_scenario(
         groups=groups,
         virtual=server.time.is_virtual,
         now=server.time.now,
-        expired=lambda: time.monotonic() > started + seconds,
+        # Where one has failed there is nothing left to judge: the others need not go on.
+        expired=lambda: bool(failures) or time.monotonic() > started + seconds,
         producing=plan.producers,
         consuming=plan.consumers,
     )
 
     def play(programs: dict[str, Program], until: float) -> None:
-        cast = Cast()
+        cast = Cast(failures)
         for process, program in programs.items():
             runner = Runner(process, server, moved, recorder)
             cast.add(process, lambda runner=runner, program=program: runner.run(program))  # type: ignore[misc]

@@ -27,7 +27,7 @@ def test_each_of_many_messages_comes_once(bench: Bench, kind: str) -> None:
     line = Line(scene, place_of(scene, kind), headers=headers)
     came: Counter[bytes] = Counter()
     ids: set[str | None] = set()
-    total = bench.examples(150, 1_200, 20_000)
+    total = bench.examples(260, 1_200, 20_000)  # more at least than one octet can count
     for begin in range(0, total, TOGETHER):
         bodies = [b"%d" % number for number in range(begin, min(begin + TOGETHER, total))]
         for body in bodies:
