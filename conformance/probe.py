@@ -44,11 +44,9 @@ def meet(options: Options) -> Target:
 
     Raises NoServer where there is nothing to judge, BadUrl.
     """
-    tls = None
-    if (
-        parse_url(options.url).scheme in SECURE
-    ):  # to read the system's authorities takes longer than many a test
-        tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file)
+    is_secure = parse_url(options.url).scheme in SECURE
+    # To read the system's authorities takes longer than many a test.
+    tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
     target = _as_asked(from_file(options.file, options.url, tls), options)
     try:
         document, round_trip = _ask(target)

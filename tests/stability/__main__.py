@@ -5,9 +5,9 @@
     python -m tests.stability --only latency --class queue-http
 
 Situations: `plain`; `hogs`, beside twice as many busy processes as there are cores; `octets`, through a proxy that
-hands on single octets; `shuffled`, in another order each time; `together`, eight at a time; `latency`, through a proxy
-that is 50 ms late each way, 100 ms both, eight at a time too, since they do little but wait. All of them on one server,
-which is in use ever longer.
+hands on single octets, the first 2,048 of what comes at once; `shuffled`, in another order each time; `together`, eight
+at a time; `latency`, through a proxy that is 50 ms late each way, 100 ms both, eight at a time too, since they do
+little but wait. All of them on one server, which is in use ever longer.
 
 Exit status: 0 when all verdicts are those of the first run, else 1.
 """

@@ -86,7 +86,10 @@ class _Late:
 
 
 class _Singly:
-    """Hands on what one socket says to the other in single octets; calls `ended` when there is no more."""
+    """Hands on what one socket says in single octets, the first _SINGLY of what comes at once.
+
+    Calls `ended` when there is no more.
+    """
 
     def __init__(self, source: socket.socket, sink: socket.socket, ended: Callable[[], None]) -> None:
         self._source, self._sink = source, sink
@@ -122,7 +125,7 @@ def _says_no_more(sink: socket.socket) -> None:
 def proxied(host: str, port: int, *, delay: float | None = None) -> Iterator[int]:
     """The port, on loopback, of a proxy to a server, which ends with the context.
 
-    It is `delay` seconds late in each direction; without a delay it hands on single octets.
+    It is `delay` seconds late in each direction; without a delay it hands on single octets, as far as _SINGLY goes.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
 
