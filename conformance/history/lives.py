@@ -31,7 +31,7 @@ class Life:
     """One registration of a consumer, and every later event that names it, up to the next registration.
 
     `clear`: nothing from before its registration can reach into it, and its registration is certain; of other
-    lives nothing is concluded.
+    lives nothing is concluded. `events` are in the order in which they began.
     """
 
     name: str
@@ -54,16 +54,22 @@ class Life:
             proofs.append(self.successor.register)
         return min((proof.completed for proof in proofs), default=NEVER)
 
-    def latest_sign(self, before: float) -> float:
-        """By when everything that began before this instant, and may be a sign of life, was over."""
+    def latest_sign(self, moment: Event) -> float:
+        """By when everything else that began before the moment ended, and may be a sign of life, was over."""
         begun, over = self._signs_so_far
-        return over[bisect_left(begun, before)]
+        end = bisect_left(begun, moment.completed)
+        own = bisect_left(begun, moment.invoked)
+        while own < end and begun[own] == moment.invoked:
+            if self.events[own] is moment:
+                return max([over[own], *(event.until for event in self.events[own + 1 : end])])
+            own += 1
+        return over[end]
 
     @cached_property
     def _signs_so_far(self) -> tuple[list[float], list[float]]:
-        events = sorted(self.events, key=lambda event: event.invoked)
-        over = accumulate((event.until for event in events), max, initial=self.register.until)
-        return [event.invoked for event in events], list(over)
+        """When each event began, and by when those before it were over."""
+        over = accumulate((event.until for event in self.events), max, initial=self.register.until)
+        return [event.invoked for event in self.events], list(over)
 
     def add(self, event: Naming) -> None:
         """Take an event that names the consumer into its life."""
@@ -150,12 +156,7 @@ class Lives:
 
         A refused operation may be a sign of life or not, and so may one of which no reply came.
         """
-        if isinstance(moment, Naming) and moment.consumer == life.name:
-            others = [e.until for e in life.events if e is not moment and e.invoked < moment.completed]
-            latest = max([life.register.until, *others])
-        else:
-            latest = life.latest_sign(moment.completed)
-        return max(0.0, moment.at - latest)
+        return max(0.0, moment.at - life.latest_sign(moment))
 
     # Subscriptions
 

@@ -87,8 +87,9 @@ class Rebalances:
 
     def quiet(self, group: str, first: Event, last: Event) -> bool:
         """Whether no rebalance can have been under way at any time from the first moment to the last."""
+        settling = self._facts.settling
         for trigger in self.of_group.get(group, ()):
-            if trigger.until + self._facts.settling < first.at:
+            if trigger.until + settling < first.at:
                 return True
             if trigger.may_be_past(last):
                 return False

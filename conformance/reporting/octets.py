@@ -6,6 +6,7 @@ UTF-8, `<U+202E>` a character that would not be seen. A LF ends a line.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 ELLIPSIS = "…"
 HIDDEN = b"(hidden)"
+#: What has to be looked at one by one; nearly all that comes over the wire is ASCII.
+_PERHAPS_UNSEEN = re.compile(r"[^ -~\n]")
 
 
 def readable(octets: bytes) -> str:
@@ -24,7 +27,7 @@ def readable(octets: bytes) -> str:
 
 def printable(text: str) -> str:
     """The text with everything spelled out that can't be seen, except LF; it has no lone surrogates."""
-    return "".join(character if _is_plain(character) else _spelled(character) for character in text)
+    return _PERHAPS_UNSEEN.sub(_spelled, text)
 
 
 def one_line(text: str) -> str:
@@ -83,12 +86,11 @@ def _replaced(entry: TraceEntry, old: bytes, new: bytes) -> TraceEntry:
     return entry._replace(octets=octets, size=entry.size + len(octets) - len(entry.octets))
 
 
-def _is_plain(character: str) -> bool:
-    return character == "\n" or character.isprintable()
-
-
-def _spelled(character: str) -> str:
+def _spelled(found: re.Match[str]) -> str:
+    character = found.group()
     code = ord(character)
+    if character.isprintable():
+        return character
     if code < 0x20 or code == 0x7F:
         return f"^{chr(code ^ 0x40)}"
     if 0xDC80 <= code <= 0xDCFF:

@@ -1,5 +1,7 @@
 """Legal histories of every kind, one for each seed: `python -m tests.history.legal COUNT [FIRST]` judges so many."""
 
+import argparse
+import multiprocessing
 import random
 import sys
 import time
@@ -12,6 +14,9 @@ from conformance.history.stage import Plan
 from tests.history.simulation import Simulation
 from tests.models.choices import some_choices
 from tests.models.toy_queue import Choices, ToyQueue
+
+#: After how many histories a line tells how far it is.
+PROGRESS = 5_000
 
 
 def facts_of(choices: Choices, *, partitions_known: bool = True) -> Facts:
@@ -58,20 +63,54 @@ def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, 
     return simulation.run(), facts
 
 
+def judged(seed: int) -> tuple[int, list[str]]:
+    """How many events the history of this seed has, and what it is wrongly blamed for."""
+    history, facts = some_history(seed)
+    return len(history), [f"seed {seed}: {anomaly}" for anomaly in judge_history(history, facts)]
+
+
 def main() -> int:
     """Print the anomalies that are seen in legal histories: there are none."""
-    count, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    values = _arguments()
+    seeds = range(values.first, values.first + values.count)
     events = alarms = 0
     started = time.perf_counter()
-    for seed in range(first, first + count):
-        history, facts = some_history(seed)
-        events += len(history)
-        for anomaly in judge_history(history, facts):
-            alarms += 1
-            print(f"seed {seed}: {anomaly}", flush=True)
+    with multiprocessing.Pool(values.jobs) as pool:
+        for number, (length, blamed) in enumerate(pool.imap_unordered(judged, seeds, chunksize=50), 1):
+            events += length
+            alarms += len(blamed)
+            for alarm in blamed:
+                print(alarm, flush=True)
+            if number % PROGRESS == 0:
+                spent = time.perf_counter() - started
+                print(f"{number} of {len(seeds)}: {alarms} false alarms, {spent:.0f} s", flush=True)
     spent = time.perf_counter() - started
-    print(f"{count} legal histories of {events / count:.0f} events: {alarms} false alarms, {spent:.0f} s")
+    mean = events / len(seeds)
+    print(f"{len(seeds)} legal histories of {mean:.0f} events: {alarms} false alarms, {spent:.0f} s")
     return 1 if alarms else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.history.legal",
+        description="Judge histories that a conforming queue can have, one for each seed. Exit status: 0 when none of "
+        "them is blamed, else 1.",
+    )
+    parser.add_argument(
+        "count", type=_positive, help="so many histories; 1,000 take a minute or so on one processor"
+    )
+    parser.add_argument("first", type=int, nargs="?", default=0, help="the first seed (default: 0)")
+    parser.add_argument(
+        "--jobs", type=_positive, metavar="N", help="so many processes (default: one for each processor)"
+    )
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not positive")
+    return number
 
 
 if __name__ == "__main__":

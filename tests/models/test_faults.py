@@ -18,7 +18,6 @@ MOST_STEPS = 5_000
 SETTINGS = settings(
     max_examples=EXAMPLES,
     stateful_step_count=RULES,
-    deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -21,7 +21,6 @@ def examples(count: int) -> settings:
     return settings(
         max_examples=count,
         stateful_step_count=30,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

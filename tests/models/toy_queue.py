@@ -297,10 +297,14 @@ class ToyQueue:
 
     def tick(self, group: Group) -> None:
         for consumer in list(group.members.values()):
-            if group.now >= self.due(consumer):
+            if self.is_due(consumer, group.now):
                 self.leave(group, consumer)
         if not self.choices.lazy:
             self.move(group)
+
+    def is_due(self, consumer: Consumer, now: float) -> bool:
+        """Whether the consumer is evicted by now; asked for often, and mostly answered by the first half."""
+        return now >= consumer.seen + self.choices.heartbeat_timeout and now >= self.due(consumer)
 
     def due(self, consumer: Consumer) -> float:
         """The time of the group at which the consumer is evicted unless it gives another sign of life."""

@@ -16,7 +16,6 @@ from tests.models_stomp.toy_world import ToyWorld
 SETTINGS = settings(
     max_examples=150,
     stateful_step_count=30,
-    deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -13,7 +13,6 @@ from tests.models_stomp.toy_world import ToyWorld
 SETTINGS = settings(
     max_examples=15,
     stateful_step_count=30,
-    deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

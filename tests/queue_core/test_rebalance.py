@@ -236,7 +236,7 @@ class Watched:
             assert len(set(map(id, member.assigned))) == len(member.assigned)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps)
 def test_whatever_happens(history: list[tuple[str, str]]) -> None:
     """The cursors of a group are consistent after every step, and once all is settled the deal is balanced."""

@@ -262,7 +262,7 @@ def test_a_long_step_is_cut():
     assert "END" in finished(result, verbose=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.text(st.characters(exclude_categories=()), max_size=300),
     st.lists(st.binary(max_size=200), max_size=3),

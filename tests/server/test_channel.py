@@ -36,7 +36,7 @@ def write(opcode: int, payload: bytes, cuts: list[int], *, pinged: bool) -> byte
     return b"".join(frames)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(messages, st.lists(st.integers(1, 5000), max_size=30))
 def test_what_was_sent_is_received(sent: list[tuple[int, bytes, list[int], bool]], sizes: list[int]) -> None:
     """Every message comes whole and in order, whatever its fragments and the segments of TCP."""
@@ -54,7 +54,7 @@ def test_what_was_sent_is_received(sent: list[tuple[int, bytes, list[int], bool]
     assert (pings > 0) == any(pinged for *_, pinged in sent)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.one_of(st.binary(max_size=30), st.builds(frame, st.integers(0, 15), payloads)), max_size=8)
 )

@@ -15,7 +15,7 @@ from reference_server.stomp.frame import Frame, FrameReader, encode
 from tests.stomp.peers import Broker, Peer
 
 GENEROUS = StompLimits(header_line_bytes=10**6, header_bytes=10**7)
-FAST = settings(max_examples=150, deadline=None, database=None)
+FAST = settings(max_examples=150, database=None)
 
 unicode_text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 header_text = {
