@@ -33,11 +33,18 @@ A setting is taken from its flag, else from the environment (STOMPLIANCE_ and it
 the --config file, else it has its default. Then, in another terminal:
   python -m conformance ws://127.0.0.1:8080/stomp
 """
+_NEEDS_POSIX = (
+    "The reference server needs a POSIX system, such as Linux, macOS or WSL. The suite does not: it can judge, from"
+    " here, a server that runs there."
+)
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C; return 0, or 2 where it cannot start."""
+    if not hasattr(signal, "pthread_sigmask"):
+        print(_NEEDS_POSIX, file=sys.stderr)
+        return 2
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     # Blocked here, before any thread starts, and so in all of them: a signal waits until it is asked for. The first
     # ends the server; those of an impatient sender stay unread, and cannot turn a clean end into a kill.

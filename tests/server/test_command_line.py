@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reference_server.__main__ import main
 from tests.server.wire import DEADLINE, Http, Stomp, request
 
 if TYPE_CHECKING:
@@ -152,3 +153,9 @@ def test_what_cannot_be_used(arguments: list[str], said: str) -> None:
 def test_flags_that_are_none() -> None:
     """argparse says so, exit 2; nothing is abbreviated."""
     assert "--por" in refused("--por", "1")
+
+
+def test_a_system_without_posix_signals_is_told(monkeypatch, capsys):
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    assert main(["--port", "0"]) == 2
+    assert "needs a POSIX system" in capsys.readouterr().err
