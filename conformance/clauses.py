@@ -299,6 +299,5 @@ def _check_dependencies(clauses: Mapping[str, Clause]) -> None:
 
 def with_prefix(clauses: Iterable[Clause], prefixes: Collection[str]) -> list[Clause]:
     """Those whose id is one of `prefixes` or continues one at a hyphen: `ACK` selects ACK-OK-1, not ACKS-1."""
-    return [
-        clause for clause in clauses if any(f"{clause.id}-".startswith(f"{p.rstrip('-')}-") for p in prefixes)
-    ]
+    begins = tuple(f"{prefix.rstrip('-')}-" for prefix in prefixes)
+    return [clause for clause in clauses if f"{clause.id}-".startswith(begins)]

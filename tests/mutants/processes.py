@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hypothesis.internal.conjecture import providers
+
 import conformance.suite
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ def preload() -> None:
     registry.faults(), registry.variants()
     for module in pkgutil.walk_packages(conformance.suite.__path__, "conformance.suite."):
         importlib.import_module(module.name)
+    # Hypothesis takes constants from local modules, and tries them as values. An installed suite is no such module;
+    # here it would be, and with it the server and its faults, which would tell how to find them.
+    providers.is_local_module_file = lambda path: False
     gc.freeze()  # what was imported stays as it is: no process has to look through it for garbage, or copy it
 
 
