@@ -41,6 +41,15 @@ def _serve_http(
 ) -> tuple[Request, bytes] | None:
     """Answer requests in their order (HTTP-PIPE-1); return the one that is to become WebSocket, if one is."""
     reader = RequestReader(application.settings)
+    try:
+        return _answer(reader, transport, application, binding)
+    finally:
+        reader.release()
+
+
+def _answer(
+    reader: RequestReader, transport: Transport, application: Application, binding: HttpBinding
+) -> tuple[Request, bytes] | None:
     while True:
         try:
             data = transport.receive()
@@ -105,6 +114,8 @@ class StompConnection:
         response = shake_hands(request.headers)
         self._transport.send_all(response.serialize())
         if response.status_code != 101:
+            self._channel.release()
+            self._outbox.release()
             _drain(self._transport, self._application)
             return
         self._transport.limit_waits(0)
@@ -114,6 +125,8 @@ class StompConnection:
             self._read(rest)
         finally:
             self._application.close_session(self._session)
+            self._channel.release()
+            self._outbox.release()
 
     def _read(self, data: bytes) -> None:
         session, application, channel, outbox = self._session, self._application, self._channel, self._outbox

@@ -24,6 +24,10 @@ CHUNK_BYTES = 256 * 1024
 """About as much is encoded at a time; the rest can still be dropped when the reader is too slow."""
 
 
+def _do_nothing() -> None:
+    pass
+
+
 class Outbox:
     """First in, first out, of bounded size."""
 
@@ -78,6 +82,10 @@ class Outbox:
         """Take nothing more; half-close the connection when all is written (STOMP-WS-013)."""
         with self._lock:
             self._finishing = True
+
+    def release(self) -> None:
+        """Call nobody any more: the connection, which is one with whom was called, is over."""
+        self._on_room = _do_nothing
 
     def flush(self) -> None:
         """Write what the socket takes; the writer does the rest."""

@@ -93,6 +93,10 @@ class RequestReader:
             refusal = self._too_slow()  # it comes by an octet now and then
         return requests, refusal
 
+    def release(self) -> None:
+        """Let go of the parser, which refers back: both are freed now, and not by the garbage collector."""
+        del self._parser
+
     def _resume(self, rest: bytes) -> None:
         request = self._requests[-1]
         if request.is_upgrade:

@@ -123,6 +123,7 @@ class Session:
         """
         self.hub.now = now
         self._end()
+        self.subscriptions.release()
 
     def emit(self, data: bytes) -> None:
         """Send one frame or heart-beat; after the last one there is silence."""

@@ -25,7 +25,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rich import box
@@ -48,7 +48,9 @@ AT_A_TIME = {"together": 8, "latency": 8}
 #: How the runs are shared among the situations: out of a hundred.
 SHARES = {"plain": 4, "hogs": 12, "octets": 4, "shuffled": 20, "together": 56, "latency": 4}
 
-Verdicts = dict[str, str]
+#: What a clause came to, and what showed it where it failed.
+Verdicts = dict[str, tuple[str, str]]
+NONE = ("none", "")
 
 
 def main() -> int:
@@ -127,20 +129,31 @@ def _judge(url: str, classes: list[str], *more: str) -> Verdicts:
                 command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            return {"the run": f"not ended after {RUN_SECONDS:g} s"}
+            return {"the run": ("stuck", f"not ended after {RUN_SECONDS:g} s")}
         report = Path(folder, "report.json")
         if not report.exists():
-            return {"the run": f"exit {run.returncode}: {(run.stderr or run.stdout)[-300:]}"}
+            return {"the run": (f"exit {run.returncode}", (run.stderr or run.stdout)[-300:])}
         verdicts = json.loads(report.read_text("utf-8"))["verdicts"]
-        return {f"{verdict['clause']} ({verdict['binding']})": verdict["kind"] for verdict in verdicts}
+        return {
+            f"{verdict['clause']} ({verdict['binding']})": (verdict["kind"], _why(verdict))
+            for verdict in verdicts
+        }
+
+
+def _why(verdict: dict[str, Any]) -> str:
+    """What its first failure was; empty where nothing failed."""
+    for failure in verdict["failures"]:
+        return f"{failure['test']} after {failure['at']:.1f} s: {failure['expected']}; came: {failure['observed']}"
+    return ""
 
 
 def _difference(expected: Verdicts, found: Verdicts) -> dict[str, str]:
-    return {
-        key: f"{expected.get(key, 'none')} → {found.get(key, 'none')}"
-        for key in expected.keys() | found.keys()
-        if expected.get(key) != found.get(key)
-    }
+    changed = {}
+    for key in expected.keys() | found.keys():
+        (before, _), (after, why) = expected.get(key, NONE), found.get(key, NONE)
+        if before != after:
+            changed[key] = f"{before} → {after}" + (f"\n    {why}" if why else "")
+    return changed
 
 
 def _shown(changed: list[dict[str, str]]) -> str:
