@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from reference_server.server.clock import wall
@@ -59,15 +60,15 @@ class Timer(threading.Thread):
                     return
                 self.due = math.inf
                 calls = self._take_due()
-            for call in calls:
-                call()
+            while calls:
+                calls.popleft()()  # and keep nothing of a connection that is over
             upcoming = self._tick()
             with self._changed:
                 first = self._calls[0][0] if self._calls else math.inf
                 self.due = min(self.due, upcoming, first)
 
-    def _take_due(self) -> list[Callable[[], None]]:
-        calls = []
+    def _take_due(self) -> deque[Callable[[], None]]:
+        calls: deque[Callable[[], None]] = deque()
         now = wall()
         while self._calls and self._calls[0][0] <= now:
             calls.append(heapq.heappop(self._calls)[2])

@@ -80,7 +80,8 @@ class FrameReader:
             if position < len(data):
                 self._split(data, position, frames)
         except ProtocolError as error:
-            self.error = error.with_traceback(None)  # which would refer to this reader
+            self.error = error
+            error.__traceback__ = error.__context__ = None  # which would refer to this reader
             self._pending.clear()
             self._open = None
         return frames

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server.wire import Http, Stomp, Wire, connect, eventually, request, upgrade
+from tests.server.wire import TEXT, Http, Stomp, Wire, connect, eventually, frame, request, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +75,12 @@ def unreadable_as_stomp(server: Server) -> None:
         client.refused()
 
 
+def undefined_escape(server: Server) -> None:
+    with Stomp.connected(server) as client:
+        client.send(frame(TEXT, b"SEND\ndestination:/queue/a\nx:\\t\n\n\0"))
+        client.refused()
+
+
 KINDS = [
     answered,
     malformed,
@@ -85,6 +91,7 @@ KINDS = [
     disconnected,
     refused_as_stomp,
     unreadable_as_stomp,
+    undefined_escape,
 ]
 
 
@@ -119,6 +126,8 @@ def test_a_connection_leaves_nothing_to_be_collected(
         eventually(lambda: server.listener.connections == 0, "the connection is left")
         eventually(lambda: threading.active_count() <= threads, "its thread is left")
         eventually(lambda: not server.application.timer._calls, "a timer is left")
+        server.application.timer.wake_by(0.0)
+        eventually(lambda: server.application.timer.due > 0.0, "the timer does not go on")
         server.application._hub._timers.clear()  # where closed sessions stay, up to a number, until they are due
 
     use_it()  # the first makes what stays, such as destinations
