@@ -84,7 +84,7 @@ class Outbox:
             self._finishing = True
 
     def release(self) -> None:
-        """Call nobody any more: the connection, which is one with whom was called, is over."""
+        """Let go of the connection, which is over and which `on_room` refers to."""
         self._on_room = _do_nothing
 
     def flush(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ def too_large(server: Server) -> None:
 def cut_within_a_request(server: Server) -> None:
     with Wire(connect(server)) as client:
         client.send(b"POST /x HTTP/1.1\r\nHos")
+        client.link.shutdown(socket.SHUT_WR)
+        client.wait_for_end()  # before, the server may not have taken the connection yet
 
 
 def refused_as_websocket(server: Server) -> None:
