@@ -74,7 +74,7 @@ class Clause:
     source: str
     line: int
 
-    @property
+    @functools.cached_property
     def level(self) -> Level:
         """The level of its key word; MUST NOT is a MUST."""
         return Level(self.key_word.split()[0])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,16 +21,17 @@ from conformance.probe import NoServer, meet
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run import NothingSelected, Run
+from conformance.suite_modules import SUITE, has_selected_test
 from conformance.target import BadUrl
 from conformance.target_files import BadTargetFile
 from conformance.verdicts import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from conformance.options import Options
 
-SUITE = Path(__file__).resolve().parent / "suite"
 _WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed, ValueError)
 
 
@@ -78,6 +79,8 @@ def _judge(options: Options) -> int:
     run = Run(options, target, book())
     presenter = Presenter(verbose=options.verbose)
     conductor = Conductor(run, presenter)
+    # No search for garbage has to look through what was imported; Hypothesis makes one for each of its tests.
+    gc.freeze()
     with presenter:
         status = pytest.main(
             _pytest_arguments(options), plugins=[conductor, _CommandLine(conductor, presenter)]
@@ -114,6 +117,10 @@ class _CommandLine:
         assert isinstance(item, pytest.Function)
         self._conductor.perform(item)
         return True
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out modules without a test of what is judged: pytest would look at everything that they contain."""
+        return None if has_selected_test(collection_path, self._conductor.run) else True
 
     def pytest_collection_finish(self) -> None:
         """Announce the run."""

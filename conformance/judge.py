@@ -113,6 +113,7 @@ class Case:
         self._evidence = evidence
         self._lock = threading.Lock()
         self._held: Counter[Key] = Counter()
+        self._keys: dict[str, Key | None] = {}
         self._settled: set[str] = set()
         self._swallowed: Violation | None = None
         self.ended_at: Key | None = None
@@ -256,11 +257,12 @@ class Case:
         What the STOMP of a queue's session does wrong belongs to STOMP; a record that is published over STOMP
         for want of publishing over HTTP to the queue's binding to STOMP.
         """
-        columns = self._judge.columns.get(clause, ())
-        for binding in (self.binding, f"stomp-{self._version}", *columns):
-            if binding in columns:
-                return Key(clause, binding)
-        return None
+        if clause not in self._keys:
+            columns = self._judge.columns.get(clause, ())
+            found = (name for name in (self.binding, f"stomp-{self._version}", *columns) if name in columns)
+            binding = next(found, None)
+            self._keys[clause] = Key(clause, binding) if binding else None
+        return self._keys[clause]
 
 
 def find_failure(error: BaseException) -> Violation | PeerFailure | None:

@@ -62,6 +62,10 @@ class Screen:
             stream.isatty() and not self.console.is_dumb_terminal and os.environ.get("TERM") != "unknown"
         )
 
+        if not self.can_animate:
+            # Only a terminal changes its size; rich asks the system for it several times a line.
+            self.console.size = self.console.size
+
     @property
     def width(self) -> int:
         """Columns of a line."""
