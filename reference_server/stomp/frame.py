@@ -20,7 +20,8 @@ CONNECTING = frozenset({"CONNECT", "STOMP"})
 
 _LF = 0x0A
 _CR = 0x0D
-_EOLS = re.compile(rb"(?:\r?\n)*")
+# LFs and pairs of CR LF; written so that a long row of LFs is one step, and takes no memory for each.
+_EOLS = re.compile(rb"\n*(?:\r\n+)*")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _RECEIPT = re.compile(r"^receipt:([^\n\x00]*)", re.MULTILINE)
 
