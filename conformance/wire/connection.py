@@ -14,7 +14,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from conformance.wire.failures import PeerFailure, Unreachable
+from conformance.wire.failures import TooLong, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from conformance.wire.trace import Direction
 
 READ_AHEAD = 64 << 10
-#: Octets of which the last have to get through within one patience.
-SEND_AT_ONCE = 64 << 10
+#: So many octets have to get through within one patience.
+PIECE = 64 << 10
 #: Octets that may be read for one message or reply.
 ALLOWANCE = 64 << 20
 
@@ -42,6 +42,11 @@ def tls_context(*, verify: bool = True, ca_file: str | None = None) -> ssl.SSLCo
 class Connection:
     """A connection that was made; raises Unreachable where nobody answers within `patience` seconds."""
 
+    deadline: float
+    """When a wait ends, in monotonic seconds."""
+    allowance: int
+    """How many octets may still be read in it."""
+
     def __init__(
         self,
         host: str,
@@ -51,10 +56,9 @@ class Connection:
         patience: float = 5.0,
         tap: Callable[[Direction, bytes], None] | None = None,
     ) -> None:
-        self.deadline = time.monotonic() + patience
-        self.allowance = ALLOWANCE
         self.patience = patience
         self._tap = tap
+        self.begin()
         self.socket = _connected(host, port, tls, patience)
         self._reader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
 
@@ -81,12 +85,12 @@ class Connection:
         if self._tap:
             self._tap(">", octets)
         self._limit_wait(self.socket)
-        if len(octets) <= SEND_AT_ONCE:
+        if len(octets) <= PIECE:
             self.socket.sendall(octets)
             return
         view = memoryview(octets)
-        for begin in range(0, len(view), SEND_AT_ONCE):
-            self.socket.sendall(view[begin : begin + SEND_AT_ONCE])
+        for begin in range(0, len(view), PIECE):
+            self.socket.sendall(view[begin : begin + PIECE])
             self.deadline = max(self.deadline, time.monotonic() + self.patience)
             self._limit_wait(self.socket)
 
@@ -107,9 +111,14 @@ class Connection:
     # What the suite asks beyond that
 
     def begin(self, deadline: float | None = None) -> None:
-        """Start a wait: until `deadline` (monotonic seconds; default: the patience from now), for ALLOWANCE octets."""
+        """Start a wait: until `deadline` (monotonic seconds; default: the patience from now), for ALLOWANCE octets.
+
+        By default each PIECE that comes puts the deadline off, as it does where we send: what is long takes its time.
+        """
         self.deadline = time.monotonic() + self.patience if deadline is None else deadline
         self.allowance = ALLOWANCE
+        self._is_patient = deadline is None
+        self._of_piece = 0
 
     def is_stale(self) -> bool:
         """Whether the server closed the connection, or said something, while nobody asked it anything."""
@@ -134,15 +143,19 @@ class Connection:
         self.close()
 
     def read_into(self, buffer: WriteableBuffer) -> int:
-        """Read what is there, waiting until the deadline; for the reader only."""
+        """Read what is there, waiting until the deadline; for the reader only. Raises TooLong beyond the allowance."""
         self._limit_wait(self.socket)
         try:
             size = self.socket.recv_into(buffer)
         except (BlockingIOError, ssl.SSLWantReadError) as error:
             raise TimeoutError("nothing came by the deadline") from error
         self.allowance -= size
+        self._of_piece += size
+        if self._is_patient and self._of_piece >= PIECE:
+            self._of_piece = 0
+            self.deadline = max(self.deadline, time.monotonic() + self.patience)
         if self.allowance < 0:
-            raise PeerFailure(f"at most {ALLOWANCE} octets for one message or reply", "more than that")
+            raise TooLong(f"at most {ALLOWANCE} octets for one message or reply", "more than that")
         if self._tap and size:
             self._tap("<", bytes(memoryview(buffer)[:size]))
         return size

@@ -31,6 +31,10 @@ class PeerFailure(AssertionError):
         self.observed = observed
 
 
+class TooLong(PeerFailure):
+    """More came for one message or reply than the suite takes in; a fault where there was no reason for so much."""
+
+
 class Unreachable(Exception):
     """Nobody answers at the address: there is nothing to judge."""
 

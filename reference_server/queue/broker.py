@@ -152,6 +152,7 @@ class QueueBroker:
         offset = len(partition.records)
         partition.records.append(record)
         partition.ids.append(self._next_id)
+        topic.described = None
         self._next_id += 1
         if self._waiting:
             for cursor in partition.cursors:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from reference_server.queue.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -13,8 +15,16 @@ if TYPE_CHECKING:
 
 
 def describe_topics(broker: QueueBroker) -> dict[str, Any]:
-    """All topics (INTRO-TOPICS-1)."""
-    return {"topics": [describe_topic(topic) for topic in broker.topics.values()]}
+    """All topics (INTRO-TOPICS-1).
+
+    There may be a hundred thousand, and everybody waits while they are described: what did not change is kept as JSON.
+    """
+    return {"topics": [topic.described or _described(topic) for topic in broker.topics.values()]}
+
+
+def _described(topic: Topic) -> msgspec.Raw:
+    topic.described = msgspec.Raw(msgspec.json.encode(describe_topic(topic)))
+    return topic.described
 
 
 def describe_topic(topic: Topic) -> dict[str, Any]:

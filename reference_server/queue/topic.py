@@ -48,9 +48,12 @@ class Partition:
 
 
 class Topic:
-    """A named set of partitions, the bound of each, and whose turn it is among keyless records."""
+    """A named set of partitions, the bound of each, and whose turn it is among keyless records.
 
-    __slots__ = ("_turn", "name", "partition_bytes", "partitions")
+    `described` is what introspection last told of it, None once that is no longer true.
+    """
+
+    __slots__ = ("_turn", "described", "name", "partition_bytes", "partitions")
 
     def __init__(self, name: str, partitions: int, brokers: int, partition_bytes: int) -> None:
         self.name = name
@@ -58,6 +61,7 @@ class Topic:
         # PART-PLACE-1: round-robin over the brokers.
         self.partitions = [Partition(name, index, index % brokers) for index in range(partitions)]
         self._turn = 0
+        self.described: msgspec.Raw | None = None
 
     def partition_for(self, key: str | None) -> Partition:
         """The partition of a key; without one, the partition whose turn it is (PART-RR-1, PART-RR-2)."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from reference_server.queue import introspection
 from tests.queue_core.core import Core, read
+
+if TYPE_CHECKING:
+    from reference_server.queue.topic import Topic
 
 
 def test_topics(core: Core) -> None:
@@ -18,6 +24,38 @@ def test_topics(core: Core) -> None:
     one = read(core.operations.read("/topics/a", now=core.now)).body
     assert one == listed.body["topics"][0]
     assert [row["endOffset"] for row in one["partitions"]] == [1, 0]
+
+
+def test_topics_are_listed_as_they_are_now(core: Core) -> None:
+    """Also those that were listed before (INTRO-TOPICS-1)."""
+    core.topic("a", 2)
+    core.topic("b", 1)
+    for ends in ([1, 0], [1, 1], [2, 1]):
+        core.publish("a")
+        listed = read(core.operations.read("/topics", now=core.now)).body["topics"]
+        assert [row["endOffset"] for row in listed[0]["partitions"]] == ends
+        assert listed[0] == read(core.operations.read("/topics/a", now=core.now)).body
+        assert [row["endOffset"] for row in listed[1]["partitions"]] == [0]
+
+
+def test_a_topic_that_did_not_change_is_not_described_again(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All others wait while topics are listed, and there may be very many."""
+    described: list[str] = []
+
+    def describe_topic(topic: Topic) -> dict[str, object]:
+        described.append(topic.name)
+        return {"topicName": topic.name}
+
+    monkeypatch.setattr(introspection, "describe_topic", describe_topic)
+    for name in ("a", "b", "c"):
+        core.topic(name, 1)
+    core.operations.read("/topics", now=core.now)
+    described.clear()
+    core.publish("b")
+    core.operations.read("/topics", now=core.now)
+    assert described == ["b"]
 
 
 def test_a_group(core: Core) -> None:

@@ -1,11 +1,12 @@
-"""How long a connection waits for a server that takes what is sent slowly, or not at all."""
+"""How long a connection waits for a server that takes what is sent, or sends, slowly or not at all."""
 
 from __future__ import annotations
 
 import pytest
 
 from conformance.wire import connection
-from conformance.wire.connection import SEND_AT_ONCE, Connection
+from conformance.wire.connection import ALLOWANCE, PIECE, Connection
+from conformance.wire.failures import TooLong
 
 PATIENCE = 5.0
 
@@ -26,7 +27,7 @@ class SlowSocket:
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock, self._seconds = clock, seconds
         self._timeout = 0.0
-        self.sent = 0
+        self.sent = self.received = 0
 
     def settimeout(self, seconds: float) -> None:
         self._timeout = seconds
@@ -37,6 +38,13 @@ class SlowSocket:
             raise TimeoutError
         self.sent += len(octets)
 
+    def recv_into(self, buffer: memoryview) -> int:
+        self._clock.now += min(self._seconds, self._timeout)
+        if self._seconds > self._timeout:
+            raise TimeoutError
+        self.received += len(buffer)
+        return len(buffer)
+
 
 def opened(monkeypatch: pytest.MonkeyPatch, seconds: float) -> tuple[Connection, SlowSocket]:
     """A connection over such a socket, at the beginning of a wait."""
@@ -44,12 +52,19 @@ def opened(monkeypatch: pytest.MonkeyPatch, seconds: float) -> tuple[Connection,
     monkeypatch.setattr(connection, "time", clock)
     made, slow = Connection.__new__(Connection), SlowSocket(clock, seconds)
     made.patience, made._tap = PATIENCE, None
-    made.socket = slow  # type: ignore[assignment]  # of which only two methods are used here
+    made.socket = slow  # type: ignore[assignment]  # of which only these methods are used here
     made.begin()
     return made, slow
 
 
-@pytest.mark.parametrize("octets", [0, 1, SEND_AT_ONCE, SEND_AT_ONCE + 1, 3 * SEND_AT_ONCE])
+def read(made: Connection, pieces: int, octets: int) -> None:
+    """Read so many pieces of so many octets each."""
+    buffer = memoryview(bytearray(octets))
+    for _ in range(pieces):
+        made.read_into(buffer)
+
+
+@pytest.mark.parametrize("octets", [0, 1, PIECE, PIECE + 1, 3 * PIECE])
 def test_everything_is_sent_once(monkeypatch: pytest.MonkeyPatch, octets: int) -> None:
     """Whatever the pieces are."""
     made, slow = opened(monkeypatch, 0.0)
@@ -60,13 +75,45 @@ def test_everything_is_sent_once(monkeypatch: pytest.MonkeyPatch, octets: int) -
 def test_each_piece_that_gets_through_puts_the_deadline_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a long body gets through a slow network, though it takes many patiences."""
     made, slow = opened(monkeypatch, PATIENCE - 1)
-    made.sendall(bytes(10 * SEND_AT_ONCE))
-    assert slow.sent == 10 * SEND_AT_ONCE
+    made.sendall(bytes(10 * PIECE))
+    assert slow.sent == 10 * PIECE
 
 
 def test_a_piece_that_does_not_get_through_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that doesn't read is waited for no longer than before."""
     made, slow = opened(monkeypatch, PATIENCE + 1)
     with pytest.raises(TimeoutError):
-        made.sendall(bytes(10 * SEND_AT_ONCE))
+        made.sendall(bytes(10 * PIECE))
     assert slow.sent == 0
+
+
+def test_each_piece_that_comes_puts_the_deadline_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a long reply comes through a slow network, though it takes many patiences."""
+    made, slow = opened(monkeypatch, PATIENCE - 1)
+    read(made, 10, PIECE)
+    assert slow.received == 10 * PIECE
+
+
+def test_what_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less than a piece within one patience puts nothing off."""
+    made, slow = opened(monkeypatch, PATIENCE / 10 + 0.001)
+    with pytest.raises(TimeoutError):
+        read(made, 10, PIECE // 10)
+    assert slow.received < PIECE
+
+
+def test_a_deadline_that_was_asked_for_is_not_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for something not to come, or not to come in time, waits no longer than that."""
+    made, slow = opened(monkeypatch, PATIENCE - 1)
+    made.begin(deadline=made.deadline)
+    with pytest.raises(TimeoutError):
+        read(made, 10, PIECE)
+    assert slow.received == PIECE
+
+
+def test_no_more_than_the_allowance_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a server sends, the suite's memory is bounded."""
+    made, slow = opened(monkeypatch, 0.0)
+    with pytest.raises(TooLong):
+        read(made, 5, ALLOWANCE // 4)
+    assert slow.received == ALLOWANCE + ALLOWANCE // 4

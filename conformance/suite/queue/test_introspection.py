@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,12 +10,17 @@ import pytest
 from conformance.marks import clauses
 from conformance.suite.queue.scene import Scene
 from conformance.suite.queue.shares import Rounds
+from conformance.wire.failures import TooLong
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from conformance.bench import Bench
 
 #: More topics than a list has that was cut to a page.
 MANY_TOPICS = 25
+#: How many topics of others are looked at; a server in use may have a hundred thousand.
+OTHERS_JUDGED = 200
 
 
 def _get(bench: Bench, path: str, clause: str, schema: str) -> Any:
@@ -22,6 +28,26 @@ def _get(bench: Bench, path: str, clause: str, schema: str) -> Any:
     bench.judge(clause, reply.status == 200, expected=f"200 for GET {path}", observed=reply)
     bench.judge_schema(clause, schema, reply.json())
     return reply.json()
+
+
+def _all_topics(bench: Bench, ours: Collection[str]) -> dict[str, Any]:
+    """The topics that are listed, by name; their form is judged for ours and for some of those that others made."""
+    reply = bench.http().request("GET", "/topics")
+    bench.judge("INTRO-TOPICS-1", reply.status == 200, expected="200 for GET /topics", observed=reply.status)
+    document = reply.json()
+    topics = document.get("topics") if isinstance(document, dict) else None
+    if isinstance(topics, list):
+        others = (topic for topic in topics if not _is_one_of(topic, ours))
+        document["topics"] = [
+            *(topic for topic in topics if _is_one_of(topic, ours)),
+            *itertools.islice(others, OTHERS_JUDGED),
+        ]
+    bench.judge_schema("INTRO-TOPICS-1", "topics", document)
+    return {topic["topicName"]: topic for topic in document["topics"]}
+
+
+def _is_one_of(topic: object, names: Collection[str]) -> bool:
+    return isinstance(topic, dict) and topic.get("topicName") in names
 
 
 def _topic(bench: Bench, topic: str) -> dict[str, Any]:
@@ -108,8 +134,13 @@ def test_all_topics_are_listed(bench: Bench) -> None:
     scene = Scene(bench)
     names = [scene.topic() for _ in range(MANY_TOPICS)]
     scene.publish(names[0], "m")
-    document = _get(bench, "/topics", "INTRO-TOPICS-1", "topics")
-    listed = {topic["topicName"]: topic for topic in document["topics"]}
+    try:
+        listed = _all_topics(bench, names)
+    except TooLong:
+        bench.skip(
+            "INTRO-TOPICS-1", "this server has so many topics that their list is longer than the suite reads"
+        )
+        return
     missing = [name for name in names if name not in listed]
     bench.judge("INTRO-TOPICS-1", not missing, expected="every topic", observed=f"without {missing}")
     for name in (names[0], names[-1]):

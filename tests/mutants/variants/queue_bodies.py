@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reference_server.queue import introspection, long_polls, operations
+from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.server import running
 from reference_server.server.http import HttpBinding
@@ -83,6 +84,17 @@ def bodies_over_stomp_have_members_of_their_own() -> None:
             acknowledgement = original(*arguments)
             body = {**_MORE, **msgspec.json.decode(acknowledgement.body)}
             return msgspec.structs.replace(acknowledgement, body=msgspec.json.encode(body))
+
+
+@variant("How many topics a server has is not said (INTRO-TOPICS-1).", bindings=HTTP, near=("INTRO",))
+def others_have_very_many_topics() -> None:
+    """There are topics already, and their list is longer than the suite reads."""
+
+    @wrap(QueueBroker, "__init__")
+    def init(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        for number in range(1400):
+            self.add_topic(f"{number:0>128}", 256, None, now=0.0)
 
 
 @variant("The bodies of these replies may be left out (groups and members, topics).", bindings=HTTP)
