@@ -47,6 +47,8 @@ PATIENCE_PER_LATENESS = 10
 MOST_EXTRA_PATIENCE = 2
 #: Octets a second that get through everywhere, however badly they are connected.
 SLOWEST = 8 << 10
+#: What Hypothesis does. It need not explain a failure: no report of ours shows that, and it would trace every try.
+PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
 
 
 class Bench:
@@ -267,6 +269,7 @@ class Bench:
             print_blob=False,
             report_multiple_bugs=False,
             suppress_health_check=list(hypothesis.HealthCheck),
+            phases=PHASES,
             **more,
         )
 

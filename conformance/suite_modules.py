@@ -27,7 +27,8 @@ def has_selected_test(path: Path, run: Run) -> bool:
         module = _imported(path)
     except Exception:  # noqa: BLE001  pytest imports it again, and reports what was raised
         return True
-    return any(run.bindings_of(clauses_of(test)) for test in vars(module).values() if callable(test))
+    marked = (clauses_of(test) for test in vars(module).values() if callable(test))
+    return any(ids and run.bindings_of(ids) for ids in marked)
 
 
 def _imported(path: Path) -> ModuleType:
