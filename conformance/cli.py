@@ -79,7 +79,7 @@ def _judge(options: Options) -> int:
     run = Run(options, target, book())
     presenter = Presenter(verbose=options.verbose)
     conductor = Conductor(run, presenter)
-    # No search for garbage has to look through what was imported; Hypothesis makes one for each of its tests.
+    # What was imported stays: no search for garbage has to look through it, nor that of Hypothesis for references.
     gc.freeze()
     with presenter:
         status = pytest.main(

@@ -61,7 +61,6 @@ class Screen:
         self.can_animate = (
             stream.isatty() and not self.console.is_dumb_terminal and os.environ.get("TERM") != "unknown"
         )
-
         if not self.can_animate:
             # Only a terminal changes its size; rich asks the system for it several times a line.
             self.console.size = self.console.size

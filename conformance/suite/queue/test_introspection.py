@@ -23,18 +23,21 @@ MANY_TOPICS = 25
 OTHERS_JUDGED = 200
 
 
-def _get(bench: Bench, path: str, clause: str, schema: str) -> Any:
+def _read(bench: Bench, path: str, clause: str) -> Any:
     reply = bench.http().request("GET", path)
     bench.judge(clause, reply.status == 200, expected=f"200 for GET {path}", observed=reply)
-    bench.judge_schema(clause, schema, reply.json())
     return reply.json()
+
+
+def _get(bench: Bench, path: str, clause: str, schema: str) -> Any:
+    document = _read(bench, path, clause)
+    bench.judge_schema(clause, schema, document)
+    return document
 
 
 def _all_topics(bench: Bench, ours: Collection[str]) -> dict[str, Any]:
     """The topics that are listed, by name; their form is judged for ours and for some of those that others made."""
-    reply = bench.http().request("GET", "/topics")
-    bench.judge("INTRO-TOPICS-1", reply.status == 200, expected="200 for GET /topics", observed=reply.status)
-    document = reply.json()
+    document = _read(bench, "/topics", "INTRO-TOPICS-1")
     topics = document.get("topics") if isinstance(document, dict) else None
     if isinstance(topics, list):
         others = (topic for topic in topics if not _is_one_of(topic, ours))
