@@ -60,6 +60,7 @@ class Deliveries:
         self.of_record: dict[tuple[str, Record], list[Delivery]] = defaultdict(list)
         self.of_consumer: dict[str, list[Delivery]] = defaultdict(list)
         self.of_topic: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
+        self.of_id: dict[int, list[Delivery]] = defaultdict(list)
         self.settlements: list[Settlement] = []
         self._settled: dict[Delivery, list[Settlement]] = defaultdict(list)
         self._first_attempt: dict[tuple[str, Record], Acknowledge] = {}
@@ -78,6 +79,7 @@ class Deliveries:
         self.of_record[delivery.group, delivery.record].append(delivery)
         self.of_consumer[delivery.consumer].append(delivery)
         self.of_topic[delivery.group, delivery.record.topic].append(delivery)
+        self.of_id[delivery.got.message_id].append(delivery)
 
     def _match(self, settlement: Settlement) -> None:
         """Find what a settlement is about: what the consumer got last under the id, or gets at the same time."""

@@ -59,7 +59,7 @@ def producer(stage: Stage, number: int) -> Program:
 def _wait_for_rest(stage: Stage) -> Program:
     with stage.lock:
         stage.waiting += 1
-    while stage.virtual and not stage.rested and not stage.expired():
+    while stage.virtual and not stage.rested and not stage.cut_short:
         yield Rest(TICK)
     with stage.lock:
         stage.waiting -= 1
@@ -77,7 +77,7 @@ def clock(stage: Stage) -> Program:
     stormy_until = {group: stage.now(group) + STORM * facts.heartbeat_timeout for group in stage.groups}
     gone_at: dict[str, float] = {}
     rested_at: dict[str, float] = {}
-    while stage.consuming and not stage.expired():
+    while stage.consuming and not stage.cut_short:
         enough = all(stage.now(group) > at for group, at in stormy_until.items())
         if not stage.calm and enough and stage.producing == stage.waiting:
             stage.calm = True
@@ -93,7 +93,7 @@ def clock(stage: Stage) -> Program:
                 waited_for = [
                     name for name, count in seen.items() if stage.beats.get(name, count + 1) == count
                 ]
-            if not waited_for or not stage.consuming or stage.expired():
+            if not waited_for or not stage.consuming or stage.cut_short:
                 break
             yield Rest(TICK)
         yield Pass(longest * chance.uniform(0.3, 1.0), chance.choice(stage.groups))
@@ -112,7 +112,7 @@ def drain(stage: Stage, group: str) -> Program:
     empty = read = 0
     # A server that delivers one record for ever must not hold up anybody for ever.
     while read <= 3 * len(stage.stored) + 20 and empty < MOST_EMPTY_POLLS:
-        if empty >= EMPTY_POLLS and (stage.virtual or not stage.unread(group) or stage.expired()):
+        if empty >= EMPTY_POLLS and (stage.virtual or not stage.unread(group) or stage.cut_short):
             return
         answer = yield Ask(POLL, known, group)
         if answer is None or refused(answer):

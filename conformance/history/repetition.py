@@ -104,10 +104,7 @@ def _unanswered(reading: Reading, group: str, moment: Poll) -> bool:
 
 def id_in_use(reading: Reading) -> Iterator[Anomaly]:
     """Two records are in flight under one message id."""
-    of_id: dict[int, list[Delivery]] = defaultdict(list)
-    for delivery in reading.deliveries.all:
-        of_id[delivery.got.message_id].append(delivery)
-    for message_id, deliveries in of_id.items():
+    for message_id, deliveries in reading.deliveries.of_id.items():
         for one, other in combinations(deliveries, 2):
             if one.record is other.record:
                 continue

@@ -3,23 +3,22 @@
 from collections.abc import Iterator
 
 from conformance.history.deliveries import Delivery, Settlement
-from conformance.history.events import Acknowledge, Event, Poll
+from conformance.history.events import NEVER, Acknowledge, Event, Poll
 from conformance.history.facts import Anomaly
 from conformance.history.reading import Reading
 
 
 def _accepted(reading: Reading) -> Iterator[Settlement]:
     """Accepted acknowledgements of consumers whose polls were all answered: it is known what they got."""
+    unanswered: dict[str, float] = {}
+    for poll in reading.of_kind(Poll):
+        if poll.status is None:
+            unanswered.setdefault(poll.consumer, poll.invoked)
     for settlement in reading.deliveries.settlements:
         event, life = settlement.event, settlement.life
         if not isinstance(event, Acknowledge) or not event.done or life is None or not life.clear:
             continue
-        lives = reading.lives.of_name[event.consumer]
-        if not any(
-            isinstance(other, Poll) and other.status is None and other.invoked < event.completed
-            for one in lives
-            for other in one.events
-        ):
+        if unanswered.get(event.consumer, NEVER) >= event.completed:
             yield settlement
 
 
@@ -34,8 +33,8 @@ def accepted_from_a_non_owner(reading: Reading) -> Iterator[Anomaly]:
     """A consumer acknowledges what another one holds, and that is accepted."""
     for settlement in reading.once(_accepted):
         event = settlement.event
-        for delivery in reading.deliveries.all:
-            if delivery.got.message_id != event.message_id or delivery.consumer == event.consumer:
+        for delivery in reading.deliveries.of_id.get(event.message_id, ()):
+            if delivery.consumer == event.consumer:
                 continue
             held = _held_before(settlement)
             if settlement.about and (
@@ -62,9 +61,8 @@ def accepted_for_nothing(reading: Reading) -> Iterator[Anomaly]:
         if settlement.about:
             continue
         if not any(
-            delivery.got.message_id == event.message_id
-            and reading.deliveries.in_flight_through(delivery, event)
-            for delivery in reading.deliveries.all
+            reading.deliveries.in_flight_through(delivery, event)
+            for delivery in reading.deliveries.of_id.get(event.message_id, ())
         ):
             yield Anomaly(
                 "accepted for nothing",

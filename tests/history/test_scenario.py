@@ -3,14 +3,16 @@
 import itertools
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from conformance.history.asking import POLL
+from conformance.history.events import History, Poll
 from conformance.history.facts import Facts
 from conformance.history.scenario import Server, run_scenario
-from conformance.history.stage import Plan
+from conformance.history.stage import MOST_EXTRA_TIMES, MOST_TIMES, Plan
 from conformance.wire.failures import Violation
 from conformance.wire.operations import Reply
 
@@ -47,17 +49,41 @@ class BrokenForm:
         """Nothing is open."""
 
 
-def test_when_one_client_fails_the_others_do_not_go_on() -> None:
-    """What it raised is raised, before the time of the scenario is up."""
+class ForEver(BrokenForm):
+    """A client that gets one record for ever, whatever it acknowledges."""
+
+    def call(self, path: str, body: Any) -> Reply:
+        record = {"topicName": "orders", "message": "0.0", "messageID": "orders/0.0", "timestamp": 0}
+        answer = {"messageId": 7, "message": record} if path == POLL else {}
+        return Reply(200, answer, b"", "application/json")
+
+
+def played(client: Callable[[], BrokenForm], plan: Plan) -> History:
+    """What such clients make of one topic and one group."""
     names, clocks = itertools.count(), MovedTime()
     server = Server(
-        new_client=BrokenForm,  # type: ignore[arg-type]
+        new_client=client,  # type: ignore[arg-type]
         fresh=lambda stem: f"{stem}-{next(names)}",
         time=clocks,
         pass_time=clocks.move,
     )
     facts = Facts(heartbeat_timeout=30.0, eviction_grace=1.0, rebalance_timeout=2.0)
+    return run_scenario(server, plan, facts, ["orders"], ["audit"], SECONDS)
+
+
+def test_when_one_client_fails_the_others_do_not_go_on() -> None:
+    """What it raised is raised, before the time of the scenario is up."""
     began = time.monotonic()
     with pytest.raises(Violation, match="POLL-OK-1"):
-        run_scenario(server, Plan(cuts=False), facts, ["orders"], ["audit"], SECONDS)
+        played(BrokenForm, Plan(cuts=False))
     assert time.monotonic() - began < SECONDS
+
+
+def test_a_server_that_gives_one_record_for_ever_is_not_asked_for_ever() -> None:
+    """The history stays short enough to be judged, however many replies come before time is up."""
+    plan = Plan(records=12)
+    history = played(ForEver, plan)
+    came = sum(isinstance(event, Poll) and bool(event.records) for event in history)
+    # Each consumer may be polling when it is enough, up to four times; the last reader has a bound of its own.
+    most = MOST_TIMES * plan.records + MOST_EXTRA_TIMES + 4 * plan.consumers
+    assert came <= most + 3 * plan.records + 21

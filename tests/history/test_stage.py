@@ -1,7 +1,7 @@
 """When the consumers of the concurrent scenario come to an end."""
 
 from conformance.history.facts import Facts
-from conformance.history.stage import FRUITLESS, Plan, Stage
+from conformance.history.stage import FRUITLESS, MOST_EXTRA_TIMES, MOST_TIMES, Plan, Stage
 
 RECORD = ("orders", "0.0")
 
@@ -64,3 +64,15 @@ def test_before_it_is_rested_a_group_is_waited_for() -> None:
     for at in (stage(rested=False), stage(producing=1)):
         empty_polls(at, 3 * FRUITLESS)
         assert not at.over
+
+
+def test_records_that_come_again_for_ever_end_it() -> None:
+    """Whatever is acknowledged: a fast server gives one record thousands of times before time is up."""
+    at = stage(producing=1)
+    for _ in range(MOST_TIMES * at.plan.records + MOST_EXTRA_TIMES):
+        at.note_handed_out("audit", 1, *RECORD)
+    assert not at.cut_short
+    assert not at.over
+    at.note_handed_out("audit", 1, *RECORD)
+    assert at.cut_short
+    assert at.over
