@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 #: Octets of one frame that are written.
 FRAME_OCTETS = 16 << 10
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def build(
@@ -164,7 +166,7 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
 
 def _text(text: str) -> str:
     """The text without lone surrogates, which JSON in UTF-8 can't hold."""
-    return printable(text) if any(0xD800 <= ord(character) <= 0xDFFF for character in text) else text
+    return printable(text) if _LONE_SURROGATE.search(text) else text
 
 
 def _json(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -13,7 +14,7 @@ from rich.text import Text
 from conformance.reporting.octets import ELLIPSIS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
 #: Signs of ours that an encoding may lack, each with one that all have and that is as wide.
@@ -64,11 +65,23 @@ class Screen:
         if not self.can_animate:
             # Only a terminal changes its size; rich asks the system for it several times a line.
             self.console.size = self.console.size
+        self._held: list[Text] | None = None
 
     @property
     def width(self) -> int:
         """Columns of a line."""
         return self.console.width
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Lines that are shown inside come out together at the end: laying out each alone takes twice as long."""
+        held = self._held = self._held or []
+        try:
+            yield
+        finally:
+            self._held = None
+            if held:
+                self.console.print(Text("\n").join(held), soft_wrap=True)
 
     def line(self, *parts: str | Text | tuple[str, str]) -> None:
         """One line; what is too long for it is cut off."""
@@ -76,7 +89,7 @@ class Screen:
 
     def blank(self) -> None:
         """An empty line."""
-        self.console.print()
+        self._show(Text())
 
     def rule(self) -> None:
         """A line across."""
@@ -112,7 +125,7 @@ class Screen:
             more = number + 1 < len(lines)
             text = Text(" " * (indent + (4 if number else 0)) + line + (" \\" if more else ""), "cyan")
             # A word that is longer than the line is left to the terminal: broken here it could not be copied.
-            self.console.print(text, soft_wrap=True)
+            self._show(text)
 
     def listing(self, lines: Iterable[str], indent: int) -> None:
         """Lines that mean something as they are: cut off at the width, not wrapped."""
@@ -122,4 +135,11 @@ class Screen:
     def _print(self, text: Text) -> None:
         text.truncate(self.width, overflow="ellipsis")
         text.rstrip()
-        self.console.print(text, no_wrap=True, crop=True)
+        self._show(text)
+
+    def _show(self, line: Text) -> None:
+        """Show a line that fits, or that is to be left to the terminal."""
+        if self._held is None:
+            self.console.print(line, soft_wrap=True)
+        else:
+            self._held.append(line)
