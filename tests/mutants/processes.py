@@ -17,9 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from _pytest.config import default_plugins
 from hypothesis.internal.conjecture import providers
+from rich.cells import cell_len
 
 import conformance.suite
+from conformance.clauses import book
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +34,16 @@ STUCK = -1
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _URL = re.compile(r"ws://\S+")
+#: What a run imports where it first needs it.
+_IMPORTED_LATE = (
+    "_pytest._argcomplete",
+    "encodings.idna",
+    "encodings.unicode_escape",
+    "hypothesis.internal.conjecture.optimiser",
+    "pdb",
+)
+#: A character that has rich load its table of widths.
+_WIDE = "\u4e00"
 
 
 class NotServing(Exception):
@@ -51,6 +64,10 @@ def preload() -> None:
     registry.faults(), registry.variants()
     for module in pkgutil.walk_packages(conformance.suite.__path__, "conformance.suite."):
         importlib.import_module(module.name)
+    for name in (*(f"_pytest.{plugin}" for plugin in default_plugins), *_IMPORTED_LATE):
+        importlib.import_module(name)
+    cell_len(_WIDE)
+    book()
     # Hypothesis takes constants from local modules, and tries them as values. An installed suite is no such module;
     # here it would be, and with it the server and its faults, which would tell how to find them.
     providers.is_local_module_file = lambda path: False
