@@ -74,8 +74,12 @@ class Screen:
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """Lines that are shown inside come out together at the end: laying out each alone takes twice as long."""
-        held = self._held = self._held or []
+        """Lines that are shown inside come out together at the end: to lay out each alone takes twice as long.
+
+        Not to be nested.
+        """
+        held: list[Text] = []
+        self._held = held
         try:
             yield
         finally:
