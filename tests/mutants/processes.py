@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import importlib
 import multiprocessing
+import multiprocessing.connection
 import os
 import pkgutil
 import re
@@ -26,13 +27,16 @@ from conformance.clauses import book
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from multiprocessing.context import ForkServerContext
+    from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The status of a run that was ended because it took too long.
 STUCK = -1
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
+#: The status of a process can be read once. Whoever starts one looks whether others have ended, and of two threads that
+#: look at the same time one would take 255 for the status.
+_looking = threading.Lock()
 _URL = re.compile(r"ws://\S+")
 #: What a run imports where it first needs it.
 _IMPORTED_LATE = (
@@ -79,7 +83,7 @@ def served(name: str, flags: Sequence[str]) -> Iterator[str]:
     """The URL of a server with a fault or an oddity, which ends with the context. Raises NotServing."""
     reader, writer = _context().Pipe(duplex=False)
     server = _context().Process(target=_serve, args=(name, tuple(flags), writer), daemon=True)
-    server.start()
+    _start(server)
     writer.close()
     try:
         line = ""
@@ -93,22 +97,35 @@ def served(name: str, flags: Sequence[str]) -> Iterator[str]:
     finally:
         reader.close()
         server.terminate()
-        server.join(_STOP_SECONDS)
-        if server.is_alive():
+        if not _has_ended(server, _STOP_SECONDS):
             server.kill()
-            server.join()
+            _has_ended(server)
 
 
 def run_suite(arguments: Sequence[str], output: Path, seconds: float) -> int:
     """Run the suite's command line with its output in a file; its exit status, or STUCK after so many seconds."""
     run = _context().Process(target=_judge, args=(tuple(arguments), output), daemon=True)
-    run.start()
-    run.join(seconds)
-    if run.exitcode is not None:
+    _start(run)
+    if _has_ended(run, seconds):
+        assert run.exitcode is not None
         return run.exitcode
     run.kill()
-    run.join()
+    _has_ended(run)
     return STUCK
+
+
+def _start(process: ForkServerProcess) -> None:
+    with _looking:
+        process.start()
+
+
+def _has_ended(process: ForkServerProcess, seconds: float | None = None) -> bool:
+    """Wait until it ends, and keep its status; whether it did within so many seconds."""
+    if not multiprocessing.connection.wait([process.sentinel], seconds):
+        return False
+    with _looking:
+        process.join()
+    return True
 
 
 def _end_with_parent() -> None:
