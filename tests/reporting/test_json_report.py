@@ -22,7 +22,7 @@ from tests.verdicts.test_situations import SITUATIONS
 def built(result: Result, **more) -> dict:
     """The report as a program reads it."""
     document = json_report.build(result, BOOK, more.pop("target", TARGET), META, **more)
-    return json.loads(json.dumps(document, allow_nan=False).encode("utf-8"))
+    return json.loads(json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8"))
 
 
 def of_failure(failure: Failure) -> dict:
