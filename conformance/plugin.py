@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses_of
+from conformance.bench.marks import clauses_of
 
 if TYPE_CHECKING:
-    from conformance.run import Run
+    from conformance.run.run import Run
 
 _CONDUCTOR = "stompliance-conductor"
 
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """With `--url`, meet the server and conduct its run."""
     if config.getoption("url", ""):
-        from conformance.pytest_run import conductor_for
+        from conformance.command.plugin_options import conductor_for
 
         config.pluginmanager.register(
             conductor_for(config.getoption("url"), config.getoption("stompliance")), _CONDUCTOR
@@ -59,7 +59,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """The table of clauses, the failures, and the reports that were asked for."""
     run = _run_of(config)
     if run is not None:
-        from conformance.pytest_run import summarise
+        from conformance.command.plugin_options import summarise
 
         terminalreporter.section("conformance")
         summarise(run)

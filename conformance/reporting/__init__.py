@@ -6,17 +6,17 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from conformance.clauses import BINDINGS
 from conformance.models.reach import reached
 from conformance.reporting import html_report, json_report, junit
 from conformance.reporting.plan import Meta, Plan
+from conformance.specification.clauses import BINDINGS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conformance.reporting.summary import ReplayCommand
-    from conformance.run import Run
-    from conformance.verdicts import Result
+    from conformance.run.run import Run
+    from conformance.verdicts.verdicts import Result
 
 __all__ = ["Meta", "Plan", "meta_of", "write_reports"]
 

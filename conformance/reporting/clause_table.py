@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from conformance.reporting.summary import MARKS, bindings_of, by_chapter, mark_counts, mark_of
-from conformance.verdicts import Kind
+from conformance.verdicts.verdicts import Kind
 
 if TYPE_CHECKING:
-    from conformance.clauses import Book, Clause
     from conformance.reporting.screen import Screen
-    from conformance.verdicts import Result, Verdict
+    from conformance.specification.clauses import Book, Clause
+    from conformance.verdicts.verdicts import Result, Verdict
 
 #: Heads of the columns; they must leave room for the text at 80 columns.
 _LABELS = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from conformance.reporting.screen import Screen
     from conformance.reporting.summary import ReplayCommand
-    from conformance.verdicts import Failure
+    from conformance.verdicts.verdicts import Failure
     from conformance.wire.trace import TraceEntry
 
 #: What of the evidence is shown unless all of it is asked for: the newest frames and steps, where the failure is.

@@ -20,17 +20,17 @@ from conformance.reporting.summary import (
     reasons,
     without_secrets,
 )
-from conformance.verdicts import Exit, Kind
+from conformance.verdicts.verdicts import Exit, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from conformance.clauses import Book, Clause
     from conformance.reporting.plan import Meta
     from conformance.reporting.summary import Group, Mark, ReplayCommand
-    from conformance.target import Target
-    from conformance.verdicts import Failure, Result, Verdict
+    from conformance.specification.clauses import Book, Clause
+    from conformance.targets.target import Target
+    from conformance.verdicts.verdicts import Failure, Result, Verdict
     from conformance.wire.trace import TraceEntry
 
 #: Broken clauses whose evidence is unfolded from the start.

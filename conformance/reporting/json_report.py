@@ -15,12 +15,12 @@ from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_co
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conformance.clauses import Book, Clause
     from conformance.models.reach import Reach
     from conformance.reporting.plan import Meta
     from conformance.reporting.summary import ReplayCommand
-    from conformance.target import Target
-    from conformance.verdicts import Failure, Result, Verdict, Waiver
+    from conformance.specification.clauses import Book, Clause
+    from conformance.targets.target import Target
+    from conformance.verdicts.verdicts import Failure, Result, Verdict, Waiver
     from conformance.wire.trace import TraceEntry
 
 #: Goes up when a member changes its meaning or goes away; new members may come at any time.

@@ -19,17 +19,17 @@ from conformance.reporting.summary import (
     plain_command,
     without_secrets,
 )
-from conformance.verdicts import Exit, Kind
+from conformance.verdicts.verdicts import Exit, Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
-    from conformance.clauses import Book, Clause
     from conformance.reporting.plan import Meta
     from conformance.reporting.summary import ReplayCommand
-    from conformance.target import Target
-    from conformance.verdicts import Failure, Result, Verdict
+    from conformance.specification.clauses import Book, Clause
+    from conformance.targets.target import Target
+    from conformance.verdicts.verdicts import Failure, Result, Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_JUDGED = (Kind.BLOCKED, Kind.INCONCLUSIVE, Kind.SKIPPED)

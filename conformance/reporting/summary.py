@@ -7,15 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from conformance.clauses import BINDINGS, Level
 from conformance.reporting.octets import ELLIPSIS, one_line, without_passcode
-from conformance.verdicts import JUDGED, Exit, Kind
+from conformance.specification.clauses import BINDINGS, Level
+from conformance.verdicts.verdicts import JUDGED, Exit, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from conformance.clauses import Book, Clause
-    from conformance.verdicts import Failure, Result, Verdict
+    from conformance.specification.clauses import Book, Clause
+    from conformance.verdicts.verdicts import Failure, Result, Verdict
 
     ReplayCommand = Callable[[Failure], str]
 

@@ -26,18 +26,18 @@ from conformance.reporting.summary import (
     some_ids,
     without_secrets,
 )
-from conformance.verdicts import Exit, Kind
+from conformance.verdicts.verdicts import Exit, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self, TextIO
 
-    from conformance.clauses import Book
     from conformance.models.reach import Reach
     from conformance.reporting.progress import ProgressView
     from conformance.reporting.summary import ReplayCommand
-    from conformance.target import Target
-    from conformance.verdicts import Result
+    from conformance.specification.clauses import Book
+    from conformance.targets.target import Target
+    from conformance.verdicts.verdicts import Result
 
 __all__ = ["Plan", "Presenter"]
 

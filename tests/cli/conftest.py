@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.launch import launched
+from conformance.targets.server_process import launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,8 @@ import sys
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from conformance import schemas
-from conformance.clauses import CLASSES
+from conformance.specification import schemas
+from conformance.specification.clauses import CLASSES
 from tests.cli.conftest import COMMAND_SECONDS
 
 if TYPE_CHECKING:

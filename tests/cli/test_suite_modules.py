@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from conformance import suite_modules
-from conformance.clauses import book
-from conformance.suite_modules import SUITE, has_selected_test
+from conformance.runner import collection as suite_modules
+from conformance.runner.collection import SUITE, has_selected_test
+from conformance.specification.clauses import book
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from conformance.run import Run
+    from conformance.run.run import Run
 
 MODULES = sorted(SUITE.rglob("test_*.py"))
 _IDS = re.compile(r"^@clauses\((.*?)\)$", re.MULTILINE | re.DOTALL)

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from conformance.clauses import Level, book
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
+from conformance.specification.clauses import Level, book
 from conformance.wire.failures import Violation
 from tests.models_stomp.broken_brokers import FAULTS, Fault
 from tests.models_stomp.toy_state import Choices

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.clauses import Level, book
 from conformance.models.stomp.sessions import Seen
+from conformance.specification.clauses import Level, book
 from conformance.wire.failures import Violation
 from tests.models_stomp.toy_broker import ToyBroker
 from tests.models_stomp.toy_state import Choices, ToySession

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from conformance.clauses import book
+from conformance.specification.clauses import book
 from tests.mutants import tables
 from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge
 from tests.mutants.registry import Fault, Variant, faults, variants

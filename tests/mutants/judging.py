@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance.clauses import book
+from conformance.specification.clauses import book
 from tests.mutants.processes import STUCK, NotServing, run_suite, served
 from tests.mutants.registry import Fault, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conformance.clauses import Book
+    from conformance.specification.clauses import Book
 
 #: Longest time that one run of the suite may take, in seconds, before it counts as stuck.
 RUN_SECONDS = 300.0

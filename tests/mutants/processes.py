@@ -23,7 +23,7 @@ from hypothesis.internal.conjecture import providers
 from rich.cells import cell_len
 
 import conformance.suite
-from conformance.clauses import book
+from conformance.specification.clauses import book
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ def _context() -> ForkServerContext:
 
 def preload() -> None:
     """Import what servers and runs need; nothing is patched by that, and no thread is started."""
-    for name in ("conformance.cli", "reference_server.__main__", "tests.mutants.registry"):
+    for name in ("conformance.command.cli", "reference_server.__main__", "tests.mutants.registry"):
         importlib.import_module(name)
     registry = sys.modules["tests.mutants.registry"]
     registry.faults(), registry.variants()
@@ -152,7 +152,7 @@ def _serve(name: str, flags: tuple[str, ...], writer: multiprocessing.connection
 
 
 def _judge(arguments: tuple[str, ...], output: Path) -> None:
-    from conformance.cli import main
+    from conformance.command.cli import main
 
     _end_with_parent()
     with output.open("w") as file:

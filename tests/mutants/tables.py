@@ -14,7 +14,7 @@ from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from conformance.clauses import Book
+    from conformance.specification.clauses import Book
     from tests.mutants.registry import Fault, Variant
 
 #: Shares and numbers that the suite is held to.

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from conformance.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book
+from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book
 from tests.mutants.judging import is_caught, is_left_alone, is_named, judge, judged_bindings, selection
 from tests.mutants.processes import ROOT
 from tests.mutants.registry import Fault, Variant, faults, variants

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from conformance.clauses import Book
-from conformance.judge import Judge
 from conformance.reporting.plan import Meta, Plan
-from conformance.target import Target
-from conformance.verdicts import Failure, Key, Result, Stop, Tally, Waiver, decide
+from conformance.specification.clauses import Book
+from conformance.targets.target import Target
+from conformance.verdicts.recorder import Judge
+from conformance.verdicts.verdicts import Failure, Key, Result, Stop, Tally, Waiver, decide
 from conformance.wire.trace import Direction, Kind, TraceEntry
 from tests.verdicts.books import book
 

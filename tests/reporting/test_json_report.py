@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance import schemas
 from conformance.reporting import json_report
 from conformance.reporting.summary import closing_sentence
-from conformance.verdicts import Exit, Failure, Key, Result, Tally, Waiver, decide
+from conformance.specification import schemas
+from conformance.verdicts.verdicts import Exit, Failure, Key, Result, Tally, Waiver, decide
 from conformance.wire.trace import TraceEntry
 from tests.reporting import samples
 from tests.reporting.samples import BOOK, META, SECRET, TARGET, WAIVERS

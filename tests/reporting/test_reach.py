@@ -3,10 +3,10 @@
 import dataclasses
 import io
 
-from conformance import schemas
 from conformance.models.reach import Reach
 from conformance.reporting import json_report
 from conformance.reporting.terminal import Presenter
+from conformance.specification import schemas
 from tests.reporting import samples
 
 REACH = Reach(

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from conformance.clauses import Book
 from conformance.reporting.plan import Plan
 from conformance.reporting.summary import MARKS, WAIVED, closing_sentence
 from conformance.reporting.terminal import Presenter
-from conformance.verdicts import Exit, Failure, Key, Kind, Result, Tally, decide
+from conformance.specification.clauses import Book
+from conformance.verdicts.verdicts import Exit, Failure, Key, Kind, Result, Tally, decide
 from tests.reporting import samples
 from tests.reporting.samples import BOOK, SECRET, TARGET, WAIVERS
 

@@ -5,14 +5,14 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from conformance import schemas
-from conformance.clauses import book
-from conformance.options import Effort, Options
 from conformance.reporting import meta_of, write_reports
-from conformance.run import Run
-from conformance.target import from_file
-from conformance.target_files import TargetFile
-from conformance.verdicts import Key
+from conformance.run.options import Effort, Options
+from conformance.run.run import Run
+from conformance.specification import schemas
+from conformance.specification.clauses import book
+from conformance.targets.files import TargetFile
+from conformance.targets.target import from_file
+from conformance.verdicts.verdicts import Key
 
 FILE = TargetFile(name="mine", classes=("stomp-1.1", "stomp-1.2"))
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from conformance.clauses import spec_root
+from conformance.specification.clauses import spec_root
 
 ROOT = spec_root()
 CHAPTERS = sorted(ROOT.rglob("*.md"))

@@ -2,7 +2,7 @@
 
 import json
 
-from conformance.clauses import EXTENSIONS
+from conformance.specification.clauses import EXTENSIONS
 from tests.spec.documents import ROOT, operations, pointed_to, read_yaml, references
 
 DOCUMENT = read_yaml("asyncapi.yaml")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level, book, parse_chapter
 from conformance.models.judging import RECOMMENDED
+from conformance.specification.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level, book, parse_chapter
 from tests.spec.documents import CHAPTERS, QUEUE, ROOT, name_of, prose
 
 _ID = re.compile(r"\b[A-Z]{2}[A-Z0-9]*(?:-[A-Z0-9]+)*-[0-9]+\b")

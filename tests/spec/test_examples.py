@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from conformance.schemas import problems
+from conformance.specification.schemas import problems
 from tests.spec.documents import CHAPTERS, QUEUE, ROOT, Fence, fences, name_of, read_yaml
 
 REQUESTS = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from openapi_spec_validator import validate
 
-from conformance.clauses import EXTENSIONS
+from conformance.specification.clauses import EXTENSIONS
 from tests.spec.documents import ROOT, operations, pointed_to, read_yaml, references
 
 DOCUMENT = read_yaml("openapi.yaml")

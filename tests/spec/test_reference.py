@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import reference_server.server
-from conformance.schemas import problems
+from conformance.specification.schemas import problems
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.refusal import CAUSES, Refusal

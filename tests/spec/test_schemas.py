@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from conformance.schemas import problems
+from conformance.specification.schemas import problems
 from reference_server.config import Settings
 from reference_server.server.capabilities import describe
 from tests.spec.documents import ROOT, read_yaml, references

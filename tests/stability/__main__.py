@@ -32,7 +32,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from conformance.launch import launched
+from conformance.targets.server_process import launched
 from tests.stability.proxy import proxied
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.clauses import book
-from conformance.target import USUAL_FACTS, Target, Timings, from_file
-from conformance.target_files import (
+from conformance.specification.clauses import book
+from conformance.targets.files import (
     FACTS,
     FOLDER,
     TIMINGS,
@@ -22,6 +21,7 @@ from conformance.target_files import (
     parse,
     read,
 )
+from conformance.targets.target import USUAL_FACTS, Target, Timings, from_file
 
 if TYPE_CHECKING:
     from pathlib import Path

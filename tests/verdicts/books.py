@@ -1,6 +1,6 @@
 """Small books of clauses, written as the text is and read by the reader of the text."""
 
-from conformance.clauses import Book, parse_chapter
+from conformance.specification.clauses import Book, parse_chapter
 
 QUEUE = """\
 # Keeping accounts

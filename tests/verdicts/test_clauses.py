@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance.clauses import Level, SpecError, book, parse_chapter, read_book, with_prefix
+from conformance.specification.clauses import Level, SpecError, book, parse_chapter, read_book, with_prefix
 from tests.verdicts import books
 
 CHAPTER = """\

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance.verdicts import Failure, Key, Kind, Stop, Tally, Verdict, Waiver, decide, unjudged
+from conformance.verdicts.verdicts import Failure, Key, Kind, Stop, Tally, Verdict, Waiver, decide, unjudged
 from tests.verdicts import books
 
 BOOK = books.book()

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from conformance.judge import FAILURES_KEPT, OBSERVED_LENGTH, Case, Judge, find_failure
-from conformance.verdicts import Key, Stop, Waiver
+from conformance.verdicts.recorder import FAILURES_KEPT, OBSERVED_LENGTH, Case, Judge, find_failure
+from conformance.verdicts.verdicts import Key, Stop, Waiver
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.trace import TraceEntry
 from tests.verdicts import books

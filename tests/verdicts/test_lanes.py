@@ -2,7 +2,7 @@
 
 import threading
 
-from conformance.lanes import Lanes
+from conformance.runner.worker_pool import Lanes
 
 #: Longest wait for something that must come, in seconds.
 DEADLINE = 20.0

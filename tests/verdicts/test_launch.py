@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from conformance import launch
-from conformance.launch import LaunchFailed, launched
+from conformance.targets import server_process as launch
+from conformance.targets.server_process import LaunchFailed, launched
 
 START = subprocess.Popen
 #: Longest wait for something that must come, in seconds.

@@ -2,8 +2,7 @@
 
 import pytest
 
-from conformance.clauses import book
-from conformance.marks import (
+from conformance.bench.marks import (
     UnknownClause,
     alone,
     clauses,
@@ -14,7 +13,8 @@ from conformance.marks import (
     wait_of,
     waits,
 )
-from conformance.target import Target
+from conformance.specification.clauses import book
+from conformance.targets.target import Target
 
 FIRST, SECOND, THIRD = [clause.id for clause in book()][:3]
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from conformance.bench import MOST_EXTRA_PATIENCE, PATIENCE_PER_LATENESS, Bench
-from conformance.options import Effort
+from conformance.bench.bench import MOST_EXTRA_PATIENCE, PATIENCE_PER_LATENESS, Bench
+from conformance.run.options import Effort
 
 USUAL = 5.0
 

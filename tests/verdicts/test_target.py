@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from conformance.target import (
+from conformance.targets.files import FACTS, GENERIC, TargetFile, parse
+from conformance.targets.target import (
     STOMP_VERSIONS,
     USUAL_FACTS,
     BadUrl,
@@ -16,7 +17,6 @@ from conformance.target import (
     versions_of,
     with_capabilities,
 )
-from conformance.target_files import FACTS, GENERIC, TargetFile, parse
 
 
 @pytest.mark.parametrize(

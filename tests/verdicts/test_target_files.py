@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from conformance import target_files
-from conformance.target_files import BadTargetFile, TargetFile, check_waivers, find, parse, read
-from conformance.verdicts import Waiver
+from conformance.targets import files as target_files
+from conformance.targets.files import BadTargetFile, TargetFile, check_waivers, find, parse, read
+from conformance.verdicts.verdicts import Waiver
 from tests.verdicts import books
 
 WHOLE = """

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conformance.models.stomp.judging import VersionJudge
-    from conformance.models.stomp.messages import Message
-    from conformance.models.stomp.sessions import Seen, Session
+    from conformance.models.stomp.messages import Message, Session
+    from conformance.models.stomp.sessions import Seen
     from conformance.wire.frames import Frame
 
 

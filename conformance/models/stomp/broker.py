@@ -15,10 +15,11 @@ from conformance.models.stomp.messages import (
     Delivery,
     Destination,
     Message,
+    Session,
     State,
     Subscription,
 )
-from conformance.models.stomp.sessions import Seen, Session
+from conformance.models.stomp.sessions import Seen
 from conformance.models.stomp.settling import Settling
 from conformance.models.stomp.transactions import Transactions
 

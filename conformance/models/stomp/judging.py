@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from conformance.clauses import book
+from conformance.specification.clauses import book
 
 if TYPE_CHECKING:
     from conformance.models.judging import Judge

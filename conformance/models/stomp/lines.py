@@ -13,7 +13,7 @@ from conformance.models.stomp.world import Outcome
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.models.stomp.sessions import Session
+    from conformance.models.stomp.messages import Session
     from conformance.models.stomp.settling import Then
     from conformance.models.stomp.world import Link, StompWorld
     from conformance.wire.frames import Frame

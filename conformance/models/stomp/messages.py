@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conformance.models.stomp.sessions import Session
     from conformance.wire.frames import Frame
 
 AUTO, CLIENT, INDIVIDUAL = "auto", "client", "client-individual"
@@ -167,6 +166,53 @@ class Message:
         """Whether another subscription of the same session must get a copy too."""
         return subscription is not None and any(
             other.session is subscription.session for other in self.audience if other is not subscription
+        )
+
+
+@dataclass(eq=False, slots=True)
+class Transaction:
+    """What was done in a transaction so far; settlements are pairs of a delivery and whether it was an ACK."""
+
+    name: str
+    begun_again: bool = False
+    messages: list[Message] = field(default_factory=list)
+    settlements: "list[tuple[Delivery, bool]]" = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One session; `former` are the deliveries that are settled, and `message_ids` those that it received."""
+
+    number: int
+    version: str
+    is_over: bool = False
+    subscriptions: "dict[str, Subscription]" = field(default_factory=dict)
+    removed: "list[Subscription]" = field(default_factory=list)
+    transactions: dict[str, Transaction] = field(default_factory=dict)
+    unsettled: "list[Delivery]" = field(default_factory=list)
+    former: "list[Delivery]" = field(default_factory=list)
+    message_ids: dict[str, Message] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"session {self.number}"
+
+    def find(self, key: tuple[tuple[str, str], ...]) -> "Delivery | None":
+        """The delivery that is not settled and that ACK and NACK name like this."""
+        return next((delivery for delivery in self.unsettled if delivery.key == key), None)
+
+    def settle(self, delivery: "Delivery") -> None:
+        """The delivery is over."""
+        delivery.is_settled = True
+        self.unsettled.remove(delivery)
+        delivery.subscription.unsettled.remove(delivery)
+        self.former.append(delivery)
+
+    def touched_by_transaction(self, subscription: "Subscription") -> bool:
+        """Whether an open transaction is going to settle something of this subscription."""
+        return any(
+            delivery.subscription is subscription
+            for transaction in self.transactions.values()
+            for delivery, _ in transaction.settlements
         )
 
 

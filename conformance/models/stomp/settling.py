@@ -7,7 +7,7 @@ from conformance.models.stomp.messages import INDIVIDUAL, NOTHING, Delivery, Sta
 
 if TYPE_CHECKING:
     from conformance.models.stomp.judging import VersionJudge
-    from conformance.models.stomp.sessions import Session
+    from conformance.models.stomp.messages import Session
     from conformance.models.stomp.world import Outcome
 
 Then = Callable[["Outcome"], None]

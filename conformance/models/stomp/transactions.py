@@ -2,15 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.messages import NOTHING, State
-from conformance.models.stomp.sessions import Transaction
+from conformance.models.stomp.messages import NOTHING, State, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conformance.models.stomp.judging import VersionJudge
-    from conformance.models.stomp.messages import Message
-    from conformance.models.stomp.sessions import Session
+    from conformance.models.stomp.messages import Message, Session
     from conformance.models.stomp.settling import Settling, Then
     from conformance.models.stomp.world import Outcome
 

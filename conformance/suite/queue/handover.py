@@ -8,7 +8,7 @@ from conformance.suite.queue.scene import Scene
 from conformance.suite.queue.shares import Rounds, partition_count
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.queue.scene import Delivered
 
 #: With a shorter timeout, in seconds of real time, a rebalance could end in the middle of what is looked at.

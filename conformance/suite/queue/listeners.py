@@ -10,7 +10,7 @@ from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
 
 SPELLINGS = ("acknowledgment", "acknowledgement")

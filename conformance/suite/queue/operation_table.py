@@ -27,7 +27,7 @@ from conformance.suite.queue.scene import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: What a member that has to be a string must not be.
 NO_STRINGS: tuple[Any, ...] = (7, True, None, ["x"], {"x": "y"})

@@ -10,7 +10,7 @@ from conformance.wire.failures import TooSlow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.operations import Reply
 
 HEARTBEAT = "/consumer/heartbeat"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.suite.queue.scene import Scene
-    from conformance.target import Target
+    from conformance.targets.target import Target
     from conformance.wire.operations import Reply
 
 #: How far below its timeout a real timer is tried, in seconds, on a machine that has nothing else to do.

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.pace import refused
 from conformance.suite.queue.scene import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, Scene, unused_id
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 BAD_IDS = [-1, 2**63, 10**30, 1.5, "abc", "", "1.5", "-1", "0x10", f"{2**63}", True, None, [], {}]
 

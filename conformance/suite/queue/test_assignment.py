@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.scene import Scene
 from conformance.suite.queue.shares import Rounds, fewest_moves, shares
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: Members that are registered at most, to have more of them than a topic has partitions.
 MOST_MEMBERS = 17

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.pace import refused
 from conformance.suite.queue.scene import Scene
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.queue.scene import Delivered
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.clocks import ADVANCE
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
+from conformance.run.group_clock import ADVANCE
 from conformance.suite.queue.handover import handover_of
 from conformance.suite.queue.pace import MARGIN, refused
 from conformance.suite.queue.scene import Scene
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.http import HttpReply
 
 #: A move of the whole queue that nobody minds who waits for a timer of his own, in seconds: a run makes ten of them,

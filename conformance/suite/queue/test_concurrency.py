@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conformance.bench.marks import clauses
+from conformance.bench.model_adapter import SLACK, BenchWorld
 from conformance.history.checkers import judge_history
 from conformance.history.facts import Facts
 from conformance.history.scenario import Server, run_scenario
 from conformance.history.stage import Plan
-from conformance.marks import clauses
 from conformance.suite.queue.scene import Scene
-from conformance.world import SLACK, BenchWorld
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: Seconds of real time that the consumers may take, and the last reader as long again.
 SECONDS = 10.0

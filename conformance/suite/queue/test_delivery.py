@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.pace import refused
 from conformance.suite.queue.scene import Scene, failed, publish_path
 from conformance.suite.queue.silence import one_silence, past_eviction, timed
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 KEYS = ["a", "b", "c", "d", "e", None, None, ""]
 RECORDS = 24

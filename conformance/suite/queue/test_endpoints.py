@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.pace import HEARTBEAT
 from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, Scene
 from conformance.wire.failures import PeerFailure, Violation
@@ -18,7 +18,7 @@ from conformance.wire.stomp import StompClient
 from conformance.wire.websocket import UpgradeRefused
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.operations import Operations
     from conformance.wire.websocket import WebSocketLink
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.operation_table import Stage
 from conformance.suite.queue.pace import HEARTBEAT, refused
 from conformance.suite.queue.scene import ADD_GROUP, POLL, Scene
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.http import HttpReply
 
 JSON = {"Content-Type": "application/json"}

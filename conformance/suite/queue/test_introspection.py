@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.scene import Scene
 from conformance.suite.queue.shares import Rounds
 from conformance.wire.failures import TooLong
@@ -15,7 +15,7 @@ from conformance.wire.failures import TooLong
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: More topics than a list has that was cut to a page.
 MANY_TOPICS = 25

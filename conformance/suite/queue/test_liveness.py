@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.pace import HEARTBEAT, MARGIN, refused
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
@@ -27,7 +27,7 @@ from conformance.suite.queue.silence import (
 )
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 
 @clauses("LIVE-BEAT-1")

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.pace import HEARTBEAT, SLACK, refused
 from conformance.suite.queue.scene import NEGATIVE_ACKNOWLEDGE, POLL, Scene
 from conformance.suite.queue.silence import judge_kept, just_below, timed
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.queue.silence import Deed
-    from conformance.target import Target
+    from conformance.targets.target import Target
     from conformance.wire.operations import Pending, Reply
 
 #: How long a poll waits, in seconds, for what comes long before; and for what does not come.

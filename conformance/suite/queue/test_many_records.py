@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.scene import Delivered, Scene
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: Records of one key that are stored before the first of them is polled for.
 TOGETHER = 50

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.pace import HEARTBEAT, refused
 from conformance.suite.queue.scene import ACKNOWLEDGE, REGISTER, SUBSCRIBE, UNREGISTER, Scene
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 
 @clauses("MEMBER-REGISTER-1")

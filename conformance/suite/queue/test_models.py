@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.marks import clauses, in_turn
+from conformance.bench.marks import clauses, in_turn
+from conformance.bench.model_adapter import BenchWorld
 from conformance.models.delivery_machine import DeliveryMachine
 from conformance.models.machines import run
 from conformance.models.membership_machine import MembershipMachine
 from conformance.models.publishing_machine import PublishingMachine
 from conformance.wire.failures import PeerFailure, Violation
-from conformance.world import BenchWorld
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.models.machines import QueueMachine
 
 #: Operations of one example at most, by effort.

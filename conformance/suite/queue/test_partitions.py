@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.clauses import spec_file
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
+from conformance.specification.clauses import spec_file
 from conformance.suite.queue.pace import refused
 from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, publish_path
 from conformance.suite.queue.shares import partition_count
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 
 @clauses("PART-KEY-1")

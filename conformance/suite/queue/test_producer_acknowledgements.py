@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.listeners import SPELLINGS, Session
 from conformance.suite.queue.scene import KEY, Scene, failed, publish_path
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.queue.listeners import Listener
 
 #: Records of a test of what comes first, the store or the word of it.

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.marks import clauses, in_turn
+from conformance.bench.marks import clauses, in_turn
 from conformance.suite.queue.pace import refused
 from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, failed, publish_path
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 BAD_BODIES: dict[str, dict[str, Any]] = {
     "no messageID": {"message": "m"},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.handover import handover_of
 from conformance.suite.queue.pace import MARGIN, refused
 from conformance.suite.queue.scene import ACKNOWLEDGE, UNREGISTER, Scene
@@ -24,7 +24,7 @@ from conformance.suite.queue.silence import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 
 @clauses("REBALANCE-2")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.operation_table import TABLE, Operation, Stage
 from conformance.suite.queue.pace import HEARTBEAT, refused
 from conformance.suite.queue.scene import (
@@ -24,7 +24,7 @@ from conformance.suite.queue.scene import (
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.operations import Reply
 
 URN = "urn:stompliance:problem:"

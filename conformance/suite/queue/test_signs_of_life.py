@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.pace import HEARTBEAT, MARGIN, refused
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
@@ -27,7 +27,7 @@ from conformance.wire.operations import HttpOperations, QueueClient, StompOperat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.queue.silence import Deed
     from conformance.wire.operations import Reply
 

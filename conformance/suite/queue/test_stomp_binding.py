@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.operation_table import Stage
 from conformance.suite.queue.pace import HEARTBEAT
 from conformance.suite.queue.scene import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, Scene
@@ -15,7 +15,7 @@ from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import REPLIES, StompOperations
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 

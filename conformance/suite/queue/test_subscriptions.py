@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.pace import refused
 from conformance.suite.queue.scene import ACKNOWLEDGE, SUBSCRIBE, UNSUBSCRIBE, Scene
 from conformance.suite.queue.silence import one_silence, past_eviction, timed
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 
 @clauses("MEMBER-SUBSCRIBE-1")

@@ -8,12 +8,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.queue.pace import refused
 from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, REGISTER, Scene, failed, publish_path
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.operations import Reply
 
 #: Names that no server may take, whatever the kind of thing they would name.

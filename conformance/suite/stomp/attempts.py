@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.reactions import BRIEFLY, Reaction, judge_refusal, reaction
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import Reaction, judge_refusal, reaction
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.scene import Scene
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient

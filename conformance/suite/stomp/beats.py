@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.scene import Scene
     from conformance.wire.stomp import StompClient
 

@@ -9,14 +9,14 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.reactions import BRIEFLY
+from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.scene import PROBE_INTERVAL
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.reactions import Provoke, Reaction
     from conformance.suite.stomp.scene import Place, Scene, Subscription
     from conformance.wire.frames import Frame

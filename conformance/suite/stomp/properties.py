@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.models.search import Enough, Search
-from conformance.options import Effort
+from conformance.run.options import Effort
 from conformance.suite.stomp.echo import Echo
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure, Violation
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: Seconds for finding a smaller example than the first that failed, by effort.
 SHRINK_SECONDS = (2, 8, 30)

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from conformance.suite.stomp.patience import BRIEFLY
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Attempts, each on a fresh connection, before a frame that should have come in front of a close is missing.
 ATTEMPTS = 3
-#: Seconds to watch what is only recorded.
-BRIEFLY = 1.0
 #: The word for a server that leaves a connection open after a bad frame, and answers nothing more.
 HANGS = "hangs after a bad frame"
 #: The word for a server that goes on after a frame that it can't carry out, without a word.

@@ -14,14 +14,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from conformance.clauses import book
-from conformance.suite.stomp.reactions import BRIEFLY
+from conformance.specification.clauses import book
+from conformance.suite.stomp.patience import BRIEFLY
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import Line, in_short, leave, read_elsewhere, redelivers
 from conformance.suite.stomp.outcomes import (
     MODES,
@@ -23,7 +23,7 @@ from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.scene import Scene
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 

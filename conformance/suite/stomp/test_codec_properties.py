@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from websocket import ABNF
 
-from conformance.marks import clauses, in_turn
+from conformance.bench.marks import clauses, in_turn
 from conformance.suite.stomp.properties import (
     Trial,
     bodies,
@@ -22,7 +22,7 @@ from conformance.suite.stomp.properties import (
 from conformance.wire.frames import encode, is_utf8
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.echo import Echo
 
 #: Seconds between the pieces of a message, so that the server reads them one by one.

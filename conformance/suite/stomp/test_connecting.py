@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.attempts import attempt, judge_refused_attempt, usual
-from conformance.suite.stomp.reactions import BRIEFLY, judge_refusal, reaction
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
 #: A name; a slash and a version; a space and comments (STOMP-CONNECT-009).

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import (
     NO_QUEUES,
     Line,
@@ -17,13 +17,14 @@ from conformance.suite.stomp.line import (
     redelivers,
     settle,
 )
-from conformance.suite.stomp.reactions import BRIEFLY, reaction
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 

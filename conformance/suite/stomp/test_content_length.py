@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.echo import Echo, raw_frame, sending
-from conformance.suite.stomp.reactions import BRIEFLY, judge_content_type, judge_error, malformed, reaction
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import judge_content_type, judge_error, malformed, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.frames import BadFrame
@@ -16,7 +17,7 @@ from conformance.wire.frames import BadFrame
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.reactions import Provoke
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import (
     Line,
     first_message,
@@ -14,7 +14,7 @@ from conformance.suite.stomp.line import (
 from conformance.suite.stomp.scene import Scene
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
 
 IDENTIFIERS = {

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.endings import judge_all_came, judge_left_alone
-from conformance.suite.stomp.reactions import ATTEMPTS, BRIEFLY
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import ATTEMPTS
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.scene import Subscription
     from conformance.wire.stomp import StompClient
 

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import Line, in_short
 from conformance.suite.stomp.outcomes import judge_manner
-from conformance.suite.stomp.reactions import ATTEMPTS, BRIEFLY, judge_error, judge_refusal, reaction
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import ATTEMPTS, judge_error, judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.reactions import Provoke
     from conformance.wire.stomp import StompClient
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.echo import Echo, judge_malformed
 from conformance.suite.stomp.reactions import malformed
 from conformance.suite.stomp.scene import Scene
@@ -14,7 +14,7 @@ from conformance.wire.failures import PeerFailure
 from conformance.wire.frames import encode, escape
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 

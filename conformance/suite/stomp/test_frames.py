@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import websocket
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.echo import Echo, raw_frame, sending
 from conformance.suite.stomp.reactions import ATTEMPTS, reaction
 from conformance.suite.stomp.scene import Scene
@@ -15,7 +15,7 @@ from conformance.wire.failures import PeerFailure
 from conformance.wire.frames import SERVER_COMMANDS
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.echo import Echo, judge_malformed, sending
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: How the lines of a frame of 1.2 may end, in turn.
 LINE_ENDS = {"crlf": (b"\r\n", b"\r\n"), "crlf-first": (b"\r\n", b"\n"), "lf-first": (b"\n", b"\r\n")}

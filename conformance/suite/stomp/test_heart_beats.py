@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.stomp.beats import LONGEST, WATCH, Agreed, agree, judge_kept, keep_busy, widest_gap
 from conformance.suite.stomp.echo import Echo
 from conformance.suite.stomp.reactions import ATTEMPTS
@@ -16,7 +16,7 @@ from conformance.suite.stomp.scene import Scene
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
 #: A gap may exceed the interval by so many seconds, or by that part of it (chapter on heart-beats).

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import alone, clauses, waits
+from conformance.bench.marks import alone, clauses, waits
 from conformance.suite.stomp.echo import Echo, sending
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
@@ -19,7 +19,7 @@ from conformance.wire.failures import PeerFailure
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
 KIB, MIB = 1 << 10, 1 << 20

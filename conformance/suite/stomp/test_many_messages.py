@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import Line, place_of
 from conformance.suite.stomp.scene import Scene
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: Messages that are sent before the first of them, or of their RECEIPTs, is read.
 TOGETHER = 50

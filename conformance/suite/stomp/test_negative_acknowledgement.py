@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import read_elsewhere, redelivers
 from conformance.suite.stomp.outcomes import MODES, comes_again, done, few, judge_accepted, line_in, settle
-from conformance.suite.stomp.reactions import BRIEFLY
+from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.line import Line
     from conformance.wire.stomp import StompClient
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.echo import raw_frame
 from conformance.suite.stomp.line import Line, is_in_the_dark, place_of, probed
-from conformance.suite.stomp.reactions import BRIEFLY, judge_refusal, reaction
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Place, Scene
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import is_utf8
@@ -17,7 +18,7 @@ from conformance.wire.frames import is_utf8
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.reactions import Reaction
     from conformance.suite.stomp.scene import Subscription
     from conformance.wire.stomp import StompClient

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.stomp.attempts import attempt, judge_refused_attempt
 from conformance.suite.stomp.beats import LONGEST, WATCH, agree, judge_kept, keep_busy
 from conformance.suite.stomp.echo import Echo
@@ -17,7 +17,7 @@ from conformance.suite.stomp.scene import Scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.beats import Agreed
     from conformance.wire.stomp import StompClient
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from conformance.marks import clauses, in_turn
+from conformance.bench.marks import clauses, in_turn
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
 from conformance.suite.stomp.line import NO_QUEUES
@@ -13,7 +13,7 @@ from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
 
 #: Operations of one example at most.
 STEPS = 30

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import Line, in_short, is_in_the_dark, is_refused
 from conformance.suite.stomp.outcomes import IN_THE_DARK, done, judge_refused
 from conformance.suite.stomp.reactions import judge_refusal, reaction
@@ -14,7 +14,7 @@ from conformance.suite.stomp.scene import Scene
 from conformance.suite.stomp.together import arrived, judge_all, judge_nothing, line_to, send_in, words
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
 #: Names that are not those of an open transaction.

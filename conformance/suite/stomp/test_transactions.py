@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import Line, leave
 from conformance.suite.stomp.outcomes import done, settle
 from conformance.suite.stomp.reactions import reaction
@@ -17,7 +17,7 @@ from conformance.wire.failures import PeerFailure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.reactions import Reaction
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient

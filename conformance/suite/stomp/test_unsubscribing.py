@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.line import (
     NO_QUEUES,
     Line,
@@ -19,13 +19,14 @@ from conformance.suite.stomp.line import (
     subscribing,
     unsubscribe,
 )
-from conformance.suite.stomp.reactions import BRIEFLY, judge_refusal, reaction
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.reactions import Reaction
     from conformance.suite.stomp.scene import Subscription
     from conformance.wire.stomp import StompClient

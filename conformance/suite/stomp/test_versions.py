@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.attempts import attempt
 from conformance.suite.stomp.echo import Echo
 from conformance.suite.stomp.reactions import judge_refusal, malformed, reaction
 from conformance.suite.stomp.scene import Scene
-from conformance.target import STOMP_VERSIONS
+from conformance.targets.target import STOMP_VERSIONS
 from conformance.wire.frames import BadFrame
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.attempts import Attempt
     from conformance.wire.stomp import StompClient
 

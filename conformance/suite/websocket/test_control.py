@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses, waits
+from conformance.bench.marks import clauses, waits
 from conformance.suite.stomp.echo import Echo, sending
 from conformance.suite.stomp.endings import judge_left_alone
-from conformance.suite.stomp.reactions import ATTEMPTS, BRIEFLY, reaction
+from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.reactions import ATTEMPTS, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.reactions import Provoke
     from conformance.wire.stomp import StompClient
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.attempts import usual
 from conformance.wire.failures import PeerFailure
 from conformance.wire.stomp import StompClient
@@ -16,7 +16,7 @@ from conformance.wire.stomp import StompClient
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.http import HttpReply
     from conformance.wire.websocket import WebSocketLink
 

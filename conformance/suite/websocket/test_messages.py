@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.marks import clauses
+from conformance.bench.marks import clauses
 from conformance.suite.stomp.echo import Echo
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.websocket import Message
 
 if TYPE_CHECKING:
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
 #: A header with an escape pair and characters of several octets, and a body with the latter.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from conformance.marks import clauses, in_turn
+from conformance.bench.marks import clauses, in_turn
 from conformance.models.search import Enough
 from conformance.suite.stomp.properties import (
     Trial,
@@ -24,7 +24,7 @@ from conformance.suite.websocket.test_messages import takes_binary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.suite.stomp.echo import Echo
 
 

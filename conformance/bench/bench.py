@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 
-from conformance import schemas
-from conformance.options import Effort
+from conformance.run.options import Effort
+from conformance.specification import schemas
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.http import HttpClient
@@ -32,10 +32,10 @@ from conformance.wire.websocket import WebSocketLink
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from conformance.clocks import QueueClock
-    from conformance.judge import Case
-    from conformance.run import Run
-    from conformance.target import Target
+    from conformance.run.group_clock import QueueClock
+    from conformance.run.run import Run
+    from conformance.targets.target import Target
+    from conformance.verdicts.recorder import Case
     from conformance.wire.trace import TraceEntry
 
 #: Steps and trace entries that go into the evidence of a failure.

@@ -6,14 +6,14 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.marks import clauses_of
+from conformance.bench.marks import clauses_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from conformance.run import Run
+    from conformance.run.run import Run
 
-SUITE = Path(__file__).resolve().parent / "suite"
+SUITE = Path(__file__).resolve().parents[1] / "suite"
 
 
 def has_selected_test(path: Path, run: Run) -> bool:
@@ -33,4 +33,4 @@ def has_selected_test(path: Path, run: Run) -> bool:
 
 def _imported(path: Path) -> ModuleType:
     names = path.relative_to(SUITE.parent).with_suffix("").parts
-    return importlib.import_module(".".join((__package__ or "conformance", *names)))
+    return importlib.import_module(".".join(("conformance", *names)))

@@ -6,8 +6,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from conformance.clauses import Level
-from conformance.target_files import GENERIC, TargetFile
+from conformance.specification.clauses import Level
+from conformance.targets.files import GENERIC, TargetFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance import arguments
-from conformance.clauses import SpecError, book
-from conformance.conductor import Conductor
-from conformance.probe import NoServer, meet
+from conformance.command import arguments
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Presenter
-from conformance.run import NothingSelected, Run
-from conformance.target import BadUrl
-from conformance.target_files import BadTargetFile
+from conformance.run.probe import NoServer, meet
+from conformance.run.run import NothingSelected, Run
+from conformance.runner.scheduler import Conductor
+from conformance.specification.clauses import SpecError, book
+from conformance.targets.files import BadTargetFile
+from conformance.targets.target import BadUrl
 
 if TYPE_CHECKING:
-    from conformance.verdicts import Failure
+    from conformance.verdicts.verdicts import Failure
 
 
 def conductor_for(url: str, more: str) -> Conductor:

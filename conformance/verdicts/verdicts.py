@@ -21,12 +21,12 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from conformance.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level
+from conformance.specification.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from conformance.clauses import Book, Clause
+    from conformance.specification.clauses import Book, Clause
     from conformance.wire.trace import TraceEntry
 
 

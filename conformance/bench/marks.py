@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from conformance.clauses import book
+from conformance.specification.clauses import book
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from conformance.target import Target
+    from conformance.targets.target import Target
 
     Test = TypeVar("Test", bound=Callable[..., Any])
 

@@ -17,7 +17,7 @@ from conformance.wire.failures import Violation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from conformance.target import Target
+    from conformance.targets.target import Target
     from conformance.wire.http import HttpReply
 
     Post = Callable[[str, bytes], HttpReply]

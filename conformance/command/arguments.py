@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance import target_files
-from conformance.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book, with_prefix
-from conformance.options import PARALLEL, Effort, Options
-from conformance.target_files import TIMINGS
+from conformance.run.options import PARALLEL, Effort, Options
+from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book, with_prefix
+from conformance.targets import files as target_files
+from conformance.targets.files import TIMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.verdicts import Failure
+    from conformance.verdicts.verdicts import Failure
 
 PROGRAM = "python -m conformance"
 LAUNCH_VARIABLE = "STOMPLIANCE_LAUNCH"

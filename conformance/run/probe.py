@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from conformance.clauses import BINDINGS
-from conformance.target import (
+from conformance.specification.clauses import BINDINGS
+from conformance.targets.target import (
     SECURE,
     Target,
     from_file,
@@ -27,7 +27,7 @@ from conformance.wire.websocket import UpgradeRefused, WebSocketLink
 if TYPE_CHECKING:
     from typing import Any
 
-    from conformance.options import Options
+    from conformance.run.options import Options
 
 CAPABILITIES = "/capabilities"
 #: Connections whose fastest answer counts as the round trip.

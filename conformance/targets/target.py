@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from conformance.clauses import BINDINGS, EXTENSIONS
+from conformance.specification.clauses import BINDINGS, EXTENSIONS
+from conformance.targets.files import is_amount
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Mapping
 
-    from conformance.target_files import TargetFile
-    from conformance.verdicts import Waiver
+    from conformance.targets.files import TargetFile
+    from conformance.verdicts.verdicts import Waiver
 
 STOMP_VERSIONS = ("1.0", "1.1", "1.2")
 #: Longest wait for an answer that must come, in seconds, on a connection without delay.
@@ -217,13 +218,6 @@ def split_classes(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]
 def versions_of(bindings: Iterable[str]) -> tuple[str, ...]:
     """The versions of STOMP that are among the bindings."""
     return tuple(version for version in STOMP_VERSIONS if f"stomp-{version}" in bindings)
-
-
-def is_amount(value: object) -> TypeGuard[int | float]:
-    """Whether it is a number from 0 that a float can hold; infinity and NaN are none."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return 0 <= value <= sys.float_info.max
 
 
 def _strings(value: object) -> list[str]:

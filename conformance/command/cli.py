@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance import target_files
-from conformance.arguments import LAUNCH_VARIABLE, PROGRAM, again, at, options_of, parser
-from conformance.clauses import BINDINGS, SpecError, book, with_prefix
-from conformance.conductor import Conductor
-from conformance.launch import LaunchFailed, launched
+from conformance.command.arguments import LAUNCH_VARIABLE, PROGRAM, again, at, options_of, parser
 from conformance.models.reach import reached
-from conformance.options import Effort
-from conformance.probe import NoServer, meet
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
-from conformance.run import NothingSelected, Run
-from conformance.suite_modules import SUITE, has_selected_test
-from conformance.target import BadUrl
-from conformance.target_files import BadTargetFile
-from conformance.verdicts import Exit
+from conformance.run.options import Effort
+from conformance.run.probe import NoServer, meet
+from conformance.run.run import NothingSelected, Run
+from conformance.runner.collection import SUITE, has_selected_test
+from conformance.runner.scheduler import Conductor
+from conformance.specification.clauses import BINDINGS, SpecError, book, with_prefix
+from conformance.targets import files as target_files
+from conformance.targets.files import BadTargetFile
+from conformance.targets.server_process import LaunchFailed, launched
+from conformance.targets.target import BadUrl
+from conformance.verdicts.verdicts import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from conformance.options import Options
+    from conformance.run.options import Options
 
 _WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed, ValueError)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from conformance.bench import Bench
-from conformance.clauses import Level
-from conformance.judge import Case, find_failure
+from conformance.bench.bench import Bench
+from conformance.specification.clauses import Level
+from conformance.verdicts.recorder import Case, find_failure
 from conformance.wire.failures import TooSlow, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.run import Run
+    from conformance.run.run import Run
 
 #: How often a test is tried on a machine that is too slow for its timers.
 ATTEMPTS = 3

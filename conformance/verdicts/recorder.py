@@ -11,15 +11,15 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from conformance.clauses import Level
-from conformance.verdicts import Failure, Key, Stop, Tally
+from conformance.specification.clauses import Level
+from conformance.verdicts.verdicts import Failure, Key, Stop, Tally
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from conformance.clauses import Book
-    from conformance.verdicts import Waiver
+    from conformance.specification.clauses import Book
+    from conformance.verdicts.verdicts import Waiver
     from conformance.wire.trace import TraceEntry
 
     Evidence = tuple[Sequence[str], Sequence[TraceEntry]]

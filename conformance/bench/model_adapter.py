@@ -15,7 +15,7 @@ from conformance.wire.operations import StompOperations
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conformance.bench import Bench
+    from conformance.bench.bench import Bench
     from conformance.models.judging import Judge
     from conformance.wire.frames import Frame
     from conformance.wire.http import HttpReply

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.marks import clauses_of, is_in_turn
+from conformance.bench.marks import clauses_of, is_in_turn
 
 if TYPE_CHECKING:
-    from conformance.performance import Performance
+    from conformance.runner.execution import Performance
 
 
 def is_ours(item: pytest.Item) -> bool:

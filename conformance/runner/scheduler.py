@@ -1,6 +1,6 @@
 """The pytest plugin of one run: each test once per binding, several side by side, everything recorded.
 
-It is registered by `conformance.plugin` (pytest's command line) and by `conformance.cli` (ours).
+It is registered by `conformance.plugin` (pytest's command line) and by `conformance.command.cli` (ours).
 """
 
 from __future__ import annotations
@@ -12,17 +12,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from conformance.items import arguments, binding_of, goes_beside, is_ours, needs_only_parameters, shown
-from conformance.lanes import Lanes
-from conformance.marks import clauses_of, is_alone, is_in_turn, wait_of
-from conformance.performance import Performance
+from conformance.bench.marks import clauses_of, is_alone, is_in_turn, wait_of
+from conformance.runner.execution import Performance
+from conformance.runner.pytest_items import (
+    arguments,
+    binding_of,
+    goes_beside,
+    is_ours,
+    needs_only_parameters,
+    shown,
+)
+from conformance.runner.worker_pool import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from conformance.marks import Wait
-    from conformance.run import Run
-    from conformance.verdicts import Waiver
+    from conformance.bench.marks import Wait
+    from conformance.run.run import Run
+    from conformance.verdicts.verdicts import Waiver
 
 #: How long a waiting test may take beyond its own waits, in patiences of the bench.
 _WAITING_PATIENCES = 12

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from conformance.clauses import spec_file, spec_root
+from conformance.specification.clauses import spec_file, spec_root
 
 
 def problems(name: str, document: object) -> list[str]:

@@ -36,7 +36,7 @@ CLASSES = BINDINGS + EXTENSIONS
 #: Where an extension of the queue is judged, unless the clause names bindings besides.
 QUEUE_BINDINGS = ("queue-http", "queue-stomp")
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 _KEY_WORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")
 _OTHER_KEY_WORD = re.compile(r"\b(REQUIRED|SHALL|RECOMMENDED|OPTIONAL)\b")
 _ITEM = re.compile(r"- \*\*\[([A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9]+)\]\*\* +")

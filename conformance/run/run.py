@@ -8,16 +8,16 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from conformance.clauses import BINDINGS, EXTENSIONS, Level, with_prefix
-from conformance.clocks import ServerClock, clock_of
-from conformance.judge import Judge
-from conformance.lateness import Lateness
-from conformance.verdicts import Key, Result, decide
+from conformance.run.group_clock import ServerClock, clock_of
+from conformance.run.scheduling_delay import Lateness
+from conformance.specification.clauses import BINDINGS, EXTENSIONS, Level, with_prefix
+from conformance.verdicts.recorder import Judge
+from conformance.verdicts.verdicts import Key, Result, decide
 
 if TYPE_CHECKING:
-    from conformance.clauses import Book, Clause
-    from conformance.options import Options
-    from conformance.target import Target
+    from conformance.run.options import Options
+    from conformance.specification.clauses import Book, Clause
+    from conformance.targets.target import Target
 
 _RANK = {Level.MUST: 0, Level.SHOULD: 1, Level.MAY: 2}
 

@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from conformance.clauses import BINDINGS, CLASSES, Book
-from conformance.target import is_amount
-from conformance.verdicts import Waiver
+from conformance.specification.clauses import BINDINGS, CLASSES, Book
+from conformance.verdicts.verdicts import Waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-FOLDER = Path(__file__).resolve().parent / "targets"
+FOLDER = Path(__file__).resolve().parent
 TIMINGS = ("heartbeat_timeout", "eviction_grace", "rebalance_timeout", "first_frame_timeout")
 #: Switches that tests ask for, with what True says. `USUAL_FACTS` are true unless a file denies them.
 FACTS = {
@@ -39,7 +39,7 @@ class BadTargetFile(Exception):
 
 @dataclass(frozen=True)
 class TargetFile:
-    """What a target file says; see `conformance.target.Target` for the meaning of the fields."""
+    """What a target file says; see `conformance.targets.target.Target` for the meaning of the fields."""
 
     name: str
     title: str = ""
@@ -128,6 +128,13 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"expected a whole number from 1, found {value!r}")
     return value
+
+
+def is_amount(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number from 0 that a float can hold; infinity and NaN are none."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return 0 <= value <= sys.float_info.max
 
 
 def _number(value: object) -> int | float:

@@ -1,0 +1,1 @@
+"""Assertions recorded per clause and binding, and the verdicts and exit status that follow from them."""
