@@ -97,6 +97,10 @@ class Bench:
         assert self.case is not None
         return isinstance(failure, Violation) and self.case.failed_elsewhere(failure.clause)
 
+    def has_run_ended(self) -> bool:
+        """True once the run ends early: interrupted, after `--fail-fast`, or without a server."""
+        return bool(self._run.ended_early)
+
     def observe(self, clause: str, text: str) -> None:
         """Record what the server did where it has the choice."""
         assert self.case is not None

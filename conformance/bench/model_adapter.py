@@ -34,7 +34,7 @@ _HEARTBEAT = "/consumer/heartbeat"
 
 
 class BenchWorld:
-    """A `World` (conformance.models.world) on a bench, in the binding of its test."""
+    """A `World` (conformance.models.system_under_test) on a bench, in the binding of its test."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance.command.arguments import LAUNCH_VARIABLE, PROGRAM, again, at, options_of, parser
-from conformance.models.reach import reached
+from conformance.models.rule_coverage import reached
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.options import Effort
@@ -81,7 +82,7 @@ def _judge(options: Options) -> int:
     conductor = Conductor(run, presenter)
     # What was imported stays: no search for garbage has to look through it, nor that of Hypothesis for references.
     gc.freeze()
-    with presenter:
+    with presenter, _interruptible(run):
         status = pytest.main(
             _pytest_arguments(options), plugins=[conductor, _CommandLine(conductor, presenter)]
         )
@@ -100,6 +101,24 @@ def _judge(options: Options) -> int:
         for path in written:
             print(f"Written: {path}")
     return int(result.exit)
+
+
+@contextlib.contextmanager
+def _interruptible(run: Run) -> Iterator[None]:
+    """Ctrl-C ends the run, even where the KeyboardInterrupt is swallowed: Hypothesis does so in some places."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        run.end_early("interrupted")
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _CommandLine:

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from conformance.history import (
+    duplicates,
     liveness,
     loss,
     order,
     ownership,
-    placement,
+    partitioning,
     producers,
-    repetition,
     settlement,
 )
 from conformance.history.events import Event
-from conformance.history.facts import Anomaly, Facts
-from conformance.history.reading import Reading
+from conformance.history.index import Reading
+from conformance.history.server_parameters import Anomaly, Facts
 
 Checker = Callable[[Reading], Iterator[Anomaly]]
 
@@ -26,11 +26,11 @@ CHECKERS: dict[str, Checker] = {
     "phantom": loss.phantom,
     "changed": loss.changed,
     # Records that come again
-    "duplicate": repetition.duplicate,
-    "redelivery after acknowledgement": repetition.redelivery_after_acknowledgement,
-    "stored twice": repetition.stored_twice,
-    "mismarked redelivery": repetition.mismarked_redelivery,
-    "id in use": repetition.id_in_use,
+    "duplicate": duplicates.duplicate,
+    "redelivery after acknowledgement": duplicates.redelivery_after_acknowledgement,
+    "stored twice": duplicates.stored_twice,
+    "mismarked redelivery": duplicates.mismarked_redelivery,
+    "id in use": duplicates.id_in_use,
     "not delivered again": order.not_delivered_again,
     "given back and skipped": order.given_back_and_skipped,
     # Records out of order
@@ -40,10 +40,10 @@ CHECKERS: dict[str, Checker] = {
     "nonmonotonic poll": order.nonmonotonic_poll,
     "nonmonotonic send": order.nonmonotonic_send,
     # Where records lie
-    "inconsistent offsets": placement.inconsistent_offsets,
-    "offset gap": placement.offset_gap,
-    "key moved to another partition": placement.key_moved,
-    "uneven spread": placement.uneven_spread,
+    "inconsistent offsets": partitioning.inconsistent_offsets,
+    "offset gap": partitioning.offset_gap,
+    "key moved to another partition": partitioning.key_moved,
+    "uneven spread": partitioning.uneven_spread,
     # Who owns what
     "two owners at once": ownership.two_owners_at_once,
     "owned by none": loss.owned_by_none,

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from conformance.history.consumer_lifetimes import Life, Lives
 from conformance.history.events import Acknowledge, Event, GiveBack, Got, Naming, Poll, Settle
-from conformance.history.lives import Life, Lives
 from conformance.history.rebalances import Rebalances
 from conformance.history.records import Record, Records
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from conformance.history.consumer_lifetimes import Life
 from conformance.history.events import Acknowledge, Event, Heartbeat, Naming, Poll, Register
-from conformance.history.facts import Anomaly
-from conformance.history.lives import Life
-from conformance.history.reading import Reading
+from conformance.history.index import Reading
+from conformance.history.server_parameters import Anomaly
 
 
 def _clear_lives(reading: Reading) -> Iterator[Life]:

@@ -8,11 +8,11 @@ came up empty. `owed` finds these.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from conformance.history.consumer_lifetimes import Life
 from conformance.history.events import Event, Poll
-from conformance.history.facts import Anomaly
-from conformance.history.lives import Life
-from conformance.history.reading import Reading
+from conformance.history.index import Reading
 from conformance.history.records import Record
+from conformance.history.server_parameters import Anomaly
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from conformance.history.facts import Anomaly
-from conformance.history.overtaking import named
-from conformance.history.reading import Reading
+from conformance.history.index import Reading
+from conformance.history.server_parameters import Anomaly
+from conformance.history.skipped_records import named
 
 if TYPE_CHECKING:
     from conformance.history.records import Record

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from conformance.history.deliveries import Delivery
 from conformance.history.events import Event
-from conformance.history.facts import Anomaly
-from conformance.history.reading import Reading
+from conformance.history.index import Reading
 from conformance.history.records import Record
+from conformance.history.server_parameters import Anomaly
 
 #: Something that lies in one partition for certain: the number of the partition, or a key.
 Place = int | str

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from conformance.history.events import Fence, Listen, Publish, Told
-from conformance.history.facts import Anomaly
-from conformance.history.reading import Reading
+from conformance.history.index import Reading
+from conformance.history.server_parameters import Anomaly
 
 Label = str | int
 

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from conformance.history.consumer_lifetimes import Life, Lives
 from conformance.history.events import NEVER, Event, Passed, Subscribe, Unregister, Unsubscribe
-from conformance.history.facts import Facts
-from conformance.history.lives import Life, Lives
+from conformance.history.server_parameters import Facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from conformance.history.deliveries import Delivery, Settlement
 from conformance.history.events import NEVER, Acknowledge, Event, Poll
-from conformance.history.facts import Anomaly
-from conformance.history.reading import Reading
+from conformance.history.index import Reading
+from conformance.history.server_parameters import Anomaly
 
 
 def _accepted(reading: Reading) -> Iterator[Settlement]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from conformance.models.groups import GroupModel
     from conformance.models.judging import Judge
     from conformance.models.members import When
-    from conformance.models.recognition import Delivery
+    from conformance.models.record_matching import Delivery
 
 
 def judge_owner(judge: "Judge", delivery: "Delivery") -> None:

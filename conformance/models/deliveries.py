@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from conformance.models import blame
+from conformance.models import clause_attribution as blame
 from conformance.models.assignments import judge_owner, judge_shares
-from conformance.models.existence import POLL, Answer, Consumers
-from conformance.models.recognition import Delivery, Recognition
+from conformance.models.consumer_registry import POLL, Answer, Consumers
+from conformance.models.record_matching import Delivery, Recognition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,16 +6,16 @@
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from conformance.models.existence import refused, served
+from conformance.models.consumer_registry import refused, served
 from conformance.models.members import When
 from conformance.models.queue import QueueModel
 
 if TYPE_CHECKING:
+    from conformance.models.consumer_registry import Answer
     from conformance.models.cursors import Flight
     from conformance.models.deliveries import Polled
-    from conformance.models.existence import Answer
+    from conformance.models.system_under_test import World
     from conformance.models.topics import Record
-    from conformance.models.world import World
 
 _LINES_KEPT = 300
 #: Just past a deadline, in seconds: at the deadline itself a float may fall on either side.

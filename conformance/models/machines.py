@@ -12,15 +12,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from conformance.models.driver import Driver
-from conformance.models.reach import REACHED, Reach
-from conformance.models.search import Enough, Search
+from conformance.models.minimizer import Enough, Search
+from conformance.models.rule_coverage import REACHED, Reach
+from conformance.run.group_clock import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypothesis.strategies import SearchStrategy
 
-    from conformance.models.world import World
+    from conformance.models.system_under_test import World
 
     Method = Callable[..., None]
 
@@ -117,13 +118,15 @@ def run(
     note: "Callable[[str], object]" = lambda _line: None,
     shrink_seconds: float = 10.0,
     is_known: "Callable[[Exception], bool]" = lambda _failure: False,
+    has_run_ended: "Callable[[], bool]" = lambda: False,
 ) -> Reach:
     """Run a machine on a world; what it reached is returned, and kept in `reach.REACHED` under `name`.
 
     Raises what failed first, in the shortest program that was found within `shrink_seconds`, or sooner where the
     failure `is_known`; `note` is told the program's lines. A failure that does not repeat is raised all the same: a
     server need not be deterministic to be wrong. `seed` chooses the programs, unless the settings do. Raises
-    RuntimeError where no rule did anything, which shows nothing.
+    RuntimeError where no rule did anything, which shows nothing, and Interrupted
+    where `has_run_ended` before a failure.
     """
     name = name or machine.__name__
     reach = REACHED.setdefault(name, Reach(name, states=machine.STATES, impossible=machine.IMPOSSIBLE))
@@ -132,7 +135,7 @@ def run(
         for attribute in dir(machine)
         if (where := _MOVES.get(f"{machine.__name__}.{attribute}")) is not None and where(world)
     }
-    search, steps = Search(shrink_seconds, is_known), reach.steps()
+    search, steps = Search(shrink_seconds, is_known, has_run_ended), reach.steps()
     bound: type[QueueMachine] = type(
         machine.__name__, (machine,), {"world": world, "reach": reach, "search": search}
     )
@@ -140,7 +143,9 @@ def run(
         bound = choose_programs(seed)(bound)
     try:
         run_state_machine_as_test(bound, settings=hypothesis_settings(settings, report_multiple_bugs=False))
-    except (Exception, Enough):
+    except (Exception, Enough) as error:
+        if search.failure is None and has_run_ended():
+            raise Interrupted(f"the run ended during {name}") from error
         if search.failure is None:
             raise
     if search.failure is not None:

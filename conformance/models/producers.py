@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conformance.models.judging import Judge
-    from conformance.models.world import Watch
+    from conformance.models.system_under_test import Watch
 
 #: The two spellings of the destination, and the clause that promises an acknowledgement there.
 SPELLINGS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}

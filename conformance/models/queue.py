@@ -7,8 +7,7 @@ allow.
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.models.deliveries import Deliveries, Polled
-from conformance.models.existence import (
+from conformance.models.consumer_registry import (
     HEARTBEAT,
     SUBSCRIBE,
     UNREGISTER,
@@ -18,6 +17,7 @@ from conformance.models.existence import (
     judge_refusal,
     refused,
 )
+from conformance.models.deliveries import Deliveries, Polled
 from conformance.models.groups import GroupModel
 from conformance.models.members import Member, Timings, When
 from conformance.models.settlements import Settlements

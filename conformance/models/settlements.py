@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from conformance.models.existence import ACKNOWLEDGE, RETURN, Answer, Consumers, Naming, refused
+from conformance.models.consumer_registry import ACKNOWLEDGE, RETURN, Answer, Consumers, Naming, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.models.placement import Placement
+from conformance.models.partition_classes import Placement
 
 if TYPE_CHECKING:
     from conformance.models.judging import Judge

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from conformance.models.reach import reached
+from conformance.models.rule_coverage import reached
 from conformance.reporting import html_report, json_report, junit
 from conformance.reporting.plan import Meta, Plan
 from conformance.specification.clauses import BINDINGS

@@ -15,7 +15,7 @@ from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_co
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conformance.models.reach import Reach
+    from conformance.models.rule_coverage import Reach
     from conformance.reporting.plan import Meta
     from conformance.reporting.summary import ReplayCommand
     from conformance.specification.clauses import Book, Clause

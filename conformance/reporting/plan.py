@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from conformance.models.reach import Reach
+    from conformance.models.rule_coverage import Reach
 
 
 @dataclass(frozen=True)

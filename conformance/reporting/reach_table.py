@@ -9,7 +9,7 @@ from conformance.reporting.summary import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conformance.models.reach import Reach
+    from conformance.models.rule_coverage import Reach
     from conformance.reporting.screen import Screen
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self, TextIO
 
-    from conformance.models.reach import Reach
+    from conformance.models.rule_coverage import Reach
     from conformance.reporting.progress import ProgressView
     from conformance.reporting.summary import ReplayCommand
     from conformance.specification.clauses import Book

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from conformance.history.checkers import judge_history
 from conformance.history.events import History
-from conformance.history.facts import Facts
-from conformance.history.stage import Plan
+from conformance.history.server_parameters import Facts
+from conformance.history.workload.workload_state import Plan
 from tests.history.simulation import Simulation
 from tests.models.choices import some_choices
 from tests.models.toy_queue import Choices, ToyQueue

@@ -12,12 +12,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from conformance.history.asking import Ask, Pass, Program, Rest, Times, event_of
-from conformance.history.consumers import Consumer
 from conformance.history.events import Event, Fence, History, Listen, Passed, Publish, Told
-from conformance.history.facts import Facts
-from conformance.history.programs import clock, drain, producer
-from conformance.history.stage import Plan, Stage
+from conformance.history.operations import Ask, Pass, Program, Rest, Times, event_of
+from conformance.history.server_parameters import Facts
+from conformance.history.workload.consumers import Consumer
+from conformance.history.workload.programs import clock, drain, producer
+from conformance.history.workload.workload_state import Plan, Stage
 from tests.models.toy_queue import ToyQueue, ToyReply
 
 EXTENSIONS = frozenset({"negative-acknowledgement", "unregister", "batch-poll", "record-position"})

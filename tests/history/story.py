@@ -21,7 +21,7 @@ from conformance.history.events import (
     Unregister,
     Unsubscribe,
 )
-from conformance.history.facts import Facts
+from conformance.history.server_parameters import Facts
 
 Interval = tuple[float, float]
 #: A key that is chosen by the partition, or that is the key with which the record was published.

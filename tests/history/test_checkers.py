@@ -6,9 +6,9 @@ import pytest
 
 from conformance.history import checkers
 from conformance.history.checkers import CHECKERS, Checker, judge_history
-from conformance.history.facts import Anomaly
+from conformance.history.index import Reading
 from conformance.history.loss import recovered
-from conformance.history.reading import Reading
+from conformance.history.server_parameters import Anomaly
 from tests.history.cases import BAD, GOOD, Case
 from tests.history.story import Story
 

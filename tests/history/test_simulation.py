@@ -6,7 +6,7 @@ import pytest
 
 from conformance.history.checkers import CHECKERS, judge_history
 from conformance.history.events import Acknowledge, History, Passed, Poll, Publish, Unsubscribe
-from conformance.history.facts import Anomaly
+from conformance.history.server_parameters import Anomaly
 from tests.history.broken import SHOWN_BY, broken_history
 from tests.history.legal import some_history
 

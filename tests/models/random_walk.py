@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from conformance.models.driver import MARGIN, Driver
-from conformance.models.world import World
+from conformance.models.system_under_test import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from conformance.models import reach
+from conformance.models import rule_coverage as reach
 from conformance.models.judging import Ledger
 from conformance.models.machines import run
 from conformance.wire.failures import Violation

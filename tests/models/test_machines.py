@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from conformance.models.machines import QueueMachine, move, run
-from conformance.models.reach import Reach
+from conformance.models.rule_coverage import Reach
 from reference_server.queue.settings import QueueSettings
 from tests.models.choices import some_world
 from tests.models.core_world import BARE, EXTENSIONS, CoreWorld

@@ -1,7 +1,7 @@
 """Frames that cross on their way: what the model may still take for certain."""
 
 from conformance.models.stomp.broker import StompModel
-from conformance.models.stomp.world import Outcome
+from conformance.models.stomp.broker_under_test import Outcome
 from conformance.wire.frames import Frame
 from tests.models_stomp.toy_world import Ledger
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.models.stomp.sessions import Seen
+from conformance.models.stomp.server_findings import Seen
 from conformance.specification.clauses import Level, book
 from conformance.wire.failures import Violation
 from tests.models_stomp.toy_broker import ToyBroker

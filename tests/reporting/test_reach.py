@@ -3,7 +3,7 @@
 import dataclasses
 import io
 
-from conformance.models.reach import Reach
+from conformance.models.rule_coverage import Reach
 from conformance.reporting import json_report
 from conformance.reporting.terminal import Presenter
 from conformance.specification import schemas

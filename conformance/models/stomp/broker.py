@@ -6,9 +6,7 @@ back when the answer is there.
 
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.arrivals import Arrivals
-from conformance.models.stomp.judging import VersionJudge
-from conformance.models.stomp.messages import (
+from conformance.models.stomp.entities import (
     AUTO,
     NOTHING,
     Copy,
@@ -19,14 +17,16 @@ from conformance.models.stomp.messages import (
     State,
     Subscription,
 )
-from conformance.models.stomp.sessions import Seen
+from conformance.models.stomp.judging import VersionJudge
+from conformance.models.stomp.message_checks import Arrivals
+from conformance.models.stomp.server_findings import Seen
 from conformance.models.stomp.settling import Settling
 from conformance.models.stomp.transactions import Transactions
 
 if TYPE_CHECKING:
     from conformance.models.judging import Judge
+    from conformance.models.stomp.broker_under_test import Outcome
     from conformance.models.stomp.settling import Then
-    from conformance.models.stomp.world import Outcome
     from conformance.wire.frames import Frame
 
 

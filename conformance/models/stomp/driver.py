@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.lines import Line, Lines
-from conformance.models.stomp.world import Outcome
+from conformance.models.stomp.broker_under_test import Outcome
+from conformance.models.stomp.connections import Line, Lines
 
 if TYPE_CHECKING:
-    from conformance.models.stomp.messages import Delivery, Destination, Subscription
+    from conformance.models.stomp.entities import Delivery, Destination, Subscription
     from conformance.models.stomp.settling import Then
 
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
 from conformance.models.machines import move
-from conformance.models.stomp.choosing import ChoosingMachine, Headers
-from conformance.models.stomp.messages import AUTO
+from conformance.models.stomp.draws import ChoosingMachine, Headers
+from conformance.models.stomp.entities import AUTO
 
 _INDEX = st.integers(0, 11)
 

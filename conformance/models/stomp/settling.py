@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.messages import INDIVIDUAL, NOTHING, Delivery, State
+from conformance.models.stomp.entities import INDIVIDUAL, NOTHING, Delivery, State
 
 if TYPE_CHECKING:
+    from conformance.models.stomp.broker_under_test import Outcome
+    from conformance.models.stomp.entities import Session
     from conformance.models.stomp.judging import VersionJudge
-    from conformance.models.stomp.messages import Session
-    from conformance.models.stomp.world import Outcome
 
 Then = Callable[["Outcome"], None]
 """What a method hands back: to be told how its frame was answered."""

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.messages import NOTHING, State, Transaction
+from conformance.models.stomp.entities import NOTHING, State, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from conformance.models.stomp.broker_under_test import Outcome
+    from conformance.models.stomp.entities import Message, Session
     from conformance.models.stomp.judging import VersionJudge
-    from conformance.models.stomp.messages import Message, Session
     from conformance.models.stomp.settling import Settling, Then
-    from conformance.models.stomp.world import Outcome
 
 
 class Transactions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.pace import HEARTBEAT
+from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import StompOperations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.pace import HEARTBEAT, refused
+from conformance.suite.queue.queue_client import HEARTBEAT, refused
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
     ADD_GROUP,

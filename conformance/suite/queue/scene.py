@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.pace import Pace, refused
+from conformance.suite.queue.queue_client import Pace, refused
 
 if TYPE_CHECKING:
     from conformance.wire.operations import Reply

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.pace import refused
+from conformance.suite.queue.queue_client import refused
 from conformance.suite.queue.scene import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, Scene, unused_id
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.ownership_probe import Rounds, fewest_moves, shares
 from conformance.suite.queue.scene import Scene
-from conformance.suite.queue.shares import Rounds, fewest_moves, shares
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench

@@ -9,8 +9,8 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.run.group_clock import ADVANCE
-from conformance.suite.queue.handover import handover_of
-from conformance.suite.queue.pace import MARGIN, refused
+from conformance.suite.queue.queue_client import MARGIN, refused
+from conformance.suite.queue.rebalance_in_progress import handover_of
 from conformance.suite.queue.scene import Scene
 
 if TYPE_CHECKING:

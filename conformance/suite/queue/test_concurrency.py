@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from conformance.bench.marks import clauses
 from conformance.bench.model_adapter import SLACK, BenchWorld
 from conformance.history.checkers import judge_history
-from conformance.history.facts import Facts
-from conformance.history.scenario import Server, run_scenario
-from conformance.history.stage import Plan
+from conformance.history.concurrent_run import Server, run_scenario
+from conformance.history.server_parameters import Facts
+from conformance.history.workload.workload_state import Plan
 from conformance.suite.queue.scene import Scene
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.pace import refused
+from conformance.suite.queue.queue_client import refused
 from conformance.suite.queue.scene import Scene, failed, publish_path
-from conformance.suite.queue.silence import one_silence, past_eviction, timed
+from conformance.suite.queue.timeouts import one_silence, past_eviction, timed
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.pace import HEARTBEAT
+from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, Scene
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.pace import refused
+from conformance.suite.queue.queue_client import refused
 from conformance.suite.queue.scene import ADD_GROUP, REGISTER, REMOVE_GROUP, Scene
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.ownership_probe import Rounds
 from conformance.suite.queue.scene import Scene
-from conformance.suite.queue.shares import Rounds
 from conformance.wire.failures import TooLong
 
 if TYPE_CHECKING:

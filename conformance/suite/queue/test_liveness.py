@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.pace import HEARTBEAT, MARGIN, refused
+from conformance.suite.queue.queue_client import HEARTBEAT, MARGIN, refused
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
     NEGATIVE_ACKNOWLEDGE,
@@ -18,7 +18,7 @@ from conformance.suite.queue.scene import (
     UNSUBSCRIBE,
     Scene,
 )
-from conformance.suite.queue.silence import (
+from conformance.suite.queue.timeouts import (
     judge_kept,
     just_below,
     one_silence,

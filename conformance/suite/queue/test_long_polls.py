@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.pace import HEARTBEAT, SLACK, refused
+from conformance.suite.queue.queue_client import HEARTBEAT, SLACK, refused
 from conformance.suite.queue.scene import NEGATIVE_ACKNOWLEDGE, POLL, Scene
-from conformance.suite.queue.silence import judge_kept, just_below, timed
+from conformance.suite.queue.timeouts import judge_kept, just_below, timed
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.queue.silence import Deed
+    from conformance.suite.queue.timeouts import Deed
     from conformance.targets.target import Target
     from conformance.wire.operations import Pending, Reply
 

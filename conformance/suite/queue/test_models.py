@@ -38,6 +38,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
             note=program.append,
             shrink_seconds=bench.examples(*SHRINK_SECONDS),
             is_known=bench.is_known,
+            has_run_ended=bench.has_run_ended,
         )
     except (Violation, PeerFailure) as failure:
         _, frames = failure.evidence or bench.evidence()

@@ -10,9 +10,9 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.specification.clauses import spec_file
-from conformance.suite.queue.pace import refused
+from conformance.suite.queue.ownership_probe import partition_count
+from conformance.suite.queue.queue_client import refused
 from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, publish_path
-from conformance.suite.queue.shares import partition_count
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:

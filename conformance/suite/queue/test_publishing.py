@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.bench.marks import clauses, in_turn
-from conformance.suite.queue.pace import refused
+from conformance.suite.queue.queue_client import refused
 from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, failed, publish_path
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.handover import handover_of
-from conformance.suite.queue.pace import MARGIN, refused
+from conformance.suite.queue.ownership_probe import Rounds
+from conformance.suite.queue.queue_client import MARGIN, refused
+from conformance.suite.queue.rebalance_in_progress import handover_of
 from conformance.suite.queue.scene import ACKNOWLEDGE, UNREGISTER, Scene
-from conformance.suite.queue.shares import Rounds
-from conformance.suite.queue.silence import (
+from conformance.suite.queue.timeouts import (
     BELOW,
     ROUND_TRIPS,
     one_rebalance,

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.queue.operation_table import TABLE, Operation, Stage
-from conformance.suite.queue.pace import HEARTBEAT, refused
+from conformance.suite.queue.queue_client import HEARTBEAT, refused
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
     ADD_TOPIC,

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.pace import HEARTBEAT, MARGIN, refused
+from conformance.suite.queue.queue_client import HEARTBEAT, MARGIN, refused
 from conformance.suite.queue.scene import (
     ACKNOWLEDGE,
     NEGATIVE_ACKNOWLEDGE,
@@ -16,7 +16,7 @@ from conformance.suite.queue.scene import (
     UNSUBSCRIBE,
     Scene,
 )
-from conformance.suite.queue.silence import (
+from conformance.suite.queue.timeouts import (
     judge_kept,
     one_silence,
     past_eviction,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.bench.bench import Bench
-    from conformance.suite.queue.silence import Deed
+    from conformance.suite.queue.timeouts import Deed
     from conformance.wire.operations import Reply
 
 

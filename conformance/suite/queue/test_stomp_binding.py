@@ -9,7 +9,7 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.queue.operation_table import Stage
-from conformance.suite.queue.pace import HEARTBEAT
+from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.suite.queue.scene import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import REPLIES, StompOperations

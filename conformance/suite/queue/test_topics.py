@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.pace import refused
+from conformance.suite.queue.queue_client import refused
 from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, REGISTER, Scene, failed, publish_path
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.models.search import Enough, Search
+from conformance.models.minimizer import Enough, Search
+from conformance.run.group_clock import Interrupted
 from conformance.run.options import Effort
-from conformance.suite.stomp.echo import Echo
+from conformance.suite.stomp.loopback import Echo
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure, Violation
 
@@ -38,7 +39,7 @@ class Trial:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self._search = Search(bench.examples(*SHRINK_SECONDS), bench.is_known)
+        self._search = Search(bench.examples(*SHRINK_SECONDS), bench.is_known, bench.has_run_ended)
         self._echo: Echo | None = None
 
     def patience(self, octets: int = 0) -> float:
@@ -68,8 +69,9 @@ class Trial:
 
         try:
             example()
-        except Enough:  # the time is up, or a SHOULD failed and was recorded
-            pass
+        except Enough as enough:  # the time is up, or a SHOULD failed and was recorded, or the run has ended
+            if self.bench.has_run_ended() and self._search.failure is None:
+                raise Interrupted("the run ended during a property") from enough
         except Exception:
             if self._search.failure is None:
                 raise

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.line import Line, in_short, leave, read_elsewhere, redelivers
-from conformance.suite.stomp.outcomes import (
+from conformance.suite.stomp.accept_or_refuse import (
     MODES,
     comes_again,
     done,
@@ -19,6 +18,7 @@ from conformance.suite.stomp.outcomes import (
     line_in,
     settle,
 )
+from conformance.suite.stomp.channel import Line, in_short, leave, read_elsewhere, redelivers
 from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.scene import Scene
 

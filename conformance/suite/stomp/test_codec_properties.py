@@ -23,7 +23,7 @@ from conformance.wire.frames import encode, is_utf8
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.echo import Echo
+    from conformance.suite.stomp.loopback import Echo
 
 #: Seconds between the pieces of a message, so that the server reads them one by one.
 PIECE_INTERVAL = 0.001

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.echo import Echo, raw_frame, sending
+from conformance.suite.stomp.loopback import Echo, raw_frame, sending
 from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.reactions import judge_content_type, judge_error, malformed, reaction
 from conformance.suite.stomp.scene import Scene

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.line import (
+from conformance.suite.stomp.channel import (
     Line,
     first_message,
 )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.endings import judge_all_came, judge_left_alone
 from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.reactions import ATTEMPTS
 from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.session_end import judge_all_came, judge_left_alone
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:

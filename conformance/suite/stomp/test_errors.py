@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.line import Line, in_short
-from conformance.suite.stomp.outcomes import judge_manner
+from conformance.suite.stomp.accept_or_refuse import judge_manner
+from conformance.suite.stomp.channel import Line, in_short
 from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.reactions import ATTEMPTS, judge_error, judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene

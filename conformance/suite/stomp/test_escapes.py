@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.echo import Echo, judge_malformed
+from conformance.suite.stomp.loopback import Echo, judge_malformed
 from conformance.suite.stomp.reactions import malformed
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure

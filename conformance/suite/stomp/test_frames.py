@@ -8,7 +8,7 @@ import pytest
 import websocket
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.echo import Echo, raw_frame, sending
+from conformance.suite.stomp.loopback import Echo, raw_frame, sending
 from conformance.suite.stomp.reactions import ATTEMPTS, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure

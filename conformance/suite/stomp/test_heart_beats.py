@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.stomp.beats import LONGEST, WATCH, Agreed, agree, judge_kept, keep_busy, widest_gap
-from conformance.suite.stomp.echo import Echo
+from conformance.suite.stomp.heart_beats import (
+    LONGEST,
+    WATCH,
+    Agreed,
+    agree,
+    judge_kept,
+    keep_busy,
+    widest_gap,
+)
+from conformance.suite.stomp.loopback import Echo
 from conformance.suite.stomp.reactions import ATTEMPTS
 from conformance.suite.stomp.scene import Scene
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import alone, clauses, waits
-from conformance.suite.stomp.echo import Echo, sending
+from conformance.suite.stomp.loopback import Echo, sending
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.line import Line, place_of
+from conformance.suite.stomp.channel import Line, place_of
 from conformance.suite.stomp.scene import Scene
 
 if TYPE_CHECKING:

@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.line import read_elsewhere, redelivers
-from conformance.suite.stomp.outcomes import MODES, comes_again, done, few, judge_accepted, line_in, settle
+from conformance.suite.stomp.accept_or_refuse import (
+    MODES,
+    comes_again,
+    done,
+    few,
+    judge_accepted,
+    line_in,
+    settle,
+)
+from conformance.suite.stomp.channel import read_elsewhere, redelivers
 from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.line import Line
+    from conformance.suite.stomp.channel import Line
     from conformance.wire.stomp import StompClient
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.endings import judge_all_came
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.session_end import judge_all_came
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:

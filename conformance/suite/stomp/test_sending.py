@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.echo import raw_frame
-from conformance.suite.stomp.line import Line, is_in_the_dark, place_of, probed
+from conformance.suite.stomp.channel import Line, is_in_the_dark, place_of, probed
+from conformance.suite.stomp.loopback import raw_frame
 from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Place, Scene

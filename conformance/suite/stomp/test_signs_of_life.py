@@ -9,8 +9,8 @@ import pytest
 
 from conformance.bench.marks import clauses, waits
 from conformance.suite.stomp.attempts import attempt, judge_refused_attempt
-from conformance.suite.stomp.beats import LONGEST, WATCH, agree, judge_kept, keep_busy
-from conformance.suite.stomp.echo import Echo
+from conformance.suite.stomp.heart_beats import LONGEST, WATCH, agree, judge_kept, keep_busy
+from conformance.suite.stomp.loopback import Echo
 from conformance.suite.stomp.reactions import ATTEMPTS
 from conformance.suite.stomp.scene import Scene
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.beats import Agreed
+    from conformance.suite.stomp.heart_beats import Agreed
     from conformance.wire.stomp import StompClient
 
 MALFORMED = ["abc", "1000", "-1,5", "1000, 1000", "1,2,3", "1000,", ",1000", "", f"{10**30},{10**30}"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 from conformance.bench.marks import clauses, in_turn
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
-from conformance.suite.stomp.line import NO_QUEUES
-from conformance.suite.stomp.plain_world import PlainWorld
+from conformance.suite.stomp.channel import NO_QUEUES
+from conformance.suite.stomp.model_adapter import PlainWorld
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure, Violation
 
@@ -90,6 +90,7 @@ def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
             note=program.append,
             shrink_seconds=bench.examples(*SHRINK_SECONDS),
             is_known=bench.is_known,
+            has_run_ended=bench.has_run_ended,
         )
     except (Violation, PeerFailure) as failure:
         _, frames = failure.evidence or bench.evidence()

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.line import Line, in_short, is_in_the_dark, is_refused
-from conformance.suite.stomp.outcomes import IN_THE_DARK, done, judge_refused
+from conformance.suite.stomp.accept_or_refuse import IN_THE_DARK, done, judge_refused
+from conformance.suite.stomp.channel import Line, in_short, is_in_the_dark, is_refused
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
-from conformance.suite.stomp.together import arrived, judge_all, judge_nothing, line_to, send_in, words
+from conformance.suite.stomp.transaction_steps import (
+    arrived,
+    judge_all,
+    judge_nothing,
+    line_to,
+    send_in,
+    words,
+)
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.line import Line, leave
-from conformance.suite.stomp.outcomes import done, settle
+from conformance.suite.stomp.accept_or_refuse import done, settle
+from conformance.suite.stomp.channel import Line, leave
 from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.scene import Scene
-from conformance.suite.stomp.together import arrived, judge_all, judge_nothing, line_to, send_in, words
+from conformance.suite.stomp.transaction_steps import (
+    arrived,
+    judge_all,
+    judge_nothing,
+    line_to,
+    send_in,
+    words,
+)
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.attempts import attempt
-from conformance.suite.stomp.echo import Echo
+from conformance.suite.stomp.loopback import Echo
 from conformance.suite.stomp.reactions import judge_refusal, malformed, reaction
 from conformance.suite.stomp.scene import Scene
 from conformance.targets.target import STOMP_VERSIONS

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.stomp.echo import Echo, sending
-from conformance.suite.stomp.endings import judge_left_alone
+from conformance.suite.stomp.loopback import Echo, sending
 from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.reactions import ATTEMPTS, reaction
 from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.session_end import judge_left_alone
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.echo import Echo
+from conformance.suite.stomp.loopback import Echo
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.websocket import Message

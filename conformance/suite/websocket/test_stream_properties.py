@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from conformance.bench.marks import clauses, in_turn
-from conformance.models.search import Enough
+from conformance.models.minimizer import Enough
 from conformance.suite.stomp.properties import (
     Trial,
     bodies,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.echo import Echo
+    from conformance.suite.stomp.loopback import Echo
 
 
 def stream(echo: Echo, texts: list[bytes], ends: list[int]) -> bytes:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from conformance.history.events import History
-from conformance.history.facts import Facts
-from conformance.history.stage import Plan
+from conformance.history.server_parameters import Facts
+from conformance.history.workload.workload_state import Plan
 from tests.history.broken.acknowledging import (
     AcceptsWhatWasGivenBack,
     CommitsForTheEvicted,

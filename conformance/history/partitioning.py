@@ -1,0 +1,117 @@
+"""Where records lie: partitions of keys, rounds of keyless records, offsets. PART, PUB-POSITION."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from conformance.history.events import Event, Publish
+from conformance.history.index import Reading
+from conformance.history.server_parameters import Anomaly
+
+if TYPE_CHECKING:
+    from conformance.history.records import Record
+
+
+def key_moved(reading: Reading) -> Iterator[Anomaly]:
+    """Records of one key lie in two partitions."""
+    home: dict[tuple[str, str], tuple[int, Event]] = {}
+    for record in reading.records:
+        if not record.key:
+            continue
+        for (partition, _), event in record.positions.items():
+            known, first = home.setdefault((record.topic, record.key), (partition, event))
+            if known != partition:
+                yield Anomaly(
+                    "key moved to another partition",
+                    "PART-KEY-1",
+                    f"key {record.key!r} of {record.topic} lies in partitions {known} and {partition}",
+                    (first, event),
+                )
+
+
+def inconsistent_offsets(reading: Reading) -> Iterator[Anomaly]:
+    """Two records are told to lie at one position, or one record at two."""
+    taken: dict[tuple[str, int, int], tuple[Record, Event]] = {}
+    for record in reading.records:
+        if len(record.positions) > 1:
+            yield Anomaly(
+                "inconsistent offsets",
+                "PUB-POSITION-1",
+                f"{record} is told to lie at {' and '.join(map(str, record.positions))}",
+                tuple(record.positions.values()),
+            )
+        for (partition, offset), event in record.positions.items():
+            other, first = taken.setdefault((record.topic, partition, offset), (record, event))
+            if other is not record:
+                yield Anomaly(
+                    "inconsistent offsets",
+                    "PUB-POSITION-1",
+                    f"{other} and {record} are told to lie at partition {partition}, offset {offset}",
+                    (first, event),
+                )
+
+
+def offset_gap(reading: Reading) -> Iterator[Anomaly]:
+    """More offsets are missing below the highest ones than there are publishes that may fill them."""
+    if not reading.facts.positions:
+        return
+    for topic, records in reading.records.of_topic.items():
+        taken: dict[int, dict[int, Event]] = defaultdict(dict)
+        for record in records:
+            for (partition, offset), event in record.positions.items():
+                taken[partition][offset] = event
+        missing = {
+            partition: sorted(set(range(max(offsets))) - offsets.keys())
+            for partition, offsets in taken.items()
+            if len(offsets) <= max(offsets)
+        }
+        unplaced = sum(
+            not record.positions and record.publish is not None and record.publish.possible
+            for record in records
+        )
+        if sum(map(len, missing.values())) > unplaced:
+            yield Anomaly(
+                "offset gap",
+                "PUB-POSITION-1",
+                f"in {topic} no record lies at {missing} (partition: offsets)",
+                tuple(taken[partition][max(taken[partition])] for partition in missing),
+            )
+
+
+def uneven_spread(reading: Reading) -> Iterator[Anomaly]:
+    """Of as many keyless records in a row as there are partitions, two lie in one."""
+    by_topic: dict[str, list[Publish]] = defaultdict(list)
+    for publish in reading.of_kind(Publish):
+        if publish.possible:
+            by_topic[publish.topic].append(publish)
+    for topic, publishes in by_topic.items():
+        partitions = reading.facts.partitions.get(topic, 0)
+        for run in _keyless_runs(publishes):
+            for end in range(partitions, len(run) + 1):
+                row = run[end - partitions : end]
+                places = [publish.partition for publish in row]
+                if 1 < partitions != len(set(places)):
+                    yield Anomaly(
+                        "uneven spread",
+                        "PART-RR-1",
+                        f"{partitions} keyless records of {topic} in a row in partitions {places}",
+                        tuple(row),
+                    )
+
+
+def _keyless_runs(publishes: list[Publish]) -> Iterator[list[Publish]]:
+    """Publishes without a key, one after another: nothing else can have been stored between them."""
+    run: list[Publish] = []
+    latest = float("-inf")
+    for number, publish in enumerate(publishes):
+        follows = latest < publish.invoked
+        latest = max(latest, publish.completed)
+        alone = follows and (
+            number + 1 == len(publishes) or publish.completed < publishes[number + 1].invoked
+        )
+        if publish.key or publish.partition is None or not publish.done or not alone:
+            yield run
+            run = []
+        else:
+            run.append(publish)
+    yield run

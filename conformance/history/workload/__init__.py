@@ -1,0 +1,1 @@
+"""Clients of a concurrent run: what each of them does, and the state that they share."""

@@ -1,0 +1,178 @@
+"""What a MESSAGE frame may be: MESSAGE, SEND, SUB, and that nothing comes that must not."""
+
+from typing import TYPE_CHECKING
+
+from conformance.models.stomp.entities import AUTO, Copy, Delivery, State, Subscription, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conformance.models.stomp.entities import Message, Session
+    from conformance.models.stomp.judging import VersionJudge
+    from conformance.models.stomp.server_findings import Seen
+    from conformance.wire.frames import Frame
+
+
+class Arrivals:
+    """Judges MESSAGE frames against the messages that were sent, by body."""
+
+    def __init__(
+        self,
+        judge: "VersionJudge",
+        sessions: "Sequence[Session]",
+        messages: "Mapping[bytes, Message]",
+        seen: "Seen",
+    ) -> None:
+        self._judge = judge
+        self._sessions = sessions
+        self._messages = messages
+        self._seen = seen
+
+    def arrived(self, session: "Session", frame: "Frame") -> None:
+        """A MESSAGE came on a session."""
+        shown = _shown(frame)
+        message = self._messages.get(frame.body)
+        self._judge(
+            "STOMP-SEND-005",
+            message is not None,
+            expected="the body of a message that was sent",
+            observed=shown,
+        )
+        self._judge(
+            "STOMP-MESSAGE-001",
+            frame.get("destination") is not None,
+            expected="a destination",
+            observed=shown,
+        )
+        if message is None:
+            return
+        self._judge_id(session, message, frame)
+        subscription = self._subscription_of(session, message, frame)
+        if subscription is None:
+            return
+        self._judge(
+            "STOMP-SEND-007",
+            frame.get("destination") == message.destination.name,
+            expected=f"destination:{message.destination}",
+            observed=shown,
+        )
+        self._judge(
+            "STOMP-UNSUB-001",
+            not subscription.is_gone,
+            expected=f"nothing more for {subscription}: its UNSUBSCRIBE got a RECEIPT",
+            observed=shown,
+        )
+        copy = message.copy_for(subscription)
+        self._judge_copy(copy, subscription, frame)
+        self._deliver(copy, subscription, frame)
+
+    def _judge_id(self, session: "Session", message: "Message", frame: "Frame") -> None:
+        identifier = frame.get("message-id")
+        known = session.message_ids.setdefault(identifier, message) if identifier is not None else None
+        self._judge(
+            "STOMP-MESSAGE-002",
+            known is message,
+            expected=f"a message-id that no message but {message} has on {session}",
+            observed=_shown(frame),
+        )
+
+    def _subscription_of(self, session: "Session", message: "Message", frame: "Frame") -> Subscription | None:
+        """The subscription that the frame names; where 1.0 need not name one, any that fits."""
+        named = frame.get("subscription")
+        everything = [*session.subscriptions.values(), *reversed(session.removed)]
+        meant = [each for each in everything if each.id == named]
+        fits = [each for each in everything if each.destination is message.destination]
+        self._judge(
+            "STOMP-MESSAGE-003",
+            bool(meant),
+            expected=f"the id of a subscription of {session}",
+            observed=_shown(frame),
+        )
+        self._judge(
+            "STOMP-MESSAGE-008",
+            any(each in fits for each in meant),
+            expected=f"the id of a subscription of {message.destination}",
+            observed=_shown(frame),
+        )
+        # Where another session uses the id for another destination, taking one for the other would show.
+        others = [
+            other.subscriptions[named].destination
+            for other in self._sessions
+            if other is not session and named is not None and named in other.subscriptions
+        ]
+        found = next((each for each in meant or fits if each in fits), None)
+        if found is not None:
+            if any(other is not found.destination for other in others):
+                self._judge("STOMP-SUB-006", True, expected=f"{message}", observed=_shown(frame))
+            self._judge("STOMP-SEND-006", True, expected=f"{message}", observed=_shown(frame))
+            return found
+        elsewhere = message.destination in others
+        self._judge(
+            "STOMP-SUB-006" if elsewhere else "STOMP-SEND-006",
+            False,
+            expected=f"{message} only for subscriptions of {message.destination}",
+            observed=_shown(frame),
+        )
+        return None
+
+    def _judge_copy(self, copy: Copy, subscription: Subscription, frame: "Frame") -> None:
+        if copy.state is State.BARRED:
+            self._judge(
+                copy.clause,
+                False,
+                expected=f"{copy.message} does not come (again)",
+                observed=_shown(frame),
+            )
+        elif copy.state is State.HELD and copy.delivery is not None:
+            # What comes again while it is held was given back, most likely by a NACK.
+            suspect = "STOMP-NACK-002" if "STOMP-NACK-002" in copy.suspects else copy.suspect
+            self._judge(
+                suspect or "STOMP-SUB-014",
+                False,
+                expected=f"{copy.message} once: {copy.delivery.subscription} has it and did not give it back",
+                observed=f"for {subscription}: {_shown(frame)}",
+            )
+        else:
+            if copy.state is State.DUE and copy.clause == "STOMP-ACK-001":
+                self._seen.redelivery = True
+            kept = copy.suspects if copy.state is State.DUE else ()
+            for clause in (copy.clause, "STOMP-SUB-001", *kept):
+                self._judge(clause, True, expected="a message", observed=_shown(frame))
+        group, copy.message.together = copy.message.together, []
+        for message in group:
+            message.together = []
+            message.is_sent("STOMP-TX-003")
+
+    def _deliver(self, copy: Copy, subscription: Subscription, frame: "Frame") -> None:
+        copy.arrivals += 1
+        former, copy.delivery = copy.delivery, None
+        if former is not None and not former.is_settled:
+            former.subscription.session.settle(former)  # it was in doubt; now the message is here
+        if subscription.mode == AUTO:
+            copy.become(
+                State.BARRED, "STOMP-SUB-007" if subscription.session.version == "1.0" else "STOMP-SUB-008"
+            )
+            return
+        key = key_of(frame, subscription.session.version)
+        session = subscription.session
+        is_new = key is not None and all(
+            other.key != key for other in session.unsettled if other.copy is not copy
+        )
+        self._judge(
+            "STOMP-MESSAGE-004",
+            is_new,
+            expected="an ack header that no other outstanding message has",
+            observed=_shown(frame),
+        )
+        copy.delivery = Delivery(copy, subscription, key or ())
+        copy.suspects = set()
+        copy.become(State.HELD)
+        subscription.unsettled.append(copy.delivery)
+        session.unsettled.append(copy.delivery)
+        self._seen.delivered(subscription)
+
+
+def _shown(frame: "Frame") -> str:
+    return (
+        f"{frame.octets[:300]!r}" if frame.octets else f"{frame.command} {dict(frame.headers)} {frame.body!r}"
+    )

@@ -1,0 +1,89 @@
+"""How the threads of the concurrent scenario come to an end."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.history.concurrent_run import Server, run_scenario
+from conformance.history.events import History, Poll
+from conformance.history.operations import POLL
+from conformance.history.server_parameters import Facts
+from conformance.history.workload.workload_state import MOST_EXTRA_TIMES, MOST_TIMES, Plan
+from conformance.wire.failures import Violation
+from conformance.wire.operations import Reply
+
+SECONDS = 20.0
+
+
+class MovedTime:
+    """A virtual clock for each group."""
+
+    is_virtual = True
+
+    def __init__(self) -> None:
+        self._passed: Counter[str] = Counter()
+
+    def now(self, group: str) -> float:
+        return float(self._passed[group])
+
+    def move(self, seconds: float, group: str) -> None:
+        self._passed[group] += seconds  # type: ignore[assignment]
+
+
+class BrokenForm:
+    """A client whose requests all succeed, but which never gets a record in its form."""
+
+    def call(self, path: str, body: Any) -> Reply:
+        if path == POLL:
+            raise Violation("POLL-OK-1", "a record", "something else")
+        return Reply(200, {}, b"{}", "application/json")
+
+    def start(self, path: str, body: Any) -> None:
+        """Nothing comes of what is cut."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class ForEver(BrokenForm):
+    """A client that gets one record for ever, whatever it acknowledges."""
+
+    def call(self, path: str, body: Any) -> Reply:
+        record = {"topicName": "orders", "message": "0.0", "messageID": "orders/0.0", "timestamp": 0}
+        answer = {"messageId": 7, "message": record} if path == POLL else {}
+        return Reply(200, answer, b"", "application/json")
+
+
+def played(client: Callable[[], BrokenForm], plan: Plan) -> History:
+    """What such clients make of one topic and one group."""
+    names, clocks = itertools.count(), MovedTime()
+    server = Server(
+        new_client=client,  # type: ignore[arg-type]
+        fresh=lambda stem: f"{stem}-{next(names)}",
+        time=clocks,
+        pass_time=clocks.move,
+    )
+    facts = Facts(heartbeat_timeout=30.0, eviction_grace=1.0, rebalance_timeout=2.0)
+    return run_scenario(server, plan, facts, ["orders"], ["audit"], SECONDS)
+
+
+def test_when_one_client_fails_the_others_do_not_go_on() -> None:
+    """What it raised is raised, before the time of the scenario is up."""
+    began = time.monotonic()
+    with pytest.raises(Violation, match="POLL-OK-1"):
+        played(BrokenForm, Plan(cuts=False))
+    assert time.monotonic() - began < SECONDS
+
+
+def test_a_server_that_gives_one_record_for_ever_is_not_asked_for_ever() -> None:
+    """The history stays short enough to be judged, however many replies come before time is up."""
+    plan = Plan(records=12)
+    history = played(ForEver, plan)
+    came = sum(isinstance(event, Poll) and bool(event.records) for event in history)
+    # Each consumer may be polling when it is enough, up to four times; the last reader has a bound of its own.
+    most = MOST_TIMES * plan.records + MOST_EXTRA_TIMES + 4 * plan.consumers
+    assert came <= most + 3 * plan.records + 21
