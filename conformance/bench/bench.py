@@ -15,6 +15,7 @@ import hypothesis
 
 from conformance.run.options import Effort
 from conformance.specification import schemas
+from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.http import HttpClient
@@ -24,6 +25,7 @@ from conformance.wire.operations import (
     PublishingElsewhere,
     QueueClient,
     StompOperations,
+    encoded,
 )
 from conformance.wire.stomp import StompClient
 from conformance.wire.trace import Trace
@@ -49,6 +51,8 @@ MOST_EXTRA_PATIENCE = 2
 SLOWEST = 8 << 10
 #: What Hypothesis does. It need not explain a failure: no report of ours shows that, and it would trace every try.
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class Bench:
@@ -161,10 +165,10 @@ class Bench:
     def queue(self) -> QueueClient:
         """A client of the queue in the binding of the test; publishing goes over STOMP where HTTP can't."""
         operations: Operations
-        if self.binding == "queue-http" or not self._speaks_queue_stomp():
+        if self.binding in {"queue-http", "stomp-publish"} or not self._speaks_queue_stomp():
             operations = HttpOperations(self.http(), self.http)
-            if not self.declares("http-publish"):
-                operations = PublishingElsewhere(operations, self._stomp_operations)
+            if self.binding == "stomp-publish" or not self.declares("http-publish"):
+                operations = PublishingElsewhere(operations, self._publishing)
         else:
             operations = self._stomp_operations()
         client = QueueClient(operations)
@@ -282,12 +286,41 @@ class Bench:
     def _speaks_queue_stomp(self) -> bool:
         return self.claims("queue-stomp") or self.binding == "queue-stomp"
 
+    def _publishing(self) -> Operations:
+        """Publishing over STOMP for a test that does all else over HTTP.
+
+        Replies are listened to only where the queue's STOMP binding is claimed and judged in this run.
+        """
+        judged = self._run.options.classes
+        if (
+            self.binding != "stomp-publish"
+            and self.claims("queue-stomp")
+            and (not judged or "queue-stomp" in judged)
+        ):
+            return self._stomp_operations()
+        return AcknowledgedPublishing(
+            self.producer(), self._run.publish_spelling(self._find_spelling), self._publish_promise()
+        )
+
+    def producer(self) -> StompClient:
+        """A session of a producer that sends no CONNECT, by the rules of STOMP 1.0 (PUB-STOMP-1)."""
+        return StompClient(self.link("producer"), "1.0")
+
+    def _find_spelling(self) -> Spelling:
+        topic = self.fresh("spelling")
+        self.http().request("POST", "/topic/add-topic", encoded({"topicName": topic}), _JSON)
+        return find_spelling(self.producer(), topic, self._publish_promise())
+
+    def _publish_promise(self) -> str:
+        """The clause that promises a producer an acknowledgement."""
+        return "PUB-STOMP-1" if self.claims("stomp-publish") else "PUB-ACK-1"
+
     def _stomp_operations(self) -> StompOperations:
         return StompOperations(self.stomp())
 
     def _post(self, path: str, body: bytes) -> Any:
         client = self.http()
         try:
-            return client.request("POST", path, body, {"Content-Type": "application/json"})
+            return client.request("POST", path, body, _JSON)
         finally:
             client.close()

@@ -124,6 +124,8 @@ class Target:
 
     def version_for(self, binding: str) -> str:
         """The version of STOMP in which sessions of a binding are held: the highest, unless the binding names one."""
+        if binding == "stomp-publish":
+            return "1.0"  # as its producers, which send no CONNECT (PUB-STOMP-1)
         prefix, _, version = binding.partition("-")
         return version if prefix == "stomp" else max(self.stomp_versions, default="1.2")
 

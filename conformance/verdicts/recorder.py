@@ -169,8 +169,9 @@ class Case:
     def finish(self, error: BaseException | None) -> None:
         """End the test, with what was raised in it.
 
-        A Violation counts for its clause, a PeerFailure for the first clause of the test that was not asserted,
-        anything else for the suite. A failed MUST counts also where something else was raised after it.
+        A Violation counts for its clause, a PeerFailure for the clause that promises the answer, or else for the
+        first clause of the test that was not asserted, anything else for the suite. A failed MUST counts also where
+        something else was raised after it.
         """
         failure = find_failure(error) if error is not None else None
         if isinstance(failure, Violation) and failure.clause not in self._judge.book:
@@ -193,7 +194,10 @@ class Case:
         """Record what the test ended at; returns the clause that it counts for."""
         if failure is None:
             return None
-        return self._break(failure.clause if isinstance(failure, Violation) else self._first_open(), failure)
+        if isinstance(failure, Violation):
+            return self._break(failure.clause, failure)
+        is_promised = failure.promise in self._judge.book and self._key(failure.promise) is not None
+        return self._break(failure.promise if is_promised else self._first_open(), failure)
 
     def _count_held(self) -> None:
         with self._judge.lock:

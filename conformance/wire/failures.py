@@ -22,10 +22,14 @@ class Violation(AssertionError):
 
 
 class PeerFailure(AssertionError):
-    """The peer failed in a way that no clause of its own names: closed, or left something unanswered."""
+    """The peer closed a connection, or left something unanswered.
 
-    def __init__(self, expected: object, observed: object) -> None:
+    `promise` is the clause that promises the answer; empty where only the test knows which one it was about.
+    """
+
+    def __init__(self, expected: object, observed: object, promise: str = "") -> None:
         super().__init__(f"expected {expected}; observed {observed}")
+        self.promise = promise
         self.evidence: tuple[Sequence[str], Sequence[TraceEntry]] | None = None
         self.expected = str(expected)
         self.observed = observed

@@ -174,6 +174,22 @@ def test_a_peer_that_fails_counts_for_the_first_clause_that_is_open(judge: Judge
     assert tally(judge, MAY).stops == [Stop("test_it", MUST)]
 
 
+def test_silence_counts_for_the_clause_that_promises_the_answer(judge: Judge):
+    """The test of another clause isn't charged for an answer that never came."""
+    case = case_in(judge, SHOULD)
+    case.finish(PeerFailure("a reply", "nothing", promise=MUST))
+    assert tally(judge, MUST).failures[0].observed == "nothing"
+    assert not tally(judge, SHOULD).failures
+    assert tally(judge, SHOULD).stops == [Stop("test_it", MUST)]
+
+
+def test_a_promise_that_is_not_judged_leaves_silence_to_the_test(judge: Judge):
+    """A server that doesn't claim the class of the promise is judged by the test's own clause."""
+    case = case_in(judge, MUST)
+    case.finish(PeerFailure("a reply", "nothing", promise="NOWHERE-1"))
+    assert tally(judge, MUST).broken == 1
+
+
 def test_a_peer_that_fails_after_everything_was_asserted_counts_all_the_same(judge: Judge):
     case = case_in(judge, MUST)
     check(case, MUST, True)
