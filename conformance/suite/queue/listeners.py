@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SPELLINGS = ("acknowledgment", "acknowledgement")
 
 
-class Session:
+class ListenerSession:
     """A STOMP session that can hold several listeners."""
 
     def __init__(self, bench: Bench) -> None:
@@ -40,11 +40,11 @@ class Session:
 class Listener:
     """One subscription to the acknowledgements of a topic."""
 
-    def __init__(self, session: Session, identifier: str, destination: str) -> None:
+    def __init__(self, session: ListenerSession, identifier: str, destination: str) -> None:
         self.session, self.destination = session, destination
         self._identifier = identifier
 
-    def next(self, clause: str, expected: str) -> Any:
+    def next_acknowledgement(self, clause: str, expected: str) -> Any:
         """The body of the next acknowledgement, decoded; judges `clause` where none comes, or no JSON."""
         bench = self.session.bench
         try:
@@ -58,7 +58,7 @@ class Listener:
         bench.judge(clause, isinstance(body, dict), expected=expected, observed=frame)
         return body
 
-    def rest(self) -> list[Any]:
+    def remaining(self) -> list[Any]:
         """The bodies of all that has come besides, when the server is past what was asked of it."""
         # Twice: what one session did may still be under way to another when the first answer comes.
         self.session.fence()

@@ -12,50 +12,50 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from conformance.suite.queue.scene import Delivered, Scene
+    from conformance.suite.queue.fixture import DeliveredRecord, QueueFixture
 
 #: Records that are published to find out how many partitions a topic has of which nobody tells.
 MOST_PARTITIONS = 64
-#: Rounds in a row in which nothing may change, for a rebalance to count as settled.
+#: OwnershipProbe in a row in which nothing may change, for a rebalance to count as settled.
 STEADY_ROUNDS = 2
 
 Owners = dict[int, str]
 
 
-def partition_count(scene: Scene, topic: str) -> int:
+def partition_count(queue: QueueFixture, topic: str) -> int:
     """How many partitions a topic has that was added without saying; where nobody tells, how many can be in flight.
 
     Judged by another topic, so that no record lies in this one.
     """
-    told = scene.bench.partitions_of(topic)
+    told = queue.bench.partitions_of(topic)
     if told is not None:
         return told
-    other, _group, (reader,) = scene.readers()
-    scene.warm_up(other, reader)
+    other, _group, (reader,) = queue.topic_with_consumers()
+    queue.confirm_ownership(other, reader)
     for number in range(MOST_PARTITIONS):
-        scene.publish(other, f"m{number}", key=None)
-    return len(scene.sweep(reader))
+        queue.publish(other, f"m{number}", key=None)
+    return len(queue.poll_all(reader))
 
 
-class Rounds:
+class OwnershipProbe:
     """Records of one topic without a key, a round of them at a time: one in each partition."""
 
-    def __init__(self, scene: Scene, partitions: int | None = None) -> None:
+    def __init__(self, queue: QueueFixture, partitions: int | None = None) -> None:
         """A new topic, of so many partitions (extension topic-partitions) or of the server's own number."""
-        self.scene = scene
-        self.topic = scene.topic(**({} if partitions is None else {"partitions": partitions}))
-        self.partitions = partitions or partition_count(scene, self.topic)
+        self.queue = queue
+        self.topic = queue.new_topic(**({} if partitions is None else {"partitions": partitions}))
+        self.partitions = partitions or partition_count(queue, self.topic)
         self._published = 0
 
-    def publish(self) -> None:
+    def publish_round(self) -> None:
         """One more record in each partition."""
         for _ in range(self.partitions):
-            self.scene.publish(self.topic, f"{self._published}", key=None)
+            self.queue.publish(self.topic, f"{self._published}", key=None)
             self._published += 1
 
-    def place(self, record: Delivered) -> int:
+    def partition_of(self, record: DeliveredRecord) -> int:
         """The partition of a record, by a number of our own."""
-        self.scene.bench.judge(
+        self.queue.bench.judge(
             "DELIVER-4",
             record.message.isdecimal() and int(record.message) < self._published,
             expected="a record that was published",
@@ -68,31 +68,33 @@ class Rounds:
 
         A partition of which nothing came is missing.
         """
-        self.publish()
+        self.publish_round()
         found: Owners = {}
-        ours = [(name, record) for name, record in self.scene.sweep(*members) if record.topic == self.topic]
+        ours = [
+            (name, record) for name, record in self.queue.poll_all(*members) if record.topic == self.topic
+        ]
         for name, record in ours:
-            place = self.place(record)
-            self.scene.bench.judge(
+            partition = self.partition_of(record)
+            self.queue.bench.judge(
                 "ORDER-2",
-                place not in found,
+                partition not in found,
                 expected="one record of a partition in flight at a time",
-                observed=f"{record.whole} for {name}, beside one of the same partition for {found.get(place)}",
+                observed=f"{record.whole} for {name}, beside one of the same partition for {found.get(partition)}",
             )
-            found[place] = name
-            self.scene.acknowledge(name, record.message_id)
+            found[partition] = name
+            self.queue.acknowledge(name, record.message_id)
         return found
 
-    def settled(self, members: Sequence[str], *, fair: bool = True) -> Owners:
+    def settled_owners(self, members: Sequence[str], *, fair: bool = True) -> Owners:
         """The owners once every rebalance is settled: each partition has one, who stays the same.
 
         Judges REBALANCE-1 where a partition has none by then, ASSIGN-1 where its owner changes, and ASSIGN-2, if it
         is to be `fair`, where the members' shares differ by more than one. Every other round the members poll in the
         opposite order: a record that anybody could have goes to whoever asks first.
         """
-        judge = self.scene.bench.judge
+        judge = self.queue.bench.judge
         orders = itertools.cycle([members, members[::-1]])
-        for _ in self.scene.attempts():
+        for _ in self.queue.retry_until_rebalanced():
             rounds = [self.owners(next(orders)) for _ in range(STEADY_ROUNDS)]
             complete = all(len(owners) == self.partitions for owners in rounds)
             steady = all(owners == rounds[0] for owners in rounds)
@@ -110,19 +112,19 @@ class Rounds:
                 "ASSIGN-2",
                 is_fair(rounds[0], members),
                 expected=f"numbers of partitions that differ by one at most, for {len(members)} members",
-                observed=shares(rounds[0], members),
+                observed=partitions_by_member(rounds[0], members),
             )
         return rounds[0]
 
 
-def shares(owners: Mapping[int, str], members: Sequence[str]) -> dict[str, int]:
+def partitions_by_member(owners: Mapping[int, str], members: Sequence[str]) -> dict[str, int]:
     """How many partitions each member owns."""
     return {member: sum(owner == member for owner in owners.values()) for member in members}
 
 
 def is_fair(owners: Mapping[int, str], members: Sequence[str]) -> bool:
     """Whether the members' shares differ by at most one (ASSIGN-2)."""
-    counts = shares(owners, members).values()
+    counts = partitions_by_member(owners, members).values()
     return max(counts) - min(counts) <= 1
 
 
@@ -132,6 +134,6 @@ def fewest_moves(before: Mapping[int, str], members: Sequence[str]) -> int:
     The larger shares go to those who own most.
     """
     fewest, larger = divmod(len(before), len(members))
-    owned = sorted(shares(before, members).values(), reverse=True)
+    owned = sorted(partitions_by_member(before, members).values(), reverse=True)
     kept = sum(min(count, fewest + (place < larger)) for place, count in enumerate(owned))
     return len(before) - kept

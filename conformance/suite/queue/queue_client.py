@@ -29,18 +29,18 @@ def refused(reply: Reply) -> bool:
     return 400 <= reply.status < 500
 
 
-class Pace:
+class KeepAliveClient:
     """A client of the queue that keeps an eye on the clocks of its groups."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.queue = bench.queue()
+        self.client = bench.queue()
         self.timings = bench.target.timings
         self.members: dict[str, list[str]] = {}
         """The consumers that were registered here, by group."""
         self._silent: set[str] = set()
         self._kept_alive = time.monotonic()
-        self._signs: dict[str, float] = {}
+        self._last_signs: dict[str, float] = {}
 
     def call(self, path: str, body: object) -> Reply:
         """Perform one operation, whatever comes of it.
@@ -52,21 +52,21 @@ class Pace:
             # A slow machine may take so long for a test that its members would be evicted meanwhile.
             self.keep_alive()
         began = time.monotonic()
-        reply = self.queue.call(path, body)
+        reply = self.client.call(path, body)
         shown = repr(body)
         self.bench.step(f"{path} {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} -> {reply}")
         if not self.bench.clock.is_virtual and isinstance(body, dict):
-            self._note_sign(body.get("consumer_name"), began, reply)
+            self._record_sign_of_life(body.get("consumer_name"), began, reply)
         return reply
 
-    def _note_sign(self, consumer: object, began: float, reply: Reply) -> None:
+    def _record_sign_of_life(self, consumer: object, began: float, reply: Reply) -> None:
         """Keep the times of signs of life: who gave none for too long, unless on purpose, was let down by us."""
         if not isinstance(consumer, str) or consumer in self._silent:
             return
         if not refused(reply):
-            self._signs[consumer] = began
+            self._last_signs[consumer] = began
             return
-        silence = time.monotonic() - self._signs.get(consumer, began)
+        silence = time.monotonic() - self._last_signs.get(consumer, began)
         if silence >= self.timings.heartbeat_timeout:
             raise TooSlow(
                 f"this machine kept a consumer from its heartbeats for {silence:.1f} s, which is too long"
@@ -74,10 +74,10 @@ class Pace:
 
     # Time
 
-    def attempts(self, *silent: str) -> Iterator[None]:
+    def retry_until_rebalanced(self, *silent: str) -> Iterator[None]:
         """Attempts at something that a rebalance may still delay: until it must be settled (REBALANCE-1).
 
-        Between them time passes, a little more each time, and all consumers of the scene but the `silent` ones send
+        Between them time passes, a little more each time, and all consumers registered here but the `silent` ones send
         heartbeats.
         """
         bound = self.timings.rebalance_timeout
@@ -107,7 +107,7 @@ class Pace:
         return self.call(HEARTBEAT, {"consumer_name": consumer})
 
     def keep_alive(self, *but: str) -> None:
-        """A heartbeat of every consumer of this scene but those, and those that are to be silent."""
+        """A heartbeat of every consumer registered here but those, and those that are to be silent."""
         self._kept_alive = time.monotonic()
         for members in self.members.values():
             for name in members:
@@ -118,7 +118,7 @@ class Pace:
         """The time of a group, in seconds."""
         return self.bench.clock.now(group)
 
-    def silence(self, *consumers: str) -> None:
+    def stop_heartbeats(self, *consumers: str) -> None:
         """From now on nobody speaks for these but the test itself."""
         self._silent.update(consumers)
 
@@ -127,7 +127,7 @@ class Pace:
 
         Those stay silent, but for what a test has them do.
         """
-        self.silence(*silent)
+        self.stop_heartbeats(*silent)
         while True:
             self.keep_alive(*silent)
             left = instant - self.now(group)
@@ -136,5 +136,5 @@ class Pace:
             self.pass_time(min(left, self.timings.heartbeat_timeout / 4))
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass for the groups of this scene."""
+        """Let time pass for the groups added here."""
         self.bench.pass_time(seconds, groups=list(self.members))

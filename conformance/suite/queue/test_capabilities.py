@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.fixture import QueueFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -34,12 +34,12 @@ def test_a_topic_has_as_many_partitions_as_are_declared(bench: Bench) -> None:
     if declared is None:
         bench.skip("CAP-2", "the server does not declare how many partitions a topic has")
         return
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(2 * declared):
-        scene.publish(topic, f"m{number}", key=None)
-    in_flight = {scene.record(consumer, "CAP-2").message for _ in range(declared)}
+        queue.publish(topic, f"m{number}", key=None)
+    in_flight = {queue.poll_until_record(consumer, "CAP-2").message for _ in range(declared)}
     bench.judge(
         "CAP-2", len(in_flight) == declared, expected=f"{declared} in flight", observed=sorted(in_flight)
     )
-    scene.nothing(consumer, "CAP-2", f"no more than {declared} records in flight")
+    queue.expect_no_record(consumer, "CAP-2", f"no more than {declared} records in flight")

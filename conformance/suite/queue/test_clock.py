@@ -9,9 +9,9 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.run.group_clock import ADVANCE
+from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.queue_client import MARGIN, refused
-from conformance.suite.queue.rebalance_in_progress import handover_of
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.rebalance_in_progress import begin_rebalance
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -55,20 +55,22 @@ def _move_queue(bench: Bench, seconds: float) -> None:
 @clauses("CLOCK-1", "CLOCK-2")
 def test_what_is_due_happens_when_the_queue_is_moved(bench: Bench) -> None:
     """A record is taken back at the end of a rebalance, to the instant: when the queue is moved past it, not before."""
-    if (handover := handover_of(bench, "CLOCK-1", "CLOCK-2")) is None:
+    if (rebalance := begin_rebalance(bench, "CLOCK-1", "CLOCK-2")) is None:
         return
-    scene, step = handover.scene, _step(bench)
-    end = handover.started[1] + scene.timings.rebalance_timeout
+    queue, step = rebalance.queue, _step(bench)
+    end = rebalance.started[1] + queue.timings.rebalance_timeout
     # Not so near to the end that it could come by what others move the queue meanwhile.
-    scene.wait_until(handover.group, end - max(5 * MARGIN, step))
-    scene.nothing(handover.newcomer, "CLOCK-2", "no record: the rebalance has not come to its end yet")
-    scene.wait_until(handover.group, end - 0.75 * step)
+    queue.wait_until(rebalance.group, end - max(5 * MARGIN, step))
+    queue.expect_no_record(
+        rebalance.newcomer, "CLOCK-2", "no record: the rebalance has not come to its end yet"
+    )
+    queue.wait_until(rebalance.group, end - 0.75 * step)
     _move_queue(bench, step)
-    came = scene.sweep(handover.newcomer)
+    came = queue.poll_all(rebalance.newcomer)
     bench.judge(
         "CLOCK-1",
-        len(came) >= handover.least,
-        expected=f"the records of {handover.least} partitions, taken back by then",
+        len(came) >= rebalance.half,
+        expected=f"the records of {rebalance.half} partitions, taken back by then",
         observed=[record.whole for _, record in came],
     )
 
@@ -76,14 +78,14 @@ def test_what_is_due_happens_when_the_queue_is_moved(bench: Bench) -> None:
 @clauses("CLOCK-1")
 def test_who_is_silent_for_too_long_is_gone_when_the_queue_is_moved(bench: Bench) -> None:
     """An eviction that must have come by then has come."""
-    scene = Scene(bench)
-    group, step = scene.group(), _step(bench)
-    consumer = scene.consumer(group)
-    timings = scene.timings
-    due = scene.now(group) + timings.heartbeat_timeout + timings.eviction_grace
-    scene.wait_until(group, due - 0.75 * step, consumer)
+    queue = QueueFixture(bench)
+    group, step = queue.new_group(), _step(bench)
+    consumer = queue.new_consumer(group)
+    timings = queue.timings
+    due = queue.now(group) + timings.heartbeat_timeout + timings.eviction_grace
+    queue.wait_until(group, due - 0.75 * step, consumer)
     _move_queue(bench, step)
-    gone = scene.heartbeat(consumer)
+    gone = queue.heartbeat(consumer)
     bench.judge("CLOCK-1", refused(gone), expected="4xx: silent for too long by that clock", observed=gone)
 
 
@@ -111,11 +113,11 @@ def test_moving_by_nothing_is_allowed(bench: Bench) -> None:
 def test_the_time_stands_still_between_two_moves(bench: Bench) -> None:
     """Real time that passes is not the queue's: two moves by nothing tell the same time."""
     before = _now(bench, _advance(bench, seconds=0))
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(20):
-        scene.publish(topic, f"m{number}")
-    scene.drain(consumer, 20)
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 20)
     after = _now(bench, _advance(bench, seconds=0))
     bench.judge(
         "CLOCK-2", abs(after - before) < MARGIN, expected=f"the time as before, {before}", observed=after
@@ -132,15 +134,15 @@ def _now(bench: Bench, reply: HttpReply) -> float:
 @clauses("CLOCK-3")
 def test_the_time_of_one_group_moves_alone(bench: Bench) -> None:
     """Its silent member is evicted, that of another group is not."""
-    scene = Scene(bench)
-    groups = [scene.group(), scene.group()]
-    moved, other = (scene.consumer(group) for group in groups)
-    timings = scene.timings
+    queue = QueueFixture(bench)
+    groups = [queue.new_group(), queue.new_group()]
+    moved, other = (queue.new_consumer(group) for group in groups)
+    timings = queue.timings
     seconds = timings.heartbeat_timeout + timings.eviction_grace + MARGIN
     reply = _advance(bench, seconds=seconds, consumer_group_name=groups[0])
     bench.judge("CLOCK-3", reply.status == 200, expected="200", observed=reply)
     bench.judge_schema("CLOCK-3", "clock-advance-reply", reply.json())
-    gone, kept = scene.heartbeat(moved), scene.heartbeat(other)
+    gone, kept = queue.heartbeat(moved), queue.heartbeat(other)
     bench.judge("CLOCK-3", refused(gone), expected="4xx: silent for too long", observed=gone)
     bench.judge("CLOCK-3", kept.status == 202, expected="202: its group was not moved", observed=kept)
 
@@ -148,7 +150,7 @@ def test_the_time_of_one_group_moves_alone(bench: Bench) -> None:
 @clauses("CLOCK-3")
 def test_a_group_moves_on_by_so_much(bench: Bench) -> None:
     """The time that is told grows by each move."""
-    group = Scene(bench).group()
+    group = QueueFixture(bench).new_group()
     told = [_now(bench, _advance(bench, seconds=step, consumer_group_name=group)) for step in (0, 1.5, 0.25)]
     steps = [told[1] - told[0], told[2] - told[1]]
     bench.judge(

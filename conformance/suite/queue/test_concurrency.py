@@ -10,7 +10,7 @@ from conformance.history.checkers import judge_history
 from conformance.history.concurrent_run import Server, run_scenario
 from conformance.history.server_parameters import Facts
 from conformance.history.workload.workload_state import Plan
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.fixture import QueueFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -39,8 +39,8 @@ WITH_POSITIONS = ("PART-KEY-1", "PUB-POSITION-1")
 @clauses(*ALWAYS)
 def test_many_clients_at_once(bench: Bench) -> None:
     """Whatever they do at the same time, what each of them sees is what a conforming server can have done."""
-    scene, world = Scene(bench), BenchWorld(bench)
-    topics, groups = [scene.topic(), scene.topic()], [scene.group(), scene.group()]
+    queue, world = QueueFixture(bench), BenchWorld(bench)
+    topics, groups = [queue.new_topic(), queue.new_topic()], [queue.new_group(), queue.new_group()]
     timings = world.timings
     partitions = bench.target.partitions
     facts = Facts(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.fixture import ADD_GROUP, ADD_TOPIC, QueueFixture
 from conformance.suite.queue.queue_client import HEARTBEAT
-from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, Scene
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import encode
 from conformance.wire.operations import REPLIES, StompOperations
@@ -104,9 +104,9 @@ def test_the_first_producer_is_served(bench: Bench, path: str) -> None:
     """
     if _wants_login(bench, "QSTOMP-BARE-1", "QSTOMP-STOMPER-1"):
         return
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     producer = SeedProducer(_link(bench, "QSTOMP-ENDPOINT-1", path), topic, clock=lambda: 1_700_000_000.5)
     for spelling in SPELLINGS:
         producer.subscribe(spelling)
@@ -120,7 +120,7 @@ def test_the_first_producer_is_served(bench: Bench, path: str) -> None:
                 expected=f"ACK for {label} at the spelling {spelling}",
                 observed=told,
             )
-    seen = [record.message for record in scene.drain(consumer, 3, "QSTOMP-STOMPER-1")]
+    seen = [record.message for record in queue.read_and_acknowledge(consumer, 3, "QSTOMP-STOMPER-1")]
     bench.judge("QSTOMP-STOMPER-1", seen == ["m0", "m1", "m2"], expected="m0, m1, m2", observed=seen)
 
 
@@ -151,7 +151,7 @@ def test_a_session_may_begin_without_connect(bench: Bench, path: str, first: str
     again = {"consumer_group_name": group}
     _judge_success(bench, "QSTOMP-BARE-1", StompOperations(client), ADD_GROUP, again)
     if first == "SEND":
-        reply = Scene(bench).queue.register(group, bench.fresh("consumer"))
+        reply = QueueFixture(bench).client.register(group, bench.fresh("consumer"))
         bench.judge("QSTOMP-BARE-1", reply.status == 200, expected="200: the group was added", observed=reply)
 
 
@@ -178,7 +178,7 @@ def test_nothing_is_escaped_in_a_session_without_connect(bench: Bench, path: str
 @clauses("QSTOMP-BARE-2")
 def test_nothing_is_obeyed_before_connect_on_the_strict_endpoint(bench: Bench) -> None:
     """What a SEND in front of CONNECT asks for is not done, whatever else comes of it."""
-    scene = Scene(bench)
+    queue = QueueFixture(bench)
     topic = bench.fresh("topic")
     client = bench.stomp(STRICT, connect=False)
     client.send(ADD_TOPIC, json.dumps({"topicName": topic}), content_type="application/json")
@@ -187,7 +187,7 @@ def test_nothing_is_obeyed_before_connect_on_the_strict_endpoint(bench: Bench) -
         StompOperations(client).call(HEARTBEAT, {"consumer_name": bench.fresh("nobody")})
     except (PeerFailure, Violation):
         pass  # refused by ERROR or by the end of the connection: the server is past the SEND, too
-    reply = scene.queue.add_topic(topic)
+    reply = queue.client.add_topic(topic)
     bench.judge(
         "QSTOMP-BARE-2", reply.status == 200, expected="200: the topic was not added before", observed=reply
     )
@@ -219,8 +219,8 @@ def test_a_disconnect_without_its_empty_line_is_obeyed(bench: Bench, path: str) 
     """The receipt is granted, and the session ends."""
     if _wants_login(bench, "QSTOMP-STOMPER-2"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
     producer = SeedProducer(_link(bench, "QSTOMP-ENDPOINT-1", path), topic)
     producer.subscribe()
     producer.publish("m")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.operation_table import Stage
+from conformance.suite.queue.fixture import ADD_GROUP, POLL, QueueFixture
+from conformance.suite.queue.operation_table import PreparedQueue
 from conformance.suite.queue.queue_client import HEARTBEAT, refused
-from conformance.suite.queue.scene import ADD_GROUP, POLL, Scene
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -29,7 +29,7 @@ def _refuses(reply: HttpReply | None) -> bool:
 def test_each_operation_is_a_post(bench: Bench, query: str) -> None:
     """A POST with the body of the operation to its path is answered with its status; what follows a `?` is ignored."""
     client = bench.http()
-    for operation, path, body in Stage(bench).sequence():
+    for operation, path, body in PreparedQueue(bench).sequence():
         if operation.publishes and not bench.declares("http-publish"):
             continue
         reply = client.request("POST", path + query, json.dumps(body).encode(), JSON)
@@ -44,10 +44,10 @@ def test_each_operation_is_a_post(bench: Bench, query: str) -> None:
 @clauses("HTTP-TYPE-1")
 def test_bodies_have_their_content_type(bench: Bench) -> None:
     """A record is JSON, a refusal that has a body is a problem."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m")
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m")
     body = json.dumps({"consumer_name": consumer}).encode()
     record = bench.http().request("POST", POLL, body, JSON)
     bench.judge("POLL-OK-1", record.status == 200, expected="200 with a record", observed=record)
@@ -77,8 +77,8 @@ def test_a_path_that_is_not_there_is_refused(bench: Bench, method: str, path: st
 @clauses("HTTP-KEEP-1")
 def test_a_connection_stays_open(bench: Bench) -> None:
     """After a success, an empty poll and a refusal the connection takes the next request."""
-    scene = Scene(bench)
-    consumer = scene.consumer(scene.group())
+    queue = QueueFixture(bench)
+    consumer = queue.new_consumer(queue.new_group())
     client = bench.http()
     for path, name in ((HEARTBEAT, consumer), (POLL, consumer), (HEARTBEAT, bench.fresh("nobody"))) * 2:
         reply = client.request("POST", path, json.dumps({"consumer_name": name}).encode(), JSON)
@@ -107,10 +107,10 @@ def _posts(bench: Bench, *requests: tuple[str, dict[str, Any]]) -> bytes:
 @clauses("HTTP-PIPE-1")
 def test_requests_are_answered_in_their_order(bench: Bench) -> None:
     """Several requests in one piece get their replies in the order of the requests."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m")
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m")
     requests: list[tuple[str, dict[str, Any]]] = [
         (ADD_GROUP, {"consumer_group_name": group}),
         (HEARTBEAT, {"consumer_name": consumer}),
@@ -135,9 +135,9 @@ def test_a_poll_that_waits_holds_up_what_is_behind_it(bench: Bench) -> None:
     if not bench.declares("long-poll"):
         bench.skip("HTTP-PIPE-1", "no poll waits (extension long-poll)")
         return
-    scene = Scene(bench)
-    _topic, _group, (consumer,) = scene.readers()
-    empty = scene.poll(consumer).status
+    queue = QueueFixture(bench)
+    _topic, _group, (consumer,) = queue.topic_with_consumers()
+    empty = queue.poll(consumer).status
     wait = min(bench.limit("wait_seconds") or 0.2, 0.2)
     octets = _posts(
         bench,
@@ -160,9 +160,9 @@ def test_names_in_a_path_are_percent_encoded_where_they_need_to_be(bench: Bench)
     if not bench.declares("http-publish"):
         bench.skip("HTTP-POST-1", "there is no name in a path (extension http-publish)")
         return
-    scene = Scene(bench)
+    queue = QueueFixture(bench)
     name = f"{bench.fresh('topic')} ü"
-    if refused(scene.queue.add_topic(name)):
+    if refused(queue.client.add_topic(name)):
         bench.skip("HTTP-POST-1", "the server takes no names that need to be encoded")
         return
     path = "/producer/publish/" + name.replace(" ", "%20").replace("ü", "%C3%BC")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.ownership_probe import Rounds
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.ownership_probe import OwnershipProbe
 from conformance.wire.failures import TooLong
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ def _topic(bench: Bench, topic: str) -> dict[str, Any]:
 @clauses("INTRO-TOPIC-1", "PART-NAME-1")
 def test_a_topic_is_described_by_its_partitions(bench: Bench) -> None:
     """Each partition stands once with its name and its end offset, which is the number of its records."""
-    scene = Scene(bench)
-    topic = scene.topic()
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
     for number in range(10):
-        scene.publish(topic, f"m{number}", key=f"k{number % 3}" if number % 2 else None)
+        queue.publish(topic, f"m{number}", key=f"k{number % 3}" if number % 2 else None)
     document = _topic(bench, topic)
     ends = [partition["endOffset"] for partition in document["partitions"]]
     bench.judge("INTRO-TOPIC-1", sum(ends) == 10, expected="end offsets of ten records", observed=document)
@@ -89,11 +89,11 @@ def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
     if not bench.declares("record-position"):
         bench.skip("INTRO-TOPIC-1", "the server does not tell positions (extension record-position)")
         return
-    scene = Scene(bench)
-    topic = scene.topic()
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
     ends: dict[int, int] = {}
     for number in range(10):
-        partition, offset = scene.position(scene.publish(topic, "m", key=f"k{number % 4}"))
+        partition, offset = queue.position(queue.publish(topic, "m", key=f"k{number % 4}"))
         ends[partition] = offset + 1
     document = _topic(bench, topic)
     told = {partition["partition"]: partition["endOffset"] for partition in document["partitions"]}
@@ -114,8 +114,8 @@ def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int
     ):
         bench.skip("PART-PLACE-1", f"no topic can ask for {asked} partitions here")
         return
-    scene = Scene(bench)
-    topic = scene.topic() if asked is None else scene.topic(partitions=asked)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic() if asked is None else queue.new_topic(partitions=asked)
     placed = {partition["partition"]: partition["broker"] for partition in _topic(bench, topic)["partitions"]}
     wrong = [
         (one, other)
@@ -134,9 +134,9 @@ def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int
 @clauses("INTRO-TOPICS-1")
 def test_all_topics_are_listed(bench: Bench) -> None:
     """Each topic is in the list, in the same form as by itself; the list has no end but the last topic."""
-    scene = Scene(bench)
-    names = [scene.topic() for _ in range(MANY_TOPICS)]
-    scene.publish(names[0], "m")
+    queue = QueueFixture(bench)
+    names = [queue.new_topic() for _ in range(MANY_TOPICS)]
+    queue.publish(names[0], "m")
     try:
         listed = _all_topics(bench, names)
     except TooLong:
@@ -167,26 +167,26 @@ def _group(bench: Bench, group: str) -> dict[str, Any]:
 @clauses("INTRO-GROUP-1")
 def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) -> None:
     """Members with their topics; owners are those who get the records; committed offsets, ends and lags."""
-    scene = Scene(bench)
-    rounds, group = Rounds(scene), scene.group()
-    names = [scene.consumer(group, rounds.topic) for _ in range(2)]
-    idle = scene.consumer(group)
-    owners = rounds.settled(names)
+    queue = QueueFixture(bench)
+    probe, group = OwnershipProbe(queue), queue.new_group()
+    names = [queue.new_consumer(group, probe.topic) for _ in range(2)]
+    idle = queue.new_consumer(group)
+    owners = probe.settled_owners(names)
     # While the rebalance was under way, some partitions may have got records that nobody was given.
-    while came := scene.sweep(*names):
+    while came := queue.poll_all(*names):
         for name, record in came:
-            scene.acknowledge(name, record.message_id)
+            queue.acknowledge(name, record.message_id)
     for lag in (0, 1):
         document = _group(bench, group)
         topics = {member["consumer_name"]: sorted(member["topics"]) for member in document["members"]}
-        expected = {**{name: [rounds.topic] for name in names}, idle: []}
+        expected = {**{name: [probe.topic] for name in names}, idle: []}
         bench.judge("INTRO-GROUP-1", topics == expected, expected=f"members {expected}", observed=document)
-        rows = [row for row in document["assignment"] if row["topicName"] == rounds.topic]
+        rows = [row for row in document["assignment"] if row["topicName"] == probe.topic]
         indexes = sorted(row["partition"] for row in rows)
         bench.judge(
             "INTRO-GROUP-1",
-            indexes == list(range(rounds.partitions)),
-            expected=f"each of {rounds.partitions} partitions once",
+            indexes == list(range(probe.partitions)),
+            expected=f"each of {probe.partitions} partitions once",
             observed=document,
         )
         told = sorted(str(row["consumer_name"]) for row in rows)
@@ -201,18 +201,18 @@ def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) ->
             bench.judge(
                 "INTRO-GROUP-1", right, expected=f"a lag of {lag}, endOffset less committed", observed=row
             )
-        rounds.publish()
+        probe.publish_round()
 
 
 @clauses("INTRO-GROUP-1")
 def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
     """A record in flight is not committed, an acknowledged one is; reading this is no sign of life of anybody."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    scene.drain(consumer, 1)
-    held = scene.record(consumer)
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 1)
+    held = queue.poll_until_record(consumer)
     rows = [row for row in _group(bench, group)["assignment"] if row["endOffset"]]
     told = [(row["consumer_name"], row["committed"], row["lag"]) for row in rows]
     bench.judge(

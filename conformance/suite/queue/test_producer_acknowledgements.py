@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.listeners import SPELLINGS, Session
-from conformance.suite.queue.scene import KEY, Scene, failed, publish_path
+from conformance.suite.queue.fixture import KEY, QueueFixture, publish_path, publish_refused
+from conformance.suite.queue.listeners import SPELLINGS, ListenerSession
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _promise(bench: Bench, spelling: str) -> str:
 
 def _judge_acknowledged(listener: Listener, clause: str, label: str | int) -> None:
     bench = listener.session.bench
-    body = listener.next(clause, f"ACK for {label!r}")
+    body = listener.next_acknowledgement(clause, f"ACK for {label!r}")
     bench.judge(
         clause, body.get("acknowledgementMessage") == "ACK", expected=f"ACK for {label!r}", observed=body
     )
@@ -61,20 +61,20 @@ def test_every_subscription_is_told_of_a_stored_record_once(bench: Bench) -> Non
     """One ACK for each: under both spellings, on two sessions, and for two subscriptions of one session."""
     if _cannot_listen(bench, "PUB-ACK-8", "PUB-ACK-4"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
-    sessions = [Session(bench), Session(bench)]
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    sessions = [ListenerSession(bench), ListenerSession(bench)]
     listeners = [
         (session.listen(topic, spelling), _promise(bench, spelling))
         for session in sessions
         for spelling in (*SPELLINGS, *SPELLINGS)
     ]
     for label in ("first", 2):
-        scene.publish(topic, "m", label=label)
+        queue.publish(topic, "m", label=label)
         for listener, clause in listeners:
             _judge_acknowledged(listener, clause, label)
     for listener, _ in listeners:
-        more = listener.rest()
+        more = listener.remaining()
         bench.judge("PUB-ACK-4", not more, expected="nothing after the two ACKs", observed=more)
 
 
@@ -83,11 +83,11 @@ def test_the_label_comes_back_as_it_was_sent(bench: Bench) -> None:
     """Strings and integers are told again with their value and their type."""
     if _cannot_listen(bench, "PUB-ACK-6"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
-    listener = Session(bench).listen(topic)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    listener = ListenerSession(bench).listen(topic)
     for label in LABELS:
-        scene.publish(topic, "m", label=label)
+        queue.publish(topic, "m", label=label)
         _judge_acknowledged(listener, _promise(bench, SPELLINGS[0]), label)
 
 
@@ -96,13 +96,15 @@ def test_labels_that_repeat_are_acknowledged_as_often_as_they_were_stored(bench:
     """Three records of one label are three ACKs, and a refused one of that label is one FAILED."""
     if _cannot_listen(bench, "PUB-ACK-4"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
-    listener = Session(bench).listen(topic)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    listener = ListenerSession(bench).listen(topic)
     for _ in range(3):
-        scene.publish(topic, "m", label="same")
-    scene.call(publish_path(topic), {"messageID": "same", "message": 7})
-    came = [listener.next("PUB-ACK-4", "three ACKs and one FAILED") for _ in range(4)] + listener.rest()
+        queue.publish(topic, "m", label="same")
+    queue.call(publish_path(topic), {"messageID": "same", "message": 7})
+    came = [
+        listener.next_acknowledgement("PUB-ACK-4", "three ACKs and one FAILED") for _ in range(4)
+    ] + listener.remaining()
     seen = sorted(str(body.get("acknowledgementMessage")) for body in came)
     bench.judge(
         "PUB-ACK-4", seen == ["ACK", "ACK", "ACK", "FAILED"], expected="three ACKs, one FAILED", observed=came
@@ -120,7 +122,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 def _judge_failed(listener: Listener, label: object) -> None:
     bench = listener.session.bench
-    body = listener.next("PUB-ACK-3", "FAILED with a reason")
+    body = listener.next_acknowledgement("PUB-ACK-3", "FAILED with a reason")
     reason = body.get("reason")
     bench.judge(
         "PUB-ACK-3",
@@ -141,18 +143,18 @@ def test_every_subscription_is_told_of_a_refused_record_once(bench: Bench) -> No
     """One FAILED with a reason under either spelling, and never an ACK for the same."""
     if _cannot_listen(bench, "PUB-ACK-3", "PUB-ACK-4"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
-    session = Session(bench)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    session = ListenerSession(bench)
     listeners = [session.listen(topic, spelling) for spelling in SPELLINGS]
     for body in REFUSED.values():
-        reply = scene.call(publish_path(topic), body)
-        bench.judge("PUB-BODY-1", failed(reply), expected=f"4xx for {body}", observed=reply)
+        reply = queue.call(publish_path(topic), body)
+        bench.judge("PUB-BODY-1", publish_refused(reply), expected=f"4xx for {body}", observed=reply)
         label = body.get("messageID")
         for listener in listeners:
             _judge_failed(listener, label if isinstance(label, str) else None)
     for listener in listeners:
-        more = listener.rest()
+        more = listener.remaining()
         bench.judge("PUB-ACK-4", not more, expected="nothing besides", observed=more)
 
 
@@ -161,11 +163,11 @@ def test_producers_of_a_topic_that_does_not_exist_are_told(bench: Bench) -> None
     """Who listens to the acknowledgements of a topic that was never added is told that nothing is stored there."""
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
-    scene = Scene(bench)
+    queue = QueueFixture(bench)
     topic = bench.fresh("nowhere")
-    listener = Session(bench).listen(topic)
-    reply = scene.call(publish_path(topic), {"messageID": "label", "message": "m"})
-    bench.judge("PUB-TOPIC-1", failed(reply), expected="4xx: no such topic", observed=reply)
+    listener = ListenerSession(bench).listen(topic)
+    reply = queue.call(publish_path(topic), {"messageID": "label", "message": "m"})
+    bench.judge("PUB-TOPIC-1", publish_refused(reply), expected="4xx: no such topic", observed=reply)
     _judge_failed(listener, "label")
 
 
@@ -177,11 +179,11 @@ def test_producers_are_told_of_a_full_partition(bench: Bench) -> None:
     if not bench.declares("topic-limits"):
         bench.skip("PUB-ACK-3", "no topic can be filled (extension topic-limits)")
         return
-    scene = Scene(bench)
-    topic = scene.topic(partition_bytes=1000)
-    listener = Session(bench).listen(topic)
-    reply = scene.call(publish_path(topic), {"messageID": 7, "message": "x" * 1001})
-    bench.judge("PUB-FULL-1", failed(reply), expected="a refusal: no room", observed=reply)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic(partition_bytes=1000)
+    listener = ListenerSession(bench).listen(topic)
+    reply = queue.call(publish_path(topic), {"messageID": 7, "message": "x" * 1001})
+    bench.judge("PUB-FULL-1", publish_refused(reply), expected="a refusal: no room", observed=reply)
     _judge_failed(listener, 7)
 
 
@@ -190,23 +192,23 @@ def test_what_is_acknowledged_is_stored(bench: Bench) -> None:
     """As soon as an ACK is there, a poll brings the record."""
     if _cannot_listen(bench, "PUB-ACK-5"):
         return
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    listener, producer = Session(bench).listen(topic), bench.queue()
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    listener, producer = ListenerSession(bench).listen(topic), bench.queue()
     for number in range(RACES):
         body = {"messageID": number, "message": f"m{number}", "key": KEY}
         # On a connection of its own: what polls must not have to wait for the publish to be obeyed.
         pending = producer.start(publish_path(topic), body)
-        told = listener.next("PUB-ACK-5", f"ACK for {number}")
-        record = scene.next(consumer, "PUB-ACK-5")
+        told = listener.next_acknowledgement("PUB-ACK-5", f"ACK for {number}")
+        record = queue.poll_record(consumer, "PUB-ACK-5")
         bench.judge(
             "PUB-ACK-5",
             record.message == f"m{number}" and told.get("acknowledgementMessage") == "ACK",
             expected=f"ACK, and then m{number}",
             observed=f"{told}, {record.whole}",
         )
-        scene.acknowledge(consumer, record.message_id)
+        queue.acknowledge(consumer, record.message_id)
         pending.reply()
 
 
@@ -218,33 +220,34 @@ def test_producers_of_other_topics_are_not_told(bench: Bench) -> None:
     """
     if _cannot_listen(bench, "PUB-ACK-7"):
         return
-    scene = Scene(bench)
-    topic, other = scene.topic(), scene.topic()
+    queue = QueueFixture(bench)
+    topic, other = queue.new_topic(), queue.new_topic()
     longer = f"{topic}x"
-    reply = scene.queue.add_topic(longer)
+    reply = queue.client.add_topic(longer)
     bench.judge("TOPIC-ADD-1", reply.status == 200, expected="200 for a new name", observed=reply)
-    session = Session(bench)
+    session = ListenerSession(bench)
     ours = session.listen(topic)
     others = [session.listen(name, spelling) for name in (other, longer) for spelling in SPELLINGS]
-    scene.publish(topic, "m")
-    scene.call(publish_path(topic), {"messageID": "refused"})
+    queue.publish(topic, "m")
+    queue.call(publish_path(topic), {"messageID": "refused"})
     told = sorted(
-        str(ours.next("PUB-ACK-7", "ACK and FAILED").get("acknowledgementMessage")) for _ in range(2)
+        str(ours.next_acknowledgement("PUB-ACK-7", "ACK and FAILED").get("acknowledgementMessage"))
+        for _ in range(2)
     )
     bench.judge(
         "PUB-ACK-7", told == ["ACK", "FAILED"], expected="ACK and FAILED for this topic", observed=told
     )
     for _ in range(ROUNDS):
-        scene.publish(topic, "m")
-        scene.call(publish_path(bench.fresh("nowhere")), {"messageID": "lost", "message": "m"})
+        queue.publish(topic, "m")
+        queue.call(publish_path(bench.fresh("nowhere")), {"messageID": "lost", "message": "m"})
     strange = [
         body
-        for body in ours.rest()
+        for body in ours.remaining()
         if not isinstance(body, dict) or body.get("acknowledgementMessage") != "ACK"
     ]
     bench.judge("PUB-ACK-7", not strange, expected=f"nothing but ACK at {ours.destination}", observed=strange)
     for listener in others:
-        more = listener.rest()
+        more = listener.remaining()
         bench.judge("PUB-ACK-7", not more, expected=f"nothing at {listener.destination}", observed=more)
 
 
@@ -252,28 +255,28 @@ def test_producers_of_other_topics_are_not_told(bench: Bench) -> None:
 @pytest.mark.parametrize("path", ["/producer/publish/{}", "/publish/{}"])
 def test_a_receipt_is_granted_when_the_record_is_stored(bench: Bench, path: str) -> None:
     """As soon as the RECEIPT is there, a poll brings the record."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     producer = bench.stomp()
     for number in range(RACES):
         body = json.dumps({"messageID": number, "message": f"m{number}", "key": KEY})
         producer.send(path.format(topic), body, receipt=f"r{number}", content_type="application/json")
         producer.expect("RECEIPT", receipt_id=f"r{number}")
-        record = scene.next(consumer, "PUB-RECEIPT-1")
+        record = queue.poll_record(consumer, "PUB-RECEIPT-1")
         bench.judge(
             "PUB-RECEIPT-1", record.message == f"m{number}", expected=f"m{number}", observed=record.whole
         )
-        scene.acknowledge(consumer, record.message_id)
+        queue.acknowledge(consumer, record.message_id)
 
 
 @clauses("PUB-RECEIPT-2")
 @pytest.mark.parametrize("why", ["bad body", "no such topic"])
 def test_a_refused_record_gets_no_receipt_but_an_error(bench: Bench, why: str) -> None:
     """A SEND with a receipt that publishes what is refused is answered by ERROR."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     producer = bench.stomp()
     wanted = topic if why == "bad body" else bench.fresh("nowhere")
     body = {"messageID": "1"} if why == "bad body" else {"messageID": "1", "message": "m"}
@@ -284,4 +287,4 @@ def test_a_refused_record_gets_no_receipt_but_an_error(bench: Bench, why: str) -
         bench.judge("PUB-RECEIPT-2", False, expected=f"ERROR: {why}", observed=failure.observed)
     granted = producer.take("RECEIPT")
     bench.judge("PUB-RECEIPT-2", not granted, expected=f"ERROR, no RECEIPT: {why}", observed=granted)
-    scene.nothing(consumer, "PUB-RECEIPT-2", "no record: nothing was stored")
+    queue.expect_no_record(consumer, "PUB-RECEIPT-2", "no record: nothing was stored")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.operation_table import Stage
+from conformance.suite.queue.fixture import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, QueueFixture
+from conformance.suite.queue.operation_table import PreparedQueue
 from conformance.suite.queue.queue_client import HEARTBEAT
-from conformance.suite.queue.scene import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import REPLIES, StompOperations
 
@@ -40,7 +40,7 @@ def test_each_operation_is_a_send(bench: Bench) -> None:
     """A SEND with the body of the operation to its path is answered with its status, over a session of its own."""
     session = bench.stomp()
     session.subscribe(REPLIES)
-    for operation, path, body in Stage(bench).sequence():
+    for operation, path, body in PreparedQueue(bench).sequence():
         correlation = f"one: of\\ours {path}"
         _send(session, path, body, correlation_id=correlation)
         reply = session.expect("MESSAGE", destination=REPLIES)
@@ -62,13 +62,13 @@ def test_each_operation_is_a_send(bench: Bench) -> None:
 @clauses("QSTOMP-SEND-1")
 def test_one_session_works_for_many(bench: Bench) -> None:
     """Producers and consumers of several groups share a session; their operations may overlap."""
-    scene = Scene(bench)
-    topic = scene.topic()
-    consumers = [scene.consumer(scene.group(), topic) for _ in range(5)]
-    scene.publish(topic, "first")
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    consumers = [queue.new_consumer(queue.new_group(), topic) for _ in range(5)]
+    queue.publish(topic, "first")
     for consumer in consumers:
-        scene.drain(consumer, 1)
-    scene.publish(topic, "m")
+        queue.read_and_acknowledge(consumer, 1)
+    queue.publish(topic, "m")
     session = StompOperations(bench.stomp())
     begun = [session.start(POLL, {"consumer_name": consumer}) for consumer in consumers]
     for pending in reversed(begun):
@@ -79,10 +79,10 @@ def test_one_session_works_for_many(bench: Bench) -> None:
 @clauses("QSTOMP-REPLY-1")
 def test_each_operation_gets_one_reply(bench: Bench) -> None:
     """One MESSAGE for each SEND, whether it succeeds or not, with the status, the correlation and the body."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m")
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m")
     session = bench.stomp()
     session.subscribe(REPLIES)
     for path, correlation, statuses, body in (
@@ -108,7 +108,7 @@ def test_each_operation_gets_one_reply(bench: Bench) -> None:
                 "QSTOMP-REPLY-1", media_type == wanted, expected=f"a body of type {wanted}", observed=reply
             )
         if path == POLL:
-            record = scene.read(_decoded(reply), reply)
+            record = queue.parse_record(_decoded(reply), reply)
             bench.judge("QSTOMP-REPLY-1", record.message == "m", expected="the record", observed=reply)
     _fence(bench, session)
     more = [reply for reply in session.take("MESSAGE") if reply.get("correlation-id") in set("abcde")]
@@ -164,16 +164,16 @@ def test_replies_go_to_the_session_that_asked(bench: Bench) -> None:
 @pytest.mark.parametrize("subscribed", [True, False], ids=["with replies", "without replies"])
 def test_a_successful_operation_is_receipted(bench: Bench, subscribed: bool) -> None:
     """Each SEND whose operation succeeds gets its RECEIPT; an empty poll is a success."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
-    empty = scene.consumer(group)
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m")
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    empty = queue.new_consumer(group)
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m")
     session = bench.stomp()
     if subscribed:
         session.subscribe(REPLIES)
     steps = [(HEARTBEAT, consumer), (POLL, consumer)]
-    if scene.poll(empty).status < 400:
+    if queue.poll(empty).status < 400:
         steps.append((POLL, empty))
     for number, (path, name) in enumerate(steps):
         _send(session, path, {"consumer_name": name}, receipt=f"r{number}")
@@ -197,16 +197,16 @@ def test_the_receipt_of_a_poll_that_waits_comes_with_its_answer(bench: Bench) ->
     if not bench.declares("long-poll"):
         bench.skip("QSTOMP-RECEIPT-1", "no poll waits (extension long-poll)")
         return
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     session = bench.stomp()
     wait = min(bench.limit("wait_seconds") or 10.0, 10.0)
     _send(session, POLL, {"consumer_name": consumer, "wait_seconds": wait}, receipt="waiting")
     _fence(bench, session)
     early = session.take("RECEIPT", lambda frame: frame.get("receipt-id") == "waiting")
     bench.judge("QSTOMP-RECEIPT-1", not early, expected="no RECEIPT while the poll waits", observed=early)
-    scene.publish(topic, "m")
+    queue.publish(topic, "m")
     _expect(bench, session, "QSTOMP-RECEIPT-1", "waiting")
 
 

@@ -16,17 +16,17 @@ from conformance.wire.failures import TooSlow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.suite.queue.scene import Scene
+    from conformance.suite.queue.fixture import QueueFixture
     from conformance.targets.target import Target
     from conformance.wire.operations import Reply
 
 #: How far below its timeout a real timer is tried, in seconds, on a machine that has nothing else to do.
-BELOW = 0.15
+BELOW_TIMEOUT = 0.15
 ROUND_TRIPS = 4
 
 
 @dataclass(frozen=True)
-class Deed:
+class TimedReply:
     """An operation, and between which instants of its group's time it was done."""
 
     reply: Reply
@@ -34,59 +34,63 @@ class Deed:
     latest: float
 
 
-def timed(scene: Scene, group: str, operation: Callable[[], Reply]) -> Deed:
+def timed(queue: QueueFixture, group: str, operation: Callable[[], Reply]) -> TimedReply:
     """Perform an operation and look at the group's clock before and after."""
-    before = scene.now(group)
+    before = queue.now(group)
     reply = operation()
-    return Deed(reply, before, scene.now(group))
+    return TimedReply(reply, before, queue.now(group))
 
 
-def just_below(scene: Scene, group: str, sign: Deed, *silent: str) -> None:
+def wait_just_below_timeout(queue: QueueFixture, group: str, sign: TimedReply, *silent: str) -> None:
     """Let time pass until just below the timeout after a sign of life, with the others alive."""
-    timeout = scene.timings.heartbeat_timeout
-    bench = scene.bench
+    timeout = queue.timings.heartbeat_timeout
+    bench = queue.bench
     margin = MARGIN
     if not bench.clock.is_virtual:
-        margin = min(timeout / 2, BELOW + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip)
-    scene.wait_until(group, sign.earliest + timeout - margin, *silent)
+        margin = min(
+            timeout / 2, BELOW_TIMEOUT + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip
+        )
+    queue.wait_until(group, sign.earliest + timeout - margin, *silent)
 
 
-def judge_kept(scene: Scene, clause: str, sign: Deed, deed: Deed, *, expected: str, ok: bool) -> None:
+def expect_kept_alive(
+    queue: QueueFixture, clause: str, sign: TimedReply, deed: TimedReply, *, expected: str, ok: bool
+) -> None:
     """Judge that a consumer was served after a silence below the timeout.
 
     Raises TooSlow where it was not, but may have been silent for longer: this machine came too late.
     """
     silence = deed.latest - sign.earliest
-    if not ok and silence >= scene.timings.heartbeat_timeout:
+    if not ok and silence >= queue.timings.heartbeat_timeout:
         raise TooSlow(
-            f"this machine was too slow to speak within a timeout of {scene.timings.heartbeat_timeout:g} s"
+            f"this machine was too slow to speak within a timeout of {queue.timings.heartbeat_timeout:g} s"
         )
-    scene.bench.judge(
+    queue.bench.judge(
         clause, ok, expected=f"{expected}, after {silence:.3f} s of silence", observed=deed.reply
     )
 
 
-def past_eviction(scene: Scene, group: str, sign: Deed, *silent: str) -> None:
+def wait_past_eviction(queue: QueueFixture, group: str, sign: TimedReply, *silent: str) -> None:
     """Let time pass until a consumer that was silent since `sign` must have been evicted, with the others alive."""
-    timings = scene.timings
+    timings = queue.timings
     until = sign.latest + timings.heartbeat_timeout + timings.eviction_grace
-    pass_deadline(scene, group, until, *silent)
+    wait_past_deadline(queue, group, until, *silent)
 
 
-def pass_deadline(scene: Scene, group: str, deadline: float, *silent: str) -> None:
+def wait_past_deadline(queue: QueueFixture, group: str, deadline: float, *silent: str) -> None:
     """Let time pass until something that is due at that instant must have happened."""
-    scene.wait_until(group, deadline + MARGIN, *silent)
-    if not scene.bench.clock.is_virtual:
+    queue.wait_until(group, deadline + MARGIN, *silent)
+    if not queue.bench.clock.is_virtual:
         # What this machine was late by while we waited, the server may have been late by as well.
-        scene.wait_until(group, deadline + SLACK + 2 * scene.bench.lateness(), *silent)
+        queue.wait_until(group, deadline + SLACK + 2 * queue.bench.lateness(), *silent)
 
 
-def one_silence(target: Target) -> float:
+def eviction_seconds(target: Target) -> float:
     """Seconds of a test that waits for one eviction; for `@waits`."""
     timings = target.timings
     return timings.heartbeat_timeout + timings.eviction_grace + 2 * SLACK
 
 
-def one_rebalance(target: Target) -> float:
+def rebalance_seconds(target: Target) -> float:
     """Seconds of a test that waits for the end of a rebalance."""
     return target.timings.rebalance_timeout + 2 * SLACK

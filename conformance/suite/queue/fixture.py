@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.queue_client import Pace, refused
+from conformance.suite.queue.queue_client import KeepAliveClient, refused
 
 if TYPE_CHECKING:
     from conformance.wire.operations import Reply
@@ -28,7 +28,7 @@ NEGATIVE_ACKNOWLEDGE = "/consumer/negative-acknowledgement"
 #: With one key, all records of a topic lie in one partition.
 KEY = "one-key"
 #: Polls of a server that has nothing to give, before it counts as having nothing.
-FRUITLESS_POLLS = 2
+EMPTY_POLLS = 2
 HIGHEST_ID = 2**63 - 1
 
 
@@ -37,19 +37,19 @@ def publish_path(topic: str) -> str:
     return f"/producer/publish/{topic}"
 
 
-def failed(reply: Reply) -> bool:
+def publish_refused(reply: Reply) -> bool:
     """Whether a publish was refused: 4xx, or 507 for want of room."""
     return refused(reply) or reply.status == 507
 
 
-def unused_id(record: Delivered) -> int:
+def unused_id(record: DeliveredRecord) -> int:
     """An id that is none of the records near this one, and within what an id can be."""
     far = 1_000_000_007
     return record.message_id - far if record.message_id > HIGHEST_ID - far else record.message_id + far
 
 
 @dataclass(frozen=True)
-class Delivered:
+class DeliveredRecord:
     """A record as a poll handed it out."""
 
     message_id: int
@@ -59,12 +59,12 @@ class Delivered:
     whole: dict[str, Any]
 
 
-class Scene(Pace):
+class QueueFixture(KeepAliveClient):
     """Topics, groups and consumers with fresh names, in the binding of the test."""
 
     # What there is
 
-    def topic(self, **extra: Any) -> str:
+    def new_topic(self, **extra: Any) -> str:
         """A new topic."""
         name = self.bench.fresh("topic")
         reply = self.call(ADD_TOPIC, {"topicName": name, **extra})
@@ -73,7 +73,7 @@ class Scene(Pace):
         )
         return name
 
-    def group(self) -> str:
+    def new_group(self) -> str:
         """A new consumer group."""
         name = self.bench.fresh("group")
         reply = self.call(ADD_GROUP, {"consumer_group_name": name})
@@ -81,7 +81,7 @@ class Scene(Pace):
         self.members[name] = []
         return name
 
-    def consumer(self, group: str, *topics: str) -> str:
+    def new_consumer(self, group: str, *topics: str) -> str:
         """A new consumer in `group`, subscribed to `topics`."""
         name = self.bench.fresh("consumer")
         reply = self.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
@@ -110,10 +110,10 @@ class Scene(Pace):
             "MEMBER-UNSUBSCRIBE-1", reply.status == 202, expected="202 for topics that exist", observed=reply
         )
 
-    def readers(self, consumers: int = 1) -> tuple[str, str, list[str]]:
+    def topic_with_consumers(self, consumers: int = 1) -> tuple[str, str, list[str]]:
         """A topic, a group and so many consumers subscribed to the topic: (topic, group, consumers)."""
-        topic, group = self.topic(), self.group()
-        return topic, group, [self.consumer(group, topic) for _ in range(consumers)]
+        topic, group = self.new_topic(), self.new_group()
+        return topic, group, [self.new_consumer(group, topic) for _ in range(consumers)]
 
     # Records
 
@@ -151,13 +151,13 @@ class Scene(Pace):
         """One poll."""
         return self.call(POLL, {"consumer_name": consumer, **extra})
 
-    def record(self, consumer: str, clause: str = "POLL-OK-1") -> Delivered:
+    def poll_until_record(self, consumer: str, clause: str = "POLL-OK-1") -> DeliveredRecord:
         """The next record of a consumer for which there is one.
 
         Polls on until the rebalance that may still be under way has had its time (REBALANCE-1); judges `clause`
         when nothing came by then.
         """
-        for _ in self.attempts():
+        for _ in self.retry_until_rebalanced():
             reply = self.poll(consumer)
             if reply.status == 200 or (refused(reply) and refused(self.heartbeat(consumer))):
                 break
@@ -167,26 +167,26 @@ class Scene(Pace):
             expected="200 with a record that the consumer has to get",
             observed=reply,
         )
-        return self.delivered(reply)
+        return self.record_of(reply)
 
-    def next(self, consumer: str, clause: str) -> Delivered:
+    def poll_record(self, consumer: str, clause: str) -> DeliveredRecord:
         """The record that one poll has to bring, where no rebalance can be under way; judges `clause`."""
         reply = self.poll(consumer)
         self.bench.judge(
             clause, reply.status == 200, expected="200 with the record that is free", observed=reply
         )
-        return self.delivered(reply)
+        return self.record_of(reply)
 
-    def warm_up(self, topic: str, consumer: str, key: str | None = KEY) -> None:
+    def confirm_ownership(self, topic: str, consumer: str, key: str | None = KEY) -> None:
         """Show that the consumer owns the partition of a key: from then on its records come at once."""
         self.publish(topic, "warm-up", key=key)
-        self.drain(consumer, 1, "POLL-OK-1")
+        self.read_and_acknowledge(consumer, 1, "POLL-OK-1")
 
-    def delivered(self, reply: Reply) -> Delivered:
+    def record_of(self, reply: Reply) -> DeliveredRecord:
         """The record in a poll's 200."""
-        return self.read(reply.body, reply)
+        return self.parse_record(reply.body, reply)
 
-    def read(self, item: Any, observed: object) -> Delivered:
+    def parse_record(self, item: Any, observed: object) -> DeliveredRecord:
         """A record as polls have it in their replies."""
         whole = item if isinstance(item, dict) else {}
         inner = whole.get("message")
@@ -210,22 +210,22 @@ class Scene(Pace):
             expected="an integer from 0 to 2**63 - 1 as messageId",
             observed=observed,
         )
-        return Delivered(message_id, message["message"], key, message["topicName"], whole)
+        return DeliveredRecord(message_id, message["message"], key, message["topicName"], whole)
 
-    def nothing(self, consumer: str, clause: str, expected: str) -> None:
+    def expect_no_record(self, consumer: str, clause: str, expected: str) -> None:
         """Judge that some polls of the consumer give no record."""
-        for _ in range(FRUITLESS_POLLS):
+        for _ in range(EMPTY_POLLS):
             reply = self.poll(consumer)
             if not self.bench.judge(clause, reply.status != 200, expected=expected, observed=reply):
                 return
 
-    def sweep(self, *consumers: str) -> list[tuple[str, Delivered]]:
+    def poll_all(self, *consumers: str) -> list[tuple[str, DeliveredRecord]]:
         """Poll each consumer until it gets nothing, without acknowledging: who got what."""
-        came: list[tuple[str, Delivered]] = []
+        came: list[tuple[str, DeliveredRecord]] = []
         for consumer in consumers:
             ids: set[str] = set()
             while (reply := self.poll(consumer)).status == 200:
-                record = self.delivered(reply)
+                record = self.record_of(reply)
                 self.bench.judge(
                     "DELIVER-3",
                     str(record.message_id) not in ids,
@@ -246,11 +246,13 @@ class Scene(Pace):
             observed=reply,
         )
 
-    def drain(self, consumer: str, count: int, clause: str = "DELIVER-1") -> list[Delivered]:
+    def read_and_acknowledge(
+        self, consumer: str, count: int, clause: str = "DELIVER-1"
+    ) -> list[DeliveredRecord]:
         """The next `count` records, each acknowledged as it comes."""
         records = []
         for _ in range(count):
-            record = self.record(consumer, clause)
+            record = self.poll_until_record(consumer, clause)
             self.acknowledge(consumer, record.message_id)
             records.append(record)
         return records
