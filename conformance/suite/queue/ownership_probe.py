@@ -135,5 +135,5 @@ def fewest_moves(before: Mapping[int, str], members: Sequence[str]) -> int:
     """
     fewest, larger = divmod(len(before), len(members))
     owned = sorted(partitions_by_member(before, members).values(), reverse=True)
-    kept = sum(min(count, fewest + (place < larger)) for place, count in enumerate(owned))
+    kept = sum(min(count, fewest + (rank < larger)) for rank, count in enumerate(owned))
     return len(before) - kept

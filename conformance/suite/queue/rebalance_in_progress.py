@@ -54,10 +54,10 @@ class RebalanceInProgress:
     def acknowledge_all(self) -> dict[int, DeliveredRecord | None]:
         """The owner acknowledges each record and polls: what comes of the same partition, by partition."""
         came: dict[int, DeliveredRecord | None] = {}
-        for place, record in self.held.items():
+        for partition, record in self.held.items():
             self.queue.acknowledge(self.owner, record.message_id)
             reply = self.queue.poll(self.owner)
-            came[place] = self.queue.record_of(reply) if reply.status == 200 else None
+            came[partition] = self.queue.record_of(reply) if reply.status == 200 else None
         return came
 
 

@@ -131,7 +131,7 @@ def test_an_unknown_consumer_cannot_acknowledge(bench: Bench) -> None:
 
 
 @clauses("ACK-BAD-1")
-def test_what_is_no_id_is_refused(bench: Bench) -> None:
+def test_an_invalid_id_is_refused(bench: Bench) -> None:
     """Negative, huge, fractional and non-numeric ids are refused, and nothing is acknowledged."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
@@ -169,7 +169,7 @@ def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: B
 
 @clauses("NACK-UNKNOWN-1", "NACK-UNKNOWN-2")
 @pytest.mark.parametrize("why", ["never delivered", "acknowledged", "another consumer's"])
-def test_what_is_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, why: str) -> None:
+def test_a_record_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, why: str) -> None:
     """Only the holder of a record in flight can give it back; else nothing changes."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
@@ -208,7 +208,7 @@ def test_an_unknown_consumer_cannot_acknowledge_negatively(bench: Bench) -> None
 
 
 @clauses("NACK-OK-1", "NACK-AGAIN-1")
-def test_a_record_that_was_given_back_is_its_former_holders_no_longer(bench: Bench) -> None:
+def test_a_negatively_acknowledged_record_is_no_longer_in_flight(bench: Bench) -> None:
     """After a negative acknowledgement neither kind of acknowledgement of the record is taken, until it comes again."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()

@@ -28,7 +28,7 @@ def test_every_partition_has_one_owner_and_shares_are_even(bench: Bench, members
 
 
 @clauses("ASSIGN-1")
-def test_who_is_not_subscribed_owns_nothing(bench: Bench) -> None:
+def test_a_member_without_a_subscription_owns_nothing(bench: Bench) -> None:
     """Members without a subscription to the topic get none of its partitions, and no share is kept for them."""
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
@@ -45,7 +45,7 @@ def test_who_is_not_subscribed_owns_nothing(bench: Bench) -> None:
 
 
 @clauses("ASSIGN-2")
-def test_each_topic_is_dealt_out_by_itself(bench: Bench) -> None:
+def test_each_topic_is_assigned_by_itself(bench: Bench) -> None:
     """A topic that both read is shared evenly, whatever else one of them owns."""
     queue = QueueFixture(bench)
     alone, common, group = OwnershipProbe(queue), OwnershipProbe(queue), queue.new_group()
@@ -101,7 +101,7 @@ def test_partitions_that_need_not_move_stay(bench: Bench, event: str) -> None:
     else:
         queue.unsubscribe(names.pop(), probe.topic)
     after = probe.settled_owners(names)
-    moved = sorted(place for place in before if before[place] != after[place])
+    moved = sorted(partition for partition in before if before[partition] != after[partition])
     fewest = fewest_moves(before, names)
     bench.judge(
         "ASSIGN-4",

@@ -53,7 +53,7 @@ def _move_queue(bench: Bench, seconds: float) -> None:
 
 
 @clauses("CLOCK-1", "CLOCK-2")
-def test_what_is_due_happens_when_the_queue_is_moved(bench: Bench) -> None:
+def test_advancing_the_queue_ends_a_rebalance(bench: Bench) -> None:
     """A record is taken back at the end of a rebalance, to the instant: when the queue is moved past it, not before."""
     if (rebalance := begin_rebalance(bench, "CLOCK-1", "CLOCK-2")) is None:
         return
@@ -76,7 +76,7 @@ def test_what_is_due_happens_when_the_queue_is_moved(bench: Bench) -> None:
 
 
 @clauses("CLOCK-1")
-def test_who_is_silent_for_too_long_is_gone_when_the_queue_is_moved(bench: Bench) -> None:
+def test_advancing_the_queue_evicts_a_silent_consumer(bench: Bench) -> None:
     """An eviction that must have come by then has come."""
     queue = QueueFixture(bench)
     group, step = queue.new_group(), _step(bench)
@@ -90,7 +90,7 @@ def test_who_is_silent_for_too_long_is_gone_when_the_queue_is_moved(bench: Bench
 
 
 @clauses("CLOCK-1")
-def test_the_queue_moves_on_by_so_much(bench: Bench) -> None:
+def test_the_queue_advances_by_the_seconds_asked_for(bench: Bench) -> None:
     """The time that is told grows by each move, and by what others move it meanwhile."""
     step = _step(bench)
     told = [_now(bench, _advance(bench, seconds=seconds)) for seconds in (0, step, 2 * step)]
@@ -103,14 +103,14 @@ def test_the_queue_moves_on_by_so_much(bench: Bench) -> None:
 
 
 @clauses("CLOCK-1")
-def test_moving_by_nothing_is_allowed(bench: Bench) -> None:
+def test_advancing_by_zero_is_allowed(bench: Bench) -> None:
     """`seconds` of 0 is a time, and answered 200."""
     for nothing in (0, 0.0):
         _move_queue(bench, nothing)
 
 
 @clauses("CLOCK-2")
-def test_the_time_stands_still_between_two_moves(bench: Bench) -> None:
+def test_virtual_time_stands_still_between_two_advances(bench: Bench) -> None:
     """Real time that passes is not the queue's: two moves by nothing tell the same time."""
     before = _now(bench, _advance(bench, seconds=0))
     queue = QueueFixture(bench)
@@ -132,7 +132,7 @@ def _now(bench: Bench, reply: HttpReply) -> float:
 
 
 @clauses("CLOCK-3")
-def test_the_time_of_one_group_moves_alone(bench: Bench) -> None:
+def test_one_group_advances_alone(bench: Bench) -> None:
     """Its silent member is evicted, that of another group is not."""
     queue = QueueFixture(bench)
     groups = [queue.new_group(), queue.new_group()]
@@ -148,7 +148,7 @@ def test_the_time_of_one_group_moves_alone(bench: Bench) -> None:
 
 
 @clauses("CLOCK-3")
-def test_a_group_moves_on_by_so_much(bench: Bench) -> None:
+def test_a_group_advances_by_the_seconds_asked_for(bench: Bench) -> None:
     """The time that is told grows by each move."""
     group = QueueFixture(bench).new_group()
     told = [_now(bench, _advance(bench, seconds=step, consumer_group_name=group)) for step in (0, 1.5, 0.25)]
@@ -162,7 +162,7 @@ def test_a_group_moves_on_by_so_much(bench: Bench) -> None:
 
 
 @clauses("CLOCK-3")
-def test_a_group_that_does_not_exist_has_no_time(bench: Bench) -> None:
+def test_an_unknown_group_cannot_be_advanced(bench: Bench) -> None:
     """Moving it is refused."""
     reply = _advance(bench, seconds=1, consumer_group_name=bench.fresh("nowhere"))
     bench.judge("CLOCK-3", 400 <= reply.status < 500, expected="4xx: no such group", observed=reply)
@@ -170,7 +170,7 @@ def test_a_group_that_does_not_exist_has_no_time(bench: Bench) -> None:
 
 @clauses("CLOCK-4")
 @pytest.mark.parametrize("body", BAD_SECONDS.values(), ids=BAD_SECONDS.keys())
-def test_what_is_no_time_moves_nothing(bench: Bench, body: bytes) -> None:
+def test_an_invalid_number_of_seconds_is_refused(bench: Bench, body: bytes) -> None:
     """Without a number of seconds from 0 on the move is refused, and the time stays as it was."""
     before = _now(bench, _advance(bench, seconds=0))
     reply = bench.http().request("POST", ADVANCE, body, {"Content-Type": "application/json"})

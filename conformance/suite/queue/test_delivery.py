@@ -74,7 +74,7 @@ def test_members_of_a_group_share_all_records(bench: Bench) -> None:
 
 
 @clauses("DELIVER-1")
-def test_what_comes_while_nobody_is_subscribed_waits(bench: Bench) -> None:
+def test_records_published_without_a_subscriber_are_kept(bench: Bench) -> None:
     """A group gets what was published while it had nobody to read it."""
     queue = QueueFixture(bench)
     topic, _group, (reader,) = queue.topic_with_consumers()
@@ -90,7 +90,7 @@ def test_what_comes_while_nobody_is_subscribed_waits(bench: Bench) -> None:
 
 @clauses("DELIVER-2")
 @pytest.mark.parametrize("how", ["unsubscribed", "unregistered"])
-def test_what_a_leaver_held_goes_to_the_next_owner(bench: Bench, how: str) -> None:
+def test_a_leaving_members_record_goes_to_the_next_owner(bench: Bench, how: str) -> None:
     """The record that was in flight comes again, before the later ones, to who stays."""
     if how == "unregistered" and not bench.declares("unregister"):
         bench.skip("DELIVER-2", "nobody can leave (extension unregister)")
@@ -101,13 +101,13 @@ def test_what_a_leaver_held_goes_to_the_next_owner(bench: Bench, how: str) -> No
         queue.publish(topic, f"m{number}")
     queue.read_and_acknowledge(leaver, 1)
     held = queue.poll_until_record(leaver)
-    heir = queue.new_consumer(group, topic)
+    next_owner = queue.new_consumer(group, topic)
     if how == "unsubscribed":
         queue.unsubscribe(leaver, topic)
     else:
         queue.client.unregister(leaver)
         queue.members[group].remove(leaver)
-    observed = [record.message for record in queue.read_and_acknowledge(heir, 2, "DELIVER-2")]
+    observed = [record.message for record in queue.read_and_acknowledge(next_owner, 2, "DELIVER-2")]
     bench.judge(
         "DELIVER-2", observed == [held.message, "m2"], expected=f"{held.message}, then m2", observed=observed
     )
@@ -115,7 +115,7 @@ def test_what_a_leaver_held_goes_to_the_next_owner(bench: Bench, how: str) -> No
 
 @clauses("DELIVER-2")
 @waits(eviction_seconds)
-def test_what_an_evicted_consumer_held_goes_to_the_next_owner(bench: Bench) -> None:
+def test_an_evicted_consumers_record_goes_to_the_next_owner(bench: Bench) -> None:
     """The records of who falls silent come to who is left, before the later ones, though nobody asks after it."""
     queue = QueueFixture(bench)
     topic, group, (silent,) = queue.topic_with_consumers()
@@ -123,18 +123,18 @@ def test_what_an_evicted_consumer_held_goes_to_the_next_owner(bench: Bench) -> N
         queue.publish(topic, f"m{number}")
     queue.read_and_acknowledge(silent, 1)
     held = queue.poll_until_record(silent)
-    heir = queue.new_consumer(group, topic)
+    next_owner = queue.new_consumer(group, topic)
     sign = timed(queue, group, lambda: queue.heartbeat(silent))
     queue.members[group].remove(silent)
     wait_past_eviction(queue, group, sign)
-    observed = [record.message for record in queue.read_and_acknowledge(heir, 2, "DELIVER-2")]
+    observed = [record.message for record in queue.read_and_acknowledge(next_owner, 2, "DELIVER-2")]
     bench.judge(
         "DELIVER-2", observed == [held.message, "m2"], expected=f"{held.message}, then m2", observed=observed
     )
 
 
 @clauses("DELIVER-2")
-def test_what_the_last_member_held_waits_for_the_next_one(bench: Bench) -> None:
+def test_the_last_members_record_waits_for_the_next_member(bench: Bench) -> None:
     """A group that has nobody left keeps the record for whoever comes."""
     queue = QueueFixture(bench)
     topic, group, (leaver,) = queue.topic_with_consumers()
@@ -150,7 +150,7 @@ def test_what_the_last_member_held_waits_for_the_next_one(bench: Bench) -> None:
 
 
 @clauses("DELIVER-3")
-def test_a_record_in_flight_is_handed_out_to_nobody(bench: Bench) -> None:
+def test_a_record_in_flight_is_not_delivered_again(bench: Bench) -> None:
     """Neither its holder nor a member that joins gets it once more, nor the one behind it."""
     queue = QueueFixture(bench)
     topic, group, (holder,) = queue.topic_with_consumers()
@@ -165,7 +165,7 @@ def test_a_record_in_flight_is_handed_out_to_nobody(bench: Bench) -> None:
 
 @clauses("ISOLATE-1")
 @pytest.mark.parametrize("what", ["acknowledges", "holds", "unsubscribes", "is removed"])
-def test_what_one_group_does_is_nothing_to_another(bench: Bench, what: str) -> None:
+def test_one_group_does_not_affect_another(bench: Bench, what: str) -> None:
     """A group gets everything in order, whatever another one of the same topic does meanwhile."""
     queue = QueueFixture(bench)
     topic, group, (busy,) = queue.topic_with_consumers()
@@ -196,7 +196,7 @@ def test_what_one_group_does_is_nothing_to_another(bench: Bench, what: str) -> N
 
 @clauses("ISOLATE-1")
 @waits(eviction_seconds)
-def test_an_eviction_is_nothing_to_another_group(bench: Bench) -> None:
+def test_an_eviction_does_not_affect_another_group(bench: Bench) -> None:
     """When a member of one group is evicted, the other keeps what it holds and goes on."""
     queue = QueueFixture(bench)
     topic, group, (silent,) = queue.topic_with_consumers()
@@ -215,7 +215,7 @@ def test_an_eviction_is_nothing_to_another_group(bench: Bench) -> None:
 
 @clauses("ISOLATE-2")
 @pytest.mark.parametrize("what", ["in flight", "acknowledged", "full"])
-def test_what_happens_in_one_topic_is_nothing_to_another(bench: Bench, what: str) -> None:
+def test_one_topic_does_not_affect_another(bench: Bench, what: str) -> None:
     """A topic delivers its records in order, whatever is in flight, acknowledged or refused in another one."""
     if what == "full" and not bench.declares("topic-limits"):
         bench.skip("ISOLATE-2", "no topic can be filled (extension topic-limits)")

@@ -130,7 +130,7 @@ def test_requests_are_answered_in_their_order(bench: Bench) -> None:
 
 
 @clauses("HTTP-PIPE-1")
-def test_a_poll_that_waits_holds_up_what_is_behind_it(bench: Bench) -> None:
+def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
     """The reply to a long poll comes before that of the request behind it."""
     if not bench.declares("long-poll"):
         bench.skip("HTTP-PIPE-1", "no poll waits (extension long-poll)")
@@ -171,7 +171,7 @@ def test_names_in_a_path_are_percent_encoded_where_they_need_to_be(bench: Bench)
 
 
 @clauses("LIMIT-CONN-1")
-def test_what_the_server_says_about_its_connections(bench: Bench) -> None:
+def test_the_declared_limit_of_connections(bench: Bench) -> None:
     """Recorded only: reaching the limit would hurt others."""
     most = bench.limit("connections")
     bench.observe(

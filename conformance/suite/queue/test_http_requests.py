@@ -104,7 +104,7 @@ LENGTHS: dict[str, tuple[str, ...]] = {
 
 @clauses("HTTP-LENGTH-1")
 @pytest.mark.parametrize("headers", LENGTHS.values(), ids=LENGTHS.keys())
-def test_a_length_that_cannot_be_told_is_refused(bench: Bench, headers: tuple[str, ...]) -> None:
+def test_a_missing_or_invalid_length_is_refused(bench: Bench, headers: tuple[str, ...]) -> None:
     """Without a length, or with one that is no length, a POST is answered 4xx and performs nothing."""
     request = AddGroupRequest(bench)
     written = [header.format(length=len(request.body)) for header in headers]

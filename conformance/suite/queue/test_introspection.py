@@ -233,7 +233,7 @@ def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
 
 @clauses("INTRO-UNKNOWN-1")
 @pytest.mark.parametrize("path", ["/topics/{}", "/consumer-groups/{}"])
-def test_what_does_not_exist_is_not_described(bench: Bench, path: str) -> None:
+def test_an_unknown_topic_or_group_is_refused(bench: Bench, path: str) -> None:
     """A topic or group that nobody added is answered 4xx."""
     reply = bench.http().request("GET", path.format(bench.fresh("nowhere")))
     bench.judge("INTRO-UNKNOWN-1", 400 <= reply.status < 500, expected="4xx: not there", observed=reply)

@@ -41,7 +41,7 @@ def test_a_heartbeat_is_answered(bench: Bench) -> None:
 
 
 @clauses("LIVE-BEAT-2", "LIVE-BEAT-3")
-def test_the_heartbeat_of_nobody_is_refused(bench: Bench) -> None:
+def test_the_heartbeat_of_an_unknown_consumer_is_refused(bench: Bench) -> None:
     """A heartbeat registers nobody."""
     queue = QueueFixture(bench)
     name = bench.fresh("nobody")
@@ -53,7 +53,7 @@ def test_the_heartbeat_of_nobody_is_refused(bench: Bench) -> None:
 
 @clauses("LIVE-KEEP-1")
 @waits(eviction_seconds)
-def test_who_was_silent_for_less_than_the_timeout_has_lost_nothing(bench: Bench) -> None:
+def test_a_silence_below_the_timeout_evicts_nobody(bench: Bench) -> None:
     """Just below the timeout a consumer is a member, and holds the record that it held."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
@@ -63,14 +63,14 @@ def test_who_was_silent_for_less_than_the_timeout_has_lost_nothing(bench: Bench)
     bench.judge("LIVE-BEAT-1", sign.reply.status == 202, expected="202", observed=sign.reply)
     wait_just_below_timeout(queue, group, sign, consumer)
     body = {"consumer_name": consumer, "message_id": record.message_id}
-    deed = timed(queue, group, lambda: queue.call(ACKNOWLEDGE, body))
+    answer = timed(queue, group, lambda: queue.call(ACKNOWLEDGE, body))
     expect_kept_alive(
         queue,
         "LIVE-KEEP-1",
         sign,
-        deed,
+        answer,
         expected="202 for the record that it holds",
-        ok=deed.reply.status == 202,
+        ok=answer.reply.status == 202,
     )
 
 
@@ -118,20 +118,20 @@ def test_a_consumer_outlives_its_connection(bench: Bench) -> None:
     first.close()
     queue.wait_until(group, sign.earliest + queue.timings.heartbeat_timeout / 2)
     body = {"consumer_name": consumer, "message_id": record.message_id}
-    deed = timed(queue, group, lambda: queue.call(ACKNOWLEDGE, body))
+    answer = timed(queue, group, lambda: queue.call(ACKNOWLEDGE, body))
     expect_kept_alive(
         queue,
         "LIVE-KEEP-1",
         sign,
-        deed,
+        answer,
         expected="202 on another connection for the record that it holds",
-        ok=deed.reply.status == 202,
+        ok=answer.reply.status == 202,
     )
 
 
 @clauses("LIVE-EVICT-1", "LIVE-GONE-1", "LIVE-GONE-2")
 @waits(eviction_seconds)
-def test_who_was_silent_for_too_long_is_refused_everything(bench: Bench) -> None:
+def test_an_evicted_consumer_is_refused_everything(bench: Bench) -> None:
     """After timeout and grace each operation that names the consumer is refused, while others live."""
     queue = QueueFixture(bench)
     topic, group = queue.new_topic(), queue.new_group()
@@ -167,7 +167,7 @@ def test_who_was_silent_for_too_long_is_refused_everything(bench: Bench) -> None
 @clauses("LIVE-EVICT-1")
 @waits(eviction_seconds)
 @pytest.mark.parametrize("holding", [False, True], ids=["owning nothing", "holding a record"])
-def test_the_only_one_of_a_group_is_evicted_as_well(bench: Bench, holding: bool) -> None:
+def test_the_only_member_of_a_group_is_evicted_as_well(bench: Bench, holding: bool) -> None:
     """Neither does a member live for ever that never polls, nor one that has something left to acknowledge."""
     queue = QueueFixture(bench)
     topic, group = queue.new_topic(), queue.new_group()
@@ -184,7 +184,7 @@ def test_the_only_one_of_a_group_is_evicted_as_well(bench: Bench, holding: bool)
 @clauses("LIVE-GONE-4")
 @waits(eviction_seconds)
 @pytest.mark.parametrize("where", ["same group", "other group"])
-def test_the_name_of_who_was_evicted_is_free(bench: Bench, where: str) -> None:
+def test_the_name_of_an_evicted_consumer_is_free(bench: Bench, where: str) -> None:
     """It can be registered again at once, and the new consumer begins without subscriptions."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
@@ -218,21 +218,21 @@ def test_a_late_acknowledgement_commits_nothing(bench: Bench, when: str) -> None
     wait_past_eviction(queue, group, sign, consumer)
     queue.members[group].remove(consumer)
     if when == "while another holds it":
-        heir = queue.new_consumer(group, topic)
-        again = queue.poll_until_record(heir, "DELIVER-2")
+        next_owner = queue.new_consumer(group, topic)
+        again = queue.poll_until_record(next_owner, "DELIVER-2")
         reply = queue.call(ACKNOWLEDGE, late)
     else:
         if when == "under a new registration":
             queue.call(REGISTER, {"consumer_group_name": group, "consumer_name": consumer})
         reply = queue.call(ACKNOWLEDGE, late)
-        heir = queue.new_consumer(group, topic)
-        again = queue.poll_until_record(heir, "LIVE-GONE-3")
+        next_owner = queue.new_consumer(group, topic)
+        again = queue.poll_until_record(next_owner, "LIVE-GONE-3")
     bench.judge("LIVE-GONE-3", refused(reply), expected="4xx: it holds it no longer", observed=reply)
     bench.judge(
         "LIVE-GONE-3", again.message == "m0", expected="m0, which nobody acknowledged", observed=again.whole
     )
-    queue.expect_no_record(heir, "LIVE-GONE-3", "no record: m0 is in flight as before")
-    mine = queue.call(ACKNOWLEDGE, {"consumer_name": heir, "message_id": again.message_id})
+    queue.expect_no_record(next_owner, "LIVE-GONE-3", "no record: m0 is in flight as before")
+    mine = queue.call(ACKNOWLEDGE, {"consumer_name": next_owner, "message_id": again.message_id})
     bench.judge("LIVE-GONE-3", mine.status == 202, expected="202 for its holder", observed=mine)
-    following = queue.poll_record(heir, "LIVE-GONE-3")
+    following = queue.poll_record(next_owner, "LIVE-GONE-3")
     bench.judge("LIVE-GONE-3", following.message == "m1", expected="m1", observed=following.whole)

@@ -65,14 +65,17 @@ def test_a_taken_name_is_refused_and_its_holder_notices_nothing(bench: Bench, wh
     )
     # What it acknowledged is committed in the group that it belongs to.
     queue.unsubscribe(holder, topic)
-    heir = queue.poll_until_record(queue.new_consumer(group, topic), "MEMBER-REGISTER-4")
+    next_owner = queue.poll_until_record(queue.new_consumer(group, topic), "MEMBER-REGISTER-4")
     bench.judge(
-        "MEMBER-REGISTER-4", heir.message == "second", expected="`second` in its group", observed=heir.whole
+        "MEMBER-REGISTER-4",
+        next_owner.message == "second",
+        expected="`second` in its group",
+        observed=next_owner.whole,
     )
 
 
 @clauses("MEMBER-UNREGISTER-1")
-def test_who_has_left_is_refused_and_its_name_is_free(bench: Bench) -> None:
+def test_an_unregistered_consumer_is_refused_and_its_name_is_free(bench: Bench) -> None:
     """Unregistering answers 202 and ends the registration."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
@@ -94,7 +97,7 @@ def test_who_has_left_is_refused_and_its_name_is_free(bench: Bench) -> None:
 
 
 @clauses("MEMBER-UNREGISTER-2", "MEMBER-UNREGISTER-3")
-def test_who_is_not_registered_cannot_leave(bench: Bench) -> None:
+def test_an_unknown_consumer_cannot_unregister(bench: Bench) -> None:
     """Unregistering nobody is refused."""
     reply = QueueFixture(bench).call(UNREGISTER, {"consumer_name": bench.fresh("nobody")})
     bench.judge("MEMBER-UNREGISTER-2", refused(reply), expected="4xx: no such consumer", observed=reply)

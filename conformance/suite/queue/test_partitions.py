@@ -208,7 +208,7 @@ def test_offsets_of_a_partition_count_from_zero(bench: Bench) -> None:
 
 
 @clauses("PUB-POSITION-1")
-def test_a_delivered_record_has_the_position_that_its_producer_was_told(bench: Bench) -> None:
+def test_a_delivered_record_has_the_position_of_its_publish_reply(bench: Bench) -> None:
     """Where a poll's reply has `partition` and `offset`, they are those of the reply to the publish."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()

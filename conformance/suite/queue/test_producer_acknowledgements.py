@@ -57,7 +57,7 @@ def _judge_acknowledged(listener: Listener, clause: str, label: str | int) -> No
 
 
 @clauses("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", "PUB-ACK-4")
-def test_every_subscription_is_told_of_a_stored_record_once(bench: Bench) -> None:
+def test_every_subscription_gets_one_ack_for_a_stored_record(bench: Bench) -> None:
     """One ACK for each: under both spellings, on two sessions, and for two subscriptions of one session."""
     if _cannot_listen(bench, "PUB-ACK-8", "PUB-ACK-4"):
         return
@@ -139,7 +139,7 @@ def _judge_failed(listener: Listener, label: object) -> None:
 
 
 @clauses("PUB-ACK-3", "PUB-ACK-4")
-def test_every_subscription_is_told_of_a_refused_record_once(bench: Bench) -> None:
+def test_every_subscription_gets_one_failed_for_a_refused_record(bench: Bench) -> None:
     """One FAILED with a reason under either spelling, and never an ACK for the same."""
     if _cannot_listen(bench, "PUB-ACK-3", "PUB-ACK-4"):
         return
@@ -159,7 +159,7 @@ def test_every_subscription_is_told_of_a_refused_record_once(bench: Bench) -> No
 
 
 @clauses("PUB-ACK-3")
-def test_producers_of_a_topic_that_does_not_exist_are_told(bench: Bench) -> None:
+def test_a_record_to_an_unknown_topic_is_reported_as_failed(bench: Bench) -> None:
     """Who listens to the acknowledgements of a topic that was never added is told that nothing is stored there."""
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
@@ -172,7 +172,7 @@ def test_producers_of_a_topic_that_does_not_exist_are_told(bench: Bench) -> None
 
 
 @clauses("PUB-ACK-3")
-def test_producers_are_told_of_a_full_partition(bench: Bench) -> None:
+def test_a_record_to_a_full_partition_is_reported_as_failed(bench: Bench) -> None:
     """What is refused for want of room is told like any refusal."""
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
@@ -188,7 +188,7 @@ def test_producers_are_told_of_a_full_partition(bench: Bench) -> None:
 
 
 @clauses("PUB-ACK-5")
-def test_what_is_acknowledged_is_stored(bench: Bench) -> None:
+def test_a_record_is_stored_before_its_ack(bench: Bench) -> None:
     """As soon as an ACK is there, a poll brings the record."""
     if _cannot_listen(bench, "PUB-ACK-5"):
         return
@@ -213,7 +213,7 @@ def test_what_is_acknowledged_is_stored(bench: Bench) -> None:
 
 
 @clauses("PUB-ACK-7")
-def test_producers_of_other_topics_are_not_told(bench: Bench) -> None:
+def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
     """Neither ACK nor FAILED goes to the subscriptions of another topic, also where one name begins the other.
 
     Nor does the FAILED of a topic that does not exist, whatever was published to last.

@@ -53,7 +53,7 @@ def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> Non
 
 
 @clauses("REBALANCE-3", "REBALANCE-4")
-def test_the_owner_goes_on_with_what_stays_and_gets_no_more_of_what_moves(bench: Bench) -> None:
+def test_the_owner_reads_on_only_in_partitions_that_stay(bench: Bench) -> None:
     """Once it acknowledges, the partitions that stay give it their next records at once, and those that move none."""
     if (rebalance := begin_rebalance(bench, "REBALANCE-3", "REBALANCE-4")) is None:
         return
@@ -80,13 +80,13 @@ def test_the_owner_goes_on_with_what_stays_and_gets_no_more_of_what_moves(bench:
 
 
 @clauses("REBALANCE-1")
-def test_what_moves_is_the_newcomers_once_it_is_settled(bench: Bench) -> None:
+def test_partitions_that_move_deliver_to_the_newcomer(bench: Bench) -> None:
     """After the owner has acknowledged, the next records of the partitions that move come to the newcomer."""
     if (rebalance := begin_rebalance(bench, "REBALANCE-1")) is None:
         return
     queue, probe = rebalance.queue, rebalance.probe
     came = rebalance.acknowledge_all()
-    moved = {place for place, record in came.items() if record is None}
+    moved = {partition for partition, record in came.items() if record is None}
     found: set[int] = set()
     for _ in queue.retry_until_rebalanced():
         found |= {probe.partition_of(record) for _, record in queue.poll_all(rebalance.newcomer)}
@@ -112,7 +112,7 @@ def _unregister(queue: QueueFixture, topic: str, consumer: str) -> None:
 
 @clauses("REBALANCE-1")
 @pytest.mark.parametrize("leave", [_unsubscribe, _unregister], ids=["unsubscribed", "unregistered"])
-def test_those_who_stay_take_over_from_those_who_leave(
+def test_remaining_members_take_over_from_leaving_ones(
     bench: Bench, leave: Callable[[QueueFixture, str, str], None]
 ) -> None:
     """One after another leaves, until the last one owns everything; at the end one comes back."""
@@ -132,7 +132,7 @@ def test_those_who_stay_take_over_from_those_who_leave(
 
 @clauses("REBALANCE-1")
 @waits(eviction_seconds)
-def test_those_who_stay_take_over_from_who_was_evicted(bench: Bench) -> None:
+def test_remaining_members_take_over_from_an_evicted_one(bench: Bench) -> None:
     """After an eviction the partitions belong to those who are left."""
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
@@ -147,7 +147,7 @@ def test_those_who_stay_take_over_from_who_was_evicted(bench: Bench) -> None:
 
 @clauses("REBALANCE-2")
 @waits(rebalance_seconds)
-def test_what_is_held_is_not_taken_back_before_the_end_of_a_rebalance(bench: Bench) -> None:
+def test_a_held_record_is_not_taken_back_before_the_rebalance_timeout(bench: Bench) -> None:
     """Just below the timeout the newcomer gets nothing yet, and the owner can acknowledge what it holds."""
     if (rebalance := begin_rebalance(bench, "REBALANCE-2")) is None:
         return
@@ -178,7 +178,7 @@ def test_what_is_held_is_not_taken_back_before_the_end_of_a_rebalance(bench: Ben
 
 @clauses("REBALANCE-5")
 @waits(rebalance_seconds)
-def test_what_is_held_beyond_the_end_of_a_rebalance_is_taken_back(bench: Bench) -> None:
+def test_a_held_record_is_taken_back_after_the_rebalance_timeout(bench: Bench) -> None:
     """The new owners get the records of the partitions that move; their former holder stays a member, and its late
     acknowledgement is refused and commits nothing.
     """
@@ -194,8 +194,8 @@ def test_what_is_held_beyond_the_end_of_a_rebalance_is_taken_back(bench: Bench) 
         expected=f"the records of {rebalance.half} partitions that have to move, at least",
         observed=[record.whole for record in taken.values()],
     )
-    for place, record in taken.items():
-        before = rebalance.held[place]
+    for partition, record in taken.items():
+        before = rebalance.held[partition]
         bench.judge(
             "REBALANCE-5",
             record.message == before.message,

@@ -100,7 +100,7 @@ def _judge_bad_request(
 
 @clauses("REFUSE-5", "REFUSE-6", "REFUSE-1", "REFUSE-2", "REFUSE-3", "REFUSE-7")
 @by_operation
-def test_a_body_that_is_not_as_it_ought_to_be_is_refused(bench: Bench, operation: Operation) -> None:
+def test_a_malformed_body_is_refused(bench: Bench, operation: Operation) -> None:
     """No JSON object, a required member missing, a member of a wrong type: each is told, and nothing happens."""
     ids = ("REFUSE-5", "REFUSE-6", "REFUSE-1", "REFUSE-2", "REFUSE-3", "REFUSE-7")
     if _lacks(bench, operation, *ids):

@@ -120,23 +120,25 @@ def _judge_signs(
     last = timed(queue, clock, lambda: queue.heartbeat(idle))
     # In the middle, so that a slow machine has as much room in the first silence as in the second.
     queue.wait_until(clock, last.latest + both / 2, *silent)
-    deeds = {what: timed(queue, clock, operation) for what, (_, operation) in signs.items()}
+    answers = {what: timed(queue, clock, operation) for what, (_, operation) in signs.items()}
     queue.wait_until(clock, last.latest + both + MARGIN, *silent)
     after = all_beat()
     wait_past_eviction(queue, clock, last, *silent)
     control = queue.heartbeat(idle)
     judge("LIVE-EVICT-1", refused(control), expected="4xx: it did nothing for too long", observed=control)
-    for what, deed in deeds.items():
-        expect_kept_alive(queue, "LIVE-SIGN-1", before[what], deed, expected=what, ok=deed.reply.status < 300)
+    for what, answer in answers.items():
+        expect_kept_alive(
+            queue, "LIVE-SIGN-1", before[what], answer, expected=what, ok=answer.reply.status < 300
+        )
         beat = after[what]
         expect_kept_alive(
-            queue, "LIVE-SIGN-1", deed, beat, expected=f"202 after {what}", ok=beat.reply.status == 202
+            queue, "LIVE-SIGN-1", answer, beat, expected=f"202 after {what}", ok=beat.reply.status == 202
         )
 
 
 @clauses("LIVE-SIGN-2")
 @waits(eviction_seconds)
-def test_a_session_that_beats_is_no_sign_of_life(bench: Bench) -> None:
+def test_stomp_heart_beats_are_no_sign_of_life(bench: Bench) -> None:
     """A consumer is evicted though the STOMP session on which it registered is open, beats, and sends other frames."""
     queue = QueueFixture(bench)
     group, name = queue.new_group(), bench.fresh("consumer")

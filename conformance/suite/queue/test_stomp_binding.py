@@ -60,7 +60,7 @@ def test_each_operation_is_a_send(bench: Bench) -> None:
 
 
 @clauses("QSTOMP-SEND-1")
-def test_one_session_works_for_many(bench: Bench) -> None:
+def test_one_session_serves_several_consumers(bench: Bench) -> None:
     """Producers and consumers of several groups share a session; their operations may overlap."""
     queue = QueueFixture(bench)
     topic = queue.new_topic()

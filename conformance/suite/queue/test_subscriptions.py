@@ -32,14 +32,14 @@ def test_subscriptions_add_up(bench: Bench) -> None:
 
 
 @clauses("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3")
-@pytest.mark.parametrize("place", ["alone", "first", "last"])
-def test_a_list_with_an_unknown_topic_subscribes_to_none(bench: Bench, place: str) -> None:
+@pytest.mark.parametrize("position", ["alone", "first", "last"])
+def test_a_list_with_an_unknown_topic_subscribes_to_none(bench: Bench, position: str) -> None:
     """One topic that does not exist, wherever it stands in the list, and nothing is subscribed to."""
     queue = QueueFixture(bench)
     topic, other, unknown = queue.new_topic(), queue.new_topic(), bench.fresh("unknown")
     consumer = queue.new_consumer(queue.new_group())
     queue.publish(topic, "m")
-    names = {"alone": [unknown], "first": [unknown, topic], "last": [topic, unknown]}[place]
+    names = {"alone": [unknown], "first": [unknown, topic], "last": [topic, unknown]}[position]
     reply = queue.call(SUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(names)})
     bench.judge("MEMBER-SUBSCRIBE-2", refused(reply), expected="4xx: no such topic", observed=reply)
     bench.judge("MEMBER-SUBSCRIBE-3", reply.status == 404, expected="404: no such topic", observed=reply)
@@ -97,7 +97,7 @@ def test_subscribing_again_changes_nothing(bench: Bench) -> None:
 
 
 @clauses("MEMBER-UNSUBSCRIBE-1")
-def test_who_unsubscribes_gets_no_more_of_the_topic(bench: Bench) -> None:
+def test_an_unsubscribed_consumer_gets_no_more_of_the_topic(bench: Bench) -> None:
     """Unsubscribing answers 202; the other topics go on."""
     queue = QueueFixture(bench)
     given_up, kept = queue.new_topic(), queue.new_topic()
@@ -113,8 +113,8 @@ def test_who_unsubscribes_gets_no_more_of_the_topic(bench: Bench) -> None:
 
 
 @clauses("MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3")
-@pytest.mark.parametrize("place", ["alone", "first", "last"])
-def test_a_list_with_an_unknown_topic_unsubscribes_from_none(bench: Bench, place: str) -> None:
+@pytest.mark.parametrize("position", ["alone", "first", "last"])
+def test_a_list_with_an_unknown_topic_unsubscribes_from_none(bench: Bench, position: str) -> None:
     """One topic that does not exist, wherever it stands in the list, and no subscription changes."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
@@ -122,7 +122,7 @@ def test_a_list_with_an_unknown_topic_unsubscribes_from_none(bench: Bench, place
         queue.publish(topic, f"m{number}")
     held = queue.poll_until_record(consumer)
     unknown = bench.fresh("unknown")
-    names = {"alone": [unknown], "first": [unknown, topic], "last": [topic, unknown]}[place]
+    names = {"alone": [unknown], "first": [unknown, topic], "last": [topic, unknown]}[position]
     reply = queue.call(UNSUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(names)})
     bench.judge("MEMBER-UNSUBSCRIBE-2", refused(reply), expected="4xx: no such topic", observed=reply)
     bench.judge("MEMBER-UNSUBSCRIBE-3", reply.status == 404, expected="404: no such topic", observed=reply)
@@ -134,7 +134,7 @@ def test_a_list_with_an_unknown_topic_unsubscribes_from_none(bench: Bench, place
 
 @clauses("MEMBER-UNSUBSCRIBE-4")
 @pytest.mark.parametrize("how", ["unsubscribed", "unregistered"])
-def test_offsets_stay_when_nobody_is_left(bench: Bench, how: str) -> None:
+def test_offsets_stay_when_the_last_member_leaves(bench: Bench, how: str) -> None:
     """The next one that subscribes in the group goes on where the last one stopped."""
     if how == "unregistered" and not bench.declares("unregister"):
         bench.skip("MEMBER-UNSUBSCRIBE-4", "nobody can leave (extension unregister)")
@@ -173,10 +173,10 @@ def test_offsets_stay_when_the_last_member_is_evicted(bench: Bench) -> None:
     sign = timed(queue, group, lambda: queue.heartbeat(consumer))
     wait_past_eviction(queue, group, sign, consumer)
     queue.members[group].remove(consumer)
-    heir = queue.new_consumer(group, idle, busy)
+    next_owner = queue.new_consumer(group, idle, busy)
     observed = [
         (record.topic, record.message)
-        for record in queue.read_and_acknowledge(heir, 2, "MEMBER-UNSUBSCRIBE-4")
+        for record in queue.read_and_acknowledge(next_owner, 2, "MEMBER-UNSUBSCRIBE-4")
     ]
     bench.judge(
         "MEMBER-UNSUBSCRIBE-4",

@@ -54,19 +54,19 @@ def wait_just_below_timeout(queue: QueueFixture, group: str, sign: TimedReply, *
 
 
 def expect_kept_alive(
-    queue: QueueFixture, clause: str, sign: TimedReply, deed: TimedReply, *, expected: str, ok: bool
+    queue: QueueFixture, clause: str, sign: TimedReply, answer: TimedReply, *, expected: str, ok: bool
 ) -> None:
     """Judge that a consumer was served after a silence below the timeout.
 
     Raises TooSlow where it was not, but may have been silent for longer: this machine came too late.
     """
-    silence = deed.latest - sign.earliest
+    silence = answer.latest - sign.earliest
     if not ok and silence >= queue.timings.heartbeat_timeout:
         raise TooSlow(
             f"this machine was too slow to speak within a timeout of {queue.timings.heartbeat_timeout:g} s"
         )
     queue.bench.judge(
-        clause, ok, expected=f"{expected}, after {silence:.3f} s of silence", observed=deed.reply
+        clause, ok, expected=f"{expected}, after {silence:.3f} s of silence", observed=answer.reply
     )
 
 

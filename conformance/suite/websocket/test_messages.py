@@ -291,7 +291,7 @@ def test_an_empty_message(bench: Bench, binary: bool) -> None:
 
 
 @clauses("STOMP-WS-016")
-def test_what_follows_the_nul(bench: Bench) -> None:
+def test_octets_behind_the_nul(bench: Bench) -> None:
     """Recorded: whether the server puts line ends behind the NUL into the same message."""
     client = bench.stomp(connect=False)
     pairs = [("accept-version", bench.version), *bench.credentials().items()]
