@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.queue_client import KeepAliveClient, refused
+from conformance.suite.queue.expectations import expect_status, refused
+from conformance.suite.queue.queue_client import KeepAliveClient
 
 if TYPE_CHECKING:
     from conformance.wire.operations import Reply
@@ -35,11 +36,6 @@ HIGHEST_ID = 2**63 - 1
 def publish_path(topic: str) -> str:
     """The operation that publishes to a topic."""
     return f"/producer/publish/{topic}"
-
-
-def publish_refused(reply: Reply) -> bool:
-    """Whether a publish was refused: 4xx, or 507 for want of room."""
-    return refused(reply) or reply.status == 507
 
 
 def unused_id(record: DeliveredRecord) -> int:
@@ -68,16 +64,14 @@ class QueueFixture(KeepAliveClient):
         """A new topic."""
         name = self.bench.fresh("topic")
         reply = self.call(ADD_TOPIC, {"topicName": name, **extra})
-        self.bench.judge(
-            "TOPIC-ADD-1", reply.status == 200, expected="200 for a topic of a new name", observed=reply
-        )
+        expect_status(self.bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
         return name
 
     def new_group(self) -> str:
         """A new consumer group."""
         name = self.bench.fresh("group")
         reply = self.call(ADD_GROUP, {"consumer_group_name": name})
-        self.bench.judge("GROUP-ADD-1", reply.status == 200, expected="200 for a new group", observed=reply)
+        expect_status(self.bench, reply, 200, "GROUP-ADD-1", "no group has this name")
         self.members[name] = []
         return name
 
@@ -85,12 +79,7 @@ class QueueFixture(KeepAliveClient):
         """A new consumer in `group`, subscribed to `topics`."""
         name = self.bench.fresh("consumer")
         reply = self.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
-        self.bench.judge(
-            "MEMBER-REGISTER-1",
-            reply.status == 200,
-            expected="200 for a consumer of a new name",
-            observed=reply,
-        )
+        expect_status(self.bench, reply, 200, "MEMBER-REGISTER-1", "no consumer has this name")
         self.members.setdefault(group, []).append(name)
         if topics:
             self.subscribe(name, *topics)
@@ -99,16 +88,12 @@ class QueueFixture(KeepAliveClient):
     def subscribe(self, consumer: str, *topics: str) -> None:
         """Subscribe a consumer to topics that exist."""
         reply = self.call(SUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(topics)})
-        self.bench.judge(
-            "MEMBER-SUBSCRIBE-1", reply.status == 200, expected="200 for topics that exist", observed=reply
-        )
+        expect_status(self.bench, reply, 200, "MEMBER-SUBSCRIBE-1", "the consumer and the topics exist")
 
     def unsubscribe(self, consumer: str, *topics: str) -> None:
         """Let a consumer give up topics."""
         reply = self.call(UNSUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(topics)})
-        self.bench.judge(
-            "MEMBER-UNSUBSCRIBE-1", reply.status == 202, expected="202 for topics that exist", observed=reply
-        )
+        expect_status(self.bench, reply, 202, "MEMBER-UNSUBSCRIBE-1", "the consumer and the topics exist")
 
     def topic_with_consumers(self, consumers: int = 1) -> tuple[str, str, list[str]]:
         """A topic, a group and so many consumers subscribed to the topic: (topic, group, consumers)."""
@@ -129,9 +114,7 @@ class QueueFixture(KeepAliveClient):
         if key is not None:
             body["key"] = key
         reply = self.call(publish_path(topic), body)
-        self.bench.judge(
-            "PUB-STORE-1", reply.status == 200, expected="200 for a stored record", observed=reply
-        )
+        expect_status(self.bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
         return reply
 
     def position(self, reply: Reply) -> tuple[int, int]:
@@ -161,20 +144,13 @@ class QueueFixture(KeepAliveClient):
             reply = self.poll(consumer)
             if reply.status == 200 or (refused(reply) and refused(self.heartbeat(consumer))):
                 break
-        self.bench.judge(
-            clause,
-            reply.status == 200,
-            expected="200 with a record that the consumer has to get",
-            observed=reply,
-        )
+        expect_status(self.bench, reply, 200, clause, "a record is due to this consumer")
         return self.record_of(reply)
 
     def poll_record(self, consumer: str, clause: str) -> DeliveredRecord:
         """The record that one poll has to bring, where no rebalance can be under way; judges `clause`."""
         reply = self.poll(consumer)
-        self.bench.judge(
-            clause, reply.status == 200, expected="200 with the record that is free", observed=reply
-        )
+        expect_status(self.bench, reply, 200, clause, "a record is free for this consumer")
         return self.record_of(reply)
 
     def confirm_ownership(self, topic: str, consumer: str, key: str | None = KEY) -> None:
@@ -239,12 +215,7 @@ class QueueFixture(KeepAliveClient):
     def acknowledge(self, consumer: str, message_id: object) -> None:
         """Acknowledge a record that the consumer holds."""
         reply = self.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id})
-        self.bench.judge(
-            "ACK-OK-1",
-            reply.status == 202,
-            expected="202 for the record that the consumer holds",
-            observed=reply,
-        )
+        expect_status(self.bench, reply, 202, "ACK-OK-1", "the consumer holds the record")
 
     def read_and_acknowledge(
         self, consumer: str, count: int, clause: str = "DELIVER-1"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     ADD_GROUP,
@@ -22,7 +23,7 @@ from conformance.suite.queue.fixture import (
     QueueFixture,
     publish_path,
 )
-from conformance.suite.queue.queue_client import HEARTBEAT, refused
+from conformance.suite.queue.queue_client import HEARTBEAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,17 +168,17 @@ class PreparedQueue:
         judge, queue, new = self.bench.judge, self.queue, self.new_names
         for name in (self.holder, self.idle, self.polling):
             beat = queue.heartbeat(name)
-            judge(clause, beat.status == 202, expected=f"202: {name} is a member as before", observed=beat)
+            expect_status(self.bench, beat, 202, clause, f"{name} is a member as before")
         queue.expect_no_record(self.holder, clause, f"no record: {self.held.message} is in flight as before")
         queue.expect_no_record(self.idle, clause, "no record for who has no subscription")
         unborn = queue.call(REGISTER, {"consumer_group_name": new["group"], "consumer_name": new["consumer"]})
-        judge(clause, refused(unborn), expected="4xx: the group was not added", observed=unborn)
+        expect_refusal(self.bench, unborn, clause, "the group was not added")
         beat = queue.heartbeat(new["consumer"])
-        judge(clause, refused(beat), expected="4xx: the consumer was not registered", observed=beat)
+        expect_refusal(self.bench, beat, clause, "the consumer was not registered")
         topic = queue.call(ADD_TOPIC, {"topicName": new["topic"]})
-        judge(clause, topic.status == 200, expected="200: the topic was not added", observed=topic)
+        expect_status(self.bench, topic, 200, clause, "the topic was not added")
         mine = queue.call(ACKNOWLEDGE, {"consumer_name": self.holder, "message_id": self.held.message_id})
-        judge(clause, mine.status == 202, expected="202: the record is still in flight", observed=mine)
+        expect_status(self.bench, mine, 202, clause, "the record is still in flight")
         for consumer, expected in ((self.holder, ["m2"]), (self.polling, ["m1", "m2"])):
             seen = []
             for _ in expected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from conformance.suite.queue.expectations import refused
 from conformance.wire.failures import TooSlow
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ SLACK = 0.25
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 _SHOWN = 300
-
-
-def refused(reply: Reply) -> bool:
-    """Whether the status is of the class 4xx: what every refusal has in common."""
-    return 400 <= reply.status < 500
 
 
 class KeepAliveClient:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, QueueFixture, unused_id
-from conformance.suite.queue.queue_client import refused
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -58,9 +58,7 @@ def test_the_id_may_be_a_number_or_a_decimal_string(bench: Bench, spelling: type
     queue.publish(topic, "second")
     first = queue.poll_until_record(consumer)
     reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": spelling(first.message_id)})
-    bench.judge(
-        "ACK-OK-2", reply.status == 202, expected=f"202 for the id as {spelling.__name__}", observed=reply
-    )
+    expect_status(bench, reply, 202, "ACK-OK-2", f"the id may be of type {spelling.__name__}")
     second = queue.poll_until_record(consumer, "ACK-OK-2")
     bench.judge("ACK-OK-2", second.message == "second", expected="`second` after that", observed=second.whole)
 
@@ -74,8 +72,8 @@ def test_an_id_that_was_never_delivered_is_refused(bench: Bench) -> None:
     queue.publish(topic, "second")
     first = queue.poll_until_record(consumer)
     reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": unused_id(first)})
-    bench.judge("ACK-UNKNOWN-1", refused(reply), expected="4xx: never delivered", observed=reply)
-    bench.judge("ACK-UNKNOWN-2", reply.status == 409, expected="409: not in flight", observed=reply)
+    expect_refusal(bench, reply, "ACK-UNKNOWN-1", "never delivered")
+    expect_status(bench, reply, 409, "ACK-UNKNOWN-2", "not in flight")
     queue.expect_no_record(consumer, "ACK-UNKNOWN-1", "no record: `first` is in flight as before")
     queue.acknowledge(consumer, first.message_id)
 
@@ -91,8 +89,8 @@ def test_a_second_acknowledgement_is_refused(bench: Bench) -> None:
     queue.acknowledge(consumer, first.message_id)
     second = queue.poll_until_record(consumer)
     reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
-    bench.judge("ACK-UNKNOWN-1", refused(reply), expected="4xx: acknowledged already", observed=reply)
-    bench.judge("ACK-UNKNOWN-2", reply.status == 409, expected="409: not in flight", observed=reply)
+    expect_refusal(bench, reply, "ACK-UNKNOWN-1", "acknowledged already")
+    expect_status(bench, reply, 409, "ACK-UNKNOWN-2", "not in flight")
     queue.expect_no_record(consumer, "ACK-UNKNOWN-1", "no record: m1 is in flight as before")
     queue.acknowledge(consumer, second.message_id)
 
@@ -108,12 +106,10 @@ def test_another_consumers_record_is_refused_and_stays_with_its_holder(bench: Be
     queue.publish(topic, "second")
     first = queue.poll_until_record(holder)
     reply = queue.call(ACKNOWLEDGE, {"consumer_name": stranger, "message_id": first.message_id})
-    bench.judge(
-        "ACK-OTHER-1", refused(reply), expected="4xx: it is not this consumer's record", observed=reply
-    )
+    expect_refusal(bench, reply, "ACK-OTHER-1", "another consumer holds the record")
     queue.expect_no_record(holder, "ACK-OTHER-1", "no record: `first` is in flight as before")
     held = queue.call(ACKNOWLEDGE, {"consumer_name": holder, "message_id": first.message_id})
-    bench.judge("ACK-OTHER-1", held.status == 202, expected="202 for the holder", observed=held)
+    expect_status(bench, held, 202, "ACK-OTHER-1", "the consumer holds the record")
 
 
 @clauses("ACK-CONSUMER-1", "ACK-CONSUMER-2")
@@ -124,10 +120,10 @@ def test_an_unknown_consumer_cannot_acknowledge(bench: Bench) -> None:
     queue.publish(topic, "first")
     first = queue.poll_until_record(consumer)
     reply = queue.call(ACKNOWLEDGE, {"consumer_name": bench.fresh("nobody"), "message_id": first.message_id})
-    bench.judge("ACK-CONSUMER-1", refused(reply), expected="4xx: no such consumer", observed=reply)
-    bench.judge("ACK-CONSUMER-2", reply.status == 404, expected="404: no such consumer", observed=reply)
+    expect_refusal(bench, reply, "ACK-CONSUMER-1", "no such consumer")
+    expect_status(bench, reply, 404, "ACK-CONSUMER-2", "no such consumer")
     held = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
-    bench.judge("ACK-CONSUMER-1", held.status == 202, expected="202 for the holder", observed=held)
+    expect_status(bench, held, 202, "ACK-CONSUMER-1", "the consumer holds the record")
 
 
 @clauses("ACK-BAD-1")
@@ -140,10 +136,10 @@ def test_an_invalid_id_is_refused(bench: Bench) -> None:
     first = queue.poll_until_record(consumer)
     for message_id in BAD_IDS:
         reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id})
-        bench.judge("ACK-BAD-1", refused(reply), expected=f"4xx for {message_id!r}", observed=reply)
+        expect_refusal(bench, reply, "ACK-BAD-1", f"{message_id!r} is no message id")
     queue.expect_no_record(consumer, "ACK-BAD-1", "no record: `first` is in flight as before")
     held = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
-    bench.judge("ACK-BAD-1", held.status == 202, expected="202: `first` was still in flight", observed=held)
+    expect_status(bench, held, 202, "ACK-BAD-1", "`first` was still in flight")
 
 
 @clauses("NACK-OK-1", "NACK-AGAIN-1")
@@ -157,7 +153,7 @@ def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: B
     for _ in range(3):
         body = {"consumer_name": consumer, "message_id": again.message_id}
         reply = queue.call(NEGATIVE_ACKNOWLEDGE, body)
-        bench.judge("NACK-OK-1", reply.status == 202, expected="202 for the record in flight", observed=reply)
+        expect_status(bench, reply, 202, "NACK-OK-1", "the record is in flight")
         again = queue.poll_record(consumer, "NACK-OK-1")
         bench.judge(
             "NACK-AGAIN-1", again.message == "m0", expected="m0 once more, before m1", observed=again.whole
@@ -187,8 +183,8 @@ def test_a_record_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, 
     else:
         asking = queue.new_consumer(group)
     reply = queue.call(NEGATIVE_ACKNOWLEDGE, {"consumer_name": asking, "message_id": message_id})
-    bench.judge("NACK-UNKNOWN-1", refused(reply), expected=f"4xx: {why}", observed=reply)
-    bench.judge("NACK-UNKNOWN-2", reply.status == 409, expected="409: not in flight", observed=reply)
+    expect_refusal(bench, reply, "NACK-UNKNOWN-1", why)
+    expect_status(bench, reply, 409, "NACK-UNKNOWN-2", "not in flight")
     queue.expect_no_record(consumer, "NACK-UNKNOWN-1", f"no record: {expected_next} is in flight as before")
 
 
@@ -201,8 +197,8 @@ def test_an_unknown_consumer_cannot_acknowledge_negatively(bench: Bench) -> None
     first = queue.poll_until_record(consumer)
     body = {"consumer_name": bench.fresh("nobody"), "message_id": first.message_id}
     reply = queue.call(NEGATIVE_ACKNOWLEDGE, body)
-    bench.judge("NACK-UNKNOWN-1", refused(reply), expected="4xx: no such consumer", observed=reply)
-    bench.judge("NACK-UNKNOWN-2", reply.status == 404, expected="404: no such consumer", observed=reply)
+    expect_refusal(bench, reply, "NACK-UNKNOWN-1", "no such consumer")
+    expect_status(bench, reply, 404, "NACK-UNKNOWN-2", "no such consumer")
     queue.expect_no_record(consumer, "NACK-UNKNOWN-1", "no record: `first` is in flight as before")
     queue.acknowledge(consumer, first.message_id)
 
@@ -217,9 +213,9 @@ def test_a_negatively_acknowledged_record_is_no_longer_in_flight(bench: Bench) -
     first = queue.poll_until_record(consumer)
     given = {"consumer_name": consumer, "message_id": first.message_id}
     reply = queue.call(NEGATIVE_ACKNOWLEDGE, given)
-    bench.judge("NACK-OK-1", reply.status == 202, expected="202 for the record in flight", observed=reply)
+    expect_status(bench, reply, 202, "NACK-OK-1", "the record is in flight")
     late = queue.call(ACKNOWLEDGE, given)
-    bench.judge("ACK-UNKNOWN-1", refused(late), expected="4xx: it was given back", observed=late)
+    expect_refusal(bench, late, "ACK-UNKNOWN-1", "the record was given back")
     again = queue.poll_record(consumer, "NACK-AGAIN-1")
     bench.judge(
         "NACK-AGAIN-1", again.message == "m0", expected="m0, which nobody acknowledged", observed=again.whole

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.fixture import QueueFixture, publish_path, publish_refused
-from conformance.suite.queue.queue_client import refused
+from conformance.suite.queue.expectations import expect_publish_refusal, expect_refusal
+from conformance.suite.queue.fixture import QueueFixture, publish_path
 from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_every_group_gets_every_record_once(bench: Bench) -> None:
     readers = [queue.new_consumer(queue.new_group(), topic) for _ in range(2)]
     texts = _fill(queue, topic)
     refused_one = queue.call(publish_path(topic), {"message": "refused", "key": "a"})
-    bench.judge("PUB-BODY-1", refused(refused_one), expected="4xx: no messageID", observed=refused_one)
+    expect_refusal(bench, refused_one, "PUB-BODY-1", "the body has no messageID")
     readers.append(queue.new_consumer(queue.new_group(), topic))
     for reader in readers:
         records = queue.read_and_acknowledge(reader, RECORDS)
@@ -235,9 +235,7 @@ def test_one_topic_does_not_affect_another(bench: Bench, what: str) -> None:
             queue.call(publish_path(other), {"messageID": 1, "message": "x" * 15_000, "key": "k"})
             for _ in range(2)
         ]
-        bench.judge(
-            "PUB-FULL-1", publish_refused(replies[1]), expected="a refusal: it is full", observed=replies[1]
-        )
+        expect_publish_refusal(bench, replies[1], "PUB-FULL-1", "the partition is full")
     else:
         queue.publish(other, "other0")
         queue.publish(other, "other1")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ADD_GROUP, REGISTER, REMOVE_GROUP, QueueFixture
-from conformance.suite.queue.queue_client import refused
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -14,16 +14,12 @@ if TYPE_CHECKING:
 
 def _remove(queue: QueueFixture, group: str) -> None:
     reply = queue.call(REMOVE_GROUP, {"consumer_group_name": group})
-    queue.bench.judge(
-        "GROUP-REMOVE-1", reply.status == 202, expected="202 for a group that exists", observed=reply
-    )
+    expect_status(queue.bench, reply, 202, "GROUP-REMOVE-1", "the group exists")
 
 
 def _add_again(queue: QueueFixture, group: str) -> None:
     reply = queue.call(ADD_GROUP, {"consumer_group_name": group})
-    queue.bench.judge(
-        "GROUP-ADD-2", reply.status == 200, expected="200 for a group that exists", observed=reply
-    )
+    expect_status(queue.bench, reply, 200, "GROUP-ADD-2", "adding a group that exists succeeds")
 
 
 @clauses("GROUP-ADD-1")
@@ -81,11 +77,11 @@ def test_the_members_of_a_removed_group_are_registered_no_more(bench: Bench) -> 
     _remove(queue, group)
     for consumer in (*consumers, idle):
         beat, poll = queue.heartbeat(consumer), queue.poll(consumer)
-        bench.judge("GROUP-REMOVE-2", refused(beat), expected="4xx: its group is gone", observed=beat)
-        bench.judge("GROUP-REMOVE-2", refused(poll), expected="4xx: its group is gone", observed=poll)
+        expect_refusal(bench, beat, "GROUP-REMOVE-2", "the group of the consumer was removed")
+        expect_refusal(bench, poll, "GROUP-REMOVE-2", "the group of the consumer was removed")
     other = queue.new_group()
     reply = queue.call(REGISTER, {"consumer_group_name": other, "consumer_name": idle})
-    bench.judge("GROUP-REMOVE-2", reply.status == 200, expected="200: the name is free", observed=reply)
+    expect_status(bench, reply, 200, "GROUP-REMOVE-2", "the name is free")
 
 
 @clauses("GROUP-REMOVE-1", "GROUP-REMOVE-4")
@@ -96,11 +92,11 @@ def test_a_removed_group_takes_no_members(bench: Bench) -> None:
     _remove(queue, group)
     name = bench.fresh("consumer")
     reply = queue.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
-    bench.judge("GROUP-REMOVE-1", refused(reply), expected="4xx: the group is gone", observed=reply)
+    expect_refusal(bench, reply, "GROUP-REMOVE-1", "the group was removed")
     again = queue.call(REMOVE_GROUP, {"consumer_group_name": group})
-    bench.judge("GROUP-REMOVE-4", refused(again), expected="4xx: the group is gone", observed=again)
+    expect_refusal(bench, again, "GROUP-REMOVE-4", "the group was removed")
     back = queue.call(ADD_GROUP, {"consumer_group_name": group})
-    bench.judge("GROUP-REMOVE-1", back.status == 200, expected="200: the name is free", observed=back)
+    expect_status(bench, back, 200, "GROUP-REMOVE-1", "the name is free")
 
 
 @clauses("GROUP-REMOVE-3")
@@ -115,7 +111,7 @@ def test_a_group_that_is_added_after_its_removal_starts_at_the_oldest_record(ben
     queue.poll_until_record(consumer)
     _remove(queue, group)
     back = queue.call(ADD_GROUP, {"consumer_group_name": group})
-    bench.judge("GROUP-ADD-1", back.status == 200, expected="200: the name is free", observed=back)
+    expect_status(bench, back, 200, "GROUP-ADD-1", "the name is free")
     reader = queue.new_consumer(group, topic)
     observed = [record.message for record in queue.read_and_acknowledge(reader, 3, "GROUP-REMOVE-3")]
     bench.judge("GROUP-REMOVE-3", observed == texts, expected="m0 to m2", observed=observed)
@@ -126,5 +122,5 @@ def test_a_group_that_does_not_exist_cannot_be_removed(bench: Bench) -> None:
     """Removing what nobody added is refused."""
     queue = QueueFixture(bench)
     reply = queue.call(REMOVE_GROUP, {"consumer_group_name": bench.fresh("group")})
-    bench.judge("GROUP-REMOVE-4", refused(reply), expected="4xx: no such group", observed=reply)
-    bench.judge("GROUP-REMOVE-5", reply.status == 404, expected="404: no such group", observed=reply)
+    expect_refusal(bench, reply, "GROUP-REMOVE-4", "no such group")
+    expect_status(bench, reply, 404, "GROUP-REMOVE-5", "no such group")

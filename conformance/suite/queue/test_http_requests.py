@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_refusal, refused
 from conformance.suite.queue.fixture import ADD_GROUP, REGISTER, QueueFixture
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ CLEARLY = 2
 #: The largest request that is sent, in octets.
 MOST_OCTETS = 16 << 20
 _EMPTY_LINE = b"\r\n\r\n"
-
-
-def _refuses(reply: HttpReply | None) -> bool:
-    return reply is not None and 400 <= reply.status < 500
 
 
 @dataclass
@@ -82,7 +79,7 @@ def test_another_method_is_refused_and_does_nothing(bench: Bench, method: str) -
     request = AddGroupRequest(bench)
     for body in (None, request.body):
         reply = bench.http().request(method, ADD_GROUP, body, JSON if body else None)
-        bench.judge("HTTP-METHOD-1", _refuses(reply), expected=f"4xx for {method}", observed=reply)
+        expect_refusal(bench, reply, "HTTP-METHOD-1", f"the method is {method}")
         allowed = [name.strip().upper() for name in reply.headers.get("allow", "").split(",")]
         bench.judge(
             "HTTP-METHOD-2",
@@ -109,12 +106,7 @@ def test_a_missing_or_invalid_length_is_refused(bench: Bench, headers: tuple[str
     request = AddGroupRequest(bench)
     written = [header.format(length=len(request.body)) for header in headers]
     reply = bench.http().raw(request.octets(*written))
-    bench.judge(
-        "HTTP-LENGTH-1",
-        _refuses(reply),
-        expected=f"4xx for {' and '.join(written) or 'no length'}",
-        observed=reply or "no reply",
-    )
+    expect_refusal(bench, reply, "HTTP-LENGTH-1", f"the request has {' and '.join(written) or 'no length'}")
     request.expect_not_performed("HTTP-LENGTH-1")
 
 
@@ -154,7 +146,7 @@ def _limit(bench: Bench, name: str, *ids: str) -> int | None:
 def _judge_too_large(bench: Bench, reply: HttpReply | None, clauses_: tuple[str, str], status: int) -> None:
     """A server may end the connection instead of reading on, and then the reply may get lost under way."""
     must, should = clauses_
-    bench.judge(must, reply is None or _refuses(reply), expected="4xx", observed=reply)
+    bench.judge(must, reply is None or refused(reply), expected="4xx", observed=reply)
     bench.judge(
         should,
         reply is not None and reply.status == status,

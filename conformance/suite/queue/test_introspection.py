@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.ownership_probe import OwnershipProbe
 from conformance.wire.failures import TooLong
@@ -25,7 +26,7 @@ OTHERS_JUDGED = 200
 
 def _read(bench: Bench, path: str, clause: str) -> Any:
     reply = bench.http().request("GET", path)
-    bench.judge(clause, reply.status == 200, expected=f"200 for GET {path}", observed=reply)
+    expect_status(bench, reply, 200, clause, f"GET {path} names what exists")
     return reply.json()
 
 
@@ -236,4 +237,4 @@ def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
 def test_an_unknown_topic_or_group_is_refused(bench: Bench, path: str) -> None:
     """A topic or group that nobody added is answered 4xx."""
     reply = bench.http().request("GET", path.format(bench.fresh("nowhere")))
-    bench.judge("INTRO-UNKNOWN-1", 400 <= reply.status < 500, expected="4xx: not there", observed=reply)
+    expect_refusal(bench, reply, "INTRO-UNKNOWN-1", "no topic or group has this name")

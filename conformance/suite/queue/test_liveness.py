@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     NEGATIVE_ACKNOWLEDGE,
@@ -17,7 +18,7 @@ from conformance.suite.queue.fixture import (
     UNSUBSCRIBE,
     QueueFixture,
 )
-from conformance.suite.queue.queue_client import HEARTBEAT, MARGIN, refused
+from conformance.suite.queue.queue_client import HEARTBEAT, MARGIN
 from conformance.suite.queue.timeouts import (
     eviction_seconds,
     expect_kept_alive,
@@ -37,7 +38,7 @@ def test_a_heartbeat_is_answered(bench: Bench) -> None:
     group = queue.new_group()
     for consumer in (queue.new_consumer(group), queue.new_consumer(group, queue.new_topic())):
         reply = queue.heartbeat(consumer)
-        bench.judge("LIVE-BEAT-1", reply.status == 202, expected="202 for a member", observed=reply)
+        expect_status(bench, reply, 202, "LIVE-BEAT-1", "the consumer is a member")
 
 
 @clauses("LIVE-BEAT-2", "LIVE-BEAT-3")
@@ -47,8 +48,8 @@ def test_the_heartbeat_of_an_unknown_consumer_is_refused(bench: Bench) -> None:
     name = bench.fresh("nobody")
     for _ in range(2):
         reply = queue.heartbeat(name)
-        bench.judge("LIVE-BEAT-2", refused(reply), expected="4xx: no such consumer", observed=reply)
-        bench.judge("LIVE-BEAT-3", reply.status == 404, expected="404: no such consumer", observed=reply)
+        expect_refusal(bench, reply, "LIVE-BEAT-2", "no such consumer")
+        expect_status(bench, reply, 404, "LIVE-BEAT-3", "no such consumer")
 
 
 @clauses("LIVE-KEEP-1")
@@ -60,7 +61,7 @@ def test_a_silence_below_the_timeout_evicts_nobody(bench: Bench) -> None:
     queue.publish(topic, "held")
     record = queue.poll_until_record(consumer)
     sign = timed(queue, group, lambda: queue.heartbeat(consumer))
-    bench.judge("LIVE-BEAT-1", sign.reply.status == 202, expected="202", observed=sign.reply)
+    expect_status(bench, sign.reply, 202, "LIVE-BEAT-1", "the consumer is a member")
     wait_just_below_timeout(queue, group, sign, consumer)
     body = {"consumer_name": consumer, "message_id": record.message_id}
     answer = timed(queue, group, lambda: queue.call(ACKNOWLEDGE, body))
@@ -86,11 +87,8 @@ def test_heartbeats_keep_a_consumer_alive(bench: Bench) -> None:
     timings = queue.timings
     queue.wait_until(group, registered + timings.heartbeat_timeout + timings.eviction_grace + MARGIN)
     reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": record.message_id})
-    bench.judge(
-        "LIVE-BEAT-1",
-        reply.status == 202,
-        expected="202 for the record that it holds: its heartbeats were signs of life",
-        observed=reply,
+    expect_status(
+        bench, reply, 202, "LIVE-BEAT-1", "the consumer holds the record: its heartbeats were signs of life"
     )
 
 
@@ -157,11 +155,11 @@ def test_an_evicted_consumer_is_refused_everything(bench: Bench) -> None:
         for _ in range(2):
             reply = queue.call(path, {"consumer_name": name, **attempts[path]})
             why = f"{name} was silent for longer than timeout and grace"
-            bench.judge("LIVE-EVICT-1", refused(reply), expected=f"4xx: {why}", observed=reply)
-            bench.judge("LIVE-GONE-1", refused(reply), expected=f"4xx: {why}", observed=reply)
-            bench.judge("LIVE-GONE-2", reply.status == 404, expected=f"404: {why}", observed=reply)
+            expect_refusal(bench, reply, "LIVE-EVICT-1", why)
+            expect_refusal(bench, reply, "LIVE-GONE-1", why)
+            expect_status(bench, reply, 404, "LIVE-GONE-2", why)
     beat = queue.heartbeat(other)
-    bench.judge("LIVE-BEAT-1", beat.status == 202, expected="202: it was never silent", observed=beat)
+    expect_status(bench, beat, 202, "LIVE-BEAT-1", "the consumer was never silent")
 
 
 @clauses("LIVE-EVICT-1")
@@ -178,7 +176,7 @@ def test_the_only_member_of_a_group_is_evicted_as_well(bench: Bench, holding: bo
     sign = timed(queue, group, lambda: queue.heartbeat(consumer))
     wait_past_eviction(queue, group, sign, consumer)
     reply = queue.heartbeat(consumer)
-    bench.judge("LIVE-EVICT-1", refused(reply), expected="4xx: silent for too long", observed=reply)
+    expect_refusal(bench, reply, "LIVE-EVICT-1", "the consumer was silent for longer than timeout and grace")
 
 
 @clauses("LIVE-GONE-4")
@@ -194,7 +192,7 @@ def test_the_name_of_an_evicted_consumer_is_free(bench: Bench, where: str) -> No
     wait_past_eviction(queue, group, sign, consumer)
     wanted = group if where == "same group" else elsewhere
     reply = queue.call(REGISTER, {"consumer_group_name": wanted, "consumer_name": consumer})
-    bench.judge("LIVE-GONE-4", reply.status == 200, expected="200: its holder was evicted", observed=reply)
+    expect_status(bench, reply, 200, "LIVE-GONE-4", "its holder was evicted")
     queue.expect_no_record(consumer, "LIVE-GONE-4", "no record: the new consumer has no subscription")
     queue.subscribe(consumer, topic)
     record = queue.poll_until_record(consumer, "LIVE-GONE-4")
@@ -227,12 +225,12 @@ def test_a_late_acknowledgement_commits_nothing(bench: Bench, when: str) -> None
         reply = queue.call(ACKNOWLEDGE, late)
         next_owner = queue.new_consumer(group, topic)
         again = queue.poll_until_record(next_owner, "LIVE-GONE-3")
-    bench.judge("LIVE-GONE-3", refused(reply), expected="4xx: it holds it no longer", observed=reply)
+    expect_refusal(bench, reply, "LIVE-GONE-3", "the consumer no longer holds the record")
     bench.judge(
         "LIVE-GONE-3", again.message == "m0", expected="m0, which nobody acknowledged", observed=again.whole
     )
     queue.expect_no_record(next_owner, "LIVE-GONE-3", "no record: m0 is in flight as before")
     mine = queue.call(ACKNOWLEDGE, {"consumer_name": next_owner, "message_id": again.message_id})
-    bench.judge("LIVE-GONE-3", mine.status == 202, expected="202 for its holder", observed=mine)
+    expect_status(bench, mine, 202, "LIVE-GONE-3", "the consumer holds the record")
     following = queue.poll_record(next_owner, "LIVE-GONE-3")
     bench.judge("LIVE-GONE-3", following.message == "m1", expected="m1", observed=following.whole)

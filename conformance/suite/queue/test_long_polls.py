@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
+from conformance.suite.queue.expectations import expect_refusal, expect_status, refused
 from conformance.suite.queue.fixture import NEGATIVE_ACKNOWLEDGE, POLL, QueueFixture
-from conformance.suite.queue.queue_client import HEARTBEAT, SLACK, refused
+from conformance.suite.queue.queue_client import HEARTBEAT, SLACK
 from conformance.suite.queue.timeouts import expect_kept_alive, timed, wait_just_below_timeout
 from conformance.wire.operations import StompOperations
 
@@ -194,7 +195,7 @@ def test_a_poll_that_waits_for_no_time_is_answered_at_once(bench: Bench, wait: f
     )
     queue.publish(topic, "there")
     record = queue.poll(consumer, wait_seconds=wait)
-    bench.judge("POLL-WAIT-2", record.status == 200, expected="200: there is a record", observed=record)
+    expect_status(bench, record, 200, "POLL-WAIT-2", "there is a record")
 
 
 @clauses("POLL-WAIT-3")
@@ -212,10 +213,10 @@ def test_a_long_poll_holds_up_nothing_else_of_its_session(bench: Bench) -> None:
         "POLL-WAIT-3", reply.get("status") == "202", expected="the heartbeat's reply first", observed=reply
     )
     session.client.inbox.append(reply)
-    bench.judge("POLL-WAIT-3", quick.reply().status == 202, expected="202 for the heartbeat", observed=reply)
+    expect_status(bench, quick.reply(), 202, "POLL-WAIT-3", "the consumer is a member")
     queue.publish(topic, "awaited")
     came = waiting.reply()
-    bench.judge("POLL-WAIT-3", came.status == 200, expected="200 with the record", observed=came)
+    expect_status(bench, came, 200, "POLL-WAIT-3", "a record is free for this consumer")
 
 
 @clauses("POLL-WAIT-4")
@@ -232,7 +233,7 @@ def test_a_bad_waiting_time_is_refused(bench: Bench) -> None:
         reply = queue.client.call(
             POLL, {"consumer_name": consumer, "wait_seconds": wait}, within=bench.patience
         )
-        bench.judge("POLL-WAIT-4", refused(reply), expected=f"4xx for wait_seconds {wait!r}", observed=reply)
+        expect_refusal(bench, reply, "POLL-WAIT-4", f"wait_seconds is {wait!r}")
     record = queue.poll_record(consumer, "POLL-WAIT-4")
     bench.judge("POLL-WAIT-4", record.message == "m0", expected="m0 is still free", observed=record.whole)
 
@@ -279,14 +280,15 @@ def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
     if polled is None:
         return
     queue, _group, consumer, answered = polled
-    bench.judge(
+    expect_status(
+        bench,
+        answered.reply,
+        200,
         "POLL-WAIT-5",
-        answered.reply.status == 200,
-        expected="200 with the record: the consumer is a member yet",
-        observed=answered.reply,
+        "a waiting consumer stays a member, and gets its record",
     )
     beat = queue.heartbeat(consumer)
-    bench.judge("POLL-WAIT-5", beat.status == 202, expected="202: it is a member yet", observed=beat)
+    expect_status(bench, beat, 202, "POLL-WAIT-5", "the consumer is still a member")
 
 
 @clauses("POLL-WAIT-5")
@@ -301,9 +303,7 @@ def test_silence_begins_when_a_long_poll_is_answered(bench: Bench) -> None:
     if polled is None:
         return
     queue, group, consumer, answered = polled
-    bench.judge(
-        "POLL-WAIT-5", answered.reply.status == 200, expected="200 with the record", observed=answered.reply
-    )
+    expect_status(bench, answered.reply, 200, "POLL-WAIT-5", "a record is free for this consumer")
     wait_just_below_timeout(queue, group, answered, consumer)
     beat = timed(queue, group, lambda: queue.heartbeat(consumer))
     expect_kept_alive(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, REGISTER, SUBSCRIBE, UNREGISTER, QueueFixture
-from conformance.suite.queue.queue_client import HEARTBEAT, refused
+from conformance.suite.queue.queue_client import HEARTBEAT
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -20,7 +21,7 @@ def test_a_registered_consumer_is_served(bench: Bench) -> None:
     queue = QueueFixture(bench)
     consumer = queue.new_consumer(queue.new_group())
     beat, poll = queue.heartbeat(consumer), queue.poll(consumer)
-    bench.judge("MEMBER-REGISTER-1", beat.status == 202, expected="202: it is registered", observed=beat)
+    expect_status(bench, beat, 202, "MEMBER-REGISTER-1", "the consumer is registered")
     bench.judge("POLL-EMPTY-1", poll.status != 200, expected="no record: no subscription", observed=poll)
 
 
@@ -31,12 +32,12 @@ def test_a_group_that_does_not_exist_takes_no_consumer(bench: Bench) -> None:
     group, name = bench.fresh("group"), bench.fresh("consumer")
     for attempt in ("no such group", "the refused registration did not add it"):
         reply = queue.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
-        bench.judge("MEMBER-REGISTER-2", refused(reply), expected=f"4xx: {attempt}", observed=reply)
-        bench.judge("MEMBER-REGISTER-3", reply.status == 404, expected=f"404: {attempt}", observed=reply)
+        expect_refusal(bench, reply, "MEMBER-REGISTER-2", attempt)
+        expect_status(bench, reply, 404, "MEMBER-REGISTER-3", attempt)
     beat = queue.heartbeat(name)
-    bench.judge("MEMBER-REGISTER-2", refused(beat), expected="4xx: no such consumer", observed=beat)
+    expect_refusal(bench, beat, "MEMBER-REGISTER-2", "no such consumer")
     free = queue.call(REGISTER, {"consumer_group_name": queue.new_group(), "consumer_name": name})
-    bench.judge("MEMBER-REGISTER-2", free.status == 200, expected="200: the name is free", observed=free)
+    expect_status(bench, free, 200, "MEMBER-REGISTER-2", "the name is free")
 
 
 @clauses("MEMBER-REGISTER-4", "MEMBER-REGISTER-5")
@@ -52,13 +53,11 @@ def test_a_taken_name_is_refused_and_its_holder_notices_nothing(bench: Bench, wh
     held = queue.poll_until_record(holder)
     wanted = group if where == "same group" else other_group
     reply = queue.call(REGISTER, {"consumer_group_name": wanted, "consumer_name": holder})
-    bench.judge("MEMBER-REGISTER-4", refused(reply), expected="4xx: the name is taken", observed=reply)
-    bench.judge("MEMBER-REGISTER-5", reply.status == 409, expected="409: the name is taken", observed=reply)
+    expect_refusal(bench, reply, "MEMBER-REGISTER-4", "the name is taken")
+    expect_status(bench, reply, 409, "MEMBER-REGISTER-5", "the name is taken")
     queue.expect_no_record(holder, "MEMBER-REGISTER-4", "no record: `first` is in flight as before")
     mine = queue.call(ACKNOWLEDGE, {"consumer_name": holder, "message_id": held.message_id})
-    bench.judge(
-        "MEMBER-REGISTER-4", mine.status == 202, expected="202: the record is still its own", observed=mine
-    )
+    expect_status(bench, mine, 202, "MEMBER-REGISTER-4", "the consumer still holds the record")
     following = queue.poll_record(holder, "MEMBER-REGISTER-4")
     bench.judge(
         "MEMBER-REGISTER-4", following.message == "second", expected="`second`", observed=following.whole
@@ -82,7 +81,7 @@ def test_an_unregistered_consumer_is_refused_and_its_name_is_free(bench: Bench) 
     queue.publish(topic, "m")
     held = queue.poll_until_record(consumer)
     reply = queue.call(UNREGISTER, {"consumer_name": consumer})
-    bench.judge("MEMBER-UNREGISTER-1", reply.status == 202, expected="202 for a consumer", observed=reply)
+    expect_status(bench, reply, 202, "MEMBER-UNREGISTER-1", "the consumer is registered")
     for path, more in (
         (HEARTBEAT, {}),
         (SUBSCRIBE, {"topic_list": topic}),
@@ -90,9 +89,9 @@ def test_an_unregistered_consumer_is_refused_and_its_name_is_free(bench: Bench) 
         (UNREGISTER, {}),
     ):
         after = queue.call(path, {"consumer_name": consumer, **more})
-        bench.judge("MEMBER-UNREGISTER-1", refused(after), expected="4xx: it has left", observed=after)
+        expect_refusal(bench, after, "MEMBER-UNREGISTER-1", "the consumer has unregistered")
     again = queue.call(REGISTER, {"consumer_group_name": group, "consumer_name": consumer})
-    bench.judge("MEMBER-UNREGISTER-1", again.status == 200, expected="200: the name is free", observed=again)
+    expect_status(bench, again, 200, "MEMBER-UNREGISTER-1", "the name is free")
     queue.expect_no_record(consumer, "MEMBER-UNREGISTER-1", "no record: the new consumer has no subscription")
 
 
@@ -100,5 +99,5 @@ def test_an_unregistered_consumer_is_refused_and_its_name_is_free(bench: Bench) 
 def test_an_unknown_consumer_cannot_unregister(bench: Bench) -> None:
     """Unregistering nobody is refused."""
     reply = QueueFixture(bench).call(UNREGISTER, {"consumer_name": bench.fresh("nobody")})
-    bench.judge("MEMBER-UNREGISTER-2", refused(reply), expected="4xx: no such consumer", observed=reply)
-    bench.judge("MEMBER-UNREGISTER-3", reply.status == 404, expected="404: no such consumer", observed=reply)
+    expect_refusal(bench, reply, "MEMBER-UNREGISTER-2", "no such consumer")
+    expect_status(bench, reply, 404, "MEMBER-UNREGISTER-3", "no such consumer")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import QueueFixture
-from conformance.suite.queue.queue_client import refused
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -64,7 +64,7 @@ def test_a_poll_with_nothing_to_give_is_no_success(bench: Bench, why: str) -> No
             queue.acknowledge(consumer, record.message_id)
     reply = queue.poll(consumer)
     bench.judge("POLL-EMPTY-1", reply.status != 200, expected="anything but 200", observed=reply)
-    bench.judge("POLL-EMPTY-2", reply.status == 204, expected="204", observed=reply)
+    expect_status(bench, reply, 204, "POLL-EMPTY-2", "no record is free for this consumer")
 
 
 @clauses("POLL-FAIR-1")
@@ -123,8 +123,8 @@ def test_a_new_group_starts_at_the_oldest_record(bench: Bench) -> None:
 def test_an_unknown_consumer_is_refused(bench: Bench) -> None:
     """A poll that names nobody is refused."""
     reply = QueueFixture(bench).poll(bench.fresh("nobody"))
-    bench.judge("POLL-UNKNOWN-1", refused(reply), expected="4xx: no such consumer", observed=reply)
-    bench.judge("POLL-UNKNOWN-2", reply.status == 404, expected="404: no such consumer", observed=reply)
+    expect_refusal(bench, reply, "POLL-UNKNOWN-1", "no such consumer")
+    expect_status(bench, reply, 404, "POLL-UNKNOWN-2", "no such consumer")
 
 
 @clauses("POLL-NONE-1")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.fixture import KEY, QueueFixture, publish_path, publish_refused
+from conformance.suite.queue.expectations import expect_publish_refusal, expect_status
+from conformance.suite.queue.fixture import KEY, QueueFixture, publish_path
 from conformance.suite.queue.listeners import SPELLINGS, ListenerSession
 from conformance.wire.failures import PeerFailure
 
@@ -149,7 +150,7 @@ def test_every_subscription_gets_one_failed_for_a_refused_record(bench: Bench) -
     listeners = [session.listen(topic, spelling) for spelling in SPELLINGS]
     for body in REFUSED.values():
         reply = queue.call(publish_path(topic), body)
-        bench.judge("PUB-BODY-1", publish_refused(reply), expected=f"4xx for {body}", observed=reply)
+        expect_publish_refusal(bench, reply, "PUB-BODY-1", f"the body is {body}")
         label = body.get("messageID")
         for listener in listeners:
             _judge_failed(listener, label if isinstance(label, str) else None)
@@ -167,7 +168,7 @@ def test_a_record_to_an_unknown_topic_is_reported_as_failed(bench: Bench) -> Non
     topic = bench.fresh("nowhere")
     listener = ListenerSession(bench).listen(topic)
     reply = queue.call(publish_path(topic), {"messageID": "label", "message": "m"})
-    bench.judge("PUB-TOPIC-1", publish_refused(reply), expected="4xx: no such topic", observed=reply)
+    expect_publish_refusal(bench, reply, "PUB-TOPIC-1", "no such topic")
     _judge_failed(listener, "label")
 
 
@@ -183,7 +184,7 @@ def test_a_record_to_a_full_partition_is_reported_as_failed(bench: Bench) -> Non
     topic = queue.new_topic(partition_bytes=1000)
     listener = ListenerSession(bench).listen(topic)
     reply = queue.call(publish_path(topic), {"messageID": 7, "message": "x" * 1001})
-    bench.judge("PUB-FULL-1", publish_refused(reply), expected="a refusal: no room", observed=reply)
+    expect_publish_refusal(bench, reply, "PUB-FULL-1", "the partition has no room")
     _judge_failed(listener, 7)
 
 
@@ -224,7 +225,7 @@ def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
     topic, other = queue.new_topic(), queue.new_topic()
     longer = f"{topic}x"
     reply = queue.client.add_topic(longer)
-    bench.judge("TOPIC-ADD-1", reply.status == 200, expected="200 for a new name", observed=reply)
+    expect_status(bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
     session = ListenerSession(bench)
     ours = session.listen(topic)
     others = [session.listen(name, spelling) for name in (other, longer) for spelling in SPELLINGS]

@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.bench.marks import clauses, in_turn
-from conformance.suite.queue.fixture import ADD_TOPIC, KEY, QueueFixture, publish_path, publish_refused
-from conformance.suite.queue.queue_client import refused
+from conformance.suite.queue.expectations import (
+    expect_publish_refusal,
+    expect_refusal,
+    expect_status,
+    publish_refused,
+)
+from conformance.suite.queue.fixture import ADD_TOPIC, KEY, QueueFixture, publish_path
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -60,12 +65,12 @@ def test_a_topic_that_does_not_exist_is_refused(bench: Bench, path: str) -> None
     queue = QueueFixture(bench)
     topic = bench.fresh("topic")
     reply = queue.call(path.format(topic), {"messageID": "1", "message": "m"})
-    bench.judge("PUB-TOPIC-1", refused(reply), expected="4xx: no such topic", observed=reply)
-    bench.judge("PUB-TOPIC-2", reply.status == 404, expected="404: no such topic", observed=reply)
+    expect_refusal(bench, reply, "PUB-TOPIC-1", "no such topic")
+    expect_status(bench, reply, 404, "PUB-TOPIC-2", "no such topic")
     again = queue.call(path.format(topic), {"messageID": "2", "message": "m"})
-    bench.judge("PUB-TOPIC-1", refused(again), expected="4xx again: the topic was not added", observed=again)
+    expect_refusal(bench, again, "PUB-TOPIC-1", "a refused publish adds no topic")
     added = queue.client.add_topic(topic)
-    bench.judge("PUB-TOPIC-1", added.status == 200, expected="200: the topic was not there", observed=added)
+    expect_status(bench, added, 200, "PUB-TOPIC-1", "the topic was not there")
 
 
 @clauses("PUB-ALIAS-1")
@@ -75,7 +80,7 @@ def test_the_short_spelling_publishes_too(bench: Bench) -> None:
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "long")
     reply = queue.call(f"/publish/{topic}", {"messageID": "2", "message": "short", "key": "one-key"})
-    bench.judge("PUB-ALIAS-1", reply.status == 200, expected="200 for a stored record", observed=reply)
+    expect_status(bench, reply, 200, "PUB-ALIAS-1", "the record is valid, and the topic exists")
     delivered = [record.message for record in queue.read_and_acknowledge(consumer, 2, "PUB-ALIAS-1")]
     bench.judge(
         "PUB-ALIAS-1", delivered == ["long", "short"], expected="long, then short", observed=delivered
@@ -89,8 +94,8 @@ def test_a_body_without_what_is_required_is_refused_and_nothing_is_stored(bench:
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for body in BAD_BODIES.values():
         reply = queue.call(publish_path(topic), body)
-        bench.judge("PUB-BODY-1", refused(reply), expected=f"4xx for the body {body}", observed=reply)
-        bench.judge("REFUSE-6", reply.status == 400, expected=f"400 for the body {body}", observed=reply)
+        expect_refusal(bench, reply, "PUB-BODY-1", f"the body is {body}")
+        expect_status(bench, reply, 400, "REFUSE-6", f"the body is {body}")
     queue.confirm_ownership(topic, consumer)
     others = queue.poll_all(consumer)
     bench.judge(
@@ -111,7 +116,7 @@ def test_a_record_without_a_key_is_stored(bench: Bench, key: str | None) -> None
     if key != "absent":
         body["key"] = key
     reply = queue.call(publish_path(topic), body)
-    bench.judge("PUB-KEY-1", reply.status == 200, expected="200 for a record without a key", observed=reply)
+    expect_status(bench, reply, 200, "PUB-KEY-1", "a record needs no key")
     record = queue.poll_until_record(consumer, "PUB-KEY-1")
     bench.judge("PUB-KEY-1", record.message == "keyless", expected="the stored record", observed=record.whole)
 
@@ -195,7 +200,7 @@ def test_a_full_partition_refuses_and_keeps_what_it_has(bench: Bench) -> None:
         expected="a refusal of the third record of 399 octets in a partition of 1,000",
         observed=f"{reply} after {stored} records",
     )
-    bench.judge("PUB-FULL-2", reply.status == 507, expected="507: the partition is full", observed=reply)
+    expect_status(bench, reply, 507, "PUB-FULL-2", "the partition is full")
     texts = [record.message[:2] for record in queue.read_and_acknowledge(consumer, stored, "PUB-FULL-1")]
     bench.judge(
         "PUB-FULL-1",
@@ -211,12 +216,10 @@ def test_acknowledging_makes_no_room(bench: Bench) -> None:
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = _full_topic(queue)
     full = queue.call(publish_path(topic), {"messageID": "1", "message": "x" * 12_000, "key": "k"})
-    bench.judge(
-        "PUB-FULL-1", publish_refused(full), expected="a refusal: the partition is full", observed=full
-    )
+    expect_publish_refusal(bench, full, "PUB-FULL-1", "the partition is full")
     queue.read_and_acknowledge(consumer, 1, "PUB-FULL-1")
     still = queue.call(publish_path(topic), {"messageID": "1", "message": "x" * 12_000, "key": "k"})
-    bench.judge("PUB-FULL-1", publish_refused(still), expected="a refusal as before", observed=still)
+    expect_publish_refusal(bench, still, "PUB-FULL-1", "the partition is still full")
 
 
 def _full_topic(queue: QueueFixture) -> tuple[str, str, list[str]]:
@@ -236,11 +239,9 @@ def test_a_bound_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
     bounds: list[object] = [0, -1, 2.5, "1000", True, None, [], *([int(most) + 1] if most else [])]
     for bound in bounds:
         reply = queue.call(ADD_TOPIC, {"topicName": name, "partition_bytes": bound})
-        bench.judge("PUB-FULL-3", refused(reply), expected=f"4xx for {bound!r} octets", observed=reply)
+        expect_refusal(bench, reply, "PUB-FULL-3", f"partition_bytes is {bound!r}")
     valid = queue.call(ADD_TOPIC, {"topicName": name})
-    bench.judge(
-        "PUB-FULL-3", valid.status == 200, expected="200: no refused request added it", observed=valid
-    )
+    expect_status(bench, valid, 200, "PUB-FULL-3", "no refused request added it")
 
 
 @clauses("PUB-TIME-1")
@@ -251,7 +252,7 @@ def test_a_timestamp_is_delivered_as_it_was_published(bench: Bench) -> None:
     for stamp in (0, 1_700_000_000_123, 1_700_000_000_123.5, -1, "2024-02-29T12:00:00Z", ""):
         body = {"messageID": "1", "message": "m", "key": KEY, "timestamp": stamp}
         reply = queue.call(publish_path(topic), body)
-        bench.judge("PUB-STORE-1", reply.status == 200, expected="200 for a stored record", observed=reply)
+        expect_status(bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
         record = queue.poll_until_record(consumer)
         delivered = record.whole["message"].get("timestamp")
         bench.judge(
@@ -270,6 +271,6 @@ def test_a_record_needs_no_timestamp(bench: Bench, more: dict[str, Any]) -> None
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     reply = queue.call(publish_path(topic), {"messageID": "1", "message": "m", **more})
-    bench.judge("PUB-STORE-1", reply.status == 200, expected="200 for a stored record", observed=reply)
+    expect_status(bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
     record = queue.poll_until_record(consumer, "PUB-STORE-1")
     bench.judge("PUB-STORE-1", record.message == "m", expected="the stored record", observed=record.whole)

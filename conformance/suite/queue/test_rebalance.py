@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, UNREGISTER, QueueFixture
 from conformance.suite.queue.ownership_probe import OwnershipProbe
-from conformance.suite.queue.queue_client import MARGIN, refused
+from conformance.suite.queue.queue_client import MARGIN
 from conformance.suite.queue.rebalance_in_progress import begin_rebalance
 from conformance.suite.queue.timeouts import (
     BELOW_TIMEOUT,
@@ -107,7 +108,7 @@ def _unsubscribe(queue: QueueFixture, topic: str, consumer: str) -> None:
 def _unregister(queue: QueueFixture, topic: str, consumer: str) -> None:
     del topic
     reply = queue.call(UNREGISTER, {"consumer_name": consumer})
-    queue.bench.judge("MEMBER-UNREGISTER-1", reply.status == 202, expected="202", observed=reply)
+    expect_status(queue.bench, reply, 202, "MEMBER-UNREGISTER-1", "the consumer is registered")
 
 
 @clauses("REBALANCE-1")
@@ -171,9 +172,7 @@ def test_a_held_record_is_not_taken_back_before_the_rebalance_timeout(bench: Ben
         expected="no record: one of each partition is in flight",
         observed=early,
     )
-    bench.judge(
-        "REBALANCE-2", reply.status == 202, expected="202 for the record that it still holds", observed=reply
-    )
+    expect_status(bench, reply, 202, "REBALANCE-2", "the owner still holds the record")
 
 
 @clauses("REBALANCE-5")
@@ -203,12 +202,12 @@ def test_a_held_record_is_taken_back_after_the_rebalance_timeout(bench: Bench) -
             observed=record.whole,
         )
         late = queue.call(ACKNOWLEDGE, {"consumer_name": rebalance.owner, "message_id": before.message_id})
-        bench.judge("REBALANCE-5", refused(late), expected="4xx: it was taken back", observed=late)
+        expect_refusal(bench, late, "REBALANCE-5", "the record was taken back")
     queue.expect_no_record(
         rebalance.newcomer, "REBALANCE-5", "no record: the late acknowledgements committed nothing"
     )
     beat = queue.heartbeat(rebalance.owner)
-    bench.judge("REBALANCE-5", beat.status == 202, expected="202: it stays a member", observed=beat)
+    expect_status(bench, beat, 202, "REBALANCE-5", "the former owner stays a member")
     for record in taken.values():
         mine = queue.call(ACKNOWLEDGE, {"consumer_name": rebalance.newcomer, "message_id": record.message_id})
-        bench.judge("REBALANCE-5", mine.status == 202, expected="202 for the new holder", observed=mine)
+        expect_status(bench, mine, 202, "REBALANCE-5", "the newcomer holds the record")

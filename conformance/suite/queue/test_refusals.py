@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     ADD_TOPIC,
@@ -20,7 +21,7 @@ from conformance.suite.queue.fixture import (
     unused_id,
 )
 from conformance.suite.queue.operation_table import TABLE, Operation, PreparedQueue
-from conformance.suite.queue.queue_client import HEARTBEAT, refused
+from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def _judge_problem(bench: Bench, reply: Reply, *causes: str, members: tuple[str,
 def _judge_bad_request(
     bench: Bench, reply: Reply, why: str, *causes: str, members: tuple[str, ...] = ()
 ) -> None:
-    bench.judge("REFUSE-5", refused(reply), expected=f"4xx: {why}", observed=reply)
-    if bench.judge("REFUSE-6", reply.status == 400, expected=f"400: {why}", observed=reply):
+    expect_refusal(bench, reply, "REFUSE-5", why)
+    if expect_status(bench, reply, 400, "REFUSE-6", why):
         _judge_problem(bench, reply, *causes, members=members)
 
 
@@ -224,7 +225,7 @@ def test_each_cause_has_a_type_of_its_own(bench: Bench) -> None:
     prepared = PreparedQueue(bench)
     for cause, path, body in _refusals(prepared):
         reply = prepared.queue.call(path, body)
-        bench.judge("REFUSE-1", refused(reply), expected=f"4xx: {cause}", observed=reply)
+        expect_refusal(bench, reply, "REFUSE-1", cause)
         _judge_problem(bench, reply, cause)
     prepared.expect_unchanged("REFUSE-1")
 
@@ -247,6 +248,6 @@ def test_an_impossible_value_is_a_fault_of_its_member(bench: Bench, message_id: 
     """A message id that can be none is refused as such, or as one that is not in flight."""
     prepared = PreparedQueue(bench)
     reply = prepared.queue.call(ACKNOWLEDGE, {"consumer_name": prepared.holder, "message_id": message_id})
-    bench.judge("ACK-BAD-1", refused(reply), expected="4xx: no id", observed=reply)
+    expect_refusal(bench, reply, "ACK-BAD-1", "the value is no message id")
     causes = ("member-value", "member-type", "not-in-flight")
     _judge_problem(bench, reply, *causes, members=("message_id",))

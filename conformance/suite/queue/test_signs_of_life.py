@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses, waits
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     NEGATIVE_ACKNOWLEDGE,
@@ -15,7 +16,7 @@ from conformance.suite.queue.fixture import (
     UNSUBSCRIBE,
     QueueFixture,
 )
-from conformance.suite.queue.queue_client import HEARTBEAT, MARGIN, refused
+from conformance.suite.queue.queue_client import HEARTBEAT, MARGIN
 from conformance.suite.queue.timeouts import (
     eviction_seconds,
     expect_kept_alive,
@@ -106,7 +107,7 @@ def _judge_signs(
     queue: QueueFixture, clock: str, idle: str, signs: dict[str, tuple[str, Callable[[], Reply]]]
 ) -> None:
     """Let two silences pass with the operations between them, and none of the one that is idle."""
-    judge, silent = queue.bench.judge, (idle, *(name for name, _ in signs.values()))
+    silent = (idle, *(name for name, _ in signs.values()))
 
     def all_beat() -> dict[str, TimedReply]:
         return {
@@ -125,7 +126,9 @@ def _judge_signs(
     after = all_beat()
     wait_past_eviction(queue, clock, last, *silent)
     control = queue.heartbeat(idle)
-    judge("LIVE-EVICT-1", refused(control), expected="4xx: it did nothing for too long", observed=control)
+    expect_refusal(
+        queue.bench, control, "LIVE-EVICT-1", "the consumer was silent for longer than timeout and grace"
+    )
     for what, answer in answers.items():
         expect_kept_alive(
             queue, "LIVE-SIGN-1", before[what], answer, expected=what, ok=answer.reply.status < 300
@@ -145,7 +148,7 @@ def test_stomp_heart_beats_are_no_sign_of_life(bench: Bench) -> None:
     session = bench.stomp(headers={"heart-beat": "10000,0"})
     operations = StompOperations(session)
     registered = operations.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
-    bench.judge("MEMBER-REGISTER-1", registered.status == 200, expected="200", observed=registered)
+    expect_status(bench, registered, 200, "MEMBER-REGISTER-1", "no consumer has this name")
     sign = timed(queue, group, lambda: operations.call(HEARTBEAT, {"consumer_name": name}))
     timings = queue.timings
     until = sign.latest + timings.heartbeat_timeout + timings.eviction_grace
@@ -156,4 +159,6 @@ def test_stomp_heart_beats_are_no_sign_of_life(bench: Bench) -> None:
         queue.pass_time(min(left, timings.heartbeat_timeout / 4))
     wait_past_eviction(queue, group, sign)
     reply = queue.heartbeat(name)
-    bench.judge("LIVE-SIGN-2", refused(reply), expected="4xx: it said nothing for itself", observed=reply)
+    expect_refusal(
+        bench, reply, "LIVE-SIGN-2", "no operation named the consumer for longer than timeout and grace"
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, QueueFixture
 from conformance.suite.queue.operation_table import PreparedQueue
 from conformance.suite.queue.queue_client import HEARTBEAT
@@ -73,7 +74,7 @@ def test_one_session_serves_several_consumers(bench: Bench) -> None:
     begun = [session.start(POLL, {"consumer_name": consumer}) for consumer in consumers]
     for pending in reversed(begun):
         reply = pending.reply()
-        bench.judge("QSTOMP-SEND-1", reply.status == 200, expected="200 with the record", observed=reply)
+        expect_status(bench, reply, 200, "QSTOMP-SEND-1", "a record is free for this consumer")
 
 
 @clauses("QSTOMP-REPLY-1")

@@ -9,15 +9,19 @@ from urllib.parse import unquote
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import (
+    expect_publish_refusal,
+    expect_refusal,
+    expect_status,
+    refused,
+)
 from conformance.suite.queue.fixture import (
     ADD_GROUP,
     ADD_TOPIC,
     REGISTER,
     QueueFixture,
     publish_path,
-    publish_refused,
 )
-from conformance.suite.queue.queue_client import refused
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -57,8 +61,8 @@ def test_a_topic_that_exists_is_refused_and_stays_as_it_was(bench: Bench) -> Non
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "before")
     again = queue.call(ADD_TOPIC, {"topicName": topic})
-    bench.judge("TOPIC-ADD-2", refused(again), expected="4xx: the topic exists", observed=again)
-    bench.judge("TOPIC-ADD-3", again.status == 409, expected="409: the topic exists", observed=again)
+    expect_refusal(bench, again, "TOPIC-ADD-2", "the topic exists")
+    expect_status(bench, again, 409, "TOPIC-ADD-3", "the topic exists")
     queue.publish(topic, "after")
     delivered = [record.message for record in queue.read_and_acknowledge(consumer, 2, "TOPIC-ADD-2")]
     bench.judge(
@@ -73,7 +77,7 @@ def test_a_topic_that_exists_keeps_its_partitions(bench: Bench) -> None:
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for count in (1, 7):
         again = queue.call(ADD_TOPIC, {"topicName": topic, "partitions": count})
-        bench.judge("TOPIC-ADD-2", refused(again), expected="4xx: the topic exists", observed=again)
+        expect_refusal(bench, again, "TOPIC-ADD-2", "the topic exists")
     texts = [f"m{number}" for number in range(10)]
     for text in texts:
         queue.publish(topic, text, key=None)
@@ -89,11 +93,9 @@ def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
     queue = QueueFixture(bench)
     name = bench.fresh("topic")
     reply = queue.call("/addTopic", {"topicName": name})
-    bench.judge("TOPIC-ALIAS-1", reply.status == 200, expected="200 for a new topic", observed=reply)
+    expect_status(bench, reply, 200, "TOPIC-ALIAS-1", "no topic has this name")
     again = queue.call(ADD_TOPIC, {"topicName": name})
-    bench.judge(
-        "TOPIC-ALIAS-1", refused(again), expected="4xx: /addTopic has added this name already", observed=again
-    )
+    expect_refusal(bench, again, "TOPIC-ALIAS-1", "/addTopic has added this name already")
     queue.publish(name, "stored")
 
 
@@ -105,7 +107,7 @@ def test_every_valid_name_is_taken(bench: Bench, kind: str) -> None:
     fresh = bench.fresh("n")
     for name in (f"aZ0._-{fresh}", fresh.ljust(128, "x")[:128], f"...{fresh}.."):
         reply = _add(queue, kind, name)
-        bench.judge("NAME-1", reply.status == 200, expected=f"200: {name!r} is a valid name", observed=reply)
+        expect_status(bench, reply, 200, "NAME-1", f"{name!r} is a valid name")
 
 
 @clauses("NAME-1")
@@ -125,12 +127,7 @@ def test_names_differ_by_case_and_kinds_do_not_share_a_space(bench: Bench) -> No
     name = bench.fresh("Name")
     for kind, spelling in [("topic", name), ("topic", name.lower()), ("group", name), ("consumer", name)]:
         reply = _add(queue, kind, spelling)
-        bench.judge(
-            "NAME-1",
-            reply.status == 200,
-            expected=f"200: no {kind} is named {spelling!r} yet",
-            observed=reply,
-        )
+        expect_status(bench, reply, 200, "NAME-1", f"no {kind} is named {spelling!r} yet")
 
 
 @clauses("NAME-2", "NAME-4")
@@ -141,8 +138,8 @@ def test_a_forbidden_name_is_refused(bench: Bench, kind: str) -> None:
     group = queue.new_group()
     for name in FORBIDDEN_NAMES:
         reply = _add(queue, kind, name, group)
-        bench.judge("NAME-2", refused(reply), expected=f"4xx: {name!r} is no name", observed=reply)
-        bench.judge("NAME-4", reply.status == 400, expected=f"400: {name!r} is no name", observed=reply)
+        expect_refusal(bench, reply, "NAME-2", f"{name!r} is no name")
+        expect_status(bench, reply, 400, "NAME-4", f"{name!r} is no name")
 
 
 def _is_taken(queue: QueueFixture, kind: str, name: str, group: str) -> bool:
@@ -155,7 +152,7 @@ def _is_taken(queue: QueueFixture, kind: str, name: str, group: str) -> bool:
         observed=reply,
     )
     if refused(reply):
-        queue.bench.judge("NAME-4", reply.status == 400, expected="400 for a refused name", observed=reply)
+        expect_status(queue.bench, reply, 400, "NAME-4", "the name is refused")
     return reply.status == 200
 
 
@@ -168,10 +165,10 @@ def test_any_other_name_of_a_consumer_is_refused_or_served_as_it_is(bench: Bench
         unique = f"{bench.fresh('n')}{name}"
         if _is_taken(queue, "consumer", unique, group):
             beat = queue.heartbeat(unique)
-            bench.judge("NAME-3", beat.status == 202, expected=f"202 for {unique!r}", observed=beat)
+            expect_status(bench, beat, 202, "NAME-3", f"the consumer {unique!r} is registered")
             for other in _mistakable(unique):
                 reply = queue.heartbeat(other)
-                bench.judge("NAME-3", refused(reply), expected=f"4xx: no consumer {other!r}", observed=reply)
+                expect_refusal(bench, reply, "NAME-3", f"no consumer {other!r}")
 
 
 @clauses("NAME-3")
@@ -182,15 +179,11 @@ def test_any_other_name_of_a_topic_is_refused_or_served_as_it_is(bench: Bench) -
         unique = f"{bench.fresh('n')}{name}"
         if _is_taken(queue, "topic", unique, ""):
             stored = queue.call(publish_path(unique), {"messageID": "1", "message": "m"})
-            bench.judge(
-                "NAME-3", stored.status == 200, expected="200 for a record by that name", observed=stored
-            )
+            expect_status(bench, stored, 200, "NAME-3", "the topic has this name")
             for other in _mistakable(unique):
                 if "/" not in other:
                     reply = queue.call(publish_path(other), {"messageID": "1", "message": "m"})
-                    bench.judge(
-                        "NAME-3", publish_refused(reply), expected=f"4xx: no topic {other!r}", observed=reply
-                    )
+                    expect_publish_refusal(bench, reply, "NAME-3", f"no topic {other!r}")
 
 
 def _mistakable(name: str) -> list[str]:
