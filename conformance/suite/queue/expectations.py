@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
-#: The only status besides 4xx by which a server may refuse to store a record: the partition is full (PUB-FULL-2).
+#: Recommended status for a record that a full partition refuses (PUB-FULL-2); no other refusal is outside of 4xx.
 NO_ROOM = 507
 
 

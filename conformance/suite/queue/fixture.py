@@ -1,7 +1,7 @@
-"""What most examples begin with: topics, groups and consumers of their own, and the way to a next record.
+"""Topics, groups and consumers of one test, and the operations on them.
 
-Everything here asks only for unstarred operations and judges the clauses that it relies on, so that a broken
-registration is reported as such and not as a broken poll.
+Every method uses only operations that each server has, and judges the clauses that it relies on: a broken registration
+is reported as such, and not as a broken poll.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ NEGATIVE_ACKNOWLEDGE = "/consumer/negative-acknowledgement"
 
 #: With one key, all records of a topic lie in one partition.
 KEY = "one-key"
-#: Polls of a server that has nothing to give, before it counts as having nothing.
+#: Empty polls in a row that count as having no record for the consumer.
 EMPTY_POLLS = 2
 HIGHEST_ID = 2**63 - 1
 
 
 def publish_path(topic: str) -> str:
-    """The operation that publishes to a topic."""
+    """Path of the operation that publishes to a topic."""
     return f"/producer/publish/{topic}"
 
 
 def unused_id(record: DeliveredRecord) -> int:
-    """An id that is none of the records near this one, and within what an id can be."""
+    """An id within the allowed range, far from that of `record` and of the records near it."""
     far = 1_000_000_007
     return record.message_id - far if record.message_id > HIGHEST_ID - far else record.message_id + far
 
 
 @dataclass(frozen=True)
 class DeliveredRecord:
-    """A record as a poll handed it out."""
+    """A record as a poll returned it; `whole` is the decoded JSON."""
 
     message_id: int
     message: str
@@ -56,19 +56,25 @@ class DeliveredRecord:
 
 
 class QueueFixture(KeepAliveClient):
-    """Topics, groups and consumers with fresh names, in the binding of the test."""
+    """Creates topics, groups and consumers with fresh names, in the binding of the test.
 
-    # What there is
+    Methods raise Violation if a MUST that they judge fails, and PeerFailure if no reply arrives.
+    """
+
+    # Topics, groups and members
 
     def new_topic(self, **extra: Any) -> str:
-        """A new topic."""
+        """Add a topic with a fresh name and return the name; judges TOPIC-ADD-1.
+
+        `extra` are further members of the body.
+        """
         name = self.bench.fresh("topic")
         reply = self.call(ADD_TOPIC, {"topicName": name, **extra})
         expect_status(self.bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
         return name
 
     def new_group(self) -> str:
-        """A new consumer group."""
+        """Add a consumer group with a fresh name and return the name; judges GROUP-ADD-1."""
         name = self.bench.fresh("group")
         reply = self.call(ADD_GROUP, {"consumer_group_name": name})
         expect_status(self.bench, reply, 200, "GROUP-ADD-1", "no group has this name")
@@ -76,7 +82,10 @@ class QueueFixture(KeepAliveClient):
         return name
 
     def new_consumer(self, group: str, *topics: str) -> str:
-        """A new consumer in `group`, subscribed to `topics`."""
+        """Register a consumer with a fresh name in `group`, subscribe it to `topics`, and return the name.
+
+        Judges MEMBER-REGISTER-1 and MEMBER-SUBSCRIBE-1.
+        """
         name = self.bench.fresh("consumer")
         reply = self.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
         expect_status(self.bench, reply, 200, "MEMBER-REGISTER-1", "no consumer has this name")
@@ -86,17 +95,17 @@ class QueueFixture(KeepAliveClient):
         return name
 
     def subscribe(self, consumer: str, *topics: str) -> None:
-        """Subscribe a consumer to topics that exist."""
+        """Subscribe a consumer to topics that exist; judges MEMBER-SUBSCRIBE-1."""
         reply = self.call(SUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(topics)})
         expect_status(self.bench, reply, 200, "MEMBER-SUBSCRIBE-1", "the consumer and the topics exist")
 
     def unsubscribe(self, consumer: str, *topics: str) -> None:
-        """Let a consumer give up topics."""
+        """Unsubscribe a consumer from topics that exist; judges MEMBER-UNSUBSCRIBE-1."""
         reply = self.call(UNSUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(topics)})
         expect_status(self.bench, reply, 202, "MEMBER-UNSUBSCRIBE-1", "the consumer and the topics exist")
 
     def topic_with_consumers(self, consumers: int = 1) -> tuple[str, str, list[str]]:
-        """A topic, a group and so many consumers subscribed to the topic: (topic, group, consumers)."""
+        """Add a topic and a group with `consumers` members subscribed to the topic: (topic, group, consumers)."""
         topic, group = self.new_topic(), self.new_group()
         return topic, group, [self.new_consumer(group, topic) for _ in range(consumers)]
 
@@ -105,7 +114,7 @@ class QueueFixture(KeepAliveClient):
     def publish(
         self, topic: str, message: str, key: str | None = KEY, label: str | int | None = None
     ) -> Reply:
-        """Store one record."""
+        """Publish one record and return the reply; judges PUB-STORE-1. Without `label` the record gets a fresh one."""
         body: dict[str, Any] = {
             "messageID": self.bench.fresh("id") if label is None else label,
             "message": message,
@@ -118,7 +127,7 @@ class QueueFixture(KeepAliveClient):
         return reply
 
     def position(self, reply: Reply) -> tuple[int, int]:
-        """Partition and offset in the reply to a publish (extension record-position)."""
+        """Partition and offset in the reply to a publish (extension record-position); judges PUB-POSITION-1."""
         body = reply.body if isinstance(reply.body, dict) else {}
         partition, offset = body.get("partition"), body.get("offset")
         told = [n for n in (partition, offset) if isinstance(n, int) and not isinstance(n, bool) and n >= 0]
@@ -131,14 +140,14 @@ class QueueFixture(KeepAliveClient):
         return told[0], told[1]
 
     def poll(self, consumer: str, **extra: Any) -> Reply:
-        """One poll."""
+        """Send one poll and return the reply, whatever its status."""
         return self.call(POLL, {"consumer_name": consumer, **extra})
 
     def poll_until_record(self, consumer: str, clause: str = "POLL-OK-1") -> DeliveredRecord:
-        """The next record of a consumer for which there is one.
+        """Poll until the consumer gets a record, and return the record.
 
-        Polls on until the rebalance that may still be under way has had its time (REBALANCE-1); judges `clause`
-        when nothing came by then.
+        Repeats empty polls until a rebalance under way must be settled (REBALANCE-1), and judges `clause` by a record
+        within that time.
         """
         for _ in self.retry_until_rebalanced():
             reply = self.poll(consumer)
@@ -148,22 +157,28 @@ class QueueFixture(KeepAliveClient):
         return self.record_of(reply)
 
     def poll_record(self, consumer: str, clause: str) -> DeliveredRecord:
-        """The record that one poll has to bring, where no rebalance can be under way; judges `clause`."""
+        """Send one poll and return its record; judges `clause` by a record in the reply.
+
+        No rebalance may be under way.
+        """
         reply = self.poll(consumer)
         expect_status(self.bench, reply, 200, clause, "a record is free for this consumer")
         return self.record_of(reply)
 
     def confirm_ownership(self, topic: str, consumer: str, key: str | None = KEY) -> None:
-        """Show that the consumer owns the partition of a key: from then on its records come at once."""
+        """Deliver one record with this key to the consumer.
+
+        The consumer owns the partition from then on, and gets later records at once.
+        """
         self.publish(topic, "warm-up", key=key)
         self.read_and_acknowledge(consumer, 1, "POLL-OK-1")
 
     def record_of(self, reply: Reply) -> DeliveredRecord:
-        """The record in a poll's 200."""
+        """Record in the reply to a poll with status 200; judges POLL-OK-1 and POLL-OK-2."""
         return self.parse_record(reply.body, reply)
 
     def parse_record(self, item: Any, observed: object) -> DeliveredRecord:
-        """A record as polls have it in their replies."""
+        """Record in the form that replies to polls have; judges POLL-OK-1 and POLL-OK-2, and reports `observed`."""
         whole = item if isinstance(item, dict) else {}
         inner = whole.get("message")
         message = inner if isinstance(inner, dict) else {}
@@ -189,14 +204,17 @@ class QueueFixture(KeepAliveClient):
         return DeliveredRecord(message_id, message["message"], key, message["topicName"], whole)
 
     def expect_no_record(self, consumer: str, clause: str, expected: str) -> None:
-        """Judge that some polls of the consumer give no record."""
+        """Judge `clause` by polls of the consumer that return no record."""
         for _ in range(EMPTY_POLLS):
             reply = self.poll(consumer)
             if not self.bench.judge(clause, reply.status != 200, expected=expected, observed=reply):
                 return
 
     def poll_all(self, *consumers: str) -> list[tuple[str, DeliveredRecord]]:
-        """Poll each consumer until it gets nothing, without acknowledging: who got what."""
+        """Poll each consumer until it gets no record, without acknowledging; returns (consumer, record) in order.
+
+        Judges DELIVER-3 by no record being delivered twice to a consumer.
+        """
         came: list[tuple[str, DeliveredRecord]] = []
         for consumer in consumers:
             ids: set[str] = set()
@@ -213,14 +231,14 @@ class QueueFixture(KeepAliveClient):
         return came
 
     def acknowledge(self, consumer: str, message_id: object) -> None:
-        """Acknowledge a record that the consumer holds."""
+        """Acknowledge a record that the consumer holds; judges ACK-OK-1."""
         reply = self.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id})
         expect_status(self.bench, reply, 202, "ACK-OK-1", "the consumer holds the record")
 
     def read_and_acknowledge(
         self, consumer: str, count: int, clause: str = "DELIVER-1"
     ) -> list[DeliveredRecord]:
-        """The next `count` records, each acknowledged as it comes."""
+        """Poll `count` records, acknowledge each before the next poll, and return them; judges `clause`."""
         records = []
         for _ in range(count):
             record = self.poll_until_record(consumer, clause)

@@ -1,6 +1,6 @@
-"""The operations as a table: which members each takes, and a state in which each of them succeeds.
+"""A table of the operations, with their members, and a state in which each of them succeeds.
 
-What holds for every operation (bad bodies, unknown members, what a refusal leaves behind) is tested over it.
+Tests of every operation use it: malformed bodies, unknown members, the effects of a refusal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from conformance.bench.bench import Bench
 
-#: What a member that has to be a string must not be.
+#: Wrong values of a member that has to be a string; then those of labels, keys and message ids.
 NOT_STRINGS: tuple[Any, ...] = (7, True, None, ["x"], {"x": "y"})
 _NOT_LABELS: tuple[Any, ...] = (None, ["x"], {"x": "y"})
 _NOT_KEYS: tuple[Any, ...] = (7, ["x"], {"x": "y"})
@@ -39,7 +39,7 @@ _NOT_IDS: tuple[Any, ...] = (True, None, ["x"], {"x": "y"})
 
 @dataclass(frozen=True)
 class Operation:
-    """A row: the wrong values of each required member, and of those that may be missing."""
+    """A row of the table: an operation with wrong values for its required and its optional members."""
 
     path: str
     required: dict[str, tuple[Any, ...]]
@@ -49,12 +49,12 @@ class Operation:
 
     @property
     def publishes(self) -> bool:
-        """Whether it is one of the spellings of publishing."""
+        """True if the operation is one of the two spellings of publishing."""
         return self.path.endswith("{topic}")
 
     @property
     def members(self) -> dict[str, tuple[Any, ...]]:
-        """All members with wrong values."""
+        """Wrong values by member, required and optional ones."""
         return {**self.required, **self.optional}
 
 
@@ -91,7 +91,7 @@ TABLE: tuple[Operation, ...] = (
     _row(NEGATIVE_ACKNOWLEDGE, _SETTLE, 202, extension="negative-acknowledgement"),
     _row(HEARTBEAT, _CONSUMER, 202),
 )
-#: What ends somebody or something comes last; the acknowledgement before another record is given back.
+#: Operations that remove something come last; the acknowledgement precedes the negative one, of another record.
 _ORDER = [
     *(
         row.path
@@ -106,7 +106,7 @@ _ORDER = [
 
 
 class PreparedQueue:
-    """A topic and a group with two members, of which one holds a record, in which each operation can be performed."""
+    """A topic and a group with two members, one of which holds a record: a state in which each operation succeeds."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -124,11 +124,11 @@ class PreparedQueue:
         self.new_names = {kind: bench.fresh(kind) for kind in ("topic", "group", "consumer")}
 
     def path(self, operation: Operation) -> str:
-        """The path of an operation here."""
+        """Path of an operation in this state."""
         return operation.path.format(topic=self.topic)
 
     def body(self, operation: Operation) -> dict[str, Any]:
-        """A body by which the operation succeeds here, as long as nothing else has happened."""
+        """Body with which the operation succeeds in this state, as long as no other operation has changed it."""
         new = self.new_names
         bodies: dict[str, dict[str, Any]] = {
             ADD_TOPIC: {"topicName": new["topic"]},
@@ -149,7 +149,7 @@ class PreparedQueue:
         return bodies[operation.path]
 
     def sequence(self) -> Iterator[tuple[Operation, str, dict[str, Any]]]:
-        """Each operation that the server has, with path and body, in an order in which all of them succeed."""
+        """Operations that the server has, each with path and body, in an order in which all of them succeed."""
         for operation in sorted(TABLE, key=lambda row: _ORDER.index(row.path)):
             if operation.extension is not None and not self.bench.declares(operation.extension):
                 continue
@@ -159,18 +159,18 @@ class PreparedQueue:
             if operation.path == "/addTopic":
                 body = {"topicName": self.bench.fresh("topic")}
             elif operation.path == SUBSCRIBE:
-                # Of another topic, so that no partition of this one moves away from the holder.
+                # To another topic, so that no partition of this one moves away from the holder.
                 body["topic_list"] = self.spare_topic
             yield operation, self.path(operation), body
 
     def expect_unchanged(self, clause: str) -> None:
-        """Judge that no refused operation has changed anything."""
+        """Judge `clause` by the state being the same as before the refused operations."""
         judge, queue, new = self.bench.judge, self.queue, self.new_names
         for name in (self.holder, self.idle, self.polling):
             beat = queue.heartbeat(name)
             expect_status(self.bench, beat, 202, clause, f"{name} is a member as before")
         queue.expect_no_record(self.holder, clause, f"no record: {self.held.message} is in flight as before")
-        queue.expect_no_record(self.idle, clause, "no record for who has no subscription")
+        queue.expect_no_record(self.idle, clause, "no record: the member has no subscription")
         unborn = queue.call(REGISTER, {"consumer_group_name": new["group"], "consumer_name": new["consumer"]})
         expect_refusal(self.bench, unborn, clause, "the group was not added")
         beat = queue.heartbeat(new["consumer"])

@@ -1,7 +1,7 @@
-"""Who owns which partition, concluded from what is delivered: on any server, with no word from it.
+"""Owners of partitions, derived from the records that polls return. It works on servers without introspection.
 
-Records without a key go round: number j and number j + N of a topic that gets no other records lie in one partition,
-where N is the number of partitions (PART-RR-1). So `j mod N` names a partition, and the numbers 0 to N - 1 reach all.
+Records without a key go round: if a topic gets no other records, numbers j and j + N lie in one partition, where N is
+the number of partitions (PART-RR-1). So `j mod N` identifies a partition, and the numbers 0 to N - 1 reach all of them.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
     from conformance.suite.queue.fixture import DeliveredRecord, QueueFixture
 
-#: Records that are published to find out how many partitions a topic has of which nobody tells.
+#: Records that are published to count the partitions of a topic on a server that does not declare them.
 MOST_PARTITIONS = 64
-#: OwnershipProbe in a row in which nothing may change, for a rebalance to count as settled.
+#: Rounds in a row with the same owners, for a rebalance to count as settled.
 STEADY_ROUNDS = 2
 
 Owners = dict[int, str]
 
 
 def partition_count(queue: QueueFixture, topic: str) -> int:
-    """How many partitions a topic has that was added without saying; where nobody tells, how many can be in flight.
+    """Number of partitions of a topic that was added without `partitions`.
 
-    Judged by another topic, so that no record lies in this one.
+    If the server does not declare it, it is the number of records that can be in flight at once in another topic, so
+    that no record is published to this one.
     """
     told = queue.bench.partitions_of(topic)
     if told is not None:
@@ -38,23 +39,25 @@ def partition_count(queue: QueueFixture, topic: str) -> int:
 
 
 class OwnershipProbe:
-    """Records of one topic without a key, a round of them at a time: one in each partition."""
+    """Publishes records without a key to one topic, in rounds: one record in each partition."""
 
     def __init__(self, queue: QueueFixture, partitions: int | None = None) -> None:
-        """A new topic, of so many partitions (extension topic-partitions) or of the server's own number."""
+        """Add a topic with `partitions` partitions (extension topic-partitions), by default as many as the server gives
+        it.
+        """
         self.queue = queue
         self.topic = queue.new_topic(**({} if partitions is None else {"partitions": partitions}))
         self.partitions = partitions or partition_count(queue, self.topic)
         self._published = 0
 
     def publish_round(self) -> None:
-        """One more record in each partition."""
+        """Publish one more record in each partition."""
         for _ in range(self.partitions):
             self.queue.publish(self.topic, f"{self._published}", key=None)
             self._published += 1
 
     def partition_of(self, record: DeliveredRecord) -> int:
-        """The partition of a record, by a number of our own."""
+        """Partition of a record, from 0. Its number may differ from the index that the server gives it."""
         self.queue.bench.judge(
             "DELIVER-4",
             record.message.isdecimal() and int(record.message) < self._published,
@@ -64,9 +67,9 @@ class OwnershipProbe:
         return int(record.message) % self.partitions
 
     def owners(self, members: Sequence[str]) -> Owners:
-        """Who gets the records of which partition now: a round, handed out and acknowledged.
+        """Owner of each partition now: publishes a round, polls all members and acknowledges the records.
 
-        A partition of which nothing came is missing.
+        A partition that delivered no record is missing. Judges ORDER-2 by at most one record of a partition in flight.
         """
         self.publish_round()
         found: Owners = {}
@@ -86,11 +89,11 @@ class OwnershipProbe:
         return found
 
     def settled_owners(self, members: Sequence[str], *, fair: bool = True) -> Owners:
-        """The owners once every rebalance is settled: each partition has one, who stays the same.
+        """Owner of each partition once every rebalance is settled.
 
-        Judges REBALANCE-1 where a partition has none by then, ASSIGN-1 where its owner changes, and ASSIGN-2, if it
-        is to be `fair`, where the members' shares differ by more than one. Every other round the members poll in the
-        opposite order: a record that anybody could have goes to whoever asks first.
+        Judges REBALANCE-1 by each partition having an owner by then, ASSIGN-1 by the owners staying the same and, if
+        `fair`, ASSIGN-2 by shares that differ by at most one. Members poll in the opposite order in every other round:
+        a record that is offered to several members goes to the first one that polls.
         """
         judge = self.queue.bench.judge
         orders = itertools.cycle([members, members[::-1]])
@@ -118,20 +121,20 @@ class OwnershipProbe:
 
 
 def partitions_by_member(owners: Mapping[int, str], members: Sequence[str]) -> dict[str, int]:
-    """How many partitions each member owns."""
+    """Number of partitions that each member owns."""
     return {member: sum(owner == member for owner in owners.values()) for member in members}
 
 
 def is_fair(owners: Mapping[int, str], members: Sequence[str]) -> bool:
-    """Whether the members' shares differ by at most one (ASSIGN-2)."""
+    """True if the members' numbers of partitions differ by at most one (ASSIGN-2)."""
     counts = partitions_by_member(owners, members).values()
     return max(counts) - min(counts) <= 1
 
 
 def fewest_moves(before: Mapping[int, str], members: Sequence[str]) -> int:
-    """How many partitions have to change owners for the members to have even shares (ASSIGN-4).
+    """Smallest number of partitions that have to change owners for even shares (ASSIGN-4).
 
-    The larger shares go to those who own most.
+    Members that own most keep the larger shares.
     """
     fewest, larger = divmod(len(before), len(members))
     owned = sorted(partitions_by_member(before, members).values(), reverse=True)

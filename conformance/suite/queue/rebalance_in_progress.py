@@ -1,4 +1,4 @@
-"""The middle of a rebalance: one consumer owns and holds everything when another one joins."""
+"""A rebalance under way: one consumer owns and holds everything when another one joins."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.suite.queue.fixture import DeliveredRecord
 
-#: With a shorter timeout, in seconds of real time, a rebalance could end in the middle of what is looked at.
+#: Shortest rebalance timeout, in seconds of real time, within which the state of a rebalance can be observed.
 SHORTEST_REBALANCE = 2.0
 
 
 class RebalanceInProgress:
-    """A topic of an even number of partitions that one consumer owns and holds a record of each, when another joins.
+    """A topic of which `owner` holds a record in each partition, at the moment when `newcomer` subscribes.
 
-    Half of the partitions have to move, and half of them stay. `held` has the records by partition.
+    At least half of the partitions, rounded down, must move, and at least as many must stay. `held` has the records by
+    partition; `started` is the group's time, in seconds, before and after the subscription.
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -44,15 +45,18 @@ class RebalanceInProgress:
 
     @property
     def half(self) -> int:
-        """How many partitions move at least, and how many stay at least."""
+        """Smallest number of partitions that move, and of those that stay."""
         return self.probe.partitions // 2
 
     def is_over(self) -> bool:
-        """Whether the rebalance may have run into its timeout by now."""
+        """True if the rebalance may have reached its timeout by now."""
         return self.queue.now(self.group) - self.started[0] >= self.queue.timings.rebalance_timeout
 
     def acknowledge_all(self) -> dict[int, DeliveredRecord | None]:
-        """The owner acknowledges each record and polls: what comes of the same partition, by partition."""
+        """Let the owner acknowledge each record and poll after each.
+
+        Returns the record of each poll by the partition that was acknowledged before it; None for an empty poll.
+        """
         came: dict[int, DeliveredRecord | None] = {}
         for partition, record in self.held.items():
             self.queue.acknowledge(self.owner, record.message_id)
@@ -62,16 +66,16 @@ class RebalanceInProgress:
 
 
 def begin_rebalance(bench: Bench, *ids: str) -> RebalanceInProgress | None:
-    """A handover; None, and the clauses are skipped, where nothing can be seen of it."""
+    """Begin a rebalance; None if it cannot be observed on this server, and the clauses are skipped then."""
     timeout = bench.target.timings.rebalance_timeout
     why = ""
     if not bench.clock.is_virtual and timeout < SHORTEST_REBALANCE:
-        why = f"a rebalance may be over after {timeout:g} s: too short to look at it"
+        why = f"a rebalance may be over after {timeout:g} s: too short to observe it"
     elif (
         not bench.declares("topic-partitions")
         and partition_count(queue := QueueFixture(bench), queue.new_topic()) < 2
     ):
-        why = "a topic has one partition here: none of it is certain to move"
+        why = "a topic has one partition here, so none has to move"
     for clause in ids if why else ():
         bench.skip(clause, why)
     return None if why else RebalanceInProgress(bench)

@@ -1,4 +1,4 @@
-"""Acknowledging and negative acknowledging: ACK-* and NACK-*."""
+"""Acknowledgements and negative acknowledgements: ACK-* and NACK-*."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BAD_IDS = [-1, 2**63, 10**30, 1.5, "abc", "", "1.5", "-1", "0x10", f"{2**63}", T
 
 @clauses("ACK-OK-1", "ACK-COMMIT-1", "ACK-COMMIT-2")
 def test_an_acknowledged_record_makes_way_for_the_next(bench: Bench) -> None:
-    """An acknowledgement is answered 202; the record is not delivered again, the next one is."""
+    """Poll a record, acknowledge it and poll again; expect 202, then the next record and not the first one again."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "first")
@@ -34,7 +34,7 @@ def test_an_acknowledged_record_makes_way_for_the_next(bench: Bench) -> None:
 
 @clauses("ACK-COMMIT-1")
 def test_an_acknowledged_record_stays_acknowledged_for_the_next_owner(bench: Bench) -> None:
-    """A consumer that takes over goes on after what the one before it acknowledged."""
+    """Acknowledge two of three records and hand the partition to another consumer; expect it to get the third."""
     queue = QueueFixture(bench)
     topic, group, (first,) = queue.topic_with_consumers()
     for number in range(3):
@@ -51,7 +51,7 @@ def test_an_acknowledged_record_stays_acknowledged_for_the_next_owner(bench: Ben
 @clauses("ACK-OK-2")
 @pytest.mark.parametrize("spelling", [int, str], ids=["number", "string"])
 def test_the_id_may_be_a_number_or_a_decimal_string(bench: Bench, spelling: type) -> None:
-    """Both spellings of the id acknowledge."""
+    """Send the id of a record in flight as a number or as a decimal string; expect 202, and then the next record."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "first")
@@ -65,7 +65,7 @@ def test_the_id_may_be_a_number_or_a_decimal_string(bench: Bench, spelling: type
 
 @clauses("ACK-UNKNOWN-1", "ACK-UNKNOWN-2")
 def test_an_id_that_was_never_delivered_is_refused(bench: Bench) -> None:
-    """An id from nowhere is refused, and the record in flight stays in flight."""
+    """Send an acknowledgement with an id that no poll returned; expect a refusal (4xx), the record still in flight."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "first")
@@ -80,7 +80,9 @@ def test_an_id_that_was_never_delivered_is_refused(bench: Bench) -> None:
 
 @clauses("ACK-UNKNOWN-1", "ACK-UNKNOWN-2")
 def test_a_second_acknowledgement_is_refused(bench: Bench) -> None:
-    """What is acknowledged is no longer in flight; acknowledging it again settles nothing else."""
+    """Send an acknowledgement for a record that was acknowledged before; expect a refusal (4xx), and no other record
+    committed.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
@@ -98,7 +100,9 @@ def test_a_second_acknowledgement_is_refused(bench: Bench) -> None:
 @clauses("ACK-OTHER-1")
 @pytest.mark.parametrize("where", ["same group", "other group"])
 def test_another_consumers_record_is_refused_and_stays_with_its_holder(bench: Bench, where: str) -> None:
-    """Who does not hold the record cannot acknowledge it; its holder still can."""
+    """Send an acknowledgement for a record that another consumer holds; expect a refusal (4xx). Its holder can still
+    acknowledge it.
+    """
     queue = QueueFixture(bench)
     topic, group, (holder,) = queue.topic_with_consumers()
     stranger = queue.new_consumer(group if where == "same group" else queue.new_group())
@@ -114,7 +118,7 @@ def test_another_consumers_record_is_refused_and_stays_with_its_holder(bench: Be
 
 @clauses("ACK-CONSUMER-1", "ACK-CONSUMER-2")
 def test_an_unknown_consumer_cannot_acknowledge(bench: Bench) -> None:
-    """An acknowledgement that names nobody is refused, and commits nothing."""
+    """Send an acknowledgement from a consumer that was never registered; expect a refusal (4xx), nothing committed."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "first")
@@ -128,7 +132,7 @@ def test_an_unknown_consumer_cannot_acknowledge(bench: Bench) -> None:
 
 @clauses("ACK-BAD-1")
 def test_an_invalid_id_is_refused(bench: Bench) -> None:
-    """Negative, huge, fractional and non-numeric ids are refused, and nothing is acknowledged."""
+    """Send negative, huge, fractional and non-numeric ids; expect a refusal (4xx) of each, and nothing acknowledged."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "first")
@@ -144,7 +148,7 @@ def test_an_invalid_id_is_refused(bench: Bench) -> None:
 
 @clauses("NACK-OK-1", "NACK-AGAIN-1")
 def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: Bench) -> None:
-    """A negative acknowledgement is answered 202 and frees the record, which keeps its place, however often."""
+    """Send a negative acknowledgement three times; expect 202, and the same record from the next poll each time."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):
@@ -166,7 +170,9 @@ def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: B
 @clauses("NACK-UNKNOWN-1", "NACK-UNKNOWN-2")
 @pytest.mark.parametrize("why", ["never delivered", "acknowledged", "another consumer's"])
 def test_a_record_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, why: str) -> None:
-    """Only the holder of a record in flight can give it back; else nothing changes."""
+    """Send a negative acknowledgement for a record that the consumer does not hold; expect a refusal (4xx), and the
+    record in flight unchanged.
+    """
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
@@ -190,7 +196,9 @@ def test_a_record_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, 
 
 @clauses("NACK-UNKNOWN-1", "NACK-UNKNOWN-2")
 def test_an_unknown_consumer_cannot_acknowledge_negatively(bench: Bench) -> None:
-    """A negative acknowledgement that names nobody is refused, and frees nothing."""
+    """Send a negative acknowledgement from a consumer that was never registered; expect a refusal (4xx), and no record
+    freed.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "first")
@@ -205,7 +213,9 @@ def test_an_unknown_consumer_cannot_acknowledge_negatively(bench: Bench) -> None
 
 @clauses("NACK-OK-1", "NACK-AGAIN-1")
 def test_a_negatively_acknowledged_record_is_no_longer_in_flight(bench: Bench) -> None:
-    """After a negative acknowledgement neither kind of acknowledgement of the record is taken, until it comes again."""
+    """Send an acknowledgement after a negative one for the same record; expect a refusal (4xx), and the record again
+    from the next poll.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):

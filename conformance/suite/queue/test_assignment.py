@@ -1,4 +1,4 @@
-"""Who owns which partition: ASSIGN-*. Concluded from what is delivered, so that it works on any server."""
+"""Ownership of partitions: ASSIGN-*. It is derived from what polls return, so that it works on any server."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from conformance.suite.queue.ownership_probe import OwnershipProbe, fewest_moves
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
-#: Members that are registered at most, to have more of them than a topic has partitions.
+#: Largest number of members that are registered to outnumber the partitions of a topic.
 MOST_MEMBERS = 17
 
 
 @clauses("ASSIGN-1", "ASSIGN-2", "REBALANCE-1")
 @pytest.mark.parametrize("members", [1, 2, 3])
 def test_every_partition_has_one_owner_and_shares_are_even(bench: Bench, members: int) -> None:
-    """Each partition's records go to one member as long as nobody comes or goes; nobody has two more than another."""
+    """Publish to every partition while no member joins or leaves; expect each partition to deliver to one member only,
+    and the members' numbers of partitions to differ by at most one.
+    """
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
     names = [queue.new_consumer(group, probe.topic) for _ in range(members)]
@@ -30,7 +32,7 @@ def test_every_partition_has_one_owner_and_shares_are_even(bench: Bench, members
 
 @clauses("ASSIGN-1")
 def test_a_member_without_a_subscription_owns_nothing(bench: Bench) -> None:
-    """Members without a subscription to the topic get none of its partitions, and no share is kept for them."""
+    """Poll with members that are not subscribed to the topic; expect every record to go to the subscribed one."""
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
     elsewhere = queue.new_consumer(group, queue.new_topic())
@@ -47,7 +49,7 @@ def test_a_member_without_a_subscription_owns_nothing(bench: Bench) -> None:
 
 @clauses("ASSIGN-2")
 def test_each_topic_is_assigned_by_itself(bench: Bench) -> None:
-    """A topic that both read is shared evenly, whatever else one of them owns."""
+    """Subscribe one member to two topics and another to one of them; expect even shares of the topic that both read."""
     queue = QueueFixture(bench)
     alone, common, group = OwnershipProbe(queue), OwnershipProbe(queue), queue.new_group()
     first = queue.new_consumer(group, alone.topic, common.topic)
@@ -58,7 +60,9 @@ def test_each_topic_is_assigned_by_itself(bench: Bench) -> None:
 
 @clauses("ASSIGN-3")
 def test_members_beyond_the_number_of_partitions_stand_by(bench: Bench) -> None:
-    """They own nothing, are members all the same, and take over when others go."""
+    """Register one member more than the topic has partitions; expect it to own nothing, to stay a member, and to take
+    over a partition when another member unsubscribes.
+    """
     queue = QueueFixture(bench)
     probe = OwnershipProbe(queue, 2 if bench.declares("topic-partitions") else None)
     if probe.partitions >= MOST_MEMBERS:
@@ -91,7 +95,7 @@ def test_members_beyond_the_number_of_partitions_stand_by(bench: Bench) -> None:
 @clauses("ASSIGN-4")
 @pytest.mark.parametrize("event", ["join", "leave"])
 def test_partitions_that_need_not_move_stay(bench: Bench, event: str) -> None:
-    """When a member comes or goes, no more partitions change owners than even shares take."""
+    """Let a member join or leave; expect no more partitions to change owners than even shares need."""
     queue = QueueFixture(bench)
     probe = OwnershipProbe(queue, 8 if bench.declares("topic-partitions") and _allows(bench, 8) else None)
     group = queue.new_group()

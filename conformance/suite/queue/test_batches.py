@@ -1,4 +1,4 @@
-"""Polling for several records at once: POLL-BATCH-* (extension batch-poll)."""
+"""Polls for several records at once: POLL-BATCH-* (extension batch-poll)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def batch(queue: QueueFixture, consumer: str, count: int) -> list[DeliveredRecord]:
-    """The records of a batch poll that has something to bring."""
+    """Poll for up to `count` records, of which at least one is free, and return them."""
     reply = queue.poll(consumer, max_messages=count)
     records: Any = reply.body.get("records") if isinstance(reply.body, dict) else None
     queue.bench.judge(
@@ -29,7 +29,9 @@ def batch(queue: QueueFixture, consumer: str, count: int) -> list[DeliveredRecor
 
 @clauses("POLL-BATCH-1")
 def test_a_batch_holds_at_most_one_record_of_a_partition(bench: Bench) -> None:
-    """The list is bounded by what was asked for and by the partitions with a free record; in the end all come."""
+    """Send batch polls with records free in three partitions; expect at most `max_messages` records, one of each
+    partition, and no 200 once all of them are in flight.
+    """
     queue = QueueFixture(bench)
     topics = [queue.new_topic() for _ in range(3)]
     consumer = queue.new_consumer(queue.new_group(), *topics)
@@ -55,7 +57,7 @@ def test_a_batch_holds_at_most_one_record_of_a_partition(bench: Bench) -> None:
 
 @clauses("POLL-BATCH-1")
 def test_a_batch_of_one_is_a_list_too(bench: Bench) -> None:
-    """`max_messages` of 1 brings a list with one record, which is acknowledged like any other."""
+    """Poll with `max_messages` of 1; expect a list with one record, which can be acknowledged like any other."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -71,7 +73,9 @@ def test_a_batch_of_one_is_a_list_too(bench: Bench) -> None:
 
 @clauses("POLL-BATCH-2")
 def test_a_batch_of_a_bad_size_is_refused(bench: Bench) -> None:
-    """`max_messages` is an integer from 1 to the limit; anything else is refused and hands out nothing."""
+    """Poll with a `max_messages` that is no integer from 1 to the limit; expect a refusal (4xx), and the record still
+    free.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)

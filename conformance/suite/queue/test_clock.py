@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.http import HttpReply
 
-#: A move of the whole queue that nobody minds who waits for a timer of his own, in seconds: a run makes ten of them,
-#: and those of eight runs that begin together stay below MARGIN, by which others keep away from their timers.
+#: An advance of the whole queue, in seconds, that disturbs no timer of another test: a run makes ten of them, and those
+#: of eight concurrent runs stay below MARGIN, by which tests keep away from their deadlines.
 TINY = 1e-5
 BAD_SECONDS: dict[str, bytes] = {
     "missing": b"{}",
@@ -43,7 +43,7 @@ def _advance(bench: Bench, **body: Any) -> HttpReply:
 
 
 def _step(bench: Bench) -> float:
-    """By how much the whole queue may be moved: hardly, where others could be using it on clocks of their groups."""
+    """Seconds by which to advance the whole queue: very few if others may use the queue on clocks of their groups."""
     return TINY if bench.declares("virtual-clock-per-group") else 1.0
 
 
@@ -55,12 +55,14 @@ def _move_queue(bench: Bench, seconds: float) -> None:
 
 @clauses("CLOCK-1", "CLOCK-2")
 def test_advancing_the_queue_ends_a_rebalance(bench: Bench) -> None:
-    """A record is taken back at the end of a rebalance, to the instant: when the queue is moved past it, not before."""
+    """Advance the queue up to the rebalance timeout and then past it; expect the records that the owner holds to be
+    taken back after the second advance and not before.
+    """
     if (rebalance := begin_rebalance(bench, "CLOCK-1", "CLOCK-2")) is None:
         return
     queue, step = rebalance.queue, _step(bench)
     end = rebalance.started[1] + queue.timings.rebalance_timeout
-    # Not so near to the end that it could come by what others move the queue meanwhile.
+    # Far enough from the end that concurrent advances of the whole queue do not reach it.
     queue.wait_until(rebalance.group, end - max(5 * MARGIN, step))
     queue.expect_no_record(
         rebalance.newcomer, "CLOCK-2", "no record: the rebalance has not come to its end yet"
@@ -78,7 +80,9 @@ def test_advancing_the_queue_ends_a_rebalance(bench: Bench) -> None:
 
 @clauses("CLOCK-1")
 def test_advancing_the_queue_evicts_a_silent_consumer(bench: Bench) -> None:
-    """An eviction that must have come by then has come."""
+    """Advance the queue past heartbeat timeout and grace of a silent consumer; expect its heartbeat to be refused
+    (4xx).
+    """
     queue = QueueFixture(bench)
     group, step = queue.new_group(), _step(bench)
     consumer = queue.new_consumer(group)
@@ -92,7 +96,7 @@ def test_advancing_the_queue_evicts_a_silent_consumer(bench: Bench) -> None:
 
 @clauses("CLOCK-1")
 def test_the_queue_advances_by_the_seconds_asked_for(bench: Bench) -> None:
-    """The time that is told grows by each move, and by what others move it meanwhile."""
+    """Advance the queue twice; expect `now` to grow by the seconds of each advance. Others may advance it, too."""
     step = _step(bench)
     told = [_now(bench, _advance(bench, seconds=seconds)) for seconds in (0, step, 2 * step)]
     bench.judge(
@@ -105,14 +109,14 @@ def test_the_queue_advances_by_the_seconds_asked_for(bench: Bench) -> None:
 
 @clauses("CLOCK-1")
 def test_advancing_by_zero_is_allowed(bench: Bench) -> None:
-    """`seconds` of 0 is a time, and answered 200."""
+    """Advance the queue by 0 and 0.0 seconds; expect 200."""
     for nothing in (0, 0.0):
         _move_queue(bench, nothing)
 
 
 @clauses("CLOCK-2")
 def test_virtual_time_stands_still_between_two_advances(bench: Bench) -> None:
-    """Real time that passes is not the queue's: two moves by nothing tell the same time."""
+    """Advance by zero, do some work, and advance by zero again; expect the same `now`: real time does not count."""
     before = _now(bench, _advance(bench, seconds=0))
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
@@ -134,7 +138,7 @@ def _now(bench: Bench, reply: HttpReply) -> float:
 
 @clauses("CLOCK-3")
 def test_one_group_advances_alone(bench: Bench) -> None:
-    """Its silent member is evicted, that of another group is not."""
+    """Advance one of two groups past the timeout of its member; expect only that member to be evicted."""
     queue = QueueFixture(bench)
     groups = [queue.new_group(), queue.new_group()]
     moved, other = (queue.new_consumer(group) for group in groups)
@@ -150,7 +154,7 @@ def test_one_group_advances_alone(bench: Bench) -> None:
 
 @clauses("CLOCK-3")
 def test_a_group_advances_by_the_seconds_asked_for(bench: Bench) -> None:
-    """The time that is told grows by each move."""
+    """Advance one group twice; expect `now` to grow by the seconds of each advance."""
     group = QueueFixture(bench).new_group()
     told = [_now(bench, _advance(bench, seconds=step, consumer_group_name=group)) for step in (0, 1.5, 0.25)]
     steps = [told[1] - told[0], told[2] - told[1]]
@@ -164,7 +168,7 @@ def test_a_group_advances_by_the_seconds_asked_for(bench: Bench) -> None:
 
 @clauses("CLOCK-3")
 def test_an_unknown_group_cannot_be_advanced(bench: Bench) -> None:
-    """Moving it is refused."""
+    """Advance a group that was never added; expect a refusal (4xx)."""
     reply = _advance(bench, seconds=1, consumer_group_name=bench.fresh("nowhere"))
     expect_refusal(bench, reply, "CLOCK-3", "no such group")
 
@@ -172,7 +176,7 @@ def test_an_unknown_group_cannot_be_advanced(bench: Bench) -> None:
 @clauses("CLOCK-4")
 @pytest.mark.parametrize("body", BAD_SECONDS.values(), ids=BAD_SECONDS.keys())
 def test_an_invalid_number_of_seconds_is_refused(bench: Bench, body: bytes) -> None:
-    """Without a number of seconds from 0 on the move is refused, and the time stays as it was."""
+    """Advance without a number of seconds from 0; expect a refusal (4xx), and the same `now` as before."""
     before = _now(bench, _advance(bench, seconds=0))
     reply = bench.http().request("POST", ADVANCE, body, {"Content-Type": "application/json"})
     expect_refusal(bench, reply, "CLOCK-4", f"the body is {body!r}")

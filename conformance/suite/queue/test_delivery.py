@@ -1,4 +1,4 @@
-"""What is delivered, how often and to whom: DELIVER-*, and what groups and topics have to do with one another."""
+"""Delivery of records: DELIVER-*, and the isolation of groups and topics: ISOLATE-*."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORDS = 24
 
 
 def _fill(queue: QueueFixture, topic: str, stem: str = "m") -> list[str]:
-    """Records with several keys and with none."""
+    """Publish records with several keys and with none; returns their messages."""
     texts = [f"{stem}{number}" for number in range(RECORDS)]
     for number, text in enumerate(texts):
         queue.publish(topic, text, key=KEYS[number % len(KEYS)])
@@ -29,7 +29,9 @@ def _fill(queue: QueueFixture, topic: str, stem: str = "m") -> list[str]:
 
 @clauses("DELIVER-1", "DELIVER-3", "DELIVER-4", "ORDER-1")
 def test_every_group_gets_every_record_once(bench: Bench) -> None:
-    """All that was stored comes to each group, once, and nothing else; what has one key comes in order."""
+    """Publish records with and without keys to a topic with three groups; expect each group to get every stored record
+    once, no other record, and the records of each key in order.
+    """
     queue = QueueFixture(bench)
     topic = queue.new_topic()
     readers = [queue.new_consumer(queue.new_group(), topic) for _ in range(2)]
@@ -56,7 +58,7 @@ def test_every_group_gets_every_record_once(bench: Bench) -> None:
 
 @clauses("DELIVER-1")
 def test_members_of_a_group_share_all_records(bench: Bench) -> None:
-    """Three members that poll in turn get every record between them."""
+    """Poll in turn with the three members of a group; expect them to get every record once between them."""
     queue = QueueFixture(bench)
     topic, _group, members = queue.topic_with_consumers(3)
     texts = _fill(queue, topic)
@@ -75,7 +77,7 @@ def test_members_of_a_group_share_all_records(bench: Bench) -> None:
 
 @clauses("DELIVER-1")
 def test_records_published_without_a_subscriber_are_kept(bench: Bench) -> None:
-    """A group gets what was published while it had nobody to read it."""
+    """Publish while no member of the group is subscribed; expect the records after the next subscription."""
     queue = QueueFixture(bench)
     topic, _group, (reader,) = queue.topic_with_consumers()
     queue.publish(topic, "m0")
@@ -91,9 +93,9 @@ def test_records_published_without_a_subscriber_are_kept(bench: Bench) -> None:
 @clauses("DELIVER-2")
 @pytest.mark.parametrize("how", ["unsubscribed", "unregistered"])
 def test_a_leaving_members_record_goes_to_the_next_owner(bench: Bench, how: str) -> None:
-    """The record that was in flight comes again, before the later ones, to who stays."""
+    """Let a member leave that holds a record; expect that record before the later ones from the next owner's polls."""
     if how == "unregistered" and not bench.declares("unregister"):
-        bench.skip("DELIVER-2", "nobody can leave (extension unregister)")
+        bench.skip("DELIVER-2", "no consumer can unregister (extension unregister)")
         return
     queue = QueueFixture(bench)
     topic, group, (leaver,) = queue.topic_with_consumers()
@@ -116,7 +118,9 @@ def test_a_leaving_members_record_goes_to_the_next_owner(bench: Bench, how: str)
 @clauses("DELIVER-2")
 @waits(eviction_seconds)
 def test_an_evicted_consumers_record_goes_to_the_next_owner(bench: Bench) -> None:
-    """The records of who falls silent come to who is left, before the later ones, though nobody asks after it."""
+    """Let a consumer that holds a record be evicted; expect that record before the later ones from the next owner's
+    polls. No operation names the silent consumer, so that the server must find the eviction by itself.
+    """
     queue = QueueFixture(bench)
     topic, group, (silent,) = queue.topic_with_consumers()
     for number in range(3):
@@ -135,7 +139,7 @@ def test_an_evicted_consumers_record_goes_to_the_next_owner(bench: Bench) -> Non
 
 @clauses("DELIVER-2")
 def test_the_last_members_record_waits_for_the_next_member(bench: Bench) -> None:
-    """A group that has nobody left keeps the record for whoever comes."""
+    """Let the only member leave while it holds a record; expect that record first when another member joins."""
     queue = QueueFixture(bench)
     topic, group, (leaver,) = queue.topic_with_consumers()
     for number in range(2):
@@ -151,7 +155,7 @@ def test_the_last_members_record_waits_for_the_next_member(bench: Bench) -> None
 
 @clauses("DELIVER-3")
 def test_a_record_in_flight_is_not_delivered_again(bench: Bench) -> None:
-    """Neither its holder nor a member that joins gets it once more, nor the one behind it."""
+    """Poll with the holder of a record and with a member that joins; expect neither that record nor the next one."""
     queue = QueueFixture(bench)
     topic, group, (holder,) = queue.topic_with_consumers()
     for number in range(2):
@@ -166,7 +170,9 @@ def test_a_record_in_flight_is_not_delivered_again(bench: Bench) -> None:
 @clauses("ISOLATE-1")
 @pytest.mark.parametrize("what", ["acknowledges", "holds", "unsubscribes", "is removed"])
 def test_one_group_does_not_affect_another(bench: Bench, what: str) -> None:
-    """A group gets everything in order, whatever another one of the same topic does meanwhile."""
+    """Acknowledge, hold, unsubscribe or remove the group in one group of a topic; expect the other group to get every
+    record in order.
+    """
     queue = QueueFixture(bench)
     topic, group, (busy,) = queue.topic_with_consumers()
     reader = queue.new_consumer(queue.new_group(), topic)
@@ -197,7 +203,7 @@ def test_one_group_does_not_affect_another(bench: Bench, what: str) -> None:
 @clauses("ISOLATE-1")
 @waits(eviction_seconds)
 def test_an_eviction_does_not_affect_another_group(bench: Bench) -> None:
-    """When a member of one group is evicted, the other keeps what it holds and goes on."""
+    """Let a member of one group be evicted; expect the other group to keep its record in flight and to read on."""
     queue = QueueFixture(bench)
     topic, group, (silent,) = queue.topic_with_consumers()
     reader = queue.new_consumer(queue.new_group(), topic)
@@ -216,7 +222,7 @@ def test_an_eviction_does_not_affect_another_group(bench: Bench) -> None:
 @clauses("ISOLATE-2")
 @pytest.mark.parametrize("what", ["in flight", "acknowledged", "full"])
 def test_one_topic_does_not_affect_another(bench: Bench, what: str) -> None:
-    """A topic delivers its records in order, whatever is in flight, acknowledged or refused in another one."""
+    """Hold, acknowledge or refuse records in one topic; expect another topic to deliver its records in order."""
     if what == "full" and not bench.declares("topic-limits"):
         bench.skip("ISOLATE-2", "no topic can be filled (extension topic-limits)")
         return

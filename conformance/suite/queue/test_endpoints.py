@@ -1,4 +1,4 @@
-"""Where the queue is served over STOMP, and what is forgiven there: QSTOMP-ENDPOINT-1 to QSTOMP-STOMPER-2."""
+"""The endpoints of the queue over STOMP, and the deviations that they accept: QSTOMP-ENDPOINT-1 to QSTOMP-STOMPER-2."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _link(bench: Bench, clause: str, path: str, offer: tuple[str, ...] = ()) -> 
 
 
 def _judge_success(bench: Bench, clause: str, session: Operations, path: str, body: dict[str, str]) -> None:
-    """Judge that an operation that must succeed does."""
+    """Perform an operation that must succeed, and judge `clause` by its reply."""
     try:
         reply = session.call(path, body)
     except PeerFailure as failure:
@@ -57,7 +57,9 @@ def _judge_success(bench: Bench, clause: str, session: Operations, path: str, bo
 @clauses("QSTOMP-ENDPOINT-1")
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_every_operation_is_there_on_each_endpoint(bench: Bench, path: str) -> None:
-    """A session with CONNECT is opened at /stomp, /producer and /consumer, and serves producers and consumers."""
+    """Open a session at /stomp, /producer or /consumer and send operations of producers and consumers; expect 200 from
+    each.
+    """
     client = StompClient(_link(bench, "QSTOMP-ENDPOINT-1", path), bench.version)
     client.connect(bench.credentials())
     session = StompOperations(client)
@@ -76,9 +78,9 @@ def test_every_operation_is_there_on_each_endpoint(bench: Bench, path: str) -> N
 def test_any_offer_of_subprotocols_opens_a_connection(
     bench: Bench, path: str, offer: tuple[str, ...]
 ) -> None:
-    """One of them, several, or none; and over the connection STOMP can be spoken."""
+    """Offer no, one or several subprotocols in the upgrade; expect 101, and a session that performs an operation."""
     link = _link(bench, "QSTOMP-SUBPROTOCOL-1", path, offer)
-    # In the version that the selected subprotocol names, so that a server that holds a session to it agrees.
+    # In the version of the selected subprotocol, because a server may hold a session to it.
     version = VERSIONS.get(link.subprotocol or "", bench.version)
     if version not in bench.target.stomp_versions:
         bench.judge("QSTOMP-SUBPROTOCOL-1", True, expected="101", observed="101")
@@ -90,7 +92,7 @@ def test_any_offer_of_subprotocols_opens_a_connection(
 
 
 def _wants_login(bench: Bench, *ids: str) -> bool:
-    """Skip these clauses where a server that asks for logins may insist on CONNECT."""
+    """True if the server asks for a login and may insist on CONNECT; the clauses are skipped then."""
     for clause in ids if bench.target.login else ():
         bench.skip(clause, "the server asks for a login, and may insist on CONNECT")
     return bool(bench.target.login)
@@ -99,9 +101,10 @@ def _wants_login(bench: Bench, *ids: str) -> bool:
 @clauses("QSTOMP-BARE-1", "QSTOMP-STOMPER-1")
 @pytest.mark.parametrize("path", LENIENT)
 def test_the_first_producer_is_served(bench: Bench, path: str) -> None:
-    """It never connects, its frames have a line end behind the NUL, and it gets its acknowledgements.
+    """Send SUBSCRIBE and SEND without CONNECT, each with a line end behind the NUL; expect an ACK under both spellings,
+    and the records at a consumer.
 
-    Under both spellings; its labels are whole seconds, so that records share them.
+    Labels are whole seconds, as that producer's are, so that several records share one.
     """
     if _wants_login(bench, "QSTOMP-BARE-1", "QSTOMP-STOMPER-1"):
         return
@@ -142,7 +145,7 @@ def _acknowledgement(bench: Bench, producer: SeedProducer, spelling: str) -> dic
 @pytest.mark.parametrize("path", LENIENT)
 @pytest.mark.parametrize("first", ["SUBSCRIBE", "SEND"])
 def test_a_session_may_begin_without_connect(bench: Bench, path: str, first: str) -> None:
-    """Whatever its first frame is, it is obeyed, and so are those behind it."""
+    """Send SUBSCRIBE or SEND as the first frame of a connection; expect it and the frames behind it to be processed."""
     if _wants_login(bench, "QSTOMP-BARE-1"):
         return
     group = bench.fresh("group")
@@ -159,7 +162,7 @@ def test_a_session_may_begin_without_connect(bench: Bench, path: str, first: str
 @clauses("QSTOMP-BARE-1")
 @pytest.mark.parametrize("path", LENIENT)
 def test_nothing_is_escaped_in_a_session_without_connect(bench: Bench, path: str) -> None:
-    """Such a session goes by the rules of 1.0: a backslash and a colon in a header stand for themselves."""
+    """Send a header with a backslash and a colon without CONNECT; expect it back unchanged, as in STOMP 1.0."""
     if _wants_login(bench, "QSTOMP-BARE-1"):
         return
     client = StompClient(_link(bench, "QSTOMP-ENDPOINT-1", path), "1.0")
@@ -178,7 +181,7 @@ def test_nothing_is_escaped_in_a_session_without_connect(bench: Bench, path: str
 
 @clauses("QSTOMP-BARE-2")
 def test_nothing_is_obeyed_before_connect_on_the_strict_endpoint(bench: Bench) -> None:
-    """What a SEND in front of CONNECT asks for is not done, whatever else comes of it."""
+    """Send a SEND in front of CONNECT at /stomp; expect its operation not to be performed. Any reaction is allowed."""
     queue = QueueFixture(bench)
     topic = bench.fresh("topic")
     client = bench.stomp(STRICT, connect=False)
@@ -187,7 +190,7 @@ def test_nothing_is_obeyed_before_connect_on_the_strict_endpoint(bench: Bench) -
         client.connect(bench.credentials())
         StompOperations(client).call(HEARTBEAT, {"consumer_name": bench.fresh("nobody")})
     except (PeerFailure, Violation):
-        pass  # refused by ERROR or by the end of the connection: the server is past the SEND, too
+        pass  # an ERROR or the end of the connection also shows that the server is past the SEND
     reply = queue.client.add_topic(topic)
     expect_status(bench, reply, 200, "QSTOMP-BARE-2", "the topic was not added before")
 
@@ -196,7 +199,7 @@ def test_nothing_is_obeyed_before_connect_on_the_strict_endpoint(bench: Bench) -
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("end", [b"\n", b"\n\n"], ids=["one", "two"])
 def test_line_ends_behind_the_nul_are_ignored(bench: Bench, path: str, end: bytes) -> None:
-    """Each frame of a session with CONNECT has them, in the message of the frame."""
+    """Send each frame of a session with line ends behind its NUL, in the same message; expect the session to work."""
     client = StompClient(_link(bench, "QSTOMP-ENDPOINT-1", path), bench.version)
     wanted = {"accept-version": bench.version, **bench.credentials()}
     headers = [(name, value) for name, value in wanted.items() if value is not None]
@@ -215,7 +218,7 @@ def test_line_ends_behind_the_nul_are_ignored(bench: Bench, path: str, end: byte
 @clauses("QSTOMP-STOMPER-2")
 @pytest.mark.parametrize("path", LENIENT)
 def test_a_disconnect_without_its_empty_line_is_obeyed(bench: Bench, path: str) -> None:
-    """The receipt is granted, and the session ends."""
+    """Send a DISCONNECT that lacks its empty line; expect its RECEIPT and the end of the connection."""
     if _wants_login(bench, "QSTOMP-STOMPER-2"):
         return
     queue = QueueFixture(bench)

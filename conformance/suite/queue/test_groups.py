@@ -24,7 +24,7 @@ def _add_again(queue: QueueFixture, group: str) -> None:
 
 @clauses("GROUP-ADD-1")
 def test_consumers_can_register_in_a_new_group(bench: Bench) -> None:
-    """Adding a group answers 200, and then it takes members and reads."""
+    """Add a group; expect 200, and that a consumer can register in it and read."""
     queue = QueueFixture(bench)
     topic, group = queue.new_topic(), queue.new_group()
     consumer = queue.new_consumer(group, topic)
@@ -34,7 +34,9 @@ def test_consumers_can_register_in_a_new_group(bench: Bench) -> None:
 
 @clauses("GROUP-ADD-2")
 def test_adding_a_group_again_changes_nothing(bench: Bench) -> None:
-    """Members, subscriptions, records in flight and committed offsets stay."""
+    """Add a group that exists; expect 200, and members, subscriptions, the record in flight and committed offsets as
+    before.
+    """
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
@@ -55,7 +57,9 @@ def test_adding_a_group_again_changes_nothing(bench: Bench) -> None:
 
 @clauses("GROUP-ADD-2")
 def test_adding_a_group_again_brings_no_acknowledged_record_back(bench: Bench) -> None:
-    """Whoever subscribes after it goes on where the group stood."""
+    """Add a group that exists while no member is subscribed; expect the next subscriber to continue at the committed
+    offset.
+    """
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):
@@ -69,7 +73,7 @@ def test_adding_a_group_again_brings_no_acknowledged_record_back(bench: Bench) -
 
 @clauses("GROUP-REMOVE-1", "GROUP-REMOVE-2")
 def test_the_members_of_a_removed_group_are_registered_no_more(bench: Bench) -> None:
-    """Removing a group answers 202; what names one of its members is refused, and their names are free."""
+    """Remove a group with members; expect 202, refusals (4xx) for its members, and their names free for others."""
     queue = QueueFixture(bench)
     topic, group, consumers = queue.topic_with_consumers(2)
     idle = queue.new_consumer(group)
@@ -86,7 +90,7 @@ def test_the_members_of_a_removed_group_are_registered_no_more(bench: Bench) -> 
 
 @clauses("GROUP-REMOVE-1", "GROUP-REMOVE-4")
 def test_a_removed_group_takes_no_members(bench: Bench) -> None:
-    """A group that was removed does not exist, until it is added again."""
+    """Register in a removed group and remove it again; expect refusals (4xx), until the group is added once more."""
     queue = QueueFixture(bench)
     group = queue.new_group()
     _remove(queue, group)
@@ -101,7 +105,9 @@ def test_a_removed_group_takes_no_members(bench: Bench) -> None:
 
 @clauses("GROUP-REMOVE-3")
 def test_a_group_that_is_added_after_its_removal_starts_at_the_oldest_record(bench: Bench) -> None:
-    """Committed offsets go with the group, and what was in flight in it is free."""
+    """Remove a group and add it again; expect its consumer to get every record from the oldest on. The offsets and the
+    record in flight went with the group.
+    """
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     texts = [f"m{number}" for number in range(3)]
@@ -119,7 +125,7 @@ def test_a_group_that_is_added_after_its_removal_starts_at_the_oldest_record(ben
 
 @clauses("GROUP-REMOVE-4", "GROUP-REMOVE-5")
 def test_a_group_that_does_not_exist_cannot_be_removed(bench: Bench) -> None:
-    """Removing what nobody added is refused."""
+    """Remove a group that was never added; expect a refusal (4xx)."""
     queue = QueueFixture(bench)
     reply = queue.call(REMOVE_GROUP, {"consumer_group_name": bench.fresh("group")})
     expect_refusal(bench, reply, "GROUP-REMOVE-4", "no such group")

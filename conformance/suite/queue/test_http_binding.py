@@ -1,4 +1,4 @@
-"""The operations over HTTP: HTTP-*, LIMIT-*."""
+"""Operations over HTTP: HTTP-*, LIMIT-*."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EMPTY_LINE = b"\r\n\r\n"
 @clauses("HTTP-POST-1")
 @pytest.mark.parametrize("query", ["", "?x=1&y"], ids=["plain", "with a query"])
 def test_each_operation_is_a_post(bench: Bench, query: str) -> None:
-    """A POST with the body of the operation to its path is answered with its status; what follows a `?` is ignored."""
+    """Send each operation as a POST to its path, also with a query; expect its success status. The query is ignored."""
     client = bench.http()
     for operation, path, body in PreparedQueue(bench).sequence():
         if operation.publishes and not bench.declares("http-publish"):
@@ -39,7 +39,7 @@ def test_each_operation_is_a_post(bench: Bench, query: str) -> None:
 
 @clauses("HTTP-TYPE-1")
 def test_bodies_have_their_content_type(bench: Bench) -> None:
-    """A record is JSON, a refusal that has a body is a problem."""
+    """Poll with and without success; expect the types application/json and application/problem+json."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -63,7 +63,7 @@ def test_bodies_have_their_content_type(bench: Bench) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/{}", "/consumer/{}", "/topic/{}", "/consumer-group/add/{}"])
 def test_a_path_that_is_not_there_is_refused(bench: Bench, method: str, path: str) -> None:
-    """A request to a path that nobody serves is answered 4xx."""
+    """Send GET and POST to paths that do not exist; expect a refusal (4xx)."""
     body = b"{}" if method == "POST" else None
     reply = bench.http().request(method, path.format(bench.fresh("nowhere")), body, JSON)
     expect_refusal(bench, reply, "HTTP-PATH-1", "no such path")
@@ -72,7 +72,7 @@ def test_a_path_that_is_not_there_is_refused(bench: Bench, method: str, path: st
 
 @clauses("HTTP-KEEP-1")
 def test_a_connection_stays_open(bench: Bench) -> None:
-    """After a success, an empty poll and a refusal the connection takes the next request."""
+    """Send successes, empty polls and refusals over one connection; expect it to stay open after each reply."""
     queue = QueueFixture(bench)
     consumer = queue.new_consumer(queue.new_group())
     client = bench.http()
@@ -87,7 +87,7 @@ def test_a_connection_stays_open(bench: Bench) -> None:
 
 
 def _posts(bench: Bench, *requests: tuple[str, dict[str, Any]]) -> bytes:
-    """The octets of several requests, one behind the other."""
+    """Octets of several requests, one behind the other."""
     target = bench.target
     octets = b""
     for path, body in requests:
@@ -102,7 +102,7 @@ def _posts(bench: Bench, *requests: tuple[str, dict[str, Any]]) -> bytes:
 
 @clauses("HTTP-PIPE-1")
 def test_requests_are_answered_in_their_order(bench: Bench) -> None:
-    """Several requests in one piece get their replies in the order of the requests."""
+    """Send ten requests in one piece; expect their replies in the order of the requests."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -127,7 +127,7 @@ def test_requests_are_answered_in_their_order(bench: Bench) -> None:
 
 @clauses("HTTP-PIPE-1")
 def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
-    """The reply to a long poll comes before that of the request behind it."""
+    """Send a long poll and a heartbeat in one piece; expect the reply to the poll before that to the heartbeat."""
     if not bench.declares("long-poll"):
         bench.skip("HTTP-PIPE-1", "no poll waits (extension long-poll)")
         return
@@ -152,7 +152,7 @@ def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
 
 @clauses("HTTP-POST-1")
 def test_names_in_a_path_are_percent_encoded_where_they_need_to_be(bench: Bench) -> None:
-    """A topic with a character that a path can't have is published to by its encoded name, if there is such a topic."""
+    """Publish to a topic whose name needs percent-encoding in a path; expect 200. Servers may refuse such names."""
     if not bench.declares("http-publish"):
         bench.skip("HTTP-POST-1", "there is no name in a path (extension http-publish)")
         return
@@ -168,7 +168,7 @@ def test_names_in_a_path_are_percent_encoded_where_they_need_to_be(bench: Bench)
 
 @clauses("LIMIT-CONN-1")
 def test_the_declared_limit_of_connections(bench: Bench) -> None:
-    """Recorded only: reaching the limit would hurt others."""
+    """Record the declared limit of connections. Reaching it would hurt other users of the server."""
     most = bench.limit("connections")
     bench.observe(
         "LIMIT-CONN-1",

@@ -1,4 +1,4 @@
-"""Requests over HTTP as they come over the wire, whole and broken: HTTP-METHOD-*, HTTP-LENGTH-1 to HTTP-HEADERS-2."""
+"""HTTP requests as octets, complete and broken: HTTP-METHOD-*, HTTP-LENGTH-1 to HTTP-HEADERS-2."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from conformance.wire.http import HttpReply
 
 JSON = {"Content-Type": "application/json"}
-#: How far past a limit on headers a request goes: it is open what counts towards it.
+#: Factor by which a request exceeds a limit on headers: the text leaves open how servers count.
 CLEARLY = 2
-#: The largest request that is sent, in octets.
+#: Largest request that is sent, in octets.
 MOST_OCTETS = 16 << 20
 _EMPTY_LINE = b"\r\n\r\n"
 
 
 @dataclass
 class AddGroupRequest:
-    """A request that adds a group of a fresh name, whole or broken, and whether it was performed."""
+    """A request that adds a group of a fresh name, complete or broken, and a check whether the group was added."""
 
     bench: Bench
 
@@ -41,28 +41,28 @@ class AddGroupRequest:
         )
 
     def octets(self, *headers: str, body: bytes | None = None) -> bytes:
-        """The octets of a request with these headers besides the usual ones, none of which tells the length."""
+        """Octets of a request with these headers besides the usual ones. None of the usual ones gives the length."""
         head = "\r\n".join([self._head, *headers]).encode("latin-1")
         return head + _EMPTY_LINE + (self.body if body is None else body)
 
     def complete(self, *headers: str) -> bytes:
-        """A request as it ought to be."""
+        """Octets of a valid request."""
         return self.octets(f"Content-Length: {len(self.body)}", *headers)
 
     def was_performed(self) -> bool:
-        """Whether the group is there."""
+        """True if the group exists."""
         name = self.bench.fresh("consumer")
         reply = self.queue.call(REGISTER, {"consumer_group_name": self.group, "consumer_name": name})
         return reply.status == 200
 
     def expect_not_performed(self, clause: str) -> None:
-        """Judge that the group was not added."""
+        """Judge `clause` by the group not having been added."""
         self.bench.judge(
             clause, not self.was_performed(), expected="the operation not performed", observed="it was"
         )
 
     def expect_performed(self, clause: str, reply: HttpReply | None) -> None:
-        """Judge that the request was answered 200, and the group was added."""
+        """Judge `clause` by the status 200 and by the group having been added."""
         performed = self.was_performed()
         self.bench.judge(
             clause,
@@ -75,7 +75,9 @@ class AddGroupRequest:
 @clauses("HTTP-METHOD-1", "HTTP-METHOD-2")
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_another_method_is_refused_and_does_nothing(bench: Bench, method: str) -> None:
-    """GET, PUT and DELETE of an operation's path perform nothing, with or without its body."""
+    """Send GET, PUT and DELETE to the path of an operation, with and without its body; expect a refusal (4xx), and the
+    operation not performed.
+    """
     request = AddGroupRequest(bench)
     for body in (None, request.body):
         reply = bench.http().request(method, ADD_GROUP, body, JSON if body else None)
@@ -102,7 +104,9 @@ LENGTHS: dict[str, tuple[str, ...]] = {
 @clauses("HTTP-LENGTH-1")
 @pytest.mark.parametrize("headers", LENGTHS.values(), ids=LENGTHS.keys())
 def test_a_missing_or_invalid_length_is_refused(bench: Bench, headers: tuple[str, ...]) -> None:
-    """Without a length, or with one that is no length, a POST is answered 4xx and performs nothing."""
+    """Send a POST without a length, or with an invalid or ambiguous one; expect a refusal (4xx), and the operation not
+    performed.
+    """
     request = AddGroupRequest(bench)
     written = [header.format(length=len(request.body)) for header in headers]
     reply = bench.http().raw(request.octets(*written))
@@ -113,7 +117,7 @@ def test_a_missing_or_invalid_length_is_refused(bench: Bench, headers: tuple[str
 @clauses("HTTP-CHUNKED-1")
 @pytest.mark.parametrize("size", [1, 7, 1000], ids=lambda size: f"of-{size}")
 def test_a_body_may_come_in_chunks(bench: Bench, size: int) -> None:
-    """Chunks of any size make up the body, with an extension and a trailer, too."""
+    """Send a body in chunks of several sizes, also with extensions and a trailer; expect the operation performed."""
     request = AddGroupRequest(bench)
     parts = [request.body[start : start + size] for start in range(0, len(request.body), size)]
     chunks = b"".join(b"%X;note=x\r\n%b\r\n" % (len(part), part) for part in parts)
@@ -124,14 +128,14 @@ def test_a_body_may_come_in_chunks(bench: Bench, size: int) -> None:
 
 
 def _filler(request: AddGroupRequest, length: int) -> bytes:
-    """A body of exactly so many octets that would add the group."""
+    """Body of exactly `length` octets that adds the group."""
     body = {"consumer_group_name": request.group, "x": ""}
     body["x"] = "x" * (length - len(json.dumps(body)))
     return json.dumps(body).encode()
 
 
 def _limit(bench: Bench, name: str, *ids: str) -> int | None:
-    """A declared limit; None, and the clauses are skipped, where there is none that can be passed with reason."""
+    """The declared limit; None if there is none or it is too large to be exceeded, and the clauses are skipped then."""
     most = bench.limit(name)
     why = f"the server declares no limit {name}"
     if most is not None and most > MOST_OCTETS:
@@ -144,7 +148,9 @@ def _limit(bench: Bench, name: str, *ids: str) -> int | None:
 
 
 def _judge_too_large(bench: Bench, reply: HttpReply | None, clauses_: tuple[str, str], status: int) -> None:
-    """A server may end the connection instead of reading on, and then the reply may get lost under way."""
+    """Judge the reply to a request over a limit. The server may end the connection instead of reading on, and its reply
+    may get lost then.
+    """
     must, should = clauses_
     bench.judge(must, reply is None or refused(reply), expected="4xx", observed=reply)
     bench.judge(
@@ -158,7 +164,9 @@ def _judge_too_large(bench: Bench, reply: HttpReply | None, clauses_: tuple[str,
 @clauses("HTTP-SIZE-1", "HTTP-SIZE-2")
 @pytest.mark.parametrize("how", ["length", "chunks"])
 def test_a_body_over_the_limit_is_refused(bench: Bench, how: str) -> None:
-    """One octet more than the limit `body_bytes` is refused and performs nothing; as many as that are served."""
+    """Send a body one octet longer than the limit `body_bytes`; expect a refusal (4xx), and the operation not
+    performed. A body of exactly the limit is accepted.
+    """
     if (most := _limit(bench, "body_bytes", "HTTP-SIZE-1", "HTTP-SIZE-2")) is None:
         return
     request = AddGroupRequest(bench)
@@ -181,7 +189,9 @@ def test_a_body_over_the_limit_is_refused(bench: Bench, how: str) -> None:
 @clauses("HTTP-HEADERS-1", "HTTP-HEADERS-2")
 @pytest.mark.parametrize("limit", ["headers", "header_bytes"])
 def test_headers_over_a_limit_are_refused(bench: Bench, limit: str) -> None:
-    """Clearly more headers than `headers`, or more octets than `header_bytes`, are refused and perform nothing."""
+    """Send twice as many headers as `headers` allows, or as many octets as `header_bytes`; expect a refusal (4xx), and
+    the operation not performed.
+    """
     if (most := _limit(bench, limit, "HTTP-HEADERS-1", "HTTP-HEADERS-2")) is None:
         return
     request = AddGroupRequest(bench)

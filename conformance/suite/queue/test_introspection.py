@@ -1,4 +1,4 @@
-"""What a server tells about topics and groups (extension introspection): INTRO-*, PART-NAME-1, PART-PLACE-1."""
+"""Descriptions of topics and groups (extension introspection): INTRO-*, PART-NAME-1, PART-PLACE-1."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from conformance.bench.bench import Bench
 
-#: More topics than a list has that was cut to a page.
+#: Topics that are added: more than fit on a page of a list that is cut.
 MANY_TOPICS = 25
-#: How many topics of others are looked at; a server in use may have a hundred thousand.
+#: Topics of others whose form is judged; a server in use may have a hundred thousand.
 OTHERS_JUDGED = 200
 
 
@@ -37,7 +37,7 @@ def _get(bench: Bench, path: str, clause: str, schema: str) -> Any:
 
 
 def _all_topics(bench: Bench, ours: Collection[str]) -> dict[str, Any]:
-    """The topics that are listed, by name; their form is judged for ours and for some of those that others made."""
+    """Listed topics by name. The form is judged for our topics and for some of those that others added."""
     document = _read(bench, "/topics", "INTRO-TOPICS-1")
     topics = document.get("topics") if isinstance(document, dict) else None
     if isinstance(topics, list):
@@ -71,7 +71,9 @@ def _topic(bench: Bench, topic: str) -> dict[str, Any]:
 
 @clauses("INTRO-TOPIC-1", "PART-NAME-1")
 def test_a_topic_is_described_by_its_partitions(bench: Bench) -> None:
-    """Each partition stands once with its name and its end offset, which is the number of its records."""
+    """Publish ten records and GET the topic; expect each partition once, with its name, and end offsets that add up to
+    ten.
+    """
     queue = QueueFixture(bench)
     topic = queue.new_topic()
     for number in range(10):
@@ -86,7 +88,9 @@ def test_a_topic_is_described_by_its_partitions(bench: Bench) -> None:
 
 @clauses("INTRO-TOPIC-1")
 def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
-    """Where positions are told, each partition's end is one past the offset of its last record."""
+    """Publish to several partitions and GET the topic; expect each end offset one past the last offset of its
+    partition.
+    """
     if not bench.declares("record-position"):
         bench.skip("INTRO-TOPIC-1", "the server does not tell positions (extension record-position)")
         return
@@ -105,7 +109,9 @@ def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
 @clauses("PART-PLACE-1")
 @pytest.mark.parametrize("asked", [None, 7], ids=["default", "seven"])
 def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int | None) -> None:
-    """Two partitions are on one broker exactly if their indexes differ by a multiple of the number of brokers."""
+    """GET a topic; expect two partitions on the same broker exactly if their indexes differ by a multiple of the number
+    of brokers.
+    """
     brokers = bench.target.brokers
     if brokers is None:
         bench.skip("PART-PLACE-1", "the server does not tell how many brokers there are")
@@ -134,7 +140,7 @@ def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int
 
 @clauses("INTRO-TOPICS-1")
 def test_all_topics_are_listed(bench: Bench) -> None:
-    """Each topic is in the list, in the same form as by itself; the list has no end but the last topic."""
+    """Add many topics and GET the list; expect each of them, in the same form as by itself. The list has no pages."""
     queue = QueueFixture(bench)
     names = [queue.new_topic() for _ in range(MANY_TOPICS)]
     queue.publish(names[0], "m")
@@ -167,13 +173,13 @@ def _group(bench: Bench, group: str) -> dict[str, Any]:
 
 @clauses("INTRO-GROUP-1")
 def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) -> None:
-    """Members with their topics; owners are those who get the records; committed offsets, ends and lags."""
+    """GET a group with three members; expect their topics, the owners that records go to, and right lags."""
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
     names = [queue.new_consumer(group, probe.topic) for _ in range(2)]
     idle = queue.new_consumer(group)
     owners = probe.settled_owners(names)
-    # While the rebalance was under way, some partitions may have got records that nobody was given.
+    # During the rebalance some partitions may have got records that no poll returned.
     while came := queue.poll_all(*names):
         for name, record in came:
             queue.acknowledge(name, record.message_id)
@@ -207,7 +213,7 @@ def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) ->
 
 @clauses("INTRO-GROUP-1")
 def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
-    """A record in flight is not committed, an acknowledged one is; reading this is no sign of life of anybody."""
+    """Acknowledge one of three records, hold the next, and GET the group; expect one committed, and a lag of two."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
@@ -235,6 +241,6 @@ def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
 @clauses("INTRO-UNKNOWN-1")
 @pytest.mark.parametrize("path", ["/topics/{}", "/consumer-groups/{}"])
 def test_an_unknown_topic_or_group_is_refused(bench: Bench, path: str) -> None:
-    """A topic or group that nobody added is answered 4xx."""
+    """GET a topic or group that was never added; expect a refusal (4xx)."""
     reply = bench.http().request("GET", path.format(bench.fresh("nowhere")))
     expect_refusal(bench, reply, "INTRO-UNKNOWN-1", "no topic or group has this name")

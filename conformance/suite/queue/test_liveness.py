@@ -1,4 +1,4 @@
-"""Silence and eviction, on both sides of the timeout: LIVE-*. On a real clock these tests wait side by side."""
+"""Heartbeat timeouts and evictions, on both sides of the timeout: LIVE-*. On a real clock these tests wait at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @clauses("LIVE-BEAT-1")
 def test_a_heartbeat_is_answered(bench: Bench) -> None:
-    """The heartbeat of a registered consumer is answered 202, with and without subscriptions."""
+    """Send the heartbeat of a member, with and without subscriptions; expect 202."""
     queue = QueueFixture(bench)
     group = queue.new_group()
     for consumer in (queue.new_consumer(group), queue.new_consumer(group, queue.new_topic())):
@@ -43,7 +43,7 @@ def test_a_heartbeat_is_answered(bench: Bench) -> None:
 
 @clauses("LIVE-BEAT-2", "LIVE-BEAT-3")
 def test_the_heartbeat_of_an_unknown_consumer_is_refused(bench: Bench) -> None:
-    """A heartbeat registers nobody."""
+    """Send the heartbeat of a consumer that was never registered, twice; expect a refusal (4xx) each time."""
     queue = QueueFixture(bench)
     name = bench.fresh("nobody")
     for _ in range(2):
@@ -55,7 +55,7 @@ def test_the_heartbeat_of_an_unknown_consumer_is_refused(bench: Bench) -> None:
 @clauses("LIVE-KEEP-1")
 @waits(eviction_seconds)
 def test_a_silence_below_the_timeout_evicts_nobody(bench: Bench) -> None:
-    """Just below the timeout a consumer is a member, and holds the record that it held."""
+    """Send nothing for a consumer until just below the timeout, then acknowledge its record; expect 202."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "held")
@@ -78,7 +78,7 @@ def test_a_silence_below_the_timeout_evicts_nobody(bench: Bench) -> None:
 @clauses("LIVE-BEAT-1")
 @waits(eviction_seconds)
 def test_heartbeats_keep_a_consumer_alive(bench: Bench) -> None:
-    """With a heartbeat in time, a consumer outlives the timeout that it would not have outlived without."""
+    """Send heartbeats for longer than timeout and grace, then acknowledge; expect 202."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "held")
@@ -95,7 +95,9 @@ def test_heartbeats_keep_a_consumer_alive(bench: Bench) -> None:
 @clauses("LIVE-KEEP-1")
 @waits(eviction_seconds)
 def test_a_consumer_outlives_its_connection(bench: Bench) -> None:
-    """Who reconnects in time has lost nothing: a consumer is a name, not a connection."""
+    """Close the connection of a consumer and acknowledge over another one in time; expect 202. A consumer is a name,
+    not a connection.
+    """
     queue = QueueFixture(bench)
     topic, group = queue.new_topic(), queue.new_group()
     consumer = bench.fresh("consumer")
@@ -130,7 +132,9 @@ def test_a_consumer_outlives_its_connection(bench: Bench) -> None:
 @clauses("LIVE-EVICT-1", "LIVE-GONE-1", "LIVE-GONE-2")
 @waits(eviction_seconds)
 def test_an_evicted_consumer_is_refused_everything(bench: Bench) -> None:
-    """After timeout and grace each operation that names the consumer is refused, while others live."""
+    """Send each operation that names a consumer after its timeout and grace; expect refusals (4xx), while a member that
+    sent heartbeats stays.
+    """
     queue = QueueFixture(bench)
     topic, group = queue.new_topic(), queue.new_group()
     other = queue.new_consumer(group, topic)
@@ -151,7 +155,7 @@ def test_an_evicted_consumer_is_refused_everything(bench: Bench) -> None:
     signs = [timed(queue, group, lambda name=name: queue.heartbeat(name)) for name in silent.values()]  # type: ignore[misc]
     wait_past_eviction(queue, group, signs[-1], *silent.values())
     for path, name in silent.items():
-        # The first operation of each tells of its eviction, the second that this is no accident.
+        # The second refusal shows that the first operation did not bring the consumer back.
         for _ in range(2):
             reply = queue.call(path, {"consumer_name": name, **attempts[path]})
             why = f"{name} was silent for longer than timeout and grace"
@@ -166,7 +170,9 @@ def test_an_evicted_consumer_is_refused_everything(bench: Bench) -> None:
 @waits(eviction_seconds)
 @pytest.mark.parametrize("holding", [False, True], ids=["owning nothing", "holding a record"])
 def test_the_only_member_of_a_group_is_evicted_as_well(bench: Bench, holding: bool) -> None:
-    """Neither does a member live for ever that never polls, nor one that has something left to acknowledge."""
+    """Send nothing for the only member of a group, which may hold a record; expect its heartbeat to be refused (4xx)
+    after timeout and grace.
+    """
     queue = QueueFixture(bench)
     topic, group = queue.new_topic(), queue.new_group()
     consumer = queue.new_consumer(group, topic) if holding else queue.new_consumer(group)
@@ -183,7 +189,7 @@ def test_the_only_member_of_a_group_is_evicted_as_well(bench: Bench, holding: bo
 @waits(eviction_seconds)
 @pytest.mark.parametrize("where", ["same group", "other group"])
 def test_the_name_of_an_evicted_consumer_is_free(bench: Bench, where: str) -> None:
-    """It can be registered again at once, and the new consumer begins without subscriptions."""
+    """Register the name of an evicted consumer again; expect 200, and a new consumer without subscriptions."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     elsewhere = queue.new_group()
@@ -202,10 +208,12 @@ def test_the_name_of_an_evicted_consumer_is_free(bench: Bench, where: str) -> No
 @clauses("LIVE-GONE-3")
 @waits(eviction_seconds)
 @pytest.mark.parametrize(
-    "when", ["while nobody has it", "while another holds it", "under a new registration"]
+    "when", ["while no consumer holds it", "while another holds it", "under a new registration"]
 )
 def test_a_late_acknowledgement_commits_nothing(bench: Bench, when: str) -> None:
-    """What an evicted consumer says about a record that it held changes nothing: the next owner gets it."""
+    """Send an acknowledgement for a record that a consumer held before its eviction; expect a refusal (4xx), and the
+    same record at the next owner.
+    """
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):

@@ -1,4 +1,4 @@
-"""Polls that wait for a record: POLL-WAIT-* (extension long-poll)."""
+"""Long polls: POLL-WAIT-* (extension long-poll)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ if TYPE_CHECKING:
     from conformance.targets.target import Target
     from conformance.wire.operations import Pending, Reply
 
-#: How long a poll waits, in seconds, for what comes long before; and for what does not come.
+#: Seconds that a poll waits: for a record that arrives long before, and for one that does not arrive.
 LONG, SHORT = 10.0, 0.3
-#: Answered requests after which a request that was sent before them is very likely to be with the server.
+#: Answered requests after which a request sent before them has very likely reached the server.
 _ROUND_TRIPS = 5
 
 
 class WaitingPoll:
-    """A poll that waits, on a connection of its own where the binding needs that."""
+    """A long poll under way, on a connection of its own where the binding needs that."""
 
     def __init__(
         self, queue: QueueFixture, consumer: str, wish: float = LONG, *, round_trips: int = _ROUND_TRIPS
     ) -> None:
-        """`wish`: how many seconds, if the server's limit allows it. `round_trips`: how long to give it to arrive."""
+        """Send the poll. It waits `wish` seconds, or as many as the server allows.
+
+        `round_trips` is the number of other requests that are answered before this returns, so that the poll can reach
+        the server.
+        """
         self._queue = queue
         self.seconds = min(queue.bench.limit("wait_seconds") or wish, wish)
         probe = queue.bench.queue()
@@ -40,23 +44,26 @@ class WaitingPoll:
         body = {"consumer_name": consumer, "wait_seconds": self.seconds}
         queue.bench.step(f"{POLL} {body} begins")
         self._pending: Pending = queue.client.start(POLL, body)
-        # Nothing is judged by it: a poll that comes later finds the record at once, which is right as well.
+        # No verdict depends on it: a poll that arrives later finds the record at once, which is right as well.
         for _ in range(round_trips):
             probe.heartbeat(consumer)
 
     def answer(self) -> tuple[Reply, float]:
-        """The reply, and how many seconds after the request it was there."""
+        """Wait for the reply; returns it and the seconds from the request to it."""
         reply = self._pending.reply(self.seconds + self._queue.bench.patience)
         took = time.monotonic() - self._began
         self._queue.bench.step(f"the poll that waited -> {reply} after {took:.3f} s")
         return reply, took
 
     def is_before_timeout(self, took: float) -> bool:
-        """Whether an answer came clearly before the poll's time was over."""
+        """True if an answer after `took` seconds came clearly before the poll's time was over."""
         return took < 0.9 * self.seconds
 
     def expect_record(self, clause: str, message: str, acknowledge: str = "") -> None:
-        """Judge that the answer is a record, clearly before the time is over; a consumer may `acknowledge` it."""
+        """Judge `clause` by a reply with the record `message`, clearly before the poll's time is over.
+
+        The consumer named by `acknowledge` acknowledges it.
+        """
         reply, took = self.answer()
         self._queue.bench.judge(
             clause,
@@ -74,7 +81,7 @@ class WaitingPoll:
 
 @clauses("POLL-WAIT-1")
 def test_a_long_poll_is_answered_when_a_record_is_published(bench: Bench) -> None:
-    """It is answered by the record that comes while it waits, long before its time is up."""
+    """Send a long poll and publish while it waits; expect 200 with the record, long before the time is over."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -85,7 +92,9 @@ def test_a_long_poll_is_answered_when_a_record_is_published(bench: Bench) -> Non
 
 @clauses("POLL-WAIT-1")
 def test_a_record_that_comes_while_a_poll_begins_to_wait_is_not_missed(bench: Bench) -> None:
-    """The record is published when the poll is just on its way, at another instant each time: no wake-up gets lost."""
+    """Send a long poll and publish at about the same instant, many times; expect 200 with the record each time. A
+    server that looks for a record before it starts to wait can miss the one that comes in between.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -97,7 +106,7 @@ def test_a_record_that_comes_while_a_poll_begins_to_wait_is_not_missed(bench: Be
 
 @clauses("POLL-WAIT-1")
 def test_a_long_poll_finds_what_is_there_already(bench: Bench) -> None:
-    """It does not wait where there is a record."""
+    """Send a long poll while a record is free; expect 200 with the record at once."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -108,7 +117,9 @@ def test_a_long_poll_finds_what_is_there_already(bench: Bench) -> None:
 @clauses("POLL-WAIT-1")
 @pytest.mark.parametrize("how", ["acknowledged", "given back"])
 def test_a_long_poll_is_answered_when_a_record_is_settled(bench: Bench, how: str) -> None:
-    """The next record of the partition comes when the one before is acknowledged, the same one if it is given back."""
+    """Send a long poll while a record is in flight, and settle that record; expect the next record after an
+    acknowledgement, and the same one after a negative acknowledgement.
+    """
     if how == "given back" and not bench.declares("negative-acknowledgement"):
         bench.skip("POLL-WAIT-1", "nothing can be given back (extension negative-acknowledgement)")
         return
@@ -128,7 +139,9 @@ def test_a_long_poll_is_answered_when_a_record_is_settled(bench: Bench, how: str
 
 @clauses("POLL-WAIT-1")
 def test_a_long_poll_is_answered_when_a_partition_comes(bench: Bench) -> None:
-    """Who stands by gets the record of a partition whose owner has left, when the rebalance is settled."""
+    """Send a long poll for a member that owns nothing, and let the owner leave; expect the record of its partition when
+    the rebalance is over.
+    """
     if not bench.clock.is_virtual:
         bench.skip("POLL-WAIT-1", "without a virtual clock the rebalance may outlast the poll")
         return
@@ -139,7 +152,7 @@ def test_a_long_poll_is_answered_when_a_partition_comes(bench: Bench) -> None:
     waiting = WaitingPoll(queue, waiter)
     queue.subscribe(waiter, topic)
     queue.unsubscribe(owner, topic)
-    # In a virtual instant the clients' time stands still, and so does the waiting.
+    # The rebalance takes virtual time only, so the poll's real seconds hardly pass.
     for _ in queue.retry_until_rebalanced():
         pass
     waiting.expect_record("POLL-WAIT-1", "awaited")
@@ -147,7 +160,7 @@ def test_a_long_poll_is_answered_when_a_partition_comes(bench: Bench) -> None:
 
 @clauses("POLL-WAIT-1")
 def test_a_long_poll_is_refused_when_its_consumers_registration_ends(bench: Bench) -> None:
-    """When the group is removed, the poll of a member does not wait on."""
+    """Send a long poll and remove the consumer's group; expect a refusal (4xx), long before the time is over."""
     queue = QueueFixture(bench)
     _topic, group, (consumer,) = queue.topic_with_consumers()
     waiting = WaitingPoll(queue, consumer)
@@ -163,7 +176,7 @@ def test_a_long_poll_is_refused_when_its_consumers_registration_ends(bench: Benc
 
 @clauses("POLL-WAIT-2")
 def test_a_long_poll_ends_empty_when_its_time_is_over(bench: Bench) -> None:
-    """Without a record the poll is answered as an empty one, after the time that it asked for and not before."""
+    """Send a long poll while no record comes; expect the status of an empty poll, and not before the time is over."""
     queue = QueueFixture(bench)
     _topic, _group, (consumer,) = queue.topic_with_consumers()
     empty = queue.poll(consumer)
@@ -182,7 +195,7 @@ def test_a_long_poll_ends_empty_when_its_time_is_over(bench: Bench) -> None:
 @clauses("POLL-WAIT-2")
 @pytest.mark.parametrize("wait", [0, 0.0], ids=repr)
 def test_a_poll_that_waits_for_no_time_is_answered_at_once(bench: Bench, wait: float) -> None:
-    """`wait_seconds` of 0 is allowed, and does not wait."""
+    """Poll with a `wait_seconds` of 0; expect the reply of an ordinary poll."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -200,7 +213,9 @@ def test_a_poll_that_waits_for_no_time_is_answered_at_once(bench: Bench, wait: f
 
 @clauses("POLL-WAIT-3")
 def test_a_long_poll_holds_up_nothing_else_of_its_session(bench: Bench) -> None:
-    """Other operations of the same session are answered while a poll waits, and its own reply comes when it is due."""
+    """Send a long poll and then a heartbeat in one STOMP session; expect the reply to the heartbeat first, and the
+    record when it is published.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -221,7 +236,9 @@ def test_a_long_poll_holds_up_nothing_else_of_its_session(bench: Bench) -> None:
 
 @clauses("POLL-WAIT-4")
 def test_a_bad_waiting_time_is_refused(bench: Bench) -> None:
-    """`wait_seconds` is a number from 0 to the limit; a poll that is refused hands out nothing."""
+    """Poll with a `wait_seconds` that is no number from 0 to the limit; expect a refusal (4xx), and the record still
+    free.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -229,7 +246,7 @@ def test_a_bad_waiting_time_is_refused(bench: Bench) -> None:
     most = bench.limit("wait_seconds")
     times: list[object] = [-1, -0.001, "5", True, None, [], *([most + 1, 1e300] if most else [])]
     for wait in times:
-        # A server that takes the time for a good one finds the record at once.
+        # A server that accepts the value finds the record at once.
         reply = queue.client.call(
             POLL, {"consumer_name": consumer, "wait_seconds": wait}, within=bench.patience
         )
@@ -244,10 +261,10 @@ def _past_the_timeout(target: Target) -> float:
 
 
 def _poll_through(bench: Bench, seconds: float) -> tuple[QueueFixture, str, str, TimedReply] | None:
-    """A poll that a record answers after so long: its fixture, group and consumer, and the answer.
+    """A long poll that a record answers after `seconds`: its fixture, group, consumer and reply.
 
-    None, and POLL-WAIT-5 is skipped, where no poll may wait so long. Time must not pass before the poll waits, which
-    nothing tells: on a virtual clock one that was refused is tried again, with more time for it to come to the server.
+    None if no poll may wait so long, and POLL-WAIT-5 is skipped then. Time must not pass before the poll waits, and no
+    reply says when it does: on a virtual clock a refused poll is repeated with more time to reach the server.
     """
     is_virtual = bench.clock.is_virtual
     wish = LONG if is_virtual else seconds + bench.patience
@@ -275,7 +292,9 @@ def _poll_through(bench: Bench, seconds: float) -> tuple[QueueFixture, str, str,
 @clauses("POLL-WAIT-5")
 @waits(_past_the_timeout)
 def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
-    """Time past the heartbeat's timeout evicts nobody who has an unanswered poll."""
+    """Send a long poll that waits for longer than timeout and grace; expect 200 with the record, and 202 for a
+    heartbeat.
+    """
     polled = _poll_through(bench, _past_the_timeout(bench.target))
     if polled is None:
         return
@@ -294,7 +313,9 @@ def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
 @clauses("POLL-WAIT-5")
 @waits(_past_the_timeout)
 def test_silence_begins_when_a_long_poll_is_answered(bench: Bench) -> None:
-    """A poll that waited and a silence below the timeout behind it evict nobody, though they are too long together."""
+    """Send a long poll, and nothing for just less than the timeout after its reply; expect the consumer to be a member
+    still, though poll and silence together are longer than timeout and grace.
+    """
     timings = bench.target.timings
     waited = timings.eviction_grace + 4 * SLACK + 2 * bench.lateness()
     if bench.clock.is_virtual:

@@ -1,4 +1,6 @@
-"""Many records through one topic: each comes, once and in order. What fails once in a thousand times shows here."""
+"""Many records through one topic: each is delivered once and in order. Faults that show once in a thousand times show
+here.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,13 @@ if TYPE_CHECKING:
 
 #: Records of one key that are stored before the first of them is polled for.
 TOGETHER = 50
-#: Room in octets that a record of a few letters is reckoned to take.
+#: Octets of a partition that a short record may need, a generous estimate.
 ROOM = 1024
 
 
 @clauses("DELIVER-1", "DELIVER-3", "DELIVER-4", "ORDER-1", "ACK-COMMIT-1")
 def test_each_of_many_records_comes_once(bench: Bench) -> None:
-    """One consumer reads a topic while it fills: nothing is lost, nothing comes again, no two change places."""
+    """Publish many records while one consumer reads; expect each of them once, and those of a key in order."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     total = bench.examples(100, 1_100, 10_000)
@@ -43,7 +45,10 @@ def test_each_of_many_records_comes_once(bench: Bench) -> None:
 
 
 def _judge_first_time(bench: Bench, record: DeliveredRecord, acknowledged: dict[str, int]) -> None:
-    """A record that comes again was stored twice, or its acknowledgement committed nothing."""
+    """Judge that a record was not delivered before.
+
+    A repeated record was stored twice, or else its acknowledgement committed nothing.
+    """
     before = acknowledged.get(record.message)
     clause = "ACK-COMMIT-1" if before == record.message_id else "DELIVER-3"
     bench.judge(

@@ -1,4 +1,4 @@
-"""Consumers, how they register and how they leave: MEMBER-REGISTER-*, MEMBER-UNREGISTER-*."""
+"""Registration of consumers: MEMBER-REGISTER-*, MEMBER-UNREGISTER-*."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @clauses("MEMBER-REGISTER-1")
 def test_a_registered_consumer_is_served(bench: Bench) -> None:
-    """Registering answers 200; without a subscription the consumer is a member all the same."""
+    """Register a consumer without subscriptions; expect 200, then 202 for its heartbeat and no record from its poll."""
     queue = QueueFixture(bench)
     consumer = queue.new_consumer(queue.new_group())
     beat, poll = queue.heartbeat(consumer), queue.poll(consumer)
@@ -27,7 +27,9 @@ def test_a_registered_consumer_is_served(bench: Bench) -> None:
 
 @clauses("MEMBER-REGISTER-2", "MEMBER-REGISTER-3")
 def test_a_group_that_does_not_exist_takes_no_consumer(bench: Bench) -> None:
-    """The registration is refused, and adds neither the consumer nor the group."""
+    """Register in a group that was never added, twice; expect refusals (4xx), and neither the consumer nor the group to
+    exist.
+    """
     queue = QueueFixture(bench)
     group, name = bench.fresh("group"), bench.fresh("consumer")
     for attempt in ("no such group", "the refused registration did not add it"):
@@ -43,7 +45,9 @@ def test_a_group_that_does_not_exist_takes_no_consumer(bench: Bench) -> None:
 @clauses("MEMBER-REGISTER-4", "MEMBER-REGISTER-5")
 @pytest.mark.parametrize("where", ["same group", "other group"])
 def test_a_taken_name_is_refused_and_its_holder_notices_nothing(bench: Bench, where: str) -> None:
-    """Names are unique on the server; the holder keeps group, subscription and record."""
+    """Register a name that is taken, in the same group or another; expect a refusal (4xx), and the holder to keep its
+    group, subscription and record. Names are unique on the server.
+    """
     queue = QueueFixture(bench)
     topic, group, (holder,) = queue.topic_with_consumers()
     other_topic, other_group = queue.new_topic(), queue.new_group()
@@ -62,7 +66,7 @@ def test_a_taken_name_is_refused_and_its_holder_notices_nothing(bench: Bench, wh
     bench.judge(
         "MEMBER-REGISTER-4", following.message == "second", expected="`second`", observed=following.whole
     )
-    # What it acknowledged is committed in the group that it belongs to.
+    # The acknowledgement was committed in the group of the holder.
     queue.unsubscribe(holder, topic)
     next_owner = queue.poll_until_record(queue.new_consumer(group, topic), "MEMBER-REGISTER-4")
     bench.judge(
@@ -75,7 +79,7 @@ def test_a_taken_name_is_refused_and_its_holder_notices_nothing(bench: Bench, wh
 
 @clauses("MEMBER-UNREGISTER-1")
 def test_an_unregistered_consumer_is_refused_and_its_name_is_free(bench: Bench) -> None:
-    """Unregistering answers 202 and ends the registration."""
+    """Unregister a consumer; expect 202, refusals (4xx) for operations that name it, and its name free."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "m")
@@ -97,7 +101,7 @@ def test_an_unregistered_consumer_is_refused_and_its_name_is_free(bench: Bench) 
 
 @clauses("MEMBER-UNREGISTER-2", "MEMBER-UNREGISTER-3")
 def test_an_unknown_consumer_cannot_unregister(bench: Bench) -> None:
-    """Unregistering nobody is refused."""
+    """Unregister a consumer that was never registered; expect a refusal (4xx)."""
     reply = QueueFixture(bench).call(UNREGISTER, {"consumer_name": bench.fresh("nobody")})
     expect_refusal(bench, reply, "MEMBER-UNREGISTER-2", "no such consumer")
     expect_status(bench, reply, 404, "MEMBER-UNREGISTER-3", "no such consumer")

@@ -1,4 +1,4 @@
-"""Which partition a record lies in, and the order within it: PART-*, PUB-POSITION-*, ORDER-*."""
+"""Partitions of records, and the order within them: PART-*, PUB-POSITION-*, ORDER-*."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @clauses("PART-KEY-1")
 def test_records_of_one_key_keep_their_order_among_others(bench: Bench) -> None:
-    """Records of one key stay in one partition, whatever else is published: they come out in their order."""
+    """Publish records of several keys in turn; expect those of each key in order, from one partition."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     keys = ["a", "b", "c", "Schlüssel"]
@@ -46,7 +46,7 @@ def test_records_of_one_key_keep_their_order_among_others(bench: Bench) -> None:
 
 
 def _add_other_topics(queue: QueueFixture) -> None:
-    """Topics of other numbers of partitions, where they can be had."""
+    """Add topics with other numbers of partitions, if the server allows them."""
     queue.new_topic()
     most = queue.bench.limit("partitions") or 7
     for count in (1, 7) if queue.bench.declares("topic-partitions") else ():
@@ -56,7 +56,7 @@ def _add_other_topics(queue: QueueFixture) -> None:
 
 @clauses("PART-KEY-1")
 def test_one_key_has_at_most_one_record_in_flight(bench: Bench) -> None:
-    """While a record of a key is in flight, no poll hands out another of it: they share a partition."""
+    """Publish records of one key and poll without acknowledging; expect only the first. They share a partition."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(6):
@@ -68,7 +68,7 @@ def test_one_key_has_at_most_one_record_in_flight(bench: Bench) -> None:
 
 @clauses("PART-KEY-2")
 def test_keys_map_to_partitions_by_the_first_four_octets_of_their_digest(bench: Bench) -> None:
-    """The partition of a key is the one that the test vectors give."""
+    """Publish with the keys of the test vectors; expect each record in the partition that its vector names."""
     queue = QueueFixture(bench)
     vectors = json.loads(spec_file("vectors/partitioner.json").read_text("utf-8"))["vectors"]
     most = int(bench.limit("partitions") or 7)
@@ -97,7 +97,7 @@ def test_keys_map_to_partitions_by_the_first_four_octets_of_their_digest(bench: 
 @clauses("PART-RR-1")
 @pytest.mark.parametrize("key", [None, ""], ids=["no-key", "empty-key"])
 def test_keyless_records_spread_over_all_partitions(bench: Bench, key: str | None) -> None:
-    """N consecutive records without a key lie in N partitions: all of them can be in flight at once."""
+    """Publish N records without a key to N partitions; expect all of them in flight at once."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     partitions = partition_count(queue, topic)
@@ -114,7 +114,7 @@ def test_keyless_records_spread_over_all_partitions(bench: Bench, key: str | Non
 
 @clauses("PART-RR-2")
 def test_keyless_records_go_round_from_the_first_partition(bench: Bench) -> None:
-    """Where positions are told: N in a row cover all partitions, in turn from partition 0."""
+    """Publish records without a key; expect any N in a row in N partitions, in turn from partition 0."""
     queue = QueueFixture(bench)
     topic = queue.new_topic()
     partitions = partition_count(queue, topic)
@@ -132,7 +132,9 @@ def test_keyless_records_go_round_from_the_first_partition(bench: Bench) -> None
 
 @clauses("PART-RR-3")
 def test_a_record_with_a_key_takes_no_turn(bench: Bench) -> None:
-    """A keyed record, or one that is refused, leaves the round of keyless ones where it was."""
+    """Publish a record with a key, and a refused one, between records without a key; expect the turn of the latter to
+    stay as it was.
+    """
     queue = QueueFixture(bench)
     topic = queue.new_topic()
     partitions = partition_count(queue, topic)
@@ -154,7 +156,7 @@ def test_a_record_with_a_key_takes_no_turn(bench: Bench) -> None:
 @clauses("PART-COUNT-1")
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_a_topic_has_as_many_partitions_as_asked_for(bench: Bench, count: int) -> None:
-    """`partitions` keyless records can be in flight at once, and not one more."""
+    """Add a topic with `partitions`, and publish without a key; expect exactly so many records in flight at once."""
     if count > (bench.limit("partitions") or count):
         bench.skip("PART-COUNT-1", f"the server's limit is less than {count} partitions")
         return
@@ -175,7 +177,9 @@ def test_a_topic_has_as_many_partitions_as_asked_for(bench: Bench, count: int) -
 
 @clauses("PART-COUNT-2")
 def test_a_count_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
-    """Zero, negatives, fractions, strings, booleans, null and absurd numbers add no topic."""
+    """Add topics with invalid `partitions`: zero, negatives, fractions, strings, booleans, null and numbers over the
+    limit; expect a refusal (4xx) of each, and no topic added.
+    """
     queue = QueueFixture(bench)
     name = bench.fresh("topic")
     most = bench.limit("partitions")
@@ -188,7 +192,7 @@ def test_a_count_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
 
 @clauses("PUB-POSITION-1")
 def test_offsets_of_a_partition_count_from_zero(bench: Bench) -> None:
-    """The replies to publishing tell each partition's offsets 0, 1, 2 … without a gap."""
+    """Publish records; expect the offsets 0, 1, 2 … of each partition in the replies, without a gap."""
     queue = QueueFixture(bench)
     topic = queue.new_topic()
     seen: Counter[int] = Counter()
@@ -207,7 +211,7 @@ def test_offsets_of_a_partition_count_from_zero(bench: Bench) -> None:
 
 @clauses("PUB-POSITION-1")
 def test_a_delivered_record_has_the_position_of_its_publish_reply(bench: Bench) -> None:
-    """Where a poll's reply has `partition` and `offset`, they are those of the reply to the publish."""
+    """Publish and poll; expect the `partition` and `offset` of the publish's reply in the record, if it has any."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     told = {f"m{n}": queue.position(queue.publish(topic, f"m{n}", key=f"k{n % 3}")) for n in range(9)}
@@ -223,7 +227,7 @@ def test_a_delivered_record_has_the_position_of_its_publish_reply(bench: Bench) 
 
 @clauses("ORDER-1")
 def test_a_partition_is_delivered_in_order_without_gaps(bench: Bench) -> None:
-    """A group gets a partition's records oldest first, and all of them."""
+    """Publish records of one key; expect all of them, oldest first."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     texts = [f"m{number}" for number in range(20)]
@@ -236,7 +240,7 @@ def test_a_partition_is_delivered_in_order_without_gaps(bench: Bench) -> None:
 
 @clauses("ORDER-2")
 def test_the_next_record_waits_for_the_acknowledgement(bench: Bench) -> None:
-    """While a record is in flight, the next one of its partition is handed out to nobody."""
+    """Poll while a record is in flight; expect the next one of its partition only after the acknowledgement."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "first")
@@ -250,7 +254,7 @@ def test_the_next_record_waits_for_the_acknowledgement(bench: Bench) -> None:
 
 @clauses("ORDER-3")
 def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench) -> None:
-    """Records that a producer sends without waiting for answers lie in the partition as they were sent."""
+    """Send records over one connection without waiting for replies; expect them in the partition in that order."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     producer = StompOperations(bench.stomp())

@@ -1,4 +1,4 @@
-"""Polling, one record at a time: POLL-*."""
+"""Polls for one record at a time: POLL-*."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @clauses("POLL-OK-1", "POLL-OK-2")
 def test_a_poll_hands_out_one_record_in_the_given_shape(bench: Bench) -> None:
-    """The reply is 200 with an id and the record's message, key and topic."""
+    """Poll with a record free; expect 200 with an id and the record's message, key and topic."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "hello", key="k")
@@ -30,9 +30,9 @@ def test_a_poll_hands_out_one_record_in_the_given_shape(bench: Bench) -> None:
 
 @clauses("POLL-OK-2")
 def test_ids_in_flight_are_unique(bench: Bench) -> None:
-    """Records in flight at once, also of other groups and topics, have ids that differ.
+    """Poll records of several topics and groups without acknowledging; expect ids that differ.
 
-    One record that is in flight in two groups is the exception: it may have one id in both.
+    One record that is in flight in two groups may have the same id in both.
     """
     queue = QueueFixture(bench)
     topics = [queue.new_topic() for _ in range(3)]
@@ -49,7 +49,7 @@ def test_ids_in_flight_are_unique(bench: Bench) -> None:
 @clauses("POLL-EMPTY-1", "POLL-EMPTY-2")
 @pytest.mark.parametrize("why", ["no subscription", "empty topic", "all acknowledged", "all in flight"])
 def test_a_poll_with_nothing_to_give_is_no_success(bench: Bench, why: str) -> None:
-    """Without a record to hand out the answer is never 200, and 204 is expected."""
+    """Poll while no record is free; expect any status but 200, and preferably 204."""
     queue = QueueFixture(bench)
     topic, group = queue.new_topic(), queue.new_group()
     consumer = queue.new_consumer(group)
@@ -69,7 +69,7 @@ def test_a_poll_with_nothing_to_give_is_no_success(bench: Bench, why: str) -> No
 
 @clauses("POLL-FAIR-1")
 def test_polls_without_acknowledging_return_one_of_each_partition(bench: Bench) -> None:
-    """With k partitions that hold a record, k polls hand out one of each."""
+    """Send k polls with records free in k partitions; expect one record of each partition."""
     queue = QueueFixture(bench)
     topics = [queue.new_topic() for _ in range(4)]
     consumer = queue.new_consumer(queue.new_group(), *topics)
@@ -86,7 +86,7 @@ def test_polls_without_acknowledging_return_one_of_each_partition(bench: Bench) 
 
 @clauses("POLL-FAIR-1")
 def test_no_partition_starves_while_another_is_consumed(bench: Bench) -> None:
-    """k polls in a row, none acknowledged, reach every partition also after one of them was read for long."""
+    """Read for long from one of two partitions, then poll twice; expect one record of each partition."""
     queue = QueueFixture(bench)
     busy, quiet = queue.new_topic(), queue.new_topic()
     consumer = queue.new_consumer(queue.new_group(), busy, quiet)
@@ -107,7 +107,7 @@ def test_no_partition_starves_while_another_is_consumed(bench: Bench) -> None:
 
 @clauses("POLL-START-1")
 def test_a_new_group_starts_at_the_oldest_record(bench: Bench) -> None:
-    """A group that comes later gets what was stored before it, also what others have acknowledged."""
+    """Subscribe in a new group after another group has read the topic; expect every record from the oldest on."""
     queue = QueueFixture(bench)
     topic, _group, (early,) = queue.topic_with_consumers()
     texts = [f"m{number}" for number in range(4)]
@@ -121,7 +121,7 @@ def test_a_new_group_starts_at_the_oldest_record(bench: Bench) -> None:
 
 @clauses("POLL-UNKNOWN-1", "POLL-UNKNOWN-2")
 def test_an_unknown_consumer_is_refused(bench: Bench) -> None:
-    """A poll that names nobody is refused."""
+    """Poll with a consumer that was never registered; expect a refusal (4xx)."""
     reply = QueueFixture(bench).poll(bench.fresh("nobody"))
     expect_refusal(bench, reply, "POLL-UNKNOWN-1", "no such consumer")
     expect_status(bench, reply, 404, "POLL-UNKNOWN-2", "no such consumer")
@@ -129,7 +129,7 @@ def test_an_unknown_consumer_is_refused(bench: Bench) -> None:
 
 @clauses("POLL-NONE-1")
 def test_other_topics_are_not_delivered(bench: Bench) -> None:
-    """A consumer gets the records of the topics it subscribed to, and no others."""
+    """Publish to a topic without a subscription of the consumer; expect its polls to return none of it."""
     queue = QueueFixture(bench)
     wanted, other = queue.new_topic(), queue.new_topic()
     group = queue.new_group()
@@ -144,7 +144,9 @@ def test_other_topics_are_not_delivered(bench: Bench) -> None:
 
 @clauses("POLL-REDELIVERED-1")
 def test_redelivered_tells_what_was_handed_out_before(bench: Bench) -> None:
-    """Where the reply has `redelivered`, it is false at first and true after the holder has left the topic."""
+    """Let the holder of a record unsubscribe; expect `redelivered` to be false at first and true at the next owner, if
+    the server's records have it.
+    """
     queue = QueueFixture(bench)
     topic, group, (first,) = queue.topic_with_consumers()
     queue.publish(topic, "m0")

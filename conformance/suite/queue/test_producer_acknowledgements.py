@@ -1,4 +1,4 @@
-"""How producers learn what became of their records: PUB-ACK-*, PUB-RECEIPT-*."""
+"""Acknowledgements and receipts for producers: PUB-ACK-*, PUB-RECEIPT-*."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.suite.queue.listeners import Listener
 
-#: Records of a test of what comes first, the store or the word of it.
+#: Records of a test of the order of storing and acknowledging.
 RACES = 15
-#: How often a record to nowhere follows one that is stored: what others publish at the same time may come between.
+#: Repetitions of a stored record and one to an unknown topic: records of other tests may come between the two.
 ROUNDS = 10
 LABELS: list[str | int] = ["a-1", "", "1", "näïve\n:\\", 1, 0, -5, 1_700_000_000, 2**53 + 1, 2**63 - 1]
 _BOTH_BINDINGS = "no STOMP session can listen: the server has the queue over HTTP only"
 
 
 def _cannot_listen(bench: Bench, *ids: str) -> bool:
-    """Skip these clauses on a server without the queue over STOMP."""
+    """True if the server does not have the queue over STOMP; the clauses are skipped then."""
     if bench.claims("queue-stomp"):
         return False
     for clause in ids:
@@ -35,7 +35,7 @@ def _cannot_listen(bench: Bench, *ids: str) -> bool:
 
 
 def _promise(bench: Bench, spelling: str) -> str:
-    """The clause that promises an acknowledgement for what is published in the binding of the test."""
+    """Clause that promises an acknowledgement for records published in the binding of the test."""
     if bench.binding == "queue-http":
         return "PUB-ACK-8"
     return "PUB-ACK-1" if spelling == SPELLINGS[0] else "PUB-ACK-2"
@@ -59,7 +59,7 @@ def _judge_acknowledged(listener: Listener, clause: str, label: str | int) -> No
 
 @clauses("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", "PUB-ACK-4")
 def test_every_subscription_gets_one_ack_for_a_stored_record(bench: Bench) -> None:
-    """One ACK for each: under both spellings, on two sessions, and for two subscriptions of one session."""
+    """Subscribe under both spellings, on two sessions, twice on each; publish, and expect one ACK per subscription."""
     if _cannot_listen(bench, "PUB-ACK-8", "PUB-ACK-4"):
         return
     queue = QueueFixture(bench)
@@ -81,7 +81,7 @@ def test_every_subscription_gets_one_ack_for_a_stored_record(bench: Bench) -> No
 
 @clauses("PUB-ACK-6")
 def test_the_label_comes_back_as_it_was_sent(bench: Bench) -> None:
-    """Strings and integers are told again with their value and their type."""
+    """Publish with strings and integers as labels; expect each in its ACK with the same value and type."""
     if _cannot_listen(bench, "PUB-ACK-6"):
         return
     queue = QueueFixture(bench)
@@ -94,7 +94,7 @@ def test_the_label_comes_back_as_it_was_sent(bench: Bench) -> None:
 
 @clauses("PUB-ACK-4")
 def test_labels_that_repeat_are_acknowledged_as_often_as_they_were_stored(bench: Bench) -> None:
-    """Three records of one label are three ACKs, and a refused one of that label is one FAILED."""
+    """Publish three records of one label, and a refused one; expect three ACKs and one FAILED."""
     if _cannot_listen(bench, "PUB-ACK-4"):
         return
     queue = QueueFixture(bench)
@@ -141,7 +141,7 @@ def _judge_failed(listener: Listener, label: object) -> None:
 
 @clauses("PUB-ACK-3", "PUB-ACK-4")
 def test_every_subscription_gets_one_failed_for_a_refused_record(bench: Bench) -> None:
-    """One FAILED with a reason under either spelling, and never an ACK for the same."""
+    """Publish bodies that are refused; expect one FAILED with a reason under either spelling, and no ACK."""
     if _cannot_listen(bench, "PUB-ACK-3", "PUB-ACK-4"):
         return
     queue = QueueFixture(bench)
@@ -161,7 +161,7 @@ def test_every_subscription_gets_one_failed_for_a_refused_record(bench: Bench) -
 
 @clauses("PUB-ACK-3")
 def test_a_record_to_an_unknown_topic_is_reported_as_failed(bench: Bench) -> None:
-    """Who listens to the acknowledgements of a topic that was never added is told that nothing is stored there."""
+    """Subscribe to the acknowledgements of a topic that was never added, and publish to it; expect FAILED."""
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
     queue = QueueFixture(bench)
@@ -174,7 +174,7 @@ def test_a_record_to_an_unknown_topic_is_reported_as_failed(bench: Bench) -> Non
 
 @clauses("PUB-ACK-3")
 def test_a_record_to_a_full_partition_is_reported_as_failed(bench: Bench) -> None:
-    """What is refused for want of room is told like any refusal."""
+    """Publish to a partition that has no room; expect FAILED, as for any refusal."""
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
     if not bench.declares("topic-limits"):
@@ -190,7 +190,7 @@ def test_a_record_to_a_full_partition_is_reported_as_failed(bench: Bench) -> Non
 
 @clauses("PUB-ACK-5")
 def test_a_record_is_stored_before_its_ack(bench: Bench) -> None:
-    """As soon as an ACK is there, a poll brings the record."""
+    """Publish, and poll as soon as the ACK arrives; expect the record, many times over."""
     if _cannot_listen(bench, "PUB-ACK-5"):
         return
     queue = QueueFixture(bench)
@@ -199,7 +199,7 @@ def test_a_record_is_stored_before_its_ack(bench: Bench) -> None:
     listener, producer = ListenerSession(bench).listen(topic), bench.queue()
     for number in range(RACES):
         body = {"messageID": number, "message": f"m{number}", "key": KEY}
-        # On a connection of its own: what polls must not have to wait for the publish to be obeyed.
+        # On a connection of its own, so that the polls do not queue behind the publish.
         pending = producer.start(publish_path(topic), body)
         told = listener.next_acknowledgement("PUB-ACK-5", f"ACK for {number}")
         record = queue.poll_record(consumer, "PUB-ACK-5")
@@ -215,9 +215,10 @@ def test_a_record_is_stored_before_its_ack(bench: Bench) -> None:
 
 @clauses("PUB-ACK-7")
 def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
-    """Neither ACK nor FAILED goes to the subscriptions of another topic, also where one name begins the other.
+    """Publish to one topic while others are listened to; expect neither ACK nor FAILED at the others, also if one name
+    is the beginning of another.
 
-    Nor does the FAILED of a topic that does not exist, whatever was published to last.
+    The FAILED of a topic that does not exist goes to no topic that does.
     """
     if _cannot_listen(bench, "PUB-ACK-7"):
         return
@@ -255,7 +256,7 @@ def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
 @clauses("PUB-RECEIPT-1")
 @pytest.mark.parametrize("path", ["/producer/publish/{}", "/publish/{}"])
 def test_a_receipt_is_granted_when_the_record_is_stored(bench: Bench, path: str) -> None:
-    """As soon as the RECEIPT is there, a poll brings the record."""
+    """Send a record with a receipt header, and poll as soon as the RECEIPT arrives; expect the record."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
@@ -274,7 +275,7 @@ def test_a_receipt_is_granted_when_the_record_is_stored(bench: Bench, path: str)
 @clauses("PUB-RECEIPT-2")
 @pytest.mark.parametrize("why", ["bad body", "no such topic"])
 def test_a_refused_record_gets_no_receipt_but_an_error(bench: Bench, why: str) -> None:
-    """A SEND with a receipt that publishes what is refused is answered by ERROR."""
+    """Send a record that is refused with a receipt header; expect ERROR and no RECEIPT."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)

@@ -1,4 +1,4 @@
-"""What may be published, and what a refused record leaves behind: PUB-*."""
+"""Publishing, and the effects of refused records: PUB-*."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TEXTS = [
 
 @clauses("PUB-STORE-1")
 def test_a_record_is_stored(bench: Bench) -> None:
-    """A published record is answered 200, and a consumer gets it."""
+    """Publish a record; expect 200, and the record from a poll."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "hello")
@@ -61,7 +61,7 @@ def test_a_record_is_stored(bench: Bench) -> None:
 @clauses("PUB-TOPIC-1", "PUB-TOPIC-2")
 @pytest.mark.parametrize("path", ["/producer/publish/{}", "/publish/{}"])
 def test_a_topic_that_does_not_exist_is_refused(bench: Bench, path: str) -> None:
-    """Publishing to a topic that nobody added is refused, and does not add it."""
+    """Publish to a topic that was never added; expect a refusal (4xx), and no topic added by it."""
     queue = QueueFixture(bench)
     topic = bench.fresh("topic")
     reply = queue.call(path.format(topic), {"messageID": "1", "message": "m"})
@@ -75,7 +75,7 @@ def test_a_topic_that_does_not_exist_is_refused(bench: Bench, path: str) -> None
 
 @clauses("PUB-ALIAS-1")
 def test_the_short_spelling_publishes_too(bench: Bench) -> None:
-    """Records published under both spellings lie in one partition, in their order."""
+    """Publish under both spellings of the path; expect both records in one partition, in their order."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "long")
@@ -89,7 +89,9 @@ def test_the_short_spelling_publishes_too(bench: Bench) -> None:
 
 @clauses("PUB-BODY-1", "PUB-BODY-2")
 def test_a_body_without_what_is_required_is_refused_and_nothing_is_stored(bench: Bench) -> None:
-    """A record without a label or a text, or with a wrongly typed one, is refused and never delivered."""
+    """Publish without a label or a message, or with a wrong type for them; expect a refusal (4xx), and no such record
+    delivered.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for body in BAD_BODIES.values():
@@ -109,7 +111,7 @@ def test_a_body_without_what_is_required_is_refused_and_nothing_is_stored(bench:
 @clauses("PUB-KEY-1")
 @pytest.mark.parametrize("key", ["absent", None, ""], ids=["absent", "null", "empty"])
 def test_a_record_without_a_key_is_stored(bench: Bench, key: str | None) -> None:
-    """No key, null and the empty key are all allowed."""
+    """Publish with no key, null or the empty key; expect 200, and the record from a poll."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     body: dict[str, Any] = {"messageID": "1", "message": "keyless"}
@@ -124,7 +126,7 @@ def test_a_record_without_a_key_is_stored(bench: Bench, key: str | None) -> None
 @clauses("PUB-LABEL-1")
 @pytest.mark.parametrize("label", ["same", 1_700_000_000], ids=["string", "integer"])
 def test_records_that_share_a_label_are_distinct(bench: Bench, label: str | int) -> None:
-    """The producer's label may repeat: three records of one label are three records."""
+    """Publish three records with one label; expect all three, each with a messageId of its own."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     texts = ["one", "two", "three"]
@@ -141,7 +143,7 @@ def test_records_that_share_a_label_are_distinct(bench: Bench, label: str | int)
 
 @clauses("PUB-TEXT-1")
 def test_awkward_texts_arrive_as_they_were_sent(bench: Bench) -> None:
-    """Messages and keys of any Unicode text, also the empty message, come out as they went in."""
+    """Publish messages and keys of awkward Unicode text, also empty ones; expect them back unchanged."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     room = min(bench.limit("body_bytes") or 2e4, bench.limit("frame_bytes") or 2e4) / 2
@@ -161,7 +163,7 @@ def test_awkward_texts_arrive_as_they_were_sent(bench: Bench) -> None:
 @clauses("PUB-TEXT-1")
 @in_turn
 def test_any_text_arrives_as_it_was_sent(bench: Bench) -> None:
-    """Any generated message and key come out as they went in."""
+    """Publish generated messages and keys; expect them back unchanged."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -171,7 +173,7 @@ def test_any_text_arrives_as_it_was_sent(bench: Bench) -> None:
     def round_trip(message: str, key: str) -> None:
         queue.publish(topic, message, key=key)
         record = queue.poll_until_record(consumer, "PUB-TEXT-1")
-        # A run that fails is shrunk on the same topic: what it left unacknowledged is settled first.
+        # A failing example is shrunk on the same topic: its records have to be acknowledged first.
         queue.acknowledge(consumer, record.message_id)
         same = (record.message, record.key) == (message, key)
         bench.judge(
@@ -183,7 +185,7 @@ def test_any_text_arrives_as_it_was_sent(bench: Bench) -> None:
 
 @clauses("PUB-FULL-1", "PUB-FULL-2")
 def test_a_full_partition_refuses_and_keeps_what_it_has(bench: Bench) -> None:
-    """Past the topic's bound a record is refused; what was stored before is still delivered."""
+    """Publish beyond the bound of a partition; expect a refusal, and the records before it to be delivered."""
     queue = QueueFixture(bench)
     topic, group = queue.new_topic(partition_bytes=1000), queue.new_group()
     consumer = queue.new_consumer(group, topic)
@@ -212,7 +214,9 @@ def test_a_full_partition_refuses_and_keeps_what_it_has(bench: Bench) -> None:
 
 @clauses("PUB-FULL-1")
 def test_acknowledging_makes_no_room(bench: Bench) -> None:
-    """Records stay when they are acknowledged: a full partition stays full, for groups to come."""
+    """Acknowledge a record of a full partition and publish again; expect a refusal as before. Records stay for groups
+    that come later.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = _full_topic(queue)
     full = queue.call(publish_path(topic), {"messageID": "1", "message": "x" * 12_000, "key": "k"})
@@ -223,7 +227,9 @@ def test_acknowledging_makes_no_room(bench: Bench) -> None:
 
 
 def _full_topic(queue: QueueFixture) -> tuple[str, str, list[str]]:
-    """A topic whose bound one record has more than half used up; the bound leaves a server room for its own needs."""
+    """Add a topic of which one record uses more than half of the bound. The bound leaves room for the server's
+    overhead.
+    """
     topic, group = queue.new_topic(partition_bytes=20_000), queue.new_group()
     consumer = queue.new_consumer(group, topic)
     queue.publish(topic, "x" * 12_000, key="k")
@@ -232,7 +238,9 @@ def _full_topic(queue: QueueFixture) -> tuple[str, str, list[str]]:
 
 @clauses("PUB-FULL-3")
 def test_a_bound_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
-    """Zero, negatives, fractions, strings, booleans, null, lists and more than the limit bound no topic."""
+    """Add topics with invalid `partition_bytes`: zero, negatives, fractions, strings, booleans, null, lists and numbers
+    over the limit; expect a refusal (4xx) of each, and no topic added.
+    """
     queue = QueueFixture(bench)
     name = bench.fresh("topic")
     most = bench.limit("partition_bytes")
@@ -246,7 +254,7 @@ def test_a_bound_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
 
 @clauses("PUB-TIME-1")
 def test_a_timestamp_is_delivered_as_it_was_published(bench: Bench) -> None:
-    """Numbers are equal as numbers, strings as strings."""
+    """Publish timestamps that are numbers and strings; expect equal ones of the same kind from the polls."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for stamp in (0, 1_700_000_000_123, 1_700_000_000_123.5, -1, "2024-02-29T12:00:00Z", ""):
@@ -267,7 +275,7 @@ def test_a_timestamp_is_delivered_as_it_was_published(bench: Bench) -> None:
 @clauses("PUB-STORE-1")
 @pytest.mark.parametrize("more", [{}, {"timestamp": None}], ids=["no timestamp", "timestamp null"])
 def test_a_record_needs_no_timestamp(bench: Bench, more: dict[str, Any]) -> None:
-    """A record without a timestamp is stored."""
+    """Publish without a timestamp, or with null; expect 200, and the record from a poll."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     reply = queue.call(publish_path(topic), {"messageID": "1", "message": "m", **more})

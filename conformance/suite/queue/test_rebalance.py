@@ -1,4 +1,4 @@
-"""How ownership changes hands: REBALANCE-*."""
+"""Rebalances: REBALANCE-*."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 @clauses("REBALANCE-2")
 def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> None:
-    """The newcomer gets nothing while the owner holds a record of each partition; the owner can still acknowledge."""
+    """Let a member join while the owner holds a record of each partition; expect no record for it until the owner has
+    acknowledged, and then only later ones.
+    """
     if (rebalance := begin_rebalance(bench, "REBALANCE-2")) is None:
         return
     queue = rebalance.queue
@@ -55,7 +57,9 @@ def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> Non
 
 @clauses("REBALANCE-3", "REBALANCE-4")
 def test_the_owner_reads_on_only_in_partitions_that_stay(bench: Bench) -> None:
-    """Once it acknowledges, the partitions that stay give it their next records at once, and those that move none."""
+    """Acknowledge every record that the owner holds while another member joins; expect the next records of the
+    partitions that stay at once, and none of those that move.
+    """
     if (rebalance := begin_rebalance(bench, "REBALANCE-3", "REBALANCE-4")) is None:
         return
     came = rebalance.acknowledge_all()
@@ -82,7 +86,9 @@ def test_the_owner_reads_on_only_in_partitions_that_stay(bench: Bench) -> None:
 
 @clauses("REBALANCE-1")
 def test_partitions_that_move_deliver_to_the_newcomer(bench: Bench) -> None:
-    """After the owner has acknowledged, the next records of the partitions that move come to the newcomer."""
+    """Acknowledge every record that the owner holds while another member joins; expect the next records of the
+    partitions that move from the newcomer's polls.
+    """
     if (rebalance := begin_rebalance(bench, "REBALANCE-1")) is None:
         return
     queue, probe = rebalance.queue, rebalance.probe
@@ -116,9 +122,11 @@ def _unregister(queue: QueueFixture, topic: str, consumer: str) -> None:
 def test_remaining_members_take_over_from_leaving_ones(
     bench: Bench, leave: Callable[[QueueFixture, str, str], None]
 ) -> None:
-    """One after another leaves, until the last one owns everything; at the end one comes back."""
+    """Let members leave one after another, and one join at the end; expect each partition to have one owner and even
+    shares after each step.
+    """
     if leave is _unregister and not bench.declares("unregister"):
-        bench.skip("REBALANCE-1", "nobody can leave (extension unregister)")
+        bench.skip("REBALANCE-1", "no consumer can unregister (extension unregister)")
         return
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
@@ -134,7 +142,7 @@ def test_remaining_members_take_over_from_leaving_ones(
 @clauses("REBALANCE-1")
 @waits(eviction_seconds)
 def test_remaining_members_take_over_from_an_evicted_one(bench: Bench) -> None:
-    """After an eviction the partitions belong to those who are left."""
+    """Let one of three members be evicted; expect the two others to own its partitions."""
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
     names = [queue.new_consumer(group, probe.topic) for _ in range(3)]
@@ -149,7 +157,9 @@ def test_remaining_members_take_over_from_an_evicted_one(bench: Bench) -> None:
 @clauses("REBALANCE-2")
 @waits(rebalance_seconds)
 def test_a_held_record_is_not_taken_back_before_the_rebalance_timeout(bench: Bench) -> None:
-    """Just below the timeout the newcomer gets nothing yet, and the owner can acknowledge what it holds."""
+    """Poll with the newcomer just below the rebalance timeout, and acknowledge with the owner; expect no record, and
+    202.
+    """
     if (rebalance := begin_rebalance(bench, "REBALANCE-2")) is None:
         return
     queue = rebalance.queue
@@ -178,8 +188,8 @@ def test_a_held_record_is_not_taken_back_before_the_rebalance_timeout(bench: Ben
 @clauses("REBALANCE-5")
 @waits(rebalance_seconds)
 def test_a_held_record_is_taken_back_after_the_rebalance_timeout(bench: Bench) -> None:
-    """The new owners get the records of the partitions that move; their former holder stays a member, and its late
-    acknowledgement is refused and commits nothing.
+    """Hold records beyond the rebalance timeout; expect those of partitions that move at the newcomer, and a refusal
+    (4xx) of the former holder's acknowledgements. The former holder stays a member.
     """
     if (rebalance := begin_rebalance(bench, "REBALANCE-5")) is None:
         return

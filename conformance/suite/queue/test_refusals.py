@@ -1,4 +1,4 @@
-"""What every operation refuses, how it says so, and that nothing has happened then: REFUSE-*."""
+"""Refusals of every operation: their causes, their form, and that they change nothing: REFUSE-*."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ by_operation = pytest.mark.parametrize("operation", TABLE, ids=lambda row: row.p
 
 
 def _lacks(bench: Bench, operation: Operation, *ids: str) -> bool:
-    """Skip these clauses where the server has no such operation."""
+    """True if the server does not have the operation; the clauses are skipped then."""
     extension = operation.extension
     if extension is None or bench.declares(extension):
         return False
@@ -60,7 +60,7 @@ def _lacks(bench: Bench, operation: Operation, *ids: str) -> bool:
 
 
 def _judge_problem(bench: Bench, reply: Reply, *causes: str, members: tuple[str, ...] = ()) -> None:
-    """The recommended body of a refusal: a problem of one of these causes about one of these members."""
+    """Judge the recommended body of a refusal: a problem of one of `causes` about one of `members`."""
     bench.judge(
         "REFUSE-2",
         reply.content_type == PROBLEM_JSON,
@@ -102,7 +102,9 @@ def _judge_bad_request(
 @clauses("REFUSE-5", "REFUSE-6", "REFUSE-1", "REFUSE-2", "REFUSE-3", "REFUSE-7")
 @by_operation
 def test_a_malformed_body_is_refused(bench: Bench, operation: Operation) -> None:
-    """No JSON object, a required member missing, a member of a wrong type: each is told, and nothing happens."""
+    """Send a body that is no JSON object, lacks a required member or has a member of a wrong type; expect a refusal
+    (4xx) of each, and nothing changed.
+    """
     ids = ("REFUSE-5", "REFUSE-6", "REFUSE-1", "REFUSE-2", "REFUSE-3", "REFUSE-7")
     if _lacks(bench, operation, *ids):
         return
@@ -114,7 +116,7 @@ def test_a_malformed_body_is_refused(bench: Bench, operation: Operation) -> None
 
 
 def _send_not_objects(prepared: PreparedQueue, operation: Operation) -> None:
-    """No body, no JSON, a list, a string, null, an array that is nested ten thousand deep."""
+    """Send no body, no JSON, a list, a string, null, and an array nested ten thousand deep."""
     bench = prepared.bench
     room = min(bench.limit("body_bytes") or 3 * _DEEP, bench.limit("frame_bytes") or 3 * _DEEP)
     whole = json.dumps(prepared.body(operation)).encode()
@@ -122,10 +124,10 @@ def _send_not_objects(prepared: PreparedQueue, operation: Operation) -> None:
     for name, (body, cause) in bodies.items():
         if len(body) <= room / 2:
             reply = _answer(prepared, operation, body, f"the body is {name}")
-            # How deep JSON may be nested is a reader's own business: what is too deep for it is no JSON to it.
+            # Parsers differ in how deep JSON may be nested: a server may call a body that is too deep no JSON.
             causes = {cause, "body-not-json"} if name == "deep" else {cause}
             _judge_bad_request(bench, reply, f"the body is {name}", *causes)
-    # Over STOMP it could only come in a binary message, and whether a server takes those is open.
+    # Over STOMP it needs a binary message, which servers may refuse.
     if bench.binding == "queue-http" and (not operation.publishes or bench.declares("http-publish")):
         for body in (NOT_UTF8, whole[:-1] + b', "x-unknown": "\xff\xfe"}'):
             reply = _answer(prepared, operation, body, "the body is no UTF-8")
@@ -133,7 +135,7 @@ def _send_not_objects(prepared: PreparedQueue, operation: Operation) -> None:
 
 
 def _answer(prepared: PreparedQueue, operation: Operation, body: bytes, why: str) -> Reply:
-    """What the server says to a body; that it says nothing counts against REFUSE-5."""
+    """Reply to a body. REFUSE-5 fails if none arrives."""
     try:
         return prepared.queue.call(prepared.path(operation), body)
     except PeerFailure as failure:
@@ -142,7 +144,7 @@ def _answer(prepared: PreparedQueue, operation: Operation, body: bytes, why: str
 
 
 def _send_without_members(prepared: PreparedQueue, operation: Operation) -> None:
-    """Each required member is left out, and all of them: the refusal names one that is missing."""
+    """Leave out each required member, and all of them: the refusal names one that is missing."""
     whole = prepared.body(operation)
     for member in operation.required:
         body = {name: value for name, value in whole.items() if name != member}
@@ -155,7 +157,7 @@ def _send_without_members(prepared: PreparedQueue, operation: Operation) -> None
 
 
 def _send_wrong_types(prepared: PreparedQueue, operation: Operation) -> None:
-    """A number, a boolean, null, a list or an object in the place of a string: nothing is converted."""
+    """Send a number, a boolean, null, a list or an object in place of a string: none of them is converted."""
     whole = prepared.body(operation)
     for member, wrong in operation.members.items():
         for value in (*wrong, [whole[member]] if member in whole else ["x"]):
@@ -167,7 +169,7 @@ def _send_wrong_types(prepared: PreparedQueue, operation: Operation) -> None:
 
 @clauses("REFUSE-4")
 def test_unknown_members_are_ignored(bench: Bench) -> None:
-    """Each operation succeeds with members of any type that nobody knows, as it would without them."""
+    """Send each operation with unknown members of any type; expect it to succeed as it does without them."""
     unknown = {"x-unknown": {"nested": [1, None, "x"]}, "Consumer_Name": 7, "x": None, "é": True}
     prepared = PreparedQueue(bench)
     for operation, path, body in prepared.sequence():
@@ -181,7 +183,7 @@ def test_unknown_members_are_ignored(bench: Bench) -> None:
 
 
 def _refusals(prepared: PreparedQueue) -> list[tuple[str, str, dict[str, Any]]]:
-    """Well-formed operations that must be refused here: cause, path, body."""
+    """Cause, path and body of well-formed operations that must be refused in this state."""
     nobody, nowhere = prepared.bench.fresh("nobody"), prepared.bench.fresh("nowhere")
     not_held = {"consumer_name": prepared.holder, "message_id": unused_id(prepared.held)}
     return [
@@ -221,7 +223,7 @@ def _refusals(prepared: PreparedQueue) -> list[tuple[str, str, dict[str, Any]]]:
 
 @clauses("REFUSE-2", "REFUSE-3", "REFUSE-1")
 def test_each_cause_has_a_type_of_its_own(bench: Bench) -> None:
-    """The refusals of the table of causes say which one it is, and leave everything as it was."""
+    """Send well-formed operations that must be refused; expect the problem type of the cause, and nothing changed."""
     prepared = PreparedQueue(bench)
     for cause, path, body in _refusals(prepared):
         reply = prepared.queue.call(path, body)
@@ -232,7 +234,7 @@ def test_each_cause_has_a_type_of_its_own(bench: Bench) -> None:
 
 @clauses("REFUSE-3")
 def test_a_full_partition_has_a_type_of_its_own(bench: Bench) -> None:
-    """What is refused for want of room says so."""
+    """Publish to a partition that has no room; expect the problem type of a full partition."""
     if not bench.declares("topic-limits"):
         bench.skip("REFUSE-3", "no topic can be filled (extension topic-limits)")
         return
@@ -245,7 +247,9 @@ def test_a_full_partition_has_a_type_of_its_own(bench: Bench) -> None:
 @clauses("REFUSE-3", "REFUSE-7")
 @pytest.mark.parametrize("message_id", [-1, 2**63, 1.5, "abc", ""], ids=repr)
 def test_an_impossible_value_is_a_fault_of_its_member(bench: Bench, message_id: object) -> None:
-    """A message id that can be none is refused as such, or as one that is not in flight."""
+    """Acknowledge with a value that is no message id; expect a refusal (4xx) that names the member, or says that no
+    such record is in flight.
+    """
     prepared = PreparedQueue(bench)
     reply = prepared.queue.call(ACKNOWLEDGE, {"consumer_name": prepared.holder, "message_id": message_id})
     expect_refusal(bench, reply, "ACK-BAD-1", "the value is no message id")

@@ -1,4 +1,4 @@
-"""What keeps a consumer alive, and what doesn't: LIVE-SIGN-*. On a real clock these tests wait side by side."""
+"""Signs of life of a consumer: LIVE-SIGN-*. On a real clock these tests wait at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def _prepare_signs(queue: QueueFixture, topic: str, other: str) -> dict[str, tuple[str, Callable[[], Reply]]]:
-    """For each operation that succeeds a consumer in a group of its own, and how it performs it."""
+    """Prepare, for each operation that succeeds, a consumer in a group of its own and the call that performs it."""
     signs: dict[str, tuple[str, Callable[[], Reply]]] = {}
 
     def member(what: str, path: str, *topics: str, **more: object) -> None:
@@ -56,7 +56,7 @@ def _prepare_signs(queue: QueueFixture, topic: str, other: str) -> dict[str, tup
 
 
 def _cannot_be_told(bench: Bench) -> bool:
-    """Skip where a consumer could live through two silences by the grace alone."""
+    """True if a consumer could live through two silences by the grace alone; LIVE-SIGN-1 is skipped then."""
     timings = bench.target.timings
     is_long = timings.eviction_grace > 0.5 * timings.heartbeat_timeout
     if is_long:
@@ -69,9 +69,10 @@ def _cannot_be_told(bench: Bench) -> bool:
 @clauses("LIVE-SIGN-1")
 @waits(eviction_seconds)
 def test_every_operation_that_names_a_consumer_keeps_it_alive(bench: Bench) -> None:
-    """Two silences that are too long together, and between them one operation: the consumer is a member yet.
+    """Perform one operation between two silences that together exceed timeout and grace; expect its consumer to be a
+    member still.
 
-    One that did nothing between them is evicted, so that it was the operation that mattered.
+    A consumer without such an operation is evicted: so it was the operation that kept the others alive.
     """
     if _cannot_be_told(bench):
         return
@@ -86,7 +87,7 @@ def test_every_operation_that_names_a_consumer_keeps_it_alive(bench: Bench) -> N
 @clauses("LIVE-SIGN-1")
 @waits(eviction_seconds)
 def test_a_sign_of_life_counts_wherever_it_comes_from(bench: Bench) -> None:
-    """A heartbeat in the other binding, on another connection, keeps a consumer alive as well."""
+    """Send a heartbeat in the other binding, on another connection; expect it to keep the consumer alive."""
     if _cannot_be_told(bench):
         return
     if not (bench.claims("queue-http") and bench.claims("queue-stomp")):
@@ -106,7 +107,7 @@ def test_a_sign_of_life_counts_wherever_it_comes_from(bench: Bench) -> None:
 def _judge_signs(
     queue: QueueFixture, clock: str, idle: str, signs: dict[str, tuple[str, Callable[[], Reply]]]
 ) -> None:
-    """Let two silences pass with the operations between them, and none of the one that is idle."""
+    """Let two silences pass with the operations between them, and none for the `idle` consumer."""
     silent = (idle, *(name for name, _ in signs.values()))
 
     def all_beat() -> dict[str, TimedReply]:
@@ -142,7 +143,9 @@ def _judge_signs(
 @clauses("LIVE-SIGN-2")
 @waits(eviction_seconds)
 def test_stomp_heart_beats_are_no_sign_of_life(bench: Bench) -> None:
-    """A consumer is evicted though the STOMP session on which it registered is open, beats, and sends other frames."""
+    """Send STOMP heart-beats and frames that do not name the consumer over its session; expect the consumer to be
+    evicted.
+    """
     queue = QueueFixture(bench)
     group, name = queue.new_group(), bench.fresh("consumer")
     session = bench.stomp(headers={"heart-beat": "10000,0"})

@@ -1,4 +1,4 @@
-"""What consumers are subscribed to: MEMBER-SUBSCRIBE-*, MEMBER-UNSUBSCRIBE-*."""
+"""Subscriptions of consumers to topics: MEMBER-SUBSCRIBE-*, MEMBER-UNSUBSCRIBE-*."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @clauses("MEMBER-SUBSCRIBE-1")
 def test_subscriptions_add_up(bench: Bench) -> None:
-    """Topics of one list, and those of a later one, are all delivered; a name that is listed twice counts once."""
+    """Subscribe to several topics in two lists, one of them named twice; expect a record of each."""
     queue = QueueFixture(bench)
     topics = [queue.new_topic() for _ in range(5)]
     consumer = queue.new_consumer(queue.new_group(), topics[0])
@@ -34,7 +34,7 @@ def test_subscriptions_add_up(bench: Bench) -> None:
 @clauses("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3")
 @pytest.mark.parametrize("position", ["alone", "first", "last"])
 def test_a_list_with_an_unknown_topic_subscribes_to_none(bench: Bench, position: str) -> None:
-    """One topic that does not exist, wherever it stands in the list, and nothing is subscribed to."""
+    """Subscribe to a list with a topic that was never added; expect a refusal (4xx), and no subscription."""
     queue = QueueFixture(bench)
     topic, other, unknown = queue.new_topic(), queue.new_topic(), bench.fresh("unknown")
     consumer = queue.new_consumer(queue.new_group())
@@ -64,7 +64,7 @@ def test_a_list_with_an_unknown_topic_subscribes_to_none(bench: Bench, position:
 def test_an_unknown_consumer_has_no_subscriptions(
     bench: Bench, path: str, clause: str, status_clause: str
 ) -> None:
-    """Neither subscribing nor unsubscribing registers somebody."""
+    """Subscribe or unsubscribe a consumer that was never registered; expect a refusal (4xx), and no registration."""
     queue = QueueFixture(bench)
     name = bench.fresh("nobody")
     reply = queue.call(path, {"consumer_name": name, "topic_list": queue.new_topic()})
@@ -76,7 +76,7 @@ def test_an_unknown_consumer_has_no_subscriptions(
 
 @clauses("MEMBER-SUBSCRIBE-4")
 def test_subscribing_again_changes_nothing(bench: Bench) -> None:
-    """No record in flight is freed and no offset moves, however often a consumer subscribes."""
+    """Subscribe again to the same topic; expect 200, the record still in flight and the offset unchanged."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
@@ -96,7 +96,7 @@ def test_subscribing_again_changes_nothing(bench: Bench) -> None:
 
 @clauses("MEMBER-UNSUBSCRIBE-1")
 def test_an_unsubscribed_consumer_gets_no_more_of_the_topic(bench: Bench) -> None:
-    """Unsubscribing answers 202; the other topics go on."""
+    """Unsubscribe from one of two topics; expect 202, no more of its records, and those of the other topic."""
     queue = QueueFixture(bench)
     given_up, kept = queue.new_topic(), queue.new_topic()
     consumer = queue.new_consumer(queue.new_group(), given_up, kept)
@@ -113,7 +113,7 @@ def test_an_unsubscribed_consumer_gets_no_more_of_the_topic(bench: Bench) -> Non
 @clauses("MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3")
 @pytest.mark.parametrize("position", ["alone", "first", "last"])
 def test_a_list_with_an_unknown_topic_unsubscribes_from_none(bench: Bench, position: str) -> None:
-    """One topic that does not exist, wherever it stands in the list, and no subscription changes."""
+    """Unsubscribe from a list with a topic that was never added; expect a refusal (4xx), all subscriptions kept."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):
@@ -133,9 +133,9 @@ def test_a_list_with_an_unknown_topic_unsubscribes_from_none(bench: Bench, posit
 @clauses("MEMBER-UNSUBSCRIBE-4")
 @pytest.mark.parametrize("how", ["unsubscribed", "unregistered"])
 def test_offsets_stay_when_the_last_member_leaves(bench: Bench, how: str) -> None:
-    """The next one that subscribes in the group goes on where the last one stopped."""
+    """Let the only member leave after two of four records; expect the next subscriber to get the last two."""
     if how == "unregistered" and not bench.declares("unregister"):
-        bench.skip("MEMBER-UNSUBSCRIBE-4", "nobody can leave (extension unregister)")
+        bench.skip("MEMBER-UNSUBSCRIBE-4", "no consumer can unregister (extension unregister)")
         return
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
@@ -155,7 +155,9 @@ def test_offsets_stay_when_the_last_member_leaves(bench: Bench, how: str) -> Non
 @clauses("MEMBER-UNSUBSCRIBE-4")
 @waits(eviction_seconds)
 def test_offsets_stay_when_the_last_member_is_evicted(bench: Bench) -> None:
-    """Who comes after an eviction goes on where the group stood, in partitions with and without a record in flight."""
+    """Let the only member be evicted with a record in flight in one of two topics; expect the next member to continue
+    in both where the group stood.
+    """
     queue = QueueFixture(bench)
     idle, busy, group = queue.new_topic(), queue.new_topic(), queue.new_group()
     consumer = queue.new_consumer(group, idle)
@@ -191,7 +193,7 @@ def test_offsets_stay_when_the_last_member_is_evicted(bench: Bench) -> None:
     ids=["subscribe", "unsubscribe"],
 )
 def test_an_empty_name_in_a_list_is_no_topic(bench: Bench, path: str, clause: str) -> None:
-    """A list without a name, or with an empty one, is refused, and no subscription changes."""
+    """Send a list that is empty or has an empty name; expect a refusal (4xx), and no subscription changed."""
     queue = QueueFixture(bench)
     kept, other = queue.new_topic(), queue.new_topic()
     consumer = queue.new_consumer(queue.new_group(), kept)

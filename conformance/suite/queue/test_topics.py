@@ -1,4 +1,4 @@
-"""Topics and names: spec/queue, TOPIC-* and NAME-*."""
+"""Topics and names: TOPIC-* and NAME-*."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.operations import Reply
 
-#: Names that no server may take, whatever the kind of thing they would name.
+#: Names that every server has to refuse for topics, groups and consumers.
 FORBIDDEN_NAMES = [
     "",
     ".",
@@ -43,20 +43,20 @@ FORBIDDEN_NAMES = [
     "a\u001fb",
     "a\u007fb",
 ]
-#: Names that a server may take or refuse, but not mangle.
+#: Names that a server may accept or refuse, but not alter.
 FREE_NAMES = ["n" * 129, "n" * 1000, "tópico", "主题", "a b", "a%2Fb", "a:b", "a\\b", "a?b#c"]
 
 
 @clauses("TOPIC-ADD-1")
 def test_a_topic_of_a_new_name_is_added(bench: Bench) -> None:
-    """Adding a topic answers 200, and records can then be published to it."""
+    """Add a topic; expect 200, and 200 for a record that is published to it."""
     queue = QueueFixture(bench)
     queue.publish(queue.new_topic(), "first")
 
 
 @clauses("TOPIC-ADD-2", "TOPIC-ADD-3")
 def test_a_topic_that_exists_is_refused_and_stays_as_it_was(bench: Bench) -> None:
-    """A second topic of the same name is refused, and the records of the first are all still there."""
+    """Add a topic that exists; expect a refusal (4xx), and the records of the topic still there."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "before")
@@ -72,7 +72,9 @@ def test_a_topic_that_exists_is_refused_and_stays_as_it_was(bench: Bench) -> Non
 
 @clauses("TOPIC-ADD-2")
 def test_a_topic_that_exists_keeps_its_partitions(bench: Bench) -> None:
-    """A refused request for another number of them changes nothing: its readers get all that comes later."""
+    """Add a topic that exists with another number of partitions; expect a refusal (4xx), and its readers to get every
+    later record.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for count in (1, 7):
@@ -89,7 +91,7 @@ def test_a_topic_that_exists_keeps_its_partitions(bench: Bench) -> None:
 
 @clauses("TOPIC-ALIAS-1")
 def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
-    """`/addTopic` does what `/topic/add-topic` does, also to one another's topics."""
+    """Add a topic by `/addTopic`; expect 200, and a refusal (4xx) of the same name by `/topic/add-topic`."""
     queue = QueueFixture(bench)
     name = bench.fresh("topic")
     reply = queue.call("/addTopic", {"topicName": name})
@@ -102,7 +104,7 @@ def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
 @clauses("NAME-1")
 @pytest.mark.parametrize("kind", ["topic", "group", "consumer"])
 def test_every_valid_name_is_taken(bench: Bench, kind: str) -> None:
-    """Letters, digits, `.`, `_` and `-`, up to 128 of them, name anything."""
+    """Add a topic, a group and a consumer with valid names of up to 128 characters; expect 200."""
     queue = QueueFixture(bench)
     fresh = bench.fresh("n")
     for name in (f"aZ0._-{fresh}", fresh.ljust(128, "x")[:128], f"...{fresh}.."):
@@ -112,7 +114,9 @@ def test_every_valid_name_is_taken(bench: Bench, kind: str) -> None:
 
 @clauses("NAME-1")
 def test_one_character_is_a_name(bench: Bench) -> None:
-    """The shortest names are names, too; on a server in use one may be taken, which is no refusal of the name."""
+    """Register consumers with names of one character; expect 200. On a server in use such a name may be taken, which is
+    no refusal of the name.
+    """
     queue = QueueFixture(bench)
     for name in ("Z", "0", "_", "-"):
         reply = _add(queue, "consumer", name)
@@ -122,7 +126,7 @@ def test_one_character_is_a_name(bench: Bench) -> None:
 
 @clauses("NAME-1")
 def test_names_differ_by_case_and_kinds_do_not_share_a_space(bench: Bench) -> None:
-    """Two topics may differ by the case of a letter, and a topic, a group and a consumer may share a name."""
+    """Add topics whose names differ only by case, and a group and a consumer of the same name; expect 200."""
     queue = QueueFixture(bench)
     name = bench.fresh("Name")
     for kind, spelling in [("topic", name), ("topic", name.lower()), ("group", name), ("consumer", name)]:
@@ -133,7 +137,7 @@ def test_names_differ_by_case_and_kinds_do_not_share_a_space(bench: Bench) -> No
 @clauses("NAME-2", "NAME-4")
 @pytest.mark.parametrize("kind", ["topic", "group", "consumer"])
 def test_a_forbidden_name_is_refused(bench: Bench, kind: str) -> None:
-    """The empty name, `.`, `..`, and those with `/`, `,` or control characters are refused."""
+    """Add the empty name, `.`, `..`, and names with `/`, `,` or control characters; expect a refusal (4xx) of each."""
     queue = QueueFixture(bench)
     group = queue.new_group()
     for name in FORBIDDEN_NAMES:
@@ -143,7 +147,7 @@ def test_a_forbidden_name_is_refused(bench: Bench, kind: str) -> None:
 
 
 def _is_taken(queue: QueueFixture, kind: str, name: str, group: str) -> bool:
-    """Add a thing of a name that a server may refuse; whether it is there then."""
+    """Add a name that a server may accept or refuse; True if the server accepted it."""
     reply = _add(queue, kind, name, group)
     queue.bench.judge(
         "NAME-3",
@@ -158,7 +162,9 @@ def _is_taken(queue: QueueFixture, kind: str, name: str, group: str) -> bool:
 
 @clauses("NAME-3")
 def test_any_other_name_of_a_consumer_is_refused_or_served_as_it_is(bench: Bench) -> None:
-    """A name beyond what every server takes is refused, or else works, and under exactly that spelling."""
+    """Register a name that is neither valid nor forbidden; expect a refusal (4xx), or a consumer under exactly this
+    name.
+    """
     queue = QueueFixture(bench)
     group = queue.new_group()
     for name in FREE_NAMES:
@@ -173,7 +179,7 @@ def test_any_other_name_of_a_consumer_is_refused_or_served_as_it_is(bench: Bench
 
 @clauses("NAME-3")
 def test_any_other_name_of_a_topic_is_refused_or_served_as_it_is(bench: Bench) -> None:
-    """A topic of such a name is not added, or records can be published to it, and under no other name."""
+    """Add a name that is neither valid nor forbidden; expect a refusal (4xx), or a topic under exactly this name."""
     queue = QueueFixture(bench)
     for name in FREE_NAMES:
         unique = f"{bench.fresh('n')}{name}"
@@ -187,7 +193,7 @@ def test_any_other_name_of_a_topic_is_refused_or_served_as_it_is(bench: Bench) -
 
 
 def _mistakable(name: str) -> list[str]:
-    """What a server could make of a name that it doesn't take as it is."""
+    """Names that a server could make of a name that it does not take unaltered."""
     spellings = [
         name[:128],
         name[:-1],
