@@ -130,14 +130,16 @@ class QueueFixture(KeepAliveClient):
         """Partition and offset in the reply to a publish (extension record-position); judges PUB-POSITION-1."""
         body = reply.body if isinstance(reply.body, dict) else {}
         partition, offset = body.get("partition"), body.get("offset")
-        told = [n for n in (partition, offset) if isinstance(n, int) and not isinstance(n, bool) and n >= 0]
+        numbers = [
+            n for n in (partition, offset) if isinstance(n, int) and not isinstance(n, bool) and n >= 0
+        ]
         self.bench.judge(
             "PUB-POSITION-1",
-            len(told) == 2,
+            len(numbers) == 2,
             expected="integers from 0 as partition and offset in the reply",
             observed=reply,
         )
-        return told[0], told[1]
+        return numbers[0], numbers[1]
 
     def poll(self, consumer: str, **extra: Any) -> Reply:
         """Send one poll and return the reply, whatever its status."""

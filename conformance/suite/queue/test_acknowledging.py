@@ -228,5 +228,5 @@ def test_a_negatively_acknowledged_record_is_no_longer_in_flight(bench: Bench) -
     expect_refusal(bench, late, "ACK-UNKNOWN-1", "the record was given back")
     again = queue.poll_record(consumer, "NACK-AGAIN-1")
     bench.judge(
-        "NACK-AGAIN-1", again.message == "m0", expected="m0, which nobody acknowledged", observed=again.whole
+        "NACK-AGAIN-1", again.message == "m0", expected="m0, which was not acknowledged", observed=again.whole
     )

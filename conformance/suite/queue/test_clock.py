@@ -47,7 +47,7 @@ def _step(bench: Bench) -> float:
     return TINY if bench.declares("virtual-clock-per-group") else 1.0
 
 
-def _move_queue(bench: Bench, seconds: float) -> None:
+def _advance_queue(bench: Bench, seconds: float) -> None:
     reply = _advance(bench, seconds=seconds)
     expect_status(bench, reply, 200, "CLOCK-1", "`seconds` is a number from 0")
     bench.judge_schema("CLOCK-1", "clock-advance-reply", reply.json())
@@ -68,7 +68,7 @@ def test_advancing_the_queue_ends_a_rebalance(bench: Bench) -> None:
         rebalance.newcomer, "CLOCK-2", "no record: the rebalance has not come to its end yet"
     )
     queue.wait_until(rebalance.group, end - 0.75 * step)
-    _move_queue(bench, step)
+    _advance_queue(bench, step)
     came = queue.poll_all(rebalance.newcomer)
     bench.judge(
         "CLOCK-1",
@@ -89,7 +89,7 @@ def test_advancing_the_queue_evicts_a_silent_consumer(bench: Bench) -> None:
     timings = queue.timings
     due = queue.now(group) + timings.heartbeat_timeout + timings.eviction_grace
     queue.wait_until(group, due - 0.75 * step, consumer)
-    _move_queue(bench, step)
+    _advance_queue(bench, step)
     gone = queue.heartbeat(consumer)
     expect_refusal(bench, gone, "CLOCK-1", "the consumer was silent for longer than timeout and grace")
 
@@ -111,7 +111,7 @@ def test_the_queue_advances_by_the_seconds_asked_for(bench: Bench) -> None:
 def test_advancing_by_zero_is_allowed(bench: Bench) -> None:
     """Advance the queue by 0 and 0.0 seconds; expect 200."""
     for nothing in (0, 0.0):
-        _move_queue(bench, nothing)
+        _advance_queue(bench, nothing)
 
 
 @clauses("CLOCK-2")

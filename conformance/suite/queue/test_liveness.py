@@ -1,4 +1,4 @@
-"""Heartbeat timeouts and evictions, on both sides of the timeout: LIVE-*. On a real clock these tests wait at once."""
+"""Heartbeat timeouts and evictions, on both sides of the timeout: LIVE-*. On a real clock these tests wait together."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def test_a_late_acknowledgement_commits_nothing(bench: Bench, when: str) -> None
         again = queue.poll_until_record(next_owner, "LIVE-GONE-3")
     expect_refusal(bench, reply, "LIVE-GONE-3", "the consumer no longer holds the record")
     bench.judge(
-        "LIVE-GONE-3", again.message == "m0", expected="m0, which nobody acknowledged", observed=again.whole
+        "LIVE-GONE-3", again.message == "m0", expected="m0, which was not acknowledged", observed=again.whole
     )
     queue.expect_no_record(next_owner, "LIVE-GONE-3", "no record: m0 is in flight as before")
     mine = queue.call(ACKNOWLEDGE, {"consumer_name": next_owner, "message_id": again.message_id})

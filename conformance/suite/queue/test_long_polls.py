@@ -12,71 +12,17 @@ from conformance.suite.queue.expectations import expect_refusal, expect_status, 
 from conformance.suite.queue.fixture import NEGATIVE_ACKNOWLEDGE, POLL, QueueFixture
 from conformance.suite.queue.queue_client import HEARTBEAT, SLACK
 from conformance.suite.queue.timeouts import expect_kept_alive, timed, wait_just_below_timeout
+from conformance.suite.queue.waiting_poll import LONGEST_WAIT, ROUND_TRIPS, WaitingPoll
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.suite.queue.timeouts import TimedReply
     from conformance.targets.target import Target
-    from conformance.wire.operations import Pending, Reply
+    from conformance.wire.operations import Reply
 
-#: Seconds that a poll waits: for a record that arrives long before, and for one that does not arrive.
-LONG, SHORT = 10.0, 0.3
-#: Answered requests after which a request sent before them has very likely reached the server.
-_ROUND_TRIPS = 5
-
-
-class WaitingPoll:
-    """A long poll under way, on a connection of its own where the binding needs that."""
-
-    def __init__(
-        self, queue: QueueFixture, consumer: str, wish: float = LONG, *, round_trips: int = _ROUND_TRIPS
-    ) -> None:
-        """Send the poll. It waits `wish` seconds, or as many as the server allows.
-
-        `round_trips` is the number of other requests that are answered before this returns, so that the poll can reach
-        the server.
-        """
-        self._queue = queue
-        self.seconds = min(queue.bench.limit("wait_seconds") or wish, wish)
-        probe = queue.bench.queue()
-        self._began = time.monotonic()
-        body = {"consumer_name": consumer, "wait_seconds": self.seconds}
-        queue.bench.step(f"{POLL} {body} begins")
-        self._pending: Pending = queue.client.start(POLL, body)
-        # No verdict depends on it: a poll that arrives later finds the record at once, which is right as well.
-        for _ in range(round_trips):
-            probe.heartbeat(consumer)
-
-    def answer(self) -> tuple[Reply, float]:
-        """Wait for the reply; returns it and the seconds from the request to it."""
-        reply = self._pending.reply(self.seconds + self._queue.bench.patience)
-        took = time.monotonic() - self._began
-        self._queue.bench.step(f"the poll that waited -> {reply} after {took:.3f} s")
-        return reply, took
-
-    def is_before_timeout(self, took: float) -> bool:
-        """True if an answer after `took` seconds came clearly before the poll's time was over."""
-        return took < 0.9 * self.seconds
-
-    def expect_record(self, clause: str, message: str, acknowledge: str = "") -> None:
-        """Judge `clause` by a reply with the record `message`, clearly before the poll's time is over.
-
-        The consumer named by `acknowledge` acknowledges it.
-        """
-        reply, took = self.answer()
-        self._queue.bench.judge(
-            clause,
-            reply.status == 200 and self.is_before_timeout(took),
-            expected=f"200 with the record, before the {self.seconds:g} s are over",
-            observed=f"{reply} after {took:.3f} s",
-        )
-        record = self._queue.record_of(reply)
-        self._queue.bench.judge(
-            clause, record.message == message, expected=f"the record {message!r}", observed=reply
-        )
-        if acknowledge:
-            self._queue.acknowledge(acknowledge, record.message_id)
+#: Seconds that a poll waits for a record that does not arrive.
+SHORT = 0.3
 
 
 @clauses("POLL-WAIT-1")
@@ -220,7 +166,7 @@ def test_a_long_poll_holds_up_nothing_else_of_its_session(bench: Bench) -> None:
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
     session = StompOperations(bench.stomp())
-    wait = min(bench.limit("wait_seconds") or LONG, LONG)
+    wait = min(bench.limit("wait_seconds") or LONGEST_WAIT, LONGEST_WAIT)
     waiting = session.start(POLL, {"consumer_name": consumer, "wait_seconds": wait})
     quick = session.start(HEARTBEAT, {"consumer_name": consumer})
     reply = session.client.expect("MESSAGE", within=wait + bench.patience)
@@ -267,11 +213,11 @@ def _poll_through(bench: Bench, seconds: float) -> tuple[QueueFixture, str, str,
     reply says when it does: on a virtual clock a refused poll is repeated with more time to reach the server.
     """
     is_virtual = bench.clock.is_virtual
-    wish = LONG if is_virtual else seconds + bench.patience
+    wish = LONGEST_WAIT if is_virtual else seconds + bench.patience
     if not is_virtual and (bench.limit("wait_seconds") or wish) <= seconds:
         bench.skip("POLL-WAIT-5", f"no poll may wait for {seconds:.1f} s on this server")
         return None
-    for round_trips in (_ROUND_TRIPS, 10 * _ROUND_TRIPS, 100 * _ROUND_TRIPS):
+    for round_trips in (ROUND_TRIPS, 10 * ROUND_TRIPS, 100 * ROUND_TRIPS):
         queue = QueueFixture(bench)
         topic, group, (consumer,) = queue.topic_with_consumers()
         queue.confirm_ownership(topic, consumer)
@@ -292,9 +238,7 @@ def _poll_through(bench: Bench, seconds: float) -> tuple[QueueFixture, str, str,
 @clauses("POLL-WAIT-5")
 @waits(_past_the_timeout)
 def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
-    """Send a long poll that waits for longer than timeout and grace; expect 200 with the record, and 202 for a
-    heartbeat.
-    """
+    """Send a long poll that waits for longer than timeout and grace; expect the record, and 202 for a heartbeat."""
     polled = _poll_through(bench, _past_the_timeout(bench.target))
     if polled is None:
         return
@@ -328,5 +272,5 @@ def test_silence_begins_when_a_long_poll_is_answered(bench: Bench) -> None:
     wait_just_below_timeout(queue, group, answered, consumer)
     beat = timed(queue, group, lambda: queue.heartbeat(consumer))
     expect_kept_alive(
-        queue, "POLL-WAIT-5", answered, beat, expected="202 behind the poll", ok=beat.reply.status == 202
+        queue, "POLL-WAIT-5", answered, beat, expected="202 after the poll", ok=beat.reply.status == 202
     )

@@ -94,7 +94,9 @@ def test_no_partition_starves_while_another_is_consumed(bench: Bench) -> None:
     for number in range(8):
         queue.publish(busy, f"busy{number}")
     for record in queue.read_and_acknowledge(consumer, 5):
-        bench.judge("POLL-FAIR-1", record.topic == busy, expected="the busy topic's", observed=record.whole)
+        bench.judge(
+            "POLL-FAIR-1", record.topic == busy, expected="a record of the busy topic", observed=record.whole
+        )
     queue.publish(quiet, "quiet")
     pair = {queue.poll_record(consumer, "POLL-FAIR-1").message for _ in range(2)}
     bench.judge(
@@ -157,7 +159,7 @@ def test_redelivered_tells_what_was_handed_out_before(bench: Bench) -> None:
     bench.judge(
         "POLL-REDELIVERED-1",
         before.whole["redelivered"] is False,
-        expected="false at first",
+        expected="false for a first delivery",
         observed=before.whole,
     )
     queue.unsubscribe(first, topic)
@@ -166,6 +168,6 @@ def test_redelivered_tells_what_was_handed_out_before(bench: Bench) -> None:
     bench.judge(
         "POLL-REDELIVERED-1",
         after.whole.get("redelivered") is True,
-        expected="true again",
+        expected="true for a record that was delivered before",
         observed=after.whole,
     )

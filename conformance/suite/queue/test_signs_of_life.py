@@ -1,4 +1,4 @@
-"""Signs of life of a consumer: LIVE-SIGN-*. On a real clock these tests wait at once."""
+"""Signs of life of a consumer: LIVE-SIGN-*. On a real clock these tests wait concurrently."""
 
 from __future__ import annotations
 
@@ -69,8 +69,7 @@ def _cannot_be_told(bench: Bench) -> bool:
 @clauses("LIVE-SIGN-1")
 @waits(eviction_seconds)
 def test_every_operation_that_names_a_consumer_keeps_it_alive(bench: Bench) -> None:
-    """Perform one operation between two silences that together exceed timeout and grace; expect its consumer to be a
-    member still.
+    """Send one operation between two silences that together exceed timeout and grace; expect 202 for its consumer.
 
     A consumer without such an operation is evicted: so it was the operation that kept the others alive.
     """

@@ -72,9 +72,7 @@ def test_stomp_in_text_messages(bench: Bench) -> None:
     ids=["invalid", "cut", "surrogate", "cut-four"],
 )
 def test_text_that_is_not_utf_8_ends_the_connection(bench: Bench, octets: bytes) -> None:
-    """Send a text message that is not valid UTF-8; expect the end of the connection, preferably with code 1007, and no
-    frame delivered.
-    """
+    """Send text that is not valid UTF-8; expect the end of the connection, preferably by code 1007, and no delivery."""
     scene = Scene(bench)
     echo = Echo(scene)
     word = bench.fresh("invalid").encode()
@@ -217,9 +215,7 @@ def _holds_split(
 @pytest.mark.parametrize("ping", [None, b"between"], ids=["plain", "with-ping"])
 @pytest.mark.parametrize("size", [1, 3, 40])
 def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: bytes | None) -> None:
-    """Send a message in fragments, cut also inside of characters, with a ping between them; expect the message back,
-    and a pong.
-    """
+    """Send a message in fragments, with a ping between them or none; expect the message back, and a pong."""
     echo = Echo(Scene(bench))
     octets = echo.raw([note_of(echo.client.version)], BODY)
     parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
