@@ -171,8 +171,10 @@ class PreparedQueue:
             expect_status(self.bench, beat, 202, clause, f"{name} is a member as before")
         queue.expect_no_record(self.holder, clause, f"no record: {self.held.message} is in flight as before")
         queue.expect_no_record(self.idle, clause, "no record: the member has no subscription")
-        unborn = queue.call(REGISTER, {"consumer_group_name": new["group"], "consumer_name": new["consumer"]})
-        expect_refusal(self.bench, unborn, clause, "the group was not added")
+        registration = queue.call(
+            REGISTER, {"consumer_group_name": new["group"], "consumer_name": new["consumer"]}
+        )
+        expect_refusal(self.bench, registration, clause, "the group was not added")
         beat = queue.heartbeat(new["consumer"])
         expect_refusal(self.bench, beat, clause, "the consumer was not registered")
         topic = queue.call(ADD_TOPIC, {"topicName": new["topic"]})
