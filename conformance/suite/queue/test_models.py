@@ -1,4 +1,4 @@
-"""The stateful models of the queue against the server: any order of operations, judged by what the text allows."""
+"""Stateful models of the queue against the server: operations in any order, judged by what the text allows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.models.machines import QueueMachine
 
-#: Operations of one example at most, by effort.
+#: Largest number of operations in one example, by effort.
 STEPS = (20, 30, 30)
-#: For how long a shorter program is looked for that shows a failure, by effort.
+#: Seconds for finding a shorter program that shows a failure, by effort.
 SHRINK_SECONDS = (2, 10, 60)
 
 
 def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, thorough: int) -> None:
-    """Run a machine for so many examples; a failure has its shortest program as its steps."""
+    """Run a machine for as many examples as the effort asks for; a failure has its shortest program as its steps."""
     settings = bench.hypothesis(
         bench.examples(quick, standard, thorough), stateful_step_count=bench.examples(*STEPS)
     )
@@ -74,7 +74,9 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
 )
 @in_turn
 def test_publishing_in_any_order(bench: Bench) -> None:
-    """Partitions keep their order, keys their partition, and producers are told what became of their records."""
+    """Send publishing operations in any order; expect each partition in order, each key in one partition, and an
+    acknowledgement for each record.
+    """
     _run(bench, PublishingMachine, 2, 14, 250)
 
 
@@ -113,7 +115,9 @@ def test_publishing_in_any_order(bench: Bench) -> None:
 )
 @in_turn
 def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
-    """What is acknowledged stays acknowledged, what is not comes again, and one record of a partition is in flight."""
+    """Send polls and acknowledgements in any order; expect acknowledged records to stay so, others to come again, and
+    at most one record of a partition in flight.
+    """
     _run(bench, DeliveryMachine, 3, 28, 350)
 
 
@@ -162,5 +166,7 @@ def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
 )
 @in_turn
 def test_coming_and_going_in_any_order(bench: Bench) -> None:
-    """Members join, leave, fall silent and come back, in several groups with several topics."""
+    """Let members join, leave, fall silent and return, in several groups with several topics; expect the assignment and
+    the evictions that the text asks for.
+    """
     _run(bench, MembershipMachine, 3, 24, 350)
