@@ -294,7 +294,7 @@ def test_a_consumer_whose_long_poll_waits_is_alive(bench: Bench) -> None:
 def test_silence_begins_when_a_long_poll_is_answered(bench: Bench) -> None:
     """A poll that waited and a silence below the timeout behind it evict nobody, though they are too long together."""
     timings = bench.target.timings
-    waited = timings.eviction_grace + 4 * SLACK + 2 * bench.lateness()
+    waited = timings.eviction_grace + 4 * SLACK + 2 * bench.scheduling_delay()
     if bench.clock.is_virtual:
         waited = timings.heartbeat_timeout * 0.75 + timings.eviction_grace
     polled = _poll_through(bench, waited)

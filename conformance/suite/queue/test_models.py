@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.bench.marks import clauses, in_turn
-from conformance.bench.model_adapter import BenchWorld
+from conformance.bench.marks import clauses, main_thread_only
+from conformance.bench.model_adapter import BenchAdapter
 from conformance.models.delivery_machine import DeliveryMachine
 from conformance.models.machines import run
 from conformance.models.membership_machine import MembershipMachine
@@ -32,7 +32,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     try:
         run(
             machine,
-            BenchWorld(bench),
+            BenchAdapter(bench),
             settings,
             name=name,
             note=program.append,
@@ -72,7 +72,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     "TOPIC-ADD-2",
     "TOPIC-ADD-3",
 )
-@in_turn
+@main_thread_only
 def test_publishing_in_any_order(bench: Bench) -> None:
     """Partitions keep their order, keys their partition, and producers are told what became of their records."""
     _run(bench, PublishingMachine, 2, 14, 250)
@@ -111,7 +111,7 @@ def test_publishing_in_any_order(bench: Bench) -> None:
     "GROUP-ADD-2",
     "MEMBER-UNSUBSCRIBE-4",
 )
-@in_turn
+@main_thread_only
 def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
     """What is acknowledged stays acknowledged, what is not comes again, and one record of a partition is in flight."""
     _run(bench, DeliveryMachine, 3, 28, 350)
@@ -160,7 +160,7 @@ def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
     "DELIVER-3",
     "ISOLATE-1",
 )
-@in_turn
+@main_thread_only
 def test_coming_and_going_in_any_order(bench: Bench) -> None:
     """Members join, leave, fall silent and come back, in several groups with several topics."""
     _run(bench, MembershipMachine, 3, 24, 350)

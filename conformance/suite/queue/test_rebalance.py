@@ -154,7 +154,9 @@ def test_what_is_held_is_not_taken_back_before_the_end_of_a_rebalance(bench: Ben
     scene = handover.scene
     timeout, margin = scene.timings.rebalance_timeout, MARGIN
     if not bench.clock.is_virtual:
-        margin = min(timeout / 2, BELOW + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip)
+        margin = min(
+            timeout / 2, BELOW + 2 * bench.scheduling_delay() + ROUND_TRIPS * bench.target.round_trip
+        )
     scene.wait_until(handover.group, handover.started[0] + timeout - margin)
     early = scene.poll(handover.newcomer)
     record = next(iter(handover.held.values()))

@@ -47,7 +47,9 @@ def just_below(scene: Scene, group: str, sign: Deed, *silent: str) -> None:
     bench = scene.bench
     margin = MARGIN
     if not bench.clock.is_virtual:
-        margin = min(timeout / 2, BELOW + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip)
+        margin = min(
+            timeout / 2, BELOW + 2 * bench.scheduling_delay() + ROUND_TRIPS * bench.target.round_trip
+        )
     scene.wait_until(group, sign.earliest + timeout - margin, *silent)
 
 
@@ -78,7 +80,7 @@ def pass_deadline(scene: Scene, group: str, deadline: float, *silent: str) -> No
     scene.wait_until(group, deadline + MARGIN, *silent)
     if not scene.bench.clock.is_virtual:
         # What this machine was late by while we waited, the server may have been late by as well.
-        scene.wait_until(group, deadline + SLACK + 2 * scene.bench.lateness(), *silent)
+        scene.wait_until(group, deadline + SLACK + 2 * scene.bench.scheduling_delay(), *silent)
 
 
 def one_silence(target: Target) -> float:
