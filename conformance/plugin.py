@@ -15,7 +15,7 @@ from conformance.bench.marks import clauses_of
 if TYPE_CHECKING:
     from conformance.run.run import Run
 
-_CONDUCTOR = "stompliance-conductor"
+_SCHEDULER = "stompliance-scheduler"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,10 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """With `--url`, meet the server and conduct its run."""
     if config.getoption("url", ""):
-        from conformance.command.plugin_options import conductor_for
+        from conformance.command.plugin_options import scheduler_for
 
         config.pluginmanager.register(
-            conductor_for(config.getoption("url"), config.getoption("stompliance")), _CONDUCTOR
+            scheduler_for(config.getoption("url"), config.getoption("stompliance")), _SCHEDULER
         )
 
 
@@ -66,5 +66,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _run_of(config: pytest.Config) -> Run | None:
-    conductor = config.pluginmanager.getplugin(_CONDUCTOR)
-    return None if conductor is None or config.option.collectonly else conductor.run
+    scheduler = config.pluginmanager.getplugin(_SCHEDULER)
+    return None if scheduler is None or config.option.collectonly else scheduler.run

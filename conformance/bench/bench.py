@@ -21,8 +21,8 @@ from conformance.wire.http import HttpClient
 from conformance.wire.operations import (
     HttpOperations,
     Operations,
-    PublishingElsewhere,
     QueueClient,
+    SeparatePublishing,
     StompOperations,
 )
 from conformance.wire.stomp import StompClient
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 STEPS_KEPT = 200
 FRAMES_KEPT = 80
 #: How often a server on this machine, and we, may be kept waiting as long as ever was seen, before an answer is there.
-PATIENCE_PER_LATENESS = 10
+PATIENCE_PER_DELAY = 10
 #: The most that this may add, in usual patiences: a machine that slept for an hour makes nobody wait for hours.
 MOST_EXTRA_PATIENCE = 2
 #: Octets a second that get through everywhere, however badly they are connected.
@@ -60,13 +60,13 @@ class Bench:
         self.version = run.target.version_for(binding)
         usual = run.target.patience
         self.patience = usual + min(
-            PATIENCE_PER_LATENESS * run.lateness.longest(), MOST_EXTRA_PATIENCE * usual
+            PATIENCE_PER_DELAY * run.scheduling_delay.longest(), MOST_EXTRA_PATIENCE * usual
         )
         """Seconds to wait for an answer that must come: longer where this machine keeps threads waiting."""
         self.effort = run.options.effort
         self.seed = run.options.seed or 0
         self.clock: QueueClock = run.clock
-        self.seen = run.seen
+        self.findings = run.findings
         """Words for what tests of this run found out about the server, so that later ones needn't wait for it."""
         self.case: Case | None = None
         self._run = run
@@ -145,12 +145,12 @@ class Bench:
         """A name that nobody used on this server: letters, digits and hyphens, at most 40 of them."""
         return self._run.fresh(stem)
 
-    def lateness(self) -> float:
+    def scheduling_delay(self) -> float:
         """The longest time, in seconds, that this machine let a thread of ours wait for its turn in this run.
 
         Timers are judged with that much more tolerance: a busy machine is not a broken server.
         """
-        return self._run.lateness.longest()
+        return self._run.scheduling_delay.longest()
 
     def patience_for(self, octets: int) -> float:
         """Seconds to wait for an answer to so many octets, which may all come back, on the slowest of networks."""
@@ -164,7 +164,7 @@ class Bench:
         if self.binding == "queue-http" or not self._speaks_queue_stomp():
             operations = HttpOperations(self.http(), self.http)
             if not self.declares("http-publish"):
-                operations = PublishingElsewhere(operations, self._stomp_operations)
+                operations = SeparatePublishing(operations, self._stomp_operations)
         else:
             operations = self._stomp_operations()
         client = QueueClient(operations)
@@ -261,10 +261,10 @@ class Bench:
     def hypothesis(self, examples: int, **more: Any) -> hypothesis.settings:
         """Settings for a property or a machine: no time limit of its own, the same examples in every run.
 
-        Raises RuntimeError where the test is not marked `@in_turn`.
+        Raises RuntimeError where the test is not marked `@main_thread_only`.
         """
         if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError("a test that uses Hypothesis needs @in_turn")
+            raise RuntimeError("a test that uses Hypothesis needs @main_thread_only")
         return hypothesis.settings(
             max_examples=examples,
             deadline=None,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _CLAUSES = "_stompliance_clauses"
 _WAITS = "_stompliance_waits"
-_IN_TURN = "_stompliance_in_turn"
-_ALONE = "_stompliance_alone"
+_MAIN_THREAD_ONLY = "_stompliance_main_thread_only"
+_EXCLUSIVE = "_stompliance_exclusive"
 
 
 class UnknownClause(Exception):
@@ -79,29 +79,29 @@ def waits(
     return mark
 
 
-def in_turn(test: Test) -> Test:
+def main_thread_only(test: Test) -> Test:
     """Have a test performed by the thread of the run: what uses Hypothesis must be.
 
     Hypothesis reads the source of what it is given, and the parser of Python 3.11 fails in two threads at a time.
     """
-    setattr(test, _IN_TURN, True)
+    setattr(test, _MAIN_THREAD_ONLY, True)
     return test
 
 
-def is_in_turn(test: object) -> bool:
-    """Whether a test function was marked `@in_turn`."""
-    return getattr(test, _IN_TURN, False)
+def is_main_thread_only(test: object) -> bool:
+    """Whether a test function was marked `@main_thread_only`."""
+    return getattr(test, _MAIN_THREAD_ONLY, False)
 
 
-def alone(test: Test) -> Test:
+def exclusive(test: Test) -> Test:
     """Have a test performed when all others have ended: what it does to a server may keep the others waiting."""
-    setattr(test, _ALONE, True)
-    return in_turn(test)
+    setattr(test, _EXCLUSIVE, True)
+    return main_thread_only(test)
 
 
-def is_alone(test: object) -> bool:
-    """Whether a test function was marked `@alone`."""
-    return getattr(test, _ALONE, False)
+def is_exclusive(test: object) -> bool:
+    """Whether a test function was marked `@exclusive`."""
+    return getattr(test, _EXCLUSIVE, False)
 
 
 def clauses_of(test: object) -> tuple[str, ...]:

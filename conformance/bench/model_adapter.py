@@ -33,7 +33,7 @@ ASKED = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 
 _HEARTBEAT = "/consumer/heartbeat"
 
 
-class BenchWorld:
+class BenchAdapter:
     """A `World` (conformance.models.system_under_test) on a bench, in the binding of its test."""
 
     def __init__(self, bench: Bench) -> None:
@@ -51,7 +51,7 @@ class BenchWorld:
     def timings(self) -> Timings:
         """What the server declares, and how late its clock may be on this machine."""
         declared = self._bench.target.timings
-        slack = 0.0 if self.time_is_virtual else SLACK + self._bench.lateness()
+        slack = 0.0 if self.time_is_virtual else SLACK + self._bench.scheduling_delay()
         return Timings(declared.heartbeat_timeout, declared.eviction_grace, declared.rebalance_timeout, slack)
 
     @property

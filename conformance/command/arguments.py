@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.run.options import PARALLEL, Effort, Options
 from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book, with_prefix
-from conformance.targets import files as target_files
-from conformance.targets.files import TIMINGS
+from conformance.targets.files import GENERIC, TIMINGS, check_waivers, find_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,8 +182,8 @@ def options_of(values: Mapping[str, Any]) -> Options:
 
     Raises BadTargetFile for the target, ValueError for a clause that no chapter has or a seed below zero.
     """
-    file = target_files.find(values["target"]) if values["target"] else target_files.GENERIC
-    target_files.check_waivers(file, book())
+    file = find_target(values["target"]) if values["target"] else GENERIC
+    check_waivers(file, book())
     for prefix in values["clauses"]:
         if not with_prefix(book(), [prefix]):
             raise ValueError(f"no clause has the id {prefix}, or begins so; --list-clauses shows all")
@@ -214,12 +213,12 @@ def options_of(values: Mapping[str, Any]) -> Options:
     return options
 
 
-def at(options: Options, url: str) -> Options:
+def with_url(options: Options, url: str) -> Options:
     """The same options for another URL."""
     return replace(options, url=url)
 
 
-def again(options: Options, failure: Failure) -> str:
+def replay_command(options: Options, failure: Failure) -> str:
     """The command that judges the clause of a failure again."""
     words = [*PROGRAM.split(), options.url]
     if options.file.name != "generic":

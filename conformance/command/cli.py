@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.command.arguments import LAUNCH_VARIABLE, PROGRAM, again, at, options_of, parser
+from conformance.command.arguments import (
+    LAUNCH_VARIABLE,
+    PROGRAM,
+    options_of,
+    parser,
+    replay_command,
+    with_url,
+)
 from conformance.models.rule_coverage import reached
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.options import Effort
-from conformance.run.probe import NoServer, meet
+from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
-from conformance.runner.scheduler import Conductor
+from conformance.runner.scheduler import Scheduler
 from conformance.specification.clauses import BINDINGS, SpecError, book, with_prefix
-from conformance.targets import files as target_files
-from conformance.targets.files import BadTargetFile
-from conformance.targets.server_process import LaunchFailed, launched
+from conformance.targets.files import BadTargetFile, known_targets
+from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl
 from conformance.verdicts.verdicts import Exit
 
@@ -71,32 +77,34 @@ def _server(command: str, options: Options) -> Iterator[Options]:
     if not command:
         yield options
         return
-    with launched(command) as url:
-        yield at(options, url)
+    with running_server(command) as url:
+        yield with_url(options, url)
 
 
 def _judge(options: Options) -> int:
-    target = meet(options)
+    target = probe_target(options)
     run = Run(options, target, book())
     presenter = Presenter(verbose=options.verbose)
-    conductor = Conductor(run, presenter)
+    scheduler = Scheduler(run, presenter)
     # What was imported stays: no search for garbage has to look through it, nor that of Hypothesis for references.
     gc.freeze()
     with presenter, _interruptible(run):
         status = pytest.main(
-            _pytest_arguments(options), plugins=[conductor, _CommandLine(conductor, presenter)]
+            _pytest_arguments(options), plugins=[scheduler, _CommandLine(scheduler, presenter)]
         )
     if status == pytest.ExitCode.USAGE_ERROR:
         run.suite_failures.append("pytest did not take the arguments that it was given")
     result = run.result()
     if options.effort is Effort.THOROUGH or options.verbose:
         presenter.show_reach(reached())
-    presenter.finish(result, run.book, target, replay_command=lambda failure: again(options, failure))
+    presenter.finish(
+        result, run.book, target, replay_command=lambda failure: replay_command(options, failure)
+    )
     for failure in run.suite_failures:
         print(f"The suite itself failed: {failure}", file=sys.stderr)
     if options.report is not None:
         written = write_reports(
-            options.report, result, run, replay_command=lambda failure: again(options, failure)
+            options.report, result, run, replay_command=lambda failure: replay_command(options, failure)
         )
         for path in written:
             print(f"Written: {path}")
@@ -124,32 +132,32 @@ def _interruptible(run: Run) -> Iterator[None]:
 class _CommandLine:
     """What is different from pytest's own command line: an announcement, and no pytest report of each test."""
 
-    def __init__(self, conductor: Conductor, presenter: Presenter) -> None:
-        self._conductor = conductor
+    def __init__(self, scheduler: Scheduler, presenter: Presenter) -> None:
+        self._scheduler = scheduler
         self._presenter = presenter
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Perform a test: setting up and reporting of pytest's take longer than most tests, and nobody reads them."""
-        if not self._conductor.needs_no_fixtures(item):
+        if not self._scheduler.needs_no_fixtures(item):
             return None
         assert isinstance(item, pytest.Function)
-        self._conductor.perform(item)
+        self._scheduler.execute(item)
         return True
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out modules without a test of what is judged: pytest would look at everything that they contain."""
-        return None if has_selected_test(collection_path, self._conductor.run) else True
+        return None if has_selected_test(collection_path, self._scheduler.run) else True
 
     def pytest_collection_finish(self) -> None:
         """Announce the run."""
-        run, options = self._conductor.run, self._conductor.run.options
+        run, options = self._scheduler.run, self._scheduler.run.options
         plan = Plan(
-            tests=len(self._conductor.planned),
+            tests=len(self._scheduler.planned),
             clauses=len({key.clause for key in run.selected}),
             effort=options.effort.value,
             seed=options.seed,
-            wait_seconds=self._conductor.wait_seconds(),
+            wait_seconds=self._scheduler.wait_seconds(),
             bindings=tuple(name for name in BINDINGS if any(key.binding == name for key in run.selected)),
         )
         self._presenter.announce(run.target, plan)
@@ -183,7 +191,7 @@ def _pytest_arguments(options: Options) -> list[str]:
 
 
 def _list_targets() -> int:
-    for file in target_files.known():
+    for file in known_targets():
         waived = f"{len(file.waivers)} known deviations" if file.waivers else "no known deviations"
         print(f"{file.name:20} {file.title} ({', '.join(file.classes) or 'as declared'}; {waived})")
         print(f"{'':20} {PROGRAM} --target {file.name} {file.url or 'ws://…'}")

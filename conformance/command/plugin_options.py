@@ -10,9 +10,9 @@ import pytest
 from conformance.command import arguments
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Presenter
-from conformance.run.probe import NoServer, meet
+from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
-from conformance.runner.scheduler import Conductor
+from conformance.runner.scheduler import Scheduler
 from conformance.specification.clauses import SpecError, book
 from conformance.targets.files import BadTargetFile
 from conformance.targets.target import BadUrl
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdicts import Failure
 
 
-def conductor_for(url: str, more: str) -> Conductor:
+def scheduler_for(url: str, more: str) -> Scheduler:
     """Meet the server. Raises pytest.UsageError where nothing can be judged."""
     try:
         options = arguments.options_of(vars(arguments.parser().parse_args([url, *shlex.split(more)])))
-        return Conductor(Run(options, meet(options), book()), Silent())
+        return Scheduler(Run(options, probe_target(options), book()), NoProgress())
     except (BadUrl, BadTargetFile, NoServer, NothingSelected, SpecError, ValueError) as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -35,7 +35,7 @@ def summarise(run: Run) -> None:
     result = run.result()
 
     def once_more(failure: Failure) -> str:
-        return arguments.again(run.options, failure)
+        return arguments.replay_command(run.options, failure)
 
     with Presenter(verbose=run.options.verbose) as presenter:
         presenter.finish(result, run.book, run.target, replay_command=once_more)
@@ -43,7 +43,7 @@ def summarise(run: Run) -> None:
         write_reports(run.options.report, result, run, replay_command=once_more)
 
 
-class Silent:
+class NoProgress:
     """Tells nobody."""
 
     def test_started(self, name: str) -> None:

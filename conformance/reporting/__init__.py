@@ -40,7 +40,7 @@ def write_reports(
 
 def meta_of(run: Run) -> Meta:
     """What a run was that ends now."""
-    tests = {(test, key.binding) for key, tally in run.judge.tallies.items() for test in tally.tests}
+    tests = {(test, key.binding) for key, tally in run.recorder.tallies.items() for test in tally.tests}
     bindings = {key.binding for key in run.selected}
     plan = Plan(
         tests=len(tests),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from conformance.reporting.octets import ELLIPSIS, clipped, entry_lines, one_line, printable
-from conformance.reporting.summary import Group, counted
+from conformance.reporting.summary import ClauseVerdicts, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,9 @@ STEP_LENGTH = 240
 _LABEL_WIDTH = 12
 
 
-def print_failure(screen: Screen, group: Group, replay_command: ReplayCommand, *, whole: bool) -> None:
+def print_failure(
+    screen: Screen, group: ClauseVerdicts, replay_command: ReplayCommand, *, whole: bool
+) -> None:
     """Print what is known about a broken clause: its first failure in full, one line for each other one."""
     failures = group.failures
     screen.rule()

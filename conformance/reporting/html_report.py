@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conformance.reporting.plan import Meta
-    from conformance.reporting.summary import Group, Mark, ReplayCommand
+    from conformance.reporting.summary import ClauseVerdicts, Mark, ReplayCommand
     from conformance.specification.clauses import Book, Clause
     from conformance.targets.target import Target
     from conformance.verdicts.verdicts import Failure, Result, Verdict
@@ -138,7 +138,7 @@ def _others(result: Result, book: Book, again: ReplayCommand) -> str:
     )
 
 
-def _section(group: Group, again: ReplayCommand, *, unfolded: bool) -> str:
+def _section(group: ClauseVerdicts, again: ReplayCommand, *, unfolded: bool) -> str:
     clause, first = group.clause, group.verdicts[0]
     said = list(dict.fromkeys(verdict.waiver or verdict.reason for verdict in group.verdicts))
     failures = "".join(_failure(failure, again) for failure in group.failures)

@@ -24,14 +24,14 @@ INTERVAL = 10.0
 class ProgressView(Protocol):
     """Something that shows how far the run is. May be used by several threads."""
 
-    def update(self, progress: Count) -> None:
+    def update(self, progress: RunProgress) -> None:
         """Show it, if it is time to."""
 
     def end(self) -> None:
         """Show nothing more."""
 
 
-class Count:
+class RunProgress:
     """What was started and ended so far. May be used by several threads."""
 
     def __init__(self, tests: int) -> None:
@@ -95,7 +95,7 @@ class Bar:
         self._task = self._progress.add_task("", total=tests)
         self._progress.start()
 
-    def update(self, progress: Count) -> None:
+    def update(self, progress: RunProgress) -> None:
         """Show it at the next refresh."""
         self._progress.update(
             self._task, completed=progress.ended, total=progress.tests, description=progress.said()
@@ -115,7 +115,7 @@ class Lines:
         self._began = self._last = now()
         self._lock = threading.Lock()
 
-    def update(self, progress: Count) -> None:
+    def update(self, progress: RunProgress) -> None:
         """Print a line, if it is time to."""
         with self._lock:
             now = self._now()

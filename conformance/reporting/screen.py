@@ -73,7 +73,7 @@ class Screen:
         return self.console.width
 
     @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
+    def buffered(self) -> Iterator[None]:
         """Lines that are shown inside come out together at the end: to lay out each alone takes twice as long.
 
         Not to be nested.

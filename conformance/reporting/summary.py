@@ -64,7 +64,7 @@ def mark_of(verdict: Verdict) -> Mark:
 
 
 @dataclass(frozen=True)
-class Group:
+class ClauseVerdicts:
     """The verdicts of one clause, in the bindings that say the same."""
 
     clause: Clause
@@ -82,12 +82,12 @@ class Group:
         return sorted(found, key=lambda failure: (len(failure.steps), len(failure.frames)))
 
 
-def grouped(verdicts: Iterable[Verdict], book: Book) -> list[Group]:
+def grouped(verdicts: Iterable[Verdict], book: Book) -> list[ClauseVerdicts]:
     """Put together by clause; roots first, then in the order of the text."""
     found: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         found.setdefault(verdict.key.clause, []).append(verdict)
-    groups = [Group(book[clause], tuple(members)) for clause, members in found.items()]
+    groups = [ClauseVerdicts(book[clause], tuple(members)) for clause, members in found.items()]
     return sorted(groups, key=lambda group: book.depth(group.clause.id))
 
 

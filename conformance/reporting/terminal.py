@@ -11,11 +11,11 @@ from conformance.reporting.clause_table import print_table
 from conformance.reporting.failure_text import print_failure
 from conformance.reporting.octets import one_line, printable
 from conformance.reporting.plan import Plan, suite_version
-from conformance.reporting.progress import Bar, Count, Lines
+from conformance.reporting.progress import Bar, Lines, RunProgress
 from conformance.reporting.reach_table import print_reach
 from conformance.reporting.screen import Screen
 from conformance.reporting.summary import (
-    Group,
+    ClauseVerdicts,
     broken,
     closing_sentence,
     counted,
@@ -64,7 +64,7 @@ class Presenter:
         self._screen = Screen(stream, width)
         self._verbose = verbose
         self._now = now
-        self._count = Count(0)
+        self._count = RunProgress(0)
         self._view: ProgressView | None = None
 
     def __enter__(self) -> Self:
@@ -89,7 +89,7 @@ class Presenter:
             facts["known"] = f"{counted(len(target.waivers), 'known deviation')} of target {target.name}"
         for label, text in facts.items():
             screen.paragraph(printable(text), indent=14, label=Text(f"  {label:12}", "dim"))
-        self._count = Count(plan.tests)
+        self._count = RunProgress(plan.tests)
         self._view = Bar(screen, plan.tests) if screen.can_animate else Lines(screen, self._now)
 
     def test_started(self, name: str) -> None:
@@ -120,7 +120,7 @@ class Presenter:
         self.close()
         replay_command = replay_command or plain_command(target.url)
         result = without_secrets(result, target.passcode)
-        with self._screen.at_once():
+        with self._screen.buffered():
             print_table(self._screen, result, book)
             self._print_deviations(result, book)
             self._print_known(result, book)
@@ -169,7 +169,7 @@ class Presenter:
         for group in groups:
             self._print_group(group, "; ".join(dict.fromkeys(verdict.reason for verdict in group.verdicts)))
 
-    def _print_group(self, group: Group, text: str) -> None:
+    def _print_group(self, group: ClauseVerdicts, text: str) -> None:
         mark = mark_of(group.verdicts[0])
         self._screen.line(
             "  ", (mark.sign, mark.style), f" {group.clause.id}  {group.bindings}  ", (one_line(text), "dim")

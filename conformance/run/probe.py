@@ -39,7 +39,7 @@ class NoServer(Exception):
     """Nobody answers at the URL, or nobody who speaks STOMP over WebSocket or the queue's HTTP."""
 
 
-def meet(options: Options) -> Target:
+def probe_target(options: Options) -> Target:
     """The target as its server shows itself.
 
     Raises NoServer where there is nothing to judge, BadUrl.

@@ -9,10 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.run.group_clock import ServerClock, clock_of
-from conformance.run.scheduling_delay import Lateness
+from conformance.run.scheduling_delay import SchedulingDelay
 from conformance.specification.clauses import BINDINGS, EXTENSIONS, Level, with_prefix
-from conformance.verdicts.recorder import Judge
-from conformance.verdicts.verdicts import Key, Result, decide
+from conformance.verdicts.decision import decide
+from conformance.verdicts.recorder import Recorder
+from conformance.verdicts.verdicts import Key, Result
 
 if TYPE_CHECKING:
     from conformance.run.options import Options
@@ -38,18 +39,18 @@ class Run:
         self.selected = frozenset(self._select())
         if not self.selected:
             raise NothingSelected(_why_nothing(options, target))
-        self.judge = Judge(book, self.columns, target.waivers)
+        self.recorder = Recorder(book, self.columns, target.waivers)
         self.interrupted = threading.Event()
         self.clock = clock_of(target, self.interrupted)
         # Where time passes for all groups at once, a test would move that of others.
-        self.lanes = 1 if isinstance(self.clock, ServerClock) else options.parallel
+        self.workers = 1 if isinstance(self.clock, ServerClock) else options.parallel
         """How many tests are performed side by side."""
-        self.lateness = Lateness()
+        self.scheduling_delay = SchedulingDelay()
         self.ended_early = ""
         self.suite_failures: list[str] = []
         self.started = time.time()
         """Seconds since 1970."""
-        self.seen: set[str] = set()
+        self.findings: set[str] = set()
         """What the tests found out about the server that lets later ones wait less."""
         self._token = secrets.token_hex(4)
         self._numbers = itertools.count(1)
@@ -76,7 +77,7 @@ class Run:
         return decide(
             self.book,
             self.selected,
-            self.judge.tallies,
+            self.recorder.tallies,
             self.target.waivers,
             ended_early=self.ended_early,
             suite_failed=bool(self.suite_failures),

@@ -8,13 +8,13 @@ import time
 SAMPLE_SECONDS = 0.01
 
 
-class Lateness:
+class SchedulingDelay:
     """Samples, in a thread of its own, by how much a wait of SAMPLE_SECONDS is overrun."""
 
     def __init__(self) -> None:
         self._longest = 0.0
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="lateness", daemon=True)
+        self._thread = threading.Thread(target=self._sample, name="scheduling-delay", daemon=True)
 
     def start(self) -> None:
         """Sample from now on."""

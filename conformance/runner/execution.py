@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 
 
-class Performance:
+class Execution:
     """Runs a test function with a bench, and records what it asserted."""
 
     def __init__(self, run: Run, name: str, clauses: tuple[str, ...], binding: str) -> None:
@@ -28,15 +28,15 @@ class Performance:
         self.clauses = clauses
         self.bench = Bench(run, binding)
         self.bench.case = Case(
-            run.judge, name, clauses, binding, version=self.bench.version, evidence=self.bench.evidence
+            run.recorder, name, clauses, binding, version=self.bench.version, evidence=self.bench.evidence
         )
         self.error: BaseException | None = None
         self._done = threading.Event()
         self._recording = threading.Lock()
         self._recorded = False
-        run.judge.plan(name, clauses, binding)
+        run.recorder.plan(name, clauses, binding)
 
-    def perform(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    def execute(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Run the test to its end; what it raised is kept in `error`, and what it asserted is recorded."""
         case = self.bench.case
         assert case is not None
@@ -74,7 +74,7 @@ class Performance:
     def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Run the test in a thread of its own, so that its waits overlap those of others."""
         threading.Thread(
-            target=self.perform, args=(test, arguments), name=f"waiting-{self.name}", daemon=True
+            target=self.execute, args=(test, arguments), name=f"waiting-{self.name}", daemon=True
         ).start()
 
     def wait(self, seconds: float) -> bool:
@@ -86,9 +86,9 @@ class Performance:
         with self._recording:
             if not self._recorded:
                 self._recorded = True
-                self._run.judge.never_run(self.clauses, self.bench.binding, reason)
+                self._run.recorder.never_run(self.clauses, self.bench.binding, reason)
 
-    def broke_a_must(self) -> bool:
+    def has_broken_must(self) -> bool:
         """Whether the test ended at a requirement that is broken, and not known to be."""
         key = self.bench.case.ended_at if self.bench.case else None
         if key is None or any(waiver.covers(key) for waiver in self._run.target.waivers):
@@ -103,7 +103,7 @@ class Performance:
     def _record(self, case: Case) -> None:
         """A test that was cut short says nothing about what it had yet to assert."""
         if self._run.ended_early and self.error is not None and find_failure(self.error) is None:
-            self._run.judge.never_run(self.clauses, self.bench.binding, self._run.ended_early)
-            case.keep_what_held()
+            self._run.recorder.never_run(self.clauses, self.bench.binding, self._run.ended_early)
+            case.finish_cut_short()
         else:
             case.finish(self.error)

@@ -19,7 +19,7 @@ class Runnable(Protocol):
     def run(self) -> None: ...
 
 
-class Lanes:
+class WorkerPool:
     """So many threads that perform tests in their order."""
 
     def __init__(self, tests: Sequence[Runnable], count: int, stopped: Callable[[], object]) -> None:
@@ -34,14 +34,14 @@ class Lanes:
     def start(self) -> None:
         """Begin with the first tests."""
         for number in range(min(self._count, len(self._tests))):
-            threading.Thread(target=self._run, name=f"lane-{number}", daemon=True).start()
+            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True).start()
 
-    def has_begun(self, test: Runnable) -> bool:
+    def has_started(self, test: Runnable) -> bool:
         """Whether a test has begun. Once `stopped` says so, those that have not will not."""
         with self._lock:
             return self._places[id(test)] < self._next
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Begin no further test."""
         with self._lock:
             self._tests = self._tests[: self._next]

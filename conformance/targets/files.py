@@ -65,12 +65,12 @@ class TargetFile:
 GENERIC = TargetFile(name="generic")
 
 
-def known() -> list[TargetFile]:
+def known_targets() -> list[TargetFile]:
     """The targets that come with the suite. Raises BadTargetFile."""
-    return [read(path) for path in sorted(FOLDER.glob("*.toml"))]
+    return [read_target(path) for path in sorted(FOLDER.glob("*.toml"))]
 
 
-def find(name: str) -> TargetFile:
+def find_target(name: str) -> TargetFile:
     """The target of that name, or the file at that path. Raises BadTargetFile."""
     path = Path(name) if name.endswith(".toml") or "/" in name else FOLDER / f"{name}.toml"
     if not path.is_file():
@@ -78,19 +78,19 @@ def find(name: str) -> TargetFile:
         raise BadTargetFile(
             f"there is no target {name!r}: expected {names or 'none that has a name'}, or the path of a TOML file"
         )
-    return read(path)
+    return read_target(path)
 
 
-def read(path: Path) -> TargetFile:
+def read_target(path: Path) -> TargetFile:
     """Read a target file. Raises BadTargetFile."""
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadTargetFile(f"{path}: {error}") from error
-    return parse(document, str(path))
+    return parse_target(document, str(path))
 
 
-def parse(document: dict[str, Any], source: str) -> TargetFile:
+def parse_target(document: dict[str, Any], source: str) -> TargetFile:
     """Check a target file's content. Raises BadTargetFile."""
     values: dict[str, Any] = {}
     for key, value in document.items():

@@ -31,7 +31,7 @@ class LaunchFailed(Exception):
 
 
 @contextlib.contextmanager
-def launched(command: str) -> Iterator[str]:
+def running_server(command: str) -> Iterator[str]:
     """Run `command` and give the first ws:// or wss:// URL that it prints; stop it at the end.
 
     Raises LaunchFailed with what the command printed when no URL came within START_SECONDS.

@@ -1,6 +1,6 @@
 """Records what tests assert, per clause and binding.
 
-`Judge` is the record of a whole run, `Case` that of one test in one binding. A failed MUST raises `Violation`; it is
+`Recorder` is the record of a whole run, `Case` that of one test in one binding. A failed MUST raises `Violation`; it is
 recorded when it leaves the test, so that of the many that Hypothesis tries only the smallest counts.
 """
 
@@ -30,7 +30,7 @@ FAILURES_KEPT = 3
 OBSERVED_LENGTH = 4000
 
 
-class Judge:
+class Recorder:
     """The tallies of a run. May be used by several threads."""
 
     def __init__(
@@ -76,15 +76,15 @@ class Judge:
         for clause in self.applicable(clauses, binding):
             self.tally(Key(clause, binding)).stops.append(Stop(test, by))
 
-    def hopeless_root(self, clauses: Collection[str], binding: str) -> str | None:
+    def failed_root(self, clauses: Collection[str], binding: str) -> str | None:
         """The root that never held so far and on which all of these clauses depend, if there is one.
 
         A test of such clauses could only wait for what doesn't come.
         """
-        roots = [self._hopeless(clause, binding) for clause in self.applicable(clauses, binding)]
+        roots = [self._failed_root_of(clause, binding) for clause in self.applicable(clauses, binding)]
         return roots[0] if roots and all(roots) else None
 
-    def _hopeless(self, clause: str, binding: str) -> str | None:
+    def _failed_root_of(self, clause: str, binding: str) -> str | None:
         for root in self.book.ancestors(clause):
             tally = self.tallies.get(Key(root, binding))
             if tally and tally.failures and not tally.held:
@@ -97,7 +97,7 @@ class Case:
 
     def __init__(
         self,
-        judge: Judge,
+        recorder: Recorder,
         test: str,
         clauses: Sequence[str],
         binding: str,
@@ -105,10 +105,10 @@ class Case:
         version: str,
         evidence: Callable[[], Evidence] = lambda: ((), ()),
     ) -> None:
-        self._judge = judge
+        self._recorder = recorder
         self.test = test
         self.binding = binding
-        self.clauses = judge.applicable(clauses, binding)
+        self.clauses = recorder.applicable(clauses, binding)
         self._version = version
         self._evidence = evidence
         self._lock = threading.Lock()
@@ -126,7 +126,7 @@ class Case:
         A failed SHOULD is recorded and the test goes on, as it does after a known deviation whose waiver says so.
         KeyError: no chapter has the clause.
         """
-        level = self._judge.book[clause].level
+        level = self._recorder.book[clause].level
         key = self._key(clause)
         if ok:
             with self._lock:
@@ -141,7 +141,7 @@ class Case:
             self._record_failure(clause, expected, observed)
         elif key is None:
             raise PeerFailure(f"{expected} ({clause})", observed)
-        elif self._judge.goes_on(key):
+        elif self._recorder.goes_on(key):
             self._settled.add(clause)
             self._record_failure(clause, expected, observed)
         else:
@@ -152,18 +152,18 @@ class Case:
     def failed_elsewhere(self, clause: str) -> bool:
         """Whether a failure of the clause was recorded by now, in the column of this test; its own come at its end."""
         key = self._key(clause)
-        return key is not None and bool(self._judge.tally(key).failures)
+        return key is not None and bool(self._recorder.tally(key).failures)
 
     def observed(self, clause: str, text: str) -> None:
         """Record what a server did where it has the choice."""
         self._settled.add(clause)
-        if (key := self._key(clause)) and text not in (kept := self._judge.tally(key).observations):
+        if (key := self._key(clause)) and text not in (kept := self._recorder.tally(key).observations):
             kept.append(text)
 
     def skip(self, clause: str, reason: str) -> None:
         """Record why this server gives no way to judge a clause here."""
         self._settled.add(clause)
-        if (key := self._key(clause)) and reason not in (kept := self._judge.tally(key).skips):
+        if (key := self._key(clause)) and reason not in (kept := self._recorder.tally(key).skips):
             kept.append(reason)
 
     def finish(self, error: BaseException | None) -> None:
@@ -173,49 +173,50 @@ class Case:
         anything else for the suite. A failed MUST counts also where something else was raised after it.
         """
         failure = find_failure(error) if error is not None else None
-        if isinstance(failure, Violation) and failure.clause not in self._judge.book:
+        if isinstance(failure, Violation) and failure.clause not in self._recorder.book:
             failure = None
         is_suites = error is not None and failure is None
-        stopped_by = self._count(failure or self._swallowed)
+        stopped_by = self._record_end(failure or self._swallowed)
         if is_suites:
-            self._blame_suite(f"{type(error).__name__}: {error}")
-        self._count_held()
-        for clause in self._open():
-            self._judge.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
+            self._record_suite_error(f"{type(error).__name__}: {error}")
+        self._record_held()
+        for clause in self._unsettled():
+            self._recorder.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
         self.ended_at = self._key(stopped_by) if stopped_by else None
 
-    def keep_what_held(self) -> None:
+    def finish_cut_short(self) -> None:
         """Record the assertions that were made: all that can be said of a test that was cut short."""
-        self._count(self._swallowed)
-        self._count_held()
+        self._record_end(self._swallowed)
+        self._record_held()
 
-    def _count(self, failure: Violation | PeerFailure | None) -> str | None:
+    def _record_end(self, failure: Violation | PeerFailure | None) -> str | None:
         """Record what the test ended at; returns the clause that it counts for."""
         if failure is None:
             return None
-        return self._break(failure.clause if isinstance(failure, Violation) else self._first_open(), failure)
+        clause = failure.clause if isinstance(failure, Violation) else self._first_unsettled()
+        return self._record_peer_failure(clause, failure)
 
-    def _count_held(self) -> None:
-        with self._judge.lock:
+    def _record_held(self) -> None:
+        with self._recorder.lock:
             for key, count in self._held.items():
-                self._judge.tally(key).held += count
+                self._recorder.tally(key).held += count
 
-    def _break(self, clause: str, failure: Violation | PeerFailure) -> str:
+    def _record_peer_failure(self, clause: str, failure: Violation | PeerFailure) -> str:
         """Record a failure, for another clause of the test where this one isn't judged; returns which."""
         expected = failure.expected
         if self._key(clause) is None:
-            expected, clause = f"{expected} ({clause})", self._first_open()
+            expected, clause = f"{expected} ({clause})", self._first_unsettled()
         self._settled.add(clause)
-        if self._judge.book[clause].level is Level.MAY:
+        if self._recorder.book[clause].level is Level.MAY:
             self.observed(clause, f"expected {expected}; {failure.observed}")
         else:
             self._record_failure(clause, expected, failure.observed, failure.evidence)
         return clause
 
-    def _blame_suite(self, text: str) -> None:
-        for clause in self._open() or self.clauses:
+    def _record_suite_error(self, text: str) -> None:
+        for clause in self._unsettled() or self.clauses:
             self._settled.add(clause)
-            self._judge.tally(Key(clause, self.binding)).errors.append(f"{self.test}: {text}")
+            self._recorder.tally(Key(clause, self.binding)).errors.append(f"{self.test}: {text}")
 
     def _record_failure(
         self, clause: str, expected: str, observed: object, evidence: Evidence | None = None
@@ -223,8 +224,8 @@ class Case:
         key = self._key(clause)
         if key is None:
             return
-        with self._judge.lock:
-            tally = self._judge.tally(key)
+        with self._recorder.lock:
+            tally = self._recorder.tally(key)
             tally.broken += 1
             if len(tally.failures) == FAILURES_KEPT:
                 return
@@ -238,17 +239,17 @@ class Case:
                     str(observed)[:OBSERVED_LENGTH],
                     tuple(steps),
                     tuple(frames),
-                    at=self._judge.elapsed(),
+                    at=self._recorder.elapsed(),
                 )
             )
 
-    def _open(self) -> list[str]:
+    def _unsettled(self) -> list[str]:
         return [clause for clause in self.clauses if clause not in self._settled]
 
-    def _first_open(self) -> str:
+    def _first_unsettled(self) -> str:
         """The clause of the test that an unanswered or closed connection counts against: a MUST or SHOULD first."""
-        candidates = self._open() or self.clauses
-        binding = [clause for clause in candidates if self._judge.book[clause].level is not Level.MAY]
+        candidates = self._unsettled() or self.clauses
+        binding = [clause for clause in candidates if self._recorder.book[clause].level is not Level.MAY]
         return (binding or candidates)[0]
 
     def _key(self, clause: str) -> Key | None:
@@ -258,7 +259,7 @@ class Case:
         for want of publishing over HTTP to the queue's binding to STOMP.
         """
         if clause not in self._keys:
-            columns = self._judge.columns.get(clause, ())
+            columns = self._recorder.columns.get(clause, ())
             found = (name for name in (self.binding, f"stomp-{self._version}", *columns) if name in columns)
             binding = next(found, None)
             self._keys[clause] = Key(clause, binding) if binding else None

@@ -176,7 +176,7 @@ def _status(frame: Frame) -> int:
     return int(status)
 
 
-class PublishingElsewhere:
+class SeparatePublishing:
     """Operations in one binding, but publishing in another: for servers that don't publish over HTTP."""
 
     def __init__(self, operations: Operations, publishing: Callable[[], Operations]) -> None:

@@ -89,7 +89,7 @@ class KeepAliveClient:
                 self.keep_alive(*silent)
                 self.pass_time(step)
                 passed += step
-        deadline = time.monotonic() + bound + SLACK + self.bench.lateness()
+        deadline = time.monotonic() + bound + SLACK + self.bench.scheduling_delay()
         pause = _FIRST_PAUSE
         while True:
             is_last = time.monotonic() > deadline

@@ -261,7 +261,7 @@ def test_silence_begins_when_a_long_poll_is_answered(bench: Bench) -> None:
     still, though poll and silence together are longer than timeout and grace.
     """
     timings = bench.target.timings
-    waited = timings.eviction_grace + 4 * SLACK + 2 * bench.lateness()
+    waited = timings.eviction_grace + 4 * SLACK + 2 * bench.scheduling_delay()
     if bench.clock.is_virtual:
         waited = timings.heartbeat_timeout * 0.75 + timings.eviction_grace
     polled = _poll_through(bench, waited)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.bench.marks import clauses, in_turn
-from conformance.bench.model_adapter import BenchWorld
+from conformance.bench.marks import clauses, main_thread_only
+from conformance.bench.model_adapter import BenchAdapter
 from conformance.models.delivery_machine import DeliveryMachine
 from conformance.models.machines import run
 from conformance.models.membership_machine import MembershipMachine
@@ -32,7 +32,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     try:
         run(
             machine,
-            BenchWorld(bench),
+            BenchAdapter(bench),
             settings,
             name=name,
             note=program.append,
@@ -72,7 +72,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     "TOPIC-ADD-2",
     "TOPIC-ADD-3",
 )
-@in_turn
+@main_thread_only
 def test_publishing_in_any_order(bench: Bench) -> None:
     """Send publishing operations in any order; expect each partition in order, each key in one partition, and an
     acknowledgement for each record.
@@ -113,7 +113,7 @@ def test_publishing_in_any_order(bench: Bench) -> None:
     "GROUP-ADD-2",
     "MEMBER-UNSUBSCRIBE-4",
 )
-@in_turn
+@main_thread_only
 def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
     """Send polls and acknowledgements in any order; expect acknowledged records to stay so, others to come again, and
     at most one record of a partition in flight.
@@ -164,7 +164,7 @@ def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
     "DELIVER-3",
     "ISOLATE-1",
 )
-@in_turn
+@main_thread_only
 def test_coming_and_going_in_any_order(bench: Bench) -> None:
     """Let members join, leave, fall silent and return, in several groups with several topics; expect the assignment and
     the evictions that the text asks for.

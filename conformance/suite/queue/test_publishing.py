@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.bench.marks import clauses, in_turn
+from conformance.bench.marks import clauses, main_thread_only
 from conformance.suite.queue.expectations import (
     expect_publish_refusal,
     expect_refusal,
@@ -161,7 +161,7 @@ def test_awkward_texts_arrive_as_they_were_sent(bench: Bench) -> None:
 
 
 @clauses("PUB-TEXT-1")
-@in_turn
+@main_thread_only
 def test_any_text_arrives_as_it_was_sent(bench: Bench) -> None:
     """Publish generated messages and keys; expect them back unchanged."""
     queue = QueueFixture(bench)

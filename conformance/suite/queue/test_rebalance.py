@@ -166,7 +166,7 @@ def test_a_held_record_is_not_taken_back_before_the_rebalance_timeout(bench: Ben
     timeout, margin = queue.timings.rebalance_timeout, MARGIN
     if not bench.clock.is_virtual:
         margin = min(
-            timeout / 2, BELOW_TIMEOUT + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip
+            timeout / 2, BELOW_TIMEOUT + 2 * bench.scheduling_delay() + ROUND_TRIPS * bench.target.round_trip
         )
     queue.wait_until(rebalance.group, rebalance.started[0] + timeout - margin)
     early = queue.poll(rebalance.newcomer)

@@ -48,7 +48,7 @@ def wait_just_below_timeout(queue: QueueFixture, group: str, sign: TimedReply, *
     margin = MARGIN
     if not bench.clock.is_virtual:
         margin = min(
-            timeout / 2, BELOW_TIMEOUT + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip
+            timeout / 2, BELOW_TIMEOUT + 2 * bench.scheduling_delay() + ROUND_TRIPS * bench.target.round_trip
         )
     queue.wait_until(group, sign.earliest + timeout - margin, *silent)
 
@@ -82,7 +82,7 @@ def wait_past_deadline(queue: QueueFixture, group: str, deadline: float, *silent
     queue.wait_until(group, deadline + MARGIN, *silent)
     if not queue.bench.clock.is_virtual:
         # The server may have been late by as much as this machine was during the wait.
-        queue.wait_until(group, deadline + SLACK + 2 * queue.bench.lateness(), *silent)
+        queue.wait_until(group, deadline + SLACK + 2 * queue.bench.scheduling_delay(), *silent)
 
 
 def eviction_seconds(target: Target) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from conformance.bench.marks import clauses, in_turn
+from conformance.bench.marks import clauses, main_thread_only
 from conformance.models.minimizer import Enough
 from conformance.suite.stomp.properties import (
     Trial,
@@ -53,7 +53,7 @@ def came(echo: Echo, count: int, within: float) -> Iterator[bytes]:
 
 
 @clauses("STOMP-WS-003", "STOMP-WS-004")
-@in_turn
+@main_thread_only
 def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
     """Send several frames in messages that begin and end anywhere in the stream; expect every message back."""
     trial = Trial(bench)
@@ -91,7 +91,7 @@ def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
 
 
 @clauses("STOMP-WS-005")
-@in_turn
+@main_thread_only
 def test_any_fragments_make_one_message(bench: Bench) -> None:
     """Send a message in any fragments, also empty ones, with a ping between them or none; expect the message back."""
     trial = Trial(bench)
