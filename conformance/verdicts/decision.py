@@ -38,12 +38,13 @@ def decide(
     ended_early: str = "",
     suite_failed: bool = False,
 ) -> Result:
-    """The verdicts on the selected keys, and on every other one that is broken.
+    """Verdicts on the selected keys, and on all other keys with a failure or an error.
 
-    `ended_early` says why the run did not come to its end; `suite_failed` that something broke outside of all tests.
+    `ended_early` is the reason why the run did not reach its end; `suite_failed` is true if the suite failed outside of
+    all tests.
     """
     empty = Tally()
-    tallies = dict(tallies)  # a test that the run doesn't wait for any more may still record
+    tallies = dict(tallies)  # a test that the run has given up may still record
     raw = {
         key: _raw(book[key.clause], tallies.get(key, empty))
         for key in _in_order(
@@ -59,7 +60,7 @@ def decide(
 def exit_status(
     verdicts: Collection[Verdict], *, ended_early: bool = False, suite_failed: bool = False
 ) -> Exit:
-    """The exit status: a proven failure outranks a broken suite, and that an unfinished run."""
+    """Exit status: a failed MUST outranks a failure of the suite, which outranks an unfinished run."""
     if any(verdict.counts for verdict in verdicts):
         return Exit.NOT_CONFORMING
     if suite_failed or any(verdict.kind is Kind.ERROR for verdict in verdicts):
@@ -70,12 +71,12 @@ def exit_status(
 
 
 def unjudged(verdicts: Collection[Verdict], level: Level = Level.MUST) -> list[Verdict]:
-    """The verdicts of a level that say nothing about the server."""
+    """Verdicts of a level that say nothing about the server."""
     return [verdict for verdict in verdicts if verdict.level is level and verdict.kind not in JUDGED]
 
 
 def _counts_anyway(tally: Tally) -> bool:
-    """A failure counts also where its clause was not asked for: what was asked for could stand on it."""
+    """True if the clause gets a verdict even when it is not selected: a selected clause may depend on it."""
     return bool(tally.failures or tally.errors)
 
 
@@ -92,7 +93,7 @@ def _in_order(book: Book, keys: set[Key]) -> list[Key]:
 
 
 def _raw(clause: Clause, tally: Tally) -> Verdict:
-    """The verdict by what was recorded about the clause alone."""
+    """Verdict from the record of the clause alone, without its roots."""
     is_may = clause.level is Level.MAY
     rows: list[tuple[object, Kind, Callable[[], str]]] = [
         (tally.failures, _broken_kind(clause), lambda: tally.failures[0].observed),
@@ -133,7 +134,7 @@ def _stopper(tally: Tally) -> str | None:
 
 
 def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> Verdict:
-    """The verdict in the light of the clauses that this one depends on."""
+    """Verdict on the key, blocked if a clause that it depends on is broken."""
     verdict = raw[key]
     named = replace(verdict, key=key)
     could_follow = verdict.kind in BROKEN or (verdict.kind is Kind.INCONCLUSIVE and not tally.never_run)
@@ -148,9 +149,9 @@ def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> 
 
 
 def _ancestors(book: Book, clause: str, binding: str) -> list[str]:
-    """What the clause depends on in this binding, roots first.
+    """Clauses that this one depends on in this binding, roots first.
 
-    A clause of both bindings of the queue names the roots of both; what only the other one has is no excuse here.
+    A clause of both queue bindings names the roots of both; a root that only the other binding has doesn't block here.
     """
     found: dict[str, None] = {}
     for root in book[clause].depends_on:
@@ -162,7 +163,7 @@ def _ancestors(book: Book, clause: str, binding: str) -> list[str]:
 
 
 def _does_not_hold(clause: str, binding: str, raw: Mapping[Key, Verdict]) -> bool:
-    """In this binding where the clause has a verdict there, else in any."""
+    """True if the clause is broken in this binding or, without a verdict there, in any."""
     here = raw.get(Key(clause, binding))
     others = [here] if here else [verdict for key, verdict in raw.items() if key.clause == clause]
     return any(verdict.kind in BROKEN for verdict in others)
@@ -176,6 +177,6 @@ def _waived(verdict: Verdict, waivers: Sequence[Waiver]) -> Verdict:
 
 
 def _is_stale(waiver: Waiver, verdicts: Sequence[Verdict]) -> bool:
-    """Whether the clause was judged, and everything that the waiver excuses holds."""
+    """True if the clause passed, and failed in no binding of the waiver."""
     kinds = {verdict.kind for verdict in verdicts if waiver.covers(verdict.key)}
     return Kind.PASS in kinds and kinds <= {Kind.PASS, Kind.OBSERVED, Kind.SKIPPED}
