@@ -82,8 +82,8 @@ class Clause:
     def columns(self, classes: Collection[str], extensions: Collection[str]) -> tuple[str, ...]:
         """Bindings in which the clause is judged on a server that claims `classes` and `extensions`.
 
-        These are the bindings that the clause names, or both bindings of the queue if it names none. An extension limits
-        them to servers that declare it; `http-publish` instead adds queue-http on servers that declare it.
+        These are the bindings that the clause names, or both bindings of the queue if it names none. An extension
+        limits them to servers that declare it; `http-publish` instead adds queue-http on servers that declare it.
         """
         bindings = [name for name in self.classes if name in BINDINGS]
         narrowing = [name for name in self.classes if name in EXTENSIONS and name != "http-publish"]
