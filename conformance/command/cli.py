@@ -1,4 +1,4 @@
-"""`python -m conformance`, also installed as `stompliance`."""
+"""Command line `python -m conformance`, also installed as `stompliance`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.command.arguments import LAUNCH_VARIABLE, PROGRAM, again, at, options_of, parser
+from conformance.command.arguments import (
+    LAUNCH_VARIABLE,
+    PROGRAM,
+    options_of,
+    parser,
+    replay_command,
+    with_url,
+)
 from conformance.models.rule_coverage import reached
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.options import Effort
-from conformance.run.probe import NoServer, meet
+from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
-from conformance.runner.scheduler import Conductor
+from conformance.runner.scheduler import Scheduler
 from conformance.specification.clauses import BINDINGS, SpecError, book, with_prefix
-from conformance.targets import files as target_files
-from conformance.targets.files import BadTargetFile
-from conformance.targets.server_process import LaunchFailed, launched
+from conformance.targets.files import BadTargetFile, known_targets
+from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl
 from conformance.verdicts.verdicts import Exit
 
@@ -37,7 +43,7 @@ _WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed, ValueError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Judge a server, and return the exit status of the verdicts."""
+    """Judge a server; returns the exit status."""
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     values = vars(parser().parse_args(arguments))
@@ -67,36 +73,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _server(command: str, options: Options) -> Iterator[Options]:
-    """The options with the URL of the server, which runs as long as the context where a command starts it."""
+    """Options with the URL of the server; if `command` is given, it runs as long as the context."""
     if not command:
         yield options
         return
-    with launched(command) as url:
-        yield at(options, url)
+    with running_server(command) as url:
+        yield with_url(options, url)
 
 
 def _judge(options: Options) -> int:
-    target = meet(options)
+    target = probe_target(options)
     run = Run(options, target, book())
     presenter = Presenter(verbose=options.verbose)
-    conductor = Conductor(run, presenter)
-    # What was imported stays: no search for garbage has to look through it, nor that of Hypothesis for references.
+    scheduler = Scheduler(run, presenter)
+    # Imported modules live for the whole run: keep them out of garbage collections and of Hypothesis' gc.get_referrers.
     gc.freeze()
     with presenter, _interruptible(run):
         status = pytest.main(
-            _pytest_arguments(options), plugins=[conductor, _CommandLine(conductor, presenter)]
+            _pytest_arguments(options), plugins=[scheduler, _CommandLine(scheduler, presenter)]
         )
     if status == pytest.ExitCode.USAGE_ERROR:
         run.suite_failures.append("pytest did not take the arguments that it was given")
     result = run.result()
     if options.effort is Effort.THOROUGH or options.verbose:
         presenter.show_reach(reached())
-    presenter.finish(result, run.book, target, replay_command=lambda failure: again(options, failure))
+    presenter.finish(
+        result, run.book, target, replay_command=lambda failure: replay_command(options, failure)
+    )
     for failure in run.suite_failures:
         print(f"The suite itself failed: {failure}", file=sys.stderr)
     if options.report is not None:
         written = write_reports(
-            options.report, result, run, replay_command=lambda failure: again(options, failure)
+            options.report, result, run, replay_command=lambda failure: replay_command(options, failure)
         )
         for path in written:
             print(f"Written: {path}")
@@ -105,7 +113,7 @@ def _judge(options: Options) -> int:
 
 @contextlib.contextmanager
 def _interruptible(run: Run) -> Iterator[None]:
-    """Ctrl-C ends the run, even where the KeyboardInterrupt is swallowed: Hypothesis does so in some places."""
+    """End the run on Ctrl-C, even if the KeyboardInterrupt is swallowed, as Hypothesis does in some places."""
 
     def interrupt(_number: int, _frame: object) -> None:
         run.end_early("interrupted")
@@ -122,41 +130,41 @@ def _interruptible(run: Run) -> Iterator[None]:
 
 
 class _CommandLine:
-    """What is different from pytest's own command line: an announcement, and no pytest report of each test."""
+    """Pytest plugin of the suite's own command line: announces the run, and skips pytest's report of each test."""
 
-    def __init__(self, conductor: Conductor, presenter: Presenter) -> None:
-        self._conductor = conductor
+    def __init__(self, scheduler: Scheduler, presenter: Presenter) -> None:
+        self._scheduler = scheduler
         self._presenter = presenter
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Perform a test: setting up and reporting of pytest's take longer than most tests, and nobody reads them."""
-        if not self._conductor.needs_no_fixtures(item):
+        """Execute a test without pytest's setup and report, which take longer than most tests and are not shown."""
+        if not self._scheduler.needs_no_fixtures(item):
             return None
         assert isinstance(item, pytest.Function)
-        self._conductor.perform(item)
+        self._scheduler.execute(item)
         return True
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Leave out modules without a test of what is judged: pytest would look at everything that they contain."""
-        return None if has_selected_test(collection_path, self._conductor.run) else True
+        """Leave out modules without a test of a selected clause, which pytest would collect in full."""
+        return None if has_selected_test(collection_path, self._scheduler.run) else True
 
     def pytest_collection_finish(self) -> None:
         """Announce the run."""
-        run, options = self._conductor.run, self._conductor.run.options
+        run, options = self._scheduler.run, self._scheduler.run.options
         plan = Plan(
-            tests=len(self._conductor.planned),
+            tests=len(self._scheduler.planned),
             clauses=len({key.clause for key in run.selected}),
             effort=options.effort.value,
             seed=options.seed,
-            wait_seconds=self._conductor.wait_seconds(),
+            wait_seconds=self._scheduler.wait_seconds(),
             bindings=tuple(name for name in BINDINGS if any(key.binding == name for key in run.selected)),
         )
         self._presenter.announce(run.target, plan)
 
 
 def _pytest_arguments(options: Options) -> list[str]:
-    """No configuration, no plugins and no output but ours, wherever the suite is started."""
+    """Arguments that keep configuration, plugins and output of the user's pytest out of the run."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
     arguments = [
@@ -183,7 +191,7 @@ def _pytest_arguments(options: Options) -> list[str]:
 
 
 def _list_targets() -> int:
-    for file in target_files.known():
+    for file in known_targets():
         waived = f"{len(file.waivers)} known deviations" if file.waivers else "no known deviations"
         print(f"{file.name:20} {file.title} ({', '.join(file.classes) or 'as declared'}; {waived})")
         print(f"{'':20} {PROGRAM} --target {file.name} {file.url or 'ws://…'}")

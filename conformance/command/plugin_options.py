@@ -1,4 +1,4 @@
-"""What `conformance.plugin` does once a URL is given."""
+"""Start and summary of a run on pytest's command line, for `conformance.plugin`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from conformance.command import arguments
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Presenter
-from conformance.run.probe import NoServer, meet
+from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
-from conformance.runner.scheduler import Conductor
+from conformance.runner.scheduler import Scheduler
 from conformance.specification.clauses import SpecError, book
 from conformance.targets.files import BadTargetFile
 from conformance.targets.target import BadUrl
@@ -21,21 +21,24 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdicts import Failure
 
 
-def conductor_for(url: str, more: str) -> Conductor:
-    """Meet the server. Raises pytest.UsageError where nothing can be judged."""
+def scheduler_for(url: str, more: str) -> Scheduler:
+    """Scheduler of a run against the server at `url`, with further options in `more`.
+
+    Raises pytest.UsageError if nothing can be judged.
+    """
     try:
         options = arguments.options_of(vars(arguments.parser().parse_args([url, *shlex.split(more)])))
-        return Conductor(Run(options, meet(options), book()), Silent())
+        return Scheduler(Run(options, probe_target(options), book()), NoProgress())
     except (BadUrl, BadTargetFile, NoServer, NothingSelected, SpecError, ValueError) as error:
         raise pytest.UsageError(str(error)) from error
 
 
 def summarise(run: Run) -> None:
-    """Print the table of clauses and the failures, and write the reports that were asked for."""
+    """Print the table of clauses and the failures, and write the requested reports."""
     result = run.result()
 
     def once_more(failure: Failure) -> str:
-        return arguments.again(run.options, failure)
+        return arguments.replay_command(run.options, failure)
 
     with Presenter(verbose=run.options.verbose) as presenter:
         presenter.finish(result, run.book, run.target, replay_command=once_more)
@@ -43,14 +46,14 @@ def summarise(run: Run) -> None:
         write_reports(run.options.report, result, run, replay_command=once_more)
 
 
-class Silent:
-    """Tells nobody."""
+class NoProgress:
+    """Receiver of progress events that shows nothing."""
 
     def test_started(self, name: str) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def test_ended(self, name: str, outcome: str) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def waiting(self, seconds_left: float) -> None:
-        """Nothing."""
+        """Ignore the event."""

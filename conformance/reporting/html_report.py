@@ -1,4 +1,4 @@
-"""The result as one page: no script, no font, no image and no style sheet from anywhere else."""
+"""Report of a run as one self-contained HTML page, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conformance.reporting.plan import Meta
-    from conformance.reporting.summary import Group, Mark, ReplayCommand
+    from conformance.reporting.summary import ClauseVerdicts, Mark, ReplayCommand
     from conformance.specification.clauses import Book, Clause
     from conformance.targets.target import Target
     from conformance.verdicts.verdicts import Failure, Result, Verdict
     from conformance.wire.trace import TraceEntry
 
-#: Broken clauses whose evidence is unfolded from the start.
+#: Number of broken clauses whose evidence is unfolded at first.
 UNFOLDED = 5
-#: The kinds whose verdicts have a section of their own.
+#: Kinds whose verdicts have a section of their own.
 _WITH_SECTION = (Kind.FAIL, Kind.DEVIATION, Kind.ERROR, Kind.OBSERVED)
 _CLOSING_CLASSES = {Exit.CONFORMING: "good", Exit.NOT_CONFORMING: "bad"}
 
@@ -43,7 +43,7 @@ _CLOSING_CLASSES = {Exit.CONFORMING: "good", Exit.NOT_CONFORMING: "bad"}
 def build(
     result: Result, book: Book, target: Target, meta: Meta, *, replay_command: ReplayCommand | None = None
 ) -> str:
-    """The page."""
+    """HTML of the page. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
     again = replay_command or plain_command(target.url)
     title = printable(one_line(target.title or target.name))
@@ -119,7 +119,7 @@ def _broken(result: Result, book: Book, again: ReplayCommand) -> str:
 
 
 def _others(result: Result, book: Book, again: ReplayCommand) -> str:
-    """Deviations, what is known, mistakes of the suite: folded, with all their evidence."""
+    """Folded sections of deviations, known deviations, suite errors and observations, with their evidence."""
     parts = {
         "Recommendations that are not followed": [
             verdict for verdict in result.of(Kind.DEVIATION) if verdict.waiver is None
@@ -138,7 +138,7 @@ def _others(result: Result, book: Book, again: ReplayCommand) -> str:
     )
 
 
-def _section(group: Group, again: ReplayCommand, *, unfolded: bool) -> str:
+def _section(group: ClauseVerdicts, again: ReplayCommand, *, unfolded: bool) -> str:
     clause, first = group.clause, group.verdicts[0]
     said = list(dict.fromkeys(verdict.waiver or verdict.reason for verdict in group.verdicts))
     failures = "".join(_failure(failure, again) for failure in group.failures)
@@ -154,7 +154,7 @@ def _section(group: Group, again: ReplayCommand, *, unfolded: bool) -> str:
 
 
 def _anchor(verdict: Verdict) -> str:
-    """Where the evidence of a verdict is on the page."""
+    """Id of the element with the evidence of a verdict."""
     known = "-known" if verdict.waiver is not None else ""
     return f"{escape(verdict.key.clause)}-{verdict.kind.value}{known}"
 

@@ -1,4 +1,4 @@
-"""The whole result as JSON, for programs: `spec/schemas/report.json` has its schema."""
+"""Report of a run as JSON, by the schema `spec/schemas/report.json`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdicts import Failure, Result, Verdict, Waiver
     from conformance.wire.trace import TraceEntry
 
-#: Goes up when a member changes its meaning or goes away; new members may come at any time.
+#: Version of the format: raised when a member changes its meaning or is removed, not when one is added.
 FORMAT = 1
-#: Octets of one frame that are written.
+#: Octets written of one frame.
 FRAME_OCTETS = 16 << 10
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -33,7 +33,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def build(
     result: Result, book: Book, target: Target, meta: Meta, *, replay_command: ReplayCommand | None = None
 ) -> dict[str, Any]:
-    """The report as it is written. It holds no passcode of the target."""
+    """The report as a JSON object. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
     again = replay_command or plain_command(target.url)
     return {
@@ -143,7 +143,7 @@ def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
 
 
 def _frame(entry: TraceEntry) -> dict[str, Any]:
-    """Text alone where the octets are UTF-8; else readable text, and the octets in base64."""
+    """Frame as text if its octets are UTF-8, otherwise as readable text and base64."""
     octets = entry.octets[:FRAME_OCTETS]
     frame: dict[str, Any] = {
         "at": round(entry.at, 6),
@@ -165,12 +165,12 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    """The text without lone surrogates, which JSON in UTF-8 can't hold."""
+    """Text without lone surrogates, which UTF-8 can't encode."""
     return printable(text) if _LONE_SURROGATE.search(text) else text
 
 
 def _json(value: Any) -> Any:
-    """What the server declared, without what only Python takes for JSON: NaN, infinities, lone surrogates."""
+    """Declared value without NaN, infinities and lone surrogates, which Python's JSON parser accepts."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, float) and not math.isfinite(value):

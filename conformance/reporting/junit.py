@@ -1,8 +1,8 @@
-"""The result as JUnit XML, for CI servers: a suite for each chapter, a case for each clause in each binding.
+"""Report of a run as JUnit XML, for CI servers: a suite per chapter, a case per clause and binding.
 
-A case fails where the server is non-conforming by it, and has an error where the suite made the mistake. What was not
-judged, and what the target is known to do otherwise, is skipped; a deviation from a SHOULD passes and says so. Where
-the run as a whole says nothing about the server, one more case has an error, so that it can't look green.
+A case fails if its verdict makes the server non-conforming, and has an error if the suite failed. A clause that was not
+judged, and a known deviation, is skipped; a deviation from a SHOULD passes with a note. A run that says nothing about
+the server has one more case with an error, so that a CI server doesn't show it as passed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COUNTS = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 def build(
     result: Result, book: Book, target: Target, meta: Meta, *, replay_command: ReplayCommand | None = None
 ) -> Element:
-    """The report as an element `testsuites`."""
+    """The report as an element `testsuites`. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
     again = replay_command or plain_command(target.url)
     root = ET.Element("testsuites", name=f"stompliance {meta.suite_version}")
@@ -140,5 +140,5 @@ def _count(element: Element) -> None:
 
 
 def _legal(text: str) -> str:
-    """The text with U+FFFD for every character that XML can't hold."""
+    """Text with U+FFFD in place of each character that XML can't hold."""
     return _NOT_XML.sub("\ufffd", text)

@@ -1,6 +1,6 @@
-"""The pytest plugin of one run: each test once per binding, several side by side, everything recorded.
+"""Pytest plugin that schedules the tests of one run: each once per binding, several concurrently.
 
-It is registered by `conformance.plugin` (pytest's command line) and by `conformance.command.cli` (ours).
+`conformance.plugin` registers it for pytest's command line, `conformance.command.cli` for the suite's own.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from conformance.bench.marks import clauses_of, is_alone, is_in_turn, wait_of
-from conformance.runner.execution import Performance
+from conformance.bench.marks import clauses_of, is_exclusive, is_main_thread_only, wait_of
+from conformance.runner.execution import Execution
 from conformance.runner.pytest_items import (
     arguments,
     binding_of,
-    goes_beside,
-    is_ours,
+    full_name,
+    is_suite_test,
     needs_only_parameters,
-    shown,
+    runs_concurrently,
 )
-from conformance.runner.worker_pool import Lanes
+from conformance.runner.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,90 +31,90 @@ if TYPE_CHECKING:
     from conformance.run.run import Run
     from conformance.verdicts.verdicts import Waiver
 
-#: How long a waiting test may take beyond its own waits, in patiences of the bench.
+#: Time that a waiting test may take beyond its declared wait, in multiples of the target's patience.
 _WAITING_PATIENCES = 12
 _SLICE_SECONDS = 0.2
-#: The first depth of clauses at which tests that take long hold up nothing.
+#: Depth in the dependency graph from which a long test delays no test that depends on it.
 _AFTER_ROOTS = 2
-#: How long the end of a run waits for tests that are still being performed, in seconds.
-_MOMENT = 1.0
+#: Seconds that the end of a run waits for tests that are still running.
+_GRACE_SECONDS = 1.0
 
 
 class Progress(Protocol):
-    """Who is told how the run goes on."""
+    """Receiver of progress events."""
 
     def test_started(self, name: str) -> None: ...
     def test_ended(self, name: str, outcome: str) -> None: ...
     def waiting(self, seconds_left: float) -> None: ...
 
 
-class Turn:
-    """One test of a run, and what performed it: nothing where it was hopeless."""
+class ScheduledTest:
+    """One test of a run and its execution, None for a test that is blocked."""
 
-    def __init__(self, conductor: Conductor, item: pytest.Function) -> None:
-        self._conductor = conductor
+    def __init__(self, scheduler: Scheduler, item: pytest.Function) -> None:
+        self._scheduler = scheduler
         self._item = item
         self._ended = threading.Event()
-        self.performance: Performance | None = None
+        self.execution: Execution | None = None
 
     def run(self) -> None:
-        """Perform the test, unless what it depends on never held so far."""
-        self._conductor.tell_start(self._item)
+        """Execute the test unless it is blocked by a failed root."""
+        self._scheduler.report_start(self._item)
         try:
-            if not self._conductor.is_hopeless(self._item):
-                self.performance = self._conductor.performance_of(self._item)
-                self.performance.perform(self._item.obj, arguments(self._item, self.performance))
+            if not self._scheduler.is_blocked(self._item):
+                self.execution = self._scheduler.execution_of(self._item)
+                self.execution.execute(self._item.obj, arguments(self._item, self.execution))
         finally:
-            self._conductor.tell_end(self._item, self.performance)
+            self._scheduler.report_end(self._item, self.execution)
             self._ended.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end of the test; whether it came in so many seconds."""
+        """Wait up to `seconds` for the end of the test; True if it ended."""
         return self._ended.wait(seconds)
 
 
-class Conductor:
-    """Conducts the tests of a run. One object for one pytest session."""
+class Scheduler:
+    """Orders and runs the tests of a run. One object per pytest session."""
 
     def __init__(self, run: Run, progress: Progress) -> None:
         self.run = run
         self.planned: list[pytest.Function] = []
         self._progress = progress
-        self._waiting: dict[pytest.Function, Performance] = {}
-        self._turns: dict[pytest.Function, Turn] = {}
-        self._lanes: Lanes | None = None
+        self._waiting: dict[pytest.Function, Execution] = {}
+        self._scheduled: dict[pytest.Function, ScheduledTest] = {}
+        self._pool: WorkerPool | None = None
 
     # Collecting
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
-        """Leave out tests of clauses that are not judged, before they are multiplied by their parameters."""
+        """Leave out tests without a selected clause, before they are parametrized."""
         ids = clauses_of(obj) if callable(obj) else ()
         return [] if ids and not self.run.bindings_of(ids) else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One call for each binding in which a clause of the test is selected."""
+        """Parametrize a test by the bindings in which one of its clauses is selected."""
         if "bench" in metafunc.fixturenames and (ids := clauses_of(metafunc.function)):
             metafunc.parametrize("bench", self.run.bindings_of(ids), indirect=True, scope="function")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Roots of what others depend on first; those who wait behind the others, and last who wants to be alone."""
+        """Order: dependency roots, ordinary tests, waiting tests, exclusive tests."""
         if self.run.options.shuffle:
             random.Random(self.run.options.seed or 0).shuffle(items)
         else:
             items.sort(key=self._depth)
         items.sort(key=lambda item: self._wait_of(item) > 0)
-        items.sort(key=lambda item: isinstance(item, pytest.Function) and is_alone(item.obj))
-        self.planned = [item for item in items if isinstance(item, pytest.Function) and is_ours(item)]
+        items.sort(key=lambda item: isinstance(item, pytest.Function) and is_exclusive(item.obj))
+        self.planned = [item for item in items if isinstance(item, pytest.Function) and is_suite_test(item)]
 
     def wait_seconds(self) -> float:
-        """How long the tests wait for real time to pass, all side by side."""
+        """Longest wait of a test for real time to pass, in seconds; the waits overlap."""
         return max((self._wait_of(item) for item in self.planned), default=0.0)
 
     def _depth(self, item: pytest.Item) -> int:
-        """Where in the order a test comes: what much depends on first, then what others can go on beside."""
-        if isinstance(item, pytest.Function) and is_in_turn(item.obj):
+        """Sort key: depth of the test's clauses, with tests for the main thread behind the roots."""
+        if isinstance(item, pytest.Function) and is_main_thread_only(item.obj):
             return _AFTER_ROOTS
         ids = clauses_of(item.obj) if isinstance(item, pytest.Function) else ()
         return min((self.run.book.depth(clause) for clause in ids), default=0)
@@ -126,121 +126,121 @@ class Conductor:
     # Running
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Before the first test, start all that wait, and the first of the others."""
+        """Start the waiting tests and the workers before pytest's loop begins."""
         if session.config.option.collectonly:
             return
-        self.run.lateness.start()
+        self.run.scheduling_delay.start()
         for item in self.planned:
             if self._wait_of(item) > 0:
-                performance = self.performance_of(item)
-                performance.start(item.obj, arguments(item, performance))
-                self._waiting[item] = performance
+                execution = self.execution_of(item)
+                execution.start(item.obj, arguments(item, execution))
+                self._waiting[item] = execution
             else:
-                self._turns[item] = Turn(self, item)
-        if self.run.lanes > 1:
-            beside = [turn for item, turn in self._turns.items() if goes_beside(item)]
-            self._lanes = Lanes(beside, self.run.lanes, lambda: self.run.ended_early)
-            self._lanes.start()
+                self._scheduled[item] = ScheduledTest(self, item)
+        if self.run.workers > 1:
+            concurrent = [test for item, test in self._scheduled.items() if runs_concurrently(item)]
+            self._pool = WorkerPool(concurrent, self.run.workers, lambda: self.run.ended_early)
+            self._pool.start()
 
     @pytest.fixture
     def bench(self, request: pytest.FixtureRequest) -> Any:
-        """The bench of a test; made when it is performed."""
+        """Binding of the test; the execution replaces it by a bench."""
         return request.param
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Perform a test of the suite; others are none of our business."""
-        if not is_ours(pyfuncitem):
+        """Execute a test of the suite; leave other tests to pytest."""
+        if not is_suite_test(pyfuncitem):
             return None
-        performance = self.perform(pyfuncitem)
-        if performance is None:
-            pytest.skip(self.run.ended_early or "what it depends on never held")
-        self._conclude(performance)
+        execution = self.execute(pyfuncitem)
+        if execution is None:
+            pytest.skip(self.run.ended_early or "a clause that it depends on never held")
+        self._show_outcome(execution)
         return True
 
     def needs_no_fixtures(self, item: pytest.Item) -> bool:
-        """Whether `perform` can be called without pytest having set up the test."""
-        return isinstance(item, pytest.Function) and is_ours(item) and needs_only_parameters(item)
+        """True if `execute` can be called without pytest's setup of the test."""
+        return isinstance(item, pytest.Function) and is_suite_test(item) and needs_only_parameters(item)
 
-    def perform(self, item: pytest.Function) -> Performance | None:
-        """Perform a test, or wait until its lane has; None where nothing can come of it."""
-        performance = self._waiting.get(item)
-        if performance is not None:
-            self.tell_start(item)
-            self._await(item, performance)
-            self.tell_end(item, performance)
+    def execute(self, item: pytest.Function) -> Execution | None:
+        """Execute a test, or wait until its thread has; None if the test is blocked by a failed dependency."""
+        execution = self._waiting.get(item)
+        if execution is not None:
+            self.report_start(item)
+            self._wait_for(item, execution)
+            self.report_end(item, execution)
         else:
-            performance = self._take_turn(item)
+            execution = self._run_or_wait(item)
         if self.run.ended_early and item.session.shouldstop is False:
             item.session.shouldstop = self.run.ended_early
-        return performance
+        return execution
 
-    def performance_of(self, item: pytest.Function) -> Performance:
-        """What performs a test, from now on among those that the run came to."""
-        return Performance(self.run, shown(item), clauses_of(item.obj), str(binding_of(item)))
+    def execution_of(self, item: pytest.Function) -> Execution:
+        """New execution of a test, which plans the test in the record of the run."""
+        return Execution(self.run, full_name(item), clauses_of(item.obj), str(binding_of(item)))
 
-    def tell_start(self, item: pytest.Function) -> None:
-        """Tell the progress that a test is being performed."""
-        self._progress.test_started(shown(item))
+    def report_start(self, item: pytest.Function) -> None:
+        """Report that a test has started."""
+        self._progress.test_started(full_name(item))
 
-    def tell_end(self, item: pytest.Function, performance: Performance | None) -> None:
-        """Tell the progress that a test has ended; None for one that was hopeless."""
+    def report_end(self, item: pytest.Function, execution: Execution | None) -> None:
+        """Report that a test has ended; `execution` is None for a blocked test."""
         outcome = "passed"
-        if performance is None or self._waivers(performance):
+        if execution is None or self._waivers(execution):
             outcome = "skipped"
-        elif performance.error is not None:
+        elif execution.error is not None:
             outcome = "failed"
-            if self.run.options.fail_fast and performance.broke_a_must():
+            if self.run.options.fail_fast and execution.has_broken_must():
                 self.run.end_early("--fail-fast ends it at the first broken requirement")
-        self._progress.test_ended(shown(item), outcome)
+        self._progress.test_ended(full_name(item), outcome)
 
-    def is_hopeless(self, item: pytest.Function) -> bool:
-        """Whether all clauses of a test depend on a root that never held so far; then the test counts as stopped."""
+    def is_blocked(self, item: pytest.Function) -> bool:
+        """True if all clauses of a test depend on a root that failed and never held; records the test as stopped."""
         ids, binding = clauses_of(item.obj), str(binding_of(item))
-        root = self.run.judge.hopeless_root(ids, binding)
+        root = self.run.recorder.failed_root(ids, binding)
         if root is not None:
-            self.run.judge.plan(shown(item), ids, binding)
-            self.run.judge.stop(shown(item), ids, binding, root)
+            self.run.recorder.plan(full_name(item), ids, binding)
+            self.run.recorder.stop(full_name(item), ids, binding, root)
         return root is not None
 
-    def _take_turn(self, item: pytest.Function) -> Performance | None:
-        turn = self._turns[item]
-        if self._lanes is None or not goes_beside(item):
-            turn.run()
+    def _run_or_wait(self, item: pytest.Function) -> Execution | None:
+        scheduled = self._scheduled[item]
+        if self._pool is None or not runs_concurrently(item):
+            scheduled.run()
         else:
-            while not turn.wait(_SLICE_SECONDS):
-                if self.run.ended_early and not self._lanes.has_begun(turn):
+            while not scheduled.wait(_SLICE_SECONDS):
+                if self.run.ended_early and not self._pool.has_started(scheduled):
                     break
-        return turn.performance
+        return scheduled.execution
 
-    def _await(self, item: pytest.Function, performance: Performance) -> None:
-        """Wait for a test that waits; its own deadlines end it, this one is for a mistake of the suite."""
+    def _wait_for(self, item: pytest.Function, execution: Execution) -> None:
+        """Wait for the end of a waiting test. Raises RuntimeError if the test misses its own deadlines."""
         left = self._wait_of(item) + _WAITING_PATIENCES * self.run.target.patience
-        while not performance.wait(_SLICE_SECONDS):
+        while not execution.wait(_SLICE_SECONDS):
             left -= _SLICE_SECONDS
             self._progress.waiting(max(0.0, left - _WAITING_PATIENCES * self.run.target.patience))
             if left <= 0:
-                raise RuntimeError(f"{performance.name} did not end in its time")
+                raise RuntimeError(f"{execution.name} did not end in its time")
 
-    def _conclude(self, performance: Performance) -> None:
-        """Hand on what the test raised, so that pytest shows it as it shows any test."""
-        error = performance.error
+    def _show_outcome(self, execution: Execution) -> None:
+        """Raise the test's error, as pytest expects; xfail if a waiver explains it."""
+        error = execution.error
         if error is None:
             return
-        if waivers := self._waivers(performance):
+        if waivers := self._waivers(execution):
             pytest.xfail(waivers[0].reason)
         raise error
 
-    def _waivers(self, performance: Performance) -> list[Waiver]:
-        """The known deviations that explain why a test failed."""
-        failed = performance.failed_clause()
+    def _waivers(self, execution: Execution) -> list[Waiver]:
+        """Waivers of the clause at which a test failed."""
+        failed = execution.failed_clause()
         return [waiver for waiver in self.run.target.waivers if waiver.clause == failed]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """What breaks outside of the call of a test is the suite's fault."""
+        """Record an error in setup or teardown as a failure of the suite."""
         report = yield
         if report.when != "call" and report.failed:
             self.run.suite_failures.append(f"{report.when} of {report.nodeid}: {report.longreprtext[-500:]}")
@@ -248,40 +248,40 @@ class Conductor:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A module that can't be collected is a mistake of the suite."""
+        """Record a module that can't be collected as a failure of the suite."""
         if report.failed:
             self.run.suite_failures.append(f"{report.nodeid}: {report.longreprtext[-500:]}")
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        """Pytest or the suite broke."""
+        """Record an internal error of pytest or the suite as a failure of the suite."""
         self.run.suite_failures.append(str(excrepr)[-2000:])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Ctrl-C."""
+        """End the run early on Ctrl-C."""
         del excinfo
         self.run.end_early("interrupted")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Say of the tests that the run didn't come to, why."""
-        self.run.lateness.stop()
-        self._leave_off()
+        """Record why the tests that never started did not run."""
+        self.run.scheduling_delay.stop()
+        self._wind_down()
         if why := session.shouldstop or session.shouldfail:
             self.run.end_early(str(why))
         if not self.run.ended_early:
             return
-        begun = {test for tally in self.run.judge.tallies.values() for test in tally.tests}
+        begun = {test for tally in self.run.recorder.tallies.values() for test in tally.tests}
         for item in self.planned:
             ids, binding = clauses_of(item.obj), str(binding_of(item))
-            if shown(item) not in begun:
-                self.run.judge.never_run(ids, binding, self.run.ended_early)
+            if full_name(item) not in begun:
+                self.run.recorder.never_run(ids, binding, self.run.ended_early)
 
-    def _leave_off(self) -> None:
-        """Give those that are being performed a moment to come to their end, and the others up."""
-        if self._lanes is not None:
-            self._lanes.end()
-        begun = [*self._waiting.values(), *(turn.performance for turn in self._turns.values())]
-        until = time.monotonic() + _MOMENT
-        for performance in begun:
-            if performance is not None and not performance.wait(max(0.0, until - time.monotonic())):
-                performance.give_up(self.run.ended_early or "the run ended before it")
+    def _wind_down(self) -> None:
+        """Start no more tests, wait _GRACE_SECONDS for running ones, and give the rest up."""
+        if self._pool is not None:
+            self._pool.stop()
+        begun = [*self._waiting.values(), *(scheduled.execution for scheduled in self._scheduled.values())]
+        until = time.monotonic() + _GRACE_SECONDS
+        for execution in begun:
+            if execution is not None and not execution.wait(max(0.0, until - time.monotonic())):
+                execution.give_up(self.run.ended_early or "the run ended before it")

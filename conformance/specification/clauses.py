@@ -1,8 +1,8 @@
-"""The clauses, read from the text itself: `spec/**/*.md` is their only source.
+"""Clauses, read from the text of the specification: `spec/**/*.md` is their only source.
 
 A clause is a list item `- **[ACK-OK-1]** The server MUST …` with one RFC 2119 key word, and optional notes in
-italics behind its sentence: `*Classes: …*`, `*Depends on: …*`, `*Not judged: …*`, `*Restates: …*`. A paragraph of
-its own `*Classes: …*` gives the classes of all clauses below its heading that name none.
+italics behind its sentence: `*Classes: …*`, `*Depends on: …*`, `*Not judged: …*`, `*Restates: …*`. A paragraph
+`*Classes: …*` gives the classes of all clauses below its heading that name none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-#: The columns of the table of verdicts; each is a class of its own as well.
+#: Columns of the table of verdicts; each is also a class.
 BINDINGS = ("queue-http", "queue-stomp", "stomp-publish", "stomp-1.0", "stomp-1.1", "stomp-1.2", "websocket")
 EXTENSIONS = (
     "topic-partitions",
@@ -33,7 +33,7 @@ EXTENSIONS = (
     "virtual-clock-per-group",
 )
 CLASSES = BINDINGS + EXTENSIONS
-#: Where an extension of the queue is judged, unless the clause names bindings besides.
+#: Bindings in which an extension of the queue is judged if the clause names none.
 QUEUE_BINDINGS = ("queue-http", "queue-stomp")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -48,11 +48,11 @@ _LIKE_NOTE = re.compile(r"(?<!\*)\*([A-Z][A-Za-z ]*):")
 
 
 class SpecError(Exception):
-    """The text breaks its own form; the message names the file, the line and what is expected there."""
+    """The text is malformed; the message names the file, the line and the expected form."""
 
 
 class Level(enum.Enum):
-    """How much a clause asks."""
+    """Requirement level of a clause."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -61,7 +61,7 @@ class Level(enum.Enum):
 
 @dataclass(frozen=True)
 class Clause:
-    """One requirement, as the text has it."""
+    """One clause of the text; `source` is its file below `spec/`, `line` the line of its first word."""
 
     id: str
     text: str
@@ -76,14 +76,14 @@ class Clause:
 
     @functools.cached_property
     def level(self) -> Level:
-        """The level of its key word; MUST NOT is a MUST."""
+        """Level of the key word; MUST NOT is a MUST."""
         return Level(self.key_word.split()[0])
 
     def columns(self, classes: Collection[str], extensions: Collection[str]) -> tuple[str, ...]:
-        """The bindings in which the clause is judged on a server that claims `classes` and `extensions`.
+        """Bindings in which the clause is judged on a server that claims `classes` and `extensions`.
 
-        Named bindings are taken as they are. An extension narrows them to servers that declare it, and alone
-        stands for both bindings of the queue; `http-publish` adds that of HTTP.
+        These are the bindings that the clause names, or both bindings of the queue if it names none. An extension
+        limits them to servers that declare it; `http-publish` instead adds queue-http on servers that declare it.
         """
         bindings = [name for name in self.classes if name in BINDINGS]
         narrowing = [name for name in self.classes if name in EXTENSIONS and name != "http-publish"]
@@ -117,14 +117,14 @@ class Book:
         return len(self.clauses)
 
     def depth(self, clause: str) -> int:
-        """How many clauses stand between this one and a root, 0 for a root itself."""
+        """Length of the longest chain of dependencies of the clause; 0 for a root."""
         if clause not in self._depths:
             roots = self.clauses[clause].depends_on
             self._depths[clause] = 1 + max(map(self.depth, roots)) if roots else 0
         return self._depths[clause]
 
     def ancestors(self, clause: str) -> list[str]:
-        """Everything that the clause depends on, roots first."""
+        """Clauses that this one depends on, directly or not, roots first."""
         found: dict[str, None] = {}
         for root in self.clauses[clause].depends_on:
             found.update(dict.fromkeys([*self.ancestors(root), root]))
@@ -132,7 +132,7 @@ class Book:
 
 
 def spec_root() -> Path:
-    """The folder of the text: `_spec` inside the installed package, `spec` beside it in a checkout."""
+    """Folder of the text: `_spec` in the installed package, `spec` beside it in a checkout. Raises SpecError."""
     for folder in (_PACKAGE / "_spec", _PACKAGE.parent / "spec"):
         if folder.is_dir():
             return folder
@@ -140,7 +140,7 @@ def spec_root() -> Path:
 
 
 def spec_file(path: str) -> Path:
-    """A file that lies with the text, such as `vectors/partitioner.json`. Raises SpecError where it doesn't."""
+    """Path of a file of the specification, such as `vectors/partitioner.json`. Raises SpecError if it is missing."""
     found = spec_root() / path
     if not found.is_file():
         raise SpecError(f"{found} is missing: it is a part of the specification")
@@ -149,12 +149,15 @@ def spec_file(path: str) -> Path:
 
 @functools.cache
 def book() -> Book:
-    """The clauses of the text that belongs to this suite, read once. Raises SpecError."""
+    """Clauses of the specification that belongs to this suite, read once. Raises SpecError."""
     return read_book(spec_root())
 
 
 def read_book(root: Path) -> Book:
-    """Read every chapter below `root`. Raises SpecError where a clause is malformed, doubled or depends on none."""
+    """Read every chapter below `root`.
+
+    Raises SpecError if a clause is malformed, has the id of another, or depends on itself or an unknown clause.
+    """
     clauses: dict[str, Clause] = {}
     for path in _chapters(root):
         for clause in parse_chapter(path.read_text("utf-8"), path.relative_to(root).as_posix()):
@@ -167,7 +170,7 @@ def read_book(root: Path) -> Book:
 
 
 def _chapters(root: Path) -> list[Path]:
-    """The chapters in the order in which the README links to them, then any others."""
+    """Chapters in the order of the links in the README, then any others."""
     readme = root / "README.md"
     linked = _LINK.findall(readme.read_text("utf-8")) if readme.is_file() else []
     chapters = [path for link in linked if (path := root / link).is_file()]
@@ -175,7 +178,7 @@ def _chapters(root: Path) -> list[Path]:
 
 
 def parse_chapter(text: str, source: str) -> list[Clause]:
-    """The clauses of one chapter. Raises SpecError."""
+    """Clauses of one chapter, whose file is named `source` in messages. Raises SpecError."""
     chapter = source
     defaults: dict[int, tuple[str, ...]] = {}
     level = 0
@@ -195,7 +198,7 @@ def parse_chapter(text: str, source: str) -> list[Clause]:
 
 
 def _check_form(paragraph: str, where: str) -> None:
-    """Raises SpecError where something is nearly a clause or nearly a note: it would be lost without a word."""
+    """Raises SpecError if a paragraph resembles a clause or a note, but would be silently ignored."""
     if len(_LIKE_ITEM.findall(paragraph)) > bool(_ITEM.match(paragraph)):
         first = paragraph.splitlines()[0]
         raise SpecError(
@@ -213,10 +216,10 @@ def _check_form(paragraph: str, where: str) -> None:
 
 
 def _paragraphs(text: str, source: str) -> Iterator[tuple[int, str]]:
-    """Pieces of the text with the number of their first line.
+    """Paragraphs of the text with the number of their first line.
 
-    A heading is a piece of its own, a list item begins one; code between fences is left out. Raises SpecError where a
-    fence isn't closed.
+    A heading is a paragraph, and each list item starts one; fenced code is left out. Raises SpecError if a fence isn't
+    closed.
     """
     fenced = 0
     start, lines = 0, list[str]()
@@ -298,6 +301,6 @@ def _check_dependencies(clauses: Mapping[str, Clause]) -> None:
 
 
 def with_prefix(clauses: Iterable[Clause], prefixes: Collection[str]) -> list[Clause]:
-    """Those whose id is one of `prefixes` or continues one at a hyphen: `ACK` selects ACK-OK-1, not ACKS-1."""
+    """Clauses whose id is one of `prefixes` or continues one at a hyphen: `ACK` selects ACK-OK-1, not ACKS-1."""
     begins = tuple(f"{prefix.rstrip('-')}-" for prefix in prefixes)
     return [clause for clause in clauses if f"{clause.id}-".startswith(begins)]

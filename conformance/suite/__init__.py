@@ -1,1 +1,1 @@
-"""The tests, by chapter. They get everything from the `bench`."""
+"""Tests of the suite, by chapter. A `Bench` is the only fixture of each test."""

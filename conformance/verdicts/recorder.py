@@ -1,7 +1,7 @@
-"""Records what tests assert, per clause and binding.
+"""Record of the assertions of a run, per clause and binding.
 
-`Judge` is the record of a whole run, `Case` that of one test in one binding. A failed MUST raises `Violation`; it is
-recorded when it leaves the test, so that of the many that Hypothesis tries only the smallest counts.
+`Recorder` holds the tallies of a run, `Case` records one test in one binding. A failed MUST raises `Violation`, which
+is recorded when it leaves the test, so that of the many failures that Hypothesis tries only the smallest counts.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
     Evidence = tuple[Sequence[str], Sequence[TraceEntry]]
 
-#: Failed assertions that are kept, with their evidence, for one clause in one binding.
+#: Failed assertions kept with their evidence, per clause and binding.
 FAILURES_KEPT = 3
-#: Longest text of something observed that is kept, in characters.
+#: Longest observed text that is kept, in characters.
 OBSERVED_LENGTH = 4000
 
 
-class Judge:
-    """The tallies of a run. May be used by several threads."""
+class Recorder:
+    """Tallies of a run. Thread-safe."""
 
     def __init__(
         self, book: Book, columns: Mapping[str, Collection[str]], waivers: Sequence[Waiver] = ()
     ) -> None:
-        """`columns` says for each clause in which bindings it is judged on this server."""
+        """`columns` maps each clause to the bindings in which this server is judged by it."""
         self.book = book
         self.columns = columns
         self._waivers = waivers
@@ -45,46 +45,46 @@ class Judge:
         self._started = time.monotonic()
 
     def goes_on(self, key: Key) -> bool:
-        """Whether a test goes on after a failure of this clause, which is known of the target."""
+        """True if a waiver lets a test go on after a failure of this clause."""
         return any(waiver.goes_on and waiver.covers(key) for waiver in self._waivers)
 
     def elapsed(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the start of the run."""
         return time.monotonic() - self._started
 
     def tally(self, key: Key) -> Tally:
-        """What is recorded about a clause in a binding."""
+        """Tally of a clause in a binding, created if there is none."""
         with self.lock:
             return self.tallies.setdefault(key, Tally())
 
     def plan(self, test: str, clauses: Collection[str], binding: str) -> None:
-        """Say that a test is going to decide these clauses."""
+        """Record that a test of these clauses is starting."""
         for clause in self.applicable(clauses, binding):
             self.tally(Key(clause, binding)).tests.add(test)
 
     def applicable(self, clauses: Collection[str], binding: str) -> list[str]:
-        """Those of the clauses that are judged in this binding."""
+        """Clauses of these that are judged in this binding."""
         return [clause for clause in clauses if binding in self.columns.get(clause, ())]
 
     def never_run(self, clauses: Collection[str], binding: str, reason: str) -> None:
-        """Say that the run didn't come to a test of these clauses."""
+        """Record that a test of these clauses never ran."""
         for clause in self.applicable(clauses, binding):
             self.tally(Key(clause, binding)).never_run.append(reason)
 
     def stop(self, test: str, clauses: Collection[str], binding: str, by: str) -> None:
-        """Say that a test isn't run because `by`, on which all of its clauses depend, never held."""
+        """Record that a test is not run because `by`, a root of all its clauses, never held."""
         for clause in self.applicable(clauses, binding):
             self.tally(Key(clause, binding)).stops.append(Stop(test, by))
 
-    def hopeless_root(self, clauses: Collection[str], binding: str) -> str | None:
-        """The root that never held so far and on which all of these clauses depend, if there is one.
+    def failed_root(self, clauses: Collection[str], binding: str) -> str | None:
+        """Failed root that blocks a test of these clauses; None unless all of them have one.
 
-        A test of such clauses could only wait for what doesn't come.
+        A root counts as failed if it failed in this binding and never held. The test would only run into timeouts.
         """
-        roots = [self._hopeless(clause, binding) for clause in self.applicable(clauses, binding)]
+        roots = [self._failed_root_of(clause, binding) for clause in self.applicable(clauses, binding)]
         return roots[0] if roots and all(roots) else None
 
-    def _hopeless(self, clause: str, binding: str) -> str | None:
+    def _failed_root_of(self, clause: str, binding: str) -> str | None:
         for root in self.book.ancestors(clause):
             tally = self.tallies.get(Key(root, binding))
             if tally and tally.failures and not tally.held:
@@ -93,11 +93,11 @@ class Judge:
 
 
 class Case:
-    """What one test asserts in one binding; `evidence` gives the steps and frames so far."""
+    """Record of one test in one binding; `evidence` returns the steps and frames so far."""
 
     def __init__(
         self,
-        judge: Judge,
+        recorder: Recorder,
         test: str,
         clauses: Sequence[str],
         binding: str,
@@ -105,10 +105,10 @@ class Case:
         version: str,
         evidence: Callable[[], Evidence] = lambda: ((), ()),
     ) -> None:
-        self._judge = judge
+        self._recorder = recorder
         self.test = test
         self.binding = binding
-        self.clauses = judge.applicable(clauses, binding)
+        self.clauses = recorder.applicable(clauses, binding)
         self._version = version
         self._evidence = evidence
         self._lock = threading.Lock()
@@ -117,16 +117,16 @@ class Case:
         self._settled: set[str] = set()
         self._swallowed: Violation | None = None
         self.ended_at: Key | None = None
-        """The clause, and its column, that counts as not obeyed because the test ended there."""
+        """Clause and column that failed because the test ended there; None before the end, and without a failure."""
 
     def judge(self, clause: str, ok: bool, *, expected: str, observed: object) -> bool:
-        """Record that the clause was asserted; returns `ok`.
+        """Record an assertion of the clause; returns `ok`.
 
-        Raises Violation where a MUST fails, PeerFailure where the failed MUST isn't judged on this server at all.
         A failed SHOULD is recorded and the test goes on, as it does after a known deviation whose waiver says so.
-        KeyError: no chapter has the clause.
+        Raises Violation if a MUST fails, PeerFailure if the failed MUST is not judged on this server, KeyError if the
+        clause is unknown.
         """
-        level = self._judge.book[clause].level
+        level = self._recorder.book[clause].level
         key = self._key(clause)
         if ok:
             with self._lock:
@@ -141,7 +141,7 @@ class Case:
             self._record_failure(clause, expected, observed)
         elif key is None:
             raise PeerFailure(f"{expected} ({clause})", observed)
-        elif self._judge.goes_on(key):
+        elif self._recorder.goes_on(key):
             self._settled.add(clause)
             self._record_failure(clause, expected, observed)
         else:
@@ -150,76 +150,79 @@ class Case:
         return False
 
     def failed_elsewhere(self, clause: str) -> bool:
-        """Whether a failure of the clause was recorded by now, in the column of this test; its own come at its end."""
+        """True if another test has recorded a failure of the clause in this test's column."""
         key = self._key(clause)
-        return key is not None and bool(self._judge.tally(key).failures)
+        return key is not None and bool(self._recorder.tally(key).failures)
 
     def observed(self, clause: str, text: str) -> None:
-        """Record what a server did where it has the choice."""
+        """Record the server's behaviour where the text leaves a choice."""
         self._settled.add(clause)
-        if (key := self._key(clause)) and text not in (kept := self._judge.tally(key).observations):
+        if (key := self._key(clause)) and text not in (kept := self._recorder.tally(key).observations):
             kept.append(text)
 
     def skip(self, clause: str, reason: str) -> None:
-        """Record why this server gives no way to judge a clause here."""
+        """Record why the clause can't be judged on this server."""
         self._settled.add(clause)
-        if (key := self._key(clause)) and reason not in (kept := self._judge.tally(key).skips):
+        if (key := self._key(clause)) and reason not in (kept := self._recorder.tally(key).skips):
             kept.append(reason)
 
     def finish(self, error: BaseException | None) -> None:
-        """End the test, with what was raised in it.
+        """End the test, with the exception that it raised.
 
-        A Violation counts for its clause, a PeerFailure for the clause that promises the answer, or else for the
-        first clause of the test that was not asserted, anything else for the suite. A failed MUST counts also where
-        something else was raised after it.
+        A Violation counts against its clause, a PeerFailure against the clause that promises the answer or else the
+        first clause of the test that was not asserted, any other exception against the suite. A failed MUST counts
+        even if another exception followed it.
         """
         failure = find_failure(error) if error is not None else None
-        if isinstance(failure, Violation) and failure.clause not in self._judge.book:
+        if isinstance(failure, Violation) and failure.clause not in self._recorder.book:
             failure = None
         is_suites = error is not None and failure is None
-        stopped_by = self._count(failure or self._swallowed)
+        stopped_by = self._record_end(failure or self._swallowed)
         if is_suites:
-            self._blame_suite(f"{type(error).__name__}: {error}")
-        self._count_held()
-        for clause in self._open():
-            self._judge.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
+            self._record_suite_error(f"{type(error).__name__}: {error}")
+        self._record_held()
+        for clause in self._unsettled():
+            self._recorder.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
         self.ended_at = self._key(stopped_by) if stopped_by else None
 
-    def keep_what_held(self) -> None:
-        """Record the assertions that were made: all that can be said of a test that was cut short."""
-        self._count(self._swallowed)
-        self._count_held()
+    def finish_cut_short(self) -> None:
+        """End an interrupted test: record only the assertions that it made."""
+        self._record_end(self._swallowed)
+        self._record_held()
 
-    def _count(self, failure: Violation | PeerFailure | None) -> str | None:
-        """Record what the test ended at; returns the clause that it counts for."""
+    def _record_end(self, failure: Violation | PeerFailure | None) -> str | None:
+        """Record the failure that ended the test; returns the clause that it counts against."""
         if failure is None:
             return None
         if isinstance(failure, Violation):
-            return self._break(failure.clause, failure)
-        is_promised = failure.promise in self._judge.book and self._key(failure.promise) is not None
-        return self._break(failure.promise if is_promised else self._first_open(), failure)
+            clause = failure.clause
+        elif failure.promise in self._recorder.book and self._key(failure.promise) is not None:
+            clause = failure.promise
+        else:
+            clause = self._first_unsettled()
+        return self._record_peer_failure(clause, failure)
 
-    def _count_held(self) -> None:
-        with self._judge.lock:
+    def _record_held(self) -> None:
+        with self._recorder.lock:
             for key, count in self._held.items():
-                self._judge.tally(key).held += count
+                self._recorder.tally(key).held += count
 
-    def _break(self, clause: str, failure: Violation | PeerFailure) -> str:
-        """Record a failure, for another clause of the test where this one isn't judged; returns which."""
+    def _record_peer_failure(self, clause: str, failure: Violation | PeerFailure) -> str:
+        """Record a failure of the clause or, if it isn't judged here, of another of the test; returns that clause."""
         expected = failure.expected
         if self._key(clause) is None:
-            expected, clause = f"{expected} ({clause})", self._first_open()
+            expected, clause = f"{expected} ({clause})", self._first_unsettled()
         self._settled.add(clause)
-        if self._judge.book[clause].level is Level.MAY:
+        if self._recorder.book[clause].level is Level.MAY:
             self.observed(clause, f"expected {expected}; {failure.observed}")
         else:
             self._record_failure(clause, expected, failure.observed, failure.evidence)
         return clause
 
-    def _blame_suite(self, text: str) -> None:
-        for clause in self._open() or self.clauses:
+    def _record_suite_error(self, text: str) -> None:
+        for clause in self._unsettled() or self.clauses:
             self._settled.add(clause)
-            self._judge.tally(Key(clause, self.binding)).errors.append(f"{self.test}: {text}")
+            self._recorder.tally(Key(clause, self.binding)).errors.append(f"{self.test}: {text}")
 
     def _record_failure(
         self, clause: str, expected: str, observed: object, evidence: Evidence | None = None
@@ -227,8 +230,8 @@ class Case:
         key = self._key(clause)
         if key is None:
             return
-        with self._judge.lock:
-            tally = self._judge.tally(key)
+        with self._recorder.lock:
+            tally = self._recorder.tally(key)
             tally.broken += 1
             if len(tally.failures) == FAILURES_KEPT:
                 return
@@ -242,27 +245,27 @@ class Case:
                     str(observed)[:OBSERVED_LENGTH],
                     tuple(steps),
                     tuple(frames),
-                    at=self._judge.elapsed(),
+                    at=self._recorder.elapsed(),
                 )
             )
 
-    def _open(self) -> list[str]:
+    def _unsettled(self) -> list[str]:
         return [clause for clause in self.clauses if clause not in self._settled]
 
-    def _first_open(self) -> str:
-        """The clause of the test that an unanswered or closed connection counts against: a MUST or SHOULD first."""
-        candidates = self._open() or self.clauses
-        binding = [clause for clause in candidates if self._judge.book[clause].level is not Level.MAY]
+    def _first_unsettled(self) -> str:
+        """Clause that a missing answer or closed connection counts against: the first MUST or SHOULD, else a MAY."""
+        candidates = self._unsettled() or self.clauses
+        binding = [clause for clause in candidates if self._recorder.book[clause].level is not Level.MAY]
         return (binding or candidates)[0]
 
     def _key(self, clause: str) -> Key | None:
-        """The column that an assertion made in this binding belongs to; None if this server has none for it.
+        """Column of an assertion made in this binding; None if the server is not judged by the clause.
 
-        What the STOMP of a queue's session does wrong belongs to STOMP; a record that is published over STOMP
-        for want of publishing over HTTP to the queue's binding to STOMP.
+        A STOMP clause asserted on a queue's session belongs to the STOMP column of that session. A clause on
+        publishing belongs to queue-stomp if the server publishes over STOMP only.
         """
         if clause not in self._keys:
-            columns = self._judge.columns.get(clause, ())
+            columns = self._recorder.columns.get(clause, ())
             found = (name for name in (self.binding, f"stomp-{self._version}", *columns) if name in columns)
             binding = next(found, None)
             self._keys[clause] = Key(clause, binding) if binding else None
@@ -270,7 +273,10 @@ class Case:
 
 
 def find_failure(error: BaseException) -> Violation | PeerFailure | None:
-    """The failure of the peer in what a test raised, also inside of the groups in which Hypothesis wraps it."""
+    """Failure of the peer in an exception that a test raised, or in an exception group of Hypothesis.
+
+    A Violation goes before a PeerFailure. None if the exception holds neither.
+    """
     if isinstance(error, Violation | PeerFailure):
         return error
     if isinstance(error, BaseExceptionGroup):

@@ -1,4 +1,4 @@
-"""What can go wrong in talking to a peer, and whose fault each is."""
+"""Exceptions of talking to a server, by whom they count against."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Violation(AssertionError):
-    """The peer did something that a clause forbids, or left out what it requires."""
+    """The peer broke a clause."""
 
     def __init__(self, clause: str, expected: object, observed: object) -> None:
         super().__init__(f"{clause}: expected {expected}; observed {observed}")
@@ -22,7 +22,10 @@ class Violation(AssertionError):
 
 
 class PeerFailure(AssertionError):
-    """The peer closed a connection, or left something unanswered.
+    """The peer closed a connection, or left a request unanswered.
+
+    `promise` is the clause that promises the answer; empty if only the test knows which clause that is.
+    """
 
     `promise` is the clause that promises the answer; empty where only the test knows which one it was about.
     """
@@ -36,15 +39,15 @@ class PeerFailure(AssertionError):
 
 
 class TooLong(PeerFailure):
-    """More came for one message or reply than the suite takes in; a fault where there was no reason for so much."""
+    """The peer sent more octets for one message or reply than the suite accepts."""
 
 
 class Unreachable(Exception):
-    """Nobody answers at the address: there is nothing to judge."""
+    """No server answers at the address: there is nothing to judge."""
 
 
 class TooSlow(BaseException):
-    """This machine was late for what had to be done in time: the test says nothing, and has to be run again.
+    """This machine was too late for a timer of the test: the test shows nothing, and must be repeated.
 
-    No `Exception`, so that Hypothesis takes it for no failure that is to be shrunk.
+    Derived from BaseException, so that Hypothesis doesn't take it for a failure to shrink.
     """

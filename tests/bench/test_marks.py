@@ -4,12 +4,12 @@ import pytest
 
 from conformance.bench.marks import (
     UnknownClause,
-    alone,
     clauses,
     clauses_of,
-    in_turn,
-    is_alone,
-    is_in_turn,
+    exclusive,
+    is_exclusive,
+    is_main_thread_only,
+    main_thread_only,
     wait_of,
     waits,
 )
@@ -71,14 +71,14 @@ def test_a_virtual_clock_spares_waits_for_the_queue_alone(clock, extensions, sec
 
 
 def test_a_test_that_is_alone_is_performed_in_its_turn():
-    @alone
-    def exclusive() -> None: ...
+    @exclusive
+    def lonely() -> None: ...
 
-    @in_turn
+    @main_thread_only
     def ordinary() -> None: ...
 
-    assert is_alone(exclusive)
-    assert is_in_turn(exclusive)
-    assert is_in_turn(ordinary)
-    assert not is_alone(ordinary)
-    assert not is_alone(len)
+    assert is_exclusive(lonely)
+    assert is_main_thread_only(lonely)
+    assert is_main_thread_only(ordinary)
+    assert not is_exclusive(ordinary)
+    assert not is_exclusive(len)

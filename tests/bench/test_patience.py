@@ -7,28 +7,28 @@ from typing import Any, cast
 
 import pytest
 
-from conformance.bench.bench import MOST_EXTRA_PATIENCE, PATIENCE_PER_LATENESS, Bench
+from conformance.bench.bench import MOST_EXTRA_PATIENCE, PATIENCE_PER_DELAY, Bench
 from conformance.run.options import Effort
 
 USUAL = 5.0
 
 
-def bench_on_a_machine(lateness: float) -> Bench:
+def bench_on_a_machine(delay: float) -> Bench:
     """The bench of a test on a machine that has kept a thread waiting for so many seconds."""
     run = SimpleNamespace(
         target=SimpleNamespace(patience=USUAL, version_for=lambda _binding: "1.2"),
         options=SimpleNamespace(effort=Effort.QUICK, seed=None),
-        lateness=SimpleNamespace(longest=lambda: lateness),
+        scheduling_delay=SimpleNamespace(longest=lambda: delay),
         clock=None,
-        seen=None,
+        findings=None,
     )
     return Bench(cast("Any", run), "stomp-1.2")
 
 
-@pytest.mark.parametrize("lateness", [0.0, 0.2, 0.5])
-def test_a_busy_machine_makes_a_test_patient(lateness: float) -> None:
+@pytest.mark.parametrize("delay", [0.0, 0.2, 0.5])
+def test_a_busy_machine_makes_a_test_patient(delay: float) -> None:
     """A server that has to share the machine is no silent one."""
-    assert bench_on_a_machine(lateness).patience == USUAL + PATIENCE_PER_LATENESS * lateness
+    assert bench_on_a_machine(delay).patience == USUAL + PATIENCE_PER_DELAY * delay
 
 
 def test_a_machine_that_slept_makes_nobody_wait_for_hours() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.targets.server_process import launched
+from conformance.targets.server_process import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ COMMAND_SECONDS = 120.0
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A reference server with a virtual clock."""
-    with launched(SERVER) as url:
+    with running_server(SERVER) as url:
         yield url
 
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from conformance.reporting.plan import Meta, Plan
 from conformance.specification.clauses import Book
 from conformance.targets.target import Target
-from conformance.verdicts.recorder import Judge
-from conformance.verdicts.verdicts import Failure, Key, Result, Stop, Tally, Waiver, decide
+from conformance.verdicts.decision import decide
+from conformance.verdicts.recorder import Recorder
+from conformance.verdicts.verdicts import Failure, Key, Result, Stop, Tally, Waiver
 from conformance.wire.trace import Direction, Kind, TraceEntry
 from tests.verdicts.books import book
 
@@ -61,9 +62,9 @@ def failure(key: Key, observed: str = "silence", steps: int = 3) -> Failure:
     )
 
 
-def judge() -> Judge:
+def judge() -> Recorder:
     """The record of the run."""
-    record = Judge(BOOK, COLUMNS)
+    record = Recorder(BOOK, COLUMNS)
     tallies = {
         Key("ACCOUNT-OPEN-1", "queue-http"): Tally(
             tests={"t1"}, broken=1, failures=[failure(Key("ACCOUNT-OPEN-1", "queue-http"), NASTY)]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from conformance.reporting import html_report
 from conformance.reporting.summary import closing_sentence
-from conformance.verdicts.verdicts import Exit, Failure, Key, Result, Tally, decide
+from conformance.verdicts.decision import decide
+from conformance.verdicts.verdicts import Exit, Failure, Key, Result, Tally
 from tests.reporting import samples
 from tests.reporting.samples import BOOK, META, NASTY, SECRET, TARGET
 from tests.verdicts.test_situations import SITUATIONS

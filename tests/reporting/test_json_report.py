@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from conformance.reporting import json_report
 from conformance.reporting.summary import closing_sentence
 from conformance.specification import schemas
-from conformance.verdicts.verdicts import Exit, Failure, Key, Result, Tally, Waiver, decide
+from conformance.verdicts.decision import decide
+from conformance.verdicts.verdicts import Exit, Failure, Key, Result, Tally, Waiver
 from conformance.wire.trace import TraceEntry
 from tests.reporting import samples
 from tests.reporting.samples import BOOK, META, SECRET, TARGET, WAIVERS

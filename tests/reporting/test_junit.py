@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.reporting import junit
-from conformance.verdicts.verdicts import Exit, Failure, Key, Kind, Result, Tally, decide
+from conformance.verdicts.decision import decide
+from conformance.verdicts.verdicts import Exit, Failure, Key, Kind, Result, Tally
 from tests.reporting import samples
 from tests.reporting.samples import BOOK, META, SECRET, TARGET
 from tests.verdicts.test_situations import SITUATIONS

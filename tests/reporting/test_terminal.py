@@ -14,7 +14,8 @@ from conformance.reporting.plan import Plan
 from conformance.reporting.summary import MARKS, WAIVED, closing_sentence
 from conformance.reporting.terminal import Presenter
 from conformance.specification.clauses import Book
-from conformance.verdicts.verdicts import Exit, Failure, Key, Kind, Result, Tally, decide
+from conformance.verdicts.decision import decide
+from conformance.verdicts.verdicts import Exit, Failure, Key, Kind, Result, Tally
 from tests.reporting import samples
 from tests.reporting.samples import BOOK, SECRET, TARGET, WAIVERS
 

@@ -25,8 +25,8 @@ def run_of(**options) -> Run:
 def test_all_reports_of_a_run_say_the_same(tmp_path):
     run = run_of()
     for key in run.selected:
-        run.judge.tally(key).held = 1
-        run.judge.tally(key).tests.add("test_it")
+        run.recorder.tally(key).held = 1
+        run.recorder.tally(key).tests.add("test_it")
     result = run.result()
     paths = write_reports(tmp_path / "new" / "folder", result, run)
     assert [path.name for path in paths] == ["report.json", "junit.xml", "report.html"]
@@ -48,7 +48,7 @@ def test_reports_are_written_over_older_ones(tmp_path):
 def test_what_a_run_was_is_taken_from_it():
     run = run_of(clauses=("STOMP-CONNECT",))
     for binding in ("stomp-1.1", "stomp-1.2"):
-        run.judge.plan("test_it", ["STOMP-CONNECT-001", "STOMP-CONNECT-002"], binding)
+        run.recorder.plan("test_it", ["STOMP-CONNECT-001", "STOMP-CONNECT-002"], binding)
     run.suite_failures.append("it broke")
     meta = meta_of(run)
     assert meta.plan.tests == 2, "one test in two bindings"

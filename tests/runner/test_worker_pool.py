@@ -2,7 +2,7 @@
 
 import threading
 
-from conformance.runner.worker_pool import Lanes
+from conformance.runner.worker_pool import WorkerPool
 
 #: Longest wait for something that must come, in seconds.
 DEADLINE = 20.0
@@ -27,7 +27,7 @@ class Example:
 def test_tests_begin_in_their_order():
     begun: list[Example] = []
     tests = [Example(begun) for _ in range(20)]
-    Lanes(tests, 1, lambda: False).start()
+    WorkerPool(tests, 1, lambda: False).start()
     assert tests[-1].ended.wait(DEADLINE)
     assert begun == tests
 
@@ -35,7 +35,7 @@ def test_tests_begin_in_their_order():
 def test_one_that_takes_long_does_not_hold_up_the_others():
     begun: list[Example] = []
     slow, *others = Example(begun, ends=False), *(Example(begun) for _ in range(20))
-    Lanes([slow, *others], 2, lambda: False).start()
+    WorkerPool([slow, *others], 2, lambda: False).start()
     assert others[-1].ended.wait(DEADLINE)
     assert not slow.ended.is_set()
     slow.let.set()
@@ -45,11 +45,11 @@ def test_one_that_takes_long_does_not_hold_up_the_others():
 def test_no_more_than_so_many_at_a_time():
     begun: list[Example] = []
     tests = [Example(begun, ends=False) for _ in range(4)]
-    lanes = Lanes(tests, 2, lambda: False)
-    lanes.start()
+    pool = WorkerPool(tests, 2, lambda: False)
+    pool.start()
     tests[0].let.set()
     assert tests[0].ended.wait(DEADLINE)
-    assert not lanes.has_begun(tests[3])
+    assert not pool.has_started(tests[3])
     for test in tests:
         test.let.set()
     assert all(test.ended.wait(DEADLINE) for test in tests)
@@ -59,21 +59,21 @@ def test_what_has_not_begun_when_the_run_is_stopped_never_does():
     begun: list[Example] = []
     stopped = threading.Event()
     first, second = Example(begun, ends=False), Example(begun)
-    lanes = Lanes([first, second], 1, stopped.is_set)
-    lanes.start()
+    pool = WorkerPool([first, second], 1, stopped.is_set)
+    pool.start()
     stopped.set()
     first.let.set()
     assert first.ended.wait(DEADLINE)
-    assert not lanes.has_begun(second)
+    assert not pool.has_started(second)
     assert second not in begun
 
 
 def test_after_the_end_nothing_begins():
     begun: list[Example] = []
     first, second = Example(begun, ends=False), Example(begun)
-    lanes = Lanes([first, second], 1, lambda: False)
-    lanes.start()
-    lanes.end()
+    pool = WorkerPool([first, second], 1, lambda: False)
+    pool.start()
+    pool.stop()
     first.let.set()
     assert first.ended.wait(DEADLINE)
-    assert not lanes.has_begun(second)
+    assert not pool.has_started(second)

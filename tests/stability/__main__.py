@@ -32,7 +32,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from conformance.targets.server_process import launched
+from conformance.targets.server_process import running_server
 from tests.stability.proxy import proxied
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def main() -> int:
     console = Console(highlight=False)
     table = Table("situation", "runs", "verdicts", "seconds a run", box=box.SIMPLE)
     changes = 0
-    with launched(SERVER) as url:
+    with running_server(SERVER) as url:
         expected = _judge(url, values.classes)
         console.print(f"first run: {len(expected)} verdicts")
         for name in values.only or SHARES:

@@ -4,8 +4,15 @@ import math
 
 import pytest
 
-from conformance.targets import files as target_files
-from conformance.targets.files import BadTargetFile, TargetFile, check_waivers, find, parse, read
+from conformance.targets.files import (
+    BadTargetFile,
+    TargetFile,
+    check_waivers,
+    find_target,
+    known_targets,
+    parse_target,
+    read_target,
+)
 from conformance.verdicts.verdicts import Waiver
 from tests.verdicts import books
 
@@ -41,8 +48,8 @@ reason = "it is shy"
 def test_a_whole_file_is_read(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(WHOLE, "utf-8")
-    file = read(path)
-    assert file == find(str(path))
+    file = read_target(path)
+    assert file == find_target(str(path))
     assert file.name == "mine"
     assert file.classes == ("stomp-1.2", "long-poll")
     assert file.topic == "/exchange/{name}/all"
@@ -55,7 +62,7 @@ def test_a_whole_file_is_read(tmp_path):
 
 
 def test_a_name_is_enough():
-    assert parse({"name": "mine"}, "mine.toml") == TargetFile(name="mine")
+    assert parse_target({"name": "mine"}, "mine.toml") == TargetFile(name="mine")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,9 @@ def test_a_name_is_enough():
 )
 def test_a_bad_file_is_refused_by_its_key(document, said):
     with pytest.raises(BadTargetFile) as raised:
-        parse({"name": "mine", **document} if "name" not in document and document else document, "mine.toml")
+        parse_target(
+            {"name": "mine", **document} if "name" not in document and document else document, "mine.toml"
+        )
     assert str(raised.value).startswith("mine.toml: ")
     assert said in str(raised.value)
 
@@ -118,13 +127,13 @@ def test_what_is_no_toml_is_refused_by_its_path(tmp_path, octets: bytes):
     path = tmp_path / "bad.toml"
     path.write_bytes(octets)
     with pytest.raises(BadTargetFile, match=r"bad\.toml"):
-        find(str(path))
+        find_target(str(path))
 
 
 @pytest.mark.parametrize("name", ["no-such-target", "/no/such/file.toml", "no-such-file.toml", ""])
 def test_an_unknown_target_is_refused(name: str):
     with pytest.raises(BadTargetFile, match="there is no target"):
-        find(name)
+        find_target(name)
 
 
 def test_a_waiver_names_a_clause_of_the_text():
@@ -134,5 +143,5 @@ def test_a_waiver_names_a_clause_of_the_text():
 
 
 def test_targets_that_come_with_the_suite_are_found_by_their_names():
-    for file in target_files.known():
-        assert find(file.name) == file
+    for file in known_targets():
+        assert find_target(file.name) == file

@@ -16,10 +16,10 @@ from conformance.targets.files import (
     BadTargetFile,
     TargetFile,
     check_waivers,
-    find,
-    known,
-    parse,
-    read,
+    find_target,
+    known_targets,
+    parse_target,
+    read_target,
 )
 from conformance.targets.target import USUAL_FACTS, Target, Timings, from_file
 
@@ -41,7 +41,7 @@ ROWS = {
 @pytest.fixture(params=FILES, ids=NAMES)
 def file(request: pytest.FixtureRequest) -> TargetFile:
     """Each target file in turn."""
-    return read(request.param)
+    return read_target(request.param)
 
 
 def test_the_brokers_that_the_suite_knows_are_there() -> None:
@@ -56,14 +56,14 @@ def test_the_brokers_that_the_suite_knows_are_there() -> None:
         "stomp-broker-js",
     }
     assert expected <= set(NAMES)
-    assert [file.name for file in known()] == NAMES
+    assert [file.name for file in known_targets()] == NAMES
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_a_file_is_found_by_its_name_and_by_its_path(path: Path) -> None:
     """`--target NAME` and `--target PATH` give the same target, whose name is that of the file."""
-    by_name = find(path.stem)
-    assert by_name == find(str(path))
+    by_name = find_target(path.stem)
+    assert by_name == find_target(str(path))
     assert by_name.name == path.stem
 
 
@@ -156,8 +156,8 @@ def test_the_examples_of_the_page_are_target_files() -> None:
     """What a reader copies is accepted."""
     examples = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     whole, waiver = examples
-    first = parse(tomllib.loads(whole), "README")
-    second = parse({"name": "x", **tomllib.loads(waiver)}, "README")
+    first = parse_target(tomllib.loads(whole), "README")
+    second = parse_target({"name": "x", **tomllib.loads(waiver)}, "README")
     assert first.name == "mine"
     check_waivers(second, book())
 
@@ -193,14 +193,14 @@ def test_the_examples_of_the_page_are_target_files() -> None:
 def test_a_slip_is_named_with_its_key_and_what_is_expected(document: dict[str, object], told: str) -> None:
     """Nothing is passed over in silence: the message has the file, the key, and what belongs there."""
     with pytest.raises(BadTargetFile) as refused:
-        parse(document, "mine.toml")
+        parse_target(document, "mine.toml")
     assert str(refused.value).startswith("mine.toml: ")
     assert told in str(refused.value)
 
 
 def test_a_waiver_of_an_unknown_clause_is_refused() -> None:
     """An id that no chapter has would excuse nothing."""
-    file = parse({"name": "x", "waivers": [{"clause": "STOMP-NO-1", "reason": "r"}]}, "mine.toml")
+    file = parse_target({"name": "x", "waivers": [{"clause": "STOMP-NO-1", "reason": "r"}]}, "mine.toml")
     with pytest.raises(BadTargetFile, match=r"target x: waivers of STOMP-NO-1"):
         check_waivers(file, book())
 
@@ -208,7 +208,7 @@ def test_a_waiver_of_an_unknown_clause_is_refused() -> None:
 def test_an_unknown_target_is_refused_with_the_known_ones() -> None:
     """A misspelt name gets the list."""
     with pytest.raises(BadTargetFile, match="rabbitmq, reference-server"):
-        find("rabitmq")
+        find_target("rabitmq")
 
 
 def test_a_broken_file_is_refused_by_its_path(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_broken_file_is_refused_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("name = ", "utf-8")
     with pytest.raises(BadTargetFile, match=re.escape(str(path))):
-        find(str(path))
+        find_target(str(path))
 
 
 # What is taken where a file says nothing
@@ -229,8 +229,8 @@ def test_usual_facts_are_facts() -> None:
 
 def test_usual_facts_hold_until_they_are_denied() -> None:
     """A fact that is usual is true without a word; others are not."""
-    silent = from_file(parse({"name": "x"}, "x"), "ws://127.0.0.1:1/")
-    denying = from_file(parse({"name": "x", "facts": {"receipts": False}}, "x"), "ws://127.0.0.1:1/")
+    silent = from_file(parse_target({"name": "x"}, "x"), "ws://127.0.0.1:1/")
+    denying = from_file(parse_target({"name": "x", "facts": {"receipts": False}}, "x"), "ws://127.0.0.1:1/")
     assert silent.fact("receipts")
     assert not silent.fact("checks_login")
     assert not denying.fact("receipts")
@@ -238,9 +238,9 @@ def test_usual_facts_hold_until_they_are_denied() -> None:
 
 def test_a_server_of_the_queue_refuses_a_destination_by_its_text() -> None:
     """Without a target file `/nowhere` is known to be refused where queue-stomp is claimed, and nothing elsewhere."""
-    queue = from_file(parse({"name": "x", "classes": ["queue-stomp"]}, "x"), "ws://127.0.0.1:1/")
-    plain = from_file(parse({"name": "x", "classes": ["stomp-1.2"]}, "x"), "ws://127.0.0.1:1/")
-    named = from_file(parse({"name": "x", "refused": "/no"}, "x"), "ws://127.0.0.1:1/")
+    queue = from_file(parse_target({"name": "x", "classes": ["queue-stomp"]}, "x"), "ws://127.0.0.1:1/")
+    plain = from_file(parse_target({"name": "x", "classes": ["stomp-1.2"]}, "x"), "ws://127.0.0.1:1/")
+    named = from_file(parse_target({"name": "x", "refused": "/no"}, "x"), "ws://127.0.0.1:1/")
     assert (queue.refused_destination, plain.refused_destination, named.refused_destination) == (
         "/nowhere",
         "",

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from conformance.targets import server_process as launch
-from conformance.targets.server_process import LaunchFailed, launched
+from conformance.targets import server_process
+from conformance.targets.server_process import LaunchFailed, running_server
 
 START = subprocess.Popen
 #: Longest wait for something that must come, in seconds.
@@ -38,22 +38,22 @@ def pid_in(url: str) -> int:
 
 
 def test_a_server_runs_as_long_as_it_is_needed():
-    with launched(python(SERVER)) as url:
+    with running_server(python(SERVER)) as url:
         pid = pid_in(url)
         assert is_running(pid)
     assert not is_running(pid)
 
 
 def test_a_server_is_stopped_also_where_the_run_breaks():
-    with pytest.raises(KeyError), launched(python(SERVER)) as url:
+    with pytest.raises(KeyError), running_server(python(SERVER)) as url:
         raise KeyError(url)
     assert not is_running(pid_in(url))
 
 
 def test_a_server_that_does_not_stop_is_killed(monkeypatch):
-    monkeypatch.setattr(launch, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(server_process, "STOP_SECONDS", 0.2)
     stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SERVER}"
-    with launched(python(stubborn)) as url:
+    with running_server(python(stubborn)) as url:
         pid = pid_in(url)
     assert not is_running(pid)
 
@@ -72,13 +72,13 @@ def test_a_server_that_does_not_stop_is_killed(monkeypatch):
 )
 def test_the_first_websocket_url_counts(line: str, url: str):
     program = f"print('starting'); print({line!r}); print('ws://too:late/')"
-    with launched(python(program)) as found:
+    with running_server(python(program)) as found:
         assert found == url
 
 
 def test_octets_that_are_no_text_do_no_harm():
     program = r"import sys; sys.stdout.buffer.write(b'\xff\xfe caf\xe9\nws://h:1/s\n')"
-    with launched(python(program)) as url:
+    with running_server(python(program)) as url:
         assert url == "ws://h:1/s"
 
 
@@ -90,7 +90,7 @@ def test_a_server_that_prints_a_lot_is_not_held_up():
             "import socket; print('ws://h:1/s'); print(('x' * 99 + '\\n') * 50_000);"
             f"socket.create_connection(('127.0.0.1', {listener.getsockname()[1]}))"
         )
-        with launched(python(program)):
+        with running_server(python(program)):
             listener.accept()[0].close()
 
 
@@ -107,7 +107,7 @@ def test_a_server_that_prints_a_lot_is_not_held_up():
     ],
 )
 def test_a_server_that_does_not_start_is_told_with_what_it_printed(command: str, said: str):
-    with pytest.raises(LaunchFailed) as raised, launched(command):
+    with pytest.raises(LaunchFailed) as raised, running_server(command):
         pass
     assert said in str(raised.value)
 
@@ -119,9 +119,9 @@ def test_a_server_that_names_no_url_in_time_is_stopped(monkeypatch):
         started.append(START(*arguments, **more))
         return started[-1]
 
-    monkeypatch.setattr(launch, "START_SECONDS", 0.2)
+    monkeypatch.setattr(server_process, "START_SECONDS", 0.2)
     monkeypatch.setattr(subprocess, "Popen", popen)
     silent = python("import threading; threading.Event().wait()")
-    with pytest.raises(LaunchFailed, match=r"no ws:// URL within 0\.2 s"), launched(silent):
+    with pytest.raises(LaunchFailed, match=r"no ws:// URL within 0\.2 s"), running_server(silent):
         pass
     assert [server.poll() is None for server in started] == [False]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from conformance.targets.files import FACTS, GENERIC, TargetFile, parse
+from conformance.targets.files import FACTS, GENERIC, TargetFile, parse_target
 from conformance.targets.target import (
     STOMP_VERSIONS,
     USUAL_FACTS,
@@ -83,7 +83,7 @@ def test_a_websocket_url_keeps_the_brackets_of_an_address():
 
 
 def test_a_target_file_gives_what_the_server_may_not():
-    file = parse(
+    file = parse_target(
         {
             "name": "t",
             "classes": ["stomp-1.1", "stomp-1.0", "long-poll"],
@@ -243,4 +243,6 @@ def test_usual_facts_can_be_denied_by_a_file():
     ],
 )
 def test_a_destination_that_is_refused_is_known_by_the_file_or_by_the_text(document, destination: str):
-    assert from_file(parse({"name": "t", **document}, "t"), "ws://h/").refused_destination == destination
+    assert (
+        from_file(parse_target({"name": "t", **document}, "t"), "ws://h/").refused_destination == destination
+    )

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from conformance.reporting.summary import closing_sentence
-from conformance.verdicts.verdicts import Exit, Failure, Key, Kind, Result, Stop, Tally, Waiver, decide
+from conformance.verdicts.decision import decide
+from conformance.verdicts.verdicts import Exit, Failure, Key, Kind, Result, Stop, Tally, Waiver
 from tests.verdicts import books
 
 BOOK = books.book()

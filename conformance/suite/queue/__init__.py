@@ -1,1 +1,1 @@
-"""The partitioned queue, over HTTP and over STOMP."""
+"""Tests of the partitioned queue, over HTTP and over STOMP."""

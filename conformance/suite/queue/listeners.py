@@ -1,4 +1,4 @@
-"""Subscriptions to the acknowledgements of producers, on STOMP sessions of their own."""
+"""Subscriptions to producer acknowledgements, on STOMP sessions of their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SPELLINGS = ("acknowledgment", "acknowledgement")
 
 
-class Session:
+class ListenerSession:
     """A STOMP session that can hold several listeners."""
 
     def __init__(self, bench: Bench) -> None:
@@ -25,7 +25,7 @@ class Session:
         self.client = self.operations.client
 
     def listen(self, topic: str, spelling: str = SPELLINGS[0]) -> Listener:
-        """Subscribe to what producers of the topic are told; returns when the server has taken it."""
+        """Subscribe to the producer acknowledgements of a topic; returns when the server has granted the receipt."""
         receipt = self.bench.fresh("listening")
         destination = f"/topic/{spelling}/{topic}"
         identifier = self.client.subscribe(destination, receipt=receipt)
@@ -33,19 +33,22 @@ class Session:
         return Listener(self, identifier, destination)
 
     def fence(self) -> None:
-        """Return when the server has worked off what came before, also on other sessions."""
+        """Return when the server has processed everything that was sent before, also on other sessions."""
         self.operations.call(HEARTBEAT, {"consumer_name": self.bench.fresh("nobody")})
 
 
 class Listener:
-    """One subscription to the acknowledgements of a topic."""
+    """A subscription to the producer acknowledgements of one topic."""
 
-    def __init__(self, session: Session, identifier: str, destination: str) -> None:
+    def __init__(self, session: ListenerSession, identifier: str, destination: str) -> None:
         self.session, self.destination = session, destination
         self._identifier = identifier
 
-    def next(self, clause: str, expected: str) -> Any:
-        """The body of the next acknowledgement, decoded; judges `clause` where none comes, or no JSON."""
+    def next_acknowledgement(self, clause: str, expected: str) -> Any:
+        """Decoded body of the next acknowledgement; judges `clause` by a MESSAGE with a JSON object as its body.
+
+        Raises PeerFailure if none arrives, unless the failed clause raises Violation first.
+        """
         bench = self.session.bench
         try:
             frame = self.session.client.expect("MESSAGE", self._is_ours)
@@ -58,9 +61,9 @@ class Listener:
         bench.judge(clause, isinstance(body, dict), expected=expected, observed=frame)
         return body
 
-    def rest(self) -> list[Any]:
-        """The bodies of all that has come besides, when the server is past what was asked of it."""
-        # Twice: what one session did may still be under way to another when the first answer comes.
+    def remaining(self) -> list[Any]:
+        """Decoded bodies of the acknowledgements that were not taken yet, after a fence."""
+        # Twice: a message to another session may still be under way when the first reply arrives.
         self.session.fence()
         self.session.fence()
         return [_decoded(frame) for frame in self.session.client.take("MESSAGE", self._is_ours)]

@@ -1,6 +1,6 @@
-"""The operations as a table: which members each takes, and a state in which each of them succeeds.
+"""A table of the operations, with their members, and a state in which each of them succeeds.
 
-What holds for every operation (bad bodies, unknown members, what a refusal leaves behind) is tested over it.
+Tests of every operation use it: malformed bodies, unknown members, the effects of a refusal.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.queue_client import HEARTBEAT, refused
-from conformance.suite.queue.scene import (
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     ADD_GROUP,
     ADD_TOPIC,
@@ -20,25 +20,26 @@ from conformance.suite.queue.scene import (
     SUBSCRIBE,
     UNREGISTER,
     UNSUBSCRIBE,
-    Scene,
+    QueueFixture,
     publish_path,
 )
+from conformance.suite.queue.queue_client import HEARTBEAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conformance.bench.bench import Bench
 
-#: What a member that has to be a string must not be.
-NO_STRINGS: tuple[Any, ...] = (7, True, None, ["x"], {"x": "y"})
-_NO_LABELS: tuple[Any, ...] = (None, ["x"], {"x": "y"})
-_NO_KEYS: tuple[Any, ...] = (7, ["x"], {"x": "y"})
-_NO_IDS: tuple[Any, ...] = (True, None, ["x"], {"x": "y"})
+#: Wrong values of a member that has to be a string; then those of labels, keys and message ids.
+NOT_STRINGS: tuple[Any, ...] = (7, True, None, ["x"], {"x": "y"})
+_NOT_LABELS: tuple[Any, ...] = (None, ["x"], {"x": "y"})
+_NOT_KEYS: tuple[Any, ...] = (7, ["x"], {"x": "y"})
+_NOT_IDS: tuple[Any, ...] = (True, None, ["x"], {"x": "y"})
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A row: the wrong values of each required member, and of those that may be missing."""
+    """A row of the table: an operation with wrong values for its required and its optional members."""
 
     path: str
     required: dict[str, tuple[Any, ...]]
@@ -48,12 +49,12 @@ class Operation:
 
     @property
     def publishes(self) -> bool:
-        """Whether it is one of the spellings of publishing."""
+        """True if the operation is one of the two spellings of publishing."""
         return self.path.endswith("{topic}")
 
     @property
     def members(self) -> dict[str, tuple[Any, ...]]:
-        """All members with wrong values."""
+        """Wrong values by member, required and optional ones."""
         return {**self.required, **self.optional}
 
 
@@ -67,18 +68,18 @@ def _row(
     return Operation(path, required, optional or {}, frozenset(success), extension)
 
 
-_CONSUMER = {"consumer_name": NO_STRINGS}
-_GROUP = {"consumer_group_name": NO_STRINGS}
+_CONSUMER = {"consumer_name": NOT_STRINGS}
+_GROUP = {"consumer_group_name": NOT_STRINGS}
 _PUBLISH = publish_path("{topic}")
-_RECORD = {"messageID": _NO_LABELS, "message": NO_STRINGS}
-_LIST = {**_CONSUMER, "topic_list": NO_STRINGS}
-_SETTLE = {**_CONSUMER, "message_id": _NO_IDS}
+_RECORD = {"messageID": _NOT_LABELS, "message": NOT_STRINGS}
+_LIST = {**_CONSUMER, "topic_list": NOT_STRINGS}
+_SETTLE = {**_CONSUMER, "message_id": _NOT_IDS}
 
 TABLE: tuple[Operation, ...] = (
-    _row(ADD_TOPIC, {"topicName": NO_STRINGS}, 200),
-    _row("/addTopic", {"topicName": NO_STRINGS}, 200),
-    _row(_PUBLISH, _RECORD, 200, optional={"key": _NO_KEYS, "timestamp": (["x"], {"x": "y"})}),
-    _row("/publish/{topic}", _RECORD, 200, optional={"key": _NO_KEYS, "timestamp": (["x"], {"x": "y"})}),
+    _row(ADD_TOPIC, {"topicName": NOT_STRINGS}, 200),
+    _row("/addTopic", {"topicName": NOT_STRINGS}, 200),
+    _row(_PUBLISH, _RECORD, 200, optional={"key": _NOT_KEYS, "timestamp": (["x"], {"x": "y"})}),
+    _row("/publish/{topic}", _RECORD, 200, optional={"key": _NOT_KEYS, "timestamp": (["x"], {"x": "y"})}),
     _row(ADD_GROUP, _GROUP, 200),
     _row(REMOVE_GROUP, _GROUP, 202),
     _row(REGISTER, {**_GROUP, **_CONSUMER}, 200),
@@ -90,7 +91,7 @@ TABLE: tuple[Operation, ...] = (
     _row(NEGATIVE_ACKNOWLEDGE, _SETTLE, 202, extension="negative-acknowledgement"),
     _row(HEARTBEAT, _CONSUMER, 202),
 )
-#: What ends somebody or something comes last; the acknowledgement before another record is given back.
+#: Operations that remove something come last; the acknowledgement precedes the negative one, of another record.
 _ORDER = [
     *(
         row.path
@@ -104,30 +105,30 @@ _ORDER = [
 ]
 
 
-class Stage:
-    """A topic and a group with two members, of which one holds a record, in which each operation can be performed."""
+class PreparedQueue:
+    """A topic and a group with two members, one of which holds a record: a state in which each operation succeeds."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.scene = scene = Scene(bench)
-        self.topic, self.group = scene.topic(), scene.group()
-        self.spare_topic, self.spare_group = scene.topic(), scene.group()
-        self.holder = scene.consumer(self.group, self.topic)
-        self.idle = scene.consumer(self.group)
-        self.polling = scene.consumer(self.spare_group, self.topic)
+        self.queue = queue = QueueFixture(bench)
+        self.topic, self.group = queue.new_topic(), queue.new_group()
+        self.spare_topic, self.spare_group = queue.new_topic(), queue.new_group()
+        self.holder = queue.new_consumer(self.group, self.topic)
+        self.idle = queue.new_consumer(self.group)
+        self.polling = queue.new_consumer(self.spare_group, self.topic)
         for number in range(3):
-            scene.publish(self.topic, f"m{number}")
-        scene.drain(self.holder, 1)
-        scene.drain(self.polling, 1)
-        self.held = scene.record(self.holder)
+            queue.publish(self.topic, f"m{number}")
+        queue.read_and_acknowledge(self.holder, 1)
+        queue.read_and_acknowledge(self.polling, 1)
+        self.held = queue.poll_until_record(self.holder)
         self.new_names = {kind: bench.fresh(kind) for kind in ("topic", "group", "consumer")}
 
     def path(self, operation: Operation) -> str:
-        """The path of an operation here."""
+        """Path of an operation in this state."""
         return operation.path.format(topic=self.topic)
 
     def body(self, operation: Operation) -> dict[str, Any]:
-        """A body by which the operation succeeds here, as long as nothing else has happened."""
+        """Body with which the operation succeeds in this state, as long as no other operation has changed it."""
         new = self.new_names
         bodies: dict[str, dict[str, Any]] = {
             ADD_TOPIC: {"topicName": new["topic"]},
@@ -148,41 +149,43 @@ class Stage:
         return bodies[operation.path]
 
     def sequence(self) -> Iterator[tuple[Operation, str, dict[str, Any]]]:
-        """Each operation that the server has, with path and body, in an order in which all of them succeed."""
+        """Operations that the server has, each with path and body, in an order in which all of them succeed."""
         for operation in sorted(TABLE, key=lambda row: _ORDER.index(row.path)):
             if operation.extension is not None and not self.bench.declares(operation.extension):
                 continue
             if operation.path == NEGATIVE_ACKNOWLEDGE:
-                self.held = self.scene.next(self.holder, "POLL-OK-1")
+                self.held = self.queue.poll_record(self.holder, "POLL-OK-1")
             body = self.body(operation)
             if operation.path == "/addTopic":
                 body = {"topicName": self.bench.fresh("topic")}
             elif operation.path == SUBSCRIBE:
-                # Of another topic, so that no partition of this one moves away from the holder.
+                # To another topic, so that no partition of this one moves away from the holder.
                 body["topic_list"] = self.spare_topic
             yield operation, self.path(operation), body
 
-    def judge_untouched(self, clause: str) -> None:
-        """Judge that no refused operation has changed anything."""
-        judge, scene, new = self.bench.judge, self.scene, self.new_names
+    def expect_unchanged(self, clause: str) -> None:
+        """Judge `clause` by the state being the same as before the refused operations."""
+        judge, queue, new = self.bench.judge, self.queue, self.new_names
         for name in (self.holder, self.idle, self.polling):
-            beat = scene.heartbeat(name)
-            judge(clause, beat.status == 202, expected=f"202: {name} is a member as before", observed=beat)
-        scene.nothing(self.holder, clause, f"no record: {self.held.message} is in flight as before")
-        scene.nothing(self.idle, clause, "no record for who has no subscription")
-        unborn = scene.call(REGISTER, {"consumer_group_name": new["group"], "consumer_name": new["consumer"]})
-        judge(clause, refused(unborn), expected="4xx: the group was not added", observed=unborn)
-        beat = scene.heartbeat(new["consumer"])
-        judge(clause, refused(beat), expected="4xx: the consumer was not registered", observed=beat)
-        topic = scene.call(ADD_TOPIC, {"topicName": new["topic"]})
-        judge(clause, topic.status == 200, expected="200: the topic was not added", observed=topic)
-        mine = scene.call(ACKNOWLEDGE, {"consumer_name": self.holder, "message_id": self.held.message_id})
-        judge(clause, mine.status == 202, expected="202: the record is still in flight", observed=mine)
+            beat = queue.heartbeat(name)
+            expect_status(self.bench, beat, 202, clause, f"{name} is a member as before")
+        queue.expect_no_record(self.holder, clause, f"no record: {self.held.message} is in flight as before")
+        queue.expect_no_record(self.idle, clause, "no record: the member has no subscription")
+        registration = queue.call(
+            REGISTER, {"consumer_group_name": new["group"], "consumer_name": new["consumer"]}
+        )
+        expect_refusal(self.bench, registration, clause, "the group was not added")
+        beat = queue.heartbeat(new["consumer"])
+        expect_refusal(self.bench, beat, clause, "the consumer was not registered")
+        topic = queue.call(ADD_TOPIC, {"topicName": new["topic"]})
+        expect_status(self.bench, topic, 200, clause, "the topic was not added")
+        mine = queue.call(ACKNOWLEDGE, {"consumer_name": self.holder, "message_id": self.held.message_id})
+        expect_status(self.bench, mine, 202, clause, "the record is still in flight")
         for consumer, expected in ((self.holder, ["m2"]), (self.polling, ["m1", "m2"])):
             seen = []
             for _ in expected:
-                record = scene.next(consumer, clause)
-                scene.acknowledge(consumer, record.message_id)
+                record = queue.poll_record(consumer, clause)
+                queue.acknowledge(consumer, record.message_id)
                 seen.append(record.message)
             judge(clause, seen == expected, expected=f"{expected} for {consumer}", observed=seen)
-            scene.nothing(consumer, clause, "no further record: none was stored")
+            queue.expect_no_record(consumer, clause, "no further record: none was stored")

@@ -1,7 +1,7 @@
-"""Who owns which partition, concluded from what is delivered: on any server, with no word from it.
+"""Owners of partitions, derived from the records that polls return. It works on servers without introspection.
 
-Records without a key go round: number j and number j + N of a topic that gets no other records lie in one partition,
-where N is the number of partitions (PART-RR-1). So `j mod N` names a partition, and the numbers 0 to N - 1 reach all.
+Records without a key go round: if a topic gets no other records, numbers j and j + N lie in one partition, where N is
+the number of partitions (PART-RR-1). So `j mod N` identifies a partition, and the numbers 0 to N - 1 reach all of them.
 """
 
 from __future__ import annotations
@@ -12,50 +12,53 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from conformance.suite.queue.scene import Delivered, Scene
+    from conformance.suite.queue.fixture import DeliveredRecord, QueueFixture
 
-#: Records that are published to find out how many partitions a topic has of which nobody tells.
+#: Records that are published to count the partitions of a topic on a server that does not declare them.
 MOST_PARTITIONS = 64
-#: Rounds in a row in which nothing may change, for a rebalance to count as settled.
+#: Rounds in a row with the same owners, for a rebalance to count as settled.
 STEADY_ROUNDS = 2
 
 Owners = dict[int, str]
 
 
-def partition_count(scene: Scene, topic: str) -> int:
-    """How many partitions a topic has that was added without saying; where nobody tells, how many can be in flight.
+def partition_count(queue: QueueFixture, topic: str) -> int:
+    """Number of partitions of a topic that was added without `partitions`.
 
-    Judged by another topic, so that no record lies in this one.
+    If the server does not declare it, it is the number of records that can be in flight at once in another topic, so
+    that no record is published to this one.
     """
-    told = scene.bench.partitions_of(topic)
+    told = queue.bench.partitions_of(topic)
     if told is not None:
         return told
-    other, _group, (reader,) = scene.readers()
-    scene.warm_up(other, reader)
+    other, _group, (reader,) = queue.topic_with_consumers()
+    queue.confirm_ownership(other, reader)
     for number in range(MOST_PARTITIONS):
-        scene.publish(other, f"m{number}", key=None)
-    return len(scene.sweep(reader))
+        queue.publish(other, f"m{number}", key=None)
+    return len(queue.poll_all(reader))
 
 
-class Rounds:
-    """Records of one topic without a key, a round of them at a time: one in each partition."""
+class OwnershipProbe:
+    """Publishes records without a key to one topic, in rounds: one record in each partition."""
 
-    def __init__(self, scene: Scene, partitions: int | None = None) -> None:
-        """A new topic, of so many partitions (extension topic-partitions) or of the server's own number."""
-        self.scene = scene
-        self.topic = scene.topic(**({} if partitions is None else {"partitions": partitions}))
-        self.partitions = partitions or partition_count(scene, self.topic)
+    def __init__(self, queue: QueueFixture, partitions: int | None = None) -> None:
+        """Add a topic with `partitions` partitions (extension topic-partitions), by default as many as the server gives
+        it.
+        """
+        self.queue = queue
+        self.topic = queue.new_topic(**({} if partitions is None else {"partitions": partitions}))
+        self.partitions = partitions or partition_count(queue, self.topic)
         self._published = 0
 
-    def publish(self) -> None:
-        """One more record in each partition."""
+    def publish_round(self) -> None:
+        """Publish one more record in each partition."""
         for _ in range(self.partitions):
-            self.scene.publish(self.topic, f"{self._published}", key=None)
+            self.queue.publish(self.topic, f"{self._published}", key=None)
             self._published += 1
 
-    def place(self, record: Delivered) -> int:
-        """The partition of a record, by a number of our own."""
-        self.scene.bench.judge(
+    def partition_of(self, record: DeliveredRecord) -> int:
+        """Partition of a record, from 0. Its number may differ from the index that the server gives it."""
+        self.queue.bench.judge(
             "DELIVER-4",
             record.message.isdecimal() and int(record.message) < self._published,
             expected="a record that was published",
@@ -64,35 +67,37 @@ class Rounds:
         return int(record.message) % self.partitions
 
     def owners(self, members: Sequence[str]) -> Owners:
-        """Who gets the records of which partition now: a round, handed out and acknowledged.
+        """Owner of each partition now: publishes a round, polls all members and acknowledges the records.
 
-        A partition of which nothing came is missing.
+        A partition that delivered no record is missing. Judges ORDER-2 by at most one record of a partition in flight.
         """
-        self.publish()
+        self.publish_round()
         found: Owners = {}
-        ours = [(name, record) for name, record in self.scene.sweep(*members) if record.topic == self.topic]
+        ours = [
+            (name, record) for name, record in self.queue.poll_all(*members) if record.topic == self.topic
+        ]
         for name, record in ours:
-            place = self.place(record)
-            self.scene.bench.judge(
+            partition = self.partition_of(record)
+            self.queue.bench.judge(
                 "ORDER-2",
-                place not in found,
+                partition not in found,
                 expected="one record of a partition in flight at a time",
-                observed=f"{record.whole} for {name}, beside one of the same partition for {found.get(place)}",
+                observed=f"{record.whole} for {name}, beside one of the same partition for {found.get(partition)}",
             )
-            found[place] = name
-            self.scene.acknowledge(name, record.message_id)
+            found[partition] = name
+            self.queue.acknowledge(name, record.message_id)
         return found
 
-    def settled(self, members: Sequence[str], *, fair: bool = True) -> Owners:
-        """The owners once every rebalance is settled: each partition has one, who stays the same.
+    def settled_owners(self, members: Sequence[str], *, fair: bool = True) -> Owners:
+        """Owner of each partition once every rebalance is settled.
 
-        Judges REBALANCE-1 where a partition has none by then, ASSIGN-1 where its owner changes, and ASSIGN-2, if it
-        is to be `fair`, where the members' shares differ by more than one. Every other round the members poll in the
-        opposite order: a record that anybody could have goes to whoever asks first.
+        Judges REBALANCE-1 by each partition having an owner by then, ASSIGN-1 by the owners staying the same and, if
+        `fair`, ASSIGN-2 by shares that differ by at most one. Members poll in the opposite order in every other round:
+        a record that is offered to several members goes to the first one that polls.
         """
-        judge = self.scene.bench.judge
+        judge = self.queue.bench.judge
         orders = itertools.cycle([members, members[::-1]])
-        for _ in self.scene.attempts():
+        for _ in self.queue.retry_until_rebalanced():
             rounds = [self.owners(next(orders)) for _ in range(STEADY_ROUNDS)]
             complete = all(len(owners) == self.partitions for owners in rounds)
             steady = all(owners == rounds[0] for owners in rounds)
@@ -110,28 +115,28 @@ class Rounds:
                 "ASSIGN-2",
                 is_fair(rounds[0], members),
                 expected=f"numbers of partitions that differ by one at most, for {len(members)} members",
-                observed=shares(rounds[0], members),
+                observed=partitions_by_member(rounds[0], members),
             )
         return rounds[0]
 
 
-def shares(owners: Mapping[int, str], members: Sequence[str]) -> dict[str, int]:
-    """How many partitions each member owns."""
+def partitions_by_member(owners: Mapping[int, str], members: Sequence[str]) -> dict[str, int]:
+    """Number of partitions that each member owns."""
     return {member: sum(owner == member for owner in owners.values()) for member in members}
 
 
 def is_fair(owners: Mapping[int, str], members: Sequence[str]) -> bool:
-    """Whether the members' shares differ by at most one (ASSIGN-2)."""
-    counts = shares(owners, members).values()
+    """True if the members' numbers of partitions differ by at most one (ASSIGN-2)."""
+    counts = partitions_by_member(owners, members).values()
     return max(counts) - min(counts) <= 1
 
 
 def fewest_moves(before: Mapping[int, str], members: Sequence[str]) -> int:
-    """How many partitions have to change owners for the members to have even shares (ASSIGN-4).
+    """Smallest number of partitions that have to change owners for even shares (ASSIGN-4).
 
-    The larger shares go to those who own most.
+    Members that own most keep the larger shares.
     """
     fewest, larger = divmod(len(before), len(members))
-    owned = sorted(shares(before, members).values(), reverse=True)
-    kept = sum(min(count, fewest + (place < larger)) for place, count in enumerate(owned))
+    owned = sorted(partitions_by_member(before, members).values(), reverse=True)
+    kept = sum(min(count, fewest + (rank < larger)) for rank, count in enumerate(owned))
     return len(before) - kept

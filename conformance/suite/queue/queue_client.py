@@ -1,10 +1,11 @@
-"""Operations, and the time in which they happen: real or virtual, with everybody alive who is to be."""
+"""A client of the queue that sends the heartbeats of its consumers, on a real or a virtual clock."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
+from conformance.suite.queue.expectations import refused
 from conformance.wire.failures import TooSlow
 
 if TYPE_CHECKING:
@@ -17,56 +18,52 @@ HEARTBEAT = "/consumer/heartbeat"
 
 #: Just past a deadline, in seconds: at the deadline itself a float may fall on either side.
 MARGIN = 0.001
-#: What a real clock may be late by, in seconds, on a machine that has nothing else to do.
+#: Lateness of a real timer, in seconds, on an idle machine.
 SLACK = 0.25
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 _SHOWN = 300
 
 
-def refused(reply: Reply) -> bool:
-    """Whether the status is of the class 4xx: what every refusal has in common."""
-    return 400 <= reply.status < 500
-
-
-class Pace:
-    """A client of the queue that keeps an eye on the clocks of its groups."""
+class KeepAliveClient:
+    """A client of the queue that keeps its registered consumers alive while time passes."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.queue = bench.queue()
+        self.client = bench.queue()
         self.timings = bench.target.timings
         self.members: dict[str, list[str]] = {}
         """The consumers that were registered here, by group."""
         self._silent: set[str] = set()
         self._kept_alive = time.monotonic()
-        self._signs: dict[str, float] = {}
+        self._last_signs: dict[str, float] = {}
 
     def call(self, path: str, body: object) -> Reply:
-        """Perform one operation, whatever comes of it.
+        """Perform one operation and return the reply, whatever its status.
 
-        Raises TooSlow where a consumer may have been evicted only because this machine took so long.
+        Raises PeerFailure if no reply arrives, and TooSlow if a consumer may have been evicted only because this
+        machine was too slow.
         """
         is_late = time.monotonic() > self._kept_alive + self.timings.heartbeat_timeout / 4
         if is_late and not self.bench.clock.is_virtual:
-            # A slow machine may take so long for a test that its members would be evicted meanwhile.
+            # On a slow machine a test may take so long that its members would be evicted meanwhile.
             self.keep_alive()
         began = time.monotonic()
-        reply = self.queue.call(path, body)
+        reply = self.client.call(path, body)
         shown = repr(body)
         self.bench.step(f"{path} {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} -> {reply}")
         if not self.bench.clock.is_virtual and isinstance(body, dict):
-            self._note_sign(body.get("consumer_name"), began, reply)
+            self._record_sign_of_life(body.get("consumer_name"), began, reply)
         return reply
 
-    def _note_sign(self, consumer: object, began: float, reply: Reply) -> None:
-        """Keep the times of signs of life: who gave none for too long, unless on purpose, was let down by us."""
+    def _record_sign_of_life(self, consumer: object, began: float, reply: Reply) -> None:
+        """Note the time of a sign of life. Raises TooSlow if the harness, not the test, let the consumer time out."""
         if not isinstance(consumer, str) or consumer in self._silent:
             return
         if not refused(reply):
-            self._signs[consumer] = began
+            self._last_signs[consumer] = began
             return
-        silence = time.monotonic() - self._signs.get(consumer, began)
+        silence = time.monotonic() - self._last_signs.get(consumer, began)
         if silence >= self.timings.heartbeat_timeout:
             raise TooSlow(
                 f"this machine kept a consumer from its heartbeats for {silence:.1f} s, which is too long"
@@ -74,10 +71,11 @@ class Pace:
 
     # Time
 
-    def attempts(self, *silent: str) -> Iterator[None]:
-        """Attempts at something that a rebalance may still delay: until it must be settled (REBALANCE-1).
+    def retry_until_rebalanced(self, *silent: str) -> Iterator[None]:
+        """Iterate over attempts until a rebalance under way must be settled (REBALANCE-1). The caller breaks on
+        success.
 
-        Between them time passes, a little more each time, and all consumers of the scene but the `silent` ones send
+        Between attempts time passes, a little more each time, and all registered consumers but the `silent` ones send
         heartbeats.
         """
         bound = self.timings.rebalance_timeout
@@ -91,7 +89,7 @@ class Pace:
                 self.keep_alive(*silent)
                 self.pass_time(step)
                 passed += step
-        deadline = time.monotonic() + bound + SLACK + self.bench.lateness()
+        deadline = time.monotonic() + bound + SLACK + self.bench.scheduling_delay()
         pause = _FIRST_PAUSE
         while True:
             is_last = time.monotonic() > deadline
@@ -103,11 +101,11 @@ class Pace:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def heartbeat(self, consumer: str) -> Reply:
-        """One heartbeat, whatever comes of it."""
+        """Send one heartbeat and return the reply, whatever its status."""
         return self.call(HEARTBEAT, {"consumer_name": consumer})
 
     def keep_alive(self, *but: str) -> None:
-        """A heartbeat of every consumer of this scene but those, and those that are to be silent."""
+        """Send a heartbeat of every registered consumer, but for those in `but` and those that were stopped."""
         self._kept_alive = time.monotonic()
         for members in self.members.values():
             for name in members:
@@ -118,16 +116,16 @@ class Pace:
         """The time of a group, in seconds."""
         return self.bench.clock.now(group)
 
-    def silence(self, *consumers: str) -> None:
-        """From now on nobody speaks for these but the test itself."""
+    def stop_heartbeats(self, *consumers: str) -> None:
+        """Send no more heartbeats of these consumers. A test may still name them in operations of its own."""
         self._silent.update(consumers)
 
     def wait_until(self, group: str, instant: float, *silent: str) -> None:
-        """Let time pass up to an instant of a group's time; all but the `silent` consumers send heartbeats.
+        """Let time pass until a group's time is `instant`, in seconds; all but the `silent` consumers send heartbeats.
 
-        Those stay silent, but for what a test has them do.
+        Heartbeats of the `silent` ones stay stopped afterwards.
         """
-        self.silence(*silent)
+        self.stop_heartbeats(*silent)
         while True:
             self.keep_alive(*silent)
             left = instant - self.now(group)
@@ -136,5 +134,5 @@ class Pace:
             self.pass_time(min(left, self.timings.heartbeat_timeout / 4))
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass for the groups of this scene."""
+        """Let `seconds` pass for the groups that were added by this client."""
         self.bench.pass_time(seconds, groups=list(self.members))

@@ -1,74 +1,81 @@
-"""The middle of a rebalance: one consumer owns and holds everything when another one joins."""
+"""A rebalance under way: one consumer owns and holds everything when another one joins."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.suite.queue.ownership_probe import Rounds, partition_count
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.ownership_probe import OwnershipProbe, partition_count
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.queue.scene import Delivered
+    from conformance.suite.queue.fixture import DeliveredRecord
 
-#: With a shorter timeout, in seconds of real time, a rebalance could end in the middle of what is looked at.
+#: Shortest rebalance timeout, in seconds of real time, within which the state of a rebalance can be observed.
 SHORTEST_REBALANCE = 2.0
 
 
-class Handover:
-    """A topic of an even number of partitions that one consumer owns and holds a record of each, when another joins.
+class RebalanceInProgress:
+    """A topic of which `owner` holds a record in each partition, at the moment when `newcomer` subscribes.
 
-    Half of the partitions have to move, and half of them stay. `held` has the records by partition.
+    At least half of the partitions, rounded down, must move, and at least as many must stay. `held` has the records by
+    partition; `started` is the group's time, in seconds, before and after the subscription.
     """
 
     def __init__(self, bench: Bench) -> None:
-        self.scene = Scene(bench)
-        self.rounds = Rounds(self.scene, 2 if bench.declares("topic-partitions") else None)
-        self.group = self.scene.group()
-        self.owner = self.scene.consumer(self.group, self.rounds.topic)
-        self.rounds.settled([self.owner])
+        self.queue = QueueFixture(bench)
+        self.probe = OwnershipProbe(self.queue, 2 if bench.declares("topic-partitions") else None)
+        self.group = self.queue.new_group()
+        self.owner = self.queue.new_consumer(self.group, self.probe.topic)
+        self.probe.settled_owners([self.owner])
         for _ in range(3):
-            self.rounds.publish()
-        self.held: dict[int, Delivered] = {
-            self.rounds.place(record): record for _, record in self.scene.sweep(self.owner)
+            self.probe.publish_round()
+        self.held: dict[int, DeliveredRecord] = {
+            self.probe.partition_of(record): record for _, record in self.queue.poll_all(self.owner)
         }
         bench.judge(
             "POLL-FAIR-1",
-            len(self.held) == self.rounds.partitions,
+            len(self.held) == self.probe.partitions,
             expected="one record of each partition",
             observed=sorted(self.held),
         )
-        before = self.scene.now(self.group)
-        self.newcomer = self.scene.consumer(self.group, self.rounds.topic)
-        self.started = before, self.scene.now(self.group)
+        before = self.queue.now(self.group)
+        self.newcomer = self.queue.new_consumer(self.group, self.probe.topic)
+        self.started = before, self.queue.now(self.group)
 
     @property
-    def least(self) -> int:
-        """How many partitions move at least, and how many stay at least."""
-        return self.rounds.partitions // 2
+    def half(self) -> int:
+        """Smallest number of partitions that move, and of those that stay."""
+        return self.probe.partitions // 2
 
     def is_over(self) -> bool:
-        """Whether the rebalance may have run into its timeout by now."""
-        return self.scene.now(self.group) - self.started[0] >= self.scene.timings.rebalance_timeout
+        """True if the rebalance may have reached its timeout by now."""
+        return self.queue.now(self.group) - self.started[0] >= self.queue.timings.rebalance_timeout
 
-    def settle_all(self) -> dict[int, Delivered | None]:
-        """The owner acknowledges each record and polls: what comes of the same partition, by partition."""
-        came: dict[int, Delivered | None] = {}
-        for place, record in self.held.items():
-            self.scene.acknowledge(self.owner, record.message_id)
-            reply = self.scene.poll(self.owner)
-            came[place] = self.scene.delivered(reply) if reply.status == 200 else None
+    def acknowledge_all(self) -> dict[int, DeliveredRecord | None]:
+        """Let the owner acknowledge each record and poll after each.
+
+        Returns the record of each poll by the partition that was acknowledged before it; None for an empty poll.
+        """
+        came: dict[int, DeliveredRecord | None] = {}
+        for partition, record in self.held.items():
+            self.queue.acknowledge(self.owner, record.message_id)
+            reply = self.queue.poll(self.owner)
+            came[partition] = self.queue.record_of(reply) if reply.status == 200 else None
         return came
 
 
-def handover_of(bench: Bench, *ids: str) -> Handover | None:
-    """A handover; None, and the clauses are skipped, where nothing can be seen of it."""
+def begin_rebalance(bench: Bench, *ids: str) -> RebalanceInProgress | None:
+    """Begin a rebalance; None if it cannot be observed on this server, and the clauses are skipped then."""
     timeout = bench.target.timings.rebalance_timeout
     why = ""
     if not bench.clock.is_virtual and timeout < SHORTEST_REBALANCE:
-        why = f"a rebalance may be over after {timeout:g} s: too short to look at it"
-    elif not bench.declares("topic-partitions") and partition_count(scene := Scene(bench), scene.topic()) < 2:
-        why = "a topic has one partition here: none of it is certain to move"
+        why = f"a rebalance may be over after {timeout:g} s: too short to observe it"
+    elif (
+        not bench.declares("topic-partitions")
+        and partition_count(queue := QueueFixture(bench), queue.new_topic()) < 2
+    ):
+        why = "a topic has one partition here, so none has to move"
     for clause in ids if why else ():
         bench.skip(clause, why)
-    return None if why else Handover(bench)
+    return None if why else RebalanceInProgress(bench)

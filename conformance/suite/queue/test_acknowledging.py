@@ -1,4 +1,4 @@
-"""Acknowledging and negative acknowledging: ACK-* and NACK-*."""
+"""Acknowledgements and negative acknowledgements: ACK-* and NACK-*."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.queue_client import refused
-from conformance.suite.queue.scene import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, Scene, unused_id
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, QueueFixture, unused_id
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -18,14 +18,14 @@ BAD_IDS = [-1, 2**63, 10**30, 1.5, "abc", "", "1.5", "-1", "0x10", f"{2**63}", T
 
 @clauses("ACK-OK-1", "ACK-COMMIT-1", "ACK-COMMIT-2")
 def test_an_acknowledged_record_makes_way_for_the_next(bench: Bench) -> None:
-    """An acknowledgement is answered 202; the record is not delivered again, the next one is."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.publish(topic, "first")
-    scene.publish(topic, "second")
-    first = scene.record(consumer)
-    scene.acknowledge(consumer, first.message_id)
-    second = scene.next(consumer, "ACK-COMMIT-2")
+    """Poll a record, acknowledge it and poll again; expect 202, then the next record and not the first one again."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "first")
+    queue.publish(topic, "second")
+    first = queue.poll_until_record(consumer)
+    queue.acknowledge(consumer, first.message_id)
+    second = queue.poll_record(consumer, "ACK-COMMIT-2")
     bench.judge(
         "ACK-COMMIT-1", second.message != "first", expected="not `first` again", observed=second.whole
     )
@@ -34,15 +34,15 @@ def test_an_acknowledged_record_makes_way_for_the_next(bench: Bench) -> None:
 
 @clauses("ACK-COMMIT-1")
 def test_an_acknowledged_record_stays_acknowledged_for_the_next_owner(bench: Bench) -> None:
-    """A consumer that takes over goes on after what the one before it acknowledged."""
-    scene = Scene(bench)
-    topic, group, (first,) = scene.readers()
+    """Acknowledge two of three records and hand the partition to another consumer; expect it to get the third."""
+    queue = QueueFixture(bench)
+    topic, group, (first,) = queue.topic_with_consumers()
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    scene.drain(first, 2)
-    scene.unsubscribe(first, topic)
-    second = scene.consumer(group, topic)
-    record = scene.record(second)
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(first, 2)
+    queue.unsubscribe(first, topic)
+    second = queue.new_consumer(group, topic)
+    record = queue.poll_until_record(second)
     bench.judge(
         "ACK-COMMIT-1", record.message == "m2", expected="m2, the first not settled", observed=record.whole
     )
@@ -51,176 +51,182 @@ def test_an_acknowledged_record_stays_acknowledged_for_the_next_owner(bench: Ben
 @clauses("ACK-OK-2")
 @pytest.mark.parametrize("spelling", [int, str], ids=["number", "string"])
 def test_the_id_may_be_a_number_or_a_decimal_string(bench: Bench, spelling: type) -> None:
-    """Both spellings of the id acknowledge."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.publish(topic, "first")
-    scene.publish(topic, "second")
-    first = scene.record(consumer)
-    reply = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": spelling(first.message_id)})
-    bench.judge(
-        "ACK-OK-2", reply.status == 202, expected=f"202 for the id as {spelling.__name__}", observed=reply
-    )
-    second = scene.record(consumer, "ACK-OK-2")
+    """Send the id of a record in flight as a number or as a decimal string; expect 202, and then the next record."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "first")
+    queue.publish(topic, "second")
+    first = queue.poll_until_record(consumer)
+    reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": spelling(first.message_id)})
+    expect_status(bench, reply, 202, "ACK-OK-2", f"the id may be of type {spelling.__name__}")
+    second = queue.poll_until_record(consumer, "ACK-OK-2")
     bench.judge("ACK-OK-2", second.message == "second", expected="`second` after that", observed=second.whole)
 
 
 @clauses("ACK-UNKNOWN-1", "ACK-UNKNOWN-2")
 def test_an_id_that_was_never_delivered_is_refused(bench: Bench) -> None:
-    """An id from nowhere is refused, and the record in flight stays in flight."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.publish(topic, "first")
-    scene.publish(topic, "second")
-    first = scene.record(consumer)
-    reply = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": unused_id(first)})
-    bench.judge("ACK-UNKNOWN-1", refused(reply), expected="4xx: never delivered", observed=reply)
-    bench.judge("ACK-UNKNOWN-2", reply.status == 409, expected="409: not in flight", observed=reply)
-    scene.nothing(consumer, "ACK-UNKNOWN-1", "no record: `first` is in flight as before")
-    scene.acknowledge(consumer, first.message_id)
+    """Send an acknowledgement with an id that no poll returned; expect a refusal (4xx), the record still in flight."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "first")
+    queue.publish(topic, "second")
+    first = queue.poll_until_record(consumer)
+    reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": unused_id(first)})
+    expect_refusal(bench, reply, "ACK-UNKNOWN-1", "never delivered")
+    expect_status(bench, reply, 409, "ACK-UNKNOWN-2", "not in flight")
+    queue.expect_no_record(consumer, "ACK-UNKNOWN-1", "no record: `first` is in flight as before")
+    queue.acknowledge(consumer, first.message_id)
 
 
 @clauses("ACK-UNKNOWN-1", "ACK-UNKNOWN-2")
 def test_a_second_acknowledgement_is_refused(bench: Bench) -> None:
-    """What is acknowledged is no longer in flight; acknowledging it again settles nothing else."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    """Send an acknowledgement for a record that was acknowledged before; expect a refusal (4xx), and no other record
+    committed.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    first = scene.record(consumer)
-    scene.acknowledge(consumer, first.message_id)
-    second = scene.record(consumer)
-    reply = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
-    bench.judge("ACK-UNKNOWN-1", refused(reply), expected="4xx: acknowledged already", observed=reply)
-    bench.judge("ACK-UNKNOWN-2", reply.status == 409, expected="409: not in flight", observed=reply)
-    scene.nothing(consumer, "ACK-UNKNOWN-1", "no record: m1 is in flight as before")
-    scene.acknowledge(consumer, second.message_id)
+        queue.publish(topic, f"m{number}")
+    first = queue.poll_until_record(consumer)
+    queue.acknowledge(consumer, first.message_id)
+    second = queue.poll_until_record(consumer)
+    reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
+    expect_refusal(bench, reply, "ACK-UNKNOWN-1", "acknowledged already")
+    expect_status(bench, reply, 409, "ACK-UNKNOWN-2", "not in flight")
+    queue.expect_no_record(consumer, "ACK-UNKNOWN-1", "no record: m1 is in flight as before")
+    queue.acknowledge(consumer, second.message_id)
 
 
 @clauses("ACK-OTHER-1")
 @pytest.mark.parametrize("where", ["same group", "other group"])
 def test_another_consumers_record_is_refused_and_stays_with_its_holder(bench: Bench, where: str) -> None:
-    """Who does not hold the record cannot acknowledge it; its holder still can."""
-    scene = Scene(bench)
-    topic, group, (holder,) = scene.readers()
-    stranger = scene.consumer(group if where == "same group" else scene.group())
-    scene.publish(topic, "first")
-    scene.publish(topic, "second")
-    first = scene.record(holder)
-    reply = scene.call(ACKNOWLEDGE, {"consumer_name": stranger, "message_id": first.message_id})
-    bench.judge(
-        "ACK-OTHER-1", refused(reply), expected="4xx: it is not this consumer's record", observed=reply
-    )
-    scene.nothing(holder, "ACK-OTHER-1", "no record: `first` is in flight as before")
-    held = scene.call(ACKNOWLEDGE, {"consumer_name": holder, "message_id": first.message_id})
-    bench.judge("ACK-OTHER-1", held.status == 202, expected="202 for the holder", observed=held)
+    """Send an acknowledgement for a record that another consumer holds; expect a refusal (4xx). Its holder can still
+    acknowledge it.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (holder,) = queue.topic_with_consumers()
+    stranger = queue.new_consumer(group if where == "same group" else queue.new_group())
+    queue.publish(topic, "first")
+    queue.publish(topic, "second")
+    first = queue.poll_until_record(holder)
+    reply = queue.call(ACKNOWLEDGE, {"consumer_name": stranger, "message_id": first.message_id})
+    expect_refusal(bench, reply, "ACK-OTHER-1", "another consumer holds the record")
+    queue.expect_no_record(holder, "ACK-OTHER-1", "no record: `first` is in flight as before")
+    held = queue.call(ACKNOWLEDGE, {"consumer_name": holder, "message_id": first.message_id})
+    expect_status(bench, held, 202, "ACK-OTHER-1", "the consumer holds the record")
 
 
 @clauses("ACK-CONSUMER-1", "ACK-CONSUMER-2")
 def test_an_unknown_consumer_cannot_acknowledge(bench: Bench) -> None:
-    """An acknowledgement that names nobody is refused, and commits nothing."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.publish(topic, "first")
-    first = scene.record(consumer)
-    reply = scene.call(ACKNOWLEDGE, {"consumer_name": bench.fresh("nobody"), "message_id": first.message_id})
-    bench.judge("ACK-CONSUMER-1", refused(reply), expected="4xx: no such consumer", observed=reply)
-    bench.judge("ACK-CONSUMER-2", reply.status == 404, expected="404: no such consumer", observed=reply)
-    held = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
-    bench.judge("ACK-CONSUMER-1", held.status == 202, expected="202 for the holder", observed=held)
+    """Send an acknowledgement from a consumer that was never registered; expect a refusal (4xx), nothing committed."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "first")
+    first = queue.poll_until_record(consumer)
+    reply = queue.call(ACKNOWLEDGE, {"consumer_name": bench.fresh("nobody"), "message_id": first.message_id})
+    expect_refusal(bench, reply, "ACK-CONSUMER-1", "no such consumer")
+    expect_status(bench, reply, 404, "ACK-CONSUMER-2", "no such consumer")
+    held = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
+    expect_status(bench, held, 202, "ACK-CONSUMER-1", "the consumer holds the record")
 
 
 @clauses("ACK-BAD-1")
-def test_what_is_no_id_is_refused(bench: Bench) -> None:
-    """Negative, huge, fractional and non-numeric ids are refused, and nothing is acknowledged."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.publish(topic, "first")
-    scene.publish(topic, "second")
-    first = scene.record(consumer)
+def test_an_invalid_id_is_refused(bench: Bench) -> None:
+    """Send negative, huge, fractional and non-numeric ids; expect a refusal (4xx) of each, and nothing acknowledged."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "first")
+    queue.publish(topic, "second")
+    first = queue.poll_until_record(consumer)
     for message_id in BAD_IDS:
-        reply = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id})
-        bench.judge("ACK-BAD-1", refused(reply), expected=f"4xx for {message_id!r}", observed=reply)
-    scene.nothing(consumer, "ACK-BAD-1", "no record: `first` is in flight as before")
-    held = scene.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
-    bench.judge("ACK-BAD-1", held.status == 202, expected="202: `first` was still in flight", observed=held)
+        reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id})
+        expect_refusal(bench, reply, "ACK-BAD-1", f"{message_id!r} is no message id")
+    queue.expect_no_record(consumer, "ACK-BAD-1", "no record: `first` is in flight as before")
+    held = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
+    expect_status(bench, held, 202, "ACK-BAD-1", "`first` was still in flight")
 
 
 @clauses("NACK-OK-1", "NACK-AGAIN-1")
 def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: Bench) -> None:
-    """A negative acknowledgement is answered 202 and frees the record, which keeps its place, however often."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    """Send a negative acknowledgement three times; expect 202, and the same record from the next poll each time."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):
-        scene.publish(topic, f"m{number}")
-    again = scene.record(consumer)
+        queue.publish(topic, f"m{number}")
+    again = queue.poll_until_record(consumer)
     for _ in range(3):
         body = {"consumer_name": consumer, "message_id": again.message_id}
-        reply = scene.call(NEGATIVE_ACKNOWLEDGE, body)
-        bench.judge("NACK-OK-1", reply.status == 202, expected="202 for the record in flight", observed=reply)
-        again = scene.next(consumer, "NACK-OK-1")
+        reply = queue.call(NEGATIVE_ACKNOWLEDGE, body)
+        expect_status(bench, reply, 202, "NACK-OK-1", "the record is in flight")
+        again = queue.poll_record(consumer, "NACK-OK-1")
         bench.judge(
             "NACK-AGAIN-1", again.message == "m0", expected="m0 once more, before m1", observed=again.whole
         )
-    scene.acknowledge(consumer, again.message_id)
-    following = scene.next(consumer, "ACK-COMMIT-2")
+    queue.acknowledge(consumer, again.message_id)
+    following = queue.poll_record(consumer, "ACK-COMMIT-2")
     bench.judge("NACK-AGAIN-1", following.message == "m1", expected="m1 after it", observed=following.whole)
 
 
 @clauses("NACK-UNKNOWN-1", "NACK-UNKNOWN-2")
 @pytest.mark.parametrize("why", ["never delivered", "acknowledged", "another consumer's"])
-def test_what_is_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, why: str) -> None:
-    """Only the holder of a record in flight can give it back; else nothing changes."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
+def test_a_record_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, why: str) -> None:
+    """Send a negative acknowledgement for a record that the consumer does not hold; expect a refusal (4xx), and the
+    record in flight unchanged.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    record = scene.record(consumer)
+        queue.publish(topic, f"m{number}")
+    record = queue.poll_until_record(consumer)
     expected_next = "m0"
     asking, message_id = consumer, record.message_id
     if why == "never delivered":
         message_id = unused_id(record)
     elif why == "acknowledged":
-        scene.acknowledge(consumer, record.message_id)
-        record = scene.record(consumer)
+        queue.acknowledge(consumer, record.message_id)
+        record = queue.poll_until_record(consumer)
         expected_next = "m1"
     else:
-        asking = scene.consumer(group)
-    reply = scene.call(NEGATIVE_ACKNOWLEDGE, {"consumer_name": asking, "message_id": message_id})
-    bench.judge("NACK-UNKNOWN-1", refused(reply), expected=f"4xx: {why}", observed=reply)
-    bench.judge("NACK-UNKNOWN-2", reply.status == 409, expected="409: not in flight", observed=reply)
-    scene.nothing(consumer, "NACK-UNKNOWN-1", f"no record: {expected_next} is in flight as before")
+        asking = queue.new_consumer(group)
+    reply = queue.call(NEGATIVE_ACKNOWLEDGE, {"consumer_name": asking, "message_id": message_id})
+    expect_refusal(bench, reply, "NACK-UNKNOWN-1", why)
+    expect_status(bench, reply, 409, "NACK-UNKNOWN-2", "not in flight")
+    queue.expect_no_record(consumer, "NACK-UNKNOWN-1", f"no record: {expected_next} is in flight as before")
 
 
 @clauses("NACK-UNKNOWN-1", "NACK-UNKNOWN-2")
 def test_an_unknown_consumer_cannot_acknowledge_negatively(bench: Bench) -> None:
-    """A negative acknowledgement that names nobody is refused, and frees nothing."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.publish(topic, "first")
-    first = scene.record(consumer)
+    """Send a negative acknowledgement from a consumer that was never registered; expect a refusal (4xx), and no record
+    freed.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "first")
+    first = queue.poll_until_record(consumer)
     body = {"consumer_name": bench.fresh("nobody"), "message_id": first.message_id}
-    reply = scene.call(NEGATIVE_ACKNOWLEDGE, body)
-    bench.judge("NACK-UNKNOWN-1", refused(reply), expected="4xx: no such consumer", observed=reply)
-    bench.judge("NACK-UNKNOWN-2", reply.status == 404, expected="404: no such consumer", observed=reply)
-    scene.nothing(consumer, "NACK-UNKNOWN-1", "no record: `first` is in flight as before")
-    scene.acknowledge(consumer, first.message_id)
+    reply = queue.call(NEGATIVE_ACKNOWLEDGE, body)
+    expect_refusal(bench, reply, "NACK-UNKNOWN-1", "no such consumer")
+    expect_status(bench, reply, 404, "NACK-UNKNOWN-2", "no such consumer")
+    queue.expect_no_record(consumer, "NACK-UNKNOWN-1", "no record: `first` is in flight as before")
+    queue.acknowledge(consumer, first.message_id)
 
 
 @clauses("NACK-OK-1", "NACK-AGAIN-1")
-def test_a_record_that_was_given_back_is_its_former_holders_no_longer(bench: Bench) -> None:
-    """After a negative acknowledgement neither kind of acknowledgement of the record is taken, until it comes again."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+def test_a_negatively_acknowledged_record_is_no_longer_in_flight(bench: Bench) -> None:
+    """Send an acknowledgement after a negative one for the same record; expect a refusal (4xx), and the record again
+    from the next poll.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):
-        scene.publish(topic, f"m{number}")
-    first = scene.record(consumer)
+        queue.publish(topic, f"m{number}")
+    first = queue.poll_until_record(consumer)
     given = {"consumer_name": consumer, "message_id": first.message_id}
-    reply = scene.call(NEGATIVE_ACKNOWLEDGE, given)
-    bench.judge("NACK-OK-1", reply.status == 202, expected="202 for the record in flight", observed=reply)
-    late = scene.call(ACKNOWLEDGE, given)
-    bench.judge("ACK-UNKNOWN-1", refused(late), expected="4xx: it was given back", observed=late)
-    again = scene.next(consumer, "NACK-AGAIN-1")
+    reply = queue.call(NEGATIVE_ACKNOWLEDGE, given)
+    expect_status(bench, reply, 202, "NACK-OK-1", "the record is in flight")
+    late = queue.call(ACKNOWLEDGE, given)
+    expect_refusal(bench, late, "ACK-UNKNOWN-1", "the record was given back")
+    again = queue.poll_record(consumer, "NACK-AGAIN-1")
     bench.judge(
-        "NACK-AGAIN-1", again.message == "m0", expected="m0, which nobody acknowledged", observed=again.whole
+        "NACK-AGAIN-1", again.message == "m0", expected="m0, which was not acknowledged", observed=again.whole
     )

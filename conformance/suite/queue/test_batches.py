@@ -1,47 +1,49 @@
-"""Polling for several records at once: POLL-BATCH-* (extension batch-poll)."""
+"""Polls for several records at once: POLL-BATCH-* (extension batch-poll)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.queue_client import refused
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.expectations import expect_refusal
+from conformance.suite.queue.fixture import QueueFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.queue.scene import Delivered
+    from conformance.suite.queue.fixture import DeliveredRecord
 
 
-def batch(scene: Scene, consumer: str, count: int) -> list[Delivered]:
-    """The records of a batch poll that has something to bring."""
-    reply = scene.poll(consumer, max_messages=count)
+def batch(queue: QueueFixture, consumer: str, count: int) -> list[DeliveredRecord]:
+    """Poll for up to `count` records, of which at least one is free, and return them."""
+    reply = queue.poll(consumer, max_messages=count)
     records: Any = reply.body.get("records") if isinstance(reply.body, dict) else None
-    scene.bench.judge(
+    queue.bench.judge(
         "POLL-BATCH-1",
         reply.status == 200 and isinstance(records, list) and 1 <= len(records) <= count,
         expected=f'200 with {{"records": […]}}, 1 to {count} of them',
         observed=reply,
     )
-    scene.bench.judge_schema("POLL-BATCH-1", "batch-poll-reply", reply.body)
-    return [scene.read(item, reply) for item in records]
+    queue.bench.judge_schema("POLL-BATCH-1", "batch-poll-reply", reply.body)
+    return [queue.parse_record(item, reply) for item in records]
 
 
 @clauses("POLL-BATCH-1")
 def test_a_batch_holds_at_most_one_record_of_a_partition(bench: Bench) -> None:
-    """The list is bounded by what was asked for and by the partitions with a free record; in the end all come."""
-    scene = Scene(bench)
-    topics = [scene.topic() for _ in range(3)]
-    consumer = scene.consumer(scene.group(), *topics)
+    """Send batch polls with records free in three partitions; expect at most `max_messages` records, one of each
+    partition, and no 200 once all of them are in flight.
+    """
+    queue = QueueFixture(bench)
+    topics = [queue.new_topic() for _ in range(3)]
+    consumer = queue.new_consumer(queue.new_group(), *topics)
     for topic in topics:
-        scene.warm_up(topic, consumer)
+        queue.confirm_ownership(topic, consumer)
     for topic in topics:
-        scene.publish(topic, "m0")
-        scene.publish(topic, "m1")
+        queue.publish(topic, "m0")
+        queue.publish(topic, "m1")
     most = int(min(bench.limit("poll_messages") or 10, 10))
-    came = batch(scene, consumer, min(2, most))
+    came = batch(queue, consumer, min(2, most))
     while len(came) < len(topics):
-        came += batch(scene, consumer, most)
+        came += batch(queue, consumer, most)
     observed = sorted((record.topic, record.message) for record in came)
     bench.judge(
         "POLL-BATCH-1",
@@ -49,39 +51,39 @@ def test_a_batch_holds_at_most_one_record_of_a_partition(bench: Bench) -> None:
         expected="the first record of each of the three topics",
         observed=observed,
     )
-    empty = scene.poll(consumer, max_messages=most)
+    empty = queue.poll(consumer, max_messages=most)
     bench.judge("POLL-BATCH-1", empty.status != 200, expected="no 200: all are in flight", observed=empty)
 
 
 @clauses("POLL-BATCH-1")
 def test_a_batch_of_one_is_a_list_too(bench: Bench) -> None:
-    """`max_messages` of 1 brings a list with one record, which is acknowledged like any other."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    """Poll with `max_messages` of 1; expect a list with one record, which can be acknowledged like any other."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     for number in range(3):
-        scene.publish(topic, f"m{number}")
+        queue.publish(topic, f"m{number}")
     for number in range(3):
-        (record,) = batch(scene, consumer, 1)
+        (record,) = batch(queue, consumer, 1)
         bench.judge(
             "POLL-BATCH-1", record.message == f"m{number}", expected=f"m{number}", observed=record.whole
         )
-        scene.acknowledge(consumer, record.message_id)
+        queue.acknowledge(consumer, record.message_id)
 
 
 @clauses("POLL-BATCH-2")
 def test_a_batch_of_a_bad_size_is_refused(bench: Bench) -> None:
-    """`max_messages` is an integer from 1 to the limit; anything else is refused and hands out nothing."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m0")
+    """Poll with a `max_messages` that is no integer from 1 to the limit; expect a refusal (4xx), and the record still
+    free.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m0")
     most = bench.limit("poll_messages")
     sizes: list[object] = [0, -1, 1.5, "2", True, None, [], *([int(most) + 1] if most else [])]
     for count in sizes:
-        reply = scene.poll(consumer, max_messages=count)
-        bench.judge(
-            "POLL-BATCH-2", refused(reply), expected=f"4xx for max_messages {count!r}", observed=reply
-        )
-    record = scene.next(consumer, "POLL-BATCH-2")
+        reply = queue.poll(consumer, max_messages=count)
+        expect_refusal(bench, reply, "POLL-BATCH-2", f"max_messages is {count!r}")
+    record = queue.poll_record(consumer, "POLL-BATCH-2")
     bench.judge("POLL-BATCH-2", record.message == "m0", expected="m0 is still free", observed=record.whole)

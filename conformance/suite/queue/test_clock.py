@@ -9,16 +9,17 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.run.group_clock import ADVANCE
-from conformance.suite.queue.queue_client import MARGIN, refused
-from conformance.suite.queue.rebalance_in_progress import handover_of
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.queue_client import MARGIN
+from conformance.suite.queue.rebalance_in_progress import begin_rebalance
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.http import HttpReply
 
-#: A move of the whole queue that nobody minds who waits for a timer of his own, in seconds: a run makes ten of them,
-#: and those of eight runs that begin together stay below MARGIN, by which others keep away from their timers.
+#: An advance of the whole queue, in seconds, that disturbs no timer of another test: a run makes ten of them, and those
+#: of eight concurrent runs stay below MARGIN, by which tests keep away from their deadlines.
 TINY = 1e-5
 BAD_SECONDS: dict[str, bytes] = {
     "missing": b"{}",
@@ -42,54 +43,60 @@ def _advance(bench: Bench, **body: Any) -> HttpReply:
 
 
 def _step(bench: Bench) -> float:
-    """By how much the whole queue may be moved: hardly, where others could be using it on clocks of their groups."""
+    """Seconds by which to advance the whole queue: very few if others may use the queue on clocks of their groups."""
     return TINY if bench.declares("virtual-clock-per-group") else 1.0
 
 
-def _move_queue(bench: Bench, seconds: float) -> None:
+def _advance_queue(bench: Bench, seconds: float) -> None:
     reply = _advance(bench, seconds=seconds)
-    bench.judge("CLOCK-1", reply.status == 200, expected="200", observed=reply)
+    expect_status(bench, reply, 200, "CLOCK-1", "`seconds` is a number from 0")
     bench.judge_schema("CLOCK-1", "clock-advance-reply", reply.json())
 
 
 @clauses("CLOCK-1", "CLOCK-2")
-def test_what_is_due_happens_when_the_queue_is_moved(bench: Bench) -> None:
-    """A record is taken back at the end of a rebalance, to the instant: when the queue is moved past it, not before."""
-    if (handover := handover_of(bench, "CLOCK-1", "CLOCK-2")) is None:
+def test_advancing_the_queue_ends_a_rebalance(bench: Bench) -> None:
+    """Advance the queue up to the rebalance timeout and then past it; expect the records that the owner holds to be
+    taken back after the second advance and not before.
+    """
+    if (rebalance := begin_rebalance(bench, "CLOCK-1", "CLOCK-2")) is None:
         return
-    scene, step = handover.scene, _step(bench)
-    end = handover.started[1] + scene.timings.rebalance_timeout
-    # Not so near to the end that it could come by what others move the queue meanwhile.
-    scene.wait_until(handover.group, end - max(5 * MARGIN, step))
-    scene.nothing(handover.newcomer, "CLOCK-2", "no record: the rebalance has not come to its end yet")
-    scene.wait_until(handover.group, end - 0.75 * step)
-    _move_queue(bench, step)
-    came = scene.sweep(handover.newcomer)
+    queue, step = rebalance.queue, _step(bench)
+    end = rebalance.started[1] + queue.timings.rebalance_timeout
+    # Far enough from the end that concurrent advances of the whole queue do not reach it.
+    queue.wait_until(rebalance.group, end - max(5 * MARGIN, step))
+    queue.expect_no_record(
+        rebalance.newcomer, "CLOCK-2", "no record: the rebalance has not come to its end yet"
+    )
+    queue.wait_until(rebalance.group, end - 0.75 * step)
+    _advance_queue(bench, step)
+    came = queue.poll_all(rebalance.newcomer)
     bench.judge(
         "CLOCK-1",
-        len(came) >= handover.least,
-        expected=f"the records of {handover.least} partitions, taken back by then",
+        len(came) >= rebalance.half,
+        expected=f"the records of {rebalance.half} partitions, taken back by then",
         observed=[record.whole for _, record in came],
     )
 
 
 @clauses("CLOCK-1")
-def test_who_is_silent_for_too_long_is_gone_when_the_queue_is_moved(bench: Bench) -> None:
-    """An eviction that must have come by then has come."""
-    scene = Scene(bench)
-    group, step = scene.group(), _step(bench)
-    consumer = scene.consumer(group)
-    timings = scene.timings
-    due = scene.now(group) + timings.heartbeat_timeout + timings.eviction_grace
-    scene.wait_until(group, due - 0.75 * step, consumer)
-    _move_queue(bench, step)
-    gone = scene.heartbeat(consumer)
-    bench.judge("CLOCK-1", refused(gone), expected="4xx: silent for too long by that clock", observed=gone)
+def test_advancing_the_queue_evicts_a_silent_consumer(bench: Bench) -> None:
+    """Advance the queue past heartbeat timeout and grace of a silent consumer; expect its heartbeat to be refused
+    (4xx).
+    """
+    queue = QueueFixture(bench)
+    group, step = queue.new_group(), _step(bench)
+    consumer = queue.new_consumer(group)
+    timings = queue.timings
+    due = queue.now(group) + timings.heartbeat_timeout + timings.eviction_grace
+    queue.wait_until(group, due - 0.75 * step, consumer)
+    _advance_queue(bench, step)
+    gone = queue.heartbeat(consumer)
+    expect_refusal(bench, gone, "CLOCK-1", "the consumer was silent for longer than timeout and grace")
 
 
 @clauses("CLOCK-1")
-def test_the_queue_moves_on_by_so_much(bench: Bench) -> None:
-    """The time that is told grows by each move, and by what others move it meanwhile."""
+def test_the_queue_advances_by_the_seconds_asked_for(bench: Bench) -> None:
+    """Advance the queue twice; expect `now` to grow by the seconds of each advance. Others may advance it, too."""
     step = _step(bench)
     told = [_now(bench, _advance(bench, seconds=seconds)) for seconds in (0, step, 2 * step)]
     bench.judge(
@@ -101,21 +108,21 @@ def test_the_queue_moves_on_by_so_much(bench: Bench) -> None:
 
 
 @clauses("CLOCK-1")
-def test_moving_by_nothing_is_allowed(bench: Bench) -> None:
-    """`seconds` of 0 is a time, and answered 200."""
+def test_advancing_by_zero_is_allowed(bench: Bench) -> None:
+    """Advance the queue by 0 and 0.0 seconds; expect 200."""
     for nothing in (0, 0.0):
-        _move_queue(bench, nothing)
+        _advance_queue(bench, nothing)
 
 
 @clauses("CLOCK-2")
-def test_the_time_stands_still_between_two_moves(bench: Bench) -> None:
-    """Real time that passes is not the queue's: two moves by nothing tell the same time."""
+def test_virtual_time_stands_still_between_two_advances(bench: Bench) -> None:
+    """Advance by zero, do some work, and advance by zero again; expect the same `now`: real time does not count."""
     before = _now(bench, _advance(bench, seconds=0))
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(20):
-        scene.publish(topic, f"m{number}")
-    scene.drain(consumer, 20)
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 20)
     after = _now(bench, _advance(bench, seconds=0))
     bench.judge(
         "CLOCK-2", abs(after - before) < MARGIN, expected=f"the time as before, {before}", observed=after
@@ -130,25 +137,25 @@ def _now(bench: Bench, reply: HttpReply) -> float:
 
 
 @clauses("CLOCK-3")
-def test_the_time_of_one_group_moves_alone(bench: Bench) -> None:
-    """Its silent member is evicted, that of another group is not."""
-    scene = Scene(bench)
-    groups = [scene.group(), scene.group()]
-    moved, other = (scene.consumer(group) for group in groups)
-    timings = scene.timings
+def test_one_group_advances_alone(bench: Bench) -> None:
+    """Advance one of two groups past the timeout of its member; expect only that member to be evicted."""
+    queue = QueueFixture(bench)
+    groups = [queue.new_group(), queue.new_group()]
+    moved, other = (queue.new_consumer(group) for group in groups)
+    timings = queue.timings
     seconds = timings.heartbeat_timeout + timings.eviction_grace + MARGIN
     reply = _advance(bench, seconds=seconds, consumer_group_name=groups[0])
-    bench.judge("CLOCK-3", reply.status == 200, expected="200", observed=reply)
+    expect_status(bench, reply, 200, "CLOCK-3", "the group exists")
     bench.judge_schema("CLOCK-3", "clock-advance-reply", reply.json())
-    gone, kept = scene.heartbeat(moved), scene.heartbeat(other)
-    bench.judge("CLOCK-3", refused(gone), expected="4xx: silent for too long", observed=gone)
-    bench.judge("CLOCK-3", kept.status == 202, expected="202: its group was not moved", observed=kept)
+    gone, kept = queue.heartbeat(moved), queue.heartbeat(other)
+    expect_refusal(bench, gone, "CLOCK-3", "the consumer was silent for longer than timeout and grace")
+    expect_status(bench, kept, 202, "CLOCK-3", "the time of its group was not advanced")
 
 
 @clauses("CLOCK-3")
-def test_a_group_moves_on_by_so_much(bench: Bench) -> None:
-    """The time that is told grows by each move."""
-    group = Scene(bench).group()
+def test_a_group_advances_by_the_seconds_asked_for(bench: Bench) -> None:
+    """Advance one group twice; expect `now` to grow by the seconds of each advance."""
+    group = QueueFixture(bench).new_group()
     told = [_now(bench, _advance(bench, seconds=step, consumer_group_name=group)) for step in (0, 1.5, 0.25)]
     steps = [told[1] - told[0], told[2] - told[1]]
     bench.judge(
@@ -160,19 +167,19 @@ def test_a_group_moves_on_by_so_much(bench: Bench) -> None:
 
 
 @clauses("CLOCK-3")
-def test_a_group_that_does_not_exist_has_no_time(bench: Bench) -> None:
-    """Moving it is refused."""
+def test_an_unknown_group_cannot_be_advanced(bench: Bench) -> None:
+    """Advance a group that was never added; expect a refusal (4xx)."""
     reply = _advance(bench, seconds=1, consumer_group_name=bench.fresh("nowhere"))
-    bench.judge("CLOCK-3", 400 <= reply.status < 500, expected="4xx: no such group", observed=reply)
+    expect_refusal(bench, reply, "CLOCK-3", "no such group")
 
 
 @clauses("CLOCK-4")
 @pytest.mark.parametrize("body", BAD_SECONDS.values(), ids=BAD_SECONDS.keys())
-def test_what_is_no_time_moves_nothing(bench: Bench, body: bytes) -> None:
-    """Without a number of seconds from 0 on the move is refused, and the time stays as it was."""
+def test_an_invalid_number_of_seconds_is_refused(bench: Bench, body: bytes) -> None:
+    """Advance without a number of seconds from 0; expect a refusal (4xx), and the same `now` as before."""
     before = _now(bench, _advance(bench, seconds=0))
     reply = bench.http().request("POST", ADVANCE, body, {"Content-Type": "application/json"})
-    bench.judge("CLOCK-4", 400 <= reply.status < 500, expected=f"4xx for {body!r}", observed=reply)
+    expect_refusal(bench, reply, "CLOCK-4", f"the body is {body!r}")
     after = _now(bench, _advance(bench, seconds=0))
     bench.judge(
         "CLOCK-4", abs(after - before) < MARGIN, expected=f"the time as before, {before}", observed=after

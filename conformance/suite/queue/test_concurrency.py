@@ -1,28 +1,28 @@
-"""Many clients at once: producers, and consumers that are cut off, fall silent, come and go; judged by the history."""
+"""Concurrent producers and consumers that are cut off, fall silent, join and leave. The history is judged."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.bench.model_adapter import SLACK, BenchWorld
+from conformance.bench.model_adapter import SLACK, BenchAdapter
 from conformance.history.checkers import judge_history
 from conformance.history.concurrent_run import Server, run_scenario
 from conformance.history.server_parameters import Facts
 from conformance.history.workload.workload_state import Plan
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.fixture import QueueFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
-#: Seconds of real time that the consumers may take, and the last reader as long again.
+#: Seconds of real time for the consumers, and as many again for the last reader.
 SECONDS = 10.0
-#: Longest silence, in seconds of real time, for which consumers are left to their eviction.
+#: Longest time to an eviction, in seconds of real time, for which the run lets consumers fall silent.
 SHORT_SILENCE = 3.0
-#: The most records that a poll asks for, where the server gives so many.
+#: Largest number of records that a poll asks for, if the limit of the server allows it.
 BATCH = 4
 
-#: What a history always shows: records come, in order, and are acknowledged.
+#: Clauses that every history decides: records are delivered, in order, and acknowledged.
 ALWAYS = (
     "DELIVER-1",
     "DELIVER-3",
@@ -32,22 +32,22 @@ ALWAYS = (
     "ACK-COMMIT-1",
     "ACK-OK-1",
 )
-#: What it shows where records tell their positions.
+#: Clauses that it decides if records have positions.
 WITH_POSITIONS = ("PART-KEY-1", "PUB-POSITION-1")
 
 
 @clauses(*ALWAYS)
 def test_many_clients_at_once(bench: Bench) -> None:
-    """Whatever they do at the same time, what each of them sees is what a conforming server can have done."""
-    scene, world = Scene(bench), BenchWorld(bench)
-    topics, groups = [scene.topic(), scene.topic()], [scene.group(), scene.group()]
+    """Run many producers and consumers at once; expect a history that a conforming server can have produced."""
+    queue, world = QueueFixture(bench), BenchAdapter(bench)
+    topics, groups = [queue.new_topic(), queue.new_topic()], [queue.new_group(), queue.new_group()]
     timings = world.timings
     partitions = bench.target.partitions
     facts = Facts(
         heartbeat_timeout=timings.heartbeat_timeout,
         eviction_grace=timings.eviction_grace,
         rebalance_timeout=timings.rebalance_timeout,
-        slack=0.0 if world.time_is_virtual else SLACK + bench.lateness(),
+        slack=0.0 if world.time_is_virtual else SLACK + bench.scheduling_delay(),
         partitions=dict.fromkeys(topics, partitions) if partitions is not None else {},
         positions=bench.declares("record-position"),
     )

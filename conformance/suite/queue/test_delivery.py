@@ -1,4 +1,4 @@
-"""What is delivered, how often and to whom: DELIVER-*, and what groups and topics have to do with one another."""
+"""Delivery of records: DELIVER-*, and the isolation of groups and topics: ISOLATE-*."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.queue_client import refused
-from conformance.suite.queue.scene import Scene, failed, publish_path
-from conformance.suite.queue.timeouts import one_silence, past_eviction, timed
+from conformance.suite.queue.expectations import expect_publish_refusal, expect_refusal
+from conformance.suite.queue.fixture import QueueFixture, publish_path
+from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -19,31 +19,38 @@ KEYS = ["a", "b", "c", "d", "e", None, None, ""]
 RECORDS = 24
 
 
-def _fill(scene: Scene, topic: str, stem: str = "m") -> list[str]:
-    """Records with several keys and with none."""
+def _fill(queue: QueueFixture, topic: str, stem: str = "m") -> list[str]:
+    """Publish records with several keys and with none; returns their messages."""
     texts = [f"{stem}{number}" for number in range(RECORDS)]
     for number, text in enumerate(texts):
-        scene.publish(topic, text, key=KEYS[number % len(KEYS)])
+        queue.publish(topic, text, key=KEYS[number % len(KEYS)])
     return texts
 
 
 @clauses("DELIVER-1", "DELIVER-3", "DELIVER-4", "ORDER-1")
 def test_every_group_gets_every_record_once(bench: Bench) -> None:
-    """All that was stored comes to each group, once, and nothing else; what has one key comes in order."""
-    scene = Scene(bench)
-    topic = scene.topic()
-    readers = [scene.consumer(scene.group(), topic) for _ in range(2)]
-    texts = _fill(scene, topic)
-    refused_one = scene.call(publish_path(topic), {"message": "refused", "key": "a"})
-    bench.judge("PUB-BODY-1", refused(refused_one), expected="4xx: no messageID", observed=refused_one)
-    readers.append(scene.consumer(scene.group(), topic))
+    """Publish records with and without keys to a topic with three groups; expect each group to get every stored record
+    once, no other record, and the records of each key in order.
+    """
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    readers = [queue.new_consumer(queue.new_group(), topic) for _ in range(2)]
+    texts = _fill(queue, topic)
+    refused_one = queue.call(publish_path(topic), {"message": "refused", "key": "a"})
+    expect_refusal(bench, refused_one, "PUB-BODY-1", "the body has no messageID")
+    readers.append(queue.new_consumer(queue.new_group(), topic))
     for reader in readers:
-        records = scene.drain(reader, RECORDS)
+        records = queue.read_and_acknowledge(reader, RECORDS)
         seen = Counter(record.message for record in records)
         bench.judge("DELIVER-1", set(seen) >= set(texts), expected="all records", observed=sorted(seen))
         bench.judge("DELIVER-3", max(seen.values()) == 1, expected="each once", observed=seen)
-        bench.judge("DELIVER-4", set(seen) <= set(texts), expected="only those", observed=sorted(seen))
-        scene.nothing(reader, "DELIVER-4", "no record: all were acknowledged")
+        bench.judge(
+            "DELIVER-4",
+            set(seen) <= set(texts),
+            expected="only those that were stored",
+            observed=sorted(seen),
+        )
+        queue.expect_no_record(reader, "DELIVER-4", "no record: all were acknowledged")
         for key in "abcde":
             ours = [record.message for record in records if record.key == key]
             bench.judge(
@@ -56,16 +63,16 @@ def test_every_group_gets_every_record_once(bench: Bench) -> None:
 
 @clauses("DELIVER-1")
 def test_members_of_a_group_share_all_records(bench: Bench) -> None:
-    """Three members that poll in turn get every record between them."""
-    scene = Scene(bench)
-    topic, _group, members = scene.readers(3)
-    texts = _fill(scene, topic)
+    """Poll in turn with the three members of a group; expect them to get every record once between them."""
+    queue = QueueFixture(bench)
+    topic, _group, members = queue.topic_with_consumers(3)
+    texts = _fill(queue, topic)
     seen: Counter[str] = Counter()
-    for _ in scene.attempts():
-        while came := scene.sweep(*members):
+    for _ in queue.retry_until_rebalanced():
+        while came := queue.poll_all(*members):
             for name, record in came:
                 seen[record.message] += 1
-                scene.acknowledge(name, record.message_id)
+                queue.acknowledge(name, record.message_id)
         if sum(seen.values()) >= len(texts):
             break
     bench.judge(
@@ -74,176 +81,185 @@ def test_members_of_a_group_share_all_records(bench: Bench) -> None:
 
 
 @clauses("DELIVER-1")
-def test_what_comes_while_nobody_is_subscribed_waits(bench: Bench) -> None:
-    """A group gets what was published while it had nobody to read it."""
-    scene = Scene(bench)
-    topic, _group, (reader,) = scene.readers()
-    scene.publish(topic, "m0")
-    scene.drain(reader, 1)
-    scene.unsubscribe(reader, topic)
+def test_records_published_without_a_subscriber_are_kept(bench: Bench) -> None:
+    """Publish while no member of the group is subscribed; expect the records after the next subscription."""
+    queue = QueueFixture(bench)
+    topic, _group, (reader,) = queue.topic_with_consumers()
+    queue.publish(topic, "m0")
+    queue.read_and_acknowledge(reader, 1)
+    queue.unsubscribe(reader, topic)
     for number in (1, 2):
-        scene.publish(topic, f"m{number}")
-    scene.subscribe(reader, topic)
-    observed = [record.message for record in scene.drain(reader, 2)]
+        queue.publish(topic, f"m{number}")
+    queue.subscribe(reader, topic)
+    observed = [record.message for record in queue.read_and_acknowledge(reader, 2)]
     bench.judge("DELIVER-1", observed == ["m1", "m2"], expected="m1, then m2", observed=observed)
 
 
 @clauses("DELIVER-2")
 @pytest.mark.parametrize("how", ["unsubscribed", "unregistered"])
-def test_what_a_leaver_held_goes_to_the_next_owner(bench: Bench, how: str) -> None:
-    """The record that was in flight comes again, before the later ones, to who stays."""
+def test_a_leaving_members_record_goes_to_the_next_owner(bench: Bench, how: str) -> None:
+    """Let a member leave that holds a record; expect that record before the later ones from the next owner's polls."""
     if how == "unregistered" and not bench.declares("unregister"):
-        bench.skip("DELIVER-2", "nobody can leave (extension unregister)")
+        bench.skip("DELIVER-2", "no consumer can unregister (extension unregister)")
         return
-    scene = Scene(bench)
-    topic, group, (leaver,) = scene.readers()
+    queue = QueueFixture(bench)
+    topic, group, (leaver,) = queue.topic_with_consumers()
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    scene.drain(leaver, 1)
-    held = scene.record(leaver)
-    heir = scene.consumer(group, topic)
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(leaver, 1)
+    held = queue.poll_until_record(leaver)
+    next_owner = queue.new_consumer(group, topic)
     if how == "unsubscribed":
-        scene.unsubscribe(leaver, topic)
+        queue.unsubscribe(leaver, topic)
     else:
-        scene.queue.unregister(leaver)
-        scene.members[group].remove(leaver)
-    observed = [record.message for record in scene.drain(heir, 2, "DELIVER-2")]
+        queue.client.unregister(leaver)
+        queue.members[group].remove(leaver)
+    observed = [record.message for record in queue.read_and_acknowledge(next_owner, 2, "DELIVER-2")]
     bench.judge(
         "DELIVER-2", observed == [held.message, "m2"], expected=f"{held.message}, then m2", observed=observed
     )
 
 
 @clauses("DELIVER-2")
-@waits(one_silence)
-def test_what_an_evicted_consumer_held_goes_to_the_next_owner(bench: Bench) -> None:
-    """The records of who falls silent come to who is left, before the later ones, though nobody asks after it."""
-    scene = Scene(bench)
-    topic, group, (silent,) = scene.readers()
+@waits(eviction_seconds)
+def test_an_evicted_consumers_record_goes_to_the_next_owner(bench: Bench) -> None:
+    """Let a consumer that holds a record be evicted; expect that record before the later ones from the next owner's
+    polls. No operation names the silent consumer, so that the server must find the eviction by itself.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (silent,) = queue.topic_with_consumers()
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    scene.drain(silent, 1)
-    held = scene.record(silent)
-    heir = scene.consumer(group, topic)
-    sign = timed(scene, group, lambda: scene.heartbeat(silent))
-    scene.members[group].remove(silent)
-    past_eviction(scene, group, sign)
-    observed = [record.message for record in scene.drain(heir, 2, "DELIVER-2")]
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(silent, 1)
+    held = queue.poll_until_record(silent)
+    next_owner = queue.new_consumer(group, topic)
+    sign = timed(queue, group, lambda: queue.heartbeat(silent))
+    queue.members[group].remove(silent)
+    wait_past_eviction(queue, group, sign)
+    observed = [record.message for record in queue.read_and_acknowledge(next_owner, 2, "DELIVER-2")]
     bench.judge(
         "DELIVER-2", observed == [held.message, "m2"], expected=f"{held.message}, then m2", observed=observed
     )
 
 
 @clauses("DELIVER-2")
-def test_what_the_last_member_held_waits_for_the_next_one(bench: Bench) -> None:
-    """A group that has nobody left keeps the record for whoever comes."""
-    scene = Scene(bench)
-    topic, group, (leaver,) = scene.readers()
+def test_the_last_members_record_waits_for_the_next_member(bench: Bench) -> None:
+    """Let the only member leave while it holds a record; expect that record first when another member joins."""
+    queue = QueueFixture(bench)
+    topic, group, (leaver,) = queue.topic_with_consumers()
     for number in range(2):
-        scene.publish(topic, f"m{number}")
-    scene.record(leaver)
-    scene.unsubscribe(leaver, topic)
-    observed = [record.message for record in scene.drain(scene.consumer(group, topic), 2, "DELIVER-2")]
+        queue.publish(topic, f"m{number}")
+    queue.poll_until_record(leaver)
+    queue.unsubscribe(leaver, topic)
+    observed = [
+        record.message
+        for record in queue.read_and_acknowledge(queue.new_consumer(group, topic), 2, "DELIVER-2")
+    ]
     bench.judge("DELIVER-2", observed == ["m0", "m1"], expected="m0, then m1", observed=observed)
 
 
 @clauses("DELIVER-3")
-def test_a_record_in_flight_is_handed_out_to_nobody(bench: Bench) -> None:
-    """Neither its holder nor a member that joins gets it once more, nor the one behind it."""
-    scene = Scene(bench)
-    topic, group, (holder,) = scene.readers()
+def test_a_record_in_flight_is_not_delivered_again(bench: Bench) -> None:
+    """Poll with the holder of a record and with a member that joins; expect neither that record nor the next one."""
+    queue = QueueFixture(bench)
+    topic, group, (holder,) = queue.topic_with_consumers()
     for number in range(2):
-        scene.publish(topic, f"m{number}")
-    scene.record(holder)
-    other = scene.consumer(group, topic)
+        queue.publish(topic, f"m{number}")
+    queue.poll_until_record(holder)
+    other = queue.new_consumer(group, topic)
     for _ in range(3):
         for consumer in (holder, other):
-            scene.nothing(consumer, "DELIVER-3", "no record: m0 is in flight, and m1 behind it")
+            queue.expect_no_record(consumer, "DELIVER-3", "no record: m0 is in flight, and m1 behind it")
 
 
 @clauses("ISOLATE-1")
 @pytest.mark.parametrize("what", ["acknowledges", "holds", "unsubscribes", "is removed"])
-def test_what_one_group_does_is_nothing_to_another(bench: Bench, what: str) -> None:
-    """A group gets everything in order, whatever another one of the same topic does meanwhile."""
-    scene = Scene(bench)
-    topic, group, (busy,) = scene.readers()
-    reader = scene.consumer(scene.group(), topic)
+def test_one_group_does_not_affect_another(bench: Bench, what: str) -> None:
+    """Acknowledge, hold, unsubscribe or remove the group in one group of a topic; expect the other group to get every
+    record in order.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (busy,) = queue.topic_with_consumers()
+    reader = queue.new_consumer(queue.new_group(), topic)
     texts = [f"m{number}" for number in range(5)]
     for text in texts:
-        scene.publish(topic, text)
-    seen = [record.message for record in scene.drain(reader, 2, "ISOLATE-1")]
-    held = scene.record(reader, "ISOLATE-1")
+        queue.publish(topic, text)
+    seen = [record.message for record in queue.read_and_acknowledge(reader, 2, "ISOLATE-1")]
+    held = queue.poll_until_record(reader, "ISOLATE-1")
     if what == "acknowledges":
-        scene.drain(busy, 4)
+        queue.read_and_acknowledge(busy, 4)
     else:
-        scene.drain(busy, 1)
-        scene.record(busy)
+        queue.read_and_acknowledge(busy, 1)
+        queue.poll_until_record(busy)
         if what == "unsubscribes":
-            scene.unsubscribe(busy, topic)
+            queue.unsubscribe(busy, topic)
         elif what == "is removed":
-            scene.queue.remove_group(group)
-    scene.nothing(reader, "ISOLATE-1", f"no record: {held.message} is in flight in this group")
-    scene.acknowledge(reader, held.message_id)
+            queue.client.remove_group(group)
+    queue.expect_no_record(reader, "ISOLATE-1", f"no record: {held.message} is in flight in this group")
+    queue.acknowledge(reader, held.message_id)
     seen.append(held.message)
     while len(seen) < len(texts):
-        record = scene.next(reader, "ISOLATE-1")
-        scene.acknowledge(reader, record.message_id)
+        record = queue.poll_record(reader, "ISOLATE-1")
+        queue.acknowledge(reader, record.message_id)
         seen.append(record.message)
     bench.judge("ISOLATE-1", seen == texts, expected="m0 to m4", observed=seen)
 
 
 @clauses("ISOLATE-1")
-@waits(one_silence)
-def test_an_eviction_is_nothing_to_another_group(bench: Bench) -> None:
-    """When a member of one group is evicted, the other keeps what it holds and goes on."""
-    scene = Scene(bench)
-    topic, group, (silent,) = scene.readers()
-    reader = scene.consumer(scene.group(), topic)
+@waits(eviction_seconds)
+def test_an_eviction_does_not_affect_another_group(bench: Bench) -> None:
+    """Let a member of one group be evicted; expect the other group to keep its record in flight and to read on."""
+    queue = QueueFixture(bench)
+    topic, group, (silent,) = queue.topic_with_consumers()
+    reader = queue.new_consumer(queue.new_group(), topic)
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    scene.record(silent)
-    held = scene.record(reader)
-    sign = timed(scene, group, lambda: scene.heartbeat(silent))
-    past_eviction(scene, group, sign, silent)
-    scene.nothing(reader, "ISOLATE-1", f"no record: {held.message} is in flight in this group")
-    scene.acknowledge(reader, held.message_id)
-    following = scene.next(reader, "ISOLATE-1")
+        queue.publish(topic, f"m{number}")
+    queue.poll_until_record(silent)
+    held = queue.poll_until_record(reader)
+    sign = timed(queue, group, lambda: queue.heartbeat(silent))
+    wait_past_eviction(queue, group, sign, silent)
+    queue.expect_no_record(reader, "ISOLATE-1", f"no record: {held.message} is in flight in this group")
+    queue.acknowledge(reader, held.message_id)
+    following = queue.poll_record(reader, "ISOLATE-1")
     bench.judge("ISOLATE-1", following.message == "m1", expected="m1", observed=following.whole)
 
 
 @clauses("ISOLATE-2")
 @pytest.mark.parametrize("what", ["in flight", "acknowledged", "full"])
-def test_what_happens_in_one_topic_is_nothing_to_another(bench: Bench, what: str) -> None:
-    """A topic delivers its records in order, whatever is in flight, acknowledged or refused in another one."""
+def test_one_topic_does_not_affect_another(bench: Bench, what: str) -> None:
+    """Hold, acknowledge or refuse records in one topic; expect another topic to deliver its records in order."""
     if what == "full" and not bench.declares("topic-limits"):
         bench.skip("ISOLATE-2", "no topic can be filled (extension topic-limits)")
         return
-    scene = Scene(bench)
-    other = scene.topic(partition_bytes=20_000) if what == "full" else scene.topic()
-    topic = scene.topic()
-    consumer = scene.consumer(scene.group(), topic)
+    queue = QueueFixture(bench)
+    other = queue.new_topic(partition_bytes=20_000) if what == "full" else queue.new_topic()
+    topic = queue.new_topic()
+    consumer = queue.new_consumer(queue.new_group(), topic)
     if what != "full":
-        scene.subscribe(consumer, other)
-    scene.warm_up(topic, consumer)
+        queue.subscribe(consumer, other)
+    queue.confirm_ownership(topic, consumer)
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    seen = [scene.next(consumer, "ISOLATE-2")]
+        queue.publish(topic, f"m{number}")
+    seen = [queue.poll_record(consumer, "ISOLATE-2")]
     if what == "full":
         replies = [
-            scene.call(publish_path(other), {"messageID": 1, "message": "x" * 15_000, "key": "k"})
+            queue.call(publish_path(other), {"messageID": 1, "message": "x" * 15_000, "key": "k"})
             for _ in range(2)
         ]
-        bench.judge("PUB-FULL-1", failed(replies[1]), expected="a refusal: it is full", observed=replies[1])
+        expect_publish_refusal(bench, replies[1], "PUB-FULL-1", "the partition is full")
     else:
-        scene.publish(other, "other0")
-        scene.publish(other, "other1")
-        foreign = scene.record(consumer)
-        bench.judge("ISOLATE-2", foreign.topic == other, expected=f"{other}'s", observed=foreign.whole)
+        queue.publish(other, "other0")
+        queue.publish(other, "other1")
+        foreign = queue.poll_until_record(consumer)
+        bench.judge(
+            "ISOLATE-2", foreign.topic == other, expected=f"a record of {other}", observed=foreign.whole
+        )
         if what == "acknowledged":
-            scene.acknowledge(consumer, foreign.message_id)
-            scene.record(consumer)
+            queue.acknowledge(consumer, foreign.message_id)
+            queue.poll_until_record(consumer)
     while len(seen) < 3:
-        scene.acknowledge(consumer, seen[-1].message_id)
-        scene.publish(topic, f"later{len(seen)}")
-        seen.append(scene.next(consumer, "ISOLATE-2"))
+        queue.acknowledge(consumer, seen[-1].message_id)
+        queue.publish(topic, f"later{len(seen)}")
+        seen.append(queue.poll_record(consumer, "ISOLATE-2"))
     observed = [record.message for record in seen]
     bench.judge("ISOLATE-2", observed == ["m0", "m1", "m2"], expected="m0, m1, m2", observed=observed)

@@ -1,4 +1,4 @@
-"""Where the queue is served over STOMP, and what is forgiven there: QSTOMP-ENDPOINT-1 to QSTOMP-STOMPER-2."""
+"""The endpoints of the queue over STOMP, and the deviations that they accept: QSTOMP-ENDPOINT-1 to QSTOMP-STOMPER-2."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_status
+from conformance.suite.queue.fixture import ADD_GROUP, ADD_TOPIC, QueueFixture
 from conformance.suite.queue.queue_client import HEARTBEAT
-from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, Scene
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import encode
 from conformance.wire.operations import REPLIES, StompOperations
@@ -44,19 +45,21 @@ def _link(bench: Bench, clause: str, path: str, offer: tuple[str, ...] = ()) -> 
 
 
 def _judge_success(bench: Bench, clause: str, session: Operations, path: str, body: dict[str, str]) -> None:
-    """Judge that an operation that must succeed does."""
+    """Perform an operation that must succeed, and judge `clause` by its reply."""
     try:
         reply = session.call(path, body)
     except PeerFailure as failure:
         bench.judge(clause, False, expected=failure.expected, observed=failure.observed)
         raise
-    bench.judge(clause, reply.status == 200, expected="status 200", observed=reply)
+    expect_status(bench, reply, 200, clause, "the operation is valid")
 
 
 @clauses("QSTOMP-ENDPOINT-1")
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_every_operation_is_there_on_each_endpoint(bench: Bench, path: str) -> None:
-    """A session with CONNECT is opened at /stomp, /producer and /consumer, and serves producers and consumers."""
+    """Open a session at /stomp, /producer or /consumer and send operations of producers and consumers; expect 200 from
+    each.
+    """
     client = StompClient(_link(bench, "QSTOMP-ENDPOINT-1", path), bench.version)
     client.connect(bench.credentials())
     session = StompOperations(client)
@@ -75,9 +78,9 @@ def test_every_operation_is_there_on_each_endpoint(bench: Bench, path: str) -> N
 def test_any_offer_of_subprotocols_opens_a_connection(
     bench: Bench, path: str, offer: tuple[str, ...]
 ) -> None:
-    """One of them, several, or none; and over the connection STOMP can be spoken."""
+    """Offer no, one or several subprotocols in the upgrade; expect 101, and a session that performs an operation."""
     link = _link(bench, "QSTOMP-SUBPROTOCOL-1", path, offer)
-    # In the version that the selected subprotocol names, so that a server that holds a session to it agrees.
+    # In the version of the selected subprotocol, because a server may hold a session to it.
     version = VERSIONS.get(link.subprotocol or "", bench.version)
     if version not in bench.target.stomp_versions:
         bench.judge("QSTOMP-SUBPROTOCOL-1", True, expected="101", observed="101")
@@ -89,7 +92,7 @@ def test_any_offer_of_subprotocols_opens_a_connection(
 
 
 def _wants_login(bench: Bench, *ids: str) -> bool:
-    """Skip these clauses where a server that asks for logins may insist on CONNECT."""
+    """True if the server asks for a login and may insist on CONNECT; the clauses are skipped then."""
     for clause in ids if bench.target.login else ():
         bench.skip(clause, "the server asks for a login, and may insist on CONNECT")
     return bool(bench.target.login)
@@ -98,15 +101,16 @@ def _wants_login(bench: Bench, *ids: str) -> bool:
 @clauses("QSTOMP-BARE-1", "QSTOMP-STOMPER-1")
 @pytest.mark.parametrize("path", LENIENT)
 def test_the_first_producer_is_served(bench: Bench, path: str) -> None:
-    """It never connects, its frames have a line end behind the NUL, and it gets its acknowledgements.
+    """Send SUBSCRIBE and SEND without CONNECT, each with a line end behind the NUL; expect an ACK under both spellings,
+    and the records at a consumer.
 
-    Under both spellings; its labels are whole seconds, so that records share them.
+    Labels are whole seconds, as that producer's are, so that several records share one.
     """
     if _wants_login(bench, "QSTOMP-BARE-1", "QSTOMP-STOMPER-1"):
         return
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     producer = SeedProducer(_link(bench, "QSTOMP-ENDPOINT-1", path), topic, clock=lambda: 1_700_000_000.5)
     for spelling in SPELLINGS:
         producer.subscribe(spelling)
@@ -120,7 +124,7 @@ def test_the_first_producer_is_served(bench: Bench, path: str) -> None:
                 expected=f"ACK for {label} at the spelling {spelling}",
                 observed=told,
             )
-    seen = [record.message for record in scene.drain(consumer, 3, "QSTOMP-STOMPER-1")]
+    seen = [record.message for record in queue.read_and_acknowledge(consumer, 3, "QSTOMP-STOMPER-1")]
     bench.judge("QSTOMP-STOMPER-1", seen == ["m0", "m1", "m2"], expected="m0, m1, m2", observed=seen)
 
 
@@ -141,7 +145,7 @@ def _acknowledgement(bench: Bench, producer: SeedProducer, spelling: str) -> dic
 @pytest.mark.parametrize("path", LENIENT)
 @pytest.mark.parametrize("first", ["SUBSCRIBE", "SEND"])
 def test_a_session_may_begin_without_connect(bench: Bench, path: str, first: str) -> None:
-    """Whatever its first frame is, it is obeyed, and so are those behind it."""
+    """Send SUBSCRIBE or SEND as the first frame of a connection; expect it and the frames behind it to be processed."""
     if _wants_login(bench, "QSTOMP-BARE-1"):
         return
     group = bench.fresh("group")
@@ -151,14 +155,14 @@ def test_a_session_may_begin_without_connect(bench: Bench, path: str, first: str
     again = {"consumer_group_name": group}
     _judge_success(bench, "QSTOMP-BARE-1", StompOperations(client), ADD_GROUP, again)
     if first == "SEND":
-        reply = Scene(bench).queue.register(group, bench.fresh("consumer"))
-        bench.judge("QSTOMP-BARE-1", reply.status == 200, expected="200: the group was added", observed=reply)
+        reply = QueueFixture(bench).client.register(group, bench.fresh("consumer"))
+        expect_status(bench, reply, 200, "QSTOMP-BARE-1", "the group was added")
 
 
 @clauses("QSTOMP-BARE-1")
 @pytest.mark.parametrize("path", LENIENT)
 def test_nothing_is_escaped_in_a_session_without_connect(bench: Bench, path: str) -> None:
-    """Such a session goes by the rules of 1.0: a backslash and a colon in a header stand for themselves."""
+    """Send a header with a backslash and a colon without CONNECT; expect it back unchanged, as in STOMP 1.0."""
     if _wants_login(bench, "QSTOMP-BARE-1"):
         return
     client = StompClient(_link(bench, "QSTOMP-ENDPOINT-1", path), "1.0")
@@ -177,8 +181,8 @@ def test_nothing_is_escaped_in_a_session_without_connect(bench: Bench, path: str
 
 @clauses("QSTOMP-BARE-2")
 def test_nothing_is_obeyed_before_connect_on_the_strict_endpoint(bench: Bench) -> None:
-    """What a SEND in front of CONNECT asks for is not done, whatever else comes of it."""
-    scene = Scene(bench)
+    """Send a SEND in front of CONNECT at /stomp; expect its operation not to be performed. Any reaction is allowed."""
+    queue = QueueFixture(bench)
     topic = bench.fresh("topic")
     client = bench.stomp(STRICT, connect=False)
     client.send(ADD_TOPIC, json.dumps({"topicName": topic}), content_type="application/json")
@@ -186,18 +190,16 @@ def test_nothing_is_obeyed_before_connect_on_the_strict_endpoint(bench: Bench) -
         client.connect(bench.credentials())
         StompOperations(client).call(HEARTBEAT, {"consumer_name": bench.fresh("nobody")})
     except (PeerFailure, Violation):
-        pass  # refused by ERROR or by the end of the connection: the server is past the SEND, too
-    reply = scene.queue.add_topic(topic)
-    bench.judge(
-        "QSTOMP-BARE-2", reply.status == 200, expected="200: the topic was not added before", observed=reply
-    )
+        pass  # an ERROR or the end of the connection also shows that the server is past the SEND
+    reply = queue.client.add_topic(topic)
+    expect_status(bench, reply, 200, "QSTOMP-BARE-2", "the topic was not added before")
 
 
 @clauses("QSTOMP-STOMPER-1")
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("end", [b"\n", b"\n\n"], ids=["one", "two"])
 def test_line_ends_behind_the_nul_are_ignored(bench: Bench, path: str, end: bytes) -> None:
-    """Each frame of a session with CONNECT has them, in the message of the frame."""
+    """Send each frame of a session with line ends behind its NUL, in the same message; expect the session to work."""
     client = StompClient(_link(bench, "QSTOMP-ENDPOINT-1", path), bench.version)
     wanted = {"accept-version": bench.version, **bench.credentials()}
     headers = [(name, value) for name, value in wanted.items() if value is not None]
@@ -216,11 +218,11 @@ def test_line_ends_behind_the_nul_are_ignored(bench: Bench, path: str, end: byte
 @clauses("QSTOMP-STOMPER-2")
 @pytest.mark.parametrize("path", LENIENT)
 def test_a_disconnect_without_its_empty_line_is_obeyed(bench: Bench, path: str) -> None:
-    """The receipt is granted, and the session ends."""
+    """Send a DISCONNECT that lacks its empty line; expect its RECEIPT and the end of the connection."""
     if _wants_login(bench, "QSTOMP-STOMPER-2"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
     producer = SeedProducer(_link(bench, "QSTOMP-ENDPOINT-1", path), topic)
     producer.subscribe()
     producer.publish("m")

@@ -5,50 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.queue_client import refused
-from conformance.suite.queue.scene import ADD_GROUP, REGISTER, REMOVE_GROUP, Scene
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import ADD_GROUP, REGISTER, REMOVE_GROUP, QueueFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
 
-def _remove(scene: Scene, group: str) -> None:
-    reply = scene.call(REMOVE_GROUP, {"consumer_group_name": group})
-    scene.bench.judge(
-        "GROUP-REMOVE-1", reply.status == 202, expected="202 for a group that exists", observed=reply
-    )
+def _remove(queue: QueueFixture, group: str) -> None:
+    reply = queue.call(REMOVE_GROUP, {"consumer_group_name": group})
+    expect_status(queue.bench, reply, 202, "GROUP-REMOVE-1", "the group exists")
 
 
-def _add_again(scene: Scene, group: str) -> None:
-    reply = scene.call(ADD_GROUP, {"consumer_group_name": group})
-    scene.bench.judge(
-        "GROUP-ADD-2", reply.status == 200, expected="200 for a group that exists", observed=reply
-    )
+def _add_again(queue: QueueFixture, group: str) -> None:
+    reply = queue.call(ADD_GROUP, {"consumer_group_name": group})
+    expect_status(queue.bench, reply, 200, "GROUP-ADD-2", "adding a group that exists succeeds")
 
 
 @clauses("GROUP-ADD-1")
 def test_consumers_can_register_in_a_new_group(bench: Bench) -> None:
-    """Adding a group answers 200, and then it takes members and reads."""
-    scene = Scene(bench)
-    topic, group = scene.topic(), scene.group()
-    consumer = scene.consumer(group, topic)
-    scene.publish(topic, "m")
-    scene.record(consumer, "GROUP-ADD-1")
+    """Add a group; expect 200, and that a consumer can register in it and read."""
+    queue = QueueFixture(bench)
+    topic, group = queue.new_topic(), queue.new_group()
+    consumer = queue.new_consumer(group, topic)
+    queue.publish(topic, "m")
+    queue.poll_until_record(consumer, "GROUP-ADD-1")
 
 
 @clauses("GROUP-ADD-2")
 def test_adding_a_group_again_changes_nothing(bench: Bench) -> None:
-    """Members, subscriptions, records in flight and committed offsets stay."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
+    """Add a group that exists; expect 200, and members, subscriptions, the record in flight and committed offsets as
+    before.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    scene.drain(consumer, 1)
-    held = scene.record(consumer)
-    _add_again(scene, group)
-    scene.nothing(consumer, "GROUP-ADD-2", "no record: m1 is in flight as before")
-    scene.acknowledge(consumer, held.message_id)
-    following = scene.next(consumer, "GROUP-ADD-2")
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 1)
+    held = queue.poll_until_record(consumer)
+    _add_again(queue, group)
+    queue.expect_no_record(consumer, "GROUP-ADD-2", "no record: m1 is in flight as before")
+    queue.acknowledge(consumer, held.message_id)
+    following = queue.poll_record(consumer, "GROUP-ADD-2")
     bench.judge(
         "GROUP-ADD-2",
         (held.message, following.message) == ("m1", "m2"),
@@ -59,72 +57,76 @@ def test_adding_a_group_again_changes_nothing(bench: Bench) -> None:
 
 @clauses("GROUP-ADD-2")
 def test_adding_a_group_again_brings_no_acknowledged_record_back(bench: Bench) -> None:
-    """Whoever subscribes after it goes on where the group stood."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
+    """Add a group that exists while no member is subscribed; expect the next subscriber to continue at the committed
+    offset.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):
-        scene.publish(topic, f"m{number}")
-    scene.drain(consumer, 1)
-    scene.unsubscribe(consumer, topic)
-    _add_again(scene, group)
-    record = scene.record(scene.consumer(group, topic), "GROUP-ADD-2")
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 1)
+    queue.unsubscribe(consumer, topic)
+    _add_again(queue, group)
+    record = queue.poll_until_record(queue.new_consumer(group, topic), "GROUP-ADD-2")
     bench.judge("GROUP-ADD-2", record.message == "m1", expected="m1", observed=record.whole)
 
 
 @clauses("GROUP-REMOVE-1", "GROUP-REMOVE-2")
 def test_the_members_of_a_removed_group_are_registered_no_more(bench: Bench) -> None:
-    """Removing a group answers 202; what names one of its members is refused, and their names are free."""
-    scene = Scene(bench)
-    topic, group, consumers = scene.readers(2)
-    idle = scene.consumer(group)
-    scene.publish(topic, "m")
-    _remove(scene, group)
+    """Remove a group with members; expect 202, refusals (4xx) for its members, and their names free for others."""
+    queue = QueueFixture(bench)
+    topic, group, consumers = queue.topic_with_consumers(2)
+    idle = queue.new_consumer(group)
+    queue.publish(topic, "m")
+    _remove(queue, group)
     for consumer in (*consumers, idle):
-        beat, poll = scene.heartbeat(consumer), scene.poll(consumer)
-        bench.judge("GROUP-REMOVE-2", refused(beat), expected="4xx: its group is gone", observed=beat)
-        bench.judge("GROUP-REMOVE-2", refused(poll), expected="4xx: its group is gone", observed=poll)
-    other = scene.group()
-    reply = scene.call(REGISTER, {"consumer_group_name": other, "consumer_name": idle})
-    bench.judge("GROUP-REMOVE-2", reply.status == 200, expected="200: the name is free", observed=reply)
+        beat, poll = queue.heartbeat(consumer), queue.poll(consumer)
+        expect_refusal(bench, beat, "GROUP-REMOVE-2", "the group of the consumer was removed")
+        expect_refusal(bench, poll, "GROUP-REMOVE-2", "the group of the consumer was removed")
+    other = queue.new_group()
+    reply = queue.call(REGISTER, {"consumer_group_name": other, "consumer_name": idle})
+    expect_status(bench, reply, 200, "GROUP-REMOVE-2", "the name is free")
 
 
 @clauses("GROUP-REMOVE-1", "GROUP-REMOVE-4")
 def test_a_removed_group_takes_no_members(bench: Bench) -> None:
-    """A group that was removed does not exist, until it is added again."""
-    scene = Scene(bench)
-    group = scene.group()
-    _remove(scene, group)
+    """Register in a removed group and remove it again; expect refusals (4xx), until the group is added once more."""
+    queue = QueueFixture(bench)
+    group = queue.new_group()
+    _remove(queue, group)
     name = bench.fresh("consumer")
-    reply = scene.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
-    bench.judge("GROUP-REMOVE-1", refused(reply), expected="4xx: the group is gone", observed=reply)
-    again = scene.call(REMOVE_GROUP, {"consumer_group_name": group})
-    bench.judge("GROUP-REMOVE-4", refused(again), expected="4xx: the group is gone", observed=again)
-    back = scene.call(ADD_GROUP, {"consumer_group_name": group})
-    bench.judge("GROUP-REMOVE-1", back.status == 200, expected="200: the name is free", observed=back)
+    reply = queue.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
+    expect_refusal(bench, reply, "GROUP-REMOVE-1", "the group was removed")
+    again = queue.call(REMOVE_GROUP, {"consumer_group_name": group})
+    expect_refusal(bench, again, "GROUP-REMOVE-4", "the group was removed")
+    back = queue.call(ADD_GROUP, {"consumer_group_name": group})
+    expect_status(bench, back, 200, "GROUP-REMOVE-1", "the name is free")
 
 
 @clauses("GROUP-REMOVE-3")
 def test_a_group_that_is_added_after_its_removal_starts_at_the_oldest_record(bench: Bench) -> None:
-    """Committed offsets go with the group, and what was in flight in it is free."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
+    """Remove a group and add it again; expect its consumer to get every record from the oldest on. The offsets and the
+    record in flight went with the group.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
     texts = [f"m{number}" for number in range(3)]
     for text in texts:
-        scene.publish(topic, text)
-    scene.drain(consumer, 1)
-    scene.record(consumer)
-    _remove(scene, group)
-    back = scene.call(ADD_GROUP, {"consumer_group_name": group})
-    bench.judge("GROUP-ADD-1", back.status == 200, expected="200: the name is free", observed=back)
-    reader = scene.consumer(group, topic)
-    observed = [record.message for record in scene.drain(reader, 3, "GROUP-REMOVE-3")]
+        queue.publish(topic, text)
+    queue.read_and_acknowledge(consumer, 1)
+    queue.poll_until_record(consumer)
+    _remove(queue, group)
+    back = queue.call(ADD_GROUP, {"consumer_group_name": group})
+    expect_status(bench, back, 200, "GROUP-ADD-1", "the name is free")
+    reader = queue.new_consumer(group, topic)
+    observed = [record.message for record in queue.read_and_acknowledge(reader, 3, "GROUP-REMOVE-3")]
     bench.judge("GROUP-REMOVE-3", observed == texts, expected="m0 to m2", observed=observed)
 
 
 @clauses("GROUP-REMOVE-4", "GROUP-REMOVE-5")
 def test_a_group_that_does_not_exist_cannot_be_removed(bench: Bench) -> None:
-    """Removing what nobody added is refused."""
-    scene = Scene(bench)
-    reply = scene.call(REMOVE_GROUP, {"consumer_group_name": bench.fresh("group")})
-    bench.judge("GROUP-REMOVE-4", refused(reply), expected="4xx: no such group", observed=reply)
-    bench.judge("GROUP-REMOVE-5", reply.status == 404, expected="404: no such group", observed=reply)
+    """Remove a group that was never added; expect a refusal (4xx)."""
+    queue = QueueFixture(bench)
+    reply = queue.call(REMOVE_GROUP, {"consumer_group_name": bench.fresh("group")})
+    expect_refusal(bench, reply, "GROUP-REMOVE-4", "no such group")
+    expect_status(bench, reply, 404, "GROUP-REMOVE-5", "no such group")

@@ -1,4 +1,4 @@
-"""The operations over HTTP: HTTP-*, LIMIT-*."""
+"""Operations over HTTP: HTTP-*, LIMIT-*."""
 
 from __future__ import annotations
 
@@ -8,28 +8,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.operation_table import Stage
-from conformance.suite.queue.queue_client import HEARTBEAT, refused
-from conformance.suite.queue.scene import ADD_GROUP, POLL, Scene
+from conformance.suite.queue.expectations import expect_refusal, expect_status, refused
+from conformance.suite.queue.fixture import ADD_GROUP, POLL, QueueFixture
+from conformance.suite.queue.operation_table import PreparedQueue
+from conformance.suite.queue.queue_client import HEARTBEAT
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.wire.http import HttpReply
 
 JSON = {"Content-Type": "application/json"}
 _EMPTY_LINE = b"\r\n\r\n"
 
 
-def _refuses(reply: HttpReply | None) -> bool:
-    return reply is not None and 400 <= reply.status < 500
-
-
 @clauses("HTTP-POST-1")
 @pytest.mark.parametrize("query", ["", "?x=1&y"], ids=["plain", "with a query"])
 def test_each_operation_is_a_post(bench: Bench, query: str) -> None:
-    """A POST with the body of the operation to its path is answered with its status; what follows a `?` is ignored."""
+    """Send each operation as a POST to its path, also with a query; expect its success status. The query is ignored."""
     client = bench.http()
-    for operation, path, body in Stage(bench).sequence():
+    for operation, path, body in PreparedQueue(bench).sequence():
         if operation.publishes and not bench.declares("http-publish"):
             continue
         reply = client.request("POST", path + query, json.dumps(body).encode(), JSON)
@@ -43,14 +39,14 @@ def test_each_operation_is_a_post(bench: Bench, query: str) -> None:
 
 @clauses("HTTP-TYPE-1")
 def test_bodies_have_their_content_type(bench: Bench) -> None:
-    """A record is JSON, a refusal that has a body is a problem."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m")
+    """Poll with and without success; expect the types application/json and application/problem+json."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m")
     body = json.dumps({"consumer_name": consumer}).encode()
     record = bench.http().request("POST", POLL, body, JSON)
-    bench.judge("POLL-OK-1", record.status == 200, expected="200 with a record", observed=record)
+    expect_status(bench, record, 200, "POLL-OK-1", "a record is free")
     nobody = json.dumps({"consumer_name": bench.fresh("nobody")}).encode()
     problem = bench.http().request("POST", POLL, nobody, JSON)
     for reply, wanted in ((record, "application/json"), (problem, "application/problem+json")):
@@ -67,18 +63,18 @@ def test_bodies_have_their_content_type(bench: Bench) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/{}", "/consumer/{}", "/topic/{}", "/consumer-group/add/{}"])
 def test_a_path_that_is_not_there_is_refused(bench: Bench, method: str, path: str) -> None:
-    """A request to a path that nobody serves is answered 4xx."""
+    """Send GET and POST to paths that do not exist; expect a refusal (4xx)."""
     body = b"{}" if method == "POST" else None
     reply = bench.http().request(method, path.format(bench.fresh("nowhere")), body, JSON)
-    bench.judge("HTTP-PATH-1", _refuses(reply), expected="4xx: no such path", observed=reply)
-    bench.judge("HTTP-PATH-2", reply.status == 404, expected="404: no such path", observed=reply)
+    expect_refusal(bench, reply, "HTTP-PATH-1", "no such path")
+    expect_status(bench, reply, 404, "HTTP-PATH-2", "no such path")
 
 
 @clauses("HTTP-KEEP-1")
 def test_a_connection_stays_open(bench: Bench) -> None:
-    """After a success, an empty poll and a refusal the connection takes the next request."""
-    scene = Scene(bench)
-    consumer = scene.consumer(scene.group())
+    """Send successes, empty polls and refusals over one connection; expect it to stay open after each reply."""
+    queue = QueueFixture(bench)
+    consumer = queue.new_consumer(queue.new_group())
     client = bench.http()
     for path, name in ((HEARTBEAT, consumer), (POLL, consumer), (HEARTBEAT, bench.fresh("nobody"))) * 2:
         reply = client.request("POST", path, json.dumps({"consumer_name": name}).encode(), JSON)
@@ -91,7 +87,7 @@ def test_a_connection_stays_open(bench: Bench) -> None:
 
 
 def _posts(bench: Bench, *requests: tuple[str, dict[str, Any]]) -> bytes:
-    """The octets of several requests, one behind the other."""
+    """Octets of several requests, one behind the other."""
     target = bench.target
     octets = b""
     for path, body in requests:
@@ -106,11 +102,11 @@ def _posts(bench: Bench, *requests: tuple[str, dict[str, Any]]) -> bytes:
 
 @clauses("HTTP-PIPE-1")
 def test_requests_are_answered_in_their_order(bench: Bench) -> None:
-    """Several requests in one piece get their replies in the order of the requests."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m")
+    """Send ten requests in one piece; expect their replies in the order of the requests."""
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m")
     requests: list[tuple[str, dict[str, Any]]] = [
         (ADD_GROUP, {"consumer_group_name": group}),
         (HEARTBEAT, {"consumer_name": consumer}),
@@ -130,14 +126,14 @@ def test_requests_are_answered_in_their_order(bench: Bench) -> None:
 
 
 @clauses("HTTP-PIPE-1")
-def test_a_poll_that_waits_holds_up_what_is_behind_it(bench: Bench) -> None:
-    """The reply to a long poll comes before that of the request behind it."""
+def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
+    """Send a long poll and a heartbeat in one piece; expect the reply to the poll before that to the heartbeat."""
     if not bench.declares("long-poll"):
         bench.skip("HTTP-PIPE-1", "no poll waits (extension long-poll)")
         return
-    scene = Scene(bench)
-    _topic, _group, (consumer,) = scene.readers()
-    empty = scene.poll(consumer).status
+    queue = QueueFixture(bench)
+    _topic, _group, (consumer,) = queue.topic_with_consumers()
+    empty = queue.poll(consumer).status
     wait = min(bench.limit("wait_seconds") or 0.2, 0.2)
     octets = _posts(
         bench,
@@ -156,23 +152,23 @@ def test_a_poll_that_waits_holds_up_what_is_behind_it(bench: Bench) -> None:
 
 @clauses("HTTP-POST-1")
 def test_names_in_a_path_are_percent_encoded_where_they_need_to_be(bench: Bench) -> None:
-    """A topic with a character that a path can't have is published to by its encoded name, if there is such a topic."""
+    """Publish to a topic whose name needs percent-encoding in a path; expect 200. Servers may refuse such names."""
     if not bench.declares("http-publish"):
         bench.skip("HTTP-POST-1", "there is no name in a path (extension http-publish)")
         return
-    scene = Scene(bench)
+    queue = QueueFixture(bench)
     name = f"{bench.fresh('topic')} ü"
-    if refused(scene.queue.add_topic(name)):
+    if refused(queue.client.add_topic(name)):
         bench.skip("HTTP-POST-1", "the server takes no names that need to be encoded")
         return
     path = "/producer/publish/" + name.replace(" ", "%20").replace("ü", "%C3%BC")
     reply = bench.http().request("POST", path, b'{"messageID": "1", "message": "m"}', JSON)
-    bench.judge("HTTP-POST-1", reply.status == 200, expected="200 for a stored record", observed=reply)
+    expect_status(bench, reply, 200, "HTTP-POST-1", "the record is valid, and the topic exists")
 
 
 @clauses("LIMIT-CONN-1")
-def test_what_the_server_says_about_its_connections(bench: Bench) -> None:
-    """Recorded only: reaching the limit would hurt others."""
+def test_the_declared_limit_of_connections(bench: Bench) -> None:
+    """Record the declared limit of connections. Reaching it would hurt other users of the server."""
     most = bench.limit("connections")
     bench.observe(
         "LIMIT-CONN-1",

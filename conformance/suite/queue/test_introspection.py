@@ -1,4 +1,4 @@
-"""What a server tells about topics and groups (extension introspection): INTRO-*, PART-NAME-1, PART-PLACE-1."""
+"""Descriptions of topics and groups (extension introspection): INTRO-*, PART-NAME-1, PART-PLACE-1."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.ownership_probe import Rounds
-from conformance.suite.queue.scene import Scene
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.ownership_probe import OwnershipProbe
 from conformance.wire.failures import TooLong
 
 if TYPE_CHECKING:
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 
     from conformance.bench.bench import Bench
 
-#: More topics than a list has that was cut to a page.
+#: Topics that are added: more than fit on a page of a list that is cut.
 MANY_TOPICS = 25
-#: How many topics of others are looked at; a server in use may have a hundred thousand.
+#: Topics of others whose form is judged; a server in use may have a hundred thousand.
 OTHERS_JUDGED = 200
 
 
 def _read(bench: Bench, path: str, clause: str) -> Any:
     reply = bench.http().request("GET", path)
-    bench.judge(clause, reply.status == 200, expected=f"200 for GET {path}", observed=reply)
+    expect_status(bench, reply, 200, clause, f"GET {path} names what exists")
     return reply.json()
 
 
@@ -36,7 +37,7 @@ def _get(bench: Bench, path: str, clause: str, schema: str) -> Any:
 
 
 def _all_topics(bench: Bench, ours: Collection[str]) -> dict[str, Any]:
-    """The topics that are listed, by name; their form is judged for ours and for some of those that others made."""
+    """Listed topics by name. The form is judged for our topics and for some of those that others added."""
     document = _read(bench, "/topics", "INTRO-TOPICS-1")
     topics = document.get("topics") if isinstance(document, dict) else None
     if isinstance(topics, list):
@@ -70,11 +71,13 @@ def _topic(bench: Bench, topic: str) -> dict[str, Any]:
 
 @clauses("INTRO-TOPIC-1", "PART-NAME-1")
 def test_a_topic_is_described_by_its_partitions(bench: Bench) -> None:
-    """Each partition stands once with its name and its end offset, which is the number of its records."""
-    scene = Scene(bench)
-    topic = scene.topic()
+    """Publish ten records and GET the topic; expect each partition once, with its name, and end offsets that add up to
+    ten.
+    """
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
     for number in range(10):
-        scene.publish(topic, f"m{number}", key=f"k{number % 3}" if number % 2 else None)
+        queue.publish(topic, f"m{number}", key=f"k{number % 3}" if number % 2 else None)
     document = _topic(bench, topic)
     ends = [partition["endOffset"] for partition in document["partitions"]]
     bench.judge("INTRO-TOPIC-1", sum(ends) == 10, expected="end offsets of ten records", observed=document)
@@ -85,15 +88,17 @@ def test_a_topic_is_described_by_its_partitions(bench: Bench) -> None:
 
 @clauses("INTRO-TOPIC-1")
 def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
-    """Where positions are told, each partition's end is one past the offset of its last record."""
+    """Publish to several partitions and GET the topic; expect each end offset one past the last offset of its
+    partition.
+    """
     if not bench.declares("record-position"):
         bench.skip("INTRO-TOPIC-1", "the server does not tell positions (extension record-position)")
         return
-    scene = Scene(bench)
-    topic = scene.topic()
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
     ends: dict[int, int] = {}
     for number in range(10):
-        partition, offset = scene.position(scene.publish(topic, "m", key=f"k{number % 4}"))
+        partition, offset = queue.position(queue.publish(topic, "m", key=f"k{number % 4}"))
         ends[partition] = offset + 1
     document = _topic(bench, topic)
     told = {partition["partition"]: partition["endOffset"] for partition in document["partitions"]}
@@ -104,7 +109,9 @@ def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
 @clauses("PART-PLACE-1")
 @pytest.mark.parametrize("asked", [None, 7], ids=["default", "seven"])
 def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int | None) -> None:
-    """Two partitions are on one broker exactly if their indexes differ by a multiple of the number of brokers."""
+    """GET a topic; expect two partitions on the same broker exactly if their indexes differ by a multiple of the number
+    of brokers.
+    """
     brokers = bench.target.brokers
     if brokers is None:
         bench.skip("PART-PLACE-1", "the server does not tell how many brokers there are")
@@ -114,8 +121,8 @@ def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int
     ):
         bench.skip("PART-PLACE-1", f"no topic can ask for {asked} partitions here")
         return
-    scene = Scene(bench)
-    topic = scene.topic() if asked is None else scene.topic(partitions=asked)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic() if asked is None else queue.new_topic(partitions=asked)
     placed = {partition["partition"]: partition["broker"] for partition in _topic(bench, topic)["partitions"]}
     wrong = [
         (one, other)
@@ -133,16 +140,14 @@ def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int
 
 @clauses("INTRO-TOPICS-1")
 def test_all_topics_are_listed(bench: Bench) -> None:
-    """Each topic is in the list, in the same form as by itself; the list has no end but the last topic."""
-    scene = Scene(bench)
-    names = [scene.topic() for _ in range(MANY_TOPICS)]
-    scene.publish(names[0], "m")
+    """Add many topics and GET the list; expect each of them, in the same form as by itself. The list has no pages."""
+    queue = QueueFixture(bench)
+    names = [queue.new_topic() for _ in range(MANY_TOPICS)]
+    queue.publish(names[0], "m")
     try:
         listed = _all_topics(bench, names)
     except TooLong:
-        bench.skip(
-            "INTRO-TOPICS-1", "this server has so many topics that their list is longer than the suite reads"
-        )
+        bench.skip("INTRO-TOPICS-1", "the list of the topics of this server is longer than the suite reads")
         return
     missing = [name for name in names if name not in listed]
     bench.judge("INTRO-TOPICS-1", not missing, expected="every topic", observed=f"without {missing}")
@@ -166,27 +171,27 @@ def _group(bench: Bench, group: str) -> dict[str, Any]:
 
 @clauses("INTRO-GROUP-1")
 def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) -> None:
-    """Members with their topics; owners are those who get the records; committed offsets, ends and lags."""
-    scene = Scene(bench)
-    rounds, group = Rounds(scene), scene.group()
-    names = [scene.consumer(group, rounds.topic) for _ in range(2)]
-    idle = scene.consumer(group)
-    owners = rounds.settled(names)
-    # While the rebalance was under way, some partitions may have got records that nobody was given.
-    while came := scene.sweep(*names):
+    """GET a group with three members; expect their topics, the owners that records go to, and right lags."""
+    queue = QueueFixture(bench)
+    probe, group = OwnershipProbe(queue), queue.new_group()
+    names = [queue.new_consumer(group, probe.topic) for _ in range(2)]
+    idle = queue.new_consumer(group)
+    owners = probe.settled_owners(names)
+    # During the rebalance some partitions may have got records that no poll returned.
+    while came := queue.poll_all(*names):
         for name, record in came:
-            scene.acknowledge(name, record.message_id)
+            queue.acknowledge(name, record.message_id)
     for lag in (0, 1):
         document = _group(bench, group)
         topics = {member["consumer_name"]: sorted(member["topics"]) for member in document["members"]}
-        expected = {**{name: [rounds.topic] for name in names}, idle: []}
+        expected = {**{name: [probe.topic] for name in names}, idle: []}
         bench.judge("INTRO-GROUP-1", topics == expected, expected=f"members {expected}", observed=document)
-        rows = [row for row in document["assignment"] if row["topicName"] == rounds.topic]
+        rows = [row for row in document["assignment"] if row["topicName"] == probe.topic]
         indexes = sorted(row["partition"] for row in rows)
         bench.judge(
             "INTRO-GROUP-1",
-            indexes == list(range(rounds.partitions)),
-            expected=f"each of {rounds.partitions} partitions once",
+            indexes == list(range(probe.partitions)),
+            expected=f"each of {probe.partitions} partitions once",
             observed=document,
         )
         told = sorted(str(row["consumer_name"]) for row in rows)
@@ -201,18 +206,18 @@ def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) ->
             bench.judge(
                 "INTRO-GROUP-1", right, expected=f"a lag of {lag}, endOffset less committed", observed=row
             )
-        rounds.publish()
+        probe.publish_round()
 
 
 @clauses("INTRO-GROUP-1")
 def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
-    """A record in flight is not committed, an acknowledged one is; reading this is no sign of life of anybody."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
+    """Acknowledge one of three records, hold the next, and GET the group; expect one committed, and a lag of two."""
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
-        scene.publish(topic, f"m{number}")
-    scene.drain(consumer, 1)
-    held = scene.record(consumer)
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 1)
+    held = queue.poll_until_record(consumer)
     rows = [row for row in _group(bench, group)["assignment"] if row["endOffset"]]
     told = [(row["consumer_name"], row["committed"], row["lag"]) for row in rows]
     bench.judge(
@@ -233,7 +238,7 @@ def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
 
 @clauses("INTRO-UNKNOWN-1")
 @pytest.mark.parametrize("path", ["/topics/{}", "/consumer-groups/{}"])
-def test_what_does_not_exist_is_not_described(bench: Bench, path: str) -> None:
-    """A topic or group that nobody added is answered 4xx."""
+def test_an_unknown_topic_or_group_is_refused(bench: Bench, path: str) -> None:
+    """GET a topic or group that was never added; expect a refusal (4xx)."""
     reply = bench.http().request("GET", path.format(bench.fresh("nowhere")))
-    bench.judge("INTRO-UNKNOWN-1", 400 <= reply.status < 500, expected="4xx: not there", observed=reply)
+    expect_refusal(bench, reply, "INTRO-UNKNOWN-1", "no topic or group has this name")

@@ -1,26 +1,28 @@
-"""Many records through one topic: each comes, once and in order. What fails once in a thousand times shows here."""
+"""Many records through one topic: each is delivered once and in order. Faults that show once in a thousand times show
+here.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.scene import Delivered, Scene
+from conformance.suite.queue.fixture import DeliveredRecord, QueueFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
 #: Records of one key that are stored before the first of them is polled for.
 TOGETHER = 50
-#: Room in octets that a record of a few letters is reckoned to take.
+#: Octets of a partition that a short record may need, a generous estimate.
 ROOM = 1024
 
 
 @clauses("DELIVER-1", "DELIVER-3", "DELIVER-4", "ORDER-1", "ACK-COMMIT-1")
 def test_each_of_many_records_comes_once(bench: Bench) -> None:
-    """One consumer reads a topic while it fills: nothing is lost, nothing comes again, no two change places."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    """Publish many records while one consumer reads; expect each of them once, and those of a key in order."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     total = bench.examples(100, 1_100, 10_000)
     room = bench.limit("partition_bytes")
     if room is not None:
@@ -29,8 +31,8 @@ def test_each_of_many_records_comes_once(bench: Bench) -> None:
     for begin in range(0, total, TOGETHER):
         texts = [f"m{number}" for number in range(begin, min(begin + TOGETHER, total))]
         for text in texts:
-            scene.publish(topic, text, key=f"k{begin}")
-        came = scene.drain(consumer, len(texts))
+            queue.publish(topic, text, key=f"k{begin}")
+        came = queue.read_and_acknowledge(consumer, len(texts))
         for record in came:
             _judge_first_time(bench, record, acknowledged)
             bench.judge(
@@ -39,11 +41,14 @@ def test_each_of_many_records_comes_once(bench: Bench) -> None:
             acknowledged[record.message] = record.message_id
         order = [record.message for record in came]
         bench.judge("ORDER-1", order == texts, expected=f"records of one key as {texts}", observed=order)
-    scene.nothing(consumer, "DELIVER-3", "no record: each came, and was acknowledged")
+    queue.expect_no_record(consumer, "DELIVER-3", "no record: each came, and was acknowledged")
 
 
-def _judge_first_time(bench: Bench, record: Delivered, acknowledged: dict[str, int]) -> None:
-    """A record that comes again was stored twice, or its acknowledgement committed nothing."""
+def _judge_first_time(bench: Bench, record: DeliveredRecord, acknowledged: dict[str, int]) -> None:
+    """Judge that a record was not delivered before.
+
+    A repeated record was stored twice, or else its acknowledgement committed nothing.
+    """
     before = acknowledged.get(record.message)
     clause = "ACK-COMMIT-1" if before == record.message_id else "DELIVER-3"
     bench.judge(

@@ -1,4 +1,4 @@
-"""Consumers, how they register and how they leave: MEMBER-REGISTER-*, MEMBER-UNREGISTER-*."""
+"""Registration of consumers: MEMBER-REGISTER-*, MEMBER-UNREGISTER-*."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.queue_client import HEARTBEAT, refused
-from conformance.suite.queue.scene import ACKNOWLEDGE, REGISTER, SUBSCRIBE, UNREGISTER, Scene
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import ACKNOWLEDGE, REGISTER, SUBSCRIBE, UNREGISTER, QueueFixture
+from conformance.suite.queue.queue_client import HEARTBEAT
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -16,86 +17,91 @@ if TYPE_CHECKING:
 
 @clauses("MEMBER-REGISTER-1")
 def test_a_registered_consumer_is_served(bench: Bench) -> None:
-    """Registering answers 200; without a subscription the consumer is a member all the same."""
-    scene = Scene(bench)
-    consumer = scene.consumer(scene.group())
-    beat, poll = scene.heartbeat(consumer), scene.poll(consumer)
-    bench.judge("MEMBER-REGISTER-1", beat.status == 202, expected="202: it is registered", observed=beat)
+    """Register a consumer without subscriptions; expect 200, then 202 for its heartbeat and no record from its poll."""
+    queue = QueueFixture(bench)
+    consumer = queue.new_consumer(queue.new_group())
+    beat, poll = queue.heartbeat(consumer), queue.poll(consumer)
+    expect_status(bench, beat, 202, "MEMBER-REGISTER-1", "the consumer is registered")
     bench.judge("POLL-EMPTY-1", poll.status != 200, expected="no record: no subscription", observed=poll)
 
 
 @clauses("MEMBER-REGISTER-2", "MEMBER-REGISTER-3")
 def test_a_group_that_does_not_exist_takes_no_consumer(bench: Bench) -> None:
-    """The registration is refused, and adds neither the consumer nor the group."""
-    scene = Scene(bench)
+    """Register in a group that was never added, twice; expect refusals (4xx), and neither the consumer nor the group to
+    exist.
+    """
+    queue = QueueFixture(bench)
     group, name = bench.fresh("group"), bench.fresh("consumer")
     for attempt in ("no such group", "the refused registration did not add it"):
-        reply = scene.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
-        bench.judge("MEMBER-REGISTER-2", refused(reply), expected=f"4xx: {attempt}", observed=reply)
-        bench.judge("MEMBER-REGISTER-3", reply.status == 404, expected=f"404: {attempt}", observed=reply)
-    beat = scene.heartbeat(name)
-    bench.judge("MEMBER-REGISTER-2", refused(beat), expected="4xx: no such consumer", observed=beat)
-    free = scene.call(REGISTER, {"consumer_group_name": scene.group(), "consumer_name": name})
-    bench.judge("MEMBER-REGISTER-2", free.status == 200, expected="200: the name is free", observed=free)
+        reply = queue.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
+        expect_refusal(bench, reply, "MEMBER-REGISTER-2", attempt)
+        expect_status(bench, reply, 404, "MEMBER-REGISTER-3", attempt)
+    beat = queue.heartbeat(name)
+    expect_refusal(bench, beat, "MEMBER-REGISTER-2", "no such consumer")
+    free = queue.call(REGISTER, {"consumer_group_name": queue.new_group(), "consumer_name": name})
+    expect_status(bench, free, 200, "MEMBER-REGISTER-2", "the name is free")
 
 
 @clauses("MEMBER-REGISTER-4", "MEMBER-REGISTER-5")
 @pytest.mark.parametrize("where", ["same group", "other group"])
 def test_a_taken_name_is_refused_and_its_holder_notices_nothing(bench: Bench, where: str) -> None:
-    """Names are unique on the server; the holder keeps group, subscription and record."""
-    scene = Scene(bench)
-    topic, group, (holder,) = scene.readers()
-    other_topic, other_group = scene.topic(), scene.group()
-    scene.publish(topic, "first")
-    scene.publish(topic, "second")
-    scene.publish(other_topic, "not for it")
-    held = scene.record(holder)
+    """Register a name that is taken, in the same group or another; expect a refusal (4xx), and the holder to keep its
+    group, subscription and record. Names are unique on the server.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (holder,) = queue.topic_with_consumers()
+    other_topic, other_group = queue.new_topic(), queue.new_group()
+    queue.publish(topic, "first")
+    queue.publish(topic, "second")
+    queue.publish(other_topic, "not for it")
+    held = queue.poll_until_record(holder)
     wanted = group if where == "same group" else other_group
-    reply = scene.call(REGISTER, {"consumer_group_name": wanted, "consumer_name": holder})
-    bench.judge("MEMBER-REGISTER-4", refused(reply), expected="4xx: the name is taken", observed=reply)
-    bench.judge("MEMBER-REGISTER-5", reply.status == 409, expected="409: the name is taken", observed=reply)
-    scene.nothing(holder, "MEMBER-REGISTER-4", "no record: `first` is in flight as before")
-    mine = scene.call(ACKNOWLEDGE, {"consumer_name": holder, "message_id": held.message_id})
-    bench.judge(
-        "MEMBER-REGISTER-4", mine.status == 202, expected="202: the record is still its own", observed=mine
-    )
-    following = scene.next(holder, "MEMBER-REGISTER-4")
+    reply = queue.call(REGISTER, {"consumer_group_name": wanted, "consumer_name": holder})
+    expect_refusal(bench, reply, "MEMBER-REGISTER-4", "the name is taken")
+    expect_status(bench, reply, 409, "MEMBER-REGISTER-5", "the name is taken")
+    queue.expect_no_record(holder, "MEMBER-REGISTER-4", "no record: `first` is in flight as before")
+    mine = queue.call(ACKNOWLEDGE, {"consumer_name": holder, "message_id": held.message_id})
+    expect_status(bench, mine, 202, "MEMBER-REGISTER-4", "the consumer still holds the record")
+    following = queue.poll_record(holder, "MEMBER-REGISTER-4")
     bench.judge(
         "MEMBER-REGISTER-4", following.message == "second", expected="`second`", observed=following.whole
     )
-    # What it acknowledged is committed in the group that it belongs to.
-    scene.unsubscribe(holder, topic)
-    heir = scene.record(scene.consumer(group, topic), "MEMBER-REGISTER-4")
+    # The acknowledgement was committed in the group of the holder.
+    queue.unsubscribe(holder, topic)
+    next_owner = queue.poll_until_record(queue.new_consumer(group, topic), "MEMBER-REGISTER-4")
     bench.judge(
-        "MEMBER-REGISTER-4", heir.message == "second", expected="`second` in its group", observed=heir.whole
+        "MEMBER-REGISTER-4",
+        next_owner.message == "second",
+        expected="`second` in its group",
+        observed=next_owner.whole,
     )
 
 
 @clauses("MEMBER-UNREGISTER-1")
-def test_who_has_left_is_refused_and_its_name_is_free(bench: Bench) -> None:
-    """Unregistering answers 202 and ends the registration."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
-    scene.publish(topic, "m")
-    held = scene.record(consumer)
-    reply = scene.call(UNREGISTER, {"consumer_name": consumer})
-    bench.judge("MEMBER-UNREGISTER-1", reply.status == 202, expected="202 for a consumer", observed=reply)
+def test_an_unregistered_consumer_is_refused_and_its_name_is_free(bench: Bench) -> None:
+    """Unregister a consumer; expect 202, refusals (4xx) for operations that name it, and its name free."""
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "m")
+    held = queue.poll_until_record(consumer)
+    reply = queue.call(UNREGISTER, {"consumer_name": consumer})
+    expect_status(bench, reply, 202, "MEMBER-UNREGISTER-1", "the consumer is registered")
     for path, more in (
         (HEARTBEAT, {}),
         (SUBSCRIBE, {"topic_list": topic}),
         (ACKNOWLEDGE, {"message_id": held.message_id}),
         (UNREGISTER, {}),
     ):
-        after = scene.call(path, {"consumer_name": consumer, **more})
-        bench.judge("MEMBER-UNREGISTER-1", refused(after), expected="4xx: it has left", observed=after)
-    again = scene.call(REGISTER, {"consumer_group_name": group, "consumer_name": consumer})
-    bench.judge("MEMBER-UNREGISTER-1", again.status == 200, expected="200: the name is free", observed=again)
-    scene.nothing(consumer, "MEMBER-UNREGISTER-1", "no record: the new consumer has no subscription")
+        after = queue.call(path, {"consumer_name": consumer, **more})
+        expect_refusal(bench, after, "MEMBER-UNREGISTER-1", "the consumer has unregistered")
+    again = queue.call(REGISTER, {"consumer_group_name": group, "consumer_name": consumer})
+    expect_status(bench, again, 200, "MEMBER-UNREGISTER-1", "the name is free")
+    queue.expect_no_record(consumer, "MEMBER-UNREGISTER-1", "no record: the new consumer has no subscription")
 
 
 @clauses("MEMBER-UNREGISTER-2", "MEMBER-UNREGISTER-3")
-def test_who_is_not_registered_cannot_leave(bench: Bench) -> None:
-    """Unregistering nobody is refused."""
-    reply = Scene(bench).call(UNREGISTER, {"consumer_name": bench.fresh("nobody")})
-    bench.judge("MEMBER-UNREGISTER-2", refused(reply), expected="4xx: no such consumer", observed=reply)
-    bench.judge("MEMBER-UNREGISTER-3", reply.status == 404, expected="404: no such consumer", observed=reply)
+def test_an_unknown_consumer_cannot_unregister(bench: Bench) -> None:
+    """Unregister a consumer that was never registered; expect a refusal (4xx)."""
+    reply = QueueFixture(bench).call(UNREGISTER, {"consumer_name": bench.fresh("nobody")})
+    expect_refusal(bench, reply, "MEMBER-UNREGISTER-2", "no such consumer")
+    expect_status(bench, reply, 404, "MEMBER-UNREGISTER-3", "no such consumer")

@@ -1,11 +1,11 @@
-"""The stateful models of the queue against the server: any order of operations, judged by what the text allows."""
+"""Stateful models of the queue against the server: operations in any order, judged by what the text allows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.bench.marks import clauses, in_turn
-from conformance.bench.model_adapter import BenchWorld
+from conformance.bench.marks import clauses, main_thread_only
+from conformance.bench.model_adapter import BenchAdapter
 from conformance.models.delivery_machine import DeliveryMachine
 from conformance.models.machines import run
 from conformance.models.membership_machine import MembershipMachine
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.models.machines import QueueMachine
 
-#: Operations of one example at most, by effort.
+#: Largest number of operations in one example, by effort.
 STEPS = (20, 30, 30)
-#: For how long a shorter program is looked for that shows a failure, by effort.
+#: Seconds for finding a shorter program that shows a failure, by effort.
 SHRINK_SECONDS = (2, 10, 60)
 
 
 def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, thorough: int) -> None:
-    """Run a machine for so many examples; a failure has its shortest program as its steps."""
+    """Run a machine for as many examples as the effort asks for; a failure has its shortest program as its steps."""
     settings = bench.hypothesis(
         bench.examples(quick, standard, thorough), stateful_step_count=bench.examples(*STEPS)
     )
@@ -32,7 +32,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     try:
         run(
             machine,
-            BenchWorld(bench),
+            BenchAdapter(bench),
             settings,
             name=name,
             note=program.append,
@@ -72,9 +72,11 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     "TOPIC-ADD-2",
     "TOPIC-ADD-3",
 )
-@in_turn
+@main_thread_only
 def test_publishing_in_any_order(bench: Bench) -> None:
-    """Partitions keep their order, keys their partition, and producers are told what became of their records."""
+    """Send publishing operations in any order; expect each partition in order, each key in one partition, and an
+    acknowledgement for each record.
+    """
     _run(bench, PublishingMachine, 2, 14, 250)
 
 
@@ -111,9 +113,11 @@ def test_publishing_in_any_order(bench: Bench) -> None:
     "GROUP-ADD-2",
     "MEMBER-UNSUBSCRIBE-4",
 )
-@in_turn
+@main_thread_only
 def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
-    """What is acknowledged stays acknowledged, what is not comes again, and one record of a partition is in flight."""
+    """Send polls and acknowledgements in any order; expect acknowledged records to stay so, others to come again, and
+    at most one record of a partition in flight.
+    """
     _run(bench, DeliveryMachine, 3, 28, 350)
 
 
@@ -160,7 +164,9 @@ def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:
     "DELIVER-3",
     "ISOLATE-1",
 )
-@in_turn
+@main_thread_only
 def test_coming_and_going_in_any_order(bench: Bench) -> None:
-    """Members join, leave, fall silent and come back, in several groups with several topics."""
+    """Let members join, leave, fall silent and return, in several groups with several topics; expect the assignment and
+    the evictions that the text asks for.
+    """
     _run(bench, MembershipMachine, 3, 24, 350)

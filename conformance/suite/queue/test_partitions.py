@@ -1,4 +1,4 @@
-"""Which partition a record lies in, and the order within it: PART-*, PUB-POSITION-*, ORDER-*."""
+"""Partitions of records, and the order within them: PART-*, PUB-POSITION-*, ORDER-*."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.specification.clauses import spec_file
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import ADD_TOPIC, KEY, QueueFixture, publish_path
 from conformance.suite.queue.ownership_probe import partition_count
-from conformance.suite.queue.queue_client import refused
-from conformance.suite.queue.scene import ADD_TOPIC, KEY, Scene, publish_path
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 @clauses("PART-KEY-1")
 def test_records_of_one_key_keep_their_order_among_others(bench: Bench) -> None:
-    """Records of one key stay in one partition, whatever else is published: they come out in their order."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    """Publish records of several keys in turn; expect those of each key in order, from one partition."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     keys = ["a", "b", "c", "Schlüssel"]
     places: dict[str, set[int]] = {key: set() for key in keys}
     for number in range(6):
         for key in keys:
-            reply = scene.publish(topic, f"{key}{number}", key=key)
+            reply = queue.publish(topic, f"{key}{number}", key=key)
             if bench.declares("record-position"):
-                places[key].add(scene.position(reply)[0])
-        scene.publish(topic, f"other{number}", key=f"k{number}")
+                places[key].add(queue.position(reply)[0])
+        queue.publish(topic, f"other{number}", key=f"k{number}")
         if number == 2:
-            _add_other_topics(scene)
-    messages = [record.message for record in scene.drain(consumer, 6 * len(keys) + 6)]
+            _add_other_topics(queue)
+    messages = [record.message for record in queue.read_and_acknowledge(consumer, 6 * len(keys) + 6)]
     for key in keys:
         ours = [message for message in messages if message.startswith(key)]
         bench.judge(
@@ -45,41 +45,41 @@ def test_records_of_one_key_keep_their_order_among_others(bench: Bench) -> None:
         )
 
 
-def _add_other_topics(scene: Scene) -> None:
-    """Topics of other numbers of partitions, where they can be had."""
-    scene.topic()
-    most = scene.bench.limit("partitions") or 7
-    for count in (1, 7) if scene.bench.declares("topic-partitions") else ():
+def _add_other_topics(queue: QueueFixture) -> None:
+    """Add topics with other numbers of partitions, if the server allows them."""
+    queue.new_topic()
+    most = queue.bench.limit("partitions") or 7
+    for count in (1, 7) if queue.bench.declares("topic-partitions") else ():
         if count <= most:
-            scene.topic(partitions=count)
+            queue.new_topic(partitions=count)
 
 
 @clauses("PART-KEY-1")
 def test_one_key_has_at_most_one_record_in_flight(bench: Bench) -> None:
-    """While a record of a key is in flight, no poll hands out another of it: they share a partition."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    """Publish records of one key and poll without acknowledging; expect only the first. They share a partition."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(6):
-        scene.publish(topic, f"m{number}")
-    first = scene.record(consumer)
+        queue.publish(topic, f"m{number}")
+    first = queue.poll_until_record(consumer)
     bench.judge("PART-KEY-1", first.message == "m0", expected="the oldest record", observed=first.whole)
-    scene.nothing(consumer, "PART-KEY-1", "no second record of the key while the first is in flight")
+    queue.expect_no_record(consumer, "PART-KEY-1", "no second record of the key while the first is in flight")
 
 
 @clauses("PART-KEY-2")
 def test_keys_map_to_partitions_by_the_first_four_octets_of_their_digest(bench: Bench) -> None:
-    """The partition of a key is the one that the test vectors give."""
-    scene = Scene(bench)
+    """Publish with the keys of the test vectors; expect each record in the partition that its vector names."""
+    queue = QueueFixture(bench)
     vectors = json.loads(spec_file("vectors/partitioner.json").read_text("utf-8"))["vectors"]
     most = int(bench.limit("partitions") or 7)
     asked = (
         [count for count in (1, 3, 5, 7) if count <= most] if bench.declares("topic-partitions") else [None]
     )
     for count in asked:
-        topic = scene.topic() if count is None else scene.topic(partitions=count)
-        partitions = count or partition_count(scene, topic)
+        topic = queue.new_topic() if count is None else queue.new_topic(partitions=count)
+        partitions = count or partition_count(queue, topic)
         placed = {
-            vector["key"]: scene.position(scene.publish(topic, "m", key=vector["key"]))[0]
+            vector["key"]: queue.position(queue.publish(topic, "m", key=vector["key"]))[0]
             for vector in vectors
         }
         expected = {vector["key"]: vector["number"] % partitions for vector in vectors}
@@ -97,13 +97,13 @@ def test_keys_map_to_partitions_by_the_first_four_octets_of_their_digest(bench: 
 @clauses("PART-RR-1")
 @pytest.mark.parametrize("key", [None, ""], ids=["no-key", "empty-key"])
 def test_keyless_records_spread_over_all_partitions(bench: Bench, key: str | None) -> None:
-    """N consecutive records without a key lie in N partitions: all of them can be in flight at once."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    partitions = partition_count(scene, topic)
+    """Publish N records without a key to N partitions; expect all of them in flight at once."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    partitions = partition_count(queue, topic)
     for number in range(partitions):
-        scene.publish(topic, f"m{number}", key=key)
-    in_flight = {scene.record(consumer, "PART-RR-1").message for _ in range(partitions)}
+        queue.publish(topic, f"m{number}", key=key)
+    in_flight = {queue.poll_until_record(consumer, "PART-RR-1").message for _ in range(partitions)}
     bench.judge(
         "PART-RR-1",
         len(in_flight) == partitions,
@@ -114,11 +114,11 @@ def test_keyless_records_spread_over_all_partitions(bench: Bench, key: str | Non
 
 @clauses("PART-RR-2")
 def test_keyless_records_go_round_from_the_first_partition(bench: Bench) -> None:
-    """Where positions are told: N in a row cover all partitions, in turn from partition 0."""
-    scene = Scene(bench)
-    topic = scene.topic()
-    partitions = partition_count(scene, topic)
-    placed = [scene.position(scene.publish(topic, f"m{n}", key=None))[0] for n in range(3 * partitions)]
+    """Publish records without a key; expect any N in a row in N partitions, in turn from partition 0."""
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    partitions = partition_count(queue, topic)
+    placed = [queue.position(queue.publish(topic, f"m{n}", key=None))[0] for n in range(3 * partitions)]
     rounds = [sorted(placed[start : start + partitions]) for start in range(2 * partitions + 1)]
     bench.judge(
         "PART-RR-1",
@@ -132,17 +132,19 @@ def test_keyless_records_go_round_from_the_first_partition(bench: Bench) -> None
 
 @clauses("PART-RR-3")
 def test_a_record_with_a_key_takes_no_turn(bench: Bench) -> None:
-    """A keyed record, or one that is refused, leaves the round of keyless ones where it was."""
-    scene = Scene(bench)
-    topic = scene.topic()
-    partitions = partition_count(scene, topic)
+    """Publish a record with a key, and a refused one, between records without a key; expect the turn of the latter to
+    stay as it was.
+    """
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    partitions = partition_count(queue, topic)
     placed = []
     for number in range(2 * partitions):
-        placed.append(scene.position(scene.publish(topic, f"m{number}", key=None))[0])
+        placed.append(queue.position(queue.publish(topic, f"m{number}", key=None))[0])
         if number == 0:
-            scene.publish(topic, "keyed", key="k")
+            queue.publish(topic, "keyed", key="k")
         elif number == partitions:
-            scene.call(publish_path(topic), {"messageID": "1"})
+            queue.call(publish_path(topic), {"messageID": "1"})
     bench.judge(
         "PART-RR-3",
         placed[:partitions] == placed[partitions:] and len(set(placed)) == partitions,
@@ -154,49 +156,49 @@ def test_a_record_with_a_key_takes_no_turn(bench: Bench) -> None:
 @clauses("PART-COUNT-1")
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_a_topic_has_as_many_partitions_as_asked_for(bench: Bench, count: int) -> None:
-    """`partitions` keyless records can be in flight at once, and not one more."""
+    """Add a topic with `partitions`, and publish without a key; expect exactly so many records in flight at once."""
     if count > (bench.limit("partitions") or count):
         bench.skip("PART-COUNT-1", f"the server's limit is less than {count} partitions")
         return
-    scene = Scene(bench)
-    topic, group = scene.topic(partitions=count), scene.group()
-    consumer = scene.consumer(group, topic)
+    queue = QueueFixture(bench)
+    topic, group = queue.new_topic(partitions=count), queue.new_group()
+    consumer = queue.new_consumer(group, topic)
     for number in range(2 * count):
-        scene.publish(topic, f"m{number}", key=None)
-    in_flight = {scene.record(consumer, "PART-COUNT-1").message for _ in range(count)}
+        queue.publish(topic, f"m{number}", key=None)
+    in_flight = {queue.poll_until_record(consumer, "PART-COUNT-1").message for _ in range(count)}
     bench.judge(
         "PART-COUNT-1",
         len(in_flight) == count,
         expected=f"{count} in flight at once",
         observed=sorted(in_flight),
     )
-    scene.nothing(consumer, "PART-COUNT-1", f"no more than {count} records in flight")
+    queue.expect_no_record(consumer, "PART-COUNT-1", f"no more than {count} records in flight")
 
 
 @clauses("PART-COUNT-2")
 def test_a_count_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
-    """Zero, negatives, fractions, strings, booleans, null and absurd numbers add no topic."""
-    scene = Scene(bench)
+    """Add topics with invalid `partitions`: zero, negatives, fractions, strings, booleans, null and numbers over the
+    limit; expect a refusal (4xx) of each, and no topic added.
+    """
+    queue = QueueFixture(bench)
     name = bench.fresh("topic")
     most = bench.limit("partitions")
     for count in [0, -1, 2.5, "3", True, None, [3], 10**12, *([int(most) + 1] if most else [])]:
-        reply = scene.call(ADD_TOPIC, {"topicName": name, "partitions": count})
-        bench.judge("PART-COUNT-2", refused(reply), expected=f"4xx for {count!r} partitions", observed=reply)
-    valid = scene.call(ADD_TOPIC, {"topicName": name})
-    bench.judge(
-        "PART-COUNT-2", valid.status == 200, expected="200: no refused request added it", observed=valid
-    )
+        reply = queue.call(ADD_TOPIC, {"topicName": name, "partitions": count})
+        expect_refusal(bench, reply, "PART-COUNT-2", f"partitions is {count!r}")
+    valid = queue.call(ADD_TOPIC, {"topicName": name})
+    expect_status(bench, valid, 200, "PART-COUNT-2", "no refused request added it")
 
 
 @clauses("PUB-POSITION-1")
 def test_offsets_of_a_partition_count_from_zero(bench: Bench) -> None:
-    """The replies to publishing tell each partition's offsets 0, 1, 2 … without a gap."""
-    scene = Scene(bench)
-    topic = scene.topic()
+    """Publish records; expect the offsets 0, 1, 2 … of each partition in the replies, without a gap."""
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
     seen: Counter[int] = Counter()
     for number in range(20):
-        reply = scene.publish(topic, f"m{number}", key=f"k{number}" if number % 2 else None)
-        partition, offset = scene.position(reply)
+        reply = queue.publish(topic, f"m{number}", key=f"k{number}" if number % 2 else None)
+        partition, offset = queue.position(reply)
         bench.judge_schema("PUB-POSITION-1", "publish-reply", reply.body)
         bench.judge(
             "PUB-POSITION-1",
@@ -208,12 +210,12 @@ def test_offsets_of_a_partition_count_from_zero(bench: Bench) -> None:
 
 
 @clauses("PUB-POSITION-1")
-def test_a_delivered_record_has_the_position_that_its_producer_was_told(bench: Bench) -> None:
-    """Where a poll's reply has `partition` and `offset`, they are those of the reply to the publish."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    told = {f"m{n}": scene.position(scene.publish(topic, f"m{n}", key=f"k{n % 3}")) for n in range(9)}
-    for record in scene.drain(consumer, len(told)):
+def test_a_delivered_record_has_the_position_of_its_publish_reply(bench: Bench) -> None:
+    """Publish and poll; expect the `partition` and `offset` of the publish's reply in the record, if it has any."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    told = {f"m{n}": queue.position(queue.publish(topic, f"m{n}", key=f"k{n % 3}")) for n in range(9)}
+    for record in queue.read_and_acknowledge(consumer, len(told)):
         position = record.whole.get("partition"), record.whole.get("offset")
         bench.judge(
             "PUB-POSITION-1",
@@ -225,44 +227,44 @@ def test_a_delivered_record_has_the_position_that_its_producer_was_told(bench: B
 
 @clauses("ORDER-1")
 def test_a_partition_is_delivered_in_order_without_gaps(bench: Bench) -> None:
-    """A group gets a partition's records oldest first, and all of them."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    """Publish records of one key; expect all of them, oldest first."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     texts = [f"m{number}" for number in range(20)]
     for text in texts:
-        scene.publish(topic, text, key=KEY)
-    delivered = [record.message for record in scene.drain(consumer, len(texts), "ORDER-1")]
+        queue.publish(topic, text, key=KEY)
+    delivered = [record.message for record in queue.read_and_acknowledge(consumer, len(texts), "ORDER-1")]
     bench.judge("ORDER-1", delivered == texts, expected="m0 to m19 in order", observed=delivered)
-    scene.nothing(consumer, "ORDER-1", "no record after the last one")
+    queue.expect_no_record(consumer, "ORDER-1", "no record after the last one")
 
 
 @clauses("ORDER-2")
 def test_the_next_record_waits_for_the_acknowledgement(bench: Bench) -> None:
-    """While a record is in flight, the next one of its partition is handed out to nobody."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.publish(topic, "first")
-    scene.publish(topic, "second")
-    first = scene.record(consumer)
-    scene.nothing(consumer, "ORDER-2", "no record while `first` is in flight")
-    scene.acknowledge(consumer, first.message_id)
-    second = scene.record(consumer, "ORDER-2")
+    """Poll while a record is in flight; expect the next one of its partition only after the acknowledgement."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "first")
+    queue.publish(topic, "second")
+    first = queue.poll_until_record(consumer)
+    queue.expect_no_record(consumer, "ORDER-2", "no record while `first` is in flight")
+    queue.acknowledge(consumer, first.message_id)
+    second = queue.poll_until_record(consumer, "ORDER-2")
     bench.judge("ORDER-2", second.message == "second", expected="`second` after that", observed=second.whole)
 
 
 @clauses("ORDER-3")
 def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench) -> None:
-    """Records that a producer sends without waiting for answers lie in the partition as they were sent."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    """Send records over one connection without waiting for replies; expect them in the partition in that order."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     producer = StompOperations(bench.stomp())
     texts = [f"m{number}" for number in range(30)]
     for text in texts[:-1]:
         body = json.dumps({"messageID": text, "message": text, "key": KEY})
         producer.client.send(publish_path(topic), body.encode(), content_type="application/json")
     last = producer.call(publish_path(topic), {"messageID": "last", "message": texts[-1], "key": KEY})
-    bench.judge("PUB-STORE-1", last.status == 200, expected="200 for the last record", observed=last)
-    delivered = [record.message for record in scene.drain(consumer, len(texts), "ORDER-3")]
+    expect_status(bench, last, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
+    delivered = [record.message for record in queue.read_and_acknowledge(consumer, len(texts), "ORDER-3")]
     bench.judge(
         "ORDER-3", delivered == texts, expected="the order in which they were sent", observed=delivered
     )

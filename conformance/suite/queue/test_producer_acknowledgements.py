@@ -1,4 +1,4 @@
-"""How producers learn what became of their records: PUB-ACK-*, PUB-RECEIPT-*."""
+"""Acknowledgements and receipts for producers: PUB-ACK-*, PUB-RECEIPT-*."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.listeners import SPELLINGS, Session
-from conformance.suite.queue.scene import KEY, Scene, failed, publish_path
+from conformance.suite.queue.expectations import expect_publish_refusal, expect_status
+from conformance.suite.queue.fixture import KEY, QueueFixture, publish_path
+from conformance.suite.queue.listeners import SPELLINGS, ListenerSession
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.suite.queue.listeners import Listener
 
-#: Records of a test of what comes first, the store or the word of it.
+#: Records of a test of the order of storing and acknowledging.
 RACES = 15
-#: How often a record to nowhere follows one that is stored: what others publish at the same time may come between.
+#: Repetitions of a stored record and one to an unknown topic: records of other tests may come between the two.
 ROUNDS = 10
 LABELS: list[str | int] = ["a-1", "", "1", "näïve\n:\\", 1, 0, -5, 1_700_000_000, 2**53 + 1, 2**63 - 1]
 _BOTH_BINDINGS = "no STOMP session can listen: the server has the queue over HTTP only"
 
 
 def _cannot_listen(bench: Bench, *ids: str) -> bool:
-    """Skip these clauses on a server without the queue over STOMP."""
+    """True if the server does not have the queue over STOMP; the clauses are skipped then."""
     if bench.claims("queue-stomp"):
         return False
     for clause in ids:
@@ -34,7 +35,7 @@ def _cannot_listen(bench: Bench, *ids: str) -> bool:
 
 
 def _promise(bench: Bench, spelling: str) -> str:
-    """The clause that promises an acknowledgement for what is published in the binding of the test."""
+    """Clause that promises an acknowledgement for records published in the binding of the test."""
     if bench.binding == "queue-http":
         return "PUB-ACK-8"
     return "PUB-ACK-1" if spelling == SPELLINGS[0] else "PUB-ACK-2"
@@ -42,7 +43,7 @@ def _promise(bench: Bench, spelling: str) -> str:
 
 def _judge_acknowledged(listener: Listener, clause: str, label: str | int) -> None:
     bench = listener.session.bench
-    body = listener.next(clause, f"ACK for {label!r}")
+    body = listener.next_acknowledgement(clause, f"ACK for {label!r}")
     bench.judge(
         clause, body.get("acknowledgementMessage") == "ACK", expected=f"ACK for {label!r}", observed=body
     )
@@ -57,52 +58,54 @@ def _judge_acknowledged(listener: Listener, clause: str, label: str | int) -> No
 
 
 @clauses("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", "PUB-ACK-4")
-def test_every_subscription_is_told_of_a_stored_record_once(bench: Bench) -> None:
-    """One ACK for each: under both spellings, on two sessions, and for two subscriptions of one session."""
+def test_every_subscription_gets_one_ack_for_a_stored_record(bench: Bench) -> None:
+    """Subscribe under both spellings, on two sessions, twice on each; publish, and expect one ACK per subscription."""
     if _cannot_listen(bench, "PUB-ACK-8", "PUB-ACK-4"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
-    sessions = [Session(bench), Session(bench)]
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    sessions = [ListenerSession(bench), ListenerSession(bench)]
     listeners = [
         (session.listen(topic, spelling), _promise(bench, spelling))
         for session in sessions
         for spelling in (*SPELLINGS, *SPELLINGS)
     ]
     for label in ("first", 2):
-        scene.publish(topic, "m", label=label)
+        queue.publish(topic, "m", label=label)
         for listener, clause in listeners:
             _judge_acknowledged(listener, clause, label)
     for listener, _ in listeners:
-        more = listener.rest()
+        more = listener.remaining()
         bench.judge("PUB-ACK-4", not more, expected="nothing after the two ACKs", observed=more)
 
 
 @clauses("PUB-ACK-6")
 def test_the_label_comes_back_as_it_was_sent(bench: Bench) -> None:
-    """Strings and integers are told again with their value and their type."""
+    """Publish with strings and integers as labels; expect each in its ACK with the same value and type."""
     if _cannot_listen(bench, "PUB-ACK-6"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
-    listener = Session(bench).listen(topic)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    listener = ListenerSession(bench).listen(topic)
     for label in LABELS:
-        scene.publish(topic, "m", label=label)
+        queue.publish(topic, "m", label=label)
         _judge_acknowledged(listener, _promise(bench, SPELLINGS[0]), label)
 
 
 @clauses("PUB-ACK-4")
 def test_labels_that_repeat_are_acknowledged_as_often_as_they_were_stored(bench: Bench) -> None:
-    """Three records of one label are three ACKs, and a refused one of that label is one FAILED."""
+    """Publish three records of one label, and a refused one; expect three ACKs and one FAILED."""
     if _cannot_listen(bench, "PUB-ACK-4"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
-    listener = Session(bench).listen(topic)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    listener = ListenerSession(bench).listen(topic)
     for _ in range(3):
-        scene.publish(topic, "m", label="same")
-    scene.call(publish_path(topic), {"messageID": "same", "message": 7})
-    came = [listener.next("PUB-ACK-4", "three ACKs and one FAILED") for _ in range(4)] + listener.rest()
+        queue.publish(topic, "m", label="same")
+    queue.call(publish_path(topic), {"messageID": "same", "message": 7})
+    came = [
+        listener.next_acknowledgement("PUB-ACK-4", "three ACKs and one FAILED") for _ in range(4)
+    ] + listener.remaining()
     seen = sorted(str(body.get("acknowledgementMessage")) for body in came)
     bench.judge(
         "PUB-ACK-4", seen == ["ACK", "ACK", "ACK", "FAILED"], expected="three ACKs, one FAILED", observed=came
@@ -120,7 +123,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 def _judge_failed(listener: Listener, label: object) -> None:
     bench = listener.session.bench
-    body = listener.next("PUB-ACK-3", "FAILED with a reason")
+    body = listener.next_acknowledgement("PUB-ACK-3", "FAILED with a reason")
     reason = body.get("reason")
     bench.judge(
         "PUB-ACK-3",
@@ -137,143 +140,145 @@ def _judge_failed(listener: Listener, label: object) -> None:
 
 
 @clauses("PUB-ACK-3", "PUB-ACK-4")
-def test_every_subscription_is_told_of_a_refused_record_once(bench: Bench) -> None:
-    """One FAILED with a reason under either spelling, and never an ACK for the same."""
+def test_every_subscription_gets_one_failed_for_a_refused_record(bench: Bench) -> None:
+    """Publish bodies that are refused; expect one FAILED with a reason under either spelling, and no ACK."""
     if _cannot_listen(bench, "PUB-ACK-3", "PUB-ACK-4"):
         return
-    scene = Scene(bench)
-    topic = scene.topic()
-    session = Session(bench)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    session = ListenerSession(bench)
     listeners = [session.listen(topic, spelling) for spelling in SPELLINGS]
     for body in REFUSED.values():
-        reply = scene.call(publish_path(topic), body)
-        bench.judge("PUB-BODY-1", failed(reply), expected=f"4xx for {body}", observed=reply)
+        reply = queue.call(publish_path(topic), body)
+        expect_publish_refusal(bench, reply, "PUB-BODY-1", f"the body is {body}")
         label = body.get("messageID")
         for listener in listeners:
             _judge_failed(listener, label if isinstance(label, str) else None)
     for listener in listeners:
-        more = listener.rest()
+        more = listener.remaining()
         bench.judge("PUB-ACK-4", not more, expected="nothing besides", observed=more)
 
 
 @clauses("PUB-ACK-3")
-def test_producers_of_a_topic_that_does_not_exist_are_told(bench: Bench) -> None:
-    """Who listens to the acknowledgements of a topic that was never added is told that nothing is stored there."""
+def test_a_record_to_an_unknown_topic_is_reported_as_failed(bench: Bench) -> None:
+    """Subscribe to the acknowledgements of a topic that was never added, and publish to it; expect FAILED."""
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
-    scene = Scene(bench)
+    queue = QueueFixture(bench)
     topic = bench.fresh("nowhere")
-    listener = Session(bench).listen(topic)
-    reply = scene.call(publish_path(topic), {"messageID": "label", "message": "m"})
-    bench.judge("PUB-TOPIC-1", failed(reply), expected="4xx: no such topic", observed=reply)
+    listener = ListenerSession(bench).listen(topic)
+    reply = queue.call(publish_path(topic), {"messageID": "label", "message": "m"})
+    expect_publish_refusal(bench, reply, "PUB-TOPIC-1", "no such topic")
     _judge_failed(listener, "label")
 
 
 @clauses("PUB-ACK-3")
-def test_producers_are_told_of_a_full_partition(bench: Bench) -> None:
-    """What is refused for want of room is told like any refusal."""
+def test_a_record_to_a_full_partition_is_reported_as_failed(bench: Bench) -> None:
+    """Publish to a partition that has no room; expect FAILED, as for any refusal."""
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
     if not bench.declares("topic-limits"):
         bench.skip("PUB-ACK-3", "no topic can be filled (extension topic-limits)")
         return
-    scene = Scene(bench)
-    topic = scene.topic(partition_bytes=1000)
-    listener = Session(bench).listen(topic)
-    reply = scene.call(publish_path(topic), {"messageID": 7, "message": "x" * 1001})
-    bench.judge("PUB-FULL-1", failed(reply), expected="a refusal: no room", observed=reply)
+    queue = QueueFixture(bench)
+    topic = queue.new_topic(partition_bytes=1000)
+    listener = ListenerSession(bench).listen(topic)
+    reply = queue.call(publish_path(topic), {"messageID": 7, "message": "x" * 1001})
+    expect_publish_refusal(bench, reply, "PUB-FULL-1", "the partition has no room")
     _judge_failed(listener, 7)
 
 
 @clauses("PUB-ACK-5")
-def test_what_is_acknowledged_is_stored(bench: Bench) -> None:
-    """As soon as an ACK is there, a poll brings the record."""
+def test_a_record_is_stored_before_its_ack(bench: Bench) -> None:
+    """Publish, and poll as soon as the ACK arrives; expect the record, many times over."""
     if _cannot_listen(bench, "PUB-ACK-5"):
         return
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    listener, producer = Session(bench).listen(topic), bench.queue()
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    listener, producer = ListenerSession(bench).listen(topic), bench.queue()
     for number in range(RACES):
         body = {"messageID": number, "message": f"m{number}", "key": KEY}
-        # On a connection of its own: what polls must not have to wait for the publish to be obeyed.
+        # On a connection of its own, so that the polls do not queue behind the publish.
         pending = producer.start(publish_path(topic), body)
-        told = listener.next("PUB-ACK-5", f"ACK for {number}")
-        record = scene.next(consumer, "PUB-ACK-5")
+        told = listener.next_acknowledgement("PUB-ACK-5", f"ACK for {number}")
+        record = queue.poll_record(consumer, "PUB-ACK-5")
         bench.judge(
             "PUB-ACK-5",
             record.message == f"m{number}" and told.get("acknowledgementMessage") == "ACK",
             expected=f"ACK, and then m{number}",
             observed=f"{told}, {record.whole}",
         )
-        scene.acknowledge(consumer, record.message_id)
+        queue.acknowledge(consumer, record.message_id)
         pending.reply()
 
 
 @clauses("PUB-ACK-7")
-def test_producers_of_other_topics_are_not_told(bench: Bench) -> None:
-    """Neither ACK nor FAILED goes to the subscriptions of another topic, also where one name begins the other.
+def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
+    """Publish to one topic while others are listened to; expect neither ACK nor FAILED at the others, also if one name
+    is the beginning of another.
 
-    Nor does the FAILED of a topic that does not exist, whatever was published to last.
+    The FAILED of a topic that does not exist goes to no topic that does.
     """
     if _cannot_listen(bench, "PUB-ACK-7"):
         return
-    scene = Scene(bench)
-    topic, other = scene.topic(), scene.topic()
+    queue = QueueFixture(bench)
+    topic, other = queue.new_topic(), queue.new_topic()
     longer = f"{topic}x"
-    reply = scene.queue.add_topic(longer)
-    bench.judge("TOPIC-ADD-1", reply.status == 200, expected="200 for a new name", observed=reply)
-    session = Session(bench)
+    reply = queue.client.add_topic(longer)
+    expect_status(bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
+    session = ListenerSession(bench)
     ours = session.listen(topic)
     others = [session.listen(name, spelling) for name in (other, longer) for spelling in SPELLINGS]
-    scene.publish(topic, "m")
-    scene.call(publish_path(topic), {"messageID": "refused"})
+    queue.publish(topic, "m")
+    queue.call(publish_path(topic), {"messageID": "refused"})
     told = sorted(
-        str(ours.next("PUB-ACK-7", "ACK and FAILED").get("acknowledgementMessage")) for _ in range(2)
+        str(ours.next_acknowledgement("PUB-ACK-7", "ACK and FAILED").get("acknowledgementMessage"))
+        for _ in range(2)
     )
     bench.judge(
         "PUB-ACK-7", told == ["ACK", "FAILED"], expected="ACK and FAILED for this topic", observed=told
     )
     for _ in range(ROUNDS):
-        scene.publish(topic, "m")
-        scene.call(publish_path(bench.fresh("nowhere")), {"messageID": "lost", "message": "m"})
+        queue.publish(topic, "m")
+        queue.call(publish_path(bench.fresh("nowhere")), {"messageID": "lost", "message": "m"})
     strange = [
         body
-        for body in ours.rest()
+        for body in ours.remaining()
         if not isinstance(body, dict) or body.get("acknowledgementMessage") != "ACK"
     ]
     bench.judge("PUB-ACK-7", not strange, expected=f"nothing but ACK at {ours.destination}", observed=strange)
     for listener in others:
-        more = listener.rest()
+        more = listener.remaining()
         bench.judge("PUB-ACK-7", not more, expected=f"nothing at {listener.destination}", observed=more)
 
 
 @clauses("PUB-RECEIPT-1")
 @pytest.mark.parametrize("path", ["/producer/publish/{}", "/publish/{}"])
 def test_a_receipt_is_granted_when_the_record_is_stored(bench: Bench, path: str) -> None:
-    """As soon as the RECEIPT is there, a poll brings the record."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    """Send a record with a receipt header, and poll as soon as the RECEIPT arrives; expect the record."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     producer = bench.stomp()
     for number in range(RACES):
         body = json.dumps({"messageID": number, "message": f"m{number}", "key": KEY})
         producer.send(path.format(topic), body, receipt=f"r{number}", content_type="application/json")
         producer.expect("RECEIPT", receipt_id=f"r{number}")
-        record = scene.next(consumer, "PUB-RECEIPT-1")
+        record = queue.poll_record(consumer, "PUB-RECEIPT-1")
         bench.judge(
             "PUB-RECEIPT-1", record.message == f"m{number}", expected=f"m{number}", observed=record.whole
         )
-        scene.acknowledge(consumer, record.message_id)
+        queue.acknowledge(consumer, record.message_id)
 
 
 @clauses("PUB-RECEIPT-2")
 @pytest.mark.parametrize("why", ["bad body", "no such topic"])
 def test_a_refused_record_gets_no_receipt_but_an_error(bench: Bench, why: str) -> None:
-    """A SEND with a receipt that publishes what is refused is answered by ERROR."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    """Send a record that is refused with a receipt header; expect ERROR and no RECEIPT."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     producer = bench.stomp()
     wanted = topic if why == "bad body" else bench.fresh("nowhere")
     body = {"messageID": "1"} if why == "bad body" else {"messageID": "1", "message": "m"}
@@ -284,4 +289,4 @@ def test_a_refused_record_gets_no_receipt_but_an_error(bench: Bench, why: str) -
         bench.judge("PUB-RECEIPT-2", False, expected=f"ERROR: {why}", observed=failure.observed)
     granted = producer.take("RECEIPT")
     bench.judge("PUB-RECEIPT-2", not granted, expected=f"ERROR, no RECEIPT: {why}", observed=granted)
-    scene.nothing(consumer, "PUB-RECEIPT-2", "no record: nothing was stored")
+    queue.expect_no_record(consumer, "PUB-RECEIPT-2", "no record: nothing was stored")

@@ -1,4 +1,4 @@
-"""How ownership changes hands: REBALANCE-*."""
+"""Rebalances: REBALANCE-*."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.ownership_probe import Rounds
-from conformance.suite.queue.queue_client import MARGIN, refused
-from conformance.suite.queue.rebalance_in_progress import handover_of
-from conformance.suite.queue.scene import ACKNOWLEDGE, UNREGISTER, Scene
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import ACKNOWLEDGE, UNREGISTER, QueueFixture
+from conformance.suite.queue.ownership_probe import OwnershipProbe
+from conformance.suite.queue.queue_client import MARGIN
+from conformance.suite.queue.rebalance_in_progress import begin_rebalance
 from conformance.suite.queue.timeouts import (
-    BELOW,
+    BELOW_TIMEOUT,
     ROUND_TRIPS,
-    one_rebalance,
-    one_silence,
-    pass_deadline,
-    past_eviction,
+    eviction_seconds,
+    rebalance_seconds,
     timed,
+    wait_past_deadline,
+    wait_past_eviction,
 )
 
 if TYPE_CHECKING:
@@ -29,21 +30,23 @@ if TYPE_CHECKING:
 
 @clauses("REBALANCE-2")
 def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> None:
-    """The newcomer gets nothing while the owner holds a record of each partition; the owner can still acknowledge."""
-    if (handover := handover_of(bench, "REBALANCE-2")) is None:
+    """Let a member join while the owner holds a record of each partition; expect no record for it until the owner has
+    acknowledged, and then only later ones.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-2")) is None:
         return
-    scene = handover.scene
-    scene.nothing(handover.newcomer, "REBALANCE-2", "no record: one of each partition is in flight")
-    scene.nothing(handover.owner, "ORDER-2", "no record: one of each partition is in flight")
-    for record in handover.held.values():
-        scene.acknowledge(handover.owner, record.message_id)
-    came = scene.sweep(handover.newcomer)
-    for _ in scene.attempts():
+    queue = rebalance.queue
+    queue.expect_no_record(rebalance.newcomer, "REBALANCE-2", "no record: one of each partition is in flight")
+    queue.expect_no_record(rebalance.owner, "ORDER-2", "no record: one of each partition is in flight")
+    for record in rebalance.held.values():
+        queue.acknowledge(rebalance.owner, record.message_id)
+    came = queue.poll_all(rebalance.newcomer)
+    for _ in queue.retry_until_rebalanced():
         if came:
             break
-        came = scene.sweep(handover.newcomer)
+        came = queue.poll_all(rebalance.newcomer)
     later = [record for _, record in came]
-    again = {record.message for record in handover.held.values()}
+    again = {record.message for record in rebalance.held.values()}
     bench.judge(
         "REBALANCE-2",
         bool(later) and not again & {record.message for record in later},
@@ -53,43 +56,47 @@ def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> Non
 
 
 @clauses("REBALANCE-3", "REBALANCE-4")
-def test_the_owner_goes_on_with_what_stays_and_gets_no_more_of_what_moves(bench: Bench) -> None:
-    """Once it acknowledges, the partitions that stay give it their next records at once, and those that move none."""
-    if (handover := handover_of(bench, "REBALANCE-3", "REBALANCE-4")) is None:
+def test_the_owner_reads_on_only_in_partitions_that_stay(bench: Bench) -> None:
+    """Acknowledge every record that the owner holds while another member joins; expect the next records of the
+    partitions that stay at once, and none of those that move.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-3", "REBALANCE-4")) is None:
         return
-    came = handover.settle_all()
-    if handover.is_over():
+    came = rebalance.acknowledge_all()
+    if rebalance.is_over():
         bench.skip("REBALANCE-3", "the rebalance ran into its timeout before the owner had acknowledged")
         bench.skip("REBALANCE-4", "the rebalance ran into its timeout before the owner had acknowledged")
         return
     stayed = sum(record is not None for record in came.values())
-    partitions = handover.rounds.partitions
+    partitions = rebalance.probe.partitions
     seen = f"{stayed} of {partitions} partitions go on for their old owner"
     bench.judge(
         "REBALANCE-3",
-        stayed <= partitions - handover.least,
-        expected=f"nothing more of the {handover.least} partitions that have to move",
+        stayed <= partitions - rebalance.half,
+        expected=f"nothing more of the {rebalance.half} partitions that have to move",
         observed=seen,
     )
     bench.judge(
         "REBALANCE-4",
-        stayed >= handover.least,
-        expected=f"the next records of the {handover.least} partitions that stay at least",
+        stayed >= rebalance.half,
+        expected=f"the next records of the {rebalance.half} partitions that stay at least",
         observed=seen,
     )
 
 
 @clauses("REBALANCE-1")
-def test_what_moves_is_the_newcomers_once_it_is_settled(bench: Bench) -> None:
-    """After the owner has acknowledged, the next records of the partitions that move come to the newcomer."""
-    if (handover := handover_of(bench, "REBALANCE-1")) is None:
+def test_partitions_that_move_deliver_to_the_newcomer(bench: Bench) -> None:
+    """Acknowledge every record that the owner holds while another member joins; expect the next records of the
+    partitions that move from the newcomer's polls.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-1")) is None:
         return
-    scene, rounds = handover.scene, handover.rounds
-    came = handover.settle_all()
-    moved = {place for place, record in came.items() if record is None}
+    queue, probe = rebalance.queue, rebalance.probe
+    came = rebalance.acknowledge_all()
+    moved = {partition for partition, record in came.items() if record is None}
     found: set[int] = set()
-    for _ in scene.attempts():
-        found |= {rounds.place(record) for _, record in scene.sweep(handover.newcomer)}
+    for _ in queue.retry_until_rebalanced():
+        found |= {probe.partition_of(record) for _, record in queue.poll_all(rebalance.newcomer)}
         if found >= moved:
             break
     bench.judge(
@@ -100,67 +107,73 @@ def test_what_moves_is_the_newcomers_once_it_is_settled(bench: Bench) -> None:
     )
 
 
-def _unsubscribe(scene: Scene, topic: str, consumer: str) -> None:
-    scene.unsubscribe(consumer, topic)
+def _unsubscribe(queue: QueueFixture, topic: str, consumer: str) -> None:
+    queue.unsubscribe(consumer, topic)
 
 
-def _unregister(scene: Scene, topic: str, consumer: str) -> None:
+def _unregister(queue: QueueFixture, topic: str, consumer: str) -> None:
     del topic
-    reply = scene.call(UNREGISTER, {"consumer_name": consumer})
-    scene.bench.judge("MEMBER-UNREGISTER-1", reply.status == 202, expected="202", observed=reply)
+    reply = queue.call(UNREGISTER, {"consumer_name": consumer})
+    expect_status(queue.bench, reply, 202, "MEMBER-UNREGISTER-1", "the consumer is registered")
 
 
 @clauses("REBALANCE-1")
 @pytest.mark.parametrize("leave", [_unsubscribe, _unregister], ids=["unsubscribed", "unregistered"])
-def test_those_who_stay_take_over_from_those_who_leave(
-    bench: Bench, leave: Callable[[Scene, str, str], None]
+def test_remaining_members_take_over_from_leaving_ones(
+    bench: Bench, leave: Callable[[QueueFixture, str, str], None]
 ) -> None:
-    """One after another leaves, until the last one owns everything; at the end one comes back."""
+    """Let members leave one after another, and one join at the end; expect each partition to have one owner and even
+    shares after each step.
+    """
     if leave is _unregister and not bench.declares("unregister"):
-        bench.skip("REBALANCE-1", "nobody can leave (extension unregister)")
+        bench.skip("REBALANCE-1", "no consumer can unregister (extension unregister)")
         return
-    scene = Scene(bench)
-    rounds, group = Rounds(scene), scene.group()
-    names = [scene.consumer(group, rounds.topic) for _ in range(3)]
-    rounds.settled(names)
+    queue = QueueFixture(bench)
+    probe, group = OwnershipProbe(queue), queue.new_group()
+    names = [queue.new_consumer(group, probe.topic) for _ in range(3)]
+    probe.settled_owners(names)
     while len(names) > 1:
-        leave(scene, rounds.topic, names.pop(0))
-        rounds.settled(names)
-    names.append(scene.consumer(group, rounds.topic))
-    rounds.settled(names)
+        leave(queue, probe.topic, names.pop(0))
+        probe.settled_owners(names)
+    names.append(queue.new_consumer(group, probe.topic))
+    probe.settled_owners(names)
 
 
 @clauses("REBALANCE-1")
-@waits(one_silence)
-def test_those_who_stay_take_over_from_who_was_evicted(bench: Bench) -> None:
-    """After an eviction the partitions belong to those who are left."""
-    scene = Scene(bench)
-    rounds, group = Rounds(scene), scene.group()
-    names = [scene.consumer(group, rounds.topic) for _ in range(3)]
-    rounds.settled(names)
+@waits(eviction_seconds)
+def test_remaining_members_take_over_from_an_evicted_one(bench: Bench) -> None:
+    """Let one of three members be evicted; expect the two others to own its partitions."""
+    queue = QueueFixture(bench)
+    probe, group = OwnershipProbe(queue), queue.new_group()
+    names = [queue.new_consumer(group, probe.topic) for _ in range(3)]
+    probe.settled_owners(names)
     silent = names.pop(0)
-    sign = timed(scene, group, lambda: scene.heartbeat(silent))
-    scene.members[group].remove(silent)
-    past_eviction(scene, group, sign)
-    rounds.settled(names)
+    sign = timed(queue, group, lambda: queue.heartbeat(silent))
+    queue.members[group].remove(silent)
+    wait_past_eviction(queue, group, sign)
+    probe.settled_owners(names)
 
 
 @clauses("REBALANCE-2")
-@waits(one_rebalance)
-def test_what_is_held_is_not_taken_back_before_the_end_of_a_rebalance(bench: Bench) -> None:
-    """Just below the timeout the newcomer gets nothing yet, and the owner can acknowledge what it holds."""
-    if (handover := handover_of(bench, "REBALANCE-2")) is None:
+@waits(rebalance_seconds)
+def test_a_held_record_is_not_taken_back_before_the_rebalance_timeout(bench: Bench) -> None:
+    """Poll with the newcomer just below the rebalance timeout, and acknowledge with the owner; expect no record, and
+    202.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-2")) is None:
         return
-    scene = handover.scene
-    timeout, margin = scene.timings.rebalance_timeout, MARGIN
+    queue = rebalance.queue
+    timeout, margin = queue.timings.rebalance_timeout, MARGIN
     if not bench.clock.is_virtual:
-        margin = min(timeout / 2, BELOW + 2 * bench.lateness() + ROUND_TRIPS * bench.target.round_trip)
-    scene.wait_until(handover.group, handover.started[0] + timeout - margin)
-    early = scene.poll(handover.newcomer)
-    record = next(iter(handover.held.values()))
-    body = {"consumer_name": handover.owner, "message_id": record.message_id}
-    reply = scene.call(ACKNOWLEDGE, body)
-    if handover.is_over():
+        margin = min(
+            timeout / 2, BELOW_TIMEOUT + 2 * bench.scheduling_delay() + ROUND_TRIPS * bench.target.round_trip
+        )
+    queue.wait_until(rebalance.group, rebalance.started[0] + timeout - margin)
+    early = queue.poll(rebalance.newcomer)
+    record = next(iter(rebalance.held.values()))
+    body = {"consumer_name": rebalance.owner, "message_id": record.message_id}
+    reply = queue.call(ACKNOWLEDGE, body)
+    if rebalance.is_over():
         bench.skip("REBALANCE-2", "this machine was too slow to look just below the timeout")
         return
     bench.judge(
@@ -169,42 +182,42 @@ def test_what_is_held_is_not_taken_back_before_the_end_of_a_rebalance(bench: Ben
         expected="no record: one of each partition is in flight",
         observed=early,
     )
-    bench.judge(
-        "REBALANCE-2", reply.status == 202, expected="202 for the record that it still holds", observed=reply
-    )
+    expect_status(bench, reply, 202, "REBALANCE-2", "the owner still holds the record")
 
 
 @clauses("REBALANCE-5")
-@waits(one_rebalance)
-def test_what_is_held_beyond_the_end_of_a_rebalance_is_taken_back(bench: Bench) -> None:
-    """The new owners get the records of the partitions that move; their former holder stays a member, and its late
-    acknowledgement is refused and commits nothing.
+@waits(rebalance_seconds)
+def test_a_held_record_is_taken_back_after_the_rebalance_timeout(bench: Bench) -> None:
+    """Hold records beyond the rebalance timeout; expect those of partitions that move at the newcomer, and a refusal
+    (4xx) of the former holder's acknowledgements. The former holder stays a member.
     """
-    if (handover := handover_of(bench, "REBALANCE-5")) is None:
+    if (rebalance := begin_rebalance(bench, "REBALANCE-5")) is None:
         return
-    scene, rounds = handover.scene, handover.rounds
-    deadline = handover.started[1] + scene.timings.rebalance_timeout
-    pass_deadline(scene, handover.group, deadline)
-    taken = {rounds.place(record): record for _, record in scene.sweep(handover.newcomer)}
+    queue, probe = rebalance.queue, rebalance.probe
+    deadline = rebalance.started[1] + queue.timings.rebalance_timeout
+    wait_past_deadline(queue, rebalance.group, deadline)
+    taken = {probe.partition_of(record): record for _, record in queue.poll_all(rebalance.newcomer)}
     bench.judge(
         "REBALANCE-5",
-        len(taken) >= handover.least,
-        expected=f"the records of {handover.least} partitions that have to move, at least",
+        len(taken) >= rebalance.half,
+        expected=f"the records of {rebalance.half} partitions that have to move, at least",
         observed=[record.whole for record in taken.values()],
     )
-    for place, record in taken.items():
-        before = handover.held[place]
+    for partition, record in taken.items():
+        before = rebalance.held[partition]
         bench.judge(
             "REBALANCE-5",
             record.message == before.message,
             expected=f"the record {before.message} that was not acknowledged",
             observed=record.whole,
         )
-        late = scene.call(ACKNOWLEDGE, {"consumer_name": handover.owner, "message_id": before.message_id})
-        bench.judge("REBALANCE-5", refused(late), expected="4xx: it was taken back", observed=late)
-    scene.nothing(handover.newcomer, "REBALANCE-5", "no record: the late acknowledgements committed nothing")
-    beat = scene.heartbeat(handover.owner)
-    bench.judge("REBALANCE-5", beat.status == 202, expected="202: it stays a member", observed=beat)
+        late = queue.call(ACKNOWLEDGE, {"consumer_name": rebalance.owner, "message_id": before.message_id})
+        expect_refusal(bench, late, "REBALANCE-5", "the record was taken back")
+    queue.expect_no_record(
+        rebalance.newcomer, "REBALANCE-5", "no record: the late acknowledgements committed nothing"
+    )
+    beat = queue.heartbeat(rebalance.owner)
+    expect_status(bench, beat, 202, "REBALANCE-5", "the former owner stays a member")
     for record in taken.values():
-        mine = scene.call(ACKNOWLEDGE, {"consumer_name": handover.newcomer, "message_id": record.message_id})
-        bench.judge("REBALANCE-5", mine.status == 202, expected="202 for the new holder", observed=mine)
+        mine = queue.call(ACKNOWLEDGE, {"consumer_name": rebalance.newcomer, "message_id": record.message_id})
+        expect_status(bench, mine, 202, "REBALANCE-5", "the newcomer holds the record")

@@ -1,4 +1,4 @@
-"""What every operation refuses, how it says so, and that nothing has happened then: REFUSE-*."""
+"""Refusals of every operation: their causes, their form, and that they change nothing: REFUSE-*."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.operation_table import TABLE, Operation, Stage
-from conformance.suite.queue.queue_client import HEARTBEAT, refused
-from conformance.suite.queue.scene import (
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     ADD_TOPIC,
     REGISTER,
     REMOVE_GROUP,
     SUBSCRIBE,
     UNSUBSCRIBE,
-    Scene,
+    QueueFixture,
     publish_path,
     unused_id,
 )
+from conformance.suite.queue.operation_table import TABLE, Operation, PreparedQueue
+from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ PROBLEM_JSON = "application/problem+json"
 _DEEP = 10_000
 
 #: Bodies that are no JSON object, with the cause.
-NO_OBJECTS: dict[str, tuple[bytes, str]] = {
+NOT_OBJECTS: dict[str, tuple[bytes, str]] = {
     "no body": (b"", "body-not-json"),
     "no JSON": (b"consumer_name=alice", "body-not-json"),
     "cut off": (b'{"consumer_name": "ali', "body-not-json"),
@@ -43,13 +44,13 @@ NO_OBJECTS: dict[str, tuple[bytes, str]] = {
     "a number": (b"7", "body-not-object"),
     "null": (b"null", "body-not-object"),
 }
-NO_UTF8 = b'{"consumer_name": "\xff\xfe"}'
+NOT_UTF8 = b'{"consumer_name": "\xff\xfe"}'
 
 by_operation = pytest.mark.parametrize("operation", TABLE, ids=lambda row: row.path.strip("/"))
 
 
 def _lacks(bench: Bench, operation: Operation, *ids: str) -> bool:
-    """Skip these clauses where the server has no such operation."""
+    """True if the server does not have the operation; the clauses are skipped then."""
     extension = operation.extension
     if extension is None or bench.declares(extension):
         return False
@@ -59,7 +60,7 @@ def _lacks(bench: Bench, operation: Operation, *ids: str) -> bool:
 
 
 def _judge_problem(bench: Bench, reply: Reply, *causes: str, members: tuple[str, ...] = ()) -> None:
-    """The recommended body of a refusal: a problem of one of these causes about one of these members."""
+    """Judge the recommended body of a refusal: a problem of one of `causes` about one of `members`."""
     bench.judge(
         "REFUSE-2",
         reply.content_type == PROBLEM_JSON,
@@ -93,84 +94,86 @@ def _judge_problem(bench: Bench, reply: Reply, *causes: str, members: tuple[str,
 def _judge_bad_request(
     bench: Bench, reply: Reply, why: str, *causes: str, members: tuple[str, ...] = ()
 ) -> None:
-    bench.judge("REFUSE-5", refused(reply), expected=f"4xx: {why}", observed=reply)
-    if bench.judge("REFUSE-6", reply.status == 400, expected=f"400: {why}", observed=reply):
+    expect_refusal(bench, reply, "REFUSE-5", why)
+    if expect_status(bench, reply, 400, "REFUSE-6", why):
         _judge_problem(bench, reply, *causes, members=members)
 
 
 @clauses("REFUSE-5", "REFUSE-6", "REFUSE-1", "REFUSE-2", "REFUSE-3", "REFUSE-7")
 @by_operation
-def test_a_body_that_is_not_as_it_ought_to_be_is_refused(bench: Bench, operation: Operation) -> None:
-    """No JSON object, a required member missing, a member of a wrong type: each is told, and nothing happens."""
+def test_a_malformed_body_is_refused(bench: Bench, operation: Operation) -> None:
+    """Send a body that is no JSON object, lacks a required member or has a member of a wrong type; expect a refusal
+    (4xx) of each, and nothing changed.
+    """
     ids = ("REFUSE-5", "REFUSE-6", "REFUSE-1", "REFUSE-2", "REFUSE-3", "REFUSE-7")
     if _lacks(bench, operation, *ids):
         return
-    stage = Stage(bench)
-    _send_no_objects(stage, operation)
-    _send_without_members(stage, operation)
-    _send_wrong_types(stage, operation)
-    stage.judge_untouched("REFUSE-1")
+    prepared = PreparedQueue(bench)
+    _send_not_objects(prepared, operation)
+    _send_without_members(prepared, operation)
+    _send_wrong_types(prepared, operation)
+    prepared.expect_unchanged("REFUSE-1")
 
 
-def _send_no_objects(stage: Stage, operation: Operation) -> None:
-    """No body, no JSON, a list, a string, null, an array that is nested ten thousand deep."""
-    bench = stage.bench
+def _send_not_objects(prepared: PreparedQueue, operation: Operation) -> None:
+    """Send no body, no JSON, a list, a string, null, and an array nested ten thousand deep."""
+    bench = prepared.bench
     room = min(bench.limit("body_bytes") or 3 * _DEEP, bench.limit("frame_bytes") or 3 * _DEEP)
-    whole = json.dumps(stage.body(operation)).encode()
-    bodies = {**NO_OBJECTS, "a list of one": (b"[" + whole + b"]", "body-not-object")}
+    whole = json.dumps(prepared.body(operation)).encode()
+    bodies = {**NOT_OBJECTS, "a list of one": (b"[" + whole + b"]", "body-not-object")}
     for name, (body, cause) in bodies.items():
         if len(body) <= room / 2:
-            reply = _answer(stage, operation, body, f"the body is {name}")
-            # How deep JSON may be nested is a reader's own business: what is too deep for it is no JSON to it.
+            reply = _answer(prepared, operation, body, f"the body is {name}")
+            # Parsers differ in how deep JSON may be nested: a server may call a body that is too deep no JSON.
             causes = {cause, "body-not-json"} if name == "deep" else {cause}
             _judge_bad_request(bench, reply, f"the body is {name}", *causes)
-    # Over STOMP it could only come in a binary message, and whether a server takes those is open.
+    # Over STOMP it needs a binary message, which servers may refuse.
     if bench.binding == "queue-http" and (not operation.publishes or bench.declares("http-publish")):
-        for body in (NO_UTF8, whole[:-1] + b', "x-unknown": "\xff\xfe"}'):
-            reply = _answer(stage, operation, body, "the body is no UTF-8")
+        for body in (NOT_UTF8, whole[:-1] + b', "x-unknown": "\xff\xfe"}'):
+            reply = _answer(prepared, operation, body, "the body is no UTF-8")
             _judge_bad_request(bench, reply, "the body is no UTF-8")
 
 
-def _answer(stage: Stage, operation: Operation, body: bytes, why: str) -> Reply:
-    """What the server says to a body; that it says nothing counts against REFUSE-5."""
+def _answer(prepared: PreparedQueue, operation: Operation, body: bytes, why: str) -> Reply:
+    """Reply to a body. REFUSE-5 fails if none arrives."""
     try:
-        return stage.scene.call(stage.path(operation), body)
+        return prepared.queue.call(prepared.path(operation), body)
     except PeerFailure as failure:
-        stage.bench.judge("REFUSE-5", False, expected=f"4xx: {why}", observed=failure.observed)
+        prepared.bench.judge("REFUSE-5", False, expected=f"4xx: {why}", observed=failure.observed)
         raise
 
 
-def _send_without_members(stage: Stage, operation: Operation) -> None:
-    """Each required member is left out, and all of them: the refusal names one that is missing."""
-    whole = stage.body(operation)
+def _send_without_members(prepared: PreparedQueue, operation: Operation) -> None:
+    """Leave out each required member, and all of them: the refusal names one that is missing."""
+    whole = prepared.body(operation)
     for member in operation.required:
         body = {name: value for name, value in whole.items() if name != member}
-        reply = stage.scene.call(stage.path(operation), body)
-        _judge_bad_request(stage.bench, reply, f"{member} is missing", "member-missing", members=(member,))
-    reply = stage.scene.call(stage.path(operation), {})
+        reply = prepared.queue.call(prepared.path(operation), body)
+        _judge_bad_request(prepared.bench, reply, f"{member} is missing", "member-missing", members=(member,))
+    reply = prepared.queue.call(prepared.path(operation), {})
     _judge_bad_request(
-        stage.bench, reply, "all is missing", "member-missing", members=tuple(operation.required)
+        prepared.bench, reply, "all is missing", "member-missing", members=tuple(operation.required)
     )
 
 
-def _send_wrong_types(stage: Stage, operation: Operation) -> None:
-    """A number, a boolean, null, a list or an object in the place of a string: nothing is converted."""
-    whole = stage.body(operation)
+def _send_wrong_types(prepared: PreparedQueue, operation: Operation) -> None:
+    """Send a number, a boolean, null, a list or an object in place of a string: none of them is converted."""
+    whole = prepared.body(operation)
     for member, wrong in operation.members.items():
         for value in (*wrong, [whole[member]] if member in whole else ["x"]):
-            reply = stage.scene.call(stage.path(operation), {**whole, member: value})
+            reply = prepared.queue.call(prepared.path(operation), {**whole, member: value})
             why = f"{member} is {json.dumps(value)}"
             causes = ("member-type", "member-value", "name-invalid", "member-missing")
-            _judge_bad_request(stage.bench, reply, why, *causes, members=(member,))
+            _judge_bad_request(prepared.bench, reply, why, *causes, members=(member,))
 
 
 @clauses("REFUSE-4")
 def test_unknown_members_are_ignored(bench: Bench) -> None:
-    """Each operation succeeds with members of any type that nobody knows, as it would without them."""
+    """Send each operation with unknown members of any type; expect it to succeed as it does without them."""
     unknown = {"x-unknown": {"nested": [1, None, "x"]}, "Consumer_Name": 7, "x": None, "é": True}
-    stage = Stage(bench)
-    for operation, path, body in stage.sequence():
-        reply = stage.scene.call(path, {**unknown, **body})
+    prepared = PreparedQueue(bench)
+    for operation, path, body in prepared.sequence():
+        reply = prepared.queue.call(path, {**unknown, **body})
         bench.judge(
             "REFUSE-4",
             reply.status in operation.success,
@@ -179,66 +182,76 @@ def test_unknown_members_are_ignored(bench: Bench) -> None:
         )
 
 
-def _refusals(stage: Stage) -> list[tuple[str, str, dict[str, Any]]]:
-    """Well-formed operations that must be refused here: cause, path, body."""
-    nobody, nowhere = stage.bench.fresh("nobody"), stage.bench.fresh("nowhere")
-    not_held = {"consumer_name": stage.holder, "message_id": unused_id(stage.held)}
+def _refusals(prepared: PreparedQueue) -> list[tuple[str, str, dict[str, Any]]]:
+    """Cause, path and body of well-formed operations that must be refused in this state."""
+    nobody, nowhere = prepared.bench.fresh("nobody"), prepared.bench.fresh("nowhere")
+    not_held = {"consumer_name": prepared.holder, "message_id": unused_id(prepared.held)}
     return [
-        ("topic-exists", ADD_TOPIC, {"topicName": stage.topic}),
+        ("topic-exists", ADD_TOPIC, {"topicName": prepared.topic}),
         ("name-invalid", ADD_TOPIC, {"topicName": "a/b"}),
         ("topic-unknown", publish_path(nowhere), {"messageID": "1", "message": "m"}),
         ("group-unknown", REMOVE_GROUP, {"consumer_group_name": nowhere}),
         (
             "group-unknown",
             REGISTER,
-            {"consumer_group_name": nowhere, "consumer_name": stage.new_names["consumer"]},
+            {"consumer_group_name": nowhere, "consumer_name": prepared.new_names["consumer"]},
         ),
-        ("consumer-exists", REGISTER, {"consumer_group_name": stage.group, "consumer_name": stage.holder}),
+        (
+            "consumer-exists",
+            REGISTER,
+            {"consumer_group_name": prepared.group, "consumer_name": prepared.holder},
+        ),
         ("consumer-unknown", HEARTBEAT, {"consumer_name": nobody}),
         (
             "topic-unknown",
             SUBSCRIBE,
-            {"consumer_name": stage.holder, "topic_list": f"{stage.topic},{nowhere}"},
+            {"consumer_name": prepared.holder, "topic_list": f"{prepared.topic},{nowhere}"},
         ),
         (
             "topic-unknown",
             UNSUBSCRIBE,
-            {"consumer_name": stage.holder, "topic_list": f"{stage.topic},{nowhere}"},
+            {"consumer_name": prepared.holder, "topic_list": f"{prepared.topic},{nowhere}"},
         ),
         ("not-in-flight", ACKNOWLEDGE, not_held),
-        ("not-in-flight", ACKNOWLEDGE, {"consumer_name": stage.idle, "message_id": stage.held.message_id}),
+        (
+            "not-in-flight",
+            ACKNOWLEDGE,
+            {"consumer_name": prepared.idle, "message_id": prepared.held.message_id},
+        ),
     ]
 
 
 @clauses("REFUSE-2", "REFUSE-3", "REFUSE-1")
 def test_each_cause_has_a_type_of_its_own(bench: Bench) -> None:
-    """The refusals of the table of causes say which one it is, and leave everything as it was."""
-    stage = Stage(bench)
-    for cause, path, body in _refusals(stage):
-        reply = stage.scene.call(path, body)
-        bench.judge("REFUSE-1", refused(reply), expected=f"4xx: {cause}", observed=reply)
+    """Send well-formed operations that must be refused; expect the problem type of the cause, and nothing changed."""
+    prepared = PreparedQueue(bench)
+    for cause, path, body in _refusals(prepared):
+        reply = prepared.queue.call(path, body)
+        expect_refusal(bench, reply, "REFUSE-1", cause)
         _judge_problem(bench, reply, cause)
-    stage.judge_untouched("REFUSE-1")
+    prepared.expect_unchanged("REFUSE-1")
 
 
 @clauses("REFUSE-3")
 def test_a_full_partition_has_a_type_of_its_own(bench: Bench) -> None:
-    """What is refused for want of room says so."""
+    """Publish to a partition that has no room; expect the problem type of a full partition."""
     if not bench.declares("topic-limits"):
         bench.skip("REFUSE-3", "no topic can be filled (extension topic-limits)")
         return
-    scene = Scene(bench)
-    topic = scene.topic(partition_bytes=1000)
-    reply = scene.call(publish_path(topic), {"messageID": "1", "message": "x" * 1001})
+    queue = QueueFixture(bench)
+    topic = queue.new_topic(partition_bytes=1000)
+    reply = queue.call(publish_path(topic), {"messageID": "1", "message": "x" * 1001})
     _judge_problem(bench, reply, "partition-full")
 
 
 @clauses("REFUSE-3", "REFUSE-7")
 @pytest.mark.parametrize("message_id", [-1, 2**63, 1.5, "abc", ""], ids=repr)
 def test_an_impossible_value_is_a_fault_of_its_member(bench: Bench, message_id: object) -> None:
-    """A message id that can be none is refused as such, or as one that is not in flight."""
-    stage = Stage(bench)
-    reply = stage.scene.call(ACKNOWLEDGE, {"consumer_name": stage.holder, "message_id": message_id})
-    bench.judge("ACK-BAD-1", refused(reply), expected="4xx: no id", observed=reply)
+    """Acknowledge with a value that is no message id; expect a refusal (4xx) that names the member, or says that no
+    such record is in flight.
+    """
+    prepared = PreparedQueue(bench)
+    reply = prepared.queue.call(ACKNOWLEDGE, {"consumer_name": prepared.holder, "message_id": message_id})
+    expect_refusal(bench, reply, "ACK-BAD-1", "the value is no message id")
     causes = ("member-value", "member-type", "not-in-flight")
     _judge_problem(bench, reply, *causes, members=("message_id",))

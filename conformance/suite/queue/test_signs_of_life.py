@@ -1,4 +1,4 @@
-"""What keeps a consumer alive, and what doesn't: LIVE-SIGN-*. On a real clock these tests wait side by side."""
+"""Signs of life of a consumer: LIVE-SIGN-*. On a real clock these tests wait concurrently."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import functools
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.queue.queue_client import HEARTBEAT, MARGIN, refused
-from conformance.suite.queue.scene import (
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     NEGATIVE_ACKNOWLEDGE,
     POLL,
     REGISTER,
     SUBSCRIBE,
     UNSUBSCRIBE,
-    Scene,
+    QueueFixture,
 )
+from conformance.suite.queue.queue_client import HEARTBEAT, MARGIN
 from conformance.suite.queue.timeouts import (
-    judge_kept,
-    one_silence,
-    past_eviction,
+    eviction_seconds,
+    expect_kept_alive,
     timed,
+    wait_past_eviction,
 )
 from conformance.wire.operations import HttpOperations, QueueClient, StompOperations
 
@@ -28,19 +29,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.bench.bench import Bench
-    from conformance.suite.queue.timeouts import Deed
+    from conformance.suite.queue.timeouts import TimedReply
     from conformance.wire.operations import Reply
 
 
-def _prepare_signs(scene: Scene, topic: str, other: str) -> dict[str, tuple[str, Callable[[], Reply]]]:
-    """For each operation that succeeds a consumer in a group of its own, and how it performs it."""
+def _prepare_signs(queue: QueueFixture, topic: str, other: str) -> dict[str, tuple[str, Callable[[], Reply]]]:
+    """Prepare, for each operation that succeeds, a consumer in a group of its own and the call that performs it."""
     signs: dict[str, tuple[str, Callable[[], Reply]]] = {}
 
     def member(what: str, path: str, *topics: str, **more: object) -> None:
-        name = scene.consumer(scene.group(), *topics)
+        name = queue.new_consumer(queue.new_group(), *topics)
         if path in (ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE):
-            more["message_id"] = scene.record(name).message_id
-        signs[what] = (name, functools.partial(scene.call, path, {"consumer_name": name, **more}))
+            more["message_id"] = queue.poll_until_record(name).message_id
+        signs[what] = (name, functools.partial(queue.call, path, {"consumer_name": name, **more}))
 
     member("a heartbeat", HEARTBEAT)
     member("a poll", POLL, topic)
@@ -49,13 +50,13 @@ def _prepare_signs(scene: Scene, topic: str, other: str) -> dict[str, tuple[str,
     member("a subscription to the same topic", SUBSCRIBE, topic, topic_list=topic)
     member("the end of a subscription", UNSUBSCRIBE, other, topic_list=other)
     member("an acknowledgement", ACKNOWLEDGE, topic)
-    if scene.bench.declares("negative-acknowledgement"):
+    if queue.bench.declares("negative-acknowledgement"):
         member("a negative acknowledgement", NEGATIVE_ACKNOWLEDGE, topic)
     return signs
 
 
 def _cannot_be_told(bench: Bench) -> bool:
-    """Skip where a consumer could live through two silences by the grace alone."""
+    """True if a consumer could live through two silences by the grace alone; LIVE-SIGN-1 is skipped then."""
     timings = bench.target.timings
     is_long = timings.eviction_grace > 0.5 * timings.heartbeat_timeout
     if is_long:
@@ -66,92 +67,100 @@ def _cannot_be_told(bench: Bench) -> bool:
 
 
 @clauses("LIVE-SIGN-1")
-@waits(one_silence)
+@waits(eviction_seconds)
 def test_every_operation_that_names_a_consumer_keeps_it_alive(bench: Bench) -> None:
-    """Two silences that are too long together, and between them one operation: the consumer is a member yet.
+    """Send one operation between two silences that together exceed timeout and grace; expect 202 for its consumer.
 
-    One that did nothing between them is evicted, so that it was the operation that mattered.
+    A consumer without such an operation is evicted: so it was the operation that kept the others alive.
     """
     if _cannot_be_told(bench):
         return
-    scene = Scene(bench)
-    topic, other = scene.topic(), scene.topic()
-    scene.publish(topic, "m")
-    signs = _prepare_signs(scene, topic, other)
-    clock = scene.group()
-    _judge_signs(scene, clock, scene.consumer(clock), signs)
+    queue = QueueFixture(bench)
+    topic, other = queue.new_topic(), queue.new_topic()
+    queue.publish(topic, "m")
+    signs = _prepare_signs(queue, topic, other)
+    clock = queue.new_group()
+    _judge_signs(queue, clock, queue.new_consumer(clock), signs)
 
 
 @clauses("LIVE-SIGN-1")
-@waits(one_silence)
+@waits(eviction_seconds)
 def test_a_sign_of_life_counts_wherever_it_comes_from(bench: Bench) -> None:
-    """A heartbeat in the other binding, on another connection, keeps a consumer alive as well."""
+    """Send a heartbeat in the other binding, on another connection; expect it to keep the consumer alive."""
     if _cannot_be_told(bench):
         return
     if not (bench.claims("queue-http") and bench.claims("queue-stomp")):
         bench.skip("LIVE-SIGN-1", "the server has one binding only")
         return
-    scene = Scene(bench)
-    clock = scene.group()
-    idle, consumer = scene.consumer(clock), scene.consumer(clock)
+    queue = QueueFixture(bench)
+    clock = queue.new_group()
+    idle, consumer = queue.new_consumer(clock), queue.new_consumer(clock)
     if bench.binding == "queue-http":
         other = QueueClient(StompOperations(bench.stomp()))
     else:
         other = QueueClient(HttpOperations(bench.http()))
     beat = functools.partial(other.heartbeat, consumer)
-    _judge_signs(scene, clock, idle, {"a heartbeat in the other binding": (consumer, beat)})
+    _judge_signs(queue, clock, idle, {"a heartbeat in the other binding": (consumer, beat)})
 
 
 def _judge_signs(
-    scene: Scene, clock: str, idle: str, signs: dict[str, tuple[str, Callable[[], Reply]]]
+    queue: QueueFixture, clock: str, idle: str, signs: dict[str, tuple[str, Callable[[], Reply]]]
 ) -> None:
-    """Let two silences pass with the operations between them, and none of the one that is idle."""
-    judge, silent = scene.bench.judge, (idle, *(name for name, _ in signs.values()))
+    """Let two silences pass with the operations between them, and none for the `idle` consumer."""
+    silent = (idle, *(name for name, _ in signs.values()))
 
-    def all_beat() -> dict[str, Deed]:
+    def all_beat() -> dict[str, TimedReply]:
         return {
-            what: timed(scene, clock, functools.partial(scene.heartbeat, name))
+            what: timed(queue, clock, functools.partial(queue.heartbeat, name))
             for what, (name, _) in signs.items()
         }
 
-    timings = scene.timings
+    timings = queue.timings
     both = timings.heartbeat_timeout + timings.eviction_grace
     before = all_beat()
-    last = timed(scene, clock, lambda: scene.heartbeat(idle))
+    last = timed(queue, clock, lambda: queue.heartbeat(idle))
     # In the middle, so that a slow machine has as much room in the first silence as in the second.
-    scene.wait_until(clock, last.latest + both / 2, *silent)
-    deeds = {what: timed(scene, clock, operation) for what, (_, operation) in signs.items()}
-    scene.wait_until(clock, last.latest + both + MARGIN, *silent)
+    queue.wait_until(clock, last.latest + both / 2, *silent)
+    answers = {what: timed(queue, clock, operation) for what, (_, operation) in signs.items()}
+    queue.wait_until(clock, last.latest + both + MARGIN, *silent)
     after = all_beat()
-    past_eviction(scene, clock, last, *silent)
-    control = scene.heartbeat(idle)
-    judge("LIVE-EVICT-1", refused(control), expected="4xx: it did nothing for too long", observed=control)
-    for what, deed in deeds.items():
-        judge_kept(scene, "LIVE-SIGN-1", before[what], deed, expected=what, ok=deed.reply.status < 300)
+    wait_past_eviction(queue, clock, last, *silent)
+    control = queue.heartbeat(idle)
+    expect_refusal(
+        queue.bench, control, "LIVE-EVICT-1", "the consumer was silent for longer than timeout and grace"
+    )
+    for what, answer in answers.items():
+        expect_kept_alive(
+            queue, "LIVE-SIGN-1", before[what], answer, expected=what, ok=answer.reply.status < 300
+        )
         beat = after[what]
-        judge_kept(
-            scene, "LIVE-SIGN-1", deed, beat, expected=f"202 after {what}", ok=beat.reply.status == 202
+        expect_kept_alive(
+            queue, "LIVE-SIGN-1", answer, beat, expected=f"202 after {what}", ok=beat.reply.status == 202
         )
 
 
 @clauses("LIVE-SIGN-2")
-@waits(one_silence)
-def test_a_session_that_beats_is_no_sign_of_life(bench: Bench) -> None:
-    """A consumer is evicted though the STOMP session on which it registered is open, beats, and sends other frames."""
-    scene = Scene(bench)
-    group, name = scene.group(), bench.fresh("consumer")
+@waits(eviction_seconds)
+def test_stomp_heart_beats_are_no_sign_of_life(bench: Bench) -> None:
+    """Send STOMP heart-beats and frames that do not name the consumer over its session; expect the consumer to be
+    evicted.
+    """
+    queue = QueueFixture(bench)
+    group, name = queue.new_group(), bench.fresh("consumer")
     session = bench.stomp(headers={"heart-beat": "10000,0"})
     operations = StompOperations(session)
     registered = operations.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
-    bench.judge("MEMBER-REGISTER-1", registered.status == 200, expected="200", observed=registered)
-    sign = timed(scene, group, lambda: operations.call(HEARTBEAT, {"consumer_name": name}))
-    timings = scene.timings
+    expect_status(bench, registered, 200, "MEMBER-REGISTER-1", "no consumer has this name")
+    sign = timed(queue, group, lambda: operations.call(HEARTBEAT, {"consumer_name": name}))
+    timings = queue.timings
     until = sign.latest + timings.heartbeat_timeout + timings.eviction_grace
-    while (left := until - scene.now(group)) > 0:
+    while (left := until - queue.now(group)) > 0:
         session.beat()
         session.unsubscribe(session.subscribe("/user/queue/replies"))
         operations.call(HEARTBEAT, {"consumer_name": bench.fresh("nobody")})
-        scene.pass_time(min(left, timings.heartbeat_timeout / 4))
-    past_eviction(scene, group, sign)
-    reply = scene.heartbeat(name)
-    bench.judge("LIVE-SIGN-2", refused(reply), expected="4xx: it said nothing for itself", observed=reply)
+        queue.pass_time(min(left, timings.heartbeat_timeout / 4))
+    wait_past_eviction(queue, group, sign)
+    reply = queue.heartbeat(name)
+    expect_refusal(
+        bench, reply, "LIVE-SIGN-2", "no operation named the consumer for longer than timeout and grace"
+    )

@@ -1,4 +1,4 @@
-"""The operations over STOMP: QSTOMP-SEND-*, -REPLY-*, -RECEIPT-*, -QUIET-*, -DEST-*."""
+"""Operations over STOMP: QSTOMP-SEND-*, -REPLY-*, -RECEIPT-*, -QUIET-*, -DEST-*."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.operation_table import Stage
+from conformance.suite.queue.expectations import expect_status
+from conformance.suite.queue.fixture import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, QueueFixture
+from conformance.suite.queue.operation_table import PreparedQueue
 from conformance.suite.queue.queue_client import HEARTBEAT
-from conformance.suite.queue.scene import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, Scene
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import REPLIES, StompOperations
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-#: How long a frame that ought not to come may still be under way, in seconds, after a fence.
+#: Seconds after a fence during which an unexpected frame may still arrive.
 _LINGER = 0.2
 
 
@@ -29,7 +30,7 @@ def _send(session: StompClient, path: str, body: dict[str, Any], **headers: str)
 
 
 def _fence(bench: Bench, session: StompClient) -> None:
-    """Return when the server has worked off what the session sent: by the RECEIPT of an operation that succeeds."""
+    """Return when the server has processed what the session sent: when the RECEIPT of one more operation arrives."""
     receipt = bench.fresh("fence")
     _send(session, ADD_GROUP, {"consumer_group_name": bench.fresh("group")}, receipt=receipt)
     session.expect("RECEIPT", receipt_id=receipt)
@@ -37,10 +38,10 @@ def _fence(bench: Bench, session: StompClient) -> None:
 
 @clauses("QSTOMP-SEND-1", "QSTOMP-REPLY-1")
 def test_each_operation_is_a_send(bench: Bench) -> None:
-    """A SEND with the body of the operation to its path is answered with its status, over a session of its own."""
+    """Send each operation as a SEND to its path; expect a reply with its success status and the same correlation-id."""
     session = bench.stomp()
     session.subscribe(REPLIES)
-    for operation, path, body in Stage(bench).sequence():
+    for operation, path, body in PreparedQueue(bench).sequence():
         correlation = f"one: of\\ours {path}"
         _send(session, path, body, correlation_id=correlation)
         reply = session.expect("MESSAGE", destination=REPLIES)
@@ -60,29 +61,31 @@ def test_each_operation_is_a_send(bench: Bench) -> None:
 
 
 @clauses("QSTOMP-SEND-1")
-def test_one_session_works_for_many(bench: Bench) -> None:
-    """Producers and consumers of several groups share a session; their operations may overlap."""
-    scene = Scene(bench)
-    topic = scene.topic()
-    consumers = [scene.consumer(scene.group(), topic) for _ in range(5)]
-    scene.publish(topic, "first")
+def test_one_session_serves_several_consumers(bench: Bench) -> None:
+    """Send polls of consumers in several groups over one session, without waiting in between; expect 200 for each."""
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    consumers = [queue.new_consumer(queue.new_group(), topic) for _ in range(5)]
+    queue.publish(topic, "first")
     for consumer in consumers:
-        scene.drain(consumer, 1)
-    scene.publish(topic, "m")
+        queue.read_and_acknowledge(consumer, 1)
+    queue.publish(topic, "m")
     session = StompOperations(bench.stomp())
     begun = [session.start(POLL, {"consumer_name": consumer}) for consumer in consumers]
     for pending in reversed(begun):
         reply = pending.reply()
-        bench.judge("QSTOMP-SEND-1", reply.status == 200, expected="200 with the record", observed=reply)
+        expect_status(bench, reply, 200, "QSTOMP-SEND-1", "a record is free for this consumer")
 
 
 @clauses("QSTOMP-REPLY-1")
 def test_each_operation_gets_one_reply(bench: Bench) -> None:
-    """One MESSAGE for each SEND, whether it succeeds or not, with the status, the correlation and the body."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m")
+    """Send operations that succeed and that are refused; expect one MESSAGE for each, with status, correlation and
+    body.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m")
     session = bench.stomp()
     session.subscribe(REPLIES)
     for path, correlation, statuses, body in (
@@ -108,7 +111,7 @@ def test_each_operation_gets_one_reply(bench: Bench) -> None:
                 "QSTOMP-REPLY-1", media_type == wanted, expected=f"a body of type {wanted}", observed=reply
             )
         if path == POLL:
-            record = scene.read(_decoded(reply), reply)
+            record = queue.parse_record(_decoded(reply), reply)
             bench.judge("QSTOMP-REPLY-1", record.message == "m", expected="the record", observed=reply)
     _fence(bench, session)
     more = [reply for reply in session.take("MESSAGE") if reply.get("correlation-id") in set("abcde")]
@@ -124,7 +127,7 @@ def _decoded(frame: Frame) -> Any:
 
 @clauses("QSTOMP-REPLY-1")
 def test_a_correlation_may_be_left_out(bench: Bench) -> None:
-    """A SEND without `correlation-id` is replied to as well; its reply names none."""
+    """Send an operation without `correlation-id`; expect a reply without one."""
     session = bench.stomp()
     session.subscribe(REPLIES)
     _send(session, ADD_GROUP, {"consumer_group_name": bench.fresh("group")})
@@ -139,7 +142,7 @@ def test_a_correlation_may_be_left_out(bench: Bench) -> None:
 
 @clauses("QSTOMP-REPLY-2")
 def test_replies_go_to_the_session_that_asked(bench: Bench) -> None:
-    """Another session that is subscribed to replies gets its own only, also where the correlations are the same."""
+    """Send operations on two sessions with the same correlation-id; expect each session to get only its own replies."""
     asking, other = bench.stomp(), bench.stomp()
     for session in (asking, other):
         session.subscribe(REPLIES)
@@ -163,17 +166,17 @@ def test_replies_go_to_the_session_that_asked(bench: Bench) -> None:
 @clauses("QSTOMP-RECEIPT-1")
 @pytest.mark.parametrize("subscribed", [True, False], ids=["with replies", "without replies"])
 def test_a_successful_operation_is_receipted(bench: Bench, subscribed: bool) -> None:
-    """Each SEND whose operation succeeds gets its RECEIPT; an empty poll is a success."""
-    scene = Scene(bench)
-    topic, group, (consumer,) = scene.readers()
-    empty = scene.consumer(group)
-    scene.warm_up(topic, consumer)
-    scene.publish(topic, "m")
+    """Send operations that succeed with a receipt header; expect RECEIPT. An empty poll is a success."""
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    empty = queue.new_consumer(group)
+    queue.confirm_ownership(topic, consumer)
+    queue.publish(topic, "m")
     session = bench.stomp()
     if subscribed:
         session.subscribe(REPLIES)
     steps = [(HEARTBEAT, consumer), (POLL, consumer)]
-    if scene.poll(empty).status < 400:
+    if queue.poll(empty).status < 400:
         steps.append((POLL, empty))
     for number, (path, name) in enumerate(steps):
         _send(session, path, {"consumer_name": name}, receipt=f"r{number}")
@@ -181,7 +184,7 @@ def test_a_successful_operation_is_receipted(bench: Bench, subscribed: bool) -> 
 
 
 def _expect(bench: Bench, session: StompClient, clause: str, receipt: str | None) -> Frame:
-    """The RECEIPT of that id, or without one the next ERROR; judges the clause."""
+    """Judge `clause` by the RECEIPT of that id, or by an ERROR if `receipt` is None; returns the frame."""
     try:
         frame = session.expect("ERROR") if receipt is None else session.expect("RECEIPT", receipt_id=receipt)
     except PeerFailure as failure:
@@ -193,27 +196,27 @@ def _expect(bench: Bench, session: StompClient, clause: str, receipt: str | None
 
 @clauses("QSTOMP-RECEIPT-1")
 def test_the_receipt_of_a_poll_that_waits_comes_with_its_answer(bench: Bench) -> None:
-    """Not when the poll begins to wait, but when it is answered."""
+    """Send a long poll with a receipt header; expect RECEIPT when the poll is answered, and not before."""
     if not bench.declares("long-poll"):
         bench.skip("QSTOMP-RECEIPT-1", "no poll waits (extension long-poll)")
         return
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.warm_up(topic, consumer)
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
     session = bench.stomp()
     wait = min(bench.limit("wait_seconds") or 10.0, 10.0)
     _send(session, POLL, {"consumer_name": consumer, "wait_seconds": wait}, receipt="waiting")
     _fence(bench, session)
     early = session.take("RECEIPT", lambda frame: frame.get("receipt-id") == "waiting")
     bench.judge("QSTOMP-RECEIPT-1", not early, expected="no RECEIPT while the poll waits", observed=early)
-    scene.publish(topic, "m")
+    queue.publish(topic, "m")
     _expect(bench, session, "QSTOMP-RECEIPT-1", "waiting")
 
 
 @clauses("QSTOMP-RECEIPT-2", "QSTOMP-REPLY-1")
 @pytest.mark.parametrize("subscribed", [True, False], ids=["with replies", "without replies"])
 def test_a_refused_operation_that_asks_for_a_receipt_gets_an_error(bench: Bench, subscribed: bool) -> None:
-    """ERROR comes instead of RECEIPT, behind the reply where there is one."""
+    """Send an operation that is refused with a receipt header; expect its reply, if any, then ERROR, and no RECEIPT."""
     session = bench.stomp()
     if subscribed:
         session.subscribe(REPLIES)
@@ -238,7 +241,7 @@ def test_a_refused_operation_that_asks_for_a_receipt_gets_an_error(bench: Bench,
 @clauses("QSTOMP-QUIET-1")
 @pytest.mark.parametrize("subscribed", [True, False], ids=["with replies", "without replies"])
 def test_a_refused_operation_without_receipt_leaves_the_session_open(bench: Bench, subscribed: bool) -> None:
-    """No ERROR, no end: the next operation of the session is performed. Without replies nothing is sent at all."""
+    """Send operations that are refused without a receipt header; expect no ERROR, and the session to stay open."""
     session = bench.stomp()
     if subscribed:
         session.subscribe(REPLIES)
@@ -255,7 +258,12 @@ def test_a_refused_operation_without_receipt_leaves_the_session_open(bench: Benc
     _expect(bench, session, "QSTOMP-QUIET-1", receipt)
     if not subscribed:
         told = session.take("MESSAGE")
-        bench.judge("QSTOMP-QUIET-1", not told, expected="nothing for who doesn't listen", observed=told)
+        bench.judge(
+            "QSTOMP-QUIET-1",
+            not told,
+            expected="no MESSAGE: the session is not subscribed to replies",
+            observed=told,
+        )
 
 
 @clauses("QSTOMP-DEST-1")
@@ -270,7 +278,7 @@ def test_a_refused_operation_without_receipt_leaves_the_session_open(bench: Benc
     ],
 )
 def test_a_destination_that_is_not_there_gets_an_error(bench: Bench, command: str, destination: str) -> None:
-    """A SEND or SUBSCRIBE to what is no destination, and a SEND to what can only be listened to, get an ERROR."""
+    """Send SEND or SUBSCRIBE to a destination that does not exist, or SEND to the replies; expect ERROR."""
     session = bench.stomp()
     if command == "SEND":
         session.send(destination, "{}")
@@ -285,5 +293,5 @@ def test_a_destination_that_is_not_there_gets_an_error(bench: Bench, command: st
         "QSTOMP-DEST-1",
         bool(session.errors),
         expected=f"ERROR for {command} {destination}",
-        observed=session.closed or "the session went on as if nothing had been",
+        observed=session.closed or "no ERROR, and the session stayed open",
     )

@@ -1,4 +1,4 @@
-"""Topics and names: spec/queue, TOPIC-* and NAME-*."""
+"""Topics and names: TOPIC-* and NAME-*."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from urllib.parse import unquote
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.queue_client import refused
-from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, REGISTER, Scene, failed, publish_path
+from conformance.suite.queue.expectations import (
+    expect_publish_refusal,
+    expect_refusal,
+    expect_status,
+    refused,
+)
+from conformance.suite.queue.fixture import (
+    ADD_GROUP,
+    ADD_TOPIC,
+    REGISTER,
+    QueueFixture,
+    publish_path,
+)
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.operations import Reply
 
-#: Names that no server may take, whatever the kind of thing they would name.
+#: Names that every server has to refuse for topics, groups and consumers.
 FORBIDDEN_NAMES = [
     "",
     ".",
@@ -32,28 +43,28 @@ FORBIDDEN_NAMES = [
     "a\u001fb",
     "a\u007fb",
 ]
-#: Names that a server may take or refuse, but not mangle.
+#: Names that a server may accept or refuse, but not alter.
 FREE_NAMES = ["n" * 129, "n" * 1000, "tópico", "主题", "a b", "a%2Fb", "a:b", "a\\b", "a?b#c"]
 
 
 @clauses("TOPIC-ADD-1")
 def test_a_topic_of_a_new_name_is_added(bench: Bench) -> None:
-    """Adding a topic answers 200, and records can then be published to it."""
-    scene = Scene(bench)
-    scene.publish(scene.topic(), "first")
+    """Add a topic; expect 200, and 200 for a record that is published to it."""
+    queue = QueueFixture(bench)
+    queue.publish(queue.new_topic(), "first")
 
 
 @clauses("TOPIC-ADD-2", "TOPIC-ADD-3")
 def test_a_topic_that_exists_is_refused_and_stays_as_it_was(bench: Bench) -> None:
-    """A second topic of the same name is refused, and the records of the first are all still there."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
-    scene.publish(topic, "before")
-    again = scene.call(ADD_TOPIC, {"topicName": topic})
-    bench.judge("TOPIC-ADD-2", refused(again), expected="4xx: the topic exists", observed=again)
-    bench.judge("TOPIC-ADD-3", again.status == 409, expected="409: the topic exists", observed=again)
-    scene.publish(topic, "after")
-    delivered = [record.message for record in scene.drain(consumer, 2, "TOPIC-ADD-2")]
+    """Add a topic that exists; expect a refusal (4xx), and the records of the topic still there."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "before")
+    again = queue.call(ADD_TOPIC, {"topicName": topic})
+    expect_refusal(bench, again, "TOPIC-ADD-2", "the topic exists")
+    expect_status(bench, again, 409, "TOPIC-ADD-3", "the topic exists")
+    queue.publish(topic, "after")
+    delivered = [record.message for record in queue.read_and_acknowledge(consumer, 2, "TOPIC-ADD-2")]
     bench.judge(
         "TOPIC-ADD-2", delivered == ["before", "after"], expected="both records, in order", observed=delivered
     )
@@ -61,129 +72,128 @@ def test_a_topic_that_exists_is_refused_and_stays_as_it_was(bench: Bench) -> Non
 
 @clauses("TOPIC-ADD-2")
 def test_a_topic_that_exists_keeps_its_partitions(bench: Bench) -> None:
-    """A refused request for another number of them changes nothing: its readers get all that comes later."""
-    scene = Scene(bench)
-    topic, _group, (consumer,) = scene.readers()
+    """Add a topic that exists with another number of partitions; expect a refusal (4xx), and its readers to get every
+    later record.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
     for count in (1, 7):
-        again = scene.call(ADD_TOPIC, {"topicName": topic, "partitions": count})
-        bench.judge("TOPIC-ADD-2", refused(again), expected="4xx: the topic exists", observed=again)
+        again = queue.call(ADD_TOPIC, {"topicName": topic, "partitions": count})
+        expect_refusal(bench, again, "TOPIC-ADD-2", "the topic exists")
     texts = [f"m{number}" for number in range(10)]
     for text in texts:
-        scene.publish(topic, text, key=None)
-    delivered = sorted(record.message for record in scene.drain(consumer, len(texts), "TOPIC-ADD-2"))
+        queue.publish(topic, text, key=None)
+    delivered = sorted(
+        record.message for record in queue.read_and_acknowledge(consumer, len(texts), "TOPIC-ADD-2")
+    )
     bench.judge("TOPIC-ADD-2", delivered == sorted(texts), expected="all ten records", observed=delivered)
 
 
 @clauses("TOPIC-ALIAS-1")
 def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
-    """`/addTopic` does what `/topic/add-topic` does, also to one another's topics."""
-    scene = Scene(bench)
+    """Add a topic by `/addTopic`; expect 200, and a refusal (4xx) of the same name by `/topic/add-topic`."""
+    queue = QueueFixture(bench)
     name = bench.fresh("topic")
-    reply = scene.call("/addTopic", {"topicName": name})
-    bench.judge("TOPIC-ALIAS-1", reply.status == 200, expected="200 for a new topic", observed=reply)
-    again = scene.call(ADD_TOPIC, {"topicName": name})
-    bench.judge(
-        "TOPIC-ALIAS-1", refused(again), expected="4xx: /addTopic has added this name already", observed=again
-    )
-    scene.publish(name, "stored")
+    reply = queue.call("/addTopic", {"topicName": name})
+    expect_status(bench, reply, 200, "TOPIC-ALIAS-1", "no topic has this name")
+    again = queue.call(ADD_TOPIC, {"topicName": name})
+    expect_refusal(bench, again, "TOPIC-ALIAS-1", "/addTopic has added this name already")
+    queue.publish(name, "stored")
 
 
 @clauses("NAME-1")
 @pytest.mark.parametrize("kind", ["topic", "group", "consumer"])
 def test_every_valid_name_is_taken(bench: Bench, kind: str) -> None:
-    """Letters, digits, `.`, `_` and `-`, up to 128 of them, name anything."""
-    scene = Scene(bench)
+    """Add a topic, a group and a consumer with valid names of up to 128 characters; expect 200."""
+    queue = QueueFixture(bench)
     fresh = bench.fresh("n")
     for name in (f"aZ0._-{fresh}", fresh.ljust(128, "x")[:128], f"...{fresh}.."):
-        reply = _add(scene, kind, name)
-        bench.judge("NAME-1", reply.status == 200, expected=f"200: {name!r} is a valid name", observed=reply)
+        reply = _add(queue, kind, name)
+        expect_status(bench, reply, 200, "NAME-1", f"{name!r} is a valid name")
 
 
 @clauses("NAME-1")
 def test_one_character_is_a_name(bench: Bench) -> None:
-    """The shortest names are names, too; on a server in use one may be taken, which is no refusal of the name."""
-    scene = Scene(bench)
+    """Register consumers with names of one character; expect 200. On a server in use such a name may be taken, which is
+    no refusal of the name.
+    """
+    queue = QueueFixture(bench)
     for name in ("Z", "0", "_", "-"):
-        reply = _add(scene, "consumer", name)
-        is_there = reply.status == 200 or scene.heartbeat(name).status == 202
+        reply = _add(queue, "consumer", name)
+        is_there = reply.status == 200 or queue.heartbeat(name).status == 202
         bench.judge("NAME-1", is_there, expected=f"200: {name!r} is a valid name", observed=reply)
 
 
 @clauses("NAME-1")
 def test_names_differ_by_case_and_kinds_do_not_share_a_space(bench: Bench) -> None:
-    """Two topics may differ by the case of a letter, and a topic, a group and a consumer may share a name."""
-    scene = Scene(bench)
+    """Add topics whose names differ only by case, and a group and a consumer of the same name; expect 200."""
+    queue = QueueFixture(bench)
     name = bench.fresh("Name")
     for kind, spelling in [("topic", name), ("topic", name.lower()), ("group", name), ("consumer", name)]:
-        reply = _add(scene, kind, spelling)
-        bench.judge(
-            "NAME-1",
-            reply.status == 200,
-            expected=f"200: no {kind} is named {spelling!r} yet",
-            observed=reply,
-        )
+        reply = _add(queue, kind, spelling)
+        expect_status(bench, reply, 200, "NAME-1", f"no {kind} is named {spelling!r} yet")
 
 
 @clauses("NAME-2", "NAME-4")
 @pytest.mark.parametrize("kind", ["topic", "group", "consumer"])
 def test_a_forbidden_name_is_refused(bench: Bench, kind: str) -> None:
-    """The empty name, `.`, `..`, and those with `/`, `,` or control characters are refused."""
-    scene = Scene(bench)
-    group = scene.group()
+    """Add the empty name, `.`, `..`, and names with `/`, `,` or control characters; expect a refusal (4xx) of each."""
+    queue = QueueFixture(bench)
+    group = queue.new_group()
     for name in FORBIDDEN_NAMES:
-        reply = _add(scene, kind, name, group)
-        bench.judge("NAME-2", refused(reply), expected=f"4xx: {name!r} is no name", observed=reply)
-        bench.judge("NAME-4", reply.status == 400, expected=f"400: {name!r} is no name", observed=reply)
+        reply = _add(queue, kind, name, group)
+        expect_refusal(bench, reply, "NAME-2", f"{name!r} is no name")
+        expect_status(bench, reply, 400, "NAME-4", f"{name!r} is no name")
 
 
-def _is_taken(scene: Scene, kind: str, name: str, group: str) -> bool:
-    """Add a thing of a name that a server may refuse; whether it is there then."""
-    reply = _add(scene, kind, name, group)
-    scene.bench.judge(
+def _is_taken(queue: QueueFixture, kind: str, name: str, group: str) -> bool:
+    """Add a name that a server may accept or refuse; True if the server accepted it."""
+    reply = _add(queue, kind, name, group)
+    queue.bench.judge(
         "NAME-3",
         reply.status == 200 or refused(reply),
         expected=f"200, or 4xx where the server refuses {name[:40]!r} as a name",
         observed=reply,
     )
     if refused(reply):
-        scene.bench.judge("NAME-4", reply.status == 400, expected="400 for a refused name", observed=reply)
+        expect_status(queue.bench, reply, 400, "NAME-4", "the name is refused")
     return reply.status == 200
 
 
 @clauses("NAME-3")
 def test_any_other_name_of_a_consumer_is_refused_or_served_as_it_is(bench: Bench) -> None:
-    """A name beyond what every server takes is refused, or else works, and under exactly that spelling."""
-    scene = Scene(bench)
-    group = scene.group()
+    """Register a name that is neither valid nor forbidden; expect a refusal (4xx), or a consumer under exactly this
+    name.
+    """
+    queue = QueueFixture(bench)
+    group = queue.new_group()
     for name in FREE_NAMES:
         unique = f"{bench.fresh('n')}{name}"
-        if _is_taken(scene, "consumer", unique, group):
-            beat = scene.heartbeat(unique)
-            bench.judge("NAME-3", beat.status == 202, expected=f"202 for {unique!r}", observed=beat)
+        if _is_taken(queue, "consumer", unique, group):
+            beat = queue.heartbeat(unique)
+            expect_status(bench, beat, 202, "NAME-3", f"the consumer {unique!r} is registered")
             for other in _mistakable(unique):
-                reply = scene.heartbeat(other)
-                bench.judge("NAME-3", refused(reply), expected=f"4xx: no consumer {other!r}", observed=reply)
+                reply = queue.heartbeat(other)
+                expect_refusal(bench, reply, "NAME-3", f"no consumer {other!r}")
 
 
 @clauses("NAME-3")
 def test_any_other_name_of_a_topic_is_refused_or_served_as_it_is(bench: Bench) -> None:
-    """A topic of such a name is not added, or records can be published to it, and under no other name."""
-    scene = Scene(bench)
+    """Add a name that is neither valid nor forbidden; expect a refusal (4xx), or a topic under exactly this name."""
+    queue = QueueFixture(bench)
     for name in FREE_NAMES:
         unique = f"{bench.fresh('n')}{name}"
-        if _is_taken(scene, "topic", unique, ""):
-            stored = scene.call(publish_path(unique), {"messageID": "1", "message": "m"})
-            bench.judge(
-                "NAME-3", stored.status == 200, expected="200 for a record by that name", observed=stored
-            )
+        if _is_taken(queue, "topic", unique, ""):
+            stored = queue.call(publish_path(unique), {"messageID": "1", "message": "m"})
+            expect_status(bench, stored, 200, "NAME-3", "the topic has this name")
             for other in _mistakable(unique):
                 if "/" not in other:
-                    reply = scene.call(publish_path(other), {"messageID": "1", "message": "m"})
-                    bench.judge("NAME-3", failed(reply), expected=f"4xx: no topic {other!r}", observed=reply)
+                    reply = queue.call(publish_path(other), {"messageID": "1", "message": "m"})
+                    expect_publish_refusal(bench, reply, "NAME-3", f"no topic {other!r}")
 
 
 def _mistakable(name: str) -> list[str]:
-    """What a server could make of a name that it doesn't take as it is."""
+    """Names that a server could make of a name that it does not take unaltered."""
     spellings = [
         name[:128],
         name[:-1],
@@ -195,9 +205,9 @@ def _mistakable(name: str) -> list[str]:
     return sorted({spelling for spelling in spellings if spelling != name})
 
 
-def _add(scene: Scene, kind: str, name: str, group: str = "") -> Reply:
+def _add(queue: QueueFixture, kind: str, name: str, group: str = "") -> Reply:
     if kind == "topic":
-        return scene.call(ADD_TOPIC, {"topicName": name})
+        return queue.call(ADD_TOPIC, {"topicName": name})
     if kind == "group":
-        return scene.call(ADD_GROUP, {"consumer_group_name": name})
-    return scene.call(REGISTER, {"consumer_group_name": group or scene.group(), "consumer_name": name})
+        return queue.call(ADD_GROUP, {"consumer_group_name": name})
+    return queue.call(REGISTER, {"consumer_group_name": group or queue.new_group(), "consumer_name": name})

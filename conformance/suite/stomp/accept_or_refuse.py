@@ -44,7 +44,7 @@ def comes_again(scene: Scene, mode: str, *ids: str) -> bool:
         return False
     mode = client_mode(scene.bench, mode)
     tried = f"redelivery in mode {mode} of {scene.bench.version}"
-    seen = scene.bench.seen
+    seen = scene.bench.findings
     if tried not in seen:
         line = line_in(scene, mode)
         body = line.carry(scene.bench.fresh("control")).body

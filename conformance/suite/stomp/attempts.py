@@ -61,12 +61,12 @@ def attempt(
 
     clients: list[StompClient] = []
     client = provoke()
-    within = BRIEFLY if UNANSWERED in scene.bench.seen else None
+    within = BRIEFLY if UNANSWERED in scene.bench.findings else None
     try:
         return Attempt(client, client.expect("CONNECTED", within=within), Reaction())
     except PeerFailure:
         if not client.errors and not client.closed:
-            scene.bench.seen.add(UNANSWERED)
+            scene.bench.findings.add(UNANSWERED)
             return Attempt(client, None, Reaction())
     clients.append(client)
     return Attempt(client, None, reaction(scene, provoke, fence=again))

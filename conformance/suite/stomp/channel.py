@@ -82,13 +82,13 @@ class Line:
             if not came:
                 came.append(self.next("STOMP-SUB-001"))
                 continue
-            within = BRIEFLY if HOLDS_BACK in self.scene.bench.seen else None
+            within = BRIEFLY if HOLDS_BACK in self.scene.bench.findings else None
             try:
                 came.append(self.reader.expect("MESSAGE", self.subscription.owns, within))
             except PeerFailure:
                 if self.reader.closed or self.reader.errors:
                     raise
-                self.scene.bench.seen.add(HOLDS_BACK)
+                self.scene.bench.findings.add(HOLDS_BACK)
                 break
         return came
 
@@ -140,7 +140,7 @@ def read_elsewhere(
     subscription = scene.subscribe(reader, place)
     came: list[bytes] = []
     missing = set(awaited)
-    patience = BRIEFLY if LOSES in scene.bench.seen else scene.bench.patience
+    patience = BRIEFLY if LOSES in scene.bench.findings else scene.bench.patience
     deadline = time.monotonic() + (patience if within is None else within)
     while missing:
         try:
@@ -152,7 +152,7 @@ def read_elsewhere(
         came.append(frame.body)
         missing.discard(frame.body)
     if missing and within is None:
-        scene.bench.seen.add(LOSES)
+        scene.bench.findings.add(LOSES)
     return came + _until_marker(scene, subscription, sender)
 
 

@@ -143,7 +143,7 @@ def _observe(
         if not client.closed and not found.went_on:
             _wait_for_end(client, deadline - time.monotonic())
     if not client.closed and not found.went_on and patience == scene.bench.patience:
-        scene.bench.seen.add(HANGS)
+        scene.bench.findings.add(HANGS)
     _sort(found, client, receipt)
     client.close()
     return found
@@ -151,7 +151,7 @@ def _observe(
 
 def _patience(scene: Scene) -> float:
     """All the patience there is, until the server was once seen to hang: then hanging is no news."""
-    return BRIEFLY if HANGS in scene.bench.seen else scene.bench.patience
+    return BRIEFLY if HANGS in scene.bench.findings else scene.bench.patience
 
 
 def _is_receipted(client: StompClient, receipt: str | None) -> bool:
@@ -168,10 +168,10 @@ def _wait(client: StompClient, seconds: float) -> None:
 
 def _wait_firmly(scene: Scene, client: StompClient, seconds: float) -> None:
     """As `_wait`, but less once it was in vain: then silence is no news."""
-    was_silent = SILENT in scene.bench.seen
+    was_silent = SILENT in scene.bench.findings
     _wait(client, min(seconds, BRIEFLY) if was_silent else seconds)
     if not client.closed and not client.errors and seconds > BRIEFLY:
-        scene.bench.seen.add(SILENT)
+        scene.bench.findings.add(SILENT)
 
 
 def _wait_for_end(client: StompClient, seconds: float) -> None:

@@ -213,7 +213,7 @@ class Scene:
 
         On servers without receipts it is waited for with all patience once: then it is no news that none comes.
         """
-        within = BRIEFLY if NO_RECEIPT in self.bench.seen else None
+        within = BRIEFLY if NO_RECEIPT in self.bench.findings else None
         named = "" if receipt is None else f" with receipt-id:{receipt}"
         try:
             frame = client.expect(
@@ -221,7 +221,7 @@ class Scene:
             )
         except PeerFailure as failure:
             if not self.has_receipts:
-                self.bench.seen.add(NO_RECEIPT)
+                self.bench.findings.add(NO_RECEIPT)
             self.bench.judge(
                 "STOMP-RECEIPT-001",
                 False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from websocket import ABNF
 
-from conformance.bench.marks import clauses, in_turn
+from conformance.bench.marks import clauses, main_thread_only
 from conformance.suite.stomp.properties import (
     Trial,
     bodies,
@@ -51,7 +51,7 @@ def frame(echo: Echo, headers: list[tuple[str, str]], body: bytes) -> bytes:
     "STOMP-ENC-008",
     "STOMP-ENC-009",
 )
-@in_turn
+@main_thread_only
 def test_any_header_text_comes_back(bench: Bench) -> None:
     """Names and values of any characters arrive as they were sent."""
     trial = Trial(bench)
@@ -94,7 +94,7 @@ def _clauses_of(name: str, value: str) -> tuple[str]:
 
 
 @clauses("STOMP-SEND-005")
-@in_turn
+@main_thread_only
 def test_any_body_comes_back(bench: Bench) -> None:
     """Bodies of any octets arrive octet for octet; text without NUL also where it is not counted."""
     trial = Trial(bench)
@@ -115,7 +115,7 @@ def test_any_body_comes_back(bench: Bench) -> None:
 
 
 @clauses("STOMP-FRAME-006", "STOMP-FRAME-005")
-@in_turn
+@main_thread_only
 def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
     """Several frames in one stream of octets, cut into TCP segments at any places, are carried out one by one."""
     trial = Trial(bench)

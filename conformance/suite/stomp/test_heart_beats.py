@@ -171,7 +171,7 @@ def _judge_gaps(
             )
             return
         interval, gap = agreed.from_server, widest_gap(agreed.client, since)
-        slack = max(SLACK, SLACK_PART * interval) + bench.target.round_trip + BUSY * bench.lateness()
+        slack = max(SLACK, SLACK_PART * interval) + bench.target.round_trip + BUSY * bench.scheduling_delay()
         if gap > interval + slack and attempt_number < ATTEMPTS:
             continue
         for clause in clauses:

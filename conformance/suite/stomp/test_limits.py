@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.bench.marks import alone, clauses, waits
+from conformance.bench.marks import clauses, exclusive, waits
 from conformance.suite.stomp.loopback import Echo, sending
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Scene
@@ -180,7 +180,7 @@ def _with_subscriptions(scene: Scene, count: int) -> StompClient:
 
 
 @clauses("STOMP-LIMIT-007", "STOMP-LIMIT-006")
-@alone
+@exclusive
 def test_a_client_that_does_not_read(bench: Bench) -> None:
     """The others get their messages as if it weren't there; what becomes of it is recorded."""
     scene = Scene(bench)

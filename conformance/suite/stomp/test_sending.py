@@ -224,11 +224,11 @@ def test_a_long_body_arrives_whole_or_is_refused(bench: Bench, size: int) -> Non
     """A body that is longer than two octets can count is not cut."""
     line = Line(Scene(bench))
     line.send(b"x" * size)
-    within = BRIEFLY if REFUSES_LONG in bench.seen else None
+    within = BRIEFLY if REFUSES_LONG in bench.findings else None
     try:
         message = line.reader.expect("MESSAGE", line.subscription.owns, within)
     except PeerFailure:
-        bench.seen.add(REFUSES_LONG)
+        bench.findings.add(REFUSES_LONG)
         bench.skip("STOMP-SEND-005", f"the server delivers no body of {size} octets (STOMP-LIMIT-003)")
         return
     bench.judge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from conformance.bench.marks import clauses, in_turn
+from conformance.bench.marks import clauses, main_thread_only
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
 from conformance.suite.stomp.channel import NO_QUEUES
@@ -66,7 +66,7 @@ JUDGED = (
 
 
 @clauses(*JUDGED)
-@in_turn
+@main_thread_only
 def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
     """Whoever must get a message gets it, nobody gets one that must not, and what was refused has no effect."""
     scene = Scene(bench)

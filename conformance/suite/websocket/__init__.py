@@ -1,1 +1,1 @@
-"""STOMP over WebSocket."""
+"""Tests of STOMP over WebSocket."""

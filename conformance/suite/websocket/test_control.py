@@ -1,4 +1,4 @@
-"""Control frames, limits of WebSocket, and how a connection ends."""
+"""WebSocket control frames, limits, and the end of a connection: STOMP-WS-011 to -015, -019, -021, WEBSOCKET-MASK-1."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from conformance.wire.stomp import StompClient
 
 KIB, MIB = 1 << 10, 1 << 20
-#: Seconds for which a connection without CONNECT, or with pings only, is watched.
+#: Seconds during which a connection without CONNECT, or with pings only, is observed.
 WATCH = 3.5
 
 
 @clauses("STOMP-WS-021")
 @pytest.mark.parametrize("payload", [b"", b"ping", bytes(range(125))], ids=["empty", "short", "longest"])
 def test_a_ping_gets_its_pong(bench: Bench, payload: bytes) -> None:
-    """Before CONNECT and on a session, a ping is answered with its own data."""
+    """Send a ping before CONNECT and on a session; expect a pong with the same data."""
     for client in (bench.stomp(connect=False), Scene(bench).client()):
         bench.judge(
             "STOMP-WS-021",
@@ -42,7 +42,7 @@ def test_a_ping_gets_its_pong(bench: Bench, payload: bytes) -> None:
 
 @clauses("WEBSOCKET-MASK-1")
 def test_a_frame_that_is_not_masked_ends_the_connection(bench: Bench) -> None:
-    """The connection ends, whatever is in the frame."""
+    """Send a frame that is not masked; expect the end of the connection."""
     client = Scene(bench).client()
     client.link.send_frame(b"\n", opcode=1, mask=False)
     try:
@@ -58,7 +58,7 @@ def test_a_frame_that_is_not_masked_ends_the_connection(bench: Bench) -> None:
 @clauses("STOMP-WS-011")
 @waits(lambda target: WATCH, clock="wall")
 def test_pings_as_signs_of_life(bench: Bench) -> None:
-    """Recorded: whether a client that promised heart-beats and only pings is dropped."""
+    """Send only pings after promising heart-beats; record if the server drops the connection. Both are allowed."""
     scene = Scene(bench)
     client = scene.client(heart_beat="500,0")
     since, number = time.monotonic(), 0
@@ -74,7 +74,7 @@ def test_pings_as_signs_of_life(bench: Bench) -> None:
 
 @clauses("STOMP-WS-012")
 def test_an_error_is_followed_by_a_close_frame(bench: Bench) -> None:
-    """Behind the ERROR comes a Close frame; its code is recorded."""
+    """Send faulty frames; expect a Close frame behind each ERROR. Its code is recorded."""
     scene = Scene(bench)
     seen = 0
     for provoke in _faults(scene):
@@ -93,7 +93,7 @@ def test_an_error_is_followed_by_a_close_frame(bench: Bench) -> None:
 
 
 def _faults(scene: Scene) -> Iterator[Provoke]:
-    """Faulty frames of which servers answer one or the other with an ERROR."""
+    """Faulty frames, at least one of which most servers answer with an ERROR."""
     for command, headers in [("SEND", []), ("NONSENSE", []), ("COMMIT", [("transaction", "none")])]:
 
         def provoke(command: str = command, headers: list[tuple[str, str]] = headers) -> StompClient:
@@ -107,7 +107,7 @@ def _faults(scene: Scene) -> Iterator[Provoke]:
 
 @clauses("STOMP-WS-013")
 def test_the_receipt_of_disconnect_comes_before_the_close_frame(bench: Bench) -> None:
-    """In one of several attempts at least, the RECEIPT reaches the client."""
+    """Send DISCONNECT with a receipt header; expect the RECEIPT in at least one of several attempts."""
     scene = Scene(bench)
     outcomes = []
     for _ in range(ATTEMPTS):
@@ -130,10 +130,14 @@ def test_the_receipt_of_disconnect_comes_before_the_close_frame(bench: Bench) ->
 @clauses("STOMP-WS-014")
 @pytest.mark.parametrize("how", ["close-frame", "cut"])
 def test_the_session_ends_with_the_connection(bench: Bench, how: str) -> None:
-    """After a Close frame or a cut the subscription is gone: messages of its queue reach the other consumer."""
+    """Send a Close frame, or cut the connection, of a subscriber to a queue; expect every later message at the other
+    subscriber.
+    """
     scene = Scene(bench)
     if not bench.target.fact("queues", True):
-        bench.skip("STOMP-WS-014", "without queues nobody else gets what a dead subscription would have got")
+        bench.skip(
+            "STOMP-WS-014", "the server has no queues, whose messages would reach the other subscriber"
+        )
         return
     place = scene.queue()
     leaving, staying, sender = scene.client(), scene.client(), scene.client()
@@ -146,7 +150,7 @@ def test_the_session_ends_with_the_connection(bench: Bench, how: str) -> None:
 @clauses("STOMP-WS-014")
 @pytest.mark.parametrize("how", ["close-frame", "cut"])
 def test_a_transaction_ends_with_the_connection(bench: Bench, how: str) -> None:
-    """What was sent in a transaction that is open when the connection ends is never delivered."""
+    """Send in a transaction and end the connection without COMMIT; expect nothing of it to be delivered."""
     scene = Scene(bench)
     if not scene.has_transactions:
         bench.skip("STOMP-WS-014", "the server has no transactions")
@@ -170,7 +174,9 @@ def _end(client: StompClient, how: str) -> None:
 
 @clauses("STOMP-WS-015")
 def test_the_size_of_a_message(bench: Bench) -> None:
-    """Recorded: how large a message may be; it is one of line ends, so that no limit on frames acts before."""
+    """Send larger and larger messages; record the size that passes. They hold only line ends, so that no limit on
+    frames applies first.
+    """
     scene = Scene(bench)
     passed, beyond = 0, ""
     for size in (64 * KIB, MIB, bench.examples(2, 4, 16) * MIB):
@@ -192,7 +198,7 @@ def test_the_size_of_a_message(bench: Bench) -> None:
 @clauses("STOMP-WS-019")
 @waits(lambda target: WATCH, clock="wall")
 def test_a_connection_without_connect(bench: Bench) -> None:
-    """Recorded: whether it is closed."""
+    """Send nothing over a connection; record if the server closes it. Both are allowed."""
     client = bench.stomp(connect=False)
     since = time.monotonic()
     client.listen(WATCH)

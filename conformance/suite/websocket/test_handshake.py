@@ -1,4 +1,4 @@
-"""The upgrade to WebSocket: subprotocols, paths, versions, extensions."""
+"""The upgrade to WebSocket: subprotocols, paths, versions and extensions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conformance.wire.http import HttpReply
     from conformance.wire.websocket import WebSocketLink
 
-#: The registered names by version of STOMP (STOMP-WS-001).
+#: Registered subprotocol by version of STOMP (STOMP-WS-001).
 NAMES = {"1.0": "v10.stomp", "1.1": "v11.stomp", "1.2": "v12.stomp"}
 OFFERS = {
     "falling": ["v12.stomp", "v11.stomp", "v10.stomp"],
@@ -37,7 +37,7 @@ OFFERS = {
 @clauses("STOMP-WS-020", "STOMP-WS-001")
 @pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
 def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequence[str]) -> None:
-    """One of the offered names that the server supports; none where there is none, and the connection is opened."""
+    """Offer subprotocols; expect one of them that the server supports, or none if there is none, and a connection."""
     supported = {NAMES[version] for version in bench.target.stomp_versions if version in NAMES} & set(offer)
     try:
         link = bench.link(subprotocols=offer)
@@ -48,7 +48,7 @@ def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequ
     selected = link.subprotocol
     version = next((version for version, name in NAMES.items() if name == selected), None)
     if version and selected not in supported and _speaks(bench, link, version):
-        supported.add(NAMES[version])  # it speaks more than was declared, or than was asked about
+        supported.add(NAMES[version])  # the server speaks more versions than the target lists
     bench.judge(
         "STOMP-WS-020",
         selected is None or selected in offer,
@@ -64,7 +64,7 @@ def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequ
 
 
 def _speaks(bench: Bench, link: WebSocketLink, version: str) -> bool:
-    """Whether a session of a version begins on a connection."""
+    """True if a session of `version` opens on the connection."""
     client = StompClient(link, version)
     client.frame("CONNECT", usual(bench, {"accept-version": version}))
     try:
@@ -77,7 +77,7 @@ def _speaks(bench: Bench, link: WebSocketLink, version: str) -> bool:
 @clauses("STOMP-WS-002")
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
 def test_a_session_of_another_version_than_the_subprotocol(bench: Bench, version: str) -> None:
-    """Recorded: CONNECT decides on the version, or the mismatch is refused."""
+    """Send CONNECT for another version than the subprotocol; record if it is granted or refused. Both are allowed."""
     other = "1.0" if version == "1.2" else "1.2"
     if version not in bench.target.stomp_versions:
         bench.skip("STOMP-WS-002", f"the server doesn't speak {version}")
@@ -95,7 +95,7 @@ def test_a_session_of_another_version_than_the_subprotocol(bench: Bench, version
 
 @clauses("WEBSOCKET-PATH-1")
 def test_an_unknown_path_is_refused(bench: Bench) -> None:
-    """An upgrade on a path that nobody can serve gets another status than 101."""
+    """Send an upgrade to a path that does not exist; expect another status than 101."""
     if bench.target.fact("serves_every_path"):
         bench.skip("WEBSOCKET-PATH-1", "the server serves every path")
         return
@@ -112,7 +112,10 @@ def test_an_unknown_path_is_refused(bench: Bench) -> None:
 
 
 def upgrade(bench: Bench, headers: Mapping[str, str]) -> HttpReply | None:
-    """Ask for an upgrade with these headers beside the usual ones, or in their place; None: closed without a reply."""
+    """Reply to an upgrade with these headers besides the usual ones, or in their place.
+
+    None if the connection was closed without a reply. Raises PeerFailure if neither happens.
+    """
     target = bench.target
     merged = {
         "Host": f"{target.host}:{target.port}",
@@ -130,7 +133,7 @@ def upgrade(bench: Bench, headers: Mapping[str, str]) -> HttpReply | None:
 @clauses("WEBSOCKET-VERSION-1", "WEBSOCKET-VERSION-2")
 @pytest.mark.parametrize("version", ["99", "255"])
 def test_an_unknown_websocket_version_is_refused(bench: Bench, version: str) -> None:
-    """The answer is no 101; it should be 426 and name a version that the server supports.
+    """Send an upgrade with an unknown WebSocket version; expect no 101, and preferably 426 with a supported version.
 
     Versions below 13 are those of drafts, which some servers support as well.
     """
@@ -154,7 +157,7 @@ def test_an_unknown_websocket_version_is_refused(bench: Bench, version: str) -> 
 
 @clauses("STOMP-WS-017")
 def test_compression(bench: Bench) -> None:
-    """Recorded: what the server makes of an offer of permessage-deflate."""
+    """Offer permessage-deflate in the upgrade; record the answer. The server may accept or ignore it."""
     reply = upgrade(bench, {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"})
     selected = reply.headers.get("sec-websocket-extensions") if reply else None
     refused = reply is None or reply.status != 101

@@ -1,4 +1,4 @@
-"""How STOMP lies in WebSocket messages: text and binary, several frames in one, one over several, fragments."""
+"""STOMP frames in WebSocket messages: text and binary, several frames in one, one over several, fragments."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
-#: A header with an escape pair and characters of several octets, and a body with the latter.
+#: A header with an escape sequence and characters of several octets, and a body with such characters.
 NOTE = "a:b-größe-🙂"
 BODY = "text-日本語".encode()
-#: Bodies of frames that are cut; one has to be counted.
+#: Bodies of frames that are cut; one holds a NUL and needs a content-length.
 CUT_BODIES = {"uncounted": BODY, "counted": b"a\0b"}
-#: No UTF-8, whatever is put around it.
+#: Octets that no context makes valid UTF-8.
 NOT_UTF_8 = b"\xff\xfe\x00\x80"
-#: Seconds that the server has at most to read a message before the next one is sent.
+#: Longest wait, in seconds, for the server to read a message before the next one is sent.
 APART = 0.3
 
 
 def note_of(version: str) -> bytes:
-    """The header as it is written on a session of `version`."""
+    """Header line of NOTE as it is written on a session of `version`."""
     return b"note:plain" if version == "1.0" else b"note:" + NOTE.replace(":", "\\c").encode()
 
 
 def let_read(client: StompClient) -> None:
-    """Have the server read what was sent by itself: a pong tells. One that sends none is given a moment."""
+    """Wait until the server has read the messages so far: until a pong arrives, or for APART seconds without one."""
     now = time.monotonic()
     client.link.pong(f"read by {now}".encode(), now + APART)
 
 
 def takes_binary(scene: Scene) -> bool:
-    """Whether a frame in a binary message is carried out (STOMP-WS-007)."""
+    """True if the server processes a frame in a binary message (STOMP-WS-007)."""
     echo = Echo(scene)
     echo.client.send_octets(echo.raw(body=b"binary"), binary=True)
     return bodies_until_marker(echo) == [b"binary"]
 
 
 def bodies_until_marker(echo: Echo) -> list[bytes]:
-    """The bodies that come in front of one more message, which is sent as servers like it best."""
+    """Bodies that arrive before that of one more message, which is sent as text and alone."""
     echo.client.send_octets(echo.raw(body=b"marker"), binary=False)
     found: list[bytes] = []
     while (message := echo.maybe()) and message.body != b"marker":
@@ -57,7 +57,7 @@ def bodies_until_marker(echo: Echo) -> list[bytes]:
 
 @clauses("STOMP-WS-006")
 def test_stomp_in_text_messages(bench: Bench) -> None:
-    """A whole session in text messages, with characters of several octets."""
+    """Send a whole session in text messages, with characters of several octets; expect the message back."""
     scene = Scene(bench)
     echo = Echo(scene)
     echo.client.send_octets(echo.raw([note_of(echo.client.version)], BODY), binary=False)
@@ -72,7 +72,7 @@ def test_stomp_in_text_messages(bench: Bench) -> None:
     ids=["invalid", "cut", "surrogate", "cut-four"],
 )
 def test_text_that_is_not_utf_8_ends_the_connection(bench: Bench, octets: bytes) -> None:
-    """The connection ends, with code 1007 if that is told, and the frame in the message is not delivered."""
+    """Send text that is not valid UTF-8; expect the end of the connection, preferably by code 1007, and no delivery."""
     scene = Scene(bench)
     echo = Echo(scene)
     word = bench.fresh("invalid").encode()
@@ -93,7 +93,7 @@ def test_text_that_is_not_utf_8_ends_the_connection(bench: Bench, octets: bytes)
 @clauses("STOMP-WS-007")
 @pytest.mark.parametrize("mixed", [False, True], ids=["binary", "mixed"])
 def test_stomp_in_binary_messages(bench: Bench, mixed: bool) -> None:
-    """A session in binary messages, or in messages of both kinds, works as one in text."""
+    """Send frames in binary messages, or in binary and text ones in turn; expect every message back."""
     scene = Scene(bench)
     echo = Echo(scene)
     bodies = [b"m%d" % number for number in range(4)]
@@ -108,7 +108,7 @@ def test_stomp_in_binary_messages(bench: Bench, mixed: bool) -> None:
 @clauses("STOMP-WS-003")
 @pytest.mark.parametrize("ends", [b"", b"\n", b"\n\n\n"], ids=["none", "lf", "three"])
 def test_several_frames_in_one_message(bench: Bench, ends: bytes) -> None:
-    """All frames of a message are carried out, with any number of line ends between them."""
+    """Send several frames in one message, with line ends between them; expect every message back."""
     echo = Echo(Scene(bench))
     bodies = [b"m%d" % number for number in range(5)]
     echo.client.send_octets(ends.join(echo.raw(body=body) for body in bodies) + ends)
@@ -118,7 +118,7 @@ def test_several_frames_in_one_message(bench: Bench, ends: bytes) -> None:
 
 @clauses("STOMP-WS-003")
 def test_a_whole_session_in_one_message(bench: Bench) -> None:
-    """CONNECT, SUBSCRIBE and SEND may come together; each is carried out."""
+    """Send CONNECT, SUBSCRIBE and two SENDs in one message; expect both messages back."""
     scene = Scene(bench)
     reader = Echo(scene)
     client = bench.stomp(connect=False)
@@ -135,7 +135,7 @@ def test_a_whole_session_in_one_message(bench: Bench) -> None:
 
 
 def cuts(octets: bytes) -> dict[str, int]:
-    """Places inside of a frame: before these octets it is cut, or after so many of them."""
+    """Offsets, in octets, at which a frame is cut, by the part of the frame that they lie in."""
     return {
         "command": 2,
         "name": octets.index(b"note") + 2,
@@ -151,7 +151,7 @@ def cuts(octets: bytes) -> dict[str, int]:
 @clauses("STOMP-WS-004")
 @pytest.mark.parametrize("body", CUT_BODIES.values(), ids=CUT_BODIES)
 def test_a_frame_over_several_text_messages(bench: Bench, body: bytes) -> None:
-    """Cut anywhere but inside of a character, the frame is carried out when it is whole."""
+    """Send a frame in several text messages, cut anywhere but inside of a character; expect the message back."""
     echo = Echo(Scene(bench))
     octets = _to_be_cut(echo, body)
     places = cuts(octets)
@@ -169,7 +169,7 @@ def test_a_frame_over_several_text_messages(bench: Bench, body: bytes) -> None:
 @clauses("STOMP-WS-004")
 @pytest.mark.parametrize("body", CUT_BODIES.values(), ids=CUT_BODIES)
 def test_a_frame_over_several_binary_messages(bench: Bench, body: bytes) -> None:
-    """In binary messages it may be cut inside of characters as well."""
+    """Send a frame in several binary messages, cut also inside of characters; expect the message back."""
     scene = Scene(bench)
     if not takes_binary(scene):
         bench.skip("STOMP-WS-004", "the server takes no binary messages (STOMP-WS-007)")
@@ -199,7 +199,7 @@ def _holds_split(
     binary: bool = False,
     apart: bool = False,
 ) -> bool:
-    """Judge a frame in these messages; `apart`: each is read before the next one is sent."""
+    """Judge STOMP-WS-004 by a frame in these messages; `apart`: the server reads each before the next one is sent."""
     for part in parts:
         echo.client.send_octets(part, binary=binary)
         if apart:
@@ -215,7 +215,7 @@ def _holds_split(
 @pytest.mark.parametrize("ping", [None, b"between"], ids=["plain", "with-ping"])
 @pytest.mark.parametrize("size", [1, 3, 40])
 def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: bytes | None) -> None:
-    """Fragments of any size, cut inside of characters too, and with a ping between them, are joined."""
+    """Send a message in fragments, with a ping between them or none; expect the message back, and a pong."""
     echo = Echo(Scene(bench))
     octets = echo.raw([note_of(echo.client.version)], BODY)
     parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
@@ -229,7 +229,7 @@ def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: byte
 
 @clauses("STOMP-WS-008")
 def test_octets_that_are_not_utf_8_never_go_as_text(bench: Bench) -> None:
-    """A body that is not UTF-8 arrives in a binary message, or not at all."""
+    """Send a body that is not UTF-8 in a binary message; expect it in a binary message, or not at all."""
     scene = Scene(bench)
     if not takes_binary(scene):
         bench.skip(
@@ -238,7 +238,7 @@ def test_octets_that_are_not_utf_8_never_go_as_text(bench: Bench) -> None:
         return
     echo = Echo(scene)
     echo.client.send_octets(echo.raw([b"content-length:%d" % len(NOT_UTF_8)], NOT_UTF_8), binary=True)
-    message = echo.maybe()  # the reader judges text that is not UTF-8
+    message = echo.maybe()  # `WebSocketLink` judges text that is not UTF-8
     if message is not None or echo.client.errors or echo.client.closed:
         bench.judge(
             "STOMP-WS-008", True, expected="no text", observed=message or echo.client.closed or "ERROR"
@@ -254,7 +254,7 @@ LINE_ENDS: dict[str, bytes] = {"lf": b"\n", "several": b"\n\n\n\n", "crlf": b"\r
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 @pytest.mark.parametrize("ends", LINE_ENDS.values(), ids=LINE_ENDS)
 def test_a_message_of_line_ends_is_a_heart_beat(bench: Bench, ends: bytes, binary: bool) -> None:
-    """It gets no answer, and the connection stays."""
+    """Send a message of nothing but line ends; expect no answer, and the session to stay open."""
     scene = Scene(bench)
     if binary and not takes_binary(scene):
         bench.skip("STOMP-WS-009", "the server takes no binary messages (STOMP-WS-007)")
@@ -278,7 +278,7 @@ def test_a_message_of_line_ends_is_a_heart_beat(bench: Bench, ends: bytes, binar
 @clauses("STOMP-WS-010")
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 def test_an_empty_message(bench: Bench, binary: bool) -> None:
-    """Recorded: whether it is ignored."""
+    """Send an empty message; record if it is ignored. The server may refuse it."""
     scene = Scene(bench)
     client = scene.client()
     client.send_octets(b"", binary=binary)
@@ -291,8 +291,8 @@ def test_an_empty_message(bench: Bench, binary: bool) -> None:
 
 
 @clauses("STOMP-WS-016")
-def test_what_follows_the_nul(bench: Bench) -> None:
-    """Recorded: whether the server puts line ends behind the NUL into the same message."""
+def test_octets_behind_the_nul(bench: Bench) -> None:
+    """Send CONNECT; record if the server puts line ends behind the NUL of CONNECTED into the same message."""
     client = bench.stomp(connect=False)
     pairs = [("accept-version", bench.version), *bench.credentials().items()]
     client.frame("CONNECT", [(name, value) for name, value in pairs if value is not None])

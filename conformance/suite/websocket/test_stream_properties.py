@@ -1,4 +1,4 @@
-"""WebSocket messages as a stream under drawn examples: any split, any group, any fragments."""
+"""WebSocket messages as a stream, under generated examples: any split, any group, any fragments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from conformance.bench.marks import clauses, in_turn
+from conformance.bench.marks import clauses, main_thread_only
 from conformance.models.minimizer import Enough
 from conformance.suite.stomp.properties import (
     Trial,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def stream(echo: Echo, texts: list[bytes], ends: list[int]) -> bytes:
-    """A SEND for each text, with so many line ends behind it."""
+    """SEND frames with these bodies, each followed by its number of line ends."""
     frames = (
         echo.raw([f"{name}:{value}".encode() for name, value in length_of(text)], text) for text in texts
     )
@@ -37,14 +37,14 @@ def stream(echo: Echo, texts: list[bytes], ends: list[int]) -> bytes:
 
 
 def characters(octets: bytes, cuts: list[float]) -> list[bytes]:
-    """As `pieces`, but never cut inside of a character."""
+    """Pieces of the octets as from `pieces`, but never cut inside of a character."""
     text = octets.decode()
     places = sorted({int(cut * len(text)) for cut in cuts} | {0, len(text)})
     return [text[begin:end].encode() for begin, end in itertools.pairwise(places)]
 
 
 def came(echo: Echo, count: int, within: float) -> Iterator[bytes]:
-    """The bodies of the messages that come, up to so many."""
+    """Bodies of the messages that arrive, up to `count` of them; each may take `within` seconds."""
     for _ in range(count):
         message = echo.maybe(within=within)
         if message is None:
@@ -53,9 +53,9 @@ def came(echo: Echo, count: int, within: float) -> Iterator[bytes]:
 
 
 @clauses("STOMP-WS-003", "STOMP-WS-004")
-@in_turn
+@main_thread_only
 def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
-    """Several frames with line ends between them, in messages that begin and end anywhere, are all carried out."""
+    """Send several frames in messages that begin and end anywhere in the stream; expect every message back."""
     trial = Trial(bench)
     binary = takes_binary(Scene(bench))
 
@@ -91,9 +91,9 @@ def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
 
 
 @clauses("STOMP-WS-005")
-@in_turn
+@main_thread_only
 def test_any_fragments_make_one_message(bench: Bench) -> None:
-    """A message in any fragments, empty ones too, with or without a ping between them, means the same."""
+    """Send a message in any fragments, also empty ones, with a ping between them or none; expect the message back."""
     trial = Trial(bench)
 
     def check(text: bytes, cuts: list[float], empty: bool, ping: bytes | None) -> None:

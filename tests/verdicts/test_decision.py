@@ -2,7 +2,8 @@
 
 import pytest
 
-from conformance.verdicts.verdicts import Failure, Key, Kind, Stop, Tally, Verdict, Waiver, decide, unjudged
+from conformance.verdicts.decision import decide, unjudged
+from conformance.verdicts.verdicts import Failure, Key, Kind, Stop, Tally, Verdict, Waiver
 from tests.verdicts import books
 
 BOOK = books.book()

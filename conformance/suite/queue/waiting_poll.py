@@ -1,0 +1,75 @@
+"""A long poll under way, and its reply (extension long-poll)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from conformance.suite.queue.fixture import POLL
+
+if TYPE_CHECKING:
+    from conformance.suite.queue.fixture import QueueFixture
+    from conformance.wire.operations import Pending, Reply
+
+#: Seconds that a poll waits for a record that arrives long before.
+LONGEST_WAIT = 10.0
+#: Answered requests after which a request sent before them has very likely reached the server.
+ROUND_TRIPS = 5
+
+
+class WaitingPoll:
+    """A long poll under way, on a connection of its own where the binding needs that."""
+
+    def __init__(
+        self,
+        queue: QueueFixture,
+        consumer: str,
+        wish: float = LONGEST_WAIT,
+        *,
+        round_trips: int = ROUND_TRIPS,
+    ) -> None:
+        """Send the poll. It waits `wish` seconds, or as many as the server allows.
+
+        `round_trips` is the number of other requests that are answered before this returns, so that the poll can reach
+        the server.
+        """
+        self._queue = queue
+        self.seconds = min(queue.bench.limit("wait_seconds") or wish, wish)
+        probe = queue.bench.queue()
+        self._began = time.monotonic()
+        body = {"consumer_name": consumer, "wait_seconds": self.seconds}
+        queue.bench.step(f"{POLL} {body} begins")
+        self._pending: Pending = queue.client.start(POLL, body)
+        # No verdict depends on it: a poll that arrives later finds the record at once, which is right as well.
+        for _ in range(round_trips):
+            probe.heartbeat(consumer)
+
+    def answer(self) -> tuple[Reply, float]:
+        """Wait for the reply; returns it and the seconds from the request to it."""
+        reply = self._pending.reply(self.seconds + self._queue.bench.patience)
+        took = time.monotonic() - self._began
+        self._queue.bench.step(f"the poll that waited -> {reply} after {took:.3f} s")
+        return reply, took
+
+    def is_before_timeout(self, took: float) -> bool:
+        """True if an answer after `took` seconds came clearly before the poll's time was over."""
+        return took < 0.9 * self.seconds
+
+    def expect_record(self, clause: str, message: str, acknowledge: str = "") -> None:
+        """Judge `clause` by a reply with the record `message`, clearly before the poll's time is over.
+
+        The consumer named by `acknowledge` acknowledges it.
+        """
+        reply, took = self.answer()
+        self._queue.bench.judge(
+            clause,
+            reply.status == 200 and self.is_before_timeout(took),
+            expected=f"200 with the record, before the {self.seconds:g} s are over",
+            observed=f"{reply} after {took:.3f} s",
+        )
+        record = self._queue.record_of(reply)
+        self._queue.bench.judge(
+            clause, record.message == message, expected=f"the record {message!r}", observed=reply
+        )
+        if acknowledge:
+            self._queue.acknowledge(acknowledge, record.message_id)

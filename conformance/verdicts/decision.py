@@ -1,0 +1,182 @@
+"""Verdicts and exit status decided from the tallies of a run. Pure: runs no test and prints nothing.
+
+A verdict belongs to a clause in a binding. The first rule that applies decides it:
+
+1. a failed assertion: `fail` for a MUST, `deviation` for a SHOULD;
+2. a mistake of the suite: `error`;
+3. a test of the clause that never ran, because the run was interrupted or the server went away: `inconclusive`;
+4. an assertion that held: `pass`; for a MAY `observed`, also where something was recorded without an assertion;
+5. a test that ended early at another clause: `blocked` by that clause;
+6. a reason why the clause can't be judged on this server: `skipped`;
+7. otherwise: `inconclusive`.
+
+A `fail`, `deviation` or empty `inconclusive` becomes `blocked` if a root of the clause (`Depends on`) does not hold:
+only the root counts against the server, not the clauses that follow from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from conformance.specification.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level
+from conformance.verdicts.verdicts import BROKEN, JUDGED, Exit, Key, Kind, Result, Tally, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from conformance.specification.clauses import Book, Clause
+    from conformance.verdicts.verdicts import Waiver
+
+
+def decide(
+    book: Book,
+    selected: Collection[Key],
+    tallies: Mapping[Key, Tally],
+    waivers: Sequence[Waiver] = (),
+    *,
+    ended_early: str = "",
+    suite_failed: bool = False,
+) -> Result:
+    """Verdicts on the selected keys, and on all other keys with a failure or an error.
+
+    `ended_early` is the reason why the run did not reach its end; `suite_failed` is true if the suite failed outside of
+    all tests.
+    """
+    empty = Tally()
+    tallies = dict(tallies)  # a test that the run has given up may still record
+    raw = {
+        key: _raw(book[key.clause], tallies.get(key, empty))
+        for key in _in_order(
+            book, {*selected, *(key for key, tally in tallies.items() if _counts_anyway(tally))}
+        )
+    }
+    verdicts = [_waived(_blocked(book, key, raw, tallies.get(key, empty)), waivers) for key in raw]
+    stale = tuple(waiver for waiver in waivers if _is_stale(waiver, verdicts))
+    status = exit_status(verdicts, ended_early=bool(ended_early), suite_failed=suite_failed)
+    return Result(tuple(verdicts), stale, status, ended_early)
+
+
+def exit_status(
+    verdicts: Collection[Verdict], *, ended_early: bool = False, suite_failed: bool = False
+) -> Exit:
+    """Exit status: a failed MUST outranks a failure of the suite, which outranks an unfinished run."""
+    if any(verdict.counts for verdict in verdicts):
+        return Exit.NOT_CONFORMING
+    if suite_failed or any(verdict.kind is Kind.ERROR for verdict in verdicts):
+        return Exit.SUITE_FAILED
+    if ended_early or not any(verdict.kind in JUDGED for verdict in verdicts):
+        return Exit.INCONCLUSIVE
+    return Exit.CONFORMING
+
+
+def unjudged(verdicts: Collection[Verdict], level: Level = Level.MUST) -> list[Verdict]:
+    """Verdicts of a level that say nothing about the server."""
+    return [verdict for verdict in verdicts if verdict.level is level and verdict.kind not in JUDGED]
+
+
+def _counts_anyway(tally: Tally) -> bool:
+    """True if the clause gets a verdict even when it is not selected: a selected clause may depend on it."""
+    return bool(tally.failures or tally.errors)
+
+
+def _in_order(book: Book, keys: set[Key]) -> list[Key]:
+    by_clause: dict[str, list[str]] = {}
+    for key in keys:
+        by_clause.setdefault(key.clause, []).append(key.binding)
+    return [
+        Key(clause.id, binding)
+        for clause in book
+        if clause.id in by_clause
+        for binding in sorted(by_clause[clause.id])
+    ]
+
+
+def _raw(clause: Clause, tally: Tally) -> Verdict:
+    """Verdict from the record of the clause alone, without its roots."""
+    is_may = clause.level is Level.MAY
+    rows: list[tuple[object, Kind, Callable[[], str]]] = [
+        (tally.failures, _broken_kind(clause), lambda: tally.failures[0].observed),
+        (tally.errors, Kind.ERROR, lambda: tally.errors[0]),
+        (tally.never_run, Kind.INCONCLUSIVE, lambda: tally.never_run[0]),
+        (is_may and (tally.observations or tally.asserted), Kind.OBSERVED, lambda: _seen(tally)),
+        (tally.asserted, Kind.PASS, lambda: ""),
+        (_stopper(tally), Kind.BLOCKED, lambda: f"its test ended at {_stopper(tally)}, which failed"),
+        (tally.skips, Kind.SKIPPED, lambda: tally.skips[0]),
+        (clause.not_judged, Kind.SKIPPED, lambda: f"not judged: {clause.not_judged}"),
+        (tally.observations, Kind.INCONCLUSIVE, lambda: f"seen, but not asserted: {_seen(tally)}"),
+        (tally.tests, Kind.INCONCLUSIVE, lambda: "its tests ended without asserting it"),
+        (True, Kind.INCONCLUSIVE, lambda: "no test names it"),
+    ]
+    kind, reason = next((kind, reason) for holds, kind, reason in rows if holds)
+    stopper = _stopper(tally) if kind is Kind.BLOCKED else None
+    return Verdict(
+        key=Key(clause.id, ""),
+        level=clause.level,
+        kind=kind,
+        reason=reason(),
+        roots=(stopper,) if stopper else (),
+        asserted=tally.asserted,
+        failures=tuple(tally.failures),
+    )
+
+
+def _broken_kind(clause: Clause) -> Kind:
+    return {Level.MUST: Kind.FAIL, Level.SHOULD: Kind.DEVIATION, Level.MAY: Kind.OBSERVED}[clause.level]
+
+
+def _seen(tally: Tally) -> str:
+    return "; ".join(dict.fromkeys(tally.observations))
+
+
+def _stopper(tally: Tally) -> str | None:
+    return next((stop.by for stop in tally.stops if stop.by), None)
+
+
+def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> Verdict:
+    """Verdict on the key, blocked if a clause that it depends on is broken."""
+    verdict = raw[key]
+    named = replace(verdict, key=key)
+    could_follow = verdict.kind in BROKEN or (verdict.kind is Kind.INCONCLUSIVE and not tally.never_run)
+    if not could_follow:
+        return named
+    ancestors = _ancestors(book, key.clause, key.binding)
+    roots = tuple(root for root in ancestors if _does_not_hold(root, key.binding, raw))
+    if not roots:
+        return named
+    reason = f"depends on {', '.join(roots)}, which {'do' if len(roots) > 1 else 'does'} not hold"
+    return replace(named, kind=Kind.BLOCKED, reason=reason, roots=roots)
+
+
+def _ancestors(book: Book, clause: str, binding: str) -> list[str]:
+    """Clauses that this one depends on in this binding, roots first.
+
+    A clause of both queue bindings names the roots of both; a root that only the other binding has doesn't block here.
+    """
+    found: dict[str, None] = {}
+    for root in book[clause].depends_on:
+        columns = set(book[root].columns(CLASSES, EXTENSIONS))
+        if binding in QUEUE_BINDINGS and columns <= set(QUEUE_BINDINGS) - {binding}:
+            continue
+        found.update(dict.fromkeys([*_ancestors(book, root, binding), root]))
+    return list(found)
+
+
+def _does_not_hold(clause: str, binding: str, raw: Mapping[Key, Verdict]) -> bool:
+    """True if the clause is broken in this binding or, without a verdict there, in any."""
+    here = raw.get(Key(clause, binding))
+    others = [here] if here else [verdict for key, verdict in raw.items() if key.clause == clause]
+    return any(verdict.kind in BROKEN for verdict in others)
+
+
+def _waived(verdict: Verdict, waivers: Sequence[Waiver]) -> Verdict:
+    if verdict.kind not in BROKEN:
+        return verdict
+    reason = next((waiver.reason for waiver in waivers if waiver.covers(verdict.key)), None)
+    return replace(verdict, waiver=reason)
+
+
+def _is_stale(waiver: Waiver, verdicts: Sequence[Verdict]) -> bool:
+    """True if the clause passed, and failed in no binding of the waiver."""
+    kinds = {verdict.kind for verdict in verdicts if waiver.covers(verdict.key)}
+    return Kind.PASS in kinds and kinds <= {Kind.PASS, Kind.OBSERVED, Kind.SKIPPED}
