@@ -27,9 +27,6 @@ class PeerFailure(AssertionError):
     `promise` is the clause that promises the answer; empty if only the test knows which clause that is.
     """
 
-    `promise` is the clause that promises the answer; empty where only the test knows which one it was about.
-    """
-
     def __init__(self, expected: object, observed: object, promise: str = "") -> None:
         super().__init__(f"expected {expected}; observed {observed}")
         self.promise = promise
