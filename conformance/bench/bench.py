@@ -19,6 +19,7 @@ from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spe
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.http import HttpClient
+from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
     HttpOperations,
     Operations,
@@ -171,9 +172,12 @@ class Bench:
                 operations = SeparatePublishing(operations, self._publishing)
         else:
             operations = self._stomp_operations()
-        client = QueueClient(operations)
-        self.at_end(client.close)
-        return client
+        self.at_end(operations.close)
+        if not self.target.has_virtual_clock:
+            # Where real time passes, consumers that were left behind would fall silent while later tests run.
+            operations = LeavingOperations(operations)
+            self.at_end(operations.leave)
+        return QueueClient(operations)
 
     def http(self) -> HttpClient:
         """Client on a kept-alive HTTP connection of its own."""

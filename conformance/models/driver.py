@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from conformance.models.consumer_registry import refused, served
 from conformance.models.members import When
 from conformance.models.queue import QueueModel
+from conformance.wire.failures import PeerFailure
+from conformance.wire.operations import promise_of
 
 if TYPE_CHECKING:
     from conformance.models.consumer_registry import Answer
@@ -65,7 +67,11 @@ class Driver:
 
     def _call(self, path: str, body: dict[str, Any], group: str = "") -> "tuple[Answer, When]":
         started = self.world.now(group)
-        reply = self.world.call(path, body)
+        try:
+            reply = self.world.call(path, body)
+        except PeerFailure as silence:
+            silence.promise = silence.promise or promise_of(path)
+            raise
         ended = self.world.now(group)
         self.done += 1
         self.program.append(Step(path, body, reply))

@@ -69,14 +69,14 @@ class QueueFixture(KeepAliveClient):
         `extra` are further members of the body.
         """
         name = self.bench.fresh("topic")
-        reply = self.call(ADD_TOPIC, {"topicName": name, **extra})
+        reply = self.call(ADD_TOPIC, {"topicName": name, **extra}, promise="TOPIC-ADD-1")
         expect_status(self.bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
         return name
 
     def new_group(self) -> str:
         """Add a consumer group with a fresh name and return the name; judges GROUP-ADD-1."""
         name = self.bench.fresh("group")
-        reply = self.call(ADD_GROUP, {"consumer_group_name": name})
+        reply = self.call(ADD_GROUP, {"consumer_group_name": name}, promise="GROUP-ADD-1")
         expect_status(self.bench, reply, 200, "GROUP-ADD-1", "no group has this name")
         self.members[name] = []
         return name
@@ -87,7 +87,9 @@ class QueueFixture(KeepAliveClient):
         Judges MEMBER-REGISTER-1 and MEMBER-SUBSCRIBE-1.
         """
         name = self.bench.fresh("consumer")
-        reply = self.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
+        reply = self.call(
+            REGISTER, {"consumer_group_name": group, "consumer_name": name}, promise="MEMBER-REGISTER-1"
+        )
         expect_status(self.bench, reply, 200, "MEMBER-REGISTER-1", "no consumer has this name")
         self.members.setdefault(group, []).append(name)
         if topics:
@@ -96,12 +98,20 @@ class QueueFixture(KeepAliveClient):
 
     def subscribe(self, consumer: str, *topics: str) -> None:
         """Subscribe a consumer to topics that exist; judges MEMBER-SUBSCRIBE-1."""
-        reply = self.call(SUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(topics)})
+        reply = self.call(
+            SUBSCRIBE,
+            {"consumer_name": consumer, "topic_list": ",".join(topics)},
+            promise="MEMBER-SUBSCRIBE-1",
+        )
         expect_status(self.bench, reply, 200, "MEMBER-SUBSCRIBE-1", "the consumer and the topics exist")
 
     def unsubscribe(self, consumer: str, *topics: str) -> None:
         """Unsubscribe a consumer from topics that exist; judges MEMBER-UNSUBSCRIBE-1."""
-        reply = self.call(UNSUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(topics)})
+        reply = self.call(
+            UNSUBSCRIBE,
+            {"consumer_name": consumer, "topic_list": ",".join(topics)},
+            promise="MEMBER-UNSUBSCRIBE-1",
+        )
         expect_status(self.bench, reply, 202, "MEMBER-UNSUBSCRIBE-1", "the consumer and the topics exist")
 
     def topic_with_consumers(self, consumers: int = 1) -> tuple[str, str, list[str]]:
@@ -122,7 +132,7 @@ class QueueFixture(KeepAliveClient):
         }
         if key is not None:
             body["key"] = key
-        reply = self.call(publish_path(topic), body)
+        reply = self.call(publish_path(topic), body, promise="PUB-STORE-1")
         expect_status(self.bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
         return reply
 
@@ -234,7 +244,9 @@ class QueueFixture(KeepAliveClient):
 
     def acknowledge(self, consumer: str, message_id: object) -> None:
         """Acknowledge a record that the consumer holds; judges ACK-OK-1."""
-        reply = self.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id})
+        reply = self.call(
+            ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id}, promise="ACK-OK-1"
+        )
         expect_status(self.bench, reply, 202, "ACK-OK-1", "the consumer holds the record")
 
     def read_and_acknowledge(
