@@ -101,7 +101,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--acknowledge-at",
         choices=ACKNOWLEDGE,
         default="acknowledgement",
-        help="the one spelling under which producers are told (default: %(default)s)",
+        help="the one spelling under which acknowledgements go out (default: %(default)s)",
     )
     parser.add_argument("--list-faults", action="store_true", help="print the table of faults, and end")
     options = parser.parse_args(arguments)

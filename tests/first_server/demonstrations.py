@@ -173,7 +173,7 @@ def burst_is_stored_out_of_order(server: Process) -> bool:
 
 @of(faults.IDS_BY_CONSUMER)
 def two_records_in_flight_share_an_id(server: Process) -> bool:
-    ids = []
+    ids: list[int] = []
     with Queue.to(server) as queue:
         queue.group("g")
         for topic, consumer in (("t", "alice"), ("u", "bob")):

@@ -57,7 +57,7 @@ class Incoming:
         return octets
 
     def some(self) -> bytes:
-        """What is there already, or else what comes next; empty at the end of the connection."""
+        """The pending octets, or else the next ones that come; empty at the end of the connection."""
         octets = bytes(self._pending) or self.link.recv(_PIECE)
         self._pending.clear()
         return octets

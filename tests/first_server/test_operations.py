@@ -36,7 +36,7 @@ def test_each_operation_has_its_status(server: Process) -> None:
 
 
 def test_every_refusal_is_404(server: Process) -> None:
-    """What is unknown, taken, misnamed or malformed is refused by 404 with a reason."""
+    """Unknown, taken, malformed and misspelt things are refused by 404 with a reason."""
     with Queue.to(server) as queue:
         queue.topic("t")
         queue.group("g")
@@ -87,7 +87,7 @@ def test_what_is_not_there(server: Process, method: str, path: str, status: int)
 
 
 def test_a_query_is_ignored(server: Process) -> None:
-    """What follows a question mark belongs to no path."""
+    """A query belongs to no path."""
     with Queue.to(server) as queue:
         assert queue.do(f"{ADD_GROUP}?x=1", consumer_group_name="g") == 200
 

@@ -43,7 +43,7 @@ def test_a_producer_without_connect_and_a_consumer(server: Process) -> None:
 
 
 def test_the_sample_producer_under_its_own_spellings(serve: Serve) -> None:
-    """Where the server has the spellings of `scripts/producer.py`, that producer registers, publishes and is told."""
+    """`scripts/producer.py` registers, publishes and reads ACKs on a server that has its spellings."""
     server = serve("--publish-at", "producer/publish", "--acknowledge-at", "acknowledgment")
     with script("producer.py", "orders", "0", "--count", "3", "--url", server.url) as process:
         status, output, complaints = finish(process)
