@@ -38,6 +38,7 @@ class Operations:
         self.broker = broker
         self._by_path: dict[str, Callable[[Body], Reply]] = {
             "/topic/add-topic": self._add_topic,
+            "/addTopic": self._add_topic,
             "/consumer-group/add": self._add_group,
             "/consumer-group/remove": self._remove_group,
             "/consumer/register-consumer": self._register,
