@@ -33,14 +33,14 @@ ASKED = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 
 _HEARTBEAT = "/consumer/heartbeat"
 
 
-class BenchWorld:
-    """A `World` (conformance.models.system_under_test) on a bench, in the binding of its test."""
+class BenchQueueAdapter:
+    """A `QueueUnderTest` (conformance.models.queue_under_test) on a bench, in the binding of its test."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._queue = bench.queue()
         self._clock_client = bench.http()
-        self._sessions: deque[_WatchSession] = deque()
+        self._sessions: deque[_AckWatchSession] = deque()
 
     @property
     def judge(self) -> Judge:
@@ -99,12 +99,12 @@ class BenchWorld:
         """Let a moment of real time pass."""
         self._bench.clock.pass_time(PAUSE, (), self._post)
 
-    def watch(self, destination: str) -> BenchWatch | None:
+    def watch(self, destination: str) -> BenchAckWatch | None:
         """Listen to acknowledgements of producers; None where the server has no queue over STOMP."""
         if not self._bench.claims("queue-stomp"):
             return None
         if not self._sessions or self._sessions[-1].is_full:
-            self._sessions.append(_WatchSession(self._bench))
+            self._sessions.append(_AckWatchSession(self._bench))
         watch = self._sessions[-1].watch(destination)
         while sum(session.watches for session in itertools.islice(self._sessions, 1, None)) >= WATCHES_KEPT:
             self._sessions.popleft().close()
@@ -114,7 +114,7 @@ class BenchWorld:
         return self._clock_client.request("POST", path, body, {"Content-Type": "application/json"})
 
 
-class _WatchSession:
+class _AckWatchSession:
     """A STOMP session with many watches."""
 
     def __init__(self, bench: Bench) -> None:
@@ -130,10 +130,10 @@ class _WatchSession:
         """Whether another watch needs another session."""
         return self.watches >= self._most
 
-    def watch(self, destination: str) -> BenchWatch:
+    def watch(self, destination: str) -> BenchAckWatch:
         """Subscribe, and return when the server has seen it."""
         self.watches += 1
-        watch = BenchWatch(self, self.client.subscribe(destination))
+        watch = BenchAckWatch(self, self.client.subscribe(destination))
         self.fence()
         return watch
 
@@ -146,10 +146,10 @@ class _WatchSession:
         self.client.close()
 
 
-class BenchWatch:
+class BenchAckWatch:
     """A subscription to the acknowledgements of one topic, in one spelling."""
 
-    def __init__(self, session: _WatchSession, subscription: str) -> None:
+    def __init__(self, session: _AckWatchSession, subscription: str) -> None:
         self._session = session
         self._subscription = subscription
 

@@ -13,7 +13,7 @@ tell, and learns from them.
 `groups`      a group: members, rebalances, ownership
 `queue`       the whole: one `observe_…` for each operation
 `producers`   the acknowledgements that producers receive
-`world`       what a model is run against: operations, time, names
+`system`       what a model is run against: operations, time, names
 `driver`      performs an operation and lets the model judge the reply
 `machines`    the Hypothesis state machines, `reach` their coverage
 """

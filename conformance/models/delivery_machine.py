@@ -31,10 +31,10 @@ class DeliveryMachine(QueueMachine):
         self.guarded(DeliveryMachine._start, partitions=partitions, keys=keys)
 
     def _start(self, partitions: int, keys: list[str | None]) -> None:
-        driver, world = self.driver, self.world
-        self.topics = [world.fresh("topic"), world.fresh("topic")]
-        self.groups = [world.fresh("group"), world.fresh("group")]
-        self.consumers = [world.fresh("consumer") for _ in range(3)]
+        driver, system = self.driver, self.system
+        self.topics = [system.fresh("topic"), system.fresh("topic")]
+        self.groups = [system.fresh("group"), system.fresh("group")]
+        self.consumers = [system.fresh("consumer") for _ in range(3)]
         self.done: list[tuple[str, int]] = []
         driver.add_topic(self.topics[0], partitions)
         driver.add_topic(self.topics[1], 2)
@@ -142,7 +142,7 @@ class DeliveryMachine(QueueMachine):
     @move(stranger=st.sampled_from(["poll", "acknowledge", "subscribe", "heartbeat"]))
     def stranger(self, stranger: str) -> None:
         """Operations of a consumer that nobody registered, on records that others hold."""
-        name = self.world.fresh("stranger")
+        name = self.system.fresh("stranger")
         if stranger == "poll":
             self.driver.poll(name)
         elif stranger == "acknowledge":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from conformance.models.consumer_registry import Answer
     from conformance.models.cursors import Flight
     from conformance.models.deliveries import Polled
-    from conformance.models.system_under_test import World
+    from conformance.models.queue_under_test import QueueUnderTest
     from conformance.models.topics import Record
 
 _LINES_KEPT = 300
@@ -40,13 +40,13 @@ class Driver:
     `done` counts the operations, and the times that time was made to pass.
     """
 
-    def __init__(self, world: "World") -> None:
-        self.world = world
+    def __init__(self, system: "QueueUnderTest") -> None:
+        self.system = system
         self.model = QueueModel(
-            world.judge,
-            world.timings,
-            partitions=world.partitions,
-            positions="record-position" in world.extensions,
+            system.judge,
+            system.timings,
+            partitions=system.partitions,
+            positions="record-position" in system.extensions,
         )
         self.program: deque[Step | str] = deque(maxlen=_LINES_KEPT)
         self.done = 0
@@ -56,7 +56,7 @@ class Driver:
 
     def has(self, extension: str) -> bool:
         """Whether the server declares the extension."""
-        return extension in self.world.extensions
+        return extension in self.system.extensions
 
     def group_name_of(self, consumer: str) -> str:
         """The group in which the consumer was last registered; empty for one that never was."""
@@ -64,9 +64,9 @@ class Driver:
         return member.group if member is not None else ""
 
     def _call(self, path: str, body: dict[str, Any], group: str = "") -> "tuple[Answer, When]":
-        started = self.world.now(group)
-        reply = self.world.call(path, body)
-        ended = self.world.now(group)
+        started = self.system.now(group)
+        reply = self.system.call(path, body)
+        ended = self.system.now(group)
         self.done += 1
         self.program.append(Step(path, body, reply))
         return reply, When(started, ended)
@@ -115,11 +115,11 @@ class Driver:
     def register(self, group: str, name: str) -> None:
         """Register a consumer in a group."""
         holder = self.group_name_of(name) or group
-        started = self.world.now(holder)
+        started = self.system.now(holder)
         reply, when = self._call(
             "/consumer/register-consumer", {"consumer_group_name": group, "consumer_name": name}, group
         )
-        at_holder = When(started, self.world.now(holder))
+        at_holder = When(started, self.system.now(holder))
         self.model.observe_register(group, name, reply, when, at_holder=at_holder)
 
     def unregister(self, name: str) -> None:
@@ -213,12 +213,12 @@ class Driver:
         """Let time pass for a group."""
         self.done += 1
         self.program.append(f"{seconds:g} s pass for {group}")
-        self.world.pass_time(seconds, group)
+        self.system.pass_time(seconds, group)
 
     def alive(self, group: str) -> list[str]:
         """The members of a group that are alive for certain."""
         model = self.model.groups[group]
-        now = self.world.now(group)
+        now = self.system.now(group)
         model.refresh(When(now, now))
         return [member.name for member in model.members.values() if member.doubt is None]
 
@@ -227,26 +227,26 @@ class Driver:
         heartbeats meanwhile.
         """
         model = self.model.groups[group]
-        while self.world.time_is_virtual:
+        while self.system.time_is_virtual:
             living = self.alive(group)
-            missing = model.settled_at() + MARGIN - self.world.now(group)
+            missing = model.settled_at() + MARGIN - self.system.now(group)
             if missing <= 0:
                 return
-            self.pass_time(min(missing, self.world.timings.heartbeat_timeout * 0.6), group)
+            self.pass_time(min(missing, self.system.timings.heartbeat_timeout * 0.6), group)
             for name in living:
                 self.heartbeat(name)
 
     def is_settled(self, group: str) -> bool:
         """Whether every rebalance of the group must be over."""
-        now = self.world.now(group)
+        now = self.system.now(group)
         return self.model.groups[group].is_settled(When(now, now))
 
     def wait_for_rebalance(self, group: str) -> None:
         """Give the rebalances of a group time: all that they may take where time is virtual, else some."""
-        if self.world.time_is_virtual:
+        if self.system.time_is_virtual:
             self.settle(group)
         else:
-            self.world.pause()
+            self.system.pause()
 
     def sweep(self, group: str, *, acknowledge: bool = False) -> int:
         """Poll all members of a group until none gets anything, with or without acknowledging; how many

@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-    from conformance.models.system_under_test import World
+    from conformance.models.queue_under_test import QueueUnderTest
 
     Method = Callable[..., None]
 
 
 #: The moves of all machines by qualified name, and in which worlds each can be made.
-_MOVES: "dict[str, Callable[[World], bool]]" = {}
+_MOVES: "dict[str, Callable[[QueueUnderTest], bool]]" = {}
 
 
-def time_is_virtual(world: "World") -> bool:
+def time_is_virtual(system: "QueueUnderTest") -> bool:
     """Whether time can be made to pass there."""
-    return world.time_is_virtual
+    return system.time_is_virtual
 
 
-def declares(extension: str) -> "Callable[[World], bool]":
+def declares(extension: str) -> "Callable[[QueueUnderTest], bool]":
     """Whether the server there declares the extension."""
-    return lambda world: extension in world.extensions
+    return lambda system: extension in system.extensions
 
 
 def move(
     when: "Callable[[Any], bool]" = lambda _machine: True,
     /,
-    where: "Callable[[World], bool]" = lambda _world: True,
+    where: "Callable[[QueueUnderTest], bool]" = lambda _system: True,
     **arguments: "SearchStrategy[Any]",
 ) -> "Callable[[Method], Method]":
     """A rule of a machine, run only in worlds `where` it can be, and `when(machine)` holds.
@@ -65,7 +65,7 @@ def move(
         _MOVES[wrapper.__qualname__] = where
         # `rule` has overloads for its own two options, which an unpacked dict could seem to hold.
         made: Method = cast("Callable[..., Any]", rule)(**arguments)(wrapper)
-        return precondition(lambda machine: where(machine.world) and when(machine))(made)
+        return precondition(lambda machine: where(machine.system) and when(machine))(made)
 
     return decorate
 
@@ -73,7 +73,7 @@ def move(
 class QueueMachine(RuleBasedStateMachine):
     """A state machine on a world. Subclasses name their `STATES` and say in `state` which of them holds."""
 
-    world: "ClassVar[World]"
+    system: "ClassVar[QueueUnderTest]"
     reach: ClassVar[Reach]
     search: "ClassVar[Search]"
 
@@ -82,7 +82,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.driver = Driver(self.world)
+        self.driver = Driver(self.system)
         self.failed = False
         self.ready = False
 
@@ -110,7 +110,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 def run(
     machine: type[QueueMachine],
-    world: "World",
+    system: "QueueUnderTest",
     settings: hypothesis_settings,
     *,
     name: str = "",
@@ -133,11 +133,11 @@ def run(
     reach.rules |= {
         attribute
         for attribute in dir(machine)
-        if (where := _MOVES.get(f"{machine.__name__}.{attribute}")) is not None and where(world)
+        if (where := _MOVES.get(f"{machine.__name__}.{attribute}")) is not None and where(system)
     }
     search, steps = Search(shrink_seconds, is_known, has_run_ended), reach.steps()
     bound: type[QueueMachine] = type(
-        machine.__name__, (machine,), {"world": world, "reach": reach, "search": search}
+        machine.__name__, (machine,), {"system": system, "reach": reach, "search": search}
     )
     if seed is not None:
         bound = choose_programs(seed)(bound)

@@ -37,10 +37,10 @@ class MembershipMachine(QueueMachine):
         self.guarded(MembershipMachine._start, partitions=partitions, members=members)
 
     def _start(self, partitions: int, members: int) -> None:
-        driver, world = self.driver, self.world
-        self.topics = [world.fresh("topic"), world.fresh("topic")]
-        self.groups = [world.fresh("group"), world.fresh("group")]
-        self.consumers = [world.fresh("consumer") for _ in range(4)]
+        driver, system = self.driver, self.system
+        self.topics = [system.fresh("topic"), system.fresh("topic")]
+        self.groups = [system.fresh("group"), system.fresh("group")]
+        self.consumers = [system.fresh("consumer") for _ in range(4)]
         driver.add_topic(self.topics[0], partitions)
         driver.add_topic(self.topics[1], 3)
         for group in self.groups:
@@ -60,7 +60,7 @@ class MembershipMachine(QueueMachine):
         subscribed = sum(bool(member.topics) for member in group.members.values()) if group is not None else 0
         if group is None or subscribed == 0:
             return "nobody"
-        now = self.world.now(group.name)
+        now = self.system.now(group.name)
         flying = any(cursor.flights for each in groups for cursor in each.cursors.values())
         in_flight = ", in flight" if flying else ""
         if now <= group.settled_at():
@@ -105,7 +105,7 @@ class MembershipMachine(QueueMachine):
     )
     def be_refused(self, consumer: int, kind: str, look: bool) -> None:
         """What must be refused and change nothing: a taken name, an unknown topic in the list, or group."""
-        name, nowhere = self._living(consumer) or self._consumer(consumer), self.world.fresh("nowhere")
+        name, nowhere = self._living(consumer) or self._consumer(consumer), self.system.fresh("nowhere")
         if kind == "register":
             self.driver.register(self._group(consumer), name)
         elif kind == "subscribe":
@@ -113,9 +113,9 @@ class MembershipMachine(QueueMachine):
         elif kind == "unsubscribe":
             self.driver.unsubscribe(name, self.topics[0], nowhere)
         elif kind == "unregister" and self.driver.has("unregister"):
-            self.driver.unregister(self.world.fresh("stranger"))
+            self.driver.unregister(self.system.fresh("stranger"))
         elif kind == "group":
-            self.driver.register(nowhere, self.world.fresh("consumer"))
+            self.driver.register(nowhere, self.system.fresh("consumer"))
         else:
             self.driver.remove_group(nowhere)
         if look:
@@ -257,7 +257,7 @@ class MembershipMachine(QueueMachine):
     @move(where=time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
     def pass_time(self, tenths: int, group: int) -> None:
         """Some of the timeout passes without a sign of life."""
-        self.driver.pass_time(self.world.timings.heartbeat_timeout * tenths / 10, self._group(group))
+        self.driver.pass_time(self.system.timings.heartbeat_timeout * tenths / 10, self._group(group))
 
     @move(
         where=time_is_virtual,
@@ -274,7 +274,7 @@ class MembershipMachine(QueueMachine):
         name = self._living(silent)
         if name is None:
             return
-        timings = self.world.timings
+        timings = self.system.timings
         if holding:
             self._poll_until_empty(name)
         self.driver.heartbeat(name)
@@ -310,7 +310,7 @@ class MembershipMachine(QueueMachine):
         name = self._living(consumer)
         if name is None:
             return
-        seconds = self.world.timings.heartbeat_timeout * 0.75
+        seconds = self.system.timings.heartbeat_timeout * 0.75
         self.driver.poll(name)
         self._silence(name, seconds)
         flights = self.driver.flights_of(name)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conformance.models.judging import Judge
-    from conformance.models.system_under_test import Watch
+    from conformance.models.queue_under_test import AckWatch
 
 #: The two spellings of the destination, and the clause that promises an acknowledgement there.
 SPELLINGS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
@@ -13,7 +13,9 @@ SPELLINGS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
 class Acknowledgements:
     """Watches one topic under one spelling; `over_http` says that its records are published over HTTP."""
 
-    def __init__(self, judge: "Judge", watch: "Watch", topic: str, spelling: str, *, over_http: bool) -> None:
+    def __init__(
+        self, judge: "Judge", watch: "AckWatch", topic: str, spelling: str, *, over_http: bool
+    ) -> None:
         self._judge = judge
         self._watch = watch
         self._topic = topic

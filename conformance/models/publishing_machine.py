@@ -34,10 +34,10 @@ class PublishingMachine(QueueMachine):
         self.guarded(PublishingMachine._start, partitions=partitions)
 
     def _start(self, partitions: int) -> None:
-        driver, world = self.driver, self.world
+        driver, system = self.driver, self.system
         self.topics: list[str] = []
         self.watched: dict[str, list[Acknowledgements]] = {}
-        self.group, self.reader = world.fresh("group"), world.fresh("reader")
+        self.group, self.reader = system.fresh("group"), system.fresh("reader")
         driver.add_group(self.group)
         driver.register(self.group, self.reader)
         self._add_topic(partitions)
@@ -46,16 +46,16 @@ class PublishingMachine(QueueMachine):
         self.ready = True
 
     def _add_topic(self, partitions: int | None) -> None:
-        topic = self.world.fresh("topic")
+        topic = self.system.fresh("topic")
         self.driver.add_topic(topic, partitions)
         self.topics.append(topic)
         self.watched[topic] = []
         for spelling in SPELLINGS:
-            watch = self.world.watch(f"/topic/{spelling}/{topic}")
+            watch = self.system.watch(f"/topic/{spelling}/{topic}")
             if watch is not None:
-                over_http = self.world.publishes_over_http
+                over_http = self.system.publishes_over_http
                 self.watched[topic].append(
-                    Acknowledgements(self.world.judge, watch, topic, spelling, over_http=over_http)
+                    Acknowledgements(self.system.judge, watch, topic, spelling, over_http=over_http)
                 )
         self.driver.subscribe(self.reader, topic)
 
@@ -106,7 +106,7 @@ class PublishingMachine(QueueMachine):
     @move(key=st.sampled_from(KEYS))
     def publish_nowhere(self, key: str | None) -> None:
         """A publish to a topic that does not exist; nobody else hears of it."""
-        self.driver.publish(self.world.fresh("nowhere"), key)
+        self.driver.publish(self.system.fresh("nowhere"), key)
         self._others_are_silent("")
 
     @move(topic=_BIT)
@@ -167,7 +167,7 @@ class PublishingMachine(QueueMachine):
                 break
             else:
                 self.driver.wait_for_rebalance(self.group)
-        self.world.judge(
+        self.system.judge(
             "PART-RR-1",
             came == partitions or not self._reader_is_there(),
             expected=f"{partitions} keyless records in a row in {partitions} partitions: all in flight",
@@ -177,7 +177,7 @@ class PublishingMachine(QueueMachine):
     @move()
     def late_group(self) -> None:
         """A new group reads everything from the oldest record on (POLL-START-1), and is removed again."""
-        group, reader = self.world.fresh("group"), self.world.fresh("reader")
+        group, reader = self.system.fresh("group"), self.system.fresh("reader")
         self.driver.add_group(group)
         self.driver.register(group, reader)
         self.driver.subscribe(reader, *self.topics)

@@ -2,9 +2,9 @@
 
 import random
 
-from tests.models.slow_world import SlowWorld
+from tests.models.slow_adapter import SlowQueueAdapter
+from tests.models.toy_adapters import SharedClockQueueAdapter, ToyQueueAdapter
 from tests.models.toy_queue import Choices
-from tests.models.worlds import SharedClockWorld, ToyWorld
 
 
 def some_choices(seed: int) -> Choices:
@@ -30,20 +30,20 @@ def some_choices(seed: int) -> Choices:
     )
 
 
-def some_world(seed: int) -> ToyWorld:
+def some_adapter(seed: int) -> ToyQueueAdapter:
     """A queue with legal choices: on a virtual clock of each group or of all, or slow and on a real one."""
     pick = random.Random(f"world {seed}")
     bare = pick.random() < 0.4
     kind = pick.choice(["virtual", "shared", "slow", "slow"])
-    world: ToyWorld
+    system: ToyQueueAdapter
     if kind == "slow":
-        world = SlowWorld(some_choices(seed), bare=bare, seed=seed)
+        system = SlowQueueAdapter(some_choices(seed), bare=bare, seed=seed)
     elif kind == "shared":
-        world = SharedClockWorld(some_choices(seed), bare=bare)
+        system = SharedClockQueueAdapter(some_choices(seed), bare=bare)
     else:
-        world = ToyWorld(some_choices(seed), bare=bare)
+        system = ToyQueueAdapter(some_choices(seed), bare=bare)
     if pick.random() < 0.4:
-        world.partitions = None
+        system.partitions = None
     if bare and pick.random() < 0.5:
-        world.extensions -= {"topic-partitions"}
-    return world
+        system.extensions -= {"topic-partitions"}
+    return system

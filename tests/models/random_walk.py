@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from conformance.models.driver import MARGIN, Driver
-from conformance.models.system_under_test import World
+from conformance.models.queue_under_test import QueueUnderTest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,13 +21,13 @@ class Walk:
     """
 
     def __init__(
-        self, world: World, seed: int, *, topics: int = 2, groups: int = 2, consumers: int = 5
+        self, system: QueueUnderTest, seed: int, *, topics: int = 2, groups: int = 2, consumers: int = 5
     ) -> None:
         self.random = random.Random(seed)
-        self.driver = Driver(world)
-        self.topics = [world.fresh("topic") for _ in range(topics)]
-        self.groups = [world.fresh("group") for _ in range(groups)]
-        self.consumers = [world.fresh("consumer") for _ in range(consumers)]
+        self.driver = Driver(system)
+        self.topics = [system.fresh("topic") for _ in range(topics)]
+        self.groups = [system.fresh("group") for _ in range(groups)]
+        self.consumers = [system.fresh("consumer") for _ in range(consumers)]
         for index, topic in enumerate(self.topics):
             self.driver.add_topic(topic, index * 2 + 2)
         for group in self.groups:
@@ -43,7 +43,7 @@ class Walk:
             (self.heartbeat, 4),
             (self.sweep, 2),
         ]
-        if world.time_is_virtual:
+        if system.time_is_virtual:
             self.moves += [(self.pass_time, 4), (self.silence, 1)]
         if self.driver.has("negative-acknowledgement"):
             self.moves.append((self.give_back, 6))
@@ -122,7 +122,7 @@ class Walk:
         self.driver.pass_time(self.random.choice([0.5, 7.0, 13.0]), self.random.choice(self.groups))
 
     def silence(self) -> None:
-        timings = self.driver.world.timings
+        timings = self.driver.system.timings
         group = self.random.choice(self.groups)
         exact = self.random.choice(
             [

@@ -36,12 +36,12 @@ class Strict(Ledger):
 def detect(name: str, seed: int) -> tuple[str, int]:
     """The clause on which a fault is caught, and after how many rules; no clause: it is not caught."""
     fault = FAULTS[name]
-    world = fault.world(Choices(seed=seed))
-    world.judge = Strict()
+    system = fault.make_adapter(Choices(seed=seed))
+    system.judge = Strict()
     key, caught = f"fault {name}", ""
     reach.REACHED.pop(key, None)
     try:
-        run(MACHINES[fault.machine], world, SETTINGS, name=key, seed=seed, shrink_seconds=0.0)
+        run(MACHINES[fault.machine], system, SETTINGS, name=key, seed=seed, shrink_seconds=0.0)
     except Violation as violation:
         caught = violation.clause
     return caught, reach.REACHED.pop(key).steps()
@@ -57,10 +57,10 @@ def test_a_broken_queue_is_caught_on_its_clause(name: str) -> None:
 
 def test_a_failure_is_shown_as_a_short_program() -> None:
     """What remains after shrinking are the steps that matter, in their order, with the failure at the end."""
-    world = FAULTS["HandsOutTheNextBeforeTheAcknowledgement"].world(Choices(seed=1))
+    system = FAULTS["HandsOutTheNextBeforeTheAcknowledgement"].make_adapter(Choices(seed=1))
     program: list[str] = []
     with pytest.raises(Violation, match="ORDER-2") as caught:
-        run(MACHINES["delivery"], world, SETTINGS, seed=1, note=program.append, shrink_seconds=5.0)
+        run(MACHINES["delivery"], system, SETTINGS, seed=1, note=program.append, shrink_seconds=5.0)
     assert caught.value.clause == "ORDER-2"
     assert 10 < len(program) < 60
     assert program[-1].startswith("/consumer/poll")

@@ -6,11 +6,11 @@ from hypothesis import HealthCheck, settings
 from conformance.models.machines import QueueMachine, move, run
 from conformance.models.rule_coverage import Reach
 from reference_server.queue.settings import QueueSettings
-from tests.models.choices import some_world
-from tests.models.core_world import BARE, EXTENSIONS, CoreWorld
+from tests.models.choices import some_adapter
+from tests.models.core_adapter import BARE, EXTENSIONS, CoreQueueAdapter
 from tests.models.machines import MACHINES
+from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import Choices
-from tests.models.worlds import ToyWorld
 
 #: The share of the pairs (rule, class of state) that the machines reach in the examples of one test here.
 LEAST_REACH = 0.85
@@ -30,15 +30,15 @@ def examples(count: int) -> settings:
 @pytest.mark.parametrize("seed", range(6))
 def test_nothing_is_wrong_with_odd_choices(machine: str, seed: int) -> None:
     """Whatever a conforming queue chooses, and however slow it is, no clause fails."""
-    world = some_world(seed)
-    reach = run(MACHINES[machine], world, examples(12), name=f"odd {machine} {seed}", seed=seed)
+    system = some_adapter(seed)
+    reach = run(MACHINES[machine], system, examples(12), name=f"odd {machine} {seed}", seed=seed)
     assert reach.steps() > 50
-    allowed = {"POLL-EMPTY-2"} if world.queue.choices.empty_status != 204 else set()
-    if world.queue.choices.refused_status:
+    allowed = {"POLL-EMPTY-2"} if system.queue.choices.empty_status != 204 else set()
+    if system.queue.choices.refused_status:
         allowed |= {
-            clause for clause, expected, _ in world.judge.deviations if expected.startswith("status 4")
+            clause for clause, expected, _ in system.judge.deviations if expected.startswith("status 4")
         }
-    assert {clause for clause, _, _ in world.judge.deviations} <= allowed
+    assert {clause for clause, _, _ in system.judge.deviations} <= allowed
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -47,16 +47,18 @@ def test_nothing_is_wrong_with_the_core_of_the_reference_server(
     machine: str, extensions: frozenset[str]
 ) -> None:
     """The pure core passes every machine, with its extensions and judged as if it had none."""
-    world = CoreWorld(QueueSettings(partitions=3), extensions=extensions)
-    run(MACHINES[machine], world, examples(40), name=f"core {machine} {len(extensions)}", seed=7)
-    assert world.judge.deviations == []
-    assert len(world.judge.asserted) > 25
+    system = CoreQueueAdapter(QueueSettings(partitions=3), extensions=extensions)
+    run(MACHINES[machine], system, examples(40), name=f"core {machine} {len(extensions)}", seed=7)
+    assert system.judge.deviations == []
+    assert len(system.judge.asserted) > 25
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_rules_reach_the_states(machine: str) -> None:
     """Most rules run, with something to do, in most classes of state; what is impossible does not count."""
-    reach = run(MACHINES[machine], ToyWorld(Choices(seed=3)), examples(100), name=f"reach {machine}", seed=11)
+    reach = run(
+        MACHINES[machine], ToyQueueAdapter(Choices(seed=3)), examples(100), name=f"reach {machine}", seed=11
+    )
     assert reach.share() >= LEAST_REACH, reach.missed()
     assert {rule for rule, _ in reach.counts} == reach.rules
 
@@ -77,7 +79,9 @@ def test_what_is_not_reached_is_told() -> None:
 
 def test_a_rule_that_cannot_be_used_here_is_not_counted() -> None:
     """Without the extension there is no rule for it, and none that was missed."""
-    bare = run(MACHINES["delivery"], ToyWorld(Choices(), bare=True), examples(3), name="no nack", seed=1)
+    bare = run(
+        MACHINES["delivery"], ToyQueueAdapter(Choices(), bare=True), examples(3), name="no nack", seed=1
+    )
     assert "give_back" not in bare.rules
     assert "poll" in bare.rules
 
@@ -98,4 +102,4 @@ def test_a_run_in_which_nothing_happens_is_an_error() -> None:
             """Nothing."""
 
     with pytest.raises(RuntimeError, match="no rule did anything"):
-        run(Idle, ToyWorld(Choices()), examples(5), name="idle", seed=0)
+        run(Idle, ToyQueueAdapter(Choices()), examples(5), name="idle", seed=0)

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, settings
 
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
+from tests.models_stomp.toy_adapter import ToyBrokerAdapter
 from tests.models_stomp.toy_state import Choices
-from tests.models_stomp.toy_world import ToyWorld
 
 SETTINGS = settings(
     max_examples=15,
@@ -51,14 +51,14 @@ CASES += [("plain", "1.0"), ("plain", "1.1"), ("individual in 1.0", "1.0"), ("la
 def test_every_legal_choice_passes(name: str, version: str) -> None:
     """Nothing that a conforming broker may choose is called a failure or a deviation."""
     choices = CHOICES[name]
-    world: Any = ToyWorld.of(choices, version)
-    run(StompMachine, world, SETTINGS, name=f"toy {name} {version}", note=print)
+    system: Any = ToyBrokerAdapter.of(choices, version)
+    run(StompMachine, system, SETTINGS, name=f"toy {name} {version}", note=print)
     # The text would rather have a second BEGIN refused.
-    assert world.judge.deviations <= ({"STOMP-TX-002"} if choices.begin_again == "go on" else set())
+    assert system.judge.deviations <= ({"STOMP-TX-002"} if choices.begin_again == "go on" else set())
 
 
 def test_the_machine_reaches_its_states() -> None:
     """Nearly every rule runs in every class of state in which it can."""
-    world: Any = ToyWorld.of(Choices(), "1.2")
-    reach = run(StompMachine, world, settings(SETTINGS, max_examples=60), name="toy reach", note=print)
+    system: Any = ToyBrokerAdapter.of(Choices(), "1.2")
+    reach = run(StompMachine, system, settings(SETTINGS, max_examples=60), name="toy reach", note=print)
     assert reach.share() > 0.9, reach.missed()

@@ -3,7 +3,7 @@
 from conformance.models.stomp.broker import StompModel
 from conformance.models.stomp.broker_under_test import Outcome
 from conformance.wire.frames import Frame
-from tests.models_stomp.toy_world import Ledger
+from tests.models_stomp.toy_adapter import Ledger
 
 GRANTED = Outcome(granted=True)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class StompModel:
     """What is known of a server with plain destinations, in sessions of one version.
 
-    `redelivers`, `keeps` and `seen`: see `world.StompWorld`. What breaks a MUST raises Violation.
+    `redelivers`, `keeps` and `seen`: see `system.BrokerUnderTest`. What breaks a MUST raises Violation.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ class Link(Protocol):
         ...
 
 
-class StompWorld(Protocol):
+class BrokerUnderTest(Protocol):
     """A server with plain destinations."""
 
     @property

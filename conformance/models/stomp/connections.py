@@ -13,7 +13,7 @@ from conformance.models.stomp.broker_under_test import Outcome
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.models.stomp.broker_under_test import Link, StompWorld
+    from conformance.models.stomp.broker_under_test import BrokerUnderTest, Link
     from conformance.models.stomp.entities import Session
     from conformance.models.stomp.settling import Then
     from conformance.wire.frames import Frame
@@ -45,10 +45,10 @@ class Line:
 class Lines:
     """The connections of one run, a model of the server, and the program so far."""
 
-    def __init__(self, world: "StompWorld") -> None:
-        self.world = world
+    def __init__(self, system: "BrokerUnderTest") -> None:
+        self.system = system
         self.model = StompModel(
-            world.judge, world.version, redelivers=world.redelivers, keeps=world.keeps, seen=world.seen
+            system.judge, system.version, redelivers=system.redelivers, keeps=system.keeps, seen=system.seen
         )
         self.program: deque[str] = deque(maxlen=_LINES_KEPT)
         self.done = 0
@@ -69,7 +69,7 @@ class Lines:
                 self._drain(line)
             if not self.model.due():
                 return
-            if not self.world.wait([line.link for line in self.lines]):
+            if not self.system.wait([line.link for line in self.lines]):
                 for line in list(self.lines):
                     self._drain(line)
                 for copy in self.model.due():

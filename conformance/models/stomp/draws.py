@@ -31,7 +31,7 @@ class ChoosingMachine(QueueMachine):
 
     def __init__(self) -> None:
         RuleBasedStateMachine.__init__(self)
-        self.plain = StompDriver(cast("Any", self.world))
+        self.plain = StompDriver(cast("Any", self.system))
         self.driver = cast("Any", self.plain)
         self.failed = False
         self.ready = False
@@ -171,4 +171,4 @@ class ChoosingMachine(QueueMachine):
     def nonsense(self) -> Headers:
         """How an ACK names a message, with values that no message has."""
         names = {"1.2": ("id",), "1.1": ("message-id", "subscription"), "1.0": ("message-id",)}
-        return tuple((name, "nothing-is-called-so") for name in names[self.plain.world.version])
+        return tuple((name, "nothing-is-called-so") for name in names[self.plain.system.version])

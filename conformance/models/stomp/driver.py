@@ -18,14 +18,14 @@ class StompDriver(Lines):
 
     def connect(self) -> Line:
         """Open a session."""
-        line = Line(self.model.add_session(), self.world.connect())
+        line = Line(self.model.add_session(), self.system.connect())
         self.lines.append(line)
         self.program.append(f"{line.session}: CONNECT")
         return line
 
     def destination(self, *, is_queue: bool) -> "Destination":
         """A new destination."""
-        return self.model.add_destination(self.world.destination(is_queue=is_queue), is_queue=is_queue)
+        return self.model.add_destination(self.system.destination(is_queue=is_queue), is_queue=is_queue)
 
     def disconnect(self, line: Line) -> None:
         """DISCONNECT, and end the connection when its RECEIPT is there, or when the server ends it first."""
@@ -54,7 +54,7 @@ class StompDriver(Lines):
     def unsubscribe(self, subscription: "Subscription") -> None:
         """UNSUBSCRIBE."""
         then = self.model.unsubscribe(subscription)
-        headers = [("id", subscription.id), *self.world.place_headers[subscription.destination.is_queue]]
+        headers = [("id", subscription.id), *self.system.place_headers[subscription.destination.is_queue]]
         self.ask(self.line_of(subscription.session), "UNSUBSCRIBE", headers, then)
 
     def send(self, line: Line, destinations: "Iterable[Destination]") -> None:
@@ -201,7 +201,7 @@ class StompDriver(Lines):
     # Parts of the above
 
     def _place(self, destination: "Destination") -> list[tuple[str, str]]:
-        return [("destination", destination.name), *self.world.place_headers[destination.is_queue]]
+        return [("destination", destination.name), *self.system.place_headers[destination.is_queue]]
 
     def _settle(self, command: str, delivery: "Delivery", then: "Then") -> None:
         self.ask(self.line_of(delivery.subscription.session), command, delivery.key, then)

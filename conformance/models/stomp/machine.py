@@ -22,12 +22,12 @@ REFUSED: tuple[tuple[str, str, Headers], ...] = (
 )
 
 
-def _is_later(world: Any) -> bool:
-    return bool(world.version != "1.0")
+def _is_later(system: Any) -> bool:
+    return bool(system.version != "1.0")
 
 
-def _is_newest(world: Any) -> bool:
-    return bool(world.version == "1.2")
+def _is_newest(system: Any) -> bool:
+    return bool(system.version == "1.2")
 
 
 class StompMachine(ChoosingMachine):
@@ -259,7 +259,7 @@ class StompMachine(ChoosingMachine):
             headers = (
                 ("id", next(iter(here.session.subscriptions))),
                 ("destination", there.name),
-                *self.plain.world.place_headers[there.is_queue],
+                *self.plain.system.place_headers[there.is_queue],
             )
             expected = "no RECEIPT: the id is in use"
             self.plain.refused(here, "STOMP-SUB-005", expected, "SUBSCRIBE", headers, there)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.bench.model_adapter import SLACK, BenchWorld
+from conformance.bench.model_adapter import SLACK, BenchQueueAdapter
 from conformance.history.checkers import judge_history
 from conformance.history.concurrent_run import Server, run_scenario
 from conformance.history.server_parameters import Facts
@@ -39,7 +39,7 @@ WITH_POSITIONS = ("PART-KEY-1", "PUB-POSITION-1")
 @clauses(*ALWAYS)
 def test_many_clients_at_once(bench: Bench) -> None:
     """Whatever they do at the same time, what each of them sees is what a conforming server can have done."""
-    scene, world = Scene(bench), BenchWorld(bench)
+    scene, world = Scene(bench), BenchQueueAdapter(bench)
     topics, groups = [scene.topic(), scene.topic()], [scene.group(), scene.group()]
     timings = world.timings
     partitions = bench.target.partitions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses, in_turn
-from conformance.bench.model_adapter import BenchWorld
+from conformance.bench.model_adapter import BenchQueueAdapter
 from conformance.models.delivery_machine import DeliveryMachine
 from conformance.models.machines import run
 from conformance.models.membership_machine import MembershipMachine
@@ -32,7 +32,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     try:
         run(
             machine,
-            BenchWorld(bench),
+            BenchQueueAdapter(bench),
             settings,
             name=name,
             note=program.append,

@@ -56,8 +56,8 @@ class PlainLink:
             self._client.close()
 
 
-class PlainWorld:
-    """A `StompWorld` (conformance.models.stomp.broker_under_test) on a scene, in the version of its test."""
+class BenchBrokerAdapter:
+    """A `BrokerUnderTest` (conformance.models.stomp.broker_under_test) on a scene, in the version of its test."""
 
     def __init__(self, scene: Scene) -> None:
         target = scene.bench.target

@@ -3,11 +3,11 @@
 from typing import Any
 
 from tests.models.broken.registry import UNDELIVERED, breaks
+from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import ToyReply
-from tests.models.worlds import ToyWorld
 
 
-class _Telling(ToyWorld):
+class _Telling(ToyQueueAdapter):
     """A world in which `told` says what each publish brings to which destinations."""
 
     SPELLINGS = ("acknowledgment", "acknowledgement")

@@ -7,8 +7,8 @@ happens to come first.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import Choices, ToyQueue
-from tests.models.worlds import ToyWorld
 
 #: What a record that never comes may be put down to, by what happened before.
 UNDELIVERED = (
@@ -29,7 +29,7 @@ UNDELIVERED = (
 class Fault(NamedTuple):
     """One fault: how to make a world with it, which machine must find it, and on which clauses it may."""
 
-    world: Callable[[Choices], ToyWorld]
+    make_adapter: Callable[[Choices], ToyQueueAdapter]
     machine: str
     clauses: tuple[str, ...]
 
@@ -37,14 +37,14 @@ class Fault(NamedTuple):
 FAULTS: dict[str, Fault] = {}
 
 
-def _world_of(broken: type[ToyQueue] | type[ToyWorld]) -> Callable[[Choices], ToyWorld]:
-    if issubclass(broken, ToyWorld):
+def _adapter_factory(broken: type[ToyQueue] | type[ToyQueueAdapter]) -> Callable[[Choices], ToyQueueAdapter]:
+    if issubclass(broken, ToyQueueAdapter):
         return broken
 
-    def make(choices: Choices) -> ToyWorld:
-        world = ToyWorld(choices)
-        world.queue = broken(choices)
-        return world
+    def make(choices: Choices) -> ToyQueueAdapter:
+        system = ToyQueueAdapter(choices)
+        system.queue = broken(choices)
+        return system
 
     return make
 
@@ -53,7 +53,7 @@ def breaks(machine: str, *clauses: str) -> Any:
     """Register a queue, or a world, that breaks the first of the clauses."""
 
     def register(broken: Any) -> Any:
-        FAULTS[broken.__name__] = Fault(_world_of(broken), machine, clauses)
+        FAULTS[broken.__name__] = Fault(_adapter_factory(broken), machine, clauses)
         return broken
 
     return register

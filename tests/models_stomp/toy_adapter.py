@@ -28,8 +28,8 @@ class Ledger:
         return ok
 
 
-class ToyWorld:
-    """A `StompWorld` in memory; time passes only in `wait`."""
+class ToyBrokerAdapter:
+    """A `BrokerUnderTest` in memory; time passes only in `wait`."""
 
     def __init__(self, broker: ToyBroker) -> None:
         self.broker = broker

@@ -36,7 +36,7 @@ class CoreReply(NamedTuple):
     body: Any = None
 
 
-class CoreWatch:
+class CoreAckWatch:
     """The acknowledgements of one topic's producers, as the core says that they are to be sent."""
 
     def __init__(self) -> None:
@@ -49,8 +49,8 @@ class CoreWatch:
         return bodies
 
 
-class CoreWorld:
-    """A `World` on the operations table of the reference server; every group has a clock of its own."""
+class CoreQueueAdapter:
+    """A `QueueUnderTest` on the operations table of the reference server; every group has a clock of its own."""
 
     time_is_virtual = True
     publishes_over_http = False
@@ -66,7 +66,7 @@ class CoreWorld:
         )
         self.partitions: int | None = settings.partitions
         self.extensions = extensions
-        self.watches: dict[str, list[CoreWatch]] = {}
+        self.watches: dict[str, list[CoreAckWatch]] = {}
         self.calls = 0
         self._names: Counter[str] = Counter()
 
@@ -100,8 +100,8 @@ class CoreWorld:
         """Never needed: time is virtual."""
         raise AssertionError("no need to wait on a virtual clock")
 
-    def watch(self, destination: str) -> CoreWatch:
+    def watch(self, destination: str) -> CoreAckWatch:
         """Subscribe to a destination, in either spelling."""
-        watch = CoreWatch()
+        watch = CoreAckWatch()
         self.watches.setdefault(destination.rpartition("/")[2], []).append(watch)
         return watch

@@ -3,12 +3,12 @@
 import random
 
 from conformance.models.members import Timings
+from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import Choices, ToyReply
-from tests.models.worlds import ToyWorld
 
 
-class SlowWorld(ToyWorld):
-    """A `World` whose clock nobody can move, without waiting: the clock is only counted.
+class SlowQueueAdapter(ToyQueueAdapter):
+    """A `QueueUnderTest` whose clock nobody can move, without waiting: the clock is only counted.
 
     An operation reaches the queue some time after it was sent, and its reply comes back some time later. Most
     take a moment, some a good part of the heartbeat timeout or more than all of it.

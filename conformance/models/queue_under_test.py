@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from conformance.models.members import Timings
 
 
-class Watch(Protocol):
+class AckWatch(Protocol):
     """A subscription to the acknowledgements that producers of one topic receive."""
 
     def take(self, expected: int) -> "Sequence[Any]":
@@ -25,7 +25,7 @@ class Watch(Protocol):
         ...
 
 
-class World(Protocol):
+class QueueUnderTest(Protocol):
     """A server, seen through the operations table, with a clock for each group."""
 
     @property
@@ -72,6 +72,6 @@ class World(Protocol):
         """Wait some milliseconds of real time, between two attempts at something that must come about."""
         ...
 
-    def watch(self, destination: str) -> Watch | None:
+    def watch(self, destination: str) -> AckWatch | None:
         """Subscribe to a destination of acknowledgements; None where this server has no STOMP."""
         ...
