@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.command.arguments import LAUNCH_VARIABLE, PROGRAM, again, at, options_of, parser
-from conformance.models.rule_coverage import reached
+from conformance.models.rule_coverage import collected_coverage
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.options import Effort
@@ -90,7 +90,7 @@ def _judge(options: Options) -> int:
         run.suite_failures.append("pytest did not take the arguments that it was given")
     result = run.result()
     if options.effort is Effort.THOROUGH or options.verbose:
-        presenter.show_reach(reached())
+        presenter.show_reach(collected_coverage())
     presenter.finish(result, run.book, target, replay_command=lambda failure: again(options, failure))
     for failure in run.suite_failures:
         print(f"The suite itself failed: {failure}", file=sys.stderr)

@@ -6,7 +6,7 @@ partition, at which moment of the grace a silent consumer is evicted) the model 
 tell, and learns from them.
 
 `judging`     how a model reports: clause, ok, expected, observed
-`placement`   what is known about which records share a partition
+`partition_classes`   what is known about which records share a partition
 `topics`      the records of a topic, and what a reply to a publish may say
 `cursors`     one group's progress in one topic: order, records in flight, committed records
 `members`     consumers of a group, the window in which a silent one may be evicted

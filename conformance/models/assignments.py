@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from conformance.models.groups import GroupModel
     from conformance.models.judging import Judge
-    from conformance.models.members import When
-    from conformance.models.record_matching import Delivery
+    from conformance.models.members import TimeInterval
+    from conformance.models.record_matching import MatchedRecord
 
 
-def judge_owner(judge: "Judge", delivery: "Delivery") -> None:
+def judge_owner(judge: "Judge", delivery: "MatchedRecord") -> None:
     """A record was delivered: nobody else may own its partition, and its consumer may not own too many."""
     group, cursor, record, name = delivery.group, delivery.cursor, delivery.record, delivery.member.name
     subscribers = len(group.subscribers(record.topic))
@@ -27,31 +27,31 @@ def judge_owner(judge: "Judge", delivery: "Delivery") -> None:
         observed=f"{name} got {delivery.item}",
     )
     cursor.owners[record.node] = name
-    partitions = cursor.topic.placement.partitions
+    partitions = cursor.topic.partition_classes.partitions
     if partitions is None:
         return
     most = -(-partitions // subscribers)
-    owned = cursor.owned(name)
+    owned_partitions = cursor.owned_partitions(name)
     judge(
         "ASSIGN-2",
-        owned <= most,
+        owned_partitions <= most,
         expected=f"at most {most} of {partitions} partitions for each of {subscribers} consumers",
-        observed=f"{name} got records of {owned} partitions, the last {delivery.item}",
+        observed=f"{name} got records of {owned_partitions} partitions, the last {delivery.item}",
     )
 
 
-def judge_shares(judge: "Judge", group: "GroupModel", topic: str, when: "When") -> None:
+def judge_share_sizes(judge: "Judge", group: "GroupModel", topic: str, when: "TimeInterval") -> None:
     """All subscribers came up empty while every partition has a record in flight: each holds its share.
 
     Where a rebalance had to take a record back from a consumer that kept it (REBALANCE-5), the poll of the new
     owner would have brought it.
     """
     cursor, subscribers = group.cursors[topic], group.subscribers(topic)
-    partitions = cursor.topic.placement.partitions
+    partitions = cursor.topic.partition_classes.partitions
     if (
         partitions is None
         or len(subscribers) < 2
-        or len(cursor.flights) != partitions
+        or len(cursor.in_flight) != partitions
         or not _is_fixed(group, topic, when)
     ):
         return
@@ -59,7 +59,7 @@ def judge_shares(judge: "Judge", group: "GroupModel", topic: str, when: "When") 
     if sum(shares.values()) != partitions:
         return
     least = partitions // len(subscribers)
-    kept = any(flight.record.node not in cursor.owners for flight in cursor.flights.values())
+    kept = any(flight.record.node not in cursor.owners for flight in cursor.in_flight.values())
     judge(
         "REBALANCE-5" if kept else "ASSIGN-2",
         min(shares.values()) >= least,
@@ -72,5 +72,5 @@ def judge_shares(judge: "Judge", group: "GroupModel", topic: str, when: "When") 
         judge("ASSIGN-3", True, expected="nothing for those who stand by", observed=shares)
 
 
-def _is_fixed(group: "GroupModel", topic: str, when: "When") -> bool:
+def _is_fixed(group: "GroupModel", topic: str, when: "TimeInterval") -> bool:
     return group.is_settled(when) and group.membership_is_certain(topic)

@@ -6,14 +6,14 @@
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from conformance.models.consumer_registry import refused, served
-from conformance.models.members import When
+from conformance.models.consumer_registry import is_refusal, is_success
+from conformance.models.members import TimeInterval
 from conformance.models.queue import QueueModel
 
 if TYPE_CHECKING:
-    from conformance.models.consumer_registry import Answer
-    from conformance.models.cursors import Flight
-    from conformance.models.deliveries import Polled
+    from conformance.models.consumer_registry import OperationReply
+    from conformance.models.cursors import InFlightRecord
+    from conformance.models.deliveries import PollOutcome
     from conformance.models.queue_under_test import QueueUnderTest
     from conformance.models.topics import Record
 
@@ -22,19 +22,19 @@ _LINES_KEPT = 300
 MARGIN = 0.001
 
 
-class Step(NamedTuple):
+class PerformedOperation(NamedTuple):
     """One operation and what came of it; made into a line only where somebody reads it."""
 
     path: str
     body: dict[str, Any]
-    reply: "Answer"
+    reply: "OperationReply"
 
     def __str__(self) -> str:
         told = "" if self.reply.body is None else f" {self.reply.body}"
         return f"{self.path} {self.body} -> {self.reply.status}{told}"
 
 
-class Driver:
+class QueueDriver:
     """One run: a world, a model of it, and the program so far.
 
     `done` counts the operations, and the times that time was made to pass.
@@ -48,35 +48,37 @@ class Driver:
             partitions=system.partitions,
             positions="record-position" in system.extensions,
         )
-        self.program: deque[Step | str] = deque(maxlen=_LINES_KEPT)
-        self.done = 0
+        self.program: deque[PerformedOperation | str] = deque(maxlen=_LINES_KEPT)
+        self.actions = 0
         self._published = 0
 
     # The plumbing
 
-    def has(self, extension: str) -> bool:
+    def has_extension(self, extension: str) -> bool:
         """Whether the server declares the extension."""
         return extension in self.system.extensions
 
     def group_name_of(self, consumer: str) -> str:
         """The group in which the consumer was last registered; empty for one that never was."""
-        member = self.model.consumers.by_name.get(consumer)
+        member = self.model.registry.by_name.get(consumer)
         return member.group if member is not None else ""
 
-    def _call(self, path: str, body: dict[str, Any], group: str = "") -> "tuple[Answer, When]":
+    def _call(
+        self, path: str, body: dict[str, Any], group: str = ""
+    ) -> "tuple[OperationReply, TimeInterval]":
         started = self.system.now(group)
         reply = self.system.call(path, body)
         ended = self.system.now(group)
-        self.done += 1
-        self.program.append(Step(path, body, reply))
-        return reply, When(started, ended)
+        self.actions += 1
+        self.program.append(PerformedOperation(path, body, reply))
+        return reply, TimeInterval(started, ended)
 
     # Topics
 
     def add_topic(self, name: str, partitions: int | None = None) -> None:
         """Add a topic, with `partitions` where the server lets one choose."""
         body: dict[str, Any] = {"topicName": name}
-        if partitions is not None and self.has("topic-partitions"):
+        if partitions is not None and self.has_extension("topic-partitions"):
             body["partitions"] = partitions
         reply, _ = self._call("/topic/add-topic", body)
         self.model.observe_add_topic(name, reply, body.get("partitions"))
@@ -119,7 +121,7 @@ class Driver:
         reply, when = self._call(
             "/consumer/register-consumer", {"consumer_group_name": group, "consumer_name": name}, group
         )
-        at_holder = When(started, self.system.now(holder))
+        at_holder = TimeInterval(started, self.system.now(holder))
         self.model.observe_register(group, name, reply, when, at_holder=at_holder)
 
     def unregister(self, name: str) -> None:
@@ -148,25 +150,27 @@ class Driver:
 
     # Deliveries
 
-    def poll_once(self, name: str, max_messages: int | None = None) -> "Polled":
+    def poll_once(self, name: str, max_messages: int | None = None) -> "PollOutcome":
         """One poll, a batch where `max_messages` is given."""
         body: dict[str, Any] = {"consumer_name": name}
         if max_messages is not None:
             body["max_messages"] = max_messages
         reply, when = self._call("/consumer/poll", body, self.group_name_of(name))
-        if not refused(reply) or not self._may_be_there(name):
+        if not is_refusal(reply) or not self._may_be_there(name):
             return self.model.observe_poll(name, reply, when, max_messages=max_messages)
         # An empty poll may be answered by any status but 200: is it empty, or is the consumer gone?
         beat, after = self._call("/consumer/heartbeat", {"consumer_name": name}, self.group_name_of(name))
-        polled = self.model.observe_poll(name, reply, when, max_messages=max_messages, is_there=served(beat))
+        polled = self.model.observe_poll(
+            name, reply, when, max_messages=max_messages, is_registered=is_success(beat)
+        )
         self.model.observe_heartbeat(name, beat, after)
         return polled
 
     def _may_be_there(self, name: str) -> bool:
-        member = self.model.consumers.by_name.get(name)
-        return member is not None and not member.fate
+        member = self.model.registry.by_name.get(name)
+        return member is not None and not member.end_reason
 
-    def poll(self, name: str, max_messages: int | None = None) -> "list[Flight]":
+    def poll(self, name: str, max_messages: int | None = None) -> "list[InFlightRecord]":
         """Poll; where the consumer is alone and its rebalance may still be under way, until that must be
         settled.
         """
@@ -174,7 +178,7 @@ class Driver:
         while polled.due is not None and self._is_alone(name, polled.due.topic):
             self.wait_for_rebalance(self.group_name_of(name))
             polled = self.poll_once(name, max_messages)
-        return polled.flights
+        return polled.in_flight
 
     def _is_alone(self, name: str, topic: str) -> bool:
         group = self.model.groups.get(self.group_name_of(name))
@@ -186,41 +190,41 @@ class Driver:
         reply, when = self._call("/consumer/acknowledgement", body, self.group_name_of(name))
         return self.model.observe_acknowledge(name, message_id, reply, when)
 
-    def give_back(self, name: str, message_id: int | str) -> bool:
+    def negative_acknowledge(self, name: str, message_id: int | str) -> bool:
         """Acknowledge a message id negatively (extension negative-acknowledgement); whether that was
         accepted.
         """
         body = {"consumer_name": name, "message_id": message_id}
         reply, when = self._call("/consumer/negative-acknowledgement", body, self.group_name_of(name))
-        return self.model.observe_return(name, message_id, reply, when)
+        return self.model.observe_negative_acknowledge(name, message_id, reply, when)
 
-    def flights_of(self, name: str) -> "list[Flight]":
+    def in_flight_with(self, name: str) -> "list[InFlightRecord]":
         """The records in flight with a consumer, oldest delivery first."""
         group = self.model.groups.get(self.group_name_of(name))
         if group is None or name not in group.members:
             return []
         return [flight for cursor in group.cursors.values() for flight in cursor.held_by(name)]
 
-    def waiting(self, group: str, topic: str) -> int:
+    def lag(self, group: str, topic: str) -> int:
         """How many records of a topic a group has not acknowledged; 0 while nobody in it ever subscribed to it."""
         model = self.model.groups.get(group)
         cursor = model.cursors.get(topic) if model is not None else None
-        return len(cursor.waiting) if cursor is not None else 0
+        return len(cursor.uncommitted) if cursor is not None else 0
 
     # Time, and whole groups
 
     def pass_time(self, seconds: float, group: str) -> None:
         """Let time pass for a group."""
-        self.done += 1
+        self.actions += 1
         self.program.append(f"{seconds:g} s pass for {group}")
         self.system.pass_time(seconds, group)
 
-    def alive(self, group: str) -> list[str]:
+    def alive_members(self, group: str) -> list[str]:
         """The members of a group that are alive for certain."""
         model = self.model.groups[group]
         now = self.system.now(group)
-        model.refresh(When(now, now))
-        return [member.name for member in model.members.values() if member.doubt is None]
+        model.refresh(TimeInterval(now, now))
+        return [member.name for member in model.members.values() if member.possible_eviction is None]
 
     def settle(self, group: str) -> None:
         """Pass the time in which the group must have settled its rebalances; every member sends
@@ -228,7 +232,7 @@ class Driver:
         """
         model = self.model.groups[group]
         while self.system.time_is_virtual:
-            living = self.alive(group)
+            living = self.alive_members(group)
             missing = model.settled_at() + MARGIN - self.system.now(group)
             if missing <= 0:
                 return
@@ -239,7 +243,7 @@ class Driver:
     def is_settled(self, group: str) -> bool:
         """Whether every rebalance of the group must be over."""
         now = self.system.now(group)
-        return self.model.groups[group].is_settled(When(now, now))
+        return self.model.groups[group].is_settled(TimeInterval(now, now))
 
     def wait_for_rebalance(self, group: str) -> None:
         """Give the rebalances of a group time: all that they may take where time is virtual, else some."""
@@ -248,7 +252,7 @@ class Driver:
         else:
             self.system.pause()
 
-    def sweep(self, group: str, *, acknowledge: bool = False) -> int:
+    def poll_all(self, group: str, *, acknowledge: bool = False) -> int:
         """Poll all members of a group until none gets anything, with or without acknowledging; how many
         records came.
 
@@ -259,12 +263,12 @@ class Driver:
         while True:
             due = False
             came = 0
-            for name in self.alive(group):
+            for name in self.alive_members(group):
                 polled = self.poll_once(name)
-                while polled.flights:
+                while polled.in_flight:
                     came += 1
                     if acknowledge:
-                        for flight in self.flights_of(name):
+                        for flight in self.in_flight_with(name):
                             self.acknowledge(name, flight.message_id)
                     polled = self.poll_once(name)
                 due = due or polled.due is not None

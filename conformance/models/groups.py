@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from conformance.models.cursors import Cursor, Flight
-from conformance.models.members import Member, Timings, Trigger, When
+from conformance.models.cursors import Cursor, InFlightRecord
+from conformance.models.members import Member, RebalanceTrigger, TimeInterval, Timings
 
 if TYPE_CHECKING:
     from conformance.models.topics import Record, TopicModel
@@ -15,17 +15,17 @@ _TRIGGERS_KEPT = 12
 class GroupModel:
     """The state of one consumer group, as far as it is certain.
 
-    `reborn`: a group of that name was removed before.
+    `was_removed_before`: a group of that name was removed before.
     """
 
-    def __init__(self, name: str, timings: Timings, *, reborn: bool = False) -> None:
-        self.reborn = reborn
+    def __init__(self, name: str, timings: Timings, *, was_removed_before: bool = False) -> None:
+        self.was_removed_before = was_removed_before
         self.name = name
         self.timings = timings
         self.members: dict[str, Member] = {}
         self.cursors: dict[str, Cursor] = {}
-        self.triggers: list[Trigger] = []
-        self.came_up_empty: set[str] = set()
+        self.triggers: list[RebalanceTrigger] = []
+        self.polled_empty: set[str] = set()
         self.was_settled = True
         self._reached = float("-inf")
 
@@ -34,9 +34,9 @@ class GroupModel:
         cursor = self.cursors.get(topic.name)
         if cursor is None:
             cursor = self.cursors[topic.name] = Cursor(topic)
-            if self.reborn:
+            if self.was_removed_before:
                 cursor.suspect("GROUP-REMOVE-3")
-            elif topic.added_again:
+            elif topic.was_added_again:
                 cursor.suspect("TOPIC-ADD-2")
         return cursor
 
@@ -48,54 +48,58 @@ class GroupModel:
 
     def membership_is_certain(self, topic: str) -> bool:
         """Whether no subscriber of the topic may have been evicted unnoticed."""
-        return all(member.doubt is None for member in self.subscribers(topic))
+        return all(member.possible_eviction is None for member in self.subscribers(topic))
 
-    def refresh(self, when: When) -> None:
+    def refresh(self, when: TimeInterval) -> None:
         """Let time pass up to `when`: silent members become doubtful, then are gone for certain."""
         self._reached = max(self._reached, when.earliest)
         for member in list(self.members.values()):
-            if member.certainly_alive(when, self.timings):
+            if member.must_be_alive(when, self.timings):
                 continue
-            if member.doubt is None:
-                member.doubt = self.trigger(member.eviction_window(self.timings), possible=True)
+            if member.possible_eviction is None:
+                member.possible_eviction = self.trigger(member.eviction_window(self.timings), possible=True)
             else:
-                member.doubt.when = member.eviction_window(self.timings)
-            if member.certainly_silent_too_long(when, self.timings):
+                member.possible_eviction.when = member.eviction_window(self.timings)
+            if member.must_be_evicted(when, self.timings):
                 # A clock that jumps past the window finds the consumer silent only where it lands.
-                member.doubt.when = When(member.doubt.when.earliest, when.latest)
+                member.possible_eviction.when = TimeInterval(
+                    member.possible_eviction.when.earliest, when.latest
+                )
                 self.end(member, "evicted")
         settled = self.is_settled(when)
         if settled != self.was_settled:
             self.was_settled = settled
-            self.came_up_empty.clear()
+            self.polled_empty.clear()
 
-    def proved_alive(self, member: Member, when: When, operation: str) -> None:
+    def proved_alive(self, member: Member, when: TimeInterval, operation: str) -> None:
         """The member was served: it had not been evicted, and this was a sign of life."""
-        member.signed(when, operation)
-        if member.doubt is not None:
-            self.triggers.remove(member.doubt)
-            member.doubt = None
+        member.gave_sign_of_life(when, operation)
+        if member.possible_eviction is not None:
+            self.triggers.remove(member.possible_eviction)
+            member.possible_eviction = None
 
-    def proved_gone(self, member: Member, when: When) -> None:
+    def proved_evicted(self, member: Member, when: TimeInterval) -> None:
         """A reply shows that the member was evicted, at `when` or before."""
-        if member.doubt is not None:
-            window = member.doubt.when
-            member.doubt.when = When(window.earliest, max(window.earliest, min(window.latest, when.latest)))
-        member.observed = True
+        if member.possible_eviction is not None:
+            window = member.possible_eviction.when
+            member.possible_eviction.when = TimeInterval(
+                window.earliest, max(window.earliest, min(window.latest, when.latest))
+            )
+        member.end_was_observed = True
         self.end(member, "evicted")
 
-    def end(self, member: Member, fate: str, when: When | None = None) -> None:
+    def end(self, member: Member, reason: str, when: TimeInterval | None = None) -> None:
         """The member is out: its records in flight are free again, the rest of the group rebalances."""
-        member.fate = fate
+        member.end_reason = reason
         self.members.pop(member.name, None)
-        if member.doubt is not None:
-            member.doubt.possible = False
-            member.doubt = None
+        if member.possible_eviction is not None:
+            member.possible_eviction.possible = False
+            member.possible_eviction = None
         elif when is not None and member.topics:
             self.trigger(when)
         for topic in list(member.topics):
-            self.release(member, topic, fate)
-        self.came_up_empty.clear()
+            self.release(member, topic, reason)
+        self.polled_empty.clear()
 
     def release(self, member: Member, topic: str, reason: str) -> None:
         """The member gives up its records in flight of the topic; late acknowledgements of them are
@@ -105,19 +109,19 @@ class GroupModel:
         if cursor is None:
             return
         for flight in cursor.held_by(member.name):
-            member.late_ids[flight.message_id] = (topic, flight.record.number)
-            cursor.free(flight, reason)
+            member.released_ids[flight.message_id] = (topic, flight.record.number)
+            cursor.release(flight, reason)
 
     # Rebalances
 
-    def trigger(self, when: When, *, possible: bool = False) -> Trigger:
+    def trigger(self, when: TimeInterval, *, possible: bool = False) -> RebalanceTrigger:
         """A rebalance starts at `when`: what was known about owners is void."""
         contended = frozenset(
             topic
             for topic in self.cursors
             if len([m for m in self.members.values() if topic in m.topics]) > 1
         )
-        trigger = Trigger(when, contended, possible)
+        trigger = RebalanceTrigger(when, contended, possible)
         if len(self.triggers) >= _TRIGGERS_KEPT:
             self._forget_old_triggers()
         self.triggers.append(trigger)
@@ -129,45 +133,49 @@ class GroupModel:
 
         Not by the time of the newest trigger: that of an eviction may lie in the future.
         """
-        flights = [flight.since for cursor in self.cursors.values() for flight in cursor.flights.values()]
-        oldest = min(flights, default=self._reached)
-        reach = self.timings.rebalance_timeout + self.timings.slack
+        in_flight = [flight.since for cursor in self.cursors.values() for flight in cursor.in_flight.values()]
+        oldest = min(in_flight, default=self._reached)
+        longest = self.timings.rebalance_timeout + self.timings.slack
         self.triggers = [
-            t for t in self.triggers if t.possible or t.when.latest + reach >= min(oldest, self._reached)
+            t for t in self.triggers if t.possible or t.when.latest + longest >= min(oldest, self._reached)
         ]
 
     def unsettle(self) -> None:
         """Forget who owns what, and who polled in vain."""
-        self.came_up_empty.clear()
+        self.polled_empty.clear()
         for cursor in self.cursors.values():
             cursor.forget_owners()
-            cursor.committed_in_epoch = False
+            cursor.committed_since_rebalance = False
 
     def settled_at(self) -> float:
         """The group's time from which on every rebalance so far must be settled, in seconds: REBALANCE-1."""
-        reach = self.timings.rebalance_timeout + self.timings.slack
+        longest = self.timings.rebalance_timeout + self.timings.slack
         latest = float("-inf")
         for trigger in self.triggers:
             if trigger.when.latest > latest:
                 latest = trigger.when.latest
-        return latest + reach
+        return latest + longest
 
-    def is_settled(self, when: When) -> bool:
+    def is_settled(self, when: TimeInterval) -> bool:
         """Whether every rebalance must be settled, whenever in `when` the server looked."""
         return when.earliest > self.settled_at() + _ROUNDING
 
     # Records in flight
 
-    def is_sure(self, flight: Flight, when: When) -> bool:
+    def must_be_in_flight(self, flight: InFlightRecord, when: TimeInterval) -> bool:
         """Whether the record is certainly still in flight with its holder.
 
         It may not be where the holder may have been evicted, or where a rebalance ran into its timeout and
         took the record back (REBALANCE-5).
         """
         member = self.members.get(flight.consumer)
-        return member is not None and member.doubt is None and not self.may_be_taken_back(flight, when)
+        return (
+            member is not None
+            and member.possible_eviction is None
+            and not self.may_be_taken_back(flight, when)
+        )
 
-    def may_be_taken_back(self, flight: Flight, when: When) -> bool:
+    def may_be_taken_back(self, flight: InFlightRecord, when: TimeInterval) -> bool:
         """Whether a rebalance that began before or after the delivery may have ended by taking the record
         back.
         """
@@ -180,14 +188,14 @@ class GroupModel:
             for trigger in self.triggers
         )
 
-    def is_moving(self, flight: Flight, when: When) -> bool:
+    def may_be_moving(self, flight: InFlightRecord, when: TimeInterval) -> bool:
         """Whether a rebalance that began after the delivery may be under way."""
         topic = flight.record.topic
         return not self.is_settled(when) and any(
             topic in trigger.contended and trigger.when.latest >= flight.since for trigger in self.triggers
         )
 
-    def owed(self, topic: str, consumer: str | None) -> "Record | None":
+    def due_record(self, topic: str, consumer: str | None) -> "Record | None":
         """A record of the topic that a poll must return once the group is settled, or None.
 
         With `consumer`, one that this consumer is known to own; else one that somebody must own.

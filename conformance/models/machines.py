@@ -11,9 +11,9 @@ from hypothesis import seed as choose_programs
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from conformance.models.driver import Driver
-from conformance.models.minimizer import Enough, Search
-from conformance.models.rule_coverage import REACHED, Reach
+from conformance.models.driver import QueueDriver
+from conformance.models.minimizer import Minimizer, StopExamples
+from conformance.models.rule_coverage import COVERAGE_BY_MACHINE, RuleCoverage
 from conformance.run.group_clock import Interrupted
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def declares(extension: str) -> "Callable[[QueueUnderTest], bool]":
     return lambda system: extension in system.extensions
 
 
-def move(
+def counted_rule(
     when: "Callable[[Any], bool]" = lambda _machine: True,
     /,
     where: "Callable[[QueueUnderTest], bool]" = lambda _system: True,
@@ -54,13 +54,13 @@ def move(
 
     def decorate(function: "Method") -> "Method":
         @functools.wraps(function)
-        def wrapper(self: "QueueMachine", **drawn: Any) -> None:
-            state, done = self.state(), self.driver.done
+        def wrapper(self: "ModelMachine", **drawn: Any) -> None:
+            state, done = self.state(), self.driver.actions
             try:
                 self.guarded(function, **drawn)
             finally:
-                if self.driver.done > done:
-                    self.reach.note(function.__name__, state)
+                if self.driver.actions > done:
+                    self.coverage.record(function.__name__, state)
 
         _MOVES[wrapper.__qualname__] = where
         # `rule` has overloads for its own two options, which an unpacked dict could seem to hold.
@@ -70,19 +70,19 @@ def move(
     return decorate
 
 
-class QueueMachine(RuleBasedStateMachine):
+class ModelMachine(RuleBasedStateMachine):
     """A state machine on a world. Subclasses name their `STATES` and say in `state` which of them holds."""
 
     system: "ClassVar[QueueUnderTest]"
-    reach: ClassVar[Reach]
-    search: "ClassVar[Search]"
+    coverage: ClassVar[RuleCoverage]
+    minimizer: "ClassVar[Minimizer]"
 
     STATES: ClassVar[tuple[str, ...]] = ()
     IMPOSSIBLE: ClassVar[frozenset[tuple[str, str]]] = frozenset()
 
     def __init__(self) -> None:
         super().__init__()
-        self.driver = Driver(self.system)
+        self.driver = QueueDriver(self.system)
         self.failed = False
         self.ready = False
 
@@ -95,12 +95,12 @@ class QueueMachine(RuleBasedStateMachine):
 
     def guarded(self, function: "Method", **drawn: Any) -> None:
         """Run a rule. What fails is given to the search, which knows what Hypothesis shall make of it."""
-        self.search.check_time()
+        self.minimizer.check_time()
         try:
             function(self, **drawn)
         except Exception as failure:  # noqa: BLE001 - the search keeps it, and `run` raises it
             self.failed = True
-            raise self.search.found(failure, self.driver.program) from None
+            raise self.minimizer.keep_shortest(failure, self.driver.program) from None
 
     def teardown(self) -> None:
         """End the example: all that is due must come."""
@@ -109,7 +109,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 def run(
-    machine: type[QueueMachine],
+    machine: type[ModelMachine],
     system: "QueueUnderTest",
     settings: hypothesis_settings,
     *,
@@ -119,8 +119,8 @@ def run(
     shrink_seconds: float = 10.0,
     is_known: "Callable[[Exception], bool]" = lambda _failure: False,
     has_run_ended: "Callable[[], bool]" = lambda: False,
-) -> Reach:
-    """Run a machine on a world; what it reached is returned, and kept in `reach.REACHED` under `name`.
+) -> RuleCoverage:
+    """Run a machine on a world; what it reached is returned, and kept in `coverage.COVERAGE_BY_MACHINE` under `name`.
 
     Raises what failed first, in the shortest program that was found within `shrink_seconds`, or sooner where the
     failure `is_known`; `note` is told the program's lines. A failure that does not repeat is raised all the same: a
@@ -129,29 +129,31 @@ def run(
     where `has_run_ended` before a failure.
     """
     name = name or machine.__name__
-    reach = REACHED.setdefault(name, Reach(name, states=machine.STATES, impossible=machine.IMPOSSIBLE))
-    reach.rules |= {
+    coverage = COVERAGE_BY_MACHINE.setdefault(
+        name, RuleCoverage(name, states=machine.STATES, impossible=machine.IMPOSSIBLE)
+    )
+    coverage.rules |= {
         attribute
         for attribute in dir(machine)
         if (where := _MOVES.get(f"{machine.__name__}.{attribute}")) is not None and where(system)
     }
-    search, steps = Search(shrink_seconds, is_known, has_run_ended), reach.steps()
-    bound: type[QueueMachine] = type(
-        machine.__name__, (machine,), {"system": system, "reach": reach, "search": search}
+    minimizer, steps = Minimizer(shrink_seconds, is_known, has_run_ended), coverage.steps()
+    bound: type[ModelMachine] = type(
+        machine.__name__, (machine,), {"system": system, "coverage": coverage, "minimizer": minimizer}
     )
     if seed is not None:
         bound = choose_programs(seed)(bound)
     try:
         run_state_machine_as_test(bound, settings=hypothesis_settings(settings, report_multiple_bugs=False))
-    except (Exception, Enough) as error:
-        if search.failure is None and has_run_ended():
+    except (Exception, StopExamples) as error:
+        if minimizer.failure is None and has_run_ended():
             raise Interrupted(f"the run ended during {name}") from error
-        if search.failure is None:
+        if minimizer.failure is None:
             raise
-    if search.failure is not None:
-        for line in search.program:
+    if minimizer.failure is not None:
+        for line in minimizer.program:
             note(line)
-        raise search.failure
-    if reach.steps() == steps:
+        raise minimizer.failure
+    if coverage.steps() == steps:
         raise RuntimeError(f"{name}: no rule did anything")
-    return reach
+    return coverage

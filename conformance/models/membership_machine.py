@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
 from conformance.models.driver import MARGIN
-from conformance.models.machines import QueueMachine, move, time_is_virtual
+from conformance.models.machines import ModelMachine, counted_rule, time_is_virtual
 
 KEYS = ("a", "b", "c", "d", None, None)
 _INDEX = st.integers(0, 11)
@@ -12,7 +12,7 @@ _GROUP = st.sampled_from([0, 0, 0, 1])
 _MOST_WAITING = 16
 
 
-class MembershipMachine(QueueMachine):
+class MembershipMachine(ModelMachine):
     """Two groups, two topics with different numbers of partitions, four consumers.
 
     Time passes only on a virtual clock; without one, liveness is judged elsewhere, in real time.
@@ -61,7 +61,7 @@ class MembershipMachine(QueueMachine):
         if group is None or subscribed == 0:
             return "nobody"
         now = self.system.now(group.name)
-        flying = any(cursor.flights for each in groups for cursor in each.cursors.values())
+        flying = any(cursor.in_flight for each in groups for cursor in each.cursors.values())
         in_flight = ", in flight" if flying else ""
         if now <= group.settled_at():
             return "rebalancing" + in_flight
@@ -78,27 +78,27 @@ class MembershipMachine(QueueMachine):
 
     def _living(self, index: int) -> str | None:
         """A consumer that is registered, near `index`."""
-        living = [name for group in self.driver.model.groups for name in self.driver.alive(group)]
+        living = [name for group in self.driver.model.groups for name in self.driver.alive_members(group)]
         return living[index % len(living)] if living else None
 
     def _newcomer(self, index: int) -> str:
         """A consumer that is not registered, near `index`; if all are, any."""
-        living = {name for group in self.driver.model.groups for name in self.driver.alive(group)}
+        living = {name for group in self.driver.model.groups for name in self.driver.alive_members(group)}
         others = [name for name in self.consumers if name not in living] or self.consumers
         return others[index % len(others)]
 
-    @move(consumer=_INDEX, group=_GROUP, topics=_INDEX)
+    @counted_rule(consumer=_INDEX, group=_GROUP, topics=_INDEX)
     def join(self, consumer: int, group: int, topics: int) -> None:
         """Register, whether the name is free or taken, and subscribe; a rebalance begins."""
         self.driver.register(self._group(group), self._consumer(consumer))
         self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
 
-    @move(consumer=_INDEX, topics=_INDEX)
+    @counted_rule(consumer=_INDEX, topics=_INDEX)
     def subscribe(self, consumer: int, topics: int) -> None:
         """Subscribe, perhaps to what it is subscribed to already, perhaps as nobody."""
         self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
 
-    @move(
+    @counted_rule(
         consumer=_INDEX,
         kind=st.sampled_from(["register", "subscribe", "unsubscribe", "unregister", "group", "remove"]),
         look=st.booleans(),
@@ -112,7 +112,7 @@ class MembershipMachine(QueueMachine):
             self._subscribe_in_part(name, nowhere)
         elif kind == "unsubscribe":
             self.driver.unsubscribe(name, self.topics[0], nowhere)
-        elif kind == "unregister" and self.driver.has("unregister"):
+        elif kind == "unregister" and self.driver.has_extension("unregister"):
             self.driver.unregister(self.system.fresh("stranger"))
         elif kind == "group":
             self.driver.register(nowhere, self.system.fresh("consumer"))
@@ -137,9 +137,9 @@ class MembershipMachine(QueueMachine):
     def _look_at(self, group: str) -> None:
         """Once settled, every free record comes, and only where it may."""
         self.driver.settle(group)
-        self.driver.sweep(group)
+        self.driver.poll_all(group)
 
-    @move(
+    @counted_rule(
         consumer=_INDEX,
         topics=_INDEX,
         kind=st.sampled_from(["unsubscribe", "unregister"]),
@@ -148,21 +148,21 @@ class MembershipMachine(QueueMachine):
     def leave(self, consumer: int, topics: int, kind: str, look: bool) -> None:
         """Give up topics, or leave for good; what was in flight goes to others."""
         name = self._living(consumer)
-        if kind == "unregister" and self.driver.has("unregister"):
+        if kind == "unregister" and self.driver.has_extension("unregister"):
             self.driver.unregister(name or self._consumer(consumer))
         elif name is not None:
             self.driver.unsubscribe(name, *self._topics(topics))
         if name is not None and look:
             self._look_at(self.driver.group_name_of(name))
 
-    @move(index=_INDEX, acknowledge=st.booleans())
+    @counted_rule(index=_INDEX, acknowledge=st.booleans())
     def remove_group_and_return(self, index: int, acknowledge: bool) -> None:
         """A group is removed and added again: its members are out, and it starts at the oldest record."""
         group = self.groups[0]
         if acknowledge:
-            self._settle_all_flights(group)
-            self.driver.sweep(group, acknowledge=True)
-        members = self.driver.alive(group)
+            self._acknowledge_all_in_flight(group)
+            self.driver.poll_all(group, acknowledge=True)
+        members = self.driver.alive_members(group)
         self.driver.remove_group(group)
         for name in members[:1]:
             self.driver.heartbeat(name)
@@ -172,7 +172,7 @@ class MembershipMachine(QueueMachine):
         self.driver.subscribe(name, *self.topics)
         self._look_at(group)
 
-    @move(where=time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
+    @counted_rule(where=time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
     def keep_through_a_rebalance(self, keeper: int, newcomer: int) -> None:
         """A member keeps what it holds while another joins: it is taken back at the timeout (REBALANCE-5)."""
         name = self._living(keeper)
@@ -187,7 +187,7 @@ class MembershipMachine(QueueMachine):
         self.driver.subscribe(other, *self.topics)
         self._look_at(group)
 
-    @move(holder=_INDEX, newcomer=_INDEX)
+    @counted_rule(holder=_INDEX, newcomer=_INDEX)
     def join_while_another_holds(self, holder: int, newcomer: int) -> None:
         """What a member holds when another joins stays with it until it acknowledges (REBALANCE-2)."""
         name, other = self._living(holder), self._newcomer(newcomer)
@@ -198,68 +198,68 @@ class MembershipMachine(QueueMachine):
         self.driver.register(self.driver.group_name_of(name), other)
         self.driver.subscribe(other, *self.topics)
         self._poll_until_empty(other)
-        for flight in self.driver.flights_of(name):
+        for flight in self.driver.in_flight_with(name):
             self.driver.acknowledge(name, flight.message_id)
 
-    def _settle_all_flights(self, group: str) -> None:
-        for name in self.driver.alive(group):
-            for flight in self.driver.flights_of(name):
+    def _acknowledge_all_in_flight(self, group: str) -> None:
+        for name in self.driver.alive_members(group):
+            for flight in self.driver.in_flight_with(name):
                 self.driver.acknowledge(name, flight.message_id)
 
-    @move(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=3, max_size=8))
+    @counted_rule(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=3, max_size=8))
     def publish(self, topic: bool, keys: list[str | None]) -> None:
         """Some records."""
-        waiting = [self.driver.waiting(group, self.topics[topic]) for group in self.groups]
-        if max(waiting) <= _MOST_WAITING:
+        lags = [self.driver.lag(group, self.topics[topic]) for group in self.groups]
+        if max(lags) <= _MOST_WAITING:
             for key in keys:
                 self.driver.publish(self.topics[topic], key)
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def poll(self, consumer: int) -> None:
         """One poll, perhaps by one that is gone."""
         self.driver.poll(self._consumer(consumer))
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def poll_until_empty(self, consumer: int) -> None:
         """Polls without acknowledging, so that much is in flight."""
         if (name := self._living(consumer)) is not None:
             self._poll_until_empty(name)
 
-    @move(consumer=_INDEX, index=_INDEX)
+    @counted_rule(consumer=_INDEX, index=_INDEX)
     def acknowledge(self, consumer: int, index: int) -> None:
         """A living consumer acknowledges one of its records."""
-        if (name := self._living(consumer)) is not None and (flights := self.driver.flights_of(name)):
-            self.driver.acknowledge(name, flights[index % len(flights)].message_id)
+        if (name := self._living(consumer)) is not None and (in_flight := self.driver.in_flight_with(name)):
+            self.driver.acknowledge(name, in_flight[index % len(in_flight)].message_id)
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def acknowledge_all(self, consumer: int) -> None:
         """A living consumer acknowledges all it holds."""
         if (name := self._living(consumer)) is not None:
-            for flight in self.driver.flights_of(name):
+            for flight in self.driver.in_flight_with(name):
                 self.driver.acknowledge(name, flight.message_id)
 
-    @move(index=_INDEX)
+    @counted_rule(index=_INDEX)
     def acknowledge_late(self, index: int) -> None:
         """A consumer acknowledges what was taken from it when it was evicted, left, or lost the partition."""
         late = [
             (member.name, message_id)
-            for member in self.driver.model.consumers.by_name.values()
-            for message_id in member.former_ids | member.late_ids
+            for member in self.driver.model.registry.by_name.values()
+            for message_id in member.predecessor_ids | member.released_ids
         ]
         if late:
             self.driver.acknowledge(*late[index % len(late)])
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def heartbeat(self, consumer: int) -> None:
         """A heartbeat, perhaps of one that is gone."""
         self.driver.heartbeat(self._consumer(consumer))
 
-    @move(where=time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
+    @counted_rule(where=time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
     def pass_time(self, tenths: int, group: int) -> None:
         """Some of the timeout passes without a sign of life."""
         self.driver.pass_time(self.system.timings.heartbeat_timeout * tenths / 10, self._group(group))
 
-    @move(
+    @counted_rule(
         where=time_is_virtual,
         silent=_INDEX,
         length=st.sampled_from(["below", "within", "past", "past"]),
@@ -278,7 +278,7 @@ class MembershipMachine(QueueMachine):
         if holding:
             self._poll_until_empty(name)
         self.driver.heartbeat(name)
-        held = self.driver.flights_of(name)
+        held = self.driver.in_flight_with(name)
         group = self.driver.group_name_of(name)
         seconds = {
             "below": timings.heartbeat_timeout - MARGIN,
@@ -296,7 +296,7 @@ class MembershipMachine(QueueMachine):
     def _silence(self, name: str, seconds: float) -> None:
         """Time passes in two halves; everybody else in the group of `name` sends heartbeats."""
         group = self.driver.group_name_of(name)
-        others = [other for other in self.driver.alive(group) if other != name]
+        others = [other for other in self.driver.alive_members(group) if other != name]
         for _ in range(2):
             for other in others:
                 self.driver.heartbeat(other)
@@ -304,7 +304,9 @@ class MembershipMachine(QueueMachine):
         for other in others:
             self.driver.heartbeat(other)
 
-    @move(where=time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"]))
+    @counted_rule(
+        where=time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"])
+    )
     def live_without_heartbeats(self, consumer: int, sign: str) -> None:
         """Two silences, too long together, and between them an operation that is no heartbeat: LIVE-SIGN-1."""
         name = self._living(consumer)
@@ -313,9 +315,9 @@ class MembershipMachine(QueueMachine):
         seconds = self.system.timings.heartbeat_timeout * 0.75
         self.driver.poll(name)
         self._silence(name, seconds)
-        flights = self.driver.flights_of(name)
-        if sign == "acknowledge" and flights:
-            self.driver.acknowledge(name, flights[0].message_id)
+        in_flight = self.driver.in_flight_with(name)
+        if sign == "acknowledge" and in_flight:
+            self.driver.acknowledge(name, in_flight[0].message_id)
         elif sign == "subscribe":
             self.driver.subscribe(name, self.topics[1])
         else:
@@ -323,24 +325,24 @@ class MembershipMachine(QueueMachine):
         self._silence(name, seconds)
         self.driver.poll(name)
 
-    @move(where=time_is_virtual, group=_GROUP)
+    @counted_rule(where=time_is_virtual, group=_GROUP)
     def settle(self, group: int) -> None:
         """A rebalance gets all the time that it may take."""
         self.driver.settle(self._group(group))
 
-    @move(group=_GROUP, acknowledge=st.booleans())
+    @counted_rule(group=_GROUP, acknowledge=st.booleans())
     def settle_and_sweep(self, group: int, acknowledge: bool) -> None:
         """Once a rebalance must be settled, each free partition delivers to one member, and shares are
         even.
         """
         self.driver.settle(self._group(group))
-        self.driver.sweep(self._group(group), acknowledge=acknowledge)
+        self.driver.poll_all(self._group(group), acknowledge=acknowledge)
 
     def finish(self) -> None:
         """Whoever is left reads everything; then the groups go."""
         for group in self.groups:
             self.driver.settle(group)
-            self._settle_all_flights(group)
-            self.driver.sweep(group)
-            self.driver.sweep(group, acknowledge=True)
+            self._acknowledge_all_in_flight(group)
+            self.driver.poll_all(group)
+            self.driver.poll_all(group, acknowledge=True)
             self.driver.remove_group(group)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 BRIEF = 0.3
 
 
-class Enough(BaseException):
+class StopExamples(BaseException):
     """The time for shrinking is up. No `Exception`, so that Hypothesis takes it for no failure of its own."""
 
 
-class Search:
+class Minimizer:
     """What one run of a machine found. `seconds` is the time for shrinking, from the first failure on.
 
     It is cut short where `is_known` says that another test shows the failure too: that one is an example, as short
@@ -45,19 +45,19 @@ class Search:
         self._began = float("inf")
 
     def check_time(self) -> None:
-        """Raises `Enough` when the time for shrinking is up, or the run has ended.
+        """Raises `StopExamples` when the time for shrinking is up, or the run has ended.
 
         Hypothesis may take a KeyboardInterrupt for a strategy that is flaky, and go on.
         """
         if self._has_run_ended():
-            raise Enough
+            raise StopExamples
         if self.failure is None:
             return
         spent = time.monotonic() - self._began
         if spent > self._seconds or (spent > BRIEF and self._is_known(self.failure)):
-            raise Enough
+            raise StopExamples
 
-    def found(self, failure: Exception, program: "Iterable[object]") -> Exception:
+    def keep_shortest(self, failure: Exception, program: "Iterable[object]") -> Exception:
         """Take note of a failure; returns what the machine shall raise, to Hypothesis, in its place.
 
         Failures of different clauses are of different types there. What is not the failure that was found

@@ -1,6 +1,6 @@
 """What is known about which records of one topic share a partition.
 
-The text fixes that equal keys share a partition, not which one. A `Placement` therefore holds *nodes*: each
+The text fixes that equal keys share a partition, not which one. A `PartitionClasses` therefore holds *nodes*: each
 node stands for records that certainly share a partition. Two nodes can be found to be the same partition,
 or found to be different ones. Where the server tells partitions (extension record-position) a node carries
 its number, and everything is exact; elsewhere the deliveries tell: two records that are in flight in one
@@ -10,7 +10,7 @@ group at the same time, or that overtake each other, lie in different partitions
 _SEARCH_STEPS = 5_000
 
 
-class Placement:
+class PartitionClasses:
     """Nodes of one topic with equality and difference.
 
     `partitions` is the topic's number of them, if known.
@@ -110,7 +110,7 @@ class Placement:
             self._unlike[b].add(a)
         return True
 
-    def feasible(self) -> bool:
+    def is_feasible(self) -> bool:
         """Whether the topic's partitions suffice for all differences learnt so far.
 
         This is the question whether a graph can be coloured with that many colours. Nodes with fewer
@@ -130,7 +130,7 @@ class Placement:
 
 
 def _colourable(unlike: dict[int, set[int]], colours: int, fixed: dict[int, int | None]) -> bool:
-    """Search a colouring; bounded, and True when the bound is hit."""
+    """Minimizer a colouring; bounded, and True when the bound is hit."""
     colour: dict[int, int] = {n: number for n, number in fixed.items() if number is not None}
     order = sorted((n for n in unlike if n not in colour), key=lambda n: -len(unlike[n]))
     steps = 0

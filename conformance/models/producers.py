@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 SPELLINGS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
 
 
-class Acknowledgements:
+class ProducerAcknowledgements:
     """Watches one topic under one spelling; `over_http` says that its records are published over HTTP."""
 
     def __init__(
@@ -20,9 +20,9 @@ class Acknowledgements:
         self._watch = watch
         self._topic = topic
         self._promised_by = "PUB-ACK-8" if over_http else SPELLINGS[spelling]
-        self._told: set[str | int] = set()
+        self._acknowledged_labels: set[str | int] = set()
 
-    def published(self, label: str | int) -> None:
+    def expect_ack(self, label: str | int) -> None:
         """A record was stored: one ACK with its label, and nothing else, comes."""
         body = self._take_one(self._promised_by, f"one ACK for {label!r}")
         self._judge(
@@ -33,16 +33,16 @@ class Acknowledgements:
         )
         echoed = body.get("messageId")
         same = echoed == label and type(echoed) is type(label)
-        known = isinstance(echoed, str | int) and echoed in self._told
+        known = isinstance(echoed, str | int) and echoed in self._acknowledged_labels
         self._judge(
             "PUB-ACK-4" if known and not same else "PUB-ACK-6",
             same,
             expected=f"messageId {label!r}, as the producer sent it",
             observed=body,
         )
-        self._told.add(label)
+        self._acknowledged_labels.add(label)
 
-    def refused(self) -> None:
+    def expect_failed(self) -> None:
         """A publish was refused: one FAILED with a reason comes."""
         body = self._take_one("PUB-ACK-3", "one FAILED with a reason")
         self._judge(
@@ -55,7 +55,7 @@ class Acknowledgements:
             observed=body,
         )
 
-    def silent(self) -> None:
+    def expect_nothing(self) -> None:
         """Nothing was published to the topic since the last call: nothing comes."""
         extra = list(self._watch.take(0))
         self._judge(
@@ -75,7 +75,7 @@ class Acknowledgements:
 
     def _clause_of_extra(self, extra: list[Any], first: Any = None) -> str:
         """Twice for one publish, in whatever words, or of another topic's publish."""
-        told = self._told | {_label_of(first)}
+        told = self._acknowledged_labels | {_label_of(first)}
         again = [_label_of(body) in told for body in extra]
         return "PUB-ACK-7" if extra and not any(again) else "PUB-ACK-4"
 

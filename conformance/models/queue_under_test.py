@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from conformance.models.consumer_registry import Answer
+    from conformance.models.consumer_registry import OperationReply
     from conformance.models.judging import Judge
     from conformance.models.members import Timings
 
@@ -52,7 +52,7 @@ class QueueUnderTest(Protocol):
         """Whether `pass_time` costs nothing. Where it is False the models never let time pass on purpose."""
         ...
 
-    def call(self, path: str, body: object) -> "Answer":
+    def call(self, path: str, body: object) -> "OperationReply":
         """Perform the operation at `path`; returns its reply."""
         ...
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from conformance.models.topics import natural
+from conformance.models.topics import non_negative_integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from conformance.models.cursors import Cursor
     from conformance.models.groups import GroupModel
     from conformance.models.judging import Judge
-    from conformance.models.members import Member, When
+    from conformance.models.members import Member, TimeInterval
     from conformance.models.topics import Record, TopicModel
 
 
-class Delivery(NamedTuple):
+class MatchedRecord(NamedTuple):
     """One record in the reply to a poll: `item` as it came, `when` in the time of the group."""
 
     member: "Member"
@@ -23,10 +23,10 @@ class Delivery(NamedTuple):
     record: "Record"
     message_id: int
     item: dict[str, Any]
-    when: "When"
+    when: "TimeInterval"
 
 
-class Recognition:
+class RecordMatcher:
     """Finds the record behind an item of a poll's reply."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Recognition:
         self._topics = topics
         self._groups = groups
 
-    def recognise(self, member: "Member", group: "GroupModel", item: Any, when: "When") -> Delivery:
+    def match(self, member: "Member", group: "GroupModel", item: Any, when: "TimeInterval") -> MatchedRecord:
         """POLL-OK-1, DELIVER-4, POLL-NONE-1, and what `_judge_content` and `_judge_id` say."""
         empty = not isinstance(item, dict) or item.get("messageId") is None
         self._judge(
@@ -53,9 +53,9 @@ class Recognition:
         if topic is None or record is None:
             raise AssertionError("a failed MUST raises")
         subscribed, clause = topic.name in member.topics, "POLL-NONE-1"
-        if not subscribed and topic.name in member.denied:
+        if not subscribed and topic.name in member.refused_topics:
             clause = "MEMBER-SUBSCRIBE-2"
-        elif not subscribed and topic.name in member.dropped:
+        elif not subscribed and topic.name in member.unsubscribed_topics:
             clause = "MEMBER-UNSUBSCRIBE-1"
         self._judge(
             clause,
@@ -63,12 +63,14 @@ class Recognition:
             expected="only records of topics that the consumer is subscribed to",
             observed=item,
         )
-        delivery = Delivery(member, group, group.cursors[topic.name], record, item["messageId"], item, when)
+        delivery = MatchedRecord(
+            member, group, group.cursors[topic.name], record, item["messageId"], item, when
+        )
         self._judge_content(delivery)
         self._judge_id(delivery)
         return delivery
 
-    def _judge_content(self, delivery: Delivery) -> None:
+    def _judge_content(self, delivery: MatchedRecord) -> None:
         """PUB-TEXT-1, and PUB-POSITION-1 where the server tells positions."""
         record, item = delivery.record, delivery.item
         key = item["message"]["key"]
@@ -79,31 +81,31 @@ class Recognition:
             observed=item,
         )
         topic = delivery.cursor.topic
-        known = {"partition": topic.placement.number(record.node), "offset": record.offset}
+        known = {"partition": topic.partition_classes.number(record.node), "offset": record.offset}
         told = {name: item[name] for name in known if name in item}
         if topic.positions and record.offset is not None and told:
             self._judge(
                 "PUB-POSITION-1",
-                all(natural(number) == known[name] for name, number in told.items()),
+                all(non_negative_integer(number) == known[name] for name, number in told.items()),
                 expected=f"{known}, as told when it was published, where it is told again",
                 observed=item,
             )
 
-    def _judge_id(self, delivery: Delivery) -> None:
+    def _judge_id(self, delivery: MatchedRecord) -> None:
         """POLL-OK-2: an integer of 63 bits, under which no other record is in flight."""
         self._judge(
             "POLL-OK-2",
-            natural(delivery.message_id) is not None and delivery.message_id < 2**63,
+            non_negative_integer(delivery.message_id) is not None and delivery.message_id < 2**63,
             expected="a messageId that is an integer from 0 to 2⁶³ - 1",
             observed=delivery.item,
         )
         for group in self._groups.values():
             for cursor in group.cursors.values():
-                for flight in cursor.flights.values():
+                for flight in cursor.in_flight.values():
                     if flight.message_id == delivery.message_id and flight.record is not delivery.record:
                         self._judge(
                             "POLL-OK-2",
-                            not group.is_sure(flight, delivery.when),
+                            not group.must_be_in_flight(flight, delivery.when),
                             expected="a messageId that no other record in flight has",
                             observed=f"{delivery.item}; under this id in flight: {flight.record}",
                         )

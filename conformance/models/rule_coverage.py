@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Reach:
+class RuleCoverage:
     """Counts for one machine. `rules` and `states` are all that there are; `impossible` pairs don't count."""
 
     machine: str
@@ -18,7 +18,7 @@ class Reach:
     impossible: frozenset[tuple[str, str]] = frozenset()
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def note(self, rule: str, state: str) -> None:
+    def record(self, rule: str, state: str) -> None:
         """The rule runs in this class of state."""
         self.counts[rule, state] += 1
 
@@ -47,9 +47,9 @@ class Reach:
 
 
 #: The reach of every machine that ran in this process, by name of machine and binding.
-REACHED: dict[str, Reach] = {}
+COVERAGE_BY_MACHINE: dict[str, RuleCoverage] = {}
 
 
-def reached() -> list[Reach]:
+def collected_coverage() -> list[RuleCoverage]:
     """What the machines of this process reached, in order of names."""
-    return [REACHED[name] for name in sorted(REACHED)]
+    return [COVERAGE_BY_MACHINE[name] for name in sorted(COVERAGE_BY_MACHINE)]

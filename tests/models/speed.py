@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from conformance.models.machines import run
 from tests.models.core_adapter import CoreQueueAdapter
 from tests.models.machines import MACHINES
-from tests.models.random_walk import Walk
+from tests.models.random_walk import RandomWalk
 
 
 def walking_speed(steps: int = 20_000) -> float:
@@ -19,7 +19,7 @@ def walking_speed(steps: int = 20_000) -> float:
     system = CoreQueueAdapter()
     started = time.process_time()
     for seed in range(steps // 1_000):
-        walk = Walk(system, seed)
+        walk = RandomWalk(system, seed)
         for _ in range(1_000):
             walk.step()
         walk.finish()

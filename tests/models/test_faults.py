@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from conformance.models import rule_coverage as reach
 from conformance.models.judging import Ledger
 from conformance.models.machines import run
+from conformance.models.rule_coverage import COVERAGE_BY_MACHINE
 from conformance.wire.failures import Violation
 from tests.models.broken import FAULTS
 from tests.models.machines import MACHINES
@@ -23,7 +23,7 @@ SETTINGS = settings(
 )
 
 
-class Strict(Ledger):
+class StrictLedger(Ledger):
     """A judge to whom a failed SHOULD is a failure like any other."""
 
     def __call__(self, clause: str, ok: bool, /, *, expected: str, observed: object) -> bool:
@@ -37,14 +37,14 @@ def detect(name: str, seed: int) -> tuple[str, int]:
     """The clause on which a fault is caught, and after how many rules; no clause: it is not caught."""
     fault = FAULTS[name]
     system = fault.make_adapter(Choices(seed=seed))
-    system.judge = Strict()
+    system.judge = StrictLedger()
     key, caught = f"fault {name}", ""
-    reach.REACHED.pop(key, None)
+    COVERAGE_BY_MACHINE.pop(key, None)
     try:
         run(MACHINES[fault.machine], system, SETTINGS, name=key, seed=seed, shrink_seconds=0.0)
     except Violation as violation:
         caught = violation.clause
-    return caught, reach.REACHED.pop(key).steps()
+    return caught, COVERAGE_BY_MACHINE.pop(key).steps()
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from conformance.models.machines import QueueMachine, move, run
-from conformance.models.rule_coverage import Reach
+from conformance.models.machines import ModelMachine, counted_rule, run
+from conformance.models.rule_coverage import RuleCoverage
 from reference_server.queue.settings import QueueSettings
 from tests.models.choices import some_adapter
 from tests.models.core_adapter import BARE, EXTENSIONS, CoreQueueAdapter
@@ -13,7 +13,7 @@ from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import Choices
 
 #: The share of the pairs (rule, class of state) that the machines reach in the examples of one test here.
-LEAST_REACH = 0.85
+LEAST_COVERAGE = 0.85
 
 
 def examples(count: int) -> settings:
@@ -31,8 +31,8 @@ def examples(count: int) -> settings:
 def test_nothing_is_wrong_with_odd_choices(machine: str, seed: int) -> None:
     """Whatever a conforming queue chooses, and however slow it is, no clause fails."""
     system = some_adapter(seed)
-    reach = run(MACHINES[machine], system, examples(12), name=f"odd {machine} {seed}", seed=seed)
-    assert reach.steps() > 50
+    coverage = run(MACHINES[machine], system, examples(12), name=f"odd {machine} {seed}", seed=seed)
+    assert coverage.steps() > 50
     allowed = {"POLL-EMPTY-2"} if system.queue.choices.empty_status != 204 else set()
     if system.queue.choices.refused_status:
         allowed |= {
@@ -56,22 +56,22 @@ def test_nothing_is_wrong_with_the_core_of_the_reference_server(
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_rules_reach_the_states(machine: str) -> None:
     """Most rules run, with something to do, in most classes of state; what is impossible does not count."""
-    reach = run(
+    coverage = run(
         MACHINES[machine], ToyQueueAdapter(Choices(seed=3)), examples(100), name=f"reach {machine}", seed=11
     )
-    assert reach.share() >= LEAST_REACH, reach.missed()
-    assert {rule for rule, _ in reach.counts} == reach.rules
+    assert coverage.share() >= LEAST_COVERAGE, coverage.missed()
+    assert {rule for rule, _ in coverage.counts} == coverage.rules
 
 
 def test_what_is_not_reached_is_told() -> None:
     """The share is of the possible pairs only, and those that were missed are listed."""
-    reach = Reach("some", {"join", "leave"}, ("empty", "full"), frozenset({("leave", "empty")}))
-    reach.note("join", "empty")
-    reach.note("join", "empty")
-    assert reach.missed() == [("join", "full"), ("leave", "full")]
-    assert reach.share() == pytest.approx(1 / 3)
-    assert reach.steps() == 2
-    assert reach.table() == [
+    coverage = RuleCoverage("some", {"join", "leave"}, ("empty", "full"), frozenset({("leave", "empty")}))
+    coverage.record("join", "empty")
+    coverage.record("join", "empty")
+    assert coverage.missed() == [("join", "full"), ("leave", "full")]
+    assert coverage.share() == pytest.approx(1 / 3)
+    assert coverage.steps() == 2
+    assert coverage.table() == [
         ("join", {"empty": 2, "full": 0}),
         ("leave", {"empty": 0, "full": 0}),
     ]
@@ -89,7 +89,7 @@ def test_a_rule_that_cannot_be_used_here_is_not_counted() -> None:
 def test_a_run_in_which_nothing_happens_is_an_error() -> None:
     """A machine whose rules do nothing shows nothing, and says so."""
 
-    class Idle(QueueMachine):
+    class Idle(ModelMachine):
         """Its only rule performs no operation."""
 
         STATES = ("idle",)
@@ -97,7 +97,7 @@ def test_a_run_in_which_nothing_happens_is_an_error() -> None:
         def state(self) -> str:
             return "idle"
 
-        @move()
+        @counted_rule()
         def rest(self) -> None:
             """Nothing."""
 

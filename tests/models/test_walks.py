@@ -4,13 +4,15 @@ import pytest
 
 from tests.models.choices import some_adapter
 from tests.models.core_adapter import BARE, EXTENSIONS, CoreQueueAdapter
-from tests.models.random_walk import Walk
+from tests.models.random_walk import RandomWalk
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_nothing_is_wrong_with_odd_choices(seed: int) -> None:
     """Hundreds of operations in random order on a queue with legal choices: no clause fails."""
-    walk = Walk(some_adapter(seed), seed, topics=1 + seed % 3, groups=1 + seed % 2, consumers=2 + seed % 5)
+    walk = RandomWalk(
+        some_adapter(seed), seed, topics=1 + seed % 3, groups=1 + seed % 2, consumers=2 + seed % 5
+    )
     for _ in range(250):
         walk.step()
     walk.finish()
@@ -21,7 +23,7 @@ def test_nothing_is_wrong_with_the_core_of_the_reference_server(extensions: froz
     """Thousands of operations on the pure core: no clause fails."""
     system = CoreQueueAdapter(extensions=extensions)
     for seed in range(4):
-        walk = Walk(system, seed)
+        walk = RandomWalk(system, seed)
         for _ in range(1_000):
             walk.step()
         walk.finish()

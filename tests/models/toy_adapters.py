@@ -13,7 +13,7 @@ ALL = BASE | {"record-position", "negative-acknowledgement", "unregister", "batc
 
 
 class ToyAckWatch:
-    """Acknowledgements of a topic's producers, made from the replies to the publishes."""
+    """ProducerAcknowledgements of a topic's producers, made from the replies to the publishes."""
 
     def __init__(self) -> None:
         self.bodies: list[Any] = []

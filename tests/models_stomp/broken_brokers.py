@@ -10,19 +10,19 @@ from tests.models_stomp.toy_broker import ToyBroker
 from tests.models_stomp.toy_state import Pending, Place, Refused, Stored, Subscription, ToySession
 
 
-class Fault(NamedTuple):
+class BrokerFault(NamedTuple):
     broker: type[ToyBroker]
     versions: tuple[str, ...]
     clauses: frozenset[str]
 
 
-FAULTS: dict[str, Fault] = {}
+FAULTS: dict[str, BrokerFault] = {}
 ALL, LATER = ("1.0", "1.1", "1.2"), ("1.1", "1.2")
 
 
 def breaks(*clauses: str, versions: tuple[str, ...] = LATER) -> Any:
     def register(broker: type[ToyBroker]) -> type[ToyBroker]:
-        FAULTS[broker.__name__] = Fault(broker, versions, frozenset(clauses))
+        FAULTS[broker.__name__] = BrokerFault(broker, versions, frozenset(clauses))
         return broker
 
     return register

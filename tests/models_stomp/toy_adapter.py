@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.models.stomp.server_findings import Seen
+from conformance.models.stomp.server_findings import ServerFindings
 from conformance.specification.clauses import Level, book
 from conformance.wire.failures import Violation
 from tests.models_stomp.toy_broker import ToyBroker
-from tests.models_stomp.toy_state import Choices, ToySession
+from tests.models_stomp.toy_state import BrokerChoices, ToySession
 
 
-class Ledger:
+class StompLedger:
     """Counts what was asserted, collects deviations, and raises at the first failed MUST."""
 
     def __init__(self) -> None:
@@ -34,16 +34,16 @@ class ToyBrokerAdapter:
     def __init__(self, broker: ToyBroker) -> None:
         self.broker = broker
         self.version = broker.version
-        self.judge = Ledger()
+        self.judge = StompLedger()
         self.redelivers = broker.choices.redelivers
         self.keeps = broker.choices.keeps
-        self.place_headers: dict[bool, Sequence[tuple[str, str]]] = {True: (), False: ()}
+        self.destination_headers: dict[bool, Sequence[tuple[str, str]]] = {True: (), False: ()}
         self.sessions: list[ToySession] = []
-        self.seen = Seen()
+        self.findings = ServerFindings()
         self.names = 0
 
     @classmethod
-    def of(cls, choices: Choices, version: str, broker: type[ToyBroker] = ToyBroker) -> Any:
+    def of(cls, choices: BrokerChoices, version: str, broker: type[ToyBroker] = ToyBroker) -> Any:
         return cls(broker(choices, version))
 
     def connect(self) -> ToySession:
@@ -54,7 +54,7 @@ class ToyBrokerAdapter:
         self.names += 1
         return f"{'queue' if is_queue else 'topic'}-{self.names}"
 
-    def wait(self, links: Sequence[Any]) -> bool:
+    def wait(self, clients: Sequence[Any]) -> bool:
         noticed = self.broker.notice_lost(now=True)
-        came = [link.flush() for link in links]
+        came = [client.flush() for client in clients]
         return noticed or any(came)

@@ -7,7 +7,7 @@ frames, and shares no code with the reference server.
 import random
 
 from tests.models_stomp.toy_state import (
-    Choices,
+    BrokerChoices,
     Pending,
     Place,
     Refused,
@@ -21,7 +21,7 @@ from tests.models_stomp.toy_state import (
 class ToyBroker:
     """Plain destinations: names that begin with `queue` are queues."""
 
-    def __init__(self, choices: Choices, version: str) -> None:
+    def __init__(self, choices: BrokerChoices, version: str) -> None:
         self.choices = choices
         self.version = version
         self.random = random.Random(choices.seed)

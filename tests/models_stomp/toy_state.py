@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Choices:
+class BrokerChoices:
     """What a conforming broker may choose."""
 
     seed: int = 0

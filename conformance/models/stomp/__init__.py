@@ -13,7 +13,7 @@ an error) the model knows nothing until frames tell, and learns from them.
 `broker`        the whole: one method for each operation
 `judging`       a judge that knows which clauses a version has
 `system`         what the model is run against: sessions on a server, destinations, names
-`lines`         sends frames and reads what comes, on every connection
+`connections`         sends frames and reads what comes, on every connection
 `driver`        performs an operation and lets the model judge what comes
 `choosing`      what the rules of the machine choose from
 `machine`       the Hypothesis state machine

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conformance.models.judging import Judge
-    from conformance.models.stomp.server_findings import Seen
+    from conformance.models.stomp.server_findings import ServerFindings
     from conformance.wire.frames import Frame
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FrameOutcome:
     """How a frame with a receipt was answered; `is_over`: the connection has ended, or will after the ERROR."""
 
     granted: bool = False
@@ -36,7 +36,7 @@ class Outcome:
         return ", ".join(parts) or "no answer"
 
 
-class Link(Protocol):
+class ModelClient(Protocol):
     """A connection on which a session was opened."""
 
     @property
@@ -78,16 +78,16 @@ class BrokerUnderTest(Protocol):
         ...
 
     @property
-    def seen(self) -> "Seen":
+    def findings(self) -> "ServerFindings":
         """What all examples of a run have seen of the server; kept by the model."""
         ...
 
     @property
-    def place_headers(self) -> "dict[bool, Sequence[tuple[str, str]]]":
+    def destination_headers(self) -> "dict[bool, Sequence[tuple[str, str]]]":
         """Headers that SEND and SUBSCRIBE need for a queue (True) and for a topic (False)."""
         ...
 
-    def connect(self) -> Link:
+    def connect(self) -> ModelClient:
         """Open a session."""
         ...
 
@@ -95,6 +95,6 @@ class BrokerUnderTest(Protocol):
         """A destination that nobody used: one that gives a message to one subscriber, or to all."""
         ...
 
-    def wait(self, links: "Sequence[Link]") -> bool:
+    def wait(self, clients: "Sequence[ModelClient]") -> bool:
         """Wait until something has come on one of the links; False where that took longer than the patience."""
         ...

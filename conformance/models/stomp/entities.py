@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 AUTO, CLIENT, INDIVIDUAL = "auto", "client", "client-individual"
 
 
-class State(enum.Enum):
+class CopyState(enum.Enum):
     """What is known of a copy."""
 
-    BARRED = "must not come"
-    OPEN = "may come"
+    FORBIDDEN = "must not come"
+    ALLOWED = "may come"
     DUE = "must come"
-    HELD = "was delivered and is not settled"
+    UNSETTLED = "was delivered and is not settled"
 
 
 @dataclass(eq=False, slots=True)
 class Destination:
     """A destination of the example.
 
-    `keeps`: it holds messages for subscriptions to come. `haunted`: an ended subscription may still swallow some.
+    `keeps`: it holds messages for subscriptions to come. `may_swallow`: an ended subscription may still swallow some.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Destination:
     keeps: bool = False
     subscriptions: "list[Subscription]" = field(default_factory=list)
     messages: "list[Message]" = field(default_factory=list)
-    haunted: bool = False
+    may_swallow: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -60,7 +60,7 @@ class Subscription:
     session: "Session"
     is_active: bool = False
     is_gone: bool = False
-    unsettled: "list[Delivery]" = field(default_factory=list)
+    unsettled: "list[MessageDelivery]" = field(default_factory=list)
 
     @property
     def kind(self) -> tuple[str, bool]:
@@ -72,17 +72,17 @@ class Subscription:
 
 
 @dataclass(eq=False, slots=True)
-class Copy:
-    """One copy. `clause` is broken when it comes though it is BARRED, or doesn't come though it is DUE.
+class MessageCopy:
+    """One copy. `clause` is broken when it comes though it is FORBIDDEN, or doesn't come though it is DUE.
 
-    `suspects` are the clauses of other frames that may have settled a HELD copy, if it turns out to be settled.
+    `suspects` are the clauses of other frames that may have settled a UNSETTLED copy, if it turns out to be settled.
     """
 
     message: "Message"
-    state: State
+    state: CopyState
     clause: str | None
     subscription: Subscription | None = None
-    delivery: "Delivery | None" = None
+    delivery: "MessageDelivery | None" = None
     arrivals: int = 0
     suspects: set[str] = field(default_factory=set)
 
@@ -91,20 +91,20 @@ class Copy:
         """The only suspect; "" where there is none, or any of several."""
         return next(iter(self.suspects)) if len(self.suspects) == 1 else ""
 
-    def become(self, state: State, clause: str | None = None) -> None:
+    def set_state(self, state: CopyState, clause: str | None = None) -> None:
         """Know something else of it."""
         self.state, self.clause = state, clause
 
 
 @dataclass(eq=False, slots=True)
-class Delivery:
+class MessageDelivery:
     """A MESSAGE in one of the client modes; `key` is how ACK and NACK name it, as pairs of headers.
 
     `doubt` is "" while it is certainly to be settled. Else it isn't known whether the server still waits for that, and
     `doubt` names the clause that is broken if the message is lost when the session ends ("nothing": none).
     """
 
-    copy: Copy
+    copy: MessageCopy
     subscription: Subscription
     key: tuple[tuple[str, str], ...]
     is_settled: bool = False
@@ -112,7 +112,7 @@ class Delivery:
 
 
 #: The `doubt` of a delivery whose message may be gone.
-NOTHING = "nothing"
+NO_CLAUSE = "nothing"
 
 
 @dataclass(eq=False, slots=True)
@@ -120,47 +120,49 @@ class Message:
     """A message; `state` and `clause` are those of copies that nobody has seen yet.
 
     `audience` are the subscriptions that were in effect when it was sent, and still were when it was committed.
-    `together` are the messages of a COMMIT whose outcome nobody was told.
+    `committed_together` are the messages of a COMMIT whose outcome nobody was told.
     """
 
     number: int
     destination: Destination
     body: bytes
-    state: State = State.OPEN
+    state: CopyState = CopyState.ALLOWED
     clause: str | None = None
     audience: "list[Subscription]" = field(default_factory=list)
-    copies: "list[Copy]" = field(default_factory=list)
-    together: "list[Message]" = field(default_factory=list)
+    copies: "list[MessageCopy]" = field(default_factory=list)
+    committed_together: "list[Message]" = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"message {self.number}"
 
-    def copy_for(self, subscription: Subscription | None) -> Copy:
+    def copy_for(self, subscription: Subscription | None) -> MessageCopy:
         """The copy that this subscription may get; of a queue any may get the only one."""
         owner = None if self.destination.is_queue else subscription
         for copy in self.copies:
             if copy.subscription is owner:
                 return copy
-        copy = Copy(self, self.state, self.clause, owner)
+        copy = MessageCopy(self, self.state, self.clause, owner)
         self.copies.append(copy)
         return copy
 
-    def become(self, state: State, clause: str | None = None) -> None:
+    def set_state(self, state: CopyState, clause: str | None = None) -> None:
         """Know something else of all its copies that have not arrived yet."""
         self.state, self.clause = state, clause
         for copy in self.copies:
             if not copy.arrivals:
-                copy.become(state, clause)
+                copy.set_state(state, clause)
 
-    def is_sent(self, clause: str) -> None:
+    def mark_sent(self, clause: str) -> None:
         """The server has taken it: its audience must get it, else `clause` is broken."""
-        self.state, self.clause = State.OPEN, None
-        if self.destination.haunted or not (self.audience or self.destination.keeps):
+        self.state, self.clause = CopyState.ALLOWED, None
+        if self.destination.may_swallow or not (self.audience or self.destination.keeps):
             return
         for subscription in [None] if self.destination.is_queue else self.audience:
             copy = self.copy_for(subscription)
             if not copy.arrivals:
-                copy.become(State.DUE, "STOMP-SUB-014" if self._shares_session(subscription) else clause)
+                copy.set_state(
+                    CopyState.DUE, "STOMP-SUB-014" if self._shares_session(subscription) else clause
+                )
 
     def _shares_session(self, subscription: Subscription | None) -> bool:
         """Whether another subscription of the same session must get a copy too."""
@@ -176,7 +178,7 @@ class Transaction:
     name: str
     begun_again: bool = False
     messages: list[Message] = field(default_factory=list)
-    settlements: "list[tuple[Delivery, bool]]" = field(default_factory=list)
+    settlements: "list[tuple[MessageDelivery, bool]]" = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -189,18 +191,18 @@ class Session:
     subscriptions: "dict[str, Subscription]" = field(default_factory=dict)
     removed: "list[Subscription]" = field(default_factory=list)
     transactions: dict[str, Transaction] = field(default_factory=dict)
-    unsettled: "list[Delivery]" = field(default_factory=list)
-    former: "list[Delivery]" = field(default_factory=list)
+    unsettled: "list[MessageDelivery]" = field(default_factory=list)
+    former: "list[MessageDelivery]" = field(default_factory=list)
     message_ids: dict[str, Message] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"session {self.number}"
 
-    def find(self, key: tuple[tuple[str, str], ...]) -> "Delivery | None":
+    def find(self, key: tuple[tuple[str, str], ...]) -> "MessageDelivery | None":
         """The delivery that is not settled and that ACK and NACK name like this."""
         return next((delivery for delivery in self.unsettled if delivery.key == key), None)
 
-    def settle(self, delivery: "Delivery") -> None:
+    def settle(self, delivery: "MessageDelivery") -> None:
         """The delivery is over."""
         delivery.is_settled = True
         self.unsettled.remove(delivery)

@@ -2,18 +2,25 @@
 
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.entities import AUTO, Copy, Delivery, State, Subscription, key_of
+from conformance.models.stomp.entities import (
+    AUTO,
+    CopyState,
+    MessageCopy,
+    MessageDelivery,
+    Subscription,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conformance.models.stomp.entities import Message, Session
     from conformance.models.stomp.judging import VersionJudge
-    from conformance.models.stomp.server_findings import Seen
+    from conformance.models.stomp.server_findings import ServerFindings
     from conformance.wire.frames import Frame
 
 
-class Arrivals:
+class MessageChecks:
     """Judges MESSAGE frames against the messages that were sent, by body."""
 
     def __init__(
@@ -21,12 +28,12 @@ class Arrivals:
         judge: "VersionJudge",
         sessions: "Sequence[Session]",
         messages: "Mapping[bytes, Message]",
-        seen: "Seen",
+        findings: "ServerFindings",
     ) -> None:
         self._judge = judge
         self._sessions = sessions
         self._messages = messages
-        self._seen = seen
+        self._findings = findings
 
     def arrived(self, session: "Session", frame: "Frame") -> None:
         """A MESSAGE came on a session."""
@@ -115,15 +122,15 @@ class Arrivals:
         )
         return None
 
-    def _judge_copy(self, copy: Copy, subscription: Subscription, frame: "Frame") -> None:
-        if copy.state is State.BARRED:
+    def _judge_copy(self, copy: MessageCopy, subscription: Subscription, frame: "Frame") -> None:
+        if copy.state is CopyState.FORBIDDEN:
             self._judge(
                 copy.clause,
                 False,
                 expected=f"{copy.message} does not come (again)",
                 observed=_shown(frame),
             )
-        elif copy.state is State.HELD and copy.delivery is not None:
+        elif copy.state is CopyState.UNSETTLED and copy.delivery is not None:
             # What comes again while it is held was given back, most likely by a NACK.
             suspect = "STOMP-NACK-002" if "STOMP-NACK-002" in copy.suspects else copy.suspect
             self._judge(
@@ -133,24 +140,25 @@ class Arrivals:
                 observed=f"for {subscription}: {_shown(frame)}",
             )
         else:
-            if copy.state is State.DUE and copy.clause == "STOMP-ACK-001":
-                self._seen.redelivery = True
-            kept = copy.suspects if copy.state is State.DUE else ()
+            if copy.state is CopyState.DUE and copy.clause == "STOMP-ACK-001":
+                self._findings.redelivery = True
+            kept = copy.suspects if copy.state is CopyState.DUE else ()
             for clause in (copy.clause, "STOMP-SUB-001", *kept):
                 self._judge(clause, True, expected="a message", observed=_shown(frame))
-        group, copy.message.together = copy.message.together, []
+        group, copy.message.committed_together = copy.message.committed_together, []
         for message in group:
-            message.together = []
-            message.is_sent("STOMP-TX-003")
+            message.committed_together = []
+            message.mark_sent("STOMP-TX-003")
 
-    def _deliver(self, copy: Copy, subscription: Subscription, frame: "Frame") -> None:
+    def _deliver(self, copy: MessageCopy, subscription: Subscription, frame: "Frame") -> None:
         copy.arrivals += 1
         former, copy.delivery = copy.delivery, None
         if former is not None and not former.is_settled:
             former.subscription.session.settle(former)  # it was in doubt; now the message is here
         if subscription.mode == AUTO:
-            copy.become(
-                State.BARRED, "STOMP-SUB-007" if subscription.session.version == "1.0" else "STOMP-SUB-008"
+            copy.set_state(
+                CopyState.FORBIDDEN,
+                "STOMP-SUB-007" if subscription.session.version == "1.0" else "STOMP-SUB-008",
             )
             return
         key = key_of(frame, subscription.session.version)
@@ -164,12 +172,12 @@ class Arrivals:
             expected="an ack header that no other outstanding message has",
             observed=_shown(frame),
         )
-        copy.delivery = Delivery(copy, subscription, key or ())
+        copy.delivery = MessageDelivery(copy, subscription, key or ())
         copy.suspects = set()
-        copy.become(State.HELD)
+        copy.set_state(CopyState.UNSETTLED)
         subscription.unsettled.append(copy.delivery)
         session.unsettled.append(copy.delivery)
-        self._seen.delivered(subscription)
+        self._findings.delivered(subscription)
 
 
 def _shown(frame: "Frame") -> str:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Seen:
+class ServerFindings:
     """What all examples of a run have seen of a server, and what was known before.
 
     `broken`: clauses that the server is known to break. If one of them explains what happens, it does.

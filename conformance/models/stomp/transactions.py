@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.entities import NOTHING, State, Transaction
+from conformance.models.stomp.entities import NO_CLAUSE, CopyState, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conformance.models.stomp.broker_under_test import Outcome
+    from conformance.models.stomp.broker_under_test import FrameOutcome
     from conformance.models.stomp.entities import Message, Session
     from conformance.models.stomp.judging import VersionJudge
-    from conformance.models.stomp.settling import Settling, Then
+    from conformance.models.stomp.settling import OutcomeHandler, Settling
 
 
 class Transactions:
@@ -21,10 +21,10 @@ class Transactions:
         self._sessions = sessions
         self._settling = settling
 
-    def begin(self, session: "Session", name: str, *, used_before: bool) -> "Then":
+    def begin(self, session: "Session", name: str, *, used_before: bool) -> "OutcomeHandler":
         """BEGIN with a name that isn't open on the session; one that was used before may be refused."""
 
-        def answered(outcome: "Outcome") -> None:
+        def handle_outcome(outcome: "FrameOutcome") -> None:
             expected = f"a RECEIPT for BEGIN of {name}"
             is_elsewhere = any(name in other.transactions for other in self._sessions if other is not session)
             if is_elsewhere and not used_before:
@@ -34,12 +34,12 @@ class Transactions:
             if outcome.granted:
                 session.transactions[name] = Transaction(name)
 
-        return answered
+        return handle_outcome
 
-    def begin_again(self, session: "Session", name: str) -> "Then":
+    def begin_again(self, session: "Session", name: str) -> "OutcomeHandler":
         """BEGIN with a name that is open: where it is granted, what was done before stays in (STOMP-TX-014)."""
 
-        def answered(outcome: "Outcome") -> None:
+        def handle_outcome(outcome: "FrameOutcome") -> None:
             self._judge(
                 "STOMP-TX-002", not outcome.granted, expected=f"no RECEIPT: {name} is open", observed=outcome
             )
@@ -48,9 +48,9 @@ class Transactions:
             else:
                 self._judge("STOMP-TX-014", True, expected="no success reported", observed=outcome)
 
-        return answered
+        return handle_outcome
 
-    def commit(self, session: "Session", name: str) -> "Then":
+    def commit(self, session: "Session", name: str) -> "OutcomeHandler":
         """COMMIT: from now on everything in it may take effect."""
         transaction = session.transactions.pop(name)
         self._watch_others(session, name)
@@ -63,7 +63,7 @@ class Transactions:
             else:
                 self._settling.give_back(delivery)
 
-        def answered(outcome: "Outcome") -> None:
+        def handle_outcome(outcome: "FrameOutcome") -> None:
             self._judge(
                 "STOMP-TX-004" if transaction.messages else "STOMP-RECEIPT-001",
                 outcome.granted,
@@ -71,24 +71,24 @@ class Transactions:
                 observed=outcome,
             )
             for message in transaction.messages:
-                message.is_sent("STOMP-TX-014" if transaction.begun_again else "STOMP-TX-004")
+                message.mark_sent("STOMP-TX-014" if transaction.begun_again else "STOMP-TX-004")
 
-        return answered
+        return handle_outcome
 
     def commit_unanswered(self, session: "Session", name: str) -> None:
         """COMMIT on a connection that is cut at once: it took effect wholly or not at all."""
         transaction = session.transactions.pop(name)
         self._may_be_sent(transaction.messages)
-        self._stand_together(transaction.messages)
+        self._bind_together(transaction.messages)
         for delivery, _ in transaction.settlements:
-            self._settling.doubt(delivery, NOTHING)
+            self._settling.doubt(delivery, NO_CLAUSE)
 
-    def abort(self, session: "Session", name: str) -> "Then":
+    def abort(self, session: "Session", name: str) -> "OutcomeHandler":
         """ABORT: nothing in it takes effect."""
         transaction = session.transactions.pop(name)
         self._undo(transaction, "STOMP-TX-006")
 
-        def answered(outcome: "Outcome") -> None:
+        def handle_outcome(outcome: "FrameOutcome") -> None:
             self._judge(
                 "STOMP-RECEIPT-001",
                 outcome.granted,
@@ -96,7 +96,7 @@ class Transactions:
                 observed=outcome,
             )
 
-        return answered
+        return handle_outcome
 
     def lost(self, session: "Session", *, orderly: bool) -> None:
         """The session ended; its open transactions are aborted (STOMP-TX-007, STOMP-TX-008)."""
@@ -104,12 +104,12 @@ class Transactions:
             self._undo(transaction, "STOMP-TX-007" if orderly else "STOMP-TX-008")
         session.transactions.clear()
 
-    def spoilt(self, session: "Session", name: str) -> "Then":
+    def spoilt(self, session: "Session", name: str) -> "OutcomeHandler":
         """COMMIT of a transaction that also holds what can't be done: all of the rest is sent, or nothing."""
         transaction = session.transactions.pop(name)
         self._may_be_sent(transaction.messages)
 
-        def answered(outcome: "Outcome") -> None:
+        def handle_outcome(outcome: "FrameOutcome") -> None:
             came = any(copy.arrivals for message in transaction.messages for copy in message.copies)
             refused = outcome.error is not None and not outcome.granted
             self._judge(
@@ -120,13 +120,13 @@ class Transactions:
             )
             for message in transaction.messages:
                 if outcome.granted or (came and not refused):
-                    message.is_sent("STOMP-TX-003")
+                    message.mark_sent("STOMP-TX-003")
                 elif refused:
-                    message.become(State.BARRED, "STOMP-TX-003")
+                    message.set_state(CopyState.FORBIDDEN, "STOMP-TX-003")
             if not outcome.granted and not refused and not came:
-                self._stand_together(transaction.messages)
+                self._bind_together(transaction.messages)
 
-        return answered
+        return handle_outcome
 
     def _watch_others(self, session: "Session", name: str) -> None:
         """What is sent in other transactions must not come with this one (STOMP-TX-010, STOMP-TX-012)."""
@@ -135,21 +135,21 @@ class Transactions:
                 clause = "STOMP-TX-012" if other is session else "STOMP-TX-010"
                 if (other is session or transaction.name == name) and self._judge.has(clause):
                     for message in transaction.messages:
-                        message.become(State.BARRED, clause)
+                        message.set_state(CopyState.FORBIDDEN, clause)
 
     @staticmethod
-    def _stand_together(messages: "list[Message]") -> None:
+    def _bind_together(messages: "list[Message]") -> None:
         """If one of these messages arrives, all of them must (STOMP-TX-003)."""
         for message in messages:
-            message.together = list(messages)
+            message.committed_together = list(messages)
 
     def _undo(self, transaction: Transaction, clause: str) -> None:
         for message in transaction.messages:
-            message.become(State.BARRED, clause if self._judge.has(clause) else None)
+            message.set_state(CopyState.FORBIDDEN, clause if self._judge.has(clause) else None)
         for delivery, is_ack in transaction.settlements:
             # What was acknowledged may be delivered anew, or be acknowledged by its old value (STOMP-ACK-006).
             if not delivery.is_settled:
-                self._settling.doubt(delivery, "STOMP-ACK-006" if is_ack else NOTHING)
+                self._settling.doubt(delivery, "STOMP-ACK-006" if is_ack else NO_CLAUSE)
 
     @staticmethod
     def _may_be_sent(messages: "list[Message]") -> None:
@@ -159,4 +159,4 @@ class Transactions:
             if not message.destination.is_queue:
                 active = [subscription for subscription in message.audience if subscription in active]
             message.audience = active
-            message.become(State.OPEN)
+            message.set_state(CopyState.ALLOWED)

@@ -14,7 +14,7 @@ from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.models.machines import QueueMachine
+    from conformance.models.machines import ModelMachine
 
 #: Operations of one example at most, by effort.
 STEPS = (20, 30, 30)
@@ -22,7 +22,7 @@ STEPS = (20, 30, 30)
 SHRINK_SECONDS = (2, 10, 60)
 
 
-def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, thorough: int) -> None:
+def _run(bench: Bench, machine: type[ModelMachine], quick: int, standard: int, thorough: int) -> None:
     """Run a machine for so many examples; a failure has its shortest program as its steps."""
     settings = bench.hypothesis(
         bench.examples(quick, standard, thorough), stateful_step_count=bench.examples(*STEPS)

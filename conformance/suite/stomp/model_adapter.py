@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.server_findings import Seen
+from conformance.models.stomp.server_findings import ServerFindings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conformance.models.judging import Judge
-    from conformance.models.stomp.broker_under_test import Link
+    from conformance.models.stomp.broker_under_test import ModelClient
     from conformance.suite.stomp.scene import Scene
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TURN = 0.002
 
 
-class PlainLink:
+class BenchClient:
     """A session, as the model's driver uses it."""
 
     def __init__(self, client: StompClient) -> None:
@@ -66,25 +66,25 @@ class BenchBrokerAdapter:
         self.version = scene.bench.version
         self.redelivers = target.fact("redelivers")
         self.keeps = target.fact("queues")
-        self.seen = Seen(broken=frozenset(waiver.clause for waiver in target.waivers))
-        self.place_headers: dict[bool, Sequence[tuple[str, str]]] = {
+        self.findings = ServerFindings(broken=frozenset(waiver.clause for waiver in target.waivers))
+        self.destination_headers: dict[bool, Sequence[tuple[str, str]]] = {
             True: tuple(target.queue_headers.items()),
             False: tuple(target.topic_headers.items()),
         }
 
-    def connect(self) -> PlainLink:
+    def connect(self) -> BenchClient:
         """Open a session."""
-        return PlainLink(self._scene.client())
+        return BenchClient(self._scene.client())
 
     def destination(self, *, is_queue: bool) -> str:
         """A destination that nobody used."""
         return (self._scene.queue() if is_queue else self._scene.topic()).destination
 
-    def wait(self, links: Sequence[Link]) -> bool:
+    def wait(self, clients: Sequence[ModelClient]) -> bool:
         """Listen to the links in turn until something comes; False where the patience ends first."""
         deadline = time.monotonic() + self._scene.bench.patience
-        mine = [link for link in links if isinstance(link, PlainLink)]
+        mine = [client for client in clients if isinstance(client, BenchClient)]
         while mine and time.monotonic() < deadline:
-            if any(link.has_news(TURN) for link in mine):
+            if any(client.has_news(TURN) for client in mine):
                 return True
         return False

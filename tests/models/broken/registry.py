@@ -26,7 +26,7 @@ UNDELIVERED = (
 )
 
 
-class Fault(NamedTuple):
+class QueueFault(NamedTuple):
     """One fault: how to make a world with it, which machine must find it, and on which clauses it may."""
 
     make_adapter: Callable[[Choices], ToyQueueAdapter]
@@ -34,7 +34,7 @@ class Fault(NamedTuple):
     clauses: tuple[str, ...]
 
 
-FAULTS: dict[str, Fault] = {}
+FAULTS: dict[str, QueueFault] = {}
 
 
 def _adapter_factory(broken: type[ToyQueue] | type[ToyQueueAdapter]) -> Callable[[Choices], ToyQueueAdapter]:
@@ -53,7 +53,7 @@ def breaks(machine: str, *clauses: str) -> Any:
     """Register a queue, or a world, that breaks the first of the clauses."""
 
     def register(broken: Any) -> Any:
-        FAULTS[broken.__name__] = Fault(_adapter_factory(broken), machine, clauses)
+        FAULTS[broken.__name__] = QueueFault(_adapter_factory(broken), machine, clauses)
         return broken
 
     return register
