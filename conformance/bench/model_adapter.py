@@ -1,4 +1,4 @@
-"""The server under test as a world that the models can be run against."""
+"""The server under test, as the queue that models run against."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from conformance.wire.http import HttpReply
     from conformance.wire.operations import Reply
 
-#: What a real clock may be late by, in seconds, on a machine that has nothing else to do.
+#: Lateness of a real clock on an idle machine, in seconds.
 SLACK = 0.25
 PAUSE = 0.02
-#: Subscriptions of one session of watches, if the server's limit allows as many.
+#: Subscriptions of one session, if the server's limit allows as many.
 WATCHES_OF_A_SESSION = 40
-#: The newest watches that are kept open; older ones belong to examples that have ended.
+#: Number of the newest watches kept open; older ones belong to examples that have ended.
 WATCHES_KEPT = 24
-#: The most that the models ask for, by extension: the limit of it, and how much.
+#: Largest requests of the models, by extension: the name of the limit, and the amount.
 ASKED = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
 _HEARTBEAT = "/consumer/heartbeat"
 
@@ -44,24 +44,24 @@ class BenchQueueAdapter:
 
     @property
     def judge(self) -> Judge:
-        """Where the models report to."""
+        """The bench's judge."""
         return self._bench.judge
 
     @property
     def timings(self) -> Timings:
-        """What the server declares, and how late its clock may be on this machine."""
+        """Timings that the server declares, in seconds, with this machine's lateness as slack."""
         declared = self._bench.target.timings
         slack = 0.0 if self.time_is_virtual else SLACK + self._bench.lateness()
         return Timings(declared.heartbeat_timeout, declared.eviction_grace, declared.rebalance_timeout, slack)
 
     @property
     def partitions(self) -> int | None:
-        """How many partitions a topic has that does not ask for a number, if the server tells."""
+        """Default number of partitions of a topic, None if the server does not declare it."""
         return self._bench.target.partitions
 
     @property
     def extensions(self) -> frozenset[str]:
-        """What the server declares, but for extensions whose limits are too narrow for what the models ask of them."""
+        """Declared extensions, without those whose limits are below the requests of the models."""
         narrow = {
             extension
             for extension, (limit, asked) in ASKED.items()
@@ -71,36 +71,36 @@ class BenchQueueAdapter:
 
     @property
     def publishes_over_http(self) -> bool:
-        """Whether publishing goes over HTTP in this binding (extension http-publish)."""
+        """True if this binding publishes over HTTP (extension http-publish)."""
         return self._bench.binding == "queue-http" and self._bench.declares("http-publish")
 
     @property
     def time_is_virtual(self) -> bool:
-        """Whether time passes only when it is told to."""
+        """True if time advances only by `pass_time`."""
         return self._bench.clock.is_virtual
 
     def call(self, path: str, body: object) -> Reply:
-        """Perform an operation."""
+        """Perform an operation and return its reply."""
         return self._queue.call(path, body)
 
     def fresh(self, stem: str) -> str:
-        """A name of its own."""
+        """Return a name that is new on this server."""
         return self._bench.fresh(stem)
 
     def now(self, group: str) -> float:
-        """The group's time in seconds."""
+        """Return the group's time in seconds."""
         return self._bench.clock.now(group)
 
     def pass_time(self, seconds: float, group: str) -> None:
-        """Move the group's clock on."""
+        """Advance the group's clock by `seconds`."""
         self._bench.clock.pass_time(seconds, [group], self._post)
 
     def pause(self) -> None:
-        """Let a moment of real time pass."""
+        """Let `PAUSE` seconds of real time pass."""
         self._bench.clock.pass_time(PAUSE, (), self._post)
 
     def watch(self, destination: str) -> BenchAckWatch | None:
-        """Listen to acknowledgements of producers; None where the server has no queue over STOMP."""
+        """Subscribe to a destination of acknowledgements; None if the server does not claim the queue over STOMP."""
         if not self._bench.claims("queue-stomp"):
             return None
         if not self._sessions or self._sessions[-1].is_full:
@@ -115,11 +115,11 @@ class BenchQueueAdapter:
 
 
 class _AckWatchSession:
-    """A STOMP session with many watches."""
+    """A STOMP session with many subscriptions to acknowledgements."""
 
     def __init__(self, bench: Bench) -> None:
         self.client = bench.stomp()
-        # One subscription is that to the replies, by which the session is fenced.
+        # One subscription is for replies, which fence the session.
         self._operations = StompOperations(self.client)
         self._most = max(1, min(WATCHES_OF_A_SESSION, int(bench.limit("subscriptions") or 1000) - 1))
         self._nobody = bench.fresh("nobody")
@@ -127,18 +127,18 @@ class _AckWatchSession:
 
     @property
     def is_full(self) -> bool:
-        """Whether another watch needs another session."""
+        """True if another subscription needs another session."""
         return self.watches >= self._most
 
     def watch(self, destination: str) -> BenchAckWatch:
-        """Subscribe, and return when the server has seen it."""
+        """Subscribe, and return once the server has processed the SUBSCRIBE."""
         self.watches += 1
         watch = BenchAckWatch(self, self.client.subscribe(destination))
         self.fence()
         return watch
 
     def fence(self) -> None:
-        """Return when the server has worked off what was sent before: by its answer to a refused heartbeat."""
+        """Return once the server has processed all earlier frames: after its reply to a refused heartbeat."""
         self._operations.call(_HEARTBEAT, {"consumer_name": self._nobody})
 
     def close(self) -> None:
@@ -147,17 +147,14 @@ class _AckWatchSession:
 
 
 class BenchAckWatch:
-    """A subscription to the acknowledgements of one topic, in one spelling."""
+    """A subscription to the acknowledgements of one topic, under one spelling."""
 
     def __init__(self, session: _AckWatchSession, subscription: str) -> None:
         self._session = session
         self._subscription = subscription
 
     def take(self, expected: int) -> Sequence[Any]:
-        """The decoded bodies since the last call: `expected` of them, more if more came.
-
-        Fewer only where they did not come within the patience of the bench.
-        """
+        """Return the decoded bodies since the last call: at least `expected`, fewer only after the bench's patience."""
         client = self._session.client
         deadline = time.monotonic() + client.patience
         frames: list[Frame] = []
@@ -167,7 +164,7 @@ class BenchAckWatch:
                 frames.append(client.expect("MESSAGE", self._is_ours, within))
         except PeerFailure:
             return [_decoded(frame.body) for frame in frames]
-        # What is sent twice has come when a later question is answered.
+        # A duplicate arrives before the reply to a later operation.
         self._session.fence()
         frames += client.take("MESSAGE", self._is_ours)
         return [_decoded(frame.body) for frame in frames]

@@ -1,7 +1,10 @@
-"""Who owns which partition, as far as deliveries tell: ASSIGN-1 to -3, REBALANCE-1.
+"""Owners of partitions, and how many each consumer owns: ASSIGN-1 to ASSIGN-3, REBALANCE-1, REBALANCE-5.
 
-Owners are only fixed once every rebalance must be settled, and while nobody may have been evicted
-unnoticed. From then on the first delivery of a partition shows its owner, until the next rebalance.
+Condition, for a group and a topic with P partitions and S ≥ 2 subscribers, between two rebalances: every partition
+delivers to one consumer only, and each consumer owns between ⌊P/S⌋ and ⌈P/S⌉ partitions.
+
+No false alarm: the condition is judged only while every rebalance must be settled, whenever within the request's
+interval the server acted, and while no subscriber may have been evicted; each rebalance discards all known owners.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def judge_owner(judge: "Judge", delivery: "MatchedRecord") -> None:
-    """A record was delivered: nobody else may own its partition, and its consumer may not own too many."""
+    """Judge the owner of a delivered record's partition (ASSIGN-1), and its number of partitions (ASSIGN-2)."""
     group, cursor, record, name = delivery.group, delivery.cursor, delivery.record, delivery.member.name
     subscribers = len(group.subscribers(record.topic))
     if subscribers < 2 or not _is_fixed(group, record.topic, delivery.when):
@@ -41,10 +44,10 @@ def judge_owner(judge: "Judge", delivery: "MatchedRecord") -> None:
 
 
 def judge_share_sizes(judge: "Judge", group: "GroupModel", topic: str, when: "TimeInterval") -> None:
-    """All subscribers came up empty while every partition has a record in flight: each holds its share.
+    """Judge shares after every subscriber polled in vain while each partition has a record in flight (ASSIGN-2).
 
-    Where a rebalance had to take a record back from a consumer that kept it (REBALANCE-5), the poll of the new
-    owner would have brought it.
+    A partition whose owner since the rebalance is not known holds a record that was in flight before. REBALANCE-5 is
+    named then: the server had to take that record back, and the new owner's poll would have returned it.
     """
     cursor, subscribers = group.cursors[topic], group.subscribers(topic)
     partitions = cursor.topic.partition_classes.partitions
@@ -69,8 +72,9 @@ def judge_share_sizes(judge: "Judge", group: "GroupModel", topic: str, when: "Ti
     )
     judge("REBALANCE-1", True, expected="every partition owned", observed=shares)
     if len(subscribers) > partitions:
-        judge("ASSIGN-3", True, expected="nothing for those who stand by", observed=shares)
+        judge("ASSIGN-3", True, expected="no records for consumers without a partition", observed=shares)
 
 
 def _is_fixed(group: "GroupModel", topic: str, when: "TimeInterval") -> bool:
+    """True if no rebalance can be under way and no subscriber can have been evicted."""
     return group.is_settled(when) and group.membership_is_certain(topic)

@@ -1,4 +1,9 @@
-"""Which clause is broken when a record that is due does not come, or comes too early."""
+"""The clause to name when a record is missing, skipped, or delivered again.
+
+Several clauses promise the same delivery. The functions pick the one whose operation came last for this record: a
+refused acknowledgement, a release, a rebalance; the general promise (DELIVER-1, ORDER-1) is named if nothing else
+applies. They choose the clause of a failed assertion, never its outcome.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +13,7 @@ if TYPE_CHECKING:
     from conformance.models.members import TimeInterval
     from conformance.models.topics import Record
 
-#: Why a record went back, and the clause that wants it delivered again.
+#: Reasons to release a record, each with the clause that requires its redelivery.
 REDELIVERY_CLAUSES = {
     "nack": "NACK-AGAIN-1",
     "evicted": "DELIVER-2",
@@ -20,10 +25,10 @@ REDELIVERY_CLAUSES = {
 
 
 def clause_of_missing_record(record: "Record", group: "GroupModel") -> str:
-    """The record is free, its partition must have an owner, and nobody gets it.
+    """Return the clause broken by polls without `record`, which is free and whose partition must have an owner.
 
-    The nearest cause is named: a refused operation on it, the reason it was given back, another group that
-    acknowledged it meanwhile, what last happened to the group. Only then the general promise.
+    In order: a refused operation on the record, the reason it was released, the last event that must not move the
+    group's offsets, an acknowledgement by another group, an earlier acknowledgement in the same partition.
     """
     cursor = group.cursors[record.topic]
     if clause := cursor.suspects.get(record.number) or REDELIVERY_CLAUSES.get(
@@ -50,7 +55,7 @@ def _clause_of_undelivered_record(record: "Record", group: "GroupModel", cursor:
 
 
 def clauses_kept(record: "Record", group: "GroupModel", cursor: "Cursor") -> list[str]:
-    """The clauses that this delivery of a free record keeps, beyond those that every delivery keeps."""
+    """Return the clauses that a delivery of this free record keeps, beyond those that every delivery keeps."""
     kept = []
     if (reason := cursor.release_reasons.get(record.number)) is not None:
         kept.append(REDELIVERY_CLAUSES[reason])
@@ -68,7 +73,7 @@ def clauses_kept(record: "Record", group: "GroupModel", cursor: "Cursor") -> lis
 def clause_of_skipped_record(
     skipped: "Record", group: "GroupModel", cursor: "Cursor", taker: str, when: "TimeInterval"
 ) -> str:
-    """A later record of the partition came while `skipped` was not acknowledged."""
+    """Return the clause broken by the delivery to `taker` of a later record than the uncommitted `skipped`."""
     if clause := cursor.suspects.get(skipped.number) or REDELIVERY_CLAUSES.get(
         cursor.release_reasons.get(skipped.number, "")
     ):
@@ -83,5 +88,5 @@ def clause_of_skipped_record(
 
 
 def clause_of_committed_record(record: "Record", cursor: "Cursor") -> str:
-    """A record came again that this group had acknowledged."""
+    """Return the clause broken by the delivery of a record that the group had acknowledged."""
     return cursor.cause(record) or "ACK-COMMIT-1"

@@ -1,8 +1,12 @@
-"""What every operation that names a consumer must do about it: serve it, or refuse it as unknown.
+"""Every consumer that was registered, and the replies to operations that name one: MEMBER-*, LIVE-*.
 
-`ConsumerRegistry` holds every consumer that was ever registered. A consumer may be alive for certain, gone for
-certain, or in the window between: then a success proves it alive, and a refusal that has no other reason
-proves it gone.
+Condition, for an operation sent in the interval [a, b] of the group's time by a consumer whose last sign of life lies
+in [s, t]: it succeeds if b < s + timeout (LIVE-KEEP-1); it is refused with 4xx if a > t + timeout + grace + slack
+(LIVE-EVICT-1), or if the consumer left, was removed with its group, or never registered.
+
+No false alarm: between the two bounds either reply is allowed, and the reply decides the consumer's state: success
+proves it registered, and a refusal that has no other possible reason proves it evicted. A refused operation may count
+as a sign of life, and widens [s, t].
 """
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OperationReply(Protocol):
-    """The reply to an operation: the status of the operations table, and the decoded JSON body or None."""
+    """Reply to an operation: the status of the operations table, and the decoded JSON body or None."""
 
     @property
     def status(self) -> int: ...
@@ -26,9 +30,10 @@ class OperationReply(Protocol):
 
 
 class ConsumerOperation(NamedTuple):
-    """The clauses of an operation that names a consumer: served, refused if unknown, with which status.
+    """An operation that names a consumer, with its clauses.
 
-    `success_statuses`: the statuses of which one must come; empty where others are judged elsewhere.
+    `served_clause` requires success, with one of `success_statuses` (empty if the caller judges the status).
+    `unknown_clause` requires a refusal for an unknown consumer, `unknown_status_clause` recommends its status.
     """
 
     name: str
@@ -38,8 +43,8 @@ class ConsumerOperation(NamedTuple):
     success_statuses: tuple[int, ...]
 
 
-#: Any status answers a poll that has nothing to give, except 200: POLL-EMPTY-1, POLL-EMPTY-2. Where it is one of a
-#: refusal, a heartbeat tells whether the consumer is there.
+#: An empty poll may have any status but 200 (POLL-EMPTY-1, POLL-EMPTY-2). If it is 4xx, a heartbeat shows whether the
+#: consumer is registered.
 POLL = ConsumerOperation("poll", "POLL-OK-1", "POLL-UNKNOWN-1", "POLL-UNKNOWN-2", ())
 ACKNOWLEDGE = ConsumerOperation("acknowledge", "ACK-OK-1", "ACK-CONSUMER-1", "ACK-CONSUMER-2", (202,))
 NEGATIVE_ACKNOWLEDGE = ConsumerOperation(
@@ -60,25 +65,25 @@ _ENDED_BY = {"left": "MEMBER-UNREGISTER-1", "removed": "GROUP-REMOVE-2"}
 
 
 def is_success(reply: OperationReply) -> bool:
-    """Whether the operation succeeded."""
+    """True if the operation succeeded (2xx)."""
     return 200 <= reply.status < 300
 
 
 def is_refusal(reply: OperationReply) -> bool:
-    """Whether the operation was refused, as the text wants refusals: 4xx."""
+    """True if the operation was refused as the text requires it (4xx)."""
     return 400 <= reply.status < 500
 
 
 def judge_refusal(
     judge: "Judge", clauses: tuple[str, str], status: int, reply: OperationReply, why: str
 ) -> None:
-    """The operation must be refused with 4xx (the first clause), and should be with `status` (the second)."""
+    """Require a refusal with 4xx (`clauses[0]`), and recommend `status` for it (`clauses[1]`)."""
     judge(clauses[0], is_refusal(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
     judge(clauses[1], reply.status == status, expected=f"status {status}: {why}", observed=reply)
 
 
 class ConsumerRegistry:
-    """Every consumer name that was registered, with its latest holder."""
+    """Every registered consumer name with its latest holder."""
 
     def __init__(self, judge: "Judge", groups: "dict[str, GroupModel]") -> None:
         self._judge = judge
@@ -86,11 +91,13 @@ class ConsumerRegistry:
         self.by_name: dict[str, Member] = {}
 
     def group_of(self, member: Member) -> "GroupModel":
-        """The group that the consumer belongs to."""
+        """Return the group of a consumer."""
         return self._groups[member.group]
 
     def current(self, name: str, when: TimeInterval) -> Member | None:
-        """The latest consumer of that name, after time passed up to `when`; None if there never was one."""
+        """Return the latest consumer named `name`, with its group's state as of `when`; None if no such name was
+        registered.
+        """
         member = self.by_name.get(name)
         if member is not None and not member.end_reason:
             self._groups[member.group].refresh(when)
@@ -106,10 +113,10 @@ class ConsumerRegistry:
         otherwise_valid: bool = True,
         is_registered: bool = False,
     ) -> Member | None:
-        """Judge the reply as to the consumer's existence. The consumer, if it was served; else None.
+        """Judge the reply as to the consumer's registration. Returns the consumer if it was served, else None.
 
-        `otherwise_valid`: nothing else about the operation could be a reason to refuse it. `is_registered`: a
-        heartbeat behind the operation was served, so that a refused poll is one that had nothing to give.
+        `otherwise_valid`: True if an unknown consumer is the only possible reason for a refusal. `is_registered`:
+        True if a heartbeat sent after this operation succeeded, so that a refused poll is an empty one.
         """
         member = self.current(name, when)
         if member is None:
@@ -149,7 +156,9 @@ class ConsumerRegistry:
         return None
 
     def _judge_gone(self, operation: ConsumerOperation, member: Member, reply: OperationReply) -> None:
-        """LIVE-EVICT-1, LIVE-GONE-1 to -3, and their like for those that left or whose group was removed."""
+        """LIVE-EVICT-1 and LIVE-GONE-1 to LIVE-GONE-3 for an evicted consumer; MEMBER-UNREGISTER-1 or GROUP-REMOVE-2
+        for others.
+        """
         if member.end_reason != "evicted":
             clause = _ENDED_BY[member.end_reason]
             why = f"consumer {member.name!r} is gone: {clause}"
@@ -164,7 +173,7 @@ class ConsumerRegistry:
         member.end_was_observed = True
 
     def _judge_kept(self, member: Member, group: "GroupModel", when: TimeInterval) -> None:
-        """LIVE-KEEP-1, and LIVE-SIGN-1 where only the last sign of life kept the consumer."""
+        """LIVE-KEEP-1, and LIVE-SIGN-1 if no heartbeat but another operation kept the consumer alive."""
         timings = group.timings
         if (
             when.earliest - member.last_sign.latest >= timings.heartbeat_timeout / 2
@@ -188,7 +197,7 @@ class ConsumerRegistry:
         reply: OperationReply,
         when: TimeInterval,
     ) -> str:
-        """Which clause a refusal breaks that most likely takes a living consumer for unknown."""
+        """Return the clause broken by a refusal that most likely takes a live consumer for unknown."""
         timeout = group.timings.heartbeat_timeout
         if reply.status in (400, 409) or not is_refusal(reply):
             return operation.served_clause

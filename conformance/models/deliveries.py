@@ -1,4 +1,14 @@
-"""What a poll may return: POLL, ORDER, DELIVER, REBALANCE."""
+"""Replies to polls: POLL-*, ORDER-1, ORDER-2, DELIVER-*, REBALANCE-2, and POLL-BATCH-1.
+
+Condition, for a record r of partition p delivered to a consumer c of group g: r was published, g has not committed
+it, it is not in flight in g, every earlier record of p is committed in g, and no other record of p is in flight in g.
+For an empty poll of c: no partition that c owns has a free record.
+
+No false alarm: a record counts as in flight only while its holder cannot have been evicted and no rebalance can have
+taken it back; two records count as one partition only if equal keys or the server's positions prove it; an empty poll
+is judged only once every rebalance must be settled, for a record whose owner is known or that every subscriber failed
+to get.
+"""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,7 +35,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PollOutcome:
-    """What a poll brought. `due`: a record that must come once the rebalance is settled, but has not yet."""
+    """Records that a poll delivered, and `due`: a record that must come once the rebalance is settled, and has not
+    yet.
+    """
 
     in_flight: "list[InFlightRecord]" = field(default_factory=list)
     served: bool = True
@@ -33,7 +45,7 @@ class PollOutcome:
 
 
 class Deliveries:
-    """Judges polls against what is known of topics, groups and consumers."""
+    """Judge of polls, given the known state of topics, groups and consumers."""
 
     def __init__(
         self,
@@ -56,8 +68,10 @@ class Deliveries:
         max_messages: int | None = None,
         is_registered: bool = False,
     ) -> PollOutcome:
-        """The consumer polled; `max_messages` if it asked for a batch, `is_registered` if it is registered for
-        certain.
+        """Judge the reply to a poll.
+
+        `max_messages`: the size of the requested batch, None for a single record. `is_registered`: True if a later
+        heartbeat proved the consumer registered.
         """
         member = self._registry.judge_named(POLL, name, reply, when, is_registered=is_registered)
         if member is None:
@@ -105,7 +119,7 @@ class Deliveries:
             self._judge(clause, True, expected="delivered", observed="delivered")
 
     def _judge_in_flight(self, delivery: MatchedRecord) -> None:
-        """ACK-COMMIT-1, DELIVER-3, REBALANCE-2: a record comes twice only where something gave it back."""
+        """ACK-COMMIT-1, DELIVER-3, REBALANCE-2: no delivery of a committed record, nor of one in flight."""
         member, group, cursor, record, _, item, when = delivery
         committed = cursor.is_committed(record)
         self._judge(
@@ -138,7 +152,7 @@ class Deliveries:
             cursor.release(flight, "revoked")
 
     def _judge_order(self, delivery: MatchedRecord) -> None:
-        """ORDER-1 and ORDER-2; where partitions are not told, as far as they can be concluded."""
+        """ORDER-1 and ORDER-2; without positions, as far as the deliveries prove which records share a partition."""
         member, group, cursor, record, _, item, when = delivery
         topic = cursor.topic
         for other in cursor.earlier(record):
@@ -172,10 +186,7 @@ class Deliveries:
     def _judge_empty_poll(
         self, member: "Member", group: "GroupModel", reply: OperationReply, when: "TimeInterval"
     ) -> "Record | None":
-        """Nothing came.
-
-        The record that is due, if its rebalance may still be under way; else it had to come.
-        """
+        """Judge an empty poll. Returns a record that is due after a rebalance that may still be under way, or None."""
         group.polled_empty.add(member.name)
         self._judge("POLL-EMPTY-2", reply.status == 204, expected="status 204", observed=reply)
         settled = group.is_settled(when)
@@ -198,7 +209,9 @@ class Deliveries:
         return due
 
     def _due(self, member: "Member", group: "GroupModel", topic: str) -> "Record | None":
-        """A record that the poll should have brought: the consumer's own, or one that nobody got."""
+        """Return a record that the poll had to deliver: one the consumer owns, or one that no subscriber got; or
+        None.
+        """
         subscribers = group.subscribers(topic)
         if len(subscribers) == 1:
             return group.due_record(topic, None)
@@ -209,7 +222,7 @@ class Deliveries:
         return group.due_record(topic, None) if record is None and everyone else record
 
     def _judge_exhausted(self, group: "GroupModel", topic: str, when: "TimeInterval") -> None:
-        """Nothing of the topic is due to this consumer; what that shows once all of them came up empty."""
+        """Record the clauses kept by polls that returned nothing of the topic to any of its subscribers."""
         subscribers = group.subscribers(topic)
         if not all(
             other.possible_eviction is None and other.name in group.polled_empty for other in subscribers

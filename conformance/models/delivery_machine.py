@@ -1,4 +1,4 @@
-"""Model (b): poll, acknowledge, negative acknowledge, redelivery, committed offsets, in two groups."""
+"""State machine of polls, acknowledgements, redelivery and committed offsets, in two groups."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ _MOST_WAITING = 24
 
 
 class DeliveryMachine(ModelMachine):
-    """One topic and a second one; a group with one consumer, and a group with two."""
+    """Two topics; one group with one consumer, another with two."""
 
     STATES = ("nothing to read", "waiting", "one in flight", "several in flight")
     IMPOSSIBLE = frozenset(
@@ -27,7 +27,7 @@ class DeliveryMachine(ModelMachine):
 
     @initialize(partitions=st.integers(1, 4), keys=st.lists(st.sampled_from(KEYS), max_size=8))
     def start(self, partitions: int, keys: list[str | None]) -> None:
-        """Two topics, perhaps with records in the first, and three consumers in two groups that are settled."""
+        """Two topics, the first with up to eight records, and three consumers in two settled groups."""
         self.guarded(DeliveryMachine._start, partitions=partitions, keys=keys)
 
     def _start(self, partitions: int, keys: list[str | None]) -> None:
@@ -50,7 +50,7 @@ class DeliveryMachine(ModelMachine):
         self.ready = True
 
     def state(self) -> str:
-        """By what is in flight, and whether anything waits."""
+        """Class of state by records in flight and uncommitted records."""
         cursors = [cursor for group in self.driver.model.groups.values() for cursor in group.cursors.values()]
         in_flight = sum(len(cursor.in_flight) for cursor in cursors)
         if in_flight:
@@ -61,7 +61,7 @@ class DeliveryMachine(ModelMachine):
         return self.consumers[index % len(self.consumers)]
 
     def _held(self, index: int) -> "tuple[str, InFlightRecord] | None":
-        """A record in flight and its holder, near `index`; where nothing is in flight, what a poll brings."""
+        """Return a record in flight and its holder, chosen by `index`; if none is in flight, one that a poll brings."""
         held = [(name, flight) for name in self.consumers for flight in self.driver.in_flight_with(name)]
         if not held and self.state() == "waiting":
             name = self._consumer(index)
@@ -74,7 +74,7 @@ class DeliveryMachine(ModelMachine):
 
     @counted_rule(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=5))
     def publish(self, topic: bool, keys: list[str | None]) -> None:
-        """Some records, unless many wait already: then everything is read first."""
+        """Publish records, after reading everything if many are uncommitted."""
         for group in self.groups:
             if self.driver.lag(group, self.topics[topic]) > _MOST_WAITING:
                 self._read_everything(group)
@@ -83,18 +83,18 @@ class DeliveryMachine(ModelMachine):
 
     @counted_rule(consumer=_INDEX)
     def poll(self, consumer: int) -> None:
-        """One poll."""
+        """Poll once."""
         self.driver.poll(self._consumer(consumer))
 
     @counted_rule(consumer=_INDEX)
     def poll_until_empty(self, consumer: int) -> None:
-        """Polls without acknowledging: one record of each partition that the consumer owns (POLL-FAIR-1)."""
+        """Poll without acknowledging: one record of each partition that the consumer owns (POLL-FAIR-1)."""
         while self.driver.poll(self._consumer(consumer)):
             pass
 
     @counted_rule(consumer=_INDEX, most=st.sampled_from([1, 1, 2, 5]))
     def poll_batch(self, consumer: int, most: int) -> None:
-        """A batch, where the server has them, else one poll, of a consumer that holds nothing."""
+        """Acknowledge all that a consumer holds, and poll a batch (one record without extension batch-poll)."""
         name = self._consumer(consumer)
         for flight in self.driver.in_flight_with(name):
             self._acknowledge(name, flight.message_id)
@@ -102,7 +102,7 @@ class DeliveryMachine(ModelMachine):
 
     @counted_rule(index=_INDEX, as_text=st.booleans())
     def acknowledge(self, index: int, as_text: bool) -> None:
-        """A holder acknowledges, the id as a number or as text."""
+        """A holder acknowledges, with the id as a number or as a decimal string (ACK-OK-2)."""
         if (held := self._held(index)) is not None:
             self._acknowledge(held[0], held[1].message_id, as_text=as_text)
 
@@ -115,25 +115,25 @@ class DeliveryMachine(ModelMachine):
 
     @counted_rule(index=_INDEX)
     def acknowledge_again(self, index: int) -> None:
-        """An id that was acknowledged before: refused, and nothing changes."""
+        """A repeated acknowledgement is refused and changes nothing."""
         if self.acknowledged:
             self.driver.acknowledge(*self.acknowledged[index % len(self.acknowledged)])
 
     @counted_rule(index=_INDEX, other=_INDEX)
     def acknowledge_anothers(self, index: int, other: int) -> None:
-        """Another consumer's record: refused, and its holder can still acknowledge."""
+        """An acknowledgement of another consumer's record is refused; its holder can still acknowledge it."""
         if (held := self._held(index)) is not None:
             self.driver.acknowledge(self._consumer(other), held[1].message_id)
             self.driver.poll(held[0])
 
     @counted_rule(consumer=_INDEX, message_id=st.sampled_from([0, 10**6, 2**53 + 1, 2**63 - 1]))
     def acknowledge_unheard_of(self, consumer: int, message_id: int) -> None:
-        """An id that was never handed out, most likely."""
+        """An acknowledgement of an id that was most likely never delivered."""
         self.driver.acknowledge(self._consumer(consumer), message_id)
 
     @counted_rule(where=declares("negative-acknowledgement"), index=_INDEX, again=st.booleans())
     def give_back(self, index: int, again: bool) -> None:
-        """A holder gives a record back; it comes again before any later one."""
+        """A holder acknowledges negatively; the record comes again before any later one of its partition."""
         if (held := self._held(index)) is not None:
             self.driver.negative_acknowledge(held[0], held[1].message_id)
             if again:
@@ -141,7 +141,7 @@ class DeliveryMachine(ModelMachine):
 
     @counted_rule(stranger=st.sampled_from(["poll", "acknowledge", "subscribe", "heartbeat"]))
     def stranger(self, stranger: str) -> None:
-        """Operations of a consumer that nobody registered, on records that others hold."""
+        """Operations of an unregistered consumer on records that others hold."""
         name = self.system.fresh("stranger")
         if stranger == "poll":
             self.driver.poll(name)
@@ -155,12 +155,12 @@ class DeliveryMachine(ModelMachine):
 
     @counted_rule(group=st.booleans())
     def add_group_again(self, group: bool) -> None:
-        """An existing group: members and offsets stay (GROUP-ADD-2)."""
+        """Adding an existing group leaves members and offsets unchanged (GROUP-ADD-2)."""
         self.driver.add_group(self.groups[group])
 
     @counted_rule(consumer=_INDEX, holding=st.booleans())
     def leave_topic_and_return(self, consumer: int, holding: bool) -> None:
-        """Unsubscribe and subscribe again: records in flight are free, committed offsets stay."""
+        """A consumer unsubscribes and subscribes again: its records are released, committed offsets stay."""
         name = self._consumer(consumer)
         while holding and self.driver.poll(name):
             pass
@@ -170,14 +170,12 @@ class DeliveryMachine(ModelMachine):
 
     @counted_rule(group=st.booleans(), acknowledge=st.booleans())
     def sweep(self, group: bool, acknowledge: bool) -> None:
-        """All members of a group poll until nothing comes; every free record must have come to one of
-        them.
-        """
+        """All members poll until nothing comes: every free record must come to one of them."""
         self.driver.poll_all(self.groups[group], acknowledge=acknowledge)
 
     @counted_rule()
     def read_all(self) -> None:
-        """Both groups read all that there is, and acknowledge it."""
+        """Both groups read everything and acknowledge it."""
         for group in self.groups:
             self._read_everything(group)
 
@@ -192,7 +190,7 @@ class DeliveryMachine(ModelMachine):
         self.driver.poll_all(group, acknowledge=True)
 
     def finish(self) -> None:
-        """Every group reads all that was published (DELIVER-1); a removed group's offsets are gone."""
+        """Every group reads all published records (DELIVER-1), and is removed."""
         for group in self.groups:
             self._read_everything(group)
             self.driver.remove_group(group)

@@ -1,6 +1,6 @@
-"""Performs operations on a world, lets the model judge each reply, and writes down what was done.
+"""Driver of a queue under test: performs operations, has the model judge each reply, and records the program.
 
-`program` is what a reader of a failure sees: one line for each operation and what came of it.
+The program is the list of operations with their replies that a failure report shows.
 """
 
 from collections import deque
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from conformance.models.topics import Record
 
 _LINES_KEPT = 300
-#: Just past a deadline, in seconds: at the deadline itself a float may fall on either side.
+#: Seconds past a deadline; at the deadline itself a rounded time may fall on either side.
 MARGIN = 0.001
 
 
 class PerformedOperation(NamedTuple):
-    """One operation and what came of it; made into a line only where somebody reads it."""
+    """An operation and its reply; formatted only when a report needs it."""
 
     path: str
     body: dict[str, Any]
@@ -35,9 +35,9 @@ class PerformedOperation(NamedTuple):
 
 
 class QueueDriver:
-    """One run: a world, a model of it, and the program so far.
+    """One run: a queue under test, its model, and the program so far.
 
-    `done` counts the operations, and the times that time was made to pass.
+    `actions`: the number of operations performed and of times that time was advanced.
     """
 
     def __init__(self, system: "QueueUnderTest") -> None:
@@ -52,14 +52,14 @@ class QueueDriver:
         self.actions = 0
         self._published = 0
 
-    # The plumbing
+    # Calls
 
     def has_extension(self, extension: str) -> bool:
-        """Whether the server declares the extension."""
+        """True if the server declares the extension."""
         return extension in self.system.extensions
 
     def group_name_of(self, consumer: str) -> str:
-        """The group in which the consumer was last registered; empty for one that never was."""
+        """Return the group in which the consumer was last registered; "" if it never was."""
         member = self.model.registry.by_name.get(consumer)
         return member.group if member is not None else ""
 
@@ -76,7 +76,7 @@ class QueueDriver:
     # Topics
 
     def add_topic(self, name: str, partitions: int | None = None) -> None:
-        """Add a topic, with `partitions` where the server lets one choose."""
+        """Add a topic, with `partitions` if the server has extension topic-partitions."""
         body: dict[str, Any] = {"topicName": name}
         if partitions is not None and self.has_extension("topic-partitions"):
             body["partitions"] = partitions
@@ -84,7 +84,7 @@ class QueueDriver:
         self.model.observe_add_topic(name, reply, body.get("partitions"))
 
     def publish(self, topic: str, key: str | None = None, label: str | int | None = None) -> "Record | None":
-        """Publish a record with a text of its own."""
+        """Publish a record with a unique text. Returns it, or None if the topic is unknown."""
         self._published += 1
         text = f"text {self._published}"
         body: dict[str, Any] = {
@@ -98,7 +98,7 @@ class QueueDriver:
         return self.model.observe_publish(topic, body["messageID"], key, text, reply)
 
     def publish_badly(self, topic: str, body: dict[str, Any]) -> None:
-        """Publish a body that lacks what is required."""
+        """Publish a body that lacks a required member or has one of a wrong type (PUB-BODY-1)."""
         reply, _ = self._call(f"/producer/publish/{topic}", body)
         self.model.observe_bad_publish(reply)
 
@@ -125,7 +125,7 @@ class QueueDriver:
         self.model.observe_register(group, name, reply, when, at_holder=at_holder)
 
     def unregister(self, name: str) -> None:
-        """Let a consumer leave (extension unregister)."""
+        """Unregister a consumer (extension unregister)."""
         reply, when = self._call(
             "/consumer/unregister-consumer", {"consumer_name": name}, self.group_name_of(name)
         )
@@ -138,7 +138,7 @@ class QueueDriver:
         self.model.observe_subscribe(name, topics, reply, when)
 
     def unsubscribe(self, name: str, *topics: str) -> None:
-        """Let a consumer give up topics."""
+        """Unsubscribe a consumer from topics."""
         body = {"consumer_name": name, "topic_list": ",".join(topics)}
         reply, when = self._call("/consumer/unsubscribe-topic", body, self.group_name_of(name))
         self.model.observe_unsubscribe(name, topics, reply, when)
@@ -151,14 +151,14 @@ class QueueDriver:
     # Deliveries
 
     def poll_once(self, name: str, max_messages: int | None = None) -> "PollOutcome":
-        """One poll, a batch where `max_messages` is given."""
+        """Poll once, for a batch if `max_messages` is given."""
         body: dict[str, Any] = {"consumer_name": name}
         if max_messages is not None:
             body["max_messages"] = max_messages
         reply, when = self._call("/consumer/poll", body, self.group_name_of(name))
         if not is_refusal(reply) or not self._may_be_there(name):
             return self.model.observe_poll(name, reply, when, max_messages=max_messages)
-        # An empty poll may be answered by any status but 200: is it empty, or is the consumer gone?
+        # An empty poll may have any status but 200. The heartbeat shows whether 4xx means an empty poll or an eviction.
         beat, after = self._call("/consumer/heartbeat", {"consumer_name": name}, self.group_name_of(name))
         polled = self.model.observe_poll(
             name, reply, when, max_messages=max_messages, is_registered=is_success(beat)
@@ -171,9 +171,7 @@ class QueueDriver:
         return member is not None and not member.end_reason
 
     def poll(self, name: str, max_messages: int | None = None) -> "list[InFlightRecord]":
-        """Poll; where the consumer is alone and its rebalance may still be under way, until that must be
-        settled.
-        """
+        """Poll; while the only subscriber is owed a record and its rebalance may be under way, wait and poll again."""
         polled = self.poll_once(name, max_messages)
         while polled.due is not None and self._is_alone(name, polled.due.topic):
             self.wait_for_rebalance(self.group_name_of(name))
@@ -185,28 +183,30 @@ class QueueDriver:
         return group is not None and [m.name for m in group.subscribers(topic)] == [name]
 
     def acknowledge(self, name: str, message_id: int | str) -> bool:
-        """Acknowledge a message id; whether that was accepted."""
+        """Acknowledge a message id. Returns True if the server accepted it."""
         body = {"consumer_name": name, "message_id": message_id}
         reply, when = self._call("/consumer/acknowledgement", body, self.group_name_of(name))
         return self.model.observe_acknowledge(name, message_id, reply, when)
 
     def negative_acknowledge(self, name: str, message_id: int | str) -> bool:
-        """Acknowledge a message id negatively (extension negative-acknowledgement); whether that was
-        accepted.
+        """Acknowledge a message id negatively (extension negative-acknowledgement). Returns True if the server
+        accepted it.
         """
         body = {"consumer_name": name, "message_id": message_id}
         reply, when = self._call("/consumer/negative-acknowledgement", body, self.group_name_of(name))
         return self.model.observe_negative_acknowledge(name, message_id, reply, when)
 
     def in_flight_with(self, name: str) -> "list[InFlightRecord]":
-        """The records in flight with a consumer, oldest delivery first."""
+        """Return the records in flight with a consumer, by topic, oldest delivery first."""
         group = self.model.groups.get(self.group_name_of(name))
         if group is None or name not in group.members:
             return []
         return [flight for cursor in group.cursors.values() for flight in cursor.held_by(name)]
 
     def lag(self, group: str, topic: str) -> int:
-        """How many records of a topic a group has not acknowledged; 0 while nobody in it ever subscribed to it."""
+        """Return the number of records of a topic that a group has not acknowledged; 0 if no member ever subscribed
+        to it.
+        """
         model = self.model.groups.get(group)
         cursor = model.cursors.get(topic) if model is not None else None
         return len(cursor.uncommitted) if cursor is not None else 0
@@ -214,21 +214,21 @@ class QueueDriver:
     # Time, and whole groups
 
     def pass_time(self, seconds: float, group: str) -> None:
-        """Let time pass for a group."""
+        """Advance the group's clock by `seconds`."""
         self.actions += 1
         self.program.append(f"{seconds:g} s pass for {group}")
         self.system.pass_time(seconds, group)
 
     def alive_members(self, group: str) -> list[str]:
-        """The members of a group that are alive for certain."""
+        """Return the members of a group that cannot have been evicted."""
         model = self.model.groups[group]
         now = self.system.now(group)
         model.refresh(TimeInterval(now, now))
         return [member.name for member in model.members.values() if member.possible_eviction is None]
 
     def settle(self, group: str) -> None:
-        """Pass the time in which the group must have settled its rebalances; every member sends
-        heartbeats meanwhile.
+        """Advance time until all rebalances of the group must be settled; every live member sends heartbeats
+        meanwhile.
         """
         model = self.model.groups[group]
         while self.system.time_is_virtual:
@@ -241,23 +241,22 @@ class QueueDriver:
                 self.heartbeat(name)
 
     def is_settled(self, group: str) -> bool:
-        """Whether every rebalance of the group must be over."""
+        """True if every rebalance of the group must be settled."""
         now = self.system.now(group)
         return self.model.groups[group].is_settled(TimeInterval(now, now))
 
     def wait_for_rebalance(self, group: str) -> None:
-        """Give the rebalances of a group time: all that they may take where time is virtual, else some."""
+        """Advance a virtual clock past the rebalances of a group; on a real clock, pause briefly."""
         if self.system.time_is_virtual:
             self.settle(group)
         else:
             self.system.pause()
 
     def poll_all(self, group: str, *, acknowledge: bool = False) -> int:
-        """Poll all members of a group until none gets anything, with or without acknowledging; how many
-        records came.
+        """Poll all members of a group until none gets a record. Returns the number of records.
 
-        What nobody gets though it is free breaks a clause; before the rebalance must be settled, it is
-        waited for.
+        With `acknowledge`, every record is acknowledged. A free record that no member gets breaks a clause, once the
+        rebalance must be settled; until then the method waits and polls again.
         """
         count = 0
         while True:

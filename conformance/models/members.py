@@ -1,10 +1,9 @@
-"""ConsumerRegistry of a group, and the window of time in which a silent one may be evicted.
+"""Consumers of a group, and the interval in which a silent one may be evicted.
 
-Every instant is an interval (`TimeInterval`): a server acted somewhere between the moment a request left and the
-moment its reply came. On a virtual clock both ends are equal. A consumer's last sign of life is such an
-interval too, so `Member.certainly_alive` and `must_be_evicted` leave a gap between them in which
-both outcomes are allowed: at least the declared grace, and more where it is uncertain when, or whether,
-something counted as a sign of life.
+A server acts at an unknown moment between the request and its reply, so every time is an interval (`TimeInterval`);
+on a virtual clock both ends are equal. The last sign of life is such an interval, too. `Member.must_be_alive` and
+`Member.must_be_evicted` are both false in between, where both outcomes are allowed: for the declared grace, and
+longer if the time of the last sign of life is uncertain.
 """
 
 from dataclasses import dataclass, field
@@ -14,19 +13,19 @@ _ROUNDING = 1e-6
 
 
 class TimeInterval(NamedTuple):
-    """An interval of a group's time, in seconds, in which something happened."""
+    """Interval of a group's time, in seconds, that contains the moment of an event."""
 
     earliest: float
     latest: float
 
 
-#: Before every comparison: a sign of life that there was not.
+#: The previous sign of life of a consumer that gave only one: later than every moment, so no silence since is too long.
 NEVER = TimeInterval(float("inf"), float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """The timings that a server declares, in seconds, and `slack`: what its real clock may be late by."""
+    """Timings that a server declares, in seconds. `slack`: the greatest lateness of its real clock, in seconds."""
 
     heartbeat_timeout: float = 30.0
     eviction_grace: float = 1.0
@@ -36,12 +35,10 @@ class Timings:
 
 @dataclass(slots=True, eq=False)
 class RebalanceTrigger:
-    """Something that starts a rebalance, and when.
+    """Start of a rebalance.
 
-    `contended`: topics that have other subscribers besides.
-
-    `possible`: it is not certain that it happened at all (the eviction of a consumer that is silent in the
-    grace).
+    `contended`: topics with several subscribers at that time. `possible`: True if the rebalance may not have started
+    (eviction of a consumer that is silent within the grace).
     """
 
     when: TimeInterval
@@ -53,13 +50,15 @@ class RebalanceTrigger:
 class Member:
     """A registered consumer.
 
-    `last_sign` is when it last gave a sign of life, by `last_sign_operation`; `previous_sign` the one before.
+    `last_sign`: the last sign of life, given by operation `last_sign_operation`; `previous_sign`: the one before.
+    `possible_eviction`: the rebalance of an eviction that may have happened, None if none can have.
 
-    `end_reason` is empty while it may be alive, and then says how it ended: "evicted", "left", "removed".
-    `observed`: its end was seen in a reply, not only concluded from the time. `unsubscribed_topics`: topics it
-    unsubscribed from. `refused_topics`: topics of lists that were refused. `released_ids`: topic and record number
-    under each message id that was taken from it; `predecessor_ids`: the same of the evicted consumer that had its
-    name before.
+    `end_reason`: "" for a consumer that may be registered, else "evicted", "left" or "removed". `end_was_observed`:
+    True if a reply showed the end, False if only elapsed time implies it.
+
+    `unsubscribed_topics`: topics given up. `refused_topics`: topics of refused subscriptions. `released_ids`: topic
+    and record number by message id, of released records. `predecessor_ids`: the `released_ids` of the evicted
+    consumer that had the name before.
     """
 
     name: str
@@ -77,21 +76,21 @@ class Member:
     predecessor_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
 
     def must_be_alive(self, when: TimeInterval, timings: Timings) -> bool:
-        """Silent for less than the timeout, whenever in `when` the server looked: LIVE-KEEP-1."""
+        """True if the silence is shorter than the timeout at every moment of `when` (LIVE-KEEP-1)."""
         return when.latest < self.last_sign.earliest + timings.heartbeat_timeout - _ROUNDING
 
     def must_be_evicted(self, when: TimeInterval, timings: Timings) -> bool:
-        """Silent for the timeout and its grace, whenever in `when` the server looked: LIVE-EVICT-1."""
+        """True if the silence is longer than timeout and grace at every moment of `when` (LIVE-EVICT-1)."""
         return when.earliest > self.eviction_window(timings).latest + _ROUNDING
 
     def eviction_window(self, timings: Timings) -> TimeInterval:
-        """TimeInterval the server evicts it unless it gives another sign of life."""
+        """Return the interval in which the server evicts the member, unless it gives another sign of life."""
         earliest = self.last_sign.earliest + timings.heartbeat_timeout
         latest = self.last_sign.latest + timings.heartbeat_timeout + timings.eviction_grace + timings.slack
         return TimeInterval(earliest, latest)
 
     def gave_sign_of_life(self, when: TimeInterval, operation: str) -> None:
-        """An operation that names it succeeded: LIVE-SIGN-1."""
+        """Note that an operation of the member succeeded (LIVE-SIGN-1)."""
         if when.earliest > self.last_sign.latest:
             self.previous_sign = self.last_sign
             self.last_sign_operation = operation
@@ -100,5 +99,5 @@ class Member:
         self.last_sign = TimeInterval(max(when.earliest, self.last_sign.earliest), when.latest)
 
     def may_have_signed(self, when: TimeInterval) -> None:
-        """A refused operation named it: it may count as a sign of life or not."""
+        """Note that an operation of the member was refused; it may count as a sign of life."""
         self.last_sign = TimeInterval(self.last_sign.earliest, max(when.latest, self.last_sign.latest))

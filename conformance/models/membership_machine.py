@@ -1,4 +1,4 @@
-"""Model (c): registration, subscriptions, heartbeats, eviction, rebalancing of several groups and topics."""
+"""State machine of registration, subscriptions, heartbeats, eviction and rebalances of several groups and topics."""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
@@ -15,7 +15,7 @@ _MOST_WAITING = 16
 class MembershipMachine(ModelMachine):
     """Two groups, two topics with different numbers of partitions, four consumers.
 
-    Time passes only on a virtual clock; without one, liveness is judged elsewhere, in real time.
+    Time advances only on a virtual clock; on a real one other tests judge liveness.
     """
 
     STATES = ("nobody", "alone", "several", "several, in flight", "rebalancing", "rebalancing, in flight")
@@ -31,9 +31,7 @@ class MembershipMachine(ModelMachine):
 
     @initialize(partitions=st.integers(1, 5), members=st.integers(1, 3))
     def start(self, partitions: int, members: int) -> None:
-        """Topics with records, groups, and members of the first group, settled where time can be made to
-        pass.
-        """
+        """Topics with records, two groups, and members of the first group, settled if time is virtual."""
         self.guarded(MembershipMachine._start, partitions=partitions, members=members)
 
     def _start(self, partitions: int, members: int) -> None:
@@ -54,7 +52,7 @@ class MembershipMachine(ModelMachine):
         self.ready = True
 
     def state(self) -> str:
-        """How many members the larger group has, whether its rebalance may go on, whether anything is in flight."""
+        """Class of state by members of the larger group, rebalances and records in flight."""
         groups = self.driver.model.groups.values()
         group = max(groups, key=lambda g: len(g.members), default=None)
         subscribed = sum(bool(member.topics) for member in group.members.values()) if group is not None else 0
@@ -77,25 +75,25 @@ class MembershipMachine(ModelMachine):
         return [self.topics[:1], self.topics[1:], self.topics][index % 3]
 
     def _living(self, index: int) -> str | None:
-        """A consumer that is registered, near `index`."""
+        """Return a registered consumer chosen by `index`, or None if there is none."""
         living = [name for group in self.driver.model.groups for name in self.driver.alive_members(group)]
         return living[index % len(living)] if living else None
 
     def _newcomer(self, index: int) -> str:
-        """A consumer that is not registered, near `index`; if all are, any."""
+        """Return an unregistered consumer chosen by `index`; any consumer if all are registered."""
         living = {name for group in self.driver.model.groups for name in self.driver.alive_members(group)}
         others = [name for name in self.consumers if name not in living] or self.consumers
         return others[index % len(others)]
 
     @counted_rule(consumer=_INDEX, group=_GROUP, topics=_INDEX)
     def join(self, consumer: int, group: int, topics: int) -> None:
-        """Register, whether the name is free or taken, and subscribe; a rebalance begins."""
+        """Register a consumer, under a free or a taken name, and subscribe it; a rebalance begins."""
         self.driver.register(self._group(group), self._consumer(consumer))
         self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
 
     @counted_rule(consumer=_INDEX, topics=_INDEX)
     def subscribe(self, consumer: int, topics: int) -> None:
-        """Subscribe, perhaps to what it is subscribed to already, perhaps as nobody."""
+        """Subscribe a consumer that may be subscribed already, or may not be registered."""
         self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
 
     @counted_rule(
@@ -104,7 +102,7 @@ class MembershipMachine(ModelMachine):
         look=st.booleans(),
     )
     def be_refused(self, consumer: int, kind: str, look: bool) -> None:
-        """What must be refused and change nothing: a taken name, an unknown topic in the list, or group."""
+        """Operations that must be refused and change nothing: a taken name, an unknown topic or group."""
         name, nowhere = self._living(consumer) or self._consumer(consumer), self.system.fresh("nowhere")
         if kind == "register":
             self.driver.register(self._group(consumer), name)
@@ -122,7 +120,7 @@ class MembershipMachine(ModelMachine):
             self._look_at(self.groups[0])
 
     def _subscribe_in_part(self, name: str, nowhere: str) -> None:
-        """A list with an unknown topic in it gives nothing, also not the topic that there is."""
+        """A list with an unknown topic subscribes to nothing, the known topic included."""
         topic = self.topics[0]
         self.driver.unsubscribe(name, topic)
         self.driver.subscribe(name, topic, nowhere)
@@ -135,7 +133,7 @@ class MembershipMachine(ModelMachine):
             pass
 
     def _look_at(self, group: str) -> None:
-        """Once settled, every free record comes, and only where it may."""
+        """Once the group is settled, every free record comes to a member that may get it."""
         self.driver.settle(group)
         self.driver.poll_all(group)
 
@@ -146,7 +144,7 @@ class MembershipMachine(ModelMachine):
         look=st.booleans(),
     )
     def leave(self, consumer: int, topics: int, kind: str, look: bool) -> None:
-        """Give up topics, or leave for good; what was in flight goes to others."""
+        """A consumer unsubscribes or unregisters; its records in flight go to others."""
         name = self._living(consumer)
         if kind == "unregister" and self.driver.has_extension("unregister"):
             self.driver.unregister(name or self._consumer(consumer))
@@ -157,7 +155,7 @@ class MembershipMachine(ModelMachine):
 
     @counted_rule(index=_INDEX, acknowledge=st.booleans())
     def remove_group_and_return(self, index: int, acknowledge: bool) -> None:
-        """A group is removed and added again: its members are out, and it starts at the oldest record."""
+        """A group is removed and added again: its members are gone, and it starts at the oldest record."""
         group = self.groups[0]
         if acknowledge:
             self._acknowledge_all_in_flight(group)
@@ -174,7 +172,7 @@ class MembershipMachine(ModelMachine):
 
     @counted_rule(where=time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
     def keep_through_a_rebalance(self, keeper: int, newcomer: int) -> None:
-        """A member keeps what it holds while another joins: it is taken back at the timeout (REBALANCE-5)."""
+        """A member keeps its records while another joins: they are taken back at the timeout (REBALANCE-5)."""
         name = self._living(keeper)
         if name is None:
             return
@@ -189,7 +187,7 @@ class MembershipMachine(ModelMachine):
 
     @counted_rule(holder=_INDEX, newcomer=_INDEX)
     def join_while_another_holds(self, holder: int, newcomer: int) -> None:
-        """What a member holds when another joins stays with it until it acknowledges (REBALANCE-2)."""
+        """Records held when another member joins stay with their holder until it acknowledges (REBALANCE-2)."""
         name, other = self._living(holder), self._newcomer(newcomer)
         if name is None:
             return
@@ -208,7 +206,7 @@ class MembershipMachine(ModelMachine):
 
     @counted_rule(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=3, max_size=8))
     def publish(self, topic: bool, keys: list[str | None]) -> None:
-        """Some records."""
+        """Publish records, unless many are uncommitted."""
         lags = [self.driver.lag(group, self.topics[topic]) for group in self.groups]
         if max(lags) <= _MOST_WAITING:
             for key in keys:
@@ -216,31 +214,31 @@ class MembershipMachine(ModelMachine):
 
     @counted_rule(consumer=_INDEX)
     def poll(self, consumer: int) -> None:
-        """One poll, perhaps by one that is gone."""
+        """Poll once, with a consumer that may be gone."""
         self.driver.poll(self._consumer(consumer))
 
     @counted_rule(consumer=_INDEX)
     def poll_until_empty(self, consumer: int) -> None:
-        """Polls without acknowledging, so that much is in flight."""
+        """Poll without acknowledging, to put many records in flight."""
         if (name := self._living(consumer)) is not None:
             self._poll_until_empty(name)
 
     @counted_rule(consumer=_INDEX, index=_INDEX)
     def acknowledge(self, consumer: int, index: int) -> None:
-        """A living consumer acknowledges one of its records."""
+        """A registered consumer acknowledges one of its records."""
         if (name := self._living(consumer)) is not None and (in_flight := self.driver.in_flight_with(name)):
             self.driver.acknowledge(name, in_flight[index % len(in_flight)].message_id)
 
     @counted_rule(consumer=_INDEX)
     def acknowledge_all(self, consumer: int) -> None:
-        """A living consumer acknowledges all it holds."""
+        """A registered consumer acknowledges all its records."""
         if (name := self._living(consumer)) is not None:
             for flight in self.driver.in_flight_with(name):
                 self.driver.acknowledge(name, flight.message_id)
 
     @counted_rule(index=_INDEX)
     def acknowledge_late(self, index: int) -> None:
-        """A consumer acknowledges what was taken from it when it was evicted, left, or lost the partition."""
+        """A consumer acknowledges a record released by its eviction, its departure, or a rebalance."""
         late = [
             (member.name, message_id)
             for member in self.driver.model.registry.by_name.values()
@@ -251,12 +249,12 @@ class MembershipMachine(ModelMachine):
 
     @counted_rule(consumer=_INDEX)
     def heartbeat(self, consumer: int) -> None:
-        """A heartbeat, perhaps of one that is gone."""
+        """Send a heartbeat for a consumer that may be gone."""
         self.driver.heartbeat(self._consumer(consumer))
 
     @counted_rule(where=time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
     def pass_time(self, tenths: int, group: int) -> None:
-        """Some of the timeout passes without a sign of life."""
+        """Advance time by a part of the heartbeat timeout."""
         self.driver.pass_time(self.system.timings.heartbeat_timeout * tenths / 10, self._group(group))
 
     @counted_rule(
@@ -267,7 +265,7 @@ class MembershipMachine(ModelMachine):
         late=st.booleans(),
     )
     def fall_silent(self, silent: int, length: str, holding: bool, late: bool) -> None:
-        """One member is silent until just below the timeout, into the grace, or past it; the others are not.
+        """One member is silent until just below the timeout, into the grace, or past it; the others send heartbeats.
 
         If it is `holding` records, it may acknowledge one of them `late`.
         """
@@ -294,7 +292,7 @@ class MembershipMachine(ModelMachine):
             self._look_at(group)
 
     def _silence(self, name: str, seconds: float) -> None:
-        """Time passes in two halves; everybody else in the group of `name` sends heartbeats."""
+        """Advance time in two halves; all other members of the group send heartbeats."""
         group = self.driver.group_name_of(name)
         others = [other for other in self.driver.alive_members(group) if other != name]
         for _ in range(2):
@@ -308,7 +306,9 @@ class MembershipMachine(ModelMachine):
         where=time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"])
     )
     def live_without_heartbeats(self, consumer: int, sign: str) -> None:
-        """Two silences, too long together, and between them an operation that is no heartbeat: LIVE-SIGN-1."""
+        """Two silences, together longer than the timeout, separated by an operation other than a heartbeat
+        (LIVE-SIGN-1).
+        """
         name = self._living(consumer)
         if name is None:
             return
@@ -327,19 +327,17 @@ class MembershipMachine(ModelMachine):
 
     @counted_rule(where=time_is_virtual, group=_GROUP)
     def settle(self, group: int) -> None:
-        """A rebalance gets all the time that it may take."""
+        """Advance time until every rebalance must be settled."""
         self.driver.settle(self._group(group))
 
     @counted_rule(group=_GROUP, acknowledge=st.booleans())
     def settle_and_sweep(self, group: int, acknowledge: bool) -> None:
-        """Once a rebalance must be settled, each free partition delivers to one member, and shares are
-        even.
-        """
+        """Once the group is settled, each free partition delivers to one member, and shares are even."""
         self.driver.settle(self._group(group))
         self.driver.poll_all(self._group(group), acknowledge=acknowledge)
 
     def finish(self) -> None:
-        """Whoever is left reads everything; then the groups go."""
+        """The remaining members read everything; then the groups are removed."""
         for group in self.groups:
             self.driver.settle(group)
             self._acknowledge_all_in_flight(group)

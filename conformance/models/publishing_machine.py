@@ -1,4 +1,4 @@
-"""Model (a): order in each partition, the partitioner, and what producers are told."""
+"""State machine of publishing: order in each partition, the partitioner, and producers' acknowledgements."""
 
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ _BIT = st.integers(0, 7)
 
 
 class PublishingMachine(ModelMachine):
-    """Producers of up to four topics; one group with one consumer reads all of them."""
+    """Up to four topics with producers; one group whose only consumer reads all of them."""
 
     STATES = ("empty", "waiting", "in flight")
 
@@ -60,7 +60,7 @@ class PublishingMachine(ModelMachine):
         self.driver.subscribe(self.reader, topic)
 
     def state(self) -> str:
-        """By what the group still has to read."""
+        """Class of state by the records that the group has not acknowledged."""
         group = self.driver.model.groups[self.group]
         if any(cursor.in_flight for cursor in group.cursors.values()):
             return "in flight"
@@ -84,13 +84,13 @@ class PublishingMachine(ModelMachine):
 
     @counted_rule(topic=_BIT, key=st.sampled_from(KEYS), number=_BIT)
     def publish(self, topic: int, key: str | None, number: int) -> None:
-        """One record; labels repeat on purpose."""
+        """Publish one record; labels recur on purpose."""
         self._publish(self._topic(topic), key, number)
         self._expect_nothing_elsewhere(self._topic(topic))
 
     @counted_rule(topic=_BIT, keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=8))
     def publish_several(self, topic: int, keys: list[str | None]) -> None:
-        """Several records in a row, unless many wait already."""
+        """Publish several records, after reading everything if many are uncommitted."""
         if self.driver.lag(self.group, self._topic(topic)) > _MOST_WAITING:
             self._read_everything()
         for number, key in enumerate(keys):
@@ -98,25 +98,25 @@ class PublishingMachine(ModelMachine):
 
     @counted_rule(topic=_BIT, body=st.sampled_from(BAD_BODIES))
     def publish_badly(self, topic: int, body: dict[str, object]) -> None:
-        """A refused publish: producers are told, and nothing is stored."""
+        """A refused publish: producers receive FAILED, and nothing is stored."""
         self.driver.publish_badly(self._topic(topic), body)
         for watch in self.watched[self._topic(topic)]:
             watch.expect_failed()
 
     @counted_rule(key=st.sampled_from(KEYS))
     def publish_nowhere(self, key: str | None) -> None:
-        """A publish to a topic that does not exist; nobody else hears of it."""
+        """A publish to an unknown topic brings no acknowledgement to other topics."""
         self.driver.publish(self.system.fresh("nowhere"), key)
         self._expect_nothing_elsewhere("")
 
     @counted_rule(topic=_BIT)
     def add_topic_again(self, topic: int) -> None:
-        """An existing topic, with another number of partitions: refused, and unchanged."""
+        """Adding an existing topic with another number of partitions is refused and changes nothing."""
         self.driver.add_topic(self._topic(topic), 7)
 
     @counted_rule(lambda self: len(self.topics) < _MOST_TOPICS, partitions=st.integers(1, 6))
     def add_another_topic(self, partitions: int) -> None:
-        """A new topic with partitions of its own; keys of the others stay where they are."""
+        """A new topic leaves the keys of other topics in their partitions."""
         self._publish(self.topics[0], "a", 0)
         self._add_topic(partitions)
         self._publish(self.topics[0], "a", 1)
@@ -124,24 +124,24 @@ class PublishingMachine(ModelMachine):
 
     @counted_rule()
     def poll(self) -> None:
-        """One poll."""
+        """Poll once."""
         self.driver.poll(self.reader)
 
     @counted_rule()
     def acknowledge_oldest(self) -> None:
-        """The reader acknowledges what it has held longest; polls first if it holds nothing."""
+        """The reader acknowledges its oldest record in flight, after a poll if it has none."""
         in_flight = self.driver.in_flight_with(self.reader) or self.driver.poll(self.reader)
         if in_flight:
             self.driver.acknowledge(self.reader, in_flight[0].message_id)
 
     @counted_rule()
     def read_everything(self) -> None:
-        """All that was published comes, each partition in its order."""
+        """The reader reads and acknowledges all records, each partition in its order."""
         self._read_everything()
 
     @counted_rule(topic=_BIT)
     def acknowledged_means_there(self, topic: int) -> None:
-        """PUB-ACK-5: as soon as the producer has its acknowledgement, a poll brings the record."""
+        """PUB-ACK-5: a poll after the producer's acknowledgement returns the record."""
         self._read_everything()
         record = self._publish(self._topic(topic), None, 0)
         cursor = self.driver.model.groups[self.group].cursors.get(self._topic(topic))
@@ -176,7 +176,7 @@ class PublishingMachine(ModelMachine):
 
     @counted_rule()
     def late_group(self) -> None:
-        """A new group reads everything from the oldest record on (POLL-START-1), and is removed again."""
+        """A new group reads everything from the oldest record on (POLL-START-1), and is removed."""
         group, reader = self.system.fresh("group"), self.system.fresh("reader")
         self.driver.add_group(group)
         self.driver.register(group, reader)
@@ -186,7 +186,7 @@ class PublishingMachine(ModelMachine):
         self.driver.remove_group(group)
 
     def _reader_is_there(self) -> bool:
-        """Whether the reader is registered for certain: where replies take long it may have been evicted."""
+        """True if the reader cannot have been evicted; on a slow network it may have been."""
         return self.reader in self.driver.alive_members(self.group)
 
     def _read_everything(self) -> None:
@@ -198,7 +198,7 @@ class PublishingMachine(ModelMachine):
         self.driver.poll_all(self.group, acknowledge=True)
 
     def finish(self) -> None:
-        """Everything is read; no producer is told anything more."""
+        """The reader reads everything; no further acknowledgement arrives."""
         self._read_everything()
         self._expect_nothing_elsewhere("")
         self.driver.remove_group(self.group)

@@ -1,8 +1,12 @@
-"""The queue as a whole: one `observe_…` for each operation, to be called with each reply, in their order.
+"""The model of the whole queue: one `observe_…` method for each operation, called with each reply in order.
 
-Times are intervals in seconds (`TimeInterval`), in the time of the group concerned; every group may have a clock of
-its own. Every method raises `Violation` through the judge as soon as a reply is one that the text does not
-allow.
+Times are intervals in seconds (`TimeInterval`) of the group's time; every group may have a clock of its own. Every
+method raises `Violation`, through the judge, if the text does not allow the reply.
+
+Condition of the operations judged here: adding, removing and publishing succeed for known names, and are refused with
+4xx for unknown, taken or malformed ones.
+
+No false alarm: all names belong to this run, so no other client creates, removes or takes them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class QueueModel:
-    """What is certain about the topics, groups and consumers that one run created, under names of its own."""
+    """Known state of the topics, groups and consumers that one run created, under names of its own."""
 
     def __init__(self, judge: "Judge", timings: Timings, *, partitions: int | None, positions: bool) -> None:
         self._judge = judge
@@ -47,7 +51,7 @@ class QueueModel:
     # Topics
 
     def observe_add_topic(self, name: str, reply: OperationReply, partitions: int | None = None) -> None:
-        """A topic was added, with `partitions` if that was asked for."""
+        """Judge the reply to add-topic, sent with `partitions` unless None: TOPIC-ADD-1 to TOPIC-ADD-3."""
         if name in self.topics:
             judge_refusal(self._judge, ("TOPIC-ADD-2", "TOPIC-ADD-3"), 409, reply, "the topic exists")
             self.topics[name].was_added_again = True
@@ -63,7 +67,7 @@ class QueueModel:
     def observe_publish(
         self, topic: str, label: str | int, key: str | None, text: str, reply: OperationReply
     ) -> Record | None:
-        """A well-formed record was published. The stored record, or None where the topic is unknown."""
+        """Judge the reply to a well-formed publish. Returns the stored record, or None if the topic is unknown."""
         known = self.topics.get(topic)
         if known is None:
             judge_refusal(self._judge, ("PUB-TOPIC-1", "PUB-TOPIC-2"), 404, reply, "no such topic")
@@ -78,14 +82,14 @@ class QueueModel:
         return record
 
     def observe_bad_publish(self, reply: OperationReply) -> None:
-        """A publish without one of the required members, or with one of a wrong type."""
+        """Judge the reply to a publish that lacks a required member or has one of a wrong type (PUB-BODY-1)."""
         wanted = "a refusal, 4xx: a member is missing or of a wrong type"
         self._judge("PUB-BODY-1", is_refusal(reply), expected=wanted, observed=reply)
 
     # Groups
 
     def observe_add_group(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
-        """A group was added, for the first time or again."""
+        """Judge the reply to adding a group, for the first time or again: GROUP-ADD-1, GROUP-ADD-2."""
         again = name in self.groups
         clause = "GROUP-ADD-2" if again else "GROUP-ADD-1"
         self._judge(clause, reply.status == 200, expected="consumer-group/add: status 200", observed=reply)
@@ -97,7 +101,7 @@ class QueueModel:
             self.groups[name] = GroupModel(name, self._timings, was_removed_before=name in self._removed)
 
     def observe_remove_group(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
-        """A group was removed: its members are out, its offsets gone."""
+        """Judge the reply to removing a group: its members and offsets are gone (GROUP-REMOVE-1 to GROUP-REMOVE-5)."""
         group = self.groups.get(name)
         if group is None:
             judge_refusal(self._judge, ("GROUP-REMOVE-4", "GROUP-REMOVE-5"), 404, reply, "no such group")
@@ -120,7 +124,10 @@ class QueueModel:
         *,
         at_holder: TimeInterval | None = None,
     ) -> None:
-        """A consumer was registered in a group; `at_holder` is when, in the time of the group of that name now."""
+        """Judge the reply to a registration: MEMBER-REGISTER-1 to MEMBER-REGISTER-5, LIVE-GONE-4.
+
+        `at_holder`: the same interval in the time of the group that holds the name now; `when` if None.
+        """
         at_holder = at_holder or when
         holder = self.registry.current(name, at_holder)
         group = self.groups.get(group_name)
@@ -149,7 +156,7 @@ class QueueModel:
         group.members[name] = member
 
     def observe_unregister(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
-        """A consumer left its group (extension unregister)."""
+        """Judge the reply to unregister (extension unregister)."""
         member = self.registry.judge_named(UNREGISTER, name, reply, when)
         if member is not None:
             self.registry.group_of(member).end(member, "left", when)
@@ -157,7 +164,7 @@ class QueueModel:
     def observe_subscribe(
         self, name: str, topics: "Iterable[str]", reply: OperationReply, when: TimeInterval
     ) -> None:
-        """A consumer subscribed to topics, known or not."""
+        """Judge the reply to a subscription to known or unknown topics: MEMBER-SUBSCRIBE-1 to MEMBER-SUBSCRIBE-4."""
         wanted = list(topics)
         known = all(topic in self.topics for topic in wanted)
         holder = self.registry.by_name.get(name)
@@ -179,7 +186,7 @@ class QueueModel:
     def observe_unsubscribe(
         self, name: str, topics: "Iterable[str]", reply: OperationReply, when: TimeInterval
     ) -> None:
-        """A consumer gave up topics. One that it was not subscribed to may be refused or ignored."""
+        """Judge the reply to unsubscribe. A topic without a subscription may be refused or ignored."""
         wanted = list(topics)
         known = all(topic in self.topics for topic in wanted)
         current = self.registry.current(name, when)
@@ -206,7 +213,7 @@ class QueueModel:
         judge_refusal(self._judge, clauses, 404, reply, f"no topic {unknown}")
 
     def observe_heartbeat(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
-        """A consumer sent a heartbeat."""
+        """Judge the reply to a heartbeat: LIVE-BEAT-1 to LIVE-BEAT-3."""
         self.registry.judge_named(HEARTBEAT, name, reply, when)
 
     # Deliveries
@@ -220,9 +227,9 @@ class QueueModel:
         max_messages: int | None = None,
         is_registered: bool = False,
     ) -> PollOutcome:
-        """A consumer polled, `max_messages` if it asked for a batch (extension batch-poll).
+        """Judge the reply to a poll; `max_messages` for a batch (extension batch-poll).
 
-        `is_registered`: a heartbeat after a poll that was refused has shown that the consumer is registered.
+        `is_registered`: True if a heartbeat after a refused poll proved the consumer registered.
         """
         return self._deliveries.observe_poll(
             name, reply, when, max_messages=max_messages, is_registered=is_registered
@@ -231,11 +238,11 @@ class QueueModel:
     def observe_acknowledge(
         self, name: str, message_id: Any, reply: OperationReply, when: TimeInterval
     ) -> bool:
-        """A consumer acknowledged a message id. True if that was accepted."""
+        """Judge the reply to an acknowledgement. Returns True if it was accepted."""
         return self._settlements.observe_acknowledge(name, message_id, reply, when)
 
     def observe_negative_acknowledge(
         self, name: str, message_id: Any, reply: OperationReply, when: TimeInterval
     ) -> bool:
-        """A consumer acknowledged a message id negatively. True if that was accepted."""
+        """Judge the reply to a negative acknowledgement. Returns True if it was accepted."""
         return self._settlements.observe_negative_acknowledge(name, message_id, reply, when)

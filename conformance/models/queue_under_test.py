@@ -1,6 +1,6 @@
-"""What a model is run against.
+"""Interface to the queue that a model runs against.
 
-The suite runs it over the wire, the tests of this project on a queue in memory.
+The suite implements it over the wire, the project's tests with a queue in memory.
 """
 
 from typing import TYPE_CHECKING, Protocol
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class AckWatch(Protocol):
-    """A subscription to the acknowledgements that producers of one topic receive."""
+    """A subscription to one destination of producers' acknowledgements."""
 
     def take(self, expected: int) -> "Sequence[Any]":
-        """The bodies (decoded JSON) that came since the last call: `expected` of them, more if more came.
+        """Return the bodies (decoded JSON) that arrived since the last call: at least `expected`.
 
-        Fewer only where they did not come within the patience that the world has.
+        Fewer only if they did not arrive within the patience of the system under test.
         """
         ...
 
@@ -34,44 +34,44 @@ class QueueUnderTest(Protocol):
     def timings(self) -> "Timings": ...
     @property
     def partitions(self) -> int | None:
-        """How many partitions a topic has unless asked otherwise, if known."""
+        """Default number of partitions of a topic, None if unknown."""
         ...
 
     @property
     def extensions(self) -> frozenset[str]:
-        """The extensions that the server declares."""
+        """Extensions that the server declares."""
         ...
 
     @property
     def publishes_over_http(self) -> bool:
-        """Whether `call` publishes over HTTP (extension http-publish), not over STOMP."""
+        """True if `call` publishes over HTTP (extension http-publish), False if over STOMP."""
         ...
 
     @property
     def time_is_virtual(self) -> bool:
-        """Whether `pass_time` costs nothing. Where it is False the models never let time pass on purpose."""
+        """True if `pass_time` takes no real time. If False, the models never advance time on purpose."""
         ...
 
     def call(self, path: str, body: object) -> "OperationReply":
-        """Perform the operation at `path`; returns its reply."""
+        """Perform the operation at `path` and return its reply."""
         ...
 
     def fresh(self, stem: str) -> str:
-        """A name that nobody used on this server."""
+        """Return a name, beginning with `stem`, that is new on this server."""
         ...
 
     def now(self, group: str) -> float:
-        """The time of the group, in seconds; one origin per group name."""
+        """Return the group's time in seconds; the origin is fixed for each group name."""
         ...
 
     def pass_time(self, seconds: float, group: str) -> None:
-        """Let time pass for the group, and perhaps for others: `now` tells."""
+        """Advance the time of the group, in seconds; it may advance for other groups, too, and `now` shows it."""
         ...
 
     def pause(self) -> None:
-        """Wait some milliseconds of real time, between two attempts at something that must come about."""
+        """Wait some milliseconds of real time before another attempt."""
         ...
 
     def watch(self, destination: str) -> AckWatch | None:
-        """Subscribe to a destination of acknowledgements; None where this server has no STOMP."""
+        """Subscribe to a destination of acknowledgements; None if the server has no STOMP."""
         ...

@@ -1,4 +1,12 @@
-"""Which record a poll's reply carries, and whether the reply tells it as it was published."""
+"""The published record that a delivered item stands for: POLL-OK-1, POLL-OK-2, POLL-NONE-1, DELIVER-4, PUB-TEXT-1.
+
+Condition: every delivered item has the members that POLL-OK-1 requires, the text, topic and key of an accepted
+publish, a topic that the consumer is subscribed to, and a `messageId` from 0 to 2⁶³ - 1 that no other record in
+flight has.
+
+No false alarm: every published text is unique, so it identifies its record; topics are known by the replies to this
+consumer's own operations; an id counts as taken only by a record that must still be in flight.
+"""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +23,9 @@ if TYPE_CHECKING:
 
 
 class MatchedRecord(NamedTuple):
-    """One record in the reply to a poll: `item` as it came, `when` in the time of the group."""
+    """A delivered record: `item` is the decoded item of the reply, `when` the interval of the poll in the group's
+    time.
+    """
 
     member: "Member"
     group: "GroupModel"
@@ -27,7 +37,7 @@ class MatchedRecord(NamedTuple):
 
 
 class RecordMatcher:
-    """Finds the record behind an item of a poll's reply."""
+    """Matches items of replies to polls with published records."""
 
     def __init__(
         self, judge: "Judge", topics: "Mapping[str, TopicModel]", groups: "Mapping[str, GroupModel]"
@@ -37,7 +47,7 @@ class RecordMatcher:
         self._groups = groups
 
     def match(self, member: "Member", group: "GroupModel", item: Any, when: "TimeInterval") -> MatchedRecord:
-        """POLL-OK-1, DELIVER-4, POLL-NONE-1, and what `_judge_content` and `_judge_id` say."""
+        """Judge an item (POLL-OK-1, POLL-OK-2, DELIVER-4, POLL-NONE-1, PUB-TEXT-1) and return its record."""
         empty = not isinstance(item, dict) or item.get("messageId") is None
         self._judge(
             "POLL-EMPTY-1" if empty else "POLL-OK-1",
@@ -71,7 +81,7 @@ class RecordMatcher:
         return delivery
 
     def _judge_content(self, delivery: MatchedRecord) -> None:
-        """PUB-TEXT-1, and PUB-POSITION-1 where the server tells positions."""
+        """PUB-TEXT-1, and PUB-POSITION-1 if the server states positions."""
         record, item = delivery.record, delivery.item
         key = item["message"]["key"]
         self._judge(
@@ -92,7 +102,7 @@ class RecordMatcher:
             )
 
     def _judge_id(self, delivery: MatchedRecord) -> None:
-        """POLL-OK-2: an integer of 63 bits, under which no other record is in flight."""
+        """POLL-OK-2: an integer of 63 bits that no other record in flight has as its id."""
         self._judge(
             "POLL-OK-2",
             non_negative_integer(delivery.message_id) is not None and delivery.message_id < 2**63,
@@ -113,7 +123,7 @@ class RecordMatcher:
 
 
 def _is_shaped(item: Any) -> bool:
-    """The members of a delivered record that the text requires."""
+    """True if the item has the members that POLL-OK-1 requires."""
     if not isinstance(item, dict):
         return False
     message = item.get("message")

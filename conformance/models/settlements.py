@@ -1,4 +1,12 @@
-"""What acknowledgements and negative acknowledgements do: ACK, NACK, the late ones of LIVE-GONE and REBALANCE."""
+"""Replies to acknowledgements and negative acknowledgements: ACK-*, NACK-*, LIVE-GONE-3, REBALANCE-5.
+
+Condition, for an id m named by a registered consumer c: the operation succeeds if a record is in flight with c under
+m, and is refused with 4xx otherwise. Success of an acknowledgement commits the record in c's group only; any other
+outcome commits nothing.
+
+No false alarm: if a rebalance may have taken the record back, or the consumer may have been evicted, both replies are
+allowed, and the reply decides.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Settlements:
-    """Judges the two operations that end a record's flight."""
+    """Judge of acknowledgements and negative acknowledgements."""
 
     def __init__(
         self, judge: "Judge", groups: "Mapping[str, GroupModel]", consumers: ConsumerRegistry
@@ -33,7 +41,7 @@ class Settlements:
     def observe_acknowledge(
         self, name: str, message_id: Any, reply: OperationReply, when: "TimeInterval"
     ) -> bool:
-        """The consumer acknowledged an id. True if that was accepted."""
+        """Judge an acknowledgement. Returns True if it was accepted."""
         flight = self._settle(ACKNOWLEDGE, name, message_id, reply, when)
         if flight is None:
             return False
@@ -48,7 +56,7 @@ class Settlements:
     def observe_negative_acknowledge(
         self, name: str, message_id: Any, reply: OperationReply, when: "TimeInterval"
     ) -> bool:
-        """The consumer acknowledged an id negatively. True if that was accepted."""
+        """Judge a negative acknowledgement. Returns True if it was accepted."""
         flight = self._settle(NEGATIVE_ACKNOWLEDGE, name, message_id, reply, when)
         if flight is None:
             return False
@@ -69,7 +77,7 @@ class Settlements:
         reply: OperationReply,
         when: "TimeInterval",
     ) -> "InFlightRecord | None":
-        """The flight that the operation ended; None if it was refused, and rightly."""
+        """Return the record in flight that the operation settled; None if it was refused, as the text allows."""
         member = self._registry.current(name, when)
         if member is None or member.end_reason:
             self._registry.judge_named(operation, name, reply, when)
@@ -112,7 +120,7 @@ class Settlements:
     def _judge_not_in_flight(
         self, operation: ConsumerOperation, member: "Member", message_id: Any, reply: OperationReply
     ) -> None:
-        """The id is not in flight with this consumer: ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1, REBALANCE-5."""
+        """Require a refusal of an id that is not in flight: ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1, REBALANCE-5."""
         clause, status_clause = "NACK-UNKNOWN-1", "NACK-UNKNOWN-2"
         if operation is ACKNOWLEDGE:
             clause, status_clause = "ACK-UNKNOWN-1", "ACK-UNKNOWN-2"
@@ -129,13 +137,13 @@ class Settlements:
             self._judge(status_clause, reply.status == 409, expected=f"status 409: {why}", observed=reply)
 
     def _suspect_foreign(self, operation: ConsumerOperation, member: "Member", message_id: Any) -> None:
-        """ACK-OTHER-1 is to blame if a record never comes again after a stranger's refused acknowledgement."""
+        """Suspect ACK-OTHER-1 if a record is missing after another consumer's refused acknowledgement."""
         for cursor, flight in self._in_flight_under(message_id):
             if operation is ACKNOWLEDGE and flight.consumer != member.name:
                 cursor.suspects[flight.record.number] = "ACK-OTHER-1"
 
     def _suspect_late(self, operation: ConsumerOperation, member: "Member", message_id: Any) -> None:
-        """A late acknowledgement was refused: if it committed all the same, LIVE-GONE-3 or its like is to blame."""
+        """Suspect LIVE-GONE-3 or ACK-UNKNOWN-1 if a record is missing after a refused late acknowledgement."""
         group = self._groups.get(member.group)
         if operation is not ACKNOWLEDGE or group is None or not isinstance(message_id, int):
             return
@@ -164,7 +172,9 @@ class Settlements:
 
 
 def _as_id(value: Any) -> int | None:
-    """A `message_id` of a request as a number: it may be sent as a decimal string (ACK-OK-2)."""
+    """Return the `message_id` of a request as a number, which may be a decimal string (ACK-OK-2); None if it is
+    neither.
+    """
     if isinstance(value, str):
         return int(value) if value.isascii() and value.isdecimal() else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None

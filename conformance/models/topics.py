@@ -1,4 +1,11 @@
-"""The records of one topic, and what a reply to a publish may say about them."""
+"""Records of one topic, and the positions in replies to publishes: PUB-POSITION-1, PART-KEY-1, PART-RR-1.
+
+Condition, with extension record-position: each reply states a partition below the topic's number and the next offset
+of that partition; equal keys have equal partitions; P consecutive keyless records have P different partitions.
+
+No false alarm: without the extension positions are not judged; only this run publishes to the topic, one record at a
+time, so the next offset is known.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """One stored record. `number` counts the topic's records in the order in which they were stored."""
+    """A stored record. `number`: its place among the topic's records, in the order of the replies, from 0.
+
+    `label`: its `messageID`. `node`: its node of `PartitionClasses`. `offset`: as the server stated it, else None.
+    """
 
     topic: str
     number: int
@@ -26,11 +36,10 @@ class Record:
 
 
 class TopicModel:
-    """What was stored in one topic.
+    """Known records of one topic.
 
-    `partitions` is the number of its partitions where that is known (asked for, or declared as the default).
-    `positions`: the server declares that it tells partition and offset (extension record-position).
-    Every text that is published must be a new one: by it a delivered record is recognised.
+    `partitions`: its number of partitions, None if neither requested nor declared. `positions`: True if the server
+    has extension record-position. Every published text must be unique, because it identifies a delivered record.
     """
 
     def __init__(self, name: str, partitions: int | None, *, positions: bool, judge: "Judge") -> None:
@@ -45,7 +54,7 @@ class TopicModel:
         self._keyless_run: list[int] = []
 
     def store(self, label: str | int, key: str | None, text: str, body: Any) -> Record:
-        """A publish was accepted with reply `body`: PUB-POSITION-1, PART-KEY-1, PART-RR-1 where it tells."""
+        """Store the record of an accepted publish, and judge its position in the reply `body`."""
         known = bool(key) and self.partition_classes.knows_key(key or "")
         node = self.partition_classes.node_of_key(key)
         record = Record(self.name, len(self.records), label, key or None, text, node)
@@ -84,7 +93,7 @@ class TopicModel:
             self._judge_round_robin(partition, body)
 
     def _judge_round_robin(self, partition: int, body: Any) -> None:
-        """PART-RR-1, for keyless records that follow one another without a keyed one between them."""
+        """PART-RR-1, for keyless records without a keyed one in between."""
         run, partitions = self._keyless_run, self.partition_classes.partitions
         run.append(partition)
         if partitions is None or len(run) < partitions:
@@ -99,16 +108,16 @@ class TopicModel:
         )
 
     def differ(self, one: Record, other: Record) -> bool:
-        """Whether two records certainly lie in different partitions."""
+        """True if two records are known to lie in different partitions."""
         return self.partition_classes.differ(one.node, other.node)
 
     def same(self, one: Record, other: Record) -> bool:
-        """Whether two records certainly share a partition."""
+        """True if two records are known to share a partition."""
         return self.partition_classes.same(one.node, other.node)
 
 
 def position_of(body: Any) -> tuple[int | None, int | None]:
-    """`partition` and `offset` of a reply, each None where it is missing or no integer from 0."""
+    """Return `partition` and `offset` of a reply; each is None if it is missing or not an integer from 0."""
     if not isinstance(body, dict):
         return None, None
     partition, offset = body.get("partition"), body.get("offset")
