@@ -1,4 +1,4 @@
-"""What a conforming queue may choose, drawn at random: for the search for false alarms."""
+"""Random legal choices of a conforming queue, for the search for false alarms."""
 
 import random
 
@@ -8,7 +8,7 @@ from tests.models.toy_queue import Choices
 
 
 def some_choices(seed: int) -> Choices:
-    """Legal choices of every kind."""
+    """Return legal choices of every kind."""
     pick = random.Random(f"choices {seed}")
     return Choices(
         seed=seed,
@@ -31,7 +31,7 @@ def some_choices(seed: int) -> Choices:
 
 
 def some_adapter(seed: int) -> ToyQueueAdapter:
-    """A queue with legal choices: on a virtual clock of each group or of all, or slow and on a real one."""
+    """Return a queue with legal choices: on a virtual clock per group or for all, or slow and on a real clock."""
     pick = random.Random(f"world {seed}")
     bare = pick.random() < 0.4
     kind = pick.choice(["virtual", "shared", "slow", "slow"])

@@ -1,6 +1,6 @@
 """A light random driver: the models' operations in random order, without Hypothesis.
 
-It covers what examples of a few dozen steps don't reach, and shows how fast model and queue are together.
+It reaches states that examples of a few dozen steps do not, and serves to measure speed.
 """
 
 import random
@@ -16,9 +16,7 @@ KEYS = ("a", "b", "c", "d", "e", "f", None, None, "")
 
 
 class RandomWalk:
-    """Random operations on a few topics, groups and consumers; `step` performs one move of one or more
-    operations.
-    """
+    """Random operations on a few topics, groups and consumers; `step` makes one move of one or more operations."""
 
     def __init__(
         self, system: QueueUnderTest, seed: int, *, topics: int = 2, groups: int = 2, consumers: int = 5
@@ -58,7 +56,7 @@ class RandomWalk:
         self.random.choices(self.choose, self.weights)[0]()
 
     def finish(self) -> None:
-        """Everything that was published comes to every group with a member, and is acknowledged."""
+        """Every group with a member reads all published records and acknowledges them."""
         for group in self.groups:
             if self.driver.alive_members(group):
                 self.driver.settle(group)

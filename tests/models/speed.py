@@ -1,7 +1,7 @@
-"""How fast the models drive the pure core of the reference server: `python -m tests.models.speed`.
+"""Speed of the models on the pure core of the reference server: `python -m tests.models.speed`.
 
-Prints operations a second of processor time, each with the model's judgement, in random walks and in Hypothesis
-machines. Processor time, so that a busy machine tells the same.
+Prints operations per second of processor time, judged by the model, in random walks and Hypothesis machines.
+Processor time does not depend on the load of the machine.
 """
 
 import time
@@ -15,7 +15,7 @@ from tests.models.random_walk import RandomWalk
 
 
 def walking_speed(steps: int = 20_000) -> float:
-    """Operations a second of random walks of a thousand moves each."""
+    """Return the operations per second of random walks of a thousand moves each."""
     system = CoreQueueAdapter()
     started = time.process_time()
     for seed in range(steps // 1_000):
@@ -27,7 +27,7 @@ def walking_speed(steps: int = 20_000) -> float:
 
 
 def machine_speed(name: str, examples: int = 150) -> float:
-    """Operations a second of a machine under Hypothesis."""
+    """Return the operations per second of a machine under Hypothesis."""
     system = CoreQueueAdapter()
     chosen = settings(
         max_examples=examples,

@@ -1,4 +1,4 @@
-"""The machines leave alone what conforms, and reach what they are for."""
+"""The machines accept conforming queues, and cover their rules and states."""
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,12 +12,12 @@ from tests.models.machines import MACHINES
 from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import Choices
 
-#: The share of the pairs (rule, class of state) that the machines reach in the examples of one test here.
+#: Least share of the pairs (rule, class of state) that a machine reaches in the examples of one test here.
 LEAST_COVERAGE = 0.85
 
 
 def examples(count: int) -> settings:
-    """So many examples of 30 rules at most."""
+    """Settings for `count` examples of at most 30 rules."""
     return settings(
         max_examples=count,
         stateful_step_count=30,
@@ -29,7 +29,7 @@ def examples(count: int) -> settings:
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("seed", range(6))
 def test_nothing_is_wrong_with_odd_choices(machine: str, seed: int) -> None:
-    """Whatever a conforming queue chooses, and however slow it is, no clause fails."""
+    """No clause fails on a queue with any legal choices and any delays."""
     system = some_adapter(seed)
     coverage = run(MACHINES[machine], system, examples(12), name=f"odd {machine} {seed}", seed=seed)
     assert coverage.steps() > 50
@@ -46,7 +46,7 @@ def test_nothing_is_wrong_with_odd_choices(machine: str, seed: int) -> None:
 def test_nothing_is_wrong_with_the_core_of_the_reference_server(
     machine: str, extensions: frozenset[str]
 ) -> None:
-    """The pure core passes every machine, with its extensions and judged as if it had none."""
+    """The pure core passes every machine, with its extensions and without."""
     system = CoreQueueAdapter(QueueSettings(partitions=3), extensions=extensions)
     run(MACHINES[machine], system, examples(40), name=f"core {machine} {len(extensions)}", seed=7)
     assert system.judge.deviations == []
@@ -55,7 +55,7 @@ def test_nothing_is_wrong_with_the_core_of_the_reference_server(
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_rules_reach_the_states(machine: str) -> None:
-    """Most rules run, with something to do, in most classes of state; what is impossible does not count."""
+    """Most rules do something in most of their possible classes of state."""
     coverage = run(
         MACHINES[machine], ToyQueueAdapter(Choices(seed=3)), examples(100), name=f"reach {machine}", seed=11
     )
@@ -64,7 +64,7 @@ def test_the_rules_reach_the_states(machine: str) -> None:
 
 
 def test_what_is_not_reached_is_told() -> None:
-    """The share is of the possible pairs only, and those that were missed are listed."""
+    """The share counts possible pairs only, and missed pairs are listed."""
     coverage = RuleCoverage("some", {"join", "leave"}, ("empty", "full"), frozenset({("leave", "empty")}))
     coverage.record("join", "empty")
     coverage.record("join", "empty")
@@ -78,7 +78,7 @@ def test_what_is_not_reached_is_told() -> None:
 
 
 def test_a_rule_that_cannot_be_used_here_is_not_counted() -> None:
-    """Without the extension there is no rule for it, and none that was missed."""
+    """A rule of an extension that the server lacks is neither counted nor missed."""
     bare = run(
         MACHINES["delivery"], ToyQueueAdapter(Choices(), bare=True), examples(3), name="no nack", seed=1
     )
@@ -87,7 +87,7 @@ def test_a_rule_that_cannot_be_used_here_is_not_counted() -> None:
 
 
 def test_a_run_in_which_nothing_happens_is_an_error() -> None:
-    """A machine whose rules do nothing shows nothing, and says so."""
+    """A machine whose rules do nothing raises RuntimeError."""
 
     class Idle(ModelMachine):
         """Its only rule performs no operation."""

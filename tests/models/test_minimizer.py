@@ -1,4 +1,4 @@
-"""TimeInterval the search for a shorter program ends."""
+"""The end of the search for a shorter program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FAILURE = Violation("ORDER-1", "one order", "another")
 
 
 class Clock:
-    """Time that passes when it is told to, in seconds."""
+    """A clock that only tests advance, in seconds."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_the_time_begins_with_the_first_failure(clock: Clock) -> None:
-    """However long no failure shows, a whole search follows it."""
+    """The time for shrinking starts with the first failure, however late that is."""
     minimized = Minimizer(10.0)
     clock.now += 1000
     minimized.check_time()
@@ -42,7 +42,7 @@ def test_the_time_begins_with_the_first_failure(clock: Clock) -> None:
 
 
 def test_a_failure_that_others_show_too_is_shrunk_briefly(clock: Clock) -> None:
-    """As soon as another test has shown the failure, and not before this one had a little time."""
+    """Shrinking stops once another test has shown the failure, but not before `BRIEF` seconds."""
     known: list[str] = []
     minimized = Minimizer(10.0, lambda failure: isinstance(failure, Violation) and failure.clause in known)
     minimized.keep_shortest(FAILURE, ["a step"])
@@ -54,7 +54,7 @@ def test_a_failure_that_others_show_too_is_shrunk_briefly(clock: Clock) -> None:
 
 
 def test_what_is_known_already_has_a_little_time(clock: Clock) -> None:
-    """A program that is found in no time is worth it."""
+    """A known failure is shrunk for `BRIEF` seconds."""
     minimized = Minimizer(10.0, lambda _failure: True)
     minimized.keep_shortest(FAILURE, ["a step", "another"])
     clock.now += BRIEF / 2
@@ -64,7 +64,7 @@ def test_what_is_known_already_has_a_little_time(clock: Clock) -> None:
 
 
 def test_a_run_that_has_ended_ends_the_search() -> None:
-    """A machine stops at its next rule even before any failure."""
+    """At the end of the run a machine stops at its next rule, even without a failure."""
     ended = False
     minimized = Minimizer(10.0, has_run_ended=lambda: ended)
     minimized.check_time()

@@ -1,4 +1,4 @@
-"""Long random walks: what examples of a few dozen steps don't reach, at the speed of the queue itself."""
+"""Long random walks: states that examples of a few dozen steps do not reach."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.models.random_walk import RandomWalk
 
 @pytest.mark.parametrize("seed", range(30))
 def test_nothing_is_wrong_with_odd_choices(seed: int) -> None:
-    """Hundreds of operations in random order on a queue with legal choices: no clause fails."""
+    """No clause fails in hundreds of random operations on a queue with legal choices."""
     walk = RandomWalk(
         some_adapter(seed), seed, topics=1 + seed % 3, groups=1 + seed % 2, consumers=2 + seed % 5
     )
@@ -20,7 +20,7 @@ def test_nothing_is_wrong_with_odd_choices(seed: int) -> None:
 
 @pytest.mark.parametrize("extensions", [EXTENSIONS, BARE], ids=["declared", "bare"])
 def test_nothing_is_wrong_with_the_core_of_the_reference_server(extensions: frozenset[str]) -> None:
-    """Thousands of operations on the pure core: no clause fails."""
+    """No clause fails in thousands of operations on the pure core."""
     system = CoreQueueAdapter(extensions=extensions)
     for seed in range(4):
         walk = RandomWalk(system, seed)

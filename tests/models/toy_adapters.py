@@ -1,4 +1,4 @@
-"""The odd little queue as a world that models can be run against."""
+"""The toy queue as a queue under test."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ ALL = BASE | {"record-position", "negative-acknowledgement", "unregister", "batc
 
 
 class ToyAckWatch:
-    """ProducerAcknowledgements of a topic's producers, made from the replies to the publishes."""
+    """Acknowledgements of a topic's producers, made from the replies to the publishes."""
 
     def __init__(self) -> None:
         self.bodies: list[Any] = []
@@ -78,7 +78,7 @@ class ToyQueueAdapter:
 
 
 class SharedClockQueueAdapter(ToyQueueAdapter):
-    """A world whose virtual clock moves for all groups at once."""
+    """An adapter whose virtual clock advances for all groups at once."""
 
     def __init__(self, choices: Choices, *, bare: bool = False) -> None:
         super().__init__(choices, bare=bare)

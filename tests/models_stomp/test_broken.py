@@ -1,4 +1,4 @@
-"""The model catches every broken broker, on the clause that it breaks."""
+"""The model finds every broken broker, on the clause that it breaks."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The model objects to nothing that the text allows, whatever a broker chooses."""
+"""The model accepts every legal choice of a broker."""
 
 from typing import Any
 
@@ -51,11 +51,11 @@ CASES += [("plain", "1.0"), ("plain", "1.1"), ("individual in 1.0", "1.0"), ("la
 
 @pytest.mark.parametrize(("name", "version"), CASES)
 def test_every_legal_choice_passes(name: str, version: str) -> None:
-    """Nothing that a conforming broker may choose is called a failure or a deviation."""
+    """No legal choice is a failure or a deviation."""
     choices = CHOICES[name]
     system: Any = ToyBrokerAdapter.of(choices, version)
     run(StompMachine, system, SETTINGS, name=f"toy {name} {version}", note=print)
-    # The text would rather have a second BEGIN refused.
+    # STOMP-TX-002 recommends that a second BEGIN be refused.
     assert system.judge.deviations <= ({"STOMP-TX-002"} if choices.begin_again == "go on" else set())
 
 

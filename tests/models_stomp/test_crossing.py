@@ -1,4 +1,4 @@
-"""Frames that cross on their way: what the model may still take for certain."""
+"""Frames that cross on their way, and the facts that the model may still rely on."""
 
 from conformance.models.stomp.broker import StompModel
 from conformance.models.stomp.broker_under_test import FrameOutcome
@@ -10,13 +10,13 @@ GRANTED = FrameOutcome(granted=True)
 
 def test_a_message_that_crosses_an_unsubscribe_need_not_be_settled():
     model = StompModel(StompLedger(), "1.1", redelivers=True, keeps=True)
-    session, place = model.add_session(), model.add_destination("queue", is_queue=True)
-    model.subscribe(session, "s", place, "client")(GRANTED)
-    message = model.new_message(place)
+    session, destination = model.add_session(), model.add_destination("queue", is_queue=True)
+    model.subscribe(session, "s", destination, "client")(GRANTED)
+    message = model.new_message(destination)
     model.send(message)(GRANTED)
     unsubscribed = model.unsubscribe(session.subscriptions["s"])
     headers = (("subscription", "s"), ("message-id", "m"), ("destination", "queue"))
-    model.arrived(session, Frame("MESSAGE", headers, message.body))
+    model.observe_message(session, Frame("MESSAGE", headers, message.body))
     unsubscribed(GRANTED)
     (delivery,) = session.unsettled
     assert delivery.doubt

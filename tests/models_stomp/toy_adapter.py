@@ -1,4 +1,4 @@
-"""A world for the model on the broker in memory, and a judge that knows the levels of the clauses."""
+"""The toy broker as a broker under test, and a judge that knows the levels of clauses."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tests.models_stomp.toy_state import BrokerChoices, ToySession
 
 
 class StompLedger:
-    """Counts what was asserted, collects deviations, and raises at the first failed MUST."""
+    """Judge that counts assertions, collects failed SHOULDs, and raises on the first failed MUST."""
 
     def __init__(self) -> None:
         self.asserted: Counter[str] = Counter()

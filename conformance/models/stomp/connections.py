@@ -1,6 +1,12 @@
-"""Sends frames on the connections of a run, reads what comes on them, and writes both down.
+"""The connections of a run: sends frames, reads frames, judges RECEIPT and ERROR, and records the program.
 
-The list `program` is what a reader of a failure sees: one line for each frame and how it was answered.
+The program is the list of frames and answers that a failure report shows.
+
+Condition: every frame with a receipt is answered by exactly one RECEIPT with its id, or by an ERROR and the end of
+the connection, never by both; no frame follows an ERROR; no other RECEIPT arrives.
+
+No false alarm: missing answers are judged after the whole patience; the end of a connection is judged only if no
+frame sent on it may be refused.
 """
 
 from collections import deque
@@ -19,16 +25,17 @@ if TYPE_CHECKING:
     from conformance.wire.frames import Frame
 
 _LINES_KEPT = 300
-#: More frames than one operation can make a server send.
+#: Bound on the frames read in a row; no operation makes a server send so many.
 _FRAMES_IN_A_ROW = 10_000
 
 
 @dataclass(eq=False, slots=True)
 class ModelConnection:
-    """A session with its connection, and the answers that came on it.
+    """A session, its client, and the answers that arrived.
 
-    `must_be_refused` has for the receipts of frames that must be refused the clause, and what is expected.
-    `is_doubtful`: a frame was granted that could have been refused. `may_end`: a frame may still be refused.
+    `granted`, `requested`: ids of receipts that arrived, and that were asked for. `must_be_refused`: the clause and
+    expectation of frames that must be refused, by id of their receipt. `is_doubtful`: True if a frame was granted
+    that the server could have refused. `may_end`: True if a frame may still be refused.
     """
 
     session: "Session"
@@ -43,7 +50,10 @@ class ModelConnection:
 
 
 class Connections:
-    """The connections of one run, a model of the server, and the program so far."""
+    """All connections of one run, the model of the server, and the program so far.
+
+    `actions`: the number of frames sent and connections ended.
+    """
 
     def __init__(self, system: "BrokerUnderTest") -> None:
         self.system = system
@@ -59,7 +69,7 @@ class Connections:
         self.connections: list[ModelConnection] = []
 
     def close(self) -> None:
-        """Leave no connection behind."""
+        """Close all connections."""
         for connection in self.connections:
             connection.client.end("close")
         self.connections.clear()
@@ -67,7 +77,7 @@ class Connections:
     # Reading
 
     def collect(self) -> None:
-        """Take what has come on all sessions, and wait for what must come."""
+        """Read all frames that have arrived, and wait for messages that must come."""
         while True:
             for connection in list(self.connections):
                 self._read_available(connection)
@@ -80,19 +90,19 @@ class Connections:
                     self.model.missing(copy)
 
     def fence_all(self) -> None:
-        """Fence every session, so that whatever the server sends without being asked is there."""
+        """Fence every session, so that unsolicited frames have arrived, and read them."""
         for connection in list(self.connections):
             self.fence(connection)
         self.collect()
 
     def connection_of(self, session: "Session") -> ModelConnection:
-        """The line of a session that is not over."""
+        """Return the connection of a session that is not over."""
         return next(connection for connection in self.connections if connection.session is session)
 
     # Frames and answers
 
     def receipt(self, connection: ModelConnection) -> str:
-        """A value for a `receipt` header that the line was not asked yet."""
+        """Return a receipt id that is new on the connection."""
         connection.receipts += 1
         receipt = f"r{connection.session.number}-{connection.receipts}"
         connection.requested.add(receipt)
@@ -101,7 +111,7 @@ class Connections:
     def send_frame(
         self, connection: ModelConnection, command: str, headers: Iterable[tuple[str, str]], body: bytes = b""
     ) -> None:
-        """Send a frame, and write it down."""
+        """Send a frame and record it in the program."""
         pairs = list(headers)
         self.program.append(f"{connection.session}: {command} {dict(pairs)} {body.decode()}".rstrip())
         self.actions += 1
@@ -117,10 +127,10 @@ class Connections:
         is_certain: bool = True,
         must_be_granted: bool = True,
     ) -> FrameOutcome:
-        """Perform, let the model judge, and take what came of it on all sessions.
+        """Send a frame with a receipt, call `handle_outcome` with its answer, and collect frames on all connections.
 
-        Where it isn't certain that the frame is fine, a RECEIPT for it is checked by a fence. With
-        `must_be_granted` False it may be refused, too, but a RECEIPT needs no check.
+        `is_certain`: False if the frame may be invalid; a RECEIPT for it is then checked by a fence.
+        `must_be_granted`: False if a valid frame may be refused; a RECEIPT for it needs no check.
         """
         outcome = self.send_with_receipt(
             connection, command, headers, must_be_granted=is_certain and must_be_granted
@@ -140,7 +150,7 @@ class Connections:
         *,
         must_be_granted: bool = False,
     ) -> FrameOutcome:
-        """Send a frame with a receipt, and read until it is answered; if it `must_be_granted`, it can't be refused."""
+        """Send a frame with a receipt and read until its answer. `must_be_granted`: True if it may not be refused."""
         receipt = self.receipt(connection)
         self.send_frame(connection, command, [*headers, ("receipt", receipt)], body)
         while receipt not in connection.granted and connection.error is None:
@@ -169,7 +179,7 @@ class Connections:
         return outcome
 
     def _judge_error(self, connection: ModelConnection) -> None:
-        """After an ERROR: nothing follows but the end (STOMP-ERROR-001, STOMP-ERROR-002)."""
+        """After an ERROR the connection ends, and no frame follows (STOMP-ERROR-001, STOMP-ERROR-002)."""
         is_judged = self.model.judge.has("STOMP-ERROR-001")
         while is_judged and not connection.client.is_over:
             frame = connection.client.receive(wait=True)
@@ -186,7 +196,7 @@ class Connections:
         self.end_connection(connection, "close")
 
     def end_connection(self, connection: ModelConnection, how: str) -> None:
-        """End a connection; its session is over."""
+        """End a connection whose session is over."""
         connection.client.end(how)
         if connection in self.connections:
             self.connections.remove(connection)
@@ -201,7 +211,7 @@ class Connections:
             self._judge_unexpected_end(connection)
 
     def _judge_unexpected_end(self, connection: ModelConnection) -> None:
-        """The server ended a session in which everything was answered."""
+        """Judge the end of a session in which every frame was answered. Raises PeerFailure if no frame explains it."""
         expected = f"{connection.session} to stay open: everything in it was answered"
         observed = connection.error if connection.error is not None else "the end of the connection"
         if not connection.is_doubtful and not connection.may_end:
@@ -211,7 +221,7 @@ class Connections:
         self.end_connection(connection, "close")
 
     def _contradicted(self, connection: ModelConnection, expected: str, observed: object) -> None:
-        """A RECEIPT for a frame that could have been refused, and after it the end for the same reason."""
+        """STOMP-RECEIPT-003: a RECEIPT for a frame, and then the end of the connection for the same frame."""
         if not connection.may_end:
             self.model.judge("STOMP-RECEIPT-003", False, expected=expected, observed=observed)
 
@@ -224,7 +234,7 @@ class Connections:
             self.program.append(
                 f"  {session} gets {frame.body.decode(errors='replace')!r} {dict(frame.headers)}"
             )
-            self.model.arrived(session, frame)
+            self.model.observe_message(session, frame)
         elif frame.command == "ERROR":
             connection.error = frame
         elif frame.command == "RECEIPT":
@@ -252,7 +262,7 @@ class Connections:
             judge(clause, False, expected=expected, observed=frame)
 
     def check_receipt(self, connection: ModelConnection, outcome: FrameOutcome) -> None:
-        """A RECEIPT, and after it the end for the same reason, contradict each other (STOMP-RECEIPT-003)."""
+        """STOMP-RECEIPT-003: after a RECEIPT for a frame, the server must not end the session because of it."""
         if not outcome.granted:
             return
         connection.is_doubtful = True
@@ -264,7 +274,7 @@ class Connections:
         )
 
     def fence(self, connection: ModelConnection) -> bool:
-        """Whether the server still works for this session; if so, it has worked off what was sent before."""
+        """Return True if the session is alive; the server has then processed all frames sent before on it."""
         name = f"fence-{self.actions}"
         self.send_frame(connection, "BEGIN", [("transaction", name)])
         return self.send_with_receipt(connection, "ABORT", [("transaction", name)]).granted

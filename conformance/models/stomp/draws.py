@@ -1,7 +1,7 @@
-"""What the rules of the machine choose from: sessions, destinations, deliveries, transactions.
+"""Sessions, destinations, deliveries and transactions, chosen by numbers that Hypothesis draws.
 
-Numbers that Hypothesis drew choose among what is there. What there is depends on the server, so no rule may have it
-as a precondition: it need not be the same when Hypothesis tries again.
+The candidates depend on the server, so no rule may have one as a precondition: they may differ when Hypothesis
+replays an example.
 """
 
 from typing import TYPE_CHECKING, Any, cast
@@ -25,8 +25,9 @@ _MODES = {"1.0": (AUTO, CLIENT), "1.1": (AUTO, CLIENT, INDIVIDUAL), "1.2": (AUTO
 
 
 class DrawingMachine(ModelMachine):
-    """A machine whose `stomp` drives sessions; `destinations` are its destinations, `begun` the names of
-    transactions.
+    """State machine with a STOMP driver.
+
+    `destinations`: those of the example. `begun`: the names of transactions, by number of the session.
     """
 
     STATES = ("nothing to settle", "to settle", "in a transaction")
@@ -42,21 +43,21 @@ class DrawingMachine(ModelMachine):
         self.counter = 0
 
     def state(self) -> str:
-        """By what the sessions have to finish."""
+        """Class of state by open transactions and unsettled deliveries."""
         sessions = [connection.session for connection in self.stomp.connections]
         if any(session.transactions for session in sessions):
             return "in a transaction"
         return "to settle" if any(session.unsettled for session in sessions) else "nothing to settle"
 
     def teardown(self) -> None:
-        """End the example, and leave no connection behind."""
+        """End the example and close all connections."""
         try:
             super().teardown()
         finally:
             self.stomp.close()
 
     def connection_at(self, index: int) -> "ModelConnection":
-        """One of the sessions; new ones come with two subscriptions."""
+        """Return one of `SESSIONS` connections; missing ones are opened, with two subscriptions each."""
         while len(self.stomp.connections) < SESSIONS:
             connection = self.stomp.connect()
             for number in range(2):
@@ -68,11 +69,11 @@ class DrawingMachine(ModelMachine):
         return self.stomp.connections[index % SESSIONS]
 
     def destination_at(self, index: int) -> "Destination":
-        """One of the destinations."""
+        """Return one of the destinations."""
         return self.destinations[index % len(self.destinations)]
 
     def subscription_outside_transactions(self, index: int) -> "Subscription | None":
-        """One that no open transaction settles something of."""
+        """Return a subscription with no delivery that an open transaction settles, or None."""
         found = [
             subscription
             for connection in self.stomp.connections
@@ -82,13 +83,13 @@ class DrawingMachine(ModelMachine):
         return found[index % len(found)] if found else None
 
     def existing_delivery(self, index: int) -> "MessageDelivery | None":
-        """One that is certainly to be settled."""
+        """Return a delivery that must be settled, or None."""
         found = [delivery for connection in self.stomp.connections for delivery in self.to_settle(connection)]
         return found[index % len(found)] if found else None
 
     @staticmethod
     def to_settle(connection: "ModelConnection") -> "list[MessageDelivery]":
-        """The deliveries of a session that are certainly to be settled, outside of transactions."""
+        """Return the deliveries of a session that must be settled, outside transactions."""
         session = connection.session
         return [
             delivery
@@ -97,7 +98,7 @@ class DrawingMachine(ModelMachine):
         ]
 
     def existing_or_new_delivery(self, index: int) -> "MessageDelivery | None":
-        """One that is certainly to be settled, of new messages if there is none."""
+        """Return a delivery that must be settled, after sending messages if there is none."""
         if (found := self.existing_delivery(index)) is not None:
             return found
         self.connection_at(index)
@@ -109,7 +110,7 @@ class DrawingMachine(ModelMachine):
         return self.existing_delivery(index)
 
     def open_transaction(self, index: int) -> "tuple[ModelConnection, str] | None":
-        """An open transaction, None if there is none."""
+        """Return an open transaction with its connection, or None."""
         found = [
             (connection, name)
             for connection in self.stomp.connections
@@ -118,18 +119,18 @@ class DrawingMachine(ModelMachine):
         return found[index % len(found)] if found else None
 
     def open_or_new_transaction(self, index: int) -> "tuple[ModelConnection, str]":
-        """An open transaction, a new one if there is none."""
+        """Return an open transaction with its connection, after BEGIN if there is none."""
         connection = self.connection_at(index)
         return self.open_transaction(index) or (connection, self.begin_on(connection))
 
     def subscribe_to(
         self, connection: "ModelConnection", destination: "Destination", mode: int, *, again: bool
     ) -> None:
-        """SUBSCRIBE, if the session has room and an id for it; `again`: perhaps one that was used before."""
+        """SUBSCRIBE, if the session has room and an unused id; `again` permits an id used before."""
         session = connection.session
         used = {subscription.id for subscription in session.removed}
         free = [each for each in _IDS if each not in session.subscriptions and (again or each not in used)]
-        # An ACK of 1.0 can't tell two deliveries of one message on a connection apart.
+        # In 1.0 an ACK cannot distinguish two deliveries of one message on a connection.
         taken = session.version == "1.0" and any(
             subscription.destination is destination for subscription in session.subscriptions.values()
         )
@@ -138,7 +139,7 @@ class DrawingMachine(ModelMachine):
             self.stomp.subscribe(connection, free[0], destination, modes[mode % len(modes)])
 
     def begin_on(self, connection: "ModelConnection", *, again: bool = False) -> str:
-        """BEGIN on a session, with the name that was used before if `again`; returns the name."""
+        """BEGIN on a session, with a name used before if `again` and there is one. Returns the name."""
         begun = self.begun.setdefault(connection.session.number, [])
         free = [name for name in begun if name not in connection.session.transactions] if again else []
         name = free[0] if free else f"t{len(begun)}"
@@ -148,14 +149,14 @@ class DrawingMachine(ModelMachine):
         return name
 
     def settle_within(self, connection: "ModelConnection", name: str, number: int, *, is_nack: bool) -> None:
-        """ACK or NACK in a transaction something that is to be settled, if there is anything."""
+        """ACK or NACK a delivery in a transaction, if there is a delivery to settle."""
         deliveries = self.to_settle(connection)
         if deliveries:
             command = "NACK" if is_nack and connection.session.version != "1.0" else "ACK"
             self.stomp.settle_in(connection, name, deliveries[number % len(deliveries)], command)
 
     def close_transaction(self, connection: "ModelConnection", name: str, how: str) -> None:
-        """COMMIT, ABORT, or COMMIT and the loss of the connection."""
+        """COMMIT, ABORT, or COMMIT and cut the connection."""
         if how == "COMMIT":
             self.stomp.commit(connection, name)
         elif how == "ABORT":
@@ -165,7 +166,7 @@ class DrawingMachine(ModelMachine):
             self.stomp.commit_and_cut(connection, name)
 
     def end_session(self, connection: "ModelConnection", how: str, *, tidy: bool = True) -> None:
-        """DISCONNECT, or end the connection in another way; `tidy`: without subscriptions that swallow messages."""
+        """DISCONNECT, or end the connection without it. `tidy`: first end subscriptions that may consume messages."""
         if tidy:
             self.leave_queues(connection)
         if how == "DISCONNECT":
@@ -175,12 +176,12 @@ class DrawingMachine(ModelMachine):
         self.stomp.collect()
 
     def leave_queues(self, connection: "ModelConnection") -> None:
-        """End the subscriptions that could swallow messages after the end of their connection."""
+        """End the subscriptions that may consume messages after the end of their connection."""
         for subscription in list(connection.session.subscriptions.values()):
             if subscription.destination.is_queue and subscription.mode == AUTO:
                 self.stomp.unsubscribe(subscription)
 
     def key_of_no_message(self) -> Headers:
-        """How an ACK names a message, with values that no message has."""
+        """Return the headers of an ACK whose values name no message."""
         names = {"1.2": ("id",), "1.1": ("message-id", "subscription"), "1.0": ("message-id",)}
         return tuple((name, "nothing-is-called-so") for name in names[self.stomp.system.version])

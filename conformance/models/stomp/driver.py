@@ -1,4 +1,4 @@
-"""Performs operations on a server, and lets the model judge what comes."""
+"""Driver of a broker under test: performs operations and gives each answer to the model."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class StompDriver(Connections):
-    """One method for each operation; all of them collect what came of it on every connection."""
+    """One method for each operation; each collects the frames that follow on every connection."""
 
     # Sessions
 
@@ -24,11 +24,11 @@ class StompDriver(Connections):
         return connection
 
     def destination(self, *, is_queue: bool) -> "Destination":
-        """A new destination."""
+        """Return a new destination."""
         return self.model.add_destination(self.system.destination(is_queue=is_queue), is_queue=is_queue)
 
     def disconnect(self, connection: ModelConnection) -> None:
-        """DISCONNECT, and end the connection when its RECEIPT is there, or when the server ends it first."""
+        """DISCONNECT, and end the connection after its RECEIPT, unless the server ends it first."""
         self.model.end(connection.session, orderly=True)
         self.send_with_receipt(connection, "DISCONNECT", [])
         self.end_connection(connection, "close")
@@ -45,7 +45,7 @@ class StompDriver(Connections):
     def subscribe(
         self, connection: ModelConnection, identifier: str, destination: "Destination", mode: str
     ) -> FrameOutcome:
-        """SUBSCRIBE; mode auto is left to the default."""
+        """SUBSCRIBE; mode auto is sent as no `ack` header."""
         headers = [("id", identifier), *self._headers_for(destination)]
         if mode != "auto":
             headers.append(("ack", mode))
@@ -63,7 +63,7 @@ class StompDriver(Connections):
         self.request(self.connection_of(subscription.session), "UNSUBSCRIBE", headers, handle_outcome)
 
     def send(self, connection: ModelConnection, destinations: "Iterable[Destination]") -> None:
-        """SEND a message to each, the last one with a receipt: by then the server has got all (STOMP-RECEIPT-004)."""
+        """SEND a message to each destination; a RECEIPT for the last one confirms all (STOMP-RECEIPT-004)."""
         messages = [self.model.new_message(each) for each in destinations]
         outcome_handlers = [self.model.send(message) for message in messages]
         for message in messages[:-1]:
@@ -79,23 +79,23 @@ class StompDriver(Connections):
     # Settling
 
     def ack(self, delivery: "MessageDelivery") -> None:
-        """ACK a delivery that is certainly to be settled."""
+        """ACK a delivery that must be settled."""
         self._settle("ACK", delivery, self.model.settling.ack(delivery))
 
     def nack(self, delivery: "MessageDelivery") -> None:
-        """NACK such a delivery."""
+        """NACK a delivery that must be settled."""
         self._settle("NACK", delivery, self.model.settling.nack(delivery))
 
     def settle_late(self, delivery: "MessageDelivery", command: str) -> None:
-        """ACK or NACK a delivery that is settled, or perhaps is; a refusal is as good as a RECEIPT, not both."""
+        """ACK or NACK a delivery that is settled or may be; RECEIPT and refusal are both allowed, but not together."""
         connection = self.connection_of(delivery.subscription.session)
         again = connection.session.find(delivery.key)
         if again is not None and again is not delivery:
-            return  # the same headers name a later delivery of the message
+            return  # these headers name a later delivery of the message
         self.request(connection, command, delivery.key, self.model.settling.late(delivery), is_certain=False)
 
     def ack_stray(self, connection: ModelConnection, key: tuple[tuple[str, str], ...]) -> None:
-        """ACK by headers that name nothing that this session was sent; the answer may be silence."""
+        """ACK a message that this session never received; the server may leave it unanswered."""
         known = [*connection.session.unsettled, *connection.session.former]
         if any(delivery.key == key for delivery in known):
             return
@@ -111,14 +111,14 @@ class StompDriver(Connections):
     # Transactions
 
     def begin(self, connection: ModelConnection, name: str, *, used_before: bool) -> None:
-        """BEGIN."""
+        """BEGIN; `used_before`: True if the session has used the name for an earlier transaction."""
         handle_outcome = self.model.transactions.begin(connection.session, name, used_before=used_before)
         self.request(
             connection, "BEGIN", [("transaction", name)], handle_outcome, must_be_granted=not used_before
         )
 
     def begin_again(self, connection: ModelConnection, name: str) -> None:
-        """BEGIN of a transaction that is open."""
+        """BEGIN of an open transaction."""
         if name not in connection.session.transactions:
             return
         handle_outcome = self.model.transactions.begin_again(connection.session, name)
@@ -144,7 +144,7 @@ class StompDriver(Connections):
         self.send_frame(connection, command, [*delivery.key, ("transaction", name)])
 
     def commit(self, connection: ModelConnection, name: str) -> None:
-        """COMMIT; what nobody may see before it has had its chance to show."""
+        """COMMIT, after reading messages that must not come before it."""
         self.collect()
         if name in connection.session.transactions:
             self.request(
@@ -180,7 +180,7 @@ class StompDriver(Connections):
         destinations: "Iterable[Destination]",
         key: tuple[tuple[str, str], ...],
     ) -> None:
-        """A transaction with SENDs and, among them, an ACK of something that doesn't exist."""
+        """COMMIT a transaction with SENDs and, among them, an ACK of a message that does not exist."""
         self.begin(connection, name, used_before=False)
         if name not in connection.session.transactions:
             return
@@ -207,7 +207,7 @@ class StompDriver(Connections):
         headers: Iterable[tuple[str, str]],
         behind: "Destination",
     ) -> None:
-        """A frame that `clause` has refused, and a SEND right behind it."""
+        """Send a frame that `clause` requires to be refused, and a SEND behind it."""
         receipt, message = self.receipt(connection), self.model.new_message(behind)
         connection.must_be_refused[receipt] = (clause, expected)
         sent = self.model.send(message)
@@ -223,7 +223,7 @@ class StompDriver(Connections):
             self.model.judge_dropped(message)
         self.collect()
 
-    # Parts of the above
+    # Helpers
 
     def _headers_for(self, destination: "Destination") -> list[tuple[str, str]]:
         return [("destination", destination.name), *self.system.destination_headers[destination.is_queue]]

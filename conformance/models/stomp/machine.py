@@ -1,4 +1,4 @@
-"""Several sessions over plain queues and topics: subscriptions, the three modes, transactions, redelivery."""
+"""State machine of sessions over plain queues and topics: subscriptions, ack modes, transactions, redelivery."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def _is_newest(system: Any) -> bool:
 
 
 class StompMachine(DrawingMachine):
-    """Two queues, two topics, three sessions; sessions that end are replaced."""
+    """Two queues, two topics and three sessions; ended sessions are replaced."""
 
     IMPOSSIBLE = frozenset({("settle_everything", "nothing to settle")})
 
@@ -50,35 +50,35 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(connection=_INDEX, to=_INDEX, mode=_INDEX, again=st.booleans())
     def subscribe(self, connection: int, to: int, mode: int, again: bool) -> None:
-        """A subscription under an id that other connections use too, or that was used before."""
+        """SUBSCRIBE with an id that other connections use, or that was used before."""
         self.subscribe_to(self.connection_at(connection), self.destination_at(to), mode, again=again)
 
     @counted_rule(index=_INDEX)
     def unsubscribe(self, index: int) -> None:
-        """A subscription ends; what it had to settle is open."""
+        """UNSUBSCRIBE; its unsettled messages may go to others."""
         if (subscription := self.subscription_outside_transactions(index)) is not None:
             self.stomp.unsubscribe(subscription)
 
     @counted_rule(sender=_INDEX, to=st.lists(_INDEX, min_size=1, max_size=6))
     def send(self, sender: int, to: list[int]) -> None:
-        """Some messages in a row."""
+        """SEND messages to several destinations."""
         self.stomp.send(self.connection_at(sender), [self.destination_at(each) for each in to])
 
     @counted_rule(sender=_INDEX, to=_INDEX, count=st.integers(2, 5))
     def send_several(self, sender: int, to: int, count: int) -> None:
-        """Several messages to one destination."""
+        """SEND several messages to one destination."""
         self.stomp.send(self.connection_at(sender), [self.destination_at(to)] * count)
 
     @counted_rule()
     def look(self) -> None:
-        """Whatever comes without being asked for has had its chance."""
+        """Fence all sessions, so that unsolicited frames arrive."""
         self.stomp.fence_all()
 
     # Settling
 
     @counted_rule(index=_INDEX)
     def ack(self, index: int) -> None:
-        """One ACK; in mode client it covers what was delivered before."""
+        """ACK; in mode client it covers earlier deliveries."""
         if (delivery := self.existing_or_new_delivery(index)) is not None:
             self.stomp.ack(delivery)
 
@@ -86,7 +86,7 @@ class StompMachine(DrawingMachine):
         destination=_INDEX, count=st.integers(2, 4), settled=st.lists(_INDEX, min_size=1, max_size=2)
     )
     def send_and_ack(self, destination: int, count: int, settled: list[int]) -> None:
-        """Several messages, of which some are acknowledged."""
+        """SEND several messages, and ACK some deliveries."""
         self.stomp.send(self.connection_at(destination), [self.destination_at(destination)] * count)
         for index in settled:
             if (delivery := self.existing_or_new_delivery(index)) is not None:
@@ -94,7 +94,7 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(where=_is_later, index=_INDEX)
     def nack(self, index: int) -> None:
-        """One NACK."""
+        """NACK."""
         if (delivery := self.existing_or_new_delivery(index)) is not None:
             self.stomp.nack(delivery)
 
@@ -102,7 +102,7 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(session=_INDEX, again=st.booleans())
     def begin(self, session: int, again: bool) -> None:
-        """A transaction, under a name that other connections use too, or that was used before."""
+        """BEGIN with a name that other connections use, or that was used before."""
         self.begin_on(self.connection_at(session), again=again)
 
     @counted_rule(
@@ -112,7 +112,7 @@ class StompMachine(DrawingMachine):
         commit=st.booleans(),
     )
     def begin_again(self, index: int, to: int, commit: bool) -> None:
-        """BEGIN of an open transaction with something in it."""
+        """BEGIN of an open transaction that contains a SEND."""
         connection, name = self.open_or_new_transaction(index)
         self.stomp.send_in(connection, name, self.destination_at(to))
         self.leave_queues(connection)
@@ -122,7 +122,7 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(index=_INDEX, to=st.lists(_INDEX, min_size=1, max_size=3))
     def send_in_transaction(self, index: int, to: list[int]) -> None:
-        """Messages that nobody may see yet."""
+        """SEND messages in a transaction; none may arrive yet."""
         connection, name = self.open_or_new_transaction(index)
         for each in to:
             self.stomp.send_in(connection, name, self.destination_at(each))
@@ -130,7 +130,7 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(index=_INDEX, number=_INDEX, is_nack=st.booleans())
     def settle_in_transaction(self, index: int, number: int, is_nack: bool) -> None:
-        """An ACK or NACK that waits for the COMMIT."""
+        """ACK or NACK in a transaction."""
         self.settle_within(*self.open_or_new_transaction(index), number, is_nack=is_nack)
 
     @counted_rule(
@@ -138,7 +138,7 @@ class StompMachine(DrawingMachine):
         how=st.sampled_from(("COMMIT", "COMMIT", "COMMIT", "ABORT", "cut")),
     )
     def end_transaction(self, index: int, how: str) -> None:
-        """Everything in it takes effect, or nothing."""
+        """End a transaction: everything in it takes effect, or nothing."""
         self.close_transaction(*self.open_or_new_transaction(index), how)
 
     @counted_rule(
@@ -148,7 +148,7 @@ class StompMachine(DrawingMachine):
         how=st.sampled_from(("COMMIT", "ABORT", "ABORT, cut", "spoilt", "DISCONNECT", "close", "cut")),
     )
     def transact(self, index: int, to: list[int], number: int, how: str) -> None:
-        """A whole transaction, with an ACK if there is something to acknowledge."""
+        """A whole transaction, with an ACK if there is a delivery to settle."""
         self.connection_at(index)
         busy = [each for each in self.stomp.connections if self.to_settle(each)]
         here = busy[index % len(busy)] if busy else self.connection_at(index)
@@ -178,7 +178,7 @@ class StompMachine(DrawingMachine):
         how=st.sampled_from(("COMMIT", "ABORT")),
     )
     def transact_twice(self, index: int, to: list[int], other: bool, how: str) -> None:
-        """Two transactions side by side, on one connection or under one name on two."""
+        """Two transactions side by side, on one connection or with one name on two."""
         here = self.connection_at(index)
         there = self.connection_at(index + 1) if other else here
         opened = [(here, self.begin_on(here)), (there, self.begin_on(there))]
@@ -199,12 +199,12 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(session=_INDEX, how=st.sampled_from(("DISCONNECT", "close", "cut")), tidy=st.integers(0, 3))
     def leave(self, session: int, how: str, tidy: int) -> None:
-        """A session ends; what it had to settle comes to others."""
+        """End a session; its unsettled messages go to others."""
         self.end_session(self.connection_at(session), how, tidy=bool(tidy))
 
     @counted_rule(ack=st.booleans())
     def settle_everything(self, ack: bool) -> None:
-        """All transactions end, all that waits is delivered and acknowledged."""
+        """End all transactions, and settle all deliveries."""
         while (found := self.open_transaction(0)) is not None:
             self.close_transaction(*found, "COMMIT" if ack else "ABORT")
         while (delivery := self.existing_delivery(0)) is not None:
@@ -217,7 +217,7 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(session=_INDEX, index=_INDEX, is_nack=st.booleans())
     def settle_again(self, session: int, index: int, is_nack: bool) -> None:
-        """A late or double ACK or NACK, of what is settled or perhaps is."""
+        """A late or repeated ACK or NACK of a delivery that is settled or may be."""
         here = self.connection_at(session)
         doubtful = [
             delivery
@@ -231,7 +231,7 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(session=_INDEX, index=_INDEX)
     def ack_stray(self, session: int, index: int) -> None:
-        """An ACK of what another connection has to settle, or of nothing."""
+        """An ACK of another connection's delivery, or of no message."""
         here = self.connection_at(session)
         others = [
             delivery
@@ -255,7 +255,7 @@ class StompMachine(DrawingMachine):
 
     @counted_rule(where=_is_later, session=_INDEX)
     def subscribe_twice(self, session: int) -> None:
-        """SUBSCRIBE with an id that is in use, to a new queue: a topic could keep half a subscription for ever."""
+        """SUBSCRIBE with an id in use, to a new queue: a topic might keep half a subscription for ever."""
         here, there = self.connection_at(session), self.stomp.destination(is_queue=True)
         self.leave_queues(here)
         if here.session.subscriptions:
@@ -268,7 +268,7 @@ class StompMachine(DrawingMachine):
             self.stomp.refused(here, "STOMP-SUB-005", expected, "SUBSCRIBE", headers, there)
 
     def finish(self) -> None:
-        """All sessions end; what was not acknowledged comes to a new one, and nothing else does."""
+        """End all sessions; unacknowledged messages, and no others, come to a new session."""
         for number, connection in enumerate(list(self.stomp.connections), start=self.counter):
             self.end_session(connection, ("DISCONNECT", "cut")[number % 2], tidy=number % 3 > 0)
         last = self.stomp.connect()

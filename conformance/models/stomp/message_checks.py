@@ -1,4 +1,12 @@
-"""What a MESSAGE frame may be: MESSAGE, SEND, SUB, and that nothing comes that must not."""
+"""MESSAGE frames: STOMP-MESSAGE-*, STOMP-SEND-*, STOMP-SUB-*, and messages that must not come.
+
+Condition, for a MESSAGE on a session: its body is one that was sent; its message-id belongs to that message alone on
+the session; it names a subscription of the session to the message's destination, whose UNSUBSCRIBE has no RECEIPT;
+and the copy for that subscription is not FORBIDDEN and not UNSETTLED.
+
+No false alarm: bodies are unique, so a body identifies its message; destinations are new, so no other client sends to
+them; the state of a copy that the text allows to come again is ALLOWED.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class MessageChecks:
-    """Judges MESSAGE frames against the messages that were sent, by body."""
+    """Judge of MESSAGE frames, given the messages that were sent."""
 
     def __init__(
         self,
@@ -35,8 +43,8 @@ class MessageChecks:
         self._messages = messages
         self._findings = findings
 
-    def arrived(self, session: "Session", frame: "Frame") -> None:
-        """A MESSAGE came on a session."""
+    def check(self, session: "Session", frame: "Frame") -> None:
+        """Judge a MESSAGE on a session and note its delivery."""
         shown = _shown(frame)
         message = self._messages.get(frame.body)
         self._judge(
@@ -84,7 +92,7 @@ class MessageChecks:
         )
 
     def _subscription_of(self, session: "Session", message: "Message", frame: "Frame") -> Subscription | None:
-        """The subscription that the frame names; where 1.0 need not name one, any that fits."""
+        """Return the subscription that the frame names; in 1.0, which need not name one, any that fits; else None."""
         named = frame.get("subscription")
         everything = [*session.subscriptions.values(), *reversed(session.removed)]
         meant = [each for each in everything if each.id == named]
@@ -101,7 +109,7 @@ class MessageChecks:
             expected=f"the id of a subscription of {message.destination}",
             observed=_shown(frame),
         )
-        # Where another session uses the id for another destination, taking one for the other would show.
+        # If another session uses the id for another destination, a broker that confuses the two would show here.
         others = [
             other.subscriptions[named].destination
             for other in self._sessions
@@ -131,7 +139,7 @@ class MessageChecks:
                 observed=_shown(frame),
             )
         elif copy.state is CopyState.UNSETTLED and copy.delivery is not None:
-            # What comes again while it is held was given back, most likely by a NACK.
+            # The server returned an unsettled message to the queue, most likely because of a NACK.
             suspect = "STOMP-NACK-002" if "STOMP-NACK-002" in copy.suspects else copy.suspect
             self._judge(
                 suspect or "STOMP-SUB-014",
@@ -154,7 +162,7 @@ class MessageChecks:
         copy.arrivals += 1
         former, copy.delivery = copy.delivery, None
         if former is not None and not former.is_settled:
-            former.subscription.session.settle(former)  # it was in doubt; now the message is here
+            former.subscription.session.settle(former)  # it was in doubt; this delivery replaces it
         if subscription.mode == AUTO:
             copy.set_state(
                 CopyState.FORBIDDEN,

@@ -1,4 +1,12 @@
-"""Transactions: what was done in one takes effect with its COMMIT, all of it or nothing."""
+"""Transactions: STOMP-TX-*.
+
+Condition: the SENDs of a transaction have no effect before its COMMIT, all of them have after a RECEIPT for the
+COMMIT, and none has after ABORT, a refused COMMIT or the end of the session; after a COMMIT without an answer either
+all have an effect or none.
+
+No false alarm: a COMMIT without an answer leaves its messages ALLOWED until one of them comes; only subscriptions in
+effect at the SEND and at the COMMIT are required to get a topic's message.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Transactions:
-    """Judges BEGIN, COMMIT and ABORT, and what becomes visible when."""
+    """Judge of BEGIN, COMMIT and ABORT; decides when the frames of a transaction take effect."""
 
     def __init__(self, judge: "VersionJudge", settling: "Settling", sessions: "Sequence[Session]") -> None:
         self._judge = judge
@@ -22,7 +30,7 @@ class Transactions:
         self._settling = settling
 
     def begin(self, session: "Session", name: str, *, used_before: bool) -> "OutcomeHandler":
-        """BEGIN with a name that isn't open on the session; one that was used before may be refused."""
+        """BEGIN with a name that is not open on the session; a name used before may be refused."""
 
         def handle_outcome(outcome: "FrameOutcome") -> None:
             expected = f"a RECEIPT for BEGIN of {name}"
@@ -37,7 +45,7 @@ class Transactions:
         return handle_outcome
 
     def begin_again(self, session: "Session", name: str) -> "OutcomeHandler":
-        """BEGIN with a name that is open: where it is granted, what was done before stays in (STOMP-TX-014)."""
+        """BEGIN with an open name: if it is granted, the frames so far stay in the transaction (STOMP-TX-014)."""
 
         def handle_outcome(outcome: "FrameOutcome") -> None:
             self._judge(
@@ -51,7 +59,7 @@ class Transactions:
         return handle_outcome
 
     def commit(self, session: "Session", name: str) -> "OutcomeHandler":
-        """COMMIT: from now on everything in it may take effect."""
+        """COMMIT: from now on all its frames may take effect."""
         transaction = session.transactions.pop(name)
         self._watch_others(session, name)
         self._may_be_sent(transaction.messages)
@@ -76,7 +84,7 @@ class Transactions:
         return handle_outcome
 
     def commit_unanswered(self, session: "Session", name: str) -> None:
-        """COMMIT on a connection that is cut at once: it took effect wholly or not at all."""
+        """COMMIT on a connection that is cut at once: all its frames take effect or none."""
         transaction = session.transactions.pop(name)
         self._may_be_sent(transaction.messages)
         self._bind_together(transaction.messages)
@@ -84,7 +92,7 @@ class Transactions:
             self._settling.doubt(delivery, NO_CLAUSE)
 
     def abort(self, session: "Session", name: str) -> "OutcomeHandler":
-        """ABORT: nothing in it takes effect."""
+        """ABORT: none of its frames takes effect."""
         transaction = session.transactions.pop(name)
         self._undo(transaction, "STOMP-TX-006")
 
@@ -99,13 +107,13 @@ class Transactions:
         return handle_outcome
 
     def lost(self, session: "Session", *, orderly: bool) -> None:
-        """The session ended; its open transactions are aborted (STOMP-TX-007, STOMP-TX-008)."""
+        """End of the session: its open transactions are aborted (STOMP-TX-007, STOMP-TX-008)."""
         for transaction in session.transactions.values():
             self._undo(transaction, "STOMP-TX-007" if orderly else "STOMP-TX-008")
         session.transactions.clear()
 
     def spoilt(self, session: "Session", name: str) -> "OutcomeHandler":
-        """COMMIT of a transaction that also holds what can't be done: all of the rest is sent, or nothing."""
+        """COMMIT of a transaction with an ACK that must fail: all its SENDs take effect or none."""
         transaction = session.transactions.pop(name)
         self._may_be_sent(transaction.messages)
 
@@ -129,7 +137,7 @@ class Transactions:
         return handle_outcome
 
     def _watch_others(self, session: "Session", name: str) -> None:
-        """What is sent in other transactions must not come with this one (STOMP-TX-010, STOMP-TX-012)."""
+        """Forbid the SENDs of other open transactions to come with this one (STOMP-TX-010, STOMP-TX-012)."""
         for other in self._sessions:
             for transaction in other.transactions.values():
                 clause = "STOMP-TX-012" if other is session else "STOMP-TX-010"
@@ -139,7 +147,7 @@ class Transactions:
 
     @staticmethod
     def _bind_together(messages: "list[Message]") -> None:
-        """If one of these messages arrives, all of them must (STOMP-TX-003)."""
+        """Require that all of these messages arrive if one does (STOMP-TX-003)."""
         for message in messages:
             message.committed_together = list(messages)
 
@@ -147,13 +155,13 @@ class Transactions:
         for message in transaction.messages:
             message.set_state(CopyState.FORBIDDEN, clause if self._judge.has(clause) else None)
         for delivery, is_ack in transaction.settlements:
-            # What was acknowledged may be delivered anew, or be acknowledged by its old value (STOMP-ACK-006).
+            # The message may be redelivered, or be acknowledged under its old value (STOMP-ACK-006).
             if not delivery.is_settled:
                 self._settling.doubt(delivery, "STOMP-ACK-006" if is_ack else NO_CLAUSE)
 
     @staticmethod
     def _may_be_sent(messages: "list[Message]") -> None:
-        """Those who were subscribed to a topic at the SEND and still are must get it; for others it is open."""
+        """Allow the messages; subscriptions to a topic in effect at the SEND and still now must get them."""
         for message in messages:
             active = message.destination.active
             if not message.destination.is_queue:

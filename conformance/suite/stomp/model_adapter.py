@@ -1,4 +1,4 @@
-"""The server under test as a world for the model of plain STOMP."""
+"""The server under test, as the broker that the model of plain STOMP runs against."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-#: Seconds to listen to one connection before the next one has its turn.
+#: Seconds to read one connection before turning to the next.
 TURN = 0.002
 
 
 class BenchClient:
-    """A session, as the model's driver uses it."""
+    """A `ModelClient` (conformance.models.stomp.broker_under_test) on a STOMP client of the wire."""
 
     def __init__(self, client: StompClient) -> None:
         self._client = client
 
     @property
     def is_over(self) -> bool:
-        """Whether the connection has ended, as far as was read."""
+        """True if the end of the connection was read."""
         return self._client.closed is not None
 
     def send(self, command: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:
-        """Send a frame; one with a body says how long it is."""
+        """Send a frame; one with a body gets a content-length."""
         length = [("content-length", str(len(body)))] if body else []
         self._client.frame(command, [*headers, *length], body)
 
     def receive(self, *, wait: bool) -> Frame | None:
-        """The next frame; None where none has come, with `wait` within the patience of the client."""
+        """Return the next frame; None if none has arrived, or, with `wait`, none within the client's patience."""
         return self._client.receive(self._client.patience if wait else 0.0)
 
     def has_news(self, within: float) -> bool:
-        """Whether a frame or the end comes within so many seconds."""
+        """True if a frame or the end arrives within so many seconds."""
         if not self._client.inbox and not self._client.closed:
             frame = self._client.receive(within)
             if frame is not None:
@@ -77,11 +77,11 @@ class BenchBrokerAdapter:
         return BenchClient(self._scene.client())
 
     def destination(self, *, is_queue: bool) -> str:
-        """A destination that nobody used."""
+        """Return the name of a new destination."""
         return (self._scene.queue() if is_queue else self._scene.topic()).destination
 
     def wait(self, clients: Sequence[ModelClient]) -> bool:
-        """Listen to the links in turn until something comes; False where the patience ends first."""
+        """Read the clients in turn until a frame or an end arrives; False if none does within the bench's patience."""
         deadline = time.monotonic() + self._scene.bench.patience
         mine = [client for client in clients if isinstance(client, BenchClient)]
         while mine and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Queues in memory with one fault each: the models must find every one of them."""
+"""Queues in memory with one fault each, all of which the models must find."""
 
 from tests.models.broken import acknowledgements, delivery, membership, publishing, statuses
 from tests.models.broken.registry import FAULTS, QueueFault

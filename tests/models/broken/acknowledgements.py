@@ -1,4 +1,4 @@
-"""Faults in what producers are told."""
+"""Faults in the acknowledgements to producers."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.models.toy_queue import ToyReply
 
 
 class _Telling(ToyQueueAdapter):
-    """A world in which `told` says what each publish brings to which destinations."""
+    """An adapter in which `told` returns the acknowledgements of a publish, and `heard` their destinations."""
 
     SPELLINGS = ("acknowledgment", "acknowledgement")
 
@@ -61,7 +61,7 @@ class TellsBothOutcomes(_Telling):
 
 @breaks("publishing", "PUB-ACK-5", "PUB-POSITION-1", *UNDELIVERED)
 class AcknowledgesBeforeItStores(_Telling):
-    """A record comes with the next operation but one."""
+    """A record is stored only at the next operation but one."""
 
     def call(self, path: str, body: object) -> ToyReply:
         reply = super().call(path, body)
