@@ -1,8 +1,8 @@
 """Pure models of the partitioned queue: the replies that the text allows, given all operations so far.
 
 A model never predicts a reply. It keeps the facts that earlier replies prove, and judges each new reply against them.
-Where the text leaves a choice (the partition of a key, the owner of a partition, the moment of an eviction within the
-grace), the model holds every choice possible until a reply rules it out.
+If the text leaves a choice (the partition of a key, the owner of a partition, the moment of an eviction within the
+grace), the model treats every choice as possible until a reply rules it out.
 
 `judging`             the interface by which a model reports assertions
 `queue`               the whole model: one `observe_…` method for each operation

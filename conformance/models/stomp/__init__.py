@@ -1,7 +1,7 @@
 """A pure model of plain STOMP: the frames that the text allows over queue-like and topic-like destinations.
 
 Like the model of the queue, it never predicts a frame. It knows for each copy of a message whether it must come, may
-come or must not come, and judges each frame by that. Where the text leaves a choice (the receiver of a queue's
+come or must not come, and judges each frame by that. If the text leaves a choice (the receiver of a queue's
 message, the order of messages, redelivery after a NACK, an ERROR for a late ACK), the model holds every choice
 possible until a frame rules it out.
 
