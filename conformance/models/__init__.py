@@ -24,6 +24,7 @@ grace), the model treats every choice as possible until a reply rules it out.
 `publishing_machine`  producers, partitioning and order
 `delivery_machine`    polls, acknowledgements and committed offsets
 `membership_machine`  registration, liveness and rebalances
+`membership_scenario` the topics, groups and consumers of that machine
 `minimizer`           the search for the shortest failing program
 `rule_coverage`       counts of rules by class of state
 `stomp`               the model of plain STOMP, with a map of its own

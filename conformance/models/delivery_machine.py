@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 KEYS = ("a", "b", "c", "d", "e", None)
 _INDEX = st.integers(0, 11)
-_MOST_WAITING = 24
+_GREATEST_LAG = 24
 
 
 class DeliveryMachine(ModelMachine):
@@ -76,7 +76,7 @@ class DeliveryMachine(ModelMachine):
     def publish(self, topic: bool, keys: list[str | None]) -> None:
         """Publish records, after reading everything if many are uncommitted."""
         for group in self.groups:
-            if self.driver.lag(group, self.topics[topic]) > _MOST_WAITING:
+            if self.driver.lag(group, self.topics[topic]) > _GREATEST_LAG:
                 self._read_everything(group)
         for key in keys:
             self.driver.publish(self.topics[topic], key)

@@ -19,7 +19,7 @@ BAD_BODIES = (
     {"messageID": ["wrong"], "message": "label", "timestamp": 0},
 )
 _MOST_TOPICS = 4
-_MOST_WAITING = 24
+_GREATEST_LAG = 24
 _BIT = st.integers(0, 7)
 
 
@@ -91,7 +91,7 @@ class PublishingMachine(ModelMachine):
     @counted_rule(topic=_BIT, keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=8))
     def publish_several(self, topic: int, keys: list[str | None]) -> None:
         """Publish several records, after reading everything if many are uncommitted."""
-        if self.driver.lag(self.group, self._topic(topic)) > _MOST_WAITING:
+        if self.driver.lag(self.group, self._topic(topic)) > _GREATEST_LAG:
             self._read_everything()
         for number, key in enumerate(keys):
             self._publish(self._topic(topic), key, number)
