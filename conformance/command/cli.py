@@ -19,7 +19,7 @@ from conformance.command.arguments import (
     replay_command,
     with_url,
 )
-from conformance.models.rule_coverage import reached
+from conformance.models.rule_coverage import collected_coverage
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.options import Effort
@@ -96,7 +96,7 @@ def _judge(options: Options) -> int:
         run.suite_failures.append("pytest did not take the arguments that it was given")
     result = run.result()
     if options.effort is Effort.THOROUGH or options.verbose:
-        presenter.show_reach(reached())
+        presenter.show_reach(collected_coverage())
     presenter.finish(
         result, run.book, target, replay_command=lambda failure: replay_command(options, failure)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.bench.model_adapter import SLACK, BenchAdapter
+from conformance.bench.model_adapter import SLACK, BenchQueueAdapter
 from conformance.history.checkers import judge_history
 from conformance.history.concurrent_run import Server, run_scenario
 from conformance.history.server_parameters import Facts
@@ -39,7 +39,7 @@ WITH_POSITIONS = ("PART-KEY-1", "PUB-POSITION-1")
 @clauses(*ALWAYS)
 def test_many_clients_at_once(bench: Bench) -> None:
     """Run many producers and consumers at once; expect a history that a conforming server can have produced."""
-    queue, world = QueueFixture(bench), BenchAdapter(bench)
+    queue, world = QueueFixture(bench), BenchQueueAdapter(bench)
     topics, groups = [queue.new_topic(), queue.new_topic()], [queue.new_group(), queue.new_group()]
     timings = world.timings
     partitions = bench.target.partitions
