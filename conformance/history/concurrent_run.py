@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from conformance.history.events import Event, Fence, History, Listen, Passed, Told
+from conformance.history.events import AckSubscription, ClockAdvanced, Event, Fence, History, ProducerAck
 from conformance.history.operations import Answer, Ask, Program, Rest, Times, event_of
 from conformance.history.server_parameters import Facts
 from conformance.history.workload.consumers import Consumer
@@ -92,7 +92,7 @@ class Clock:
         ahead = self._ahead
         return self._server.time.now(group) + ahead
 
-    def move(self, seconds: float, group: str) -> list[Passed]:
+    def move(self, seconds: float, group: str) -> list[ClockAdvanced]:
         """Move the clock of a group on; an event for each group whose time it was."""
         with self._moving:
             before = {one: self.earliest(one) for one in self._groups}
@@ -103,12 +103,12 @@ class Clock:
             after = {one: self.earliest(one) for one in self._groups}
             self._ahead = 0.0
         return [
-            Passed(
+            ClockAdvanced(
                 process="clock",
                 invoked=invoked,
                 completed=completed,
-                at=before[one],
-                until=after[one],
+                group_time_began=before[one],
+                group_time_ended=after[one],
                 status=200,
                 group=one,
             )
@@ -150,7 +150,7 @@ class Runner:
     def _ask(self, ask: Ask) -> Answer | None:
         if self._client is None:
             self._client = self._server.new_client()
-        at, invoked = self._clock.earliest(ask.group), time.monotonic()
+        group_time_began, invoked = self._clock.earliest(ask.group), time.monotonic()
         answer: Answer | None = None
         try:
             pending = self._client.start(ask.path, ask.body) if ask.cut else None
@@ -159,8 +159,8 @@ class Runner:
         except PeerFailure:
             answer = None
         completed = time.monotonic()
-        until = self._clock.latest(ask.group)
-        times = Times(invoked, at, completed, until)
+        group_time_ended = self._clock.latest(ask.group)
+        times = Times(invoked, group_time_began, completed, group_time_ended)
         self._recorder.add(event_of(ask, self._process, times, answer))
         if answer is None:
             self._hang_up()
@@ -190,12 +190,12 @@ class Cast:
 
         self.threads.append(threading.Thread(target=guarded, name=name, daemon=True))
 
-    def play(self, until: float) -> None:
-        """Run all threads to their end. Raises what one of them raised, and TimeoutError after `until`."""
+    def play(self, deadline: float) -> None:
+        """Run all threads to their end. Raises what one of them raised, and TimeoutError after `deadline`."""
         for thread in self.threads:
             thread.start()
         for thread in self.threads:
-            thread.join(max(0.1, until - time.monotonic()))
+            thread.join(max(0.1, deadline - time.monotonic()))
         if self.failures:
             raise self.failures[0]
         if any(thread.is_alive() for thread in self.threads):
@@ -229,12 +229,12 @@ def run_scenario(
         consuming=plan.consumers,
     )
 
-    def play(programs: dict[str, Program], until: float) -> None:
+    def play(programs: dict[str, Program], deadline: float) -> None:
         cast = Cast(failures)
         for process, program in programs.items():
             runner = Runner(process, server, moved, recorder)
             cast.add(process, lambda runner=runner, program=program: runner.run(program))  # type: ignore[misc]
-        cast.play(until)
+        cast.play(deadline)
 
     programs = {f"producer {n}": producer(stage, n) for n in range(plan.producers)}
     programs |= {f"consumer {n}": Consumer(stage, n).program() for n in range(plan.consumers)}
@@ -258,7 +258,7 @@ def _listen(server: Server, recorder: Recorder, topics: list[str]) -> dict[str, 
             if watch is not None:
                 watches[destination] = watch
                 recorder.add(
-                    Listen(
+                    AckSubscription(
                         process="listener",
                         invoked=invoked,
                         completed=time.monotonic(),
@@ -281,7 +281,7 @@ def _hear(recorder: Recorder, watches: dict[str, Watch]) -> None:
             told = body if isinstance(body, dict) else {}
             label = told.get("messageId")
             recorder.add(
-                Told(
+                ProducerAck(
                     process="listener",
                     invoked=invoked,
                     completed=completed,

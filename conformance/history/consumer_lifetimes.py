@@ -14,9 +14,9 @@ from itertools import accumulate
 
 from conformance.history.events import (
     NEVER,
+    ConsumerEvent,
     Event,
     Heartbeat,
-    Naming,
     Poll,
     Register,
     Subscribe,
@@ -38,19 +38,19 @@ class Life:
     group: str
     register: Register
     clear: bool = True
-    events: list[Naming] = field(default_factory=list)
-    signs: list[Naming] = field(default_factory=list)
+    events: list[ConsumerEvent] = field(default_factory=list)
+    signs: list[ConsumerEvent] = field(default_factory=list)
     ends: list[Unregister] = field(default_factory=list)
     subscriptions: dict[str, list[Subscribe]] = field(default_factory=lambda: defaultdict(list))
     departures: dict[str, list[Unsubscribe]] = field(default_factory=lambda: defaultdict(list))
-    farewells: list[Naming] = field(default_factory=list)
+    farewells: list[ConsumerEvent] = field(default_factory=list)
     successor: "Life | None" = None
 
     @cached_property
     def gone_by(self) -> float:
         """By when a reply had shown its end, in seconds of `completed`; infinite if none did."""
-        proofs: list[Naming] = [end for end in self.ends if end.done] + self.farewells
-        if self.successor is not None and self.successor.register.done:
+        proofs: list[ConsumerEvent] = [end for end in self.ends if end.succeeded] + self.farewells
+        if self.successor is not None and self.successor.register.succeeded:
             proofs.append(self.successor.register)
         return min((proof.completed for proof in proofs), default=NEVER)
 
@@ -61,20 +61,22 @@ class Life:
         own = bisect_left(begun, moment.invoked)
         while own < end and begun[own] == moment.invoked:
             if self.events[own] is moment:
-                return max([over[own], *(event.until for event in self.events[own + 1 : end])])
+                return max([over[own], *(event.group_time_ended for event in self.events[own + 1 : end])])
             own += 1
         return over[end]
 
     @cached_property
     def _signs_so_far(self) -> tuple[list[float], list[float]]:
         """When each event began, and by when those before it were over."""
-        over = accumulate((event.until for event in self.events), max, initial=self.register.until)
+        over = accumulate(
+            (event.group_time_ended for event in self.events), max, initial=self.register.group_time_ended
+        )
         return [event.invoked for event in self.events], list(over)
 
-    def add(self, event: Naming) -> None:
+    def add(self, event: ConsumerEvent) -> None:
         """Take an event that names the consumer into its life."""
         self.events.append(event)
-        if event.done:
+        if event.succeeded:
             self.signs.append(event)
         if event.refused and isinstance(event, Heartbeat | Poll) and self.register.before(event):
             self.farewells.append(event)
@@ -97,20 +99,20 @@ class Lives:
         self._facts = facts
         self.of_name: dict[str, list[Life]] = defaultdict(list)
         self.of_group: dict[str, list[Life]] = defaultdict(list)
-        named: dict[str, list[Naming]] = defaultdict(list)
+        named: dict[str, list[ConsumerEvent]] = defaultdict(list)
         for event in sorted(events, key=lambda event: event.invoked):
-            if isinstance(event, Naming):
+            if isinstance(event, ConsumerEvent):
                 named[event.consumer].append(event)
         for name, of_name in named.items():
             self._part(name, of_name)
 
-    def _part(self, name: str, events: list[Naming]) -> None:
+    def _part(self, name: str, events: list[ConsumerEvent]) -> None:
         """Part the events that name a consumer into its lives."""
         lives = self.of_name[name]
         for number, event in enumerate(events):
             if isinstance(event, Register) and event.possible:
                 earlier = events[:number]
-                clear = event.done and all(e.before(event) for e in earlier)
+                clear = event.succeeded and all(e.before(event) for e in earlier)
                 life = Life(name, event.group, event, clear)
                 if lives:
                     lives[-1].successor = life
@@ -120,7 +122,7 @@ class Lives:
             elif lives:
                 lives[-1].add(event)
 
-    def life_at(self, event: Naming) -> Life | None:
+    def life_at(self, event: ConsumerEvent) -> Life | None:
         """The life that an event belongs to; None for a stranger."""
         found = None
         for life in self.of_name.get(event.consumer, ()):
@@ -140,7 +142,8 @@ class Lives:
             return False
         timeout = self._facts.heartbeat_timeout
         return any(
-            sign.invoked >= moment.completed or (sign.before(moment) and moment.until < sign.at + timeout)
+            sign.invoked >= moment.completed
+            or (sign.before(moment) and moment.group_time_ended < sign.group_time_began + timeout)
             for sign in reversed(life.signs)
             if sign is not moment
         )
@@ -156,7 +159,7 @@ class Lives:
 
         A refused operation may be a sign of life or not, and so may one of which no reply came.
         """
-        return max(0.0, moment.at - life.latest_sign(moment))
+        return max(0.0, moment.group_time_began - life.latest_sign(moment))
 
     # Subscriptions
 
@@ -169,7 +172,7 @@ class Lives:
         return any(
             subscription.invoked <= moment.completed
             and not any(
-                departure.done and subscription.before(departure) and departure.before(moment)
+                departure.succeeded and subscription.before(departure) and departure.before(moment)
                 for departure in life.departures.get(topic, ())
             )
             for subscription in life.subscriptions.get(topic, ())
@@ -178,7 +181,7 @@ class Lives:
     def certainly_subscribed(self, life: Life, topic: str, moment: Event) -> bool:
         """Whether it was subscribed during all of the moment."""
         return any(
-            subscription.done
+            subscription.succeeded
             and subscription.before(moment)
             and not any(
                 departure.completed > subscription.invoked and departure.invoked < moment.completed

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from conformance.history.consumer_lifetimes import Life, Lives
-from conformance.history.events import Acknowledge, Event, GiveBack, Got, Naming, Poll, Settle
+from conformance.history.events import Acknowledge, ConsumerEvent, Event, GiveBack, Poll, PolledRecord, Settle
 from conformance.history.rebalances import Rebalances
 from conformance.history.records import Record, Records
 
@@ -15,7 +15,7 @@ class Delivery:
     """One record in the reply to one poll; `life` is that of the consumer, None for a stranger."""
 
     poll: Poll
-    got: Got
+    got: PolledRecord
     record: Record
     life: Life | None
 
@@ -96,7 +96,7 @@ class Deliveries:
         for delivery in same:
             self._settled[delivery].append(settlement)
             if isinstance(event, Acknowledge) and event.possible:
-                self._note(delivery, event, certain=event.done and settlement.record is delivery.record)
+                self._note(delivery, event, certain=event.succeeded and settlement.record is delivery.record)
 
     def _note(self, delivery: Delivery, event: Acknowledge, *, certain: bool) -> None:
         """Keep the first acknowledgements of a record: those that may have, and that have for certain, committed it."""
@@ -144,7 +144,9 @@ class Deliveries:
             if departure.completed > poll.invoked and departure.invoked < moment.completed:
                 return True
         # Who is served in the same life was not evicted before.
-        same_life = isinstance(moment, Naming) and moment.done and self._lives.life_at(moment) is life
+        same_life = (
+            isinstance(moment, ConsumerEvent) and moment.succeeded and self._lives.life_at(moment) is life
+        )
         if not same_life and not self._lives.alive_through(life, moment):
             return True
         return self._rebalances.may_take_back(delivery.group, poll, moment)
@@ -160,13 +162,13 @@ class Deliveries:
             return False
         returned = any(
             isinstance(settlement.event, GiveBack)
-            and settlement.event.done
+            and settlement.event.succeeded
             and settlement.event.before(moment)
             and delivery.poll.before(settlement.event)
             for settlement in self.settlements_of(delivery)
         )
         left = any(
-            departure.done and delivery.poll.before(departure) and departure.before(moment)
+            departure.succeeded and delivery.poll.before(departure) and departure.before(moment)
             for departure in life.departures.get(delivery.record.topic, ())
         )
         return returned or left or self._lives.certainly_gone(life, moment)

@@ -22,12 +22,12 @@ class Event:
     process: str
     invoked: float
     completed: float = NEVER
-    at: float = 0.0
-    until: float = NEVER
+    group_time_began: float = 0.0
+    group_time_ended: float = NEVER
     status: int | None = None
 
     @property
-    def done(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether it happened for certain: a status of the class 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
@@ -47,9 +47,9 @@ class Event:
 
     def __str__(self) -> str:
         told = "no reply" if self.status is None else str(self.status)
-        return f"{self.invoked:.3f}…{self.completed:.3f} {self.process}: {self.words()} → {told}"
+        return f"{self.invoked:.3f}…{self.completed:.3f} {self.process}: {self.description()} → {told}"
 
-    def words(self) -> str:
+    def description(self) -> str:
         """What was done, for a reader."""
         return type(self).__name__.lower()
 
@@ -65,12 +65,12 @@ class Publish(Event):
     partition: int | None = None
     offset: int | None = None
 
-    def words(self) -> str:
+    def description(self) -> str:
         return f"publish {self.text!r} with key {self.key!r} to {self.topic}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listen(Event):
+class AckSubscription(Event):
     """A subscription to the acknowledgements of a topic was taken; `listener` is its name."""
 
     listener: str
@@ -79,14 +79,14 @@ class Listen(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told(Event):
+class ProducerAck(Event):
     """A producer acknowledgement came: `outcome` is ACK or FAILED, `label` its messageId."""
 
     listener: str
     label: str | int | None
     outcome: str
 
-    def words(self) -> str:
+    def description(self) -> str:
         return f"told {self.outcome} for {self.label!r}"
 
 
@@ -98,58 +98,58 @@ class Fence(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passed(Event):
+class ClockAdvanced(Event):
     """The virtual clock of a group was moved: from `at` to `until`."""
 
     group: str
 
-    def words(self) -> str:
-        return f"{self.until - self.at:g} s pass for {self.group}"
+    def description(self) -> str:
+        return f"{self.group_time_ended - self.group_time_began:g} s pass for {self.group}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Naming(Event):
+class ConsumerEvent(Event):
     """An operation that names a consumer."""
 
     consumer: str
 
-    def words(self) -> str:
+    def description(self) -> str:
         return f"{type(self).__name__.lower()} {self.consumer}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Register(Naming):
+class Register(ConsumerEvent):
     """A consumer was registered in a group."""
 
     group: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unregister(Naming):
+class Unregister(ConsumerEvent):
     """A consumer left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscribe(Naming):
+class Subscribe(ConsumerEvent):
     """A consumer subscribed to topics."""
 
     topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsubscribe(Naming):
+class Unsubscribe(ConsumerEvent):
     """A consumer gave up topics."""
 
     topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat(Naming):
+class Heartbeat(ConsumerEvent):
     """A consumer said that it is alive."""
 
 
 @dataclass(frozen=True, slots=True)
-class Got:
+class PolledRecord:
     """A record as a poll brought it; the last three where the server told them."""
 
     message_id: int
@@ -162,28 +162,28 @@ class Got:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Poll(Naming):
+class Poll(ConsumerEvent):
     """A consumer polled; `records` is what came."""
 
-    records: tuple[Got, ...] = ()
+    records: tuple[PolledRecord, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Whether the server had nothing to give."""
         return self.status is not None and not self.refused and not self.records
 
-    def words(self) -> str:
+    def description(self) -> str:
         got = ", ".join(f"{got.text!r} as {got.message_id}" for got in self.records)
         return f"poll {self.consumer}{', got ' + got if got else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settle(Naming):
+class Settle(ConsumerEvent):
     """A consumer said what it did with a record, by its message id."""
 
     message_id: int
 
-    def words(self) -> str:
+    def description(self) -> str:
         return f"{type(self).__name__.lower()} {self.consumer} {self.message_id}"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from conformance.history.consumer_lifetimes import Life
-from conformance.history.events import Acknowledge, Event, Heartbeat, Naming, Poll, Register
+from conformance.history.events import Acknowledge, ConsumerEvent, Event, Heartbeat, Poll, Register
 from conformance.history.index import Reading
 from conformance.history.server_parameters import Anomaly
 
@@ -23,12 +23,12 @@ def evicted_early(reading: Reading) -> Iterator[Anomaly]:
             if any(end.invoked < farewell.completed for end in life.ends):
                 continue
             signs = [sign for sign in life.signs if sign.before(farewell)]
-            last = max(signs, key=lambda sign: sign.at)
-            if farewell.until < last.at + timeout:
+            last = max(signs, key=lambda sign: sign.group_time_began)
+            if farewell.group_time_ended < last.group_time_began + timeout:
                 yield Anomaly(
                     "evicted early",
                     "LIVE-KEEP-1",
-                    f"{life.name} was silent for {farewell.until - last.at:.3f} s at most, below {timeout:g} s, "
+                    f"{life.name} was silent for {farewell.group_time_ended - last.group_time_began:.3f} s at most, below {timeout:g} s, "
                     "and is refused as unknown",
                     (last, farewell),
                 )
@@ -38,10 +38,10 @@ def evicted_late(reading: Reading) -> Iterator[Anomaly]:
     """A consumer is served though it was silent for the timeout and the grace."""
     for life in _clear_lives(reading):
         for event in life.events:
-            silence = reading.lives.silent_for(life, event) if event.done else 0.0
+            silence = reading.lives.silent_for(life, event) if event.succeeded else 0.0
             if silence > reading.facts.silence and not _was_gone(reading, life, event):
                 signs = [sign for sign in life.signs if sign.before(event)]
-                last = max(signs, key=lambda sign: sign.until, default=life.register)
+                last = max(signs, key=lambda sign: sign.group_time_ended, default=life.register)
                 yield Anomaly(
                     "evicted late",
                     "LIVE-EVICT-1",
@@ -53,15 +53,17 @@ def evicted_late(reading: Reading) -> Iterator[Anomaly]:
 
 def _was_gone(reading: Reading, life: Life, event: Event) -> bool:
     """Whether a reply had shown that the consumer was gone, so that it is a matter of `served_after_eviction`."""
-    return any(proof.before(event) for proof in [*life.farewells, *(end for end in life.ends if end.done)])
+    return any(
+        proof.before(event) for proof in [*life.farewells, *(end for end in life.ends if end.succeeded)]
+    )
 
 
-def _served_when_gone(reading: Reading) -> Iterator[tuple[Life, Naming, Naming]]:
+def _served_when_gone(reading: Reading) -> Iterator[tuple[Life, ConsumerEvent, ConsumerEvent]]:
     """Events that were served after a reply that shows the end of the life."""
     for life in _clear_lives(reading):
         for event in life.events:
             proof = next((farewell for farewell in life.farewells if farewell.before(event)), None)
-            if event.done and proof is not None:
+            if event.succeeded and proof is not None:
                 yield life, proof, event
 
 
@@ -86,8 +88,8 @@ def served_after_leaving(reading: Reading) -> Iterator[Anomaly]:
     """A consumer that has left is served."""
     for life in _clear_lives(reading):
         for event in life.events:
-            end = next((end for end in life.ends if end.done and end.before(event)), None)
-            if event.done and end is not None:
+            end = next((end for end in life.ends if end.succeeded and end.before(event)), None)
+            if event.succeeded and end is not None:
                 yield Anomaly(
                     "served after leaving", "MEMBER-UNREGISTER-1", f"{life.name} had left", (end, event)
                 )
@@ -95,8 +97,8 @@ def served_after_leaving(reading: Reading) -> Iterator[Anomaly]:
 
 def stranger_served(reading: Reading) -> Iterator[Anomaly]:
     """A consumer that was never registered is served."""
-    for event in reading.of_kind(Naming):
-        if not event.done or isinstance(event, Register):
+    for event in reading.of_kind(ConsumerEvent):
+        if not event.succeeded or isinstance(event, Register):
             continue
         lives = reading.lives.of_name.get(event.consumer, ())
         if not any(life.register.invoked < event.completed for life in lives):
@@ -115,12 +117,16 @@ def name_taken_twice(reading: Reading) -> Iterator[Anomaly]:
     timeout = reading.facts.heartbeat_timeout
     for life in _clear_lives(reading):
         successor = life.successor
-        if successor is None or not successor.register.done or life.farewells:
+        if successor is None or not successor.register.succeeded or life.farewells:
             continue
         again = successor.register
         if any(end.invoked < again.completed for end in life.ends):
             continue
-        signs = [sign for sign in life.signs if sign.before(again) and again.until < sign.at + timeout]
+        signs = [
+            sign
+            for sign in life.signs
+            if sign.before(again) and again.group_time_ended < sign.group_time_began + timeout
+        ]
         if signs:
             yield Anomaly(
                 "name taken twice", "MEMBER-REGISTER-4", f"{life.name} was registered", (signs[-1], again)

@@ -64,8 +64,8 @@ def _span(polls: tuple[Poll, ...]) -> Event:
         process="",
         invoked=min(poll.invoked for poll in polls),
         completed=max(poll.completed for poll in polls),
-        at=min(poll.at for poll in polls),
-        until=max(poll.until for poll in polls),
+        group_time_began=min(poll.group_time_began for poll in polls),
+        group_time_ended=max(poll.group_time_ended for poll in polls),
     )
 
 

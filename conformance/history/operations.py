@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from conformance.history.events import (
     NEVER,
     Acknowledge,
+    ConsumerEvent,
     Event,
     GiveBack,
-    Got,
     Heartbeat,
-    Naming,
     Poll,
+    PolledRecord,
     Publish,
     Register,
     Subscribe,
@@ -78,9 +78,9 @@ class Times:
     """When an operation began and ended; see `events`."""
 
     invoked: float
-    at: float
+    group_time_began: float
     completed: float = NEVER
-    until: float = NEVER
+    group_time_ended: float = NEVER
 
 
 def event_of(ask: Ask, process: str, times: Times, answer: Answer | None) -> Event:
@@ -91,9 +91,9 @@ def event_of(ask: Ask, process: str, times: Times, answer: Answer | None) -> Eve
     common: dict[str, Any] = {
         "process": process,
         "invoked": times.invoked,
-        "at": times.at,
+        "group_time_began": times.group_time_began,
         "completed": times.completed if answer is not None else NEVER,
-        "until": times.until if answer is not None else NEVER,
+        "group_time_ended": times.group_time_ended if answer is not None else NEVER,
         "status": answer.status if answer is not None else None,
     }
     if ask.path.startswith(PUBLISH):
@@ -109,7 +109,7 @@ def event_of(ask: Ask, process: str, times: Times, answer: Answer | None) -> Eve
         return settle(message_id=int(ask.body["message_id"]), **common)
     if ask.path == POLL:
         return Poll(records=_records(ask, answer), **common)
-    plain: dict[str, type[Naming]] = {UNREGISTER: Unregister, HEARTBEAT: Heartbeat}
+    plain: dict[str, type[ConsumerEvent]] = {UNREGISTER: Unregister, HEARTBEAT: Heartbeat}
     return plain[ask.path](**common)
 
 
@@ -126,7 +126,7 @@ def _publish(ask: Ask, common: dict[str, Any], answer: Answer | None) -> Publish
     )
 
 
-def _records(ask: Ask, answer: Answer | None) -> tuple[Got, ...]:
+def _records(ask: Ask, answer: Answer | None) -> tuple[PolledRecord, ...]:
     if answer is None or answer.status != 200:
         return ()
     items: Any = [answer.body]
@@ -137,7 +137,7 @@ def _records(ask: Ask, answer: Answer | None) -> tuple[Got, ...]:
     return tuple(_got(item, answer) for item in items)
 
 
-def _got(item: Any, answer: Answer) -> Got:
+def _got(item: Any, answer: Answer) -> PolledRecord:
     inner = item.get("message") if isinstance(item, dict) else None
     message_id = _natural(item.get("messageId")) if isinstance(item, dict) else None
     if (
@@ -150,7 +150,7 @@ def _got(item: Any, answer: Answer) -> Got:
             "POLL-OK-1", "a record with messageId, and message with message and topicName", answer
         )
     redelivered = item.get("redelivered")
-    return Got(
+    return PolledRecord(
         message_id,
         inner["topicName"],
         inner["message"],

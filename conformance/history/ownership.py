@@ -29,8 +29,8 @@ class Rest:
             process="",
             invoked=polls[0].invoked,
             completed=max(poll.completed for poll in polls),
-            at=min(poll.at for poll in polls),
-            until=max(poll.until for poll in polls),
+            group_time_began=min(poll.group_time_began for poll in polls),
+            group_time_ended=max(poll.group_time_ended for poll in polls),
         )
 
 
@@ -108,7 +108,7 @@ def delivery_without_subscription(reading: Reading) -> Iterator[Anomaly]:
         left = tuple(
             departure
             for departure in life.departures.get(topic, ())
-            if departure.done and departure.before(delivery.poll)
+            if departure.succeeded and departure.before(delivery.poll)
         )
         yield Anomaly(
             "delivery without subscription",

@@ -109,7 +109,7 @@ def _keyless_runs(publishes: list[Publish]) -> Iterator[list[Publish]]:
         alone = follows and (
             number + 1 == len(publishes) or publish.completed < publishes[number + 1].invoked
         )
-        if publish.key or publish.partition is None or not publish.done or not alone:
+        if publish.key or publish.partition is None or not publish.succeeded or not alone:
             yield run
             run = []
         else:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from conformance.history.events import Fence, Listen, Publish, Told
+from conformance.history.events import AckSubscription, Fence, ProducerAck, Publish
 from conformance.history.index import Reading
 from conformance.history.server_parameters import Anomaly
 
@@ -15,16 +15,16 @@ Label = str | int
 class Listener:
     """One subscription to acknowledgements, what came to it, and the publishes of its topic by label."""
 
-    listen: Listen
-    told: dict[Label | None, list[Told]] = field(default_factory=lambda: defaultdict(list))
+    listen: AckSubscription
+    told: dict[Label | None, list[ProducerAck]] = field(default_factory=lambda: defaultdict(list))
     published: dict[Label | None, list[Publish]] = field(default_factory=lambda: defaultdict(list))
     fences: list[Fence] = field(default_factory=list)
 
 
 def listeners(reading: Reading) -> Iterator[Listener]:
     """The subscriptions of a history, with what belongs to each."""
-    found = {listen.listener: Listener(listen) for listen in reading.of_kind(Listen)}
-    for told in reading.of_kind(Told):
+    found = {listen.listener: Listener(listen) for listen in reading.of_kind(AckSubscription)}
+    for told in reading.of_kind(ProducerAck):
         found[told.listener].told[told.label].append(told)
     for fence in reading.of_kind(Fence):
         found[fence.listener].fences.append(fence)
@@ -77,7 +77,7 @@ def acknowledged_wrongly(reading: Reading) -> Iterator[Anomaly]:
                 wrong = [
                     publish
                     for publish in published
-                    if (publish.refused if one.outcome == "ACK" else publish.done)
+                    if (publish.refused if one.outcome == "ACK" else publish.succeeded)
                 ]
                 if published and len(wrong) == len(published):
                     clause = "PUB-ACK-5" if one.outcome == "ACK" else "PUB-ACK-3"
@@ -112,7 +112,7 @@ def never_acknowledged(reading: Reading) -> Iterator[Anomaly]:
             for publish in published:
                 fence = next((fence for fence in listener.fences if publish.before(fence)), None)
                 if (
-                    publish.done
+                    publish.succeeded
                     and fence is not None
                     and listener.listen.before(publish)
                     and len(published) == 1

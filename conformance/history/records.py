@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from conformance.history.events import NEVER, Event, Got, Listen, Poll, Publish, Told
+from conformance.history.events import NEVER, AckSubscription, Event, Poll, PolledRecord, ProducerAck, Publish
 
 Position = tuple[int, int]
 
@@ -68,7 +68,7 @@ class Records:
     def __iter__(self) -> Iterator[Record]:
         return iter(self._by_text.values())
 
-    def find(self, got: Got) -> Record:
+    def find(self, got: PolledRecord) -> Record:
         """The record that a poll brought."""
         return self._by_text[got.topic, got.text]
 
@@ -92,12 +92,12 @@ class Records:
         record = self._record(publish.topic, publish.text)
         if record.publish is None:
             record.publish = publish
-        if publish.done:
+        if publish.succeeded:
             record.stored_by = min(record.stored_by, publish.completed)
             if publish.partition is not None and publish.offset is not None:
                 record.positions.setdefault((publish.partition, publish.offset), publish)
 
-    def _got(self, poll: Poll, got: Got) -> None:
+    def _got(self, poll: Poll, got: PolledRecord) -> None:
         record = self._record(got.topic, got.text)
         record.stored_by = min(record.stored_by, poll.completed)
         if got.partition is not None and got.offset is not None:
@@ -108,9 +108,9 @@ class Records:
         labelled: dict[tuple[str, str | int], list[Publish]] = defaultdict(list)
         for publish in published:
             labelled[publish.topic, publish.label].append(publish)
-        topics = {event.listener: event.topic for event in events if isinstance(event, Listen)}
+        topics = {event.listener: event.topic for event in events if isinstance(event, AckSubscription)}
         for told in events:
-            if isinstance(told, Told) and told.outcome == "ACK" and told.label is not None:
+            if isinstance(told, ProducerAck) and told.outcome == "ACK" and told.label is not None:
                 of_label = labelled.get((topics.get(told.listener, ""), told.label), [])
                 if len(of_label) == 1:
                     record = self._record(of_label[0].topic, of_label[0].text)

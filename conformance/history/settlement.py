@@ -16,7 +16,7 @@ def _accepted(reading: Reading) -> Iterator[Settlement]:
             unanswered.setdefault(poll.consumer, poll.invoked)
     for settlement in reading.deliveries.settlements:
         event, life = settlement.event, settlement.life
-        if not isinstance(event, Acknowledge) or not event.done or life is None or not life.clear:
+        if not isinstance(event, Acknowledge) or not event.succeeded or life is None or not life.clear:
             continue
         if unanswered.get(event.consumer, NEVER) >= event.completed:
             yield settlement
@@ -82,7 +82,7 @@ def accepted_twice(reading: Reading) -> Iterator[Anomaly]:
             first = other.event
             if (
                 isinstance(first, Acknowledge)
-                and first.done
+                and first.succeeded
                 and held.poll.before(first)
                 and first.before(settlement.event)
             ):

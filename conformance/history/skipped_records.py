@@ -91,7 +91,7 @@ def _of_the_freed(
                 return "committed by a zombie", "LIVE-GONE-3", (settlement.event,)
             return "committed though refused", "REFUSE-1", (settlement.event,)
     for settlement in said:
-        if isinstance(settlement.event, GiveBack) and settlement.event.done:
+        if isinstance(settlement.event, GiveBack) and settlement.event.succeeded:
             return "given back and skipped", "NACK-AGAIN-1", (settlement.event,)
     if reading.deliveries.given_up(earlier[-1], delivery.poll):
         return "not delivered again", "DELIVER-2", ()

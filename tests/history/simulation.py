@@ -12,7 +12,15 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from conformance.history.events import Event, Fence, History, Listen, Passed, Publish, Told
+from conformance.history.events import (
+    AckSubscription,
+    ClockAdvanced,
+    Event,
+    Fence,
+    History,
+    ProducerAck,
+    Publish,
+)
 from conformance.history.operations import Ask, Pass, Program, Rest, Times, event_of
 from conformance.history.server_parameters import Facts
 from conformance.history.workload.consumers import Consumer
@@ -54,7 +62,7 @@ class Simulation:
 
     # Time
 
-    def at(self, delay: float, action: Callable[[], None]) -> None:
+    def schedule(self, delay: float, action: Callable[[], None]) -> None:
         """Do something later."""
         heapq.heappush(self.agenda, (self.now + delay, next(self.order), action))
 
@@ -89,7 +97,7 @@ class Simulation:
 
     def start(self, process: str, program: Program) -> None:
         """Let a program run from now on."""
-        self.at(self.delay(), lambda: self.step(process, program, None, first=True))
+        self.schedule(self.delay(), lambda: self.step(process, program, None, first=True))
 
     def step(self, process: str, program: Program, answer: ToyReply | None, *, first: bool = False) -> None:
         try:
@@ -97,7 +105,7 @@ class Simulation:
         except StopIteration:
             return
         if isinstance(asked, Rest):
-            self.at(asked.seconds, lambda: self.step(process, program, None))
+            self.schedule(asked.seconds, lambda: self.step(process, program, None))
         elif isinstance(asked, Pass):
             self.let_pass(asked, lambda: self.step(process, program, None))
         else:
@@ -108,53 +116,53 @@ class Simulation:
         longest = self.random.choices(DELAYS, cum_weights=DELAYS_UP_TO)[0]
         return self.random.uniform(0.0, longest)
 
-    def let_pass(self, passing: Pass, done: Callable[[], None]) -> None:
+    def let_pass(self, passing: Pass, then: Callable[[], None]) -> None:
         group, before, invoked = passing.group, self.earliest(passing.group), self.now
         self.ahead[group] = passing.seconds
 
         def happen() -> None:
             self.queue.advance(group, passing.seconds)
-            self.at(self.delay(), reply)
+            self.schedule(self.delay(), reply)
 
         def reply() -> None:
             self.moved[group] = before + passing.seconds
             self.ahead[group] = 0.0
             self.events.append(
-                Passed(
+                ClockAdvanced(
                     process="clock",
                     invoked=invoked,
                     completed=self.now,
-                    at=before,
-                    until=self.moved[group],
+                    group_time_began=before,
+                    group_time_ended=self.moved[group],
                     status=200,
                     group=group,
                 )
             )
-            done()
+            then()
 
-        self.at(self.delay(), happen)
+        self.schedule(self.delay(), happen)
 
-    def ask(self, process: str, ask: Ask, done: Callable[[ToyReply | None], None]) -> None:
-        invoked, at = self.now, self.earliest(ask.group)
+    def ask(self, process: str, ask: Ask, then: Callable[[ToyReply | None], None]) -> None:
+        invoked, group_time_began = self.now, self.earliest(ask.group)
 
         def record(answer: ToyReply | None) -> None:
-            times = Times(invoked, at, self.now, self.latest(ask.group))
+            times = Times(invoked, group_time_began, self.now, self.latest(ask.group))
             self.events.append(event_of(ask, process, times, answer))
-            self.at(NO_TIME, lambda: done(answer))
+            self.schedule(NO_TIME, lambda: then(answer))
 
         if ask.cut:
             fate = self.random.choice(["lost", "soon", "late", "much later"])
             if fate != "lost":
                 late = {"soon": 0.0, "late": 0.2, "much later": 5.0}[fate]
-                self.at(self.delay() + late * self.random.random(), lambda: self.happen(ask))
-            self.at(self.delay(), lambda: record(None))
+                self.schedule(self.delay() + late * self.random.random(), lambda: self.happen(ask))
+            self.schedule(self.delay(), lambda: record(None))
             return
 
         def happen() -> None:
             reply = self.happen(ask)
-            self.at(self.delay(), lambda: record(reply))
+            self.schedule(self.delay(), lambda: record(reply))
 
-        self.at(self.delay(), happen)
+        self.schedule(self.delay(), happen)
 
     def happen(self, ask: Ask) -> ToyReply:
         self.tick()
@@ -170,11 +178,11 @@ class Simulation:
         outcome = "ACK" if reply.status == 200 else "FAILED"
         for listener in self.listeners:
             if listener.endswith(f"/{topic}"):
-                self.at(self.delay(), lambda one=listener: self.hear(one, body["messageID"], outcome))
+                self.schedule(self.delay(), lambda one=listener: self.hear(one, body["messageID"], outcome))
 
     def hear(self, listener: str, label: str | int, outcome: str) -> None:
         self.events.append(
-            Told(
+            ProducerAck(
                 process="listener",
                 invoked=self.now,
                 completed=self.now,
@@ -197,7 +205,7 @@ class Simulation:
             self.queue.perform("/consumer-group/add", {"consumer_group_name": group})
         for listener in self.listeners:
             self.events.append(
-                Listen(
+                AckSubscription(
                     process="listener",
                     invoked=-1.0,
                     completed=-0.5,

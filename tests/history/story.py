@@ -5,19 +5,19 @@ from typing import Any
 from conformance.history.events import (
     NEVER,
     Acknowledge,
+    AckSubscription,
+    ClockAdvanced,
     Event,
     Fence,
     GiveBack,
-    Got,
     Heartbeat,
     History,
-    Listen,
-    Passed,
     Poll,
+    PolledRecord,
+    ProducerAck,
     Publish,
     Register,
     Subscribe,
-    Told,
     Unregister,
     Unsubscribe,
 )
@@ -56,8 +56,11 @@ class Story:
         """The virtual clock is moved."""
         before = self.now + self.ahead
         self.ahead += seconds
-        common = self._common(None, 200) | {"at": before, "until": self.now + self.ahead}
-        self.events.append(Passed(process="clock", group=group, **common))
+        common = self._common(None, 200) | {
+            "group_time_began": before,
+            "group_time_ended": self.now + self.ahead,
+        }
+        self.events.append(ClockAdvanced(process="clock", group=group, **common))
 
     def _common(self, during: Interval | None, status: int | None) -> dict[str, Any]:
         begun, ended = during if during is not None else (self.now + 1.0, self.now + 1.5)
@@ -65,8 +68,8 @@ class Story:
         return {
             "invoked": begun,
             "completed": ended if status is not None else NEVER,
-            "at": begun + self.ahead,
-            "until": ended + self.ahead if status is not None else NEVER,
+            "group_time_began": begun + self.ahead,
+            "group_time_ended": ended + self.ahead if status is not None else NEVER,
             "status": status,
         }
 
@@ -109,14 +112,14 @@ class Story:
     def listened(self, listener: str = "l", topic: str = "t") -> None:
         """Somebody subscribed to acknowledgements."""
         self.events.append(
-            Listen(process="listener", listener=listener, topic=topic, **self._common(None, 200))
+            AckSubscription(process="listener", listener=listener, topic=topic, **self._common(None, 200))
         )
 
     def told(self, label: str, outcome: str = "ACK", listener: str = "l") -> None:
         """An acknowledgement came."""
         common = self._common(None, 200)
         self.events.append(
-            Told(process="listener", listener=listener, label=label, outcome=outcome, **common)
+            ProducerAck(process="listener", listener=listener, label=label, outcome=outcome, **common)
         )
 
     def fenced(self, listener: str = "l") -> None:
@@ -169,7 +172,7 @@ class Story:
         partition, offset = place if place is not None else (None, None)
         number = self.id_of(text) if number is None else number
         key = self.keys.get(text) if key == AUTO else key
-        record = Got(number, topic, text, key, partition, offset, redelivered)
+        record = PolledRecord(number, topic, text, key, partition, offset, redelivered)
         self.events.append(Poll(process=name, consumer=name, records=(record,), **self._common(during, 200)))
 
     def polled(self, name: str, status: int | None = 204, during: Interval | None = None) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from conformance.history.checkers import CHECKERS, judge_history
-from conformance.history.events import Acknowledge, History, Passed, Poll, Publish, Unsubscribe
+from conformance.history.events import Acknowledge, ClockAdvanced, History, Poll, Publish, Unsubscribe
 from conformance.history.server_parameters import Anomaly
 from tests.history.broken import SHOWN_BY, broken_history
 from tests.history.legal import some_history
@@ -31,10 +31,10 @@ def test_legal_histories_have_all_that_can_mislead_a_checker() -> None:
     for kind in (Publish, Poll, Acknowledge):
         assert any(isinstance(event, kind) and event.status is None for event in events), kind
     assert any(isinstance(event, Poll) and event.status == 404 for event in events)
-    assert any(isinstance(event, Unsubscribe) and event.done for event in events)
+    assert any(isinstance(event, Unsubscribe) and event.succeeded for event in events)
     assert any(redeliveries(history) for history in histories)
     assert any(overlaps(history) for history in histories)
-    moved = [any(isinstance(event, Passed) for event in history) for history in histories]
+    moved = [any(isinstance(event, ClockAdvanced) for event in history) for history in histories]
     assert any(moved)
     assert not all(moved)
 
@@ -52,7 +52,7 @@ def redeliveries(history: History) -> bool:
 
 def overlaps(history: History) -> bool:
     """Whether two polls of different consumers overlap."""
-    polls = [event for event in history if isinstance(event, Poll) and event.done]
+    polls = [event for event in history if isinstance(event, Poll) and event.succeeded]
     return any(
         one.consumer != other.consumer and one.invoked < other.invoked < one.completed
         for one, other in pairwise(polls)

@@ -78,14 +78,18 @@ def clock(stage: Stage) -> Program:
     gone_at: dict[str, float] = {}
     rested_at: dict[str, float] = {}
     while stage.consuming and not stage.cut_short:
-        enough = all(stage.now(group) > at for group, at in stormy_until.items())
+        enough = all(stage.now(group) > time for group, time in stormy_until.items())
         if not stage.calm and enough and stage.producing == stage.waiting:
             stage.calm = True
             gone_at = {group: stage.now(group) + facts.silence for group in stage.groups}
-            rested_at = {group: at + longest + facts.settling for group, at in gone_at.items()}
-        if stage.calm and not stage.rested and all(stage.now(group) > at for group, at in gone_at.items()):
+            rested_at = {group: time + longest + facts.settling for group, time in gone_at.items()}
+        if (
+            stage.calm
+            and not stage.rested
+            and all(stage.now(group) > time for group, time in gone_at.items())
+        ):
             yield from _look_for_the_gone(stage)
-        if stage.calm and all(stage.now(group) > at for group, at in rested_at.items()):
+        if stage.calm and all(stage.now(group) > time for group, time in rested_at.items()):
             stage.rested = True
         seen = dict(stage.beats)
         for _ in range(PATIENCE):

@@ -19,7 +19,7 @@ class Misinforms(Simulation):
     def tell(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
         for listener in self.heard_by(topic):
             for outcome in self.outcomes(reply.status == 200):
-                self.at(self.delay(), self.hearing(listener, body["messageID"], outcome))
+                self.schedule(self.delay(), self.hearing(listener, body["messageID"], outcome))
 
     def hearing(self, listener: str, label: str | int, outcome: str) -> Callable[[], None]:
         return lambda: self.hear(listener, label, outcome)
