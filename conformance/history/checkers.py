@@ -13,10 +13,10 @@ from conformance.history import (
     settlement,
 )
 from conformance.history.events import Event
-from conformance.history.index import Reading
-from conformance.history.server_parameters import Anomaly, Facts
+from conformance.history.index import HistoryIndex
+from conformance.history.server_parameters import Anomaly, ServerParameters
 
-Checker = Callable[[Reading], Iterator[Anomaly]]
+Checker = Callable[[HistoryIndex], Iterator[Anomaly]]
 
 CHECKERS: dict[str, Checker] = {
     # Records that don't come, or that nobody published
@@ -75,19 +75,19 @@ CHECKERS: dict[str, Checker] = {
 }
 
 #: Anomalies of one name that are reported; a broken server can show one thousands of times.
-MOST_OF_A_NAME = 20
+MAX_ANOMALIES_PER_KIND = 20
 
 
-def judge_history(events: Iterable[Event], facts: Facts) -> list[Anomaly]:
+def judge_history(events: Iterable[Event], parameters: ServerParameters) -> list[Anomaly]:
     """All that no conforming server would have done; empty for a history that a conforming one can have.
 
     Pure: the same events and facts give the same anomalies, in the order of the checkers.
     """
-    reading = Reading(events, facts)
+    index = HistoryIndex(events, parameters)
     found: list[Anomaly] = []
     for checker in CHECKERS.values():
-        for count, anomaly in enumerate(checker(reading)):
-            if count == MOST_OF_A_NAME:
+        for count, anomaly in enumerate(checker(index)):
+            if count == MAX_ANOMALIES_PER_KIND:
                 break
             found.append(anomaly)
     return found

@@ -10,19 +10,26 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from conformance.history.events import AckSubscription, ClockAdvanced, Event, Fence, History, ProducerAck
-from conformance.history.operations import Answer, Ask, Program, Rest, Times, event_of
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.consumers import Consumer
+from conformance.history.operations import (
+    Answer,
+    ClientOperation,
+    ClientProgram,
+    OperationTimes,
+    Pause,
+    event_from,
+)
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.consumers import ConsumerClient
 from conformance.history.workload.programs import clock, drain, producer
-from conformance.history.workload.workload_state import Plan, Stage
+from conformance.history.workload.workload_state import WorkloadPlan, WorkloadState
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import QueueClient
 
 #: The two spellings of a destination of acknowledgements, with the clause that promises them there.
-SPELLINGS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
+ACK_DESTINATIONS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
 
 
-class QueueTime(Protocol):
+class GroupTime(Protocol):
     """The queue's time of groups, in seconds; where it is virtual, only `pass_time` moves it."""
 
     is_virtual: bool
@@ -30,14 +37,14 @@ class QueueTime(Protocol):
     def now(self, group: str) -> float: ...
 
 
-class Watch(Protocol):
+class AckWatch(Protocol):
     """A subscription to acknowledgements."""
 
     def take(self, expected: int) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerAccess:
     """How the scenario reaches a server.
 
     `new_client` makes a client on a connection of its own, in any thread. `pass_time` moves the clock of a group
@@ -47,14 +54,14 @@ class Server:
 
     new_client: Callable[[], QueueClient]
     fresh: Callable[[str], str]
-    time: QueueTime
+    time: GroupTime
     pass_time: Callable[[float, str], None]
     extensions: Collection[str] = frozenset()
-    watch: Callable[[str], Watch | None] = lambda _destination: None
+    watch: Callable[[str], AckWatch | None] = lambda _destination: None
     over_http: bool = False
 
 
-class Recorder:
+class EventRecorder:
     """The events so far; may be used by several threads."""
 
     def __init__(self) -> None:
@@ -73,10 +80,10 @@ class Recorder:
             return tuple(self._events)
 
 
-class Clock:
+class GroupClocks:
     """The queue's time of a group, between bounds: while the clock is being moved, nobody knows where it stands."""
 
-    def __init__(self, server: Server, groups: list[str]) -> None:
+    def __init__(self, server: ServerAccess, groups: list[str]) -> None:
         self._server = server
         self._groups = groups
         self._moving = threading.Lock()
@@ -117,17 +124,19 @@ class Clock:
         ]
 
 
-class Runner:
+class ClientRunner:
     """Runs one program: a client with a connection of its own, and another one after each cut."""
 
-    def __init__(self, process: str, server: Server, clock: Clock, recorder: Recorder) -> None:
+    def __init__(
+        self, process: str, server: ServerAccess, clock: GroupClocks, recorder: EventRecorder
+    ) -> None:
         self._process = process
         self._server = server
         self._clock = clock
         self._recorder = recorder
         self._client: QueueClient | None = None
 
-    def run(self, program: Program) -> None:
+    def run(self, program: ClientProgram) -> None:
         """Run the program to its end. Raises what a client raises that is no broken connection."""
         answer: Answer | None = None
         started = False
@@ -135,9 +144,9 @@ class Runner:
             while True:
                 step = program.send(answer) if started else next(program)
                 started, answer = True, None
-                if isinstance(step, Ask):
-                    answer = self._ask(step)
-                elif isinstance(step, Rest):
+                if isinstance(step, ClientOperation):
+                    answer = self._perform(step)
+                elif isinstance(step, Pause):
                     threading.Event().wait(step.seconds)
                 else:
                     for passed in self._clock.move(step.seconds, step.group):
@@ -145,35 +154,35 @@ class Runner:
         except StopIteration:
             pass
         finally:
-            self._hang_up()
+            self._close()
 
-    def _ask(self, ask: Ask) -> Answer | None:
+    def _perform(self, operation: ClientOperation) -> Answer | None:
         if self._client is None:
             self._client = self._server.new_client()
-        group_time_began, invoked = self._clock.earliest(ask.group), time.monotonic()
+        group_time_began, invoked = self._clock.earliest(operation.group), time.monotonic()
         answer: Answer | None = None
         try:
-            pending = self._client.start(ask.path, ask.body) if ask.cut else None
+            pending = self._client.start(operation.path, operation.body) if operation.cut else None
             if pending is None:
-                answer = self._client.call(ask.path, ask.body)
+                answer = self._client.call(operation.path, operation.body)
         except PeerFailure:
             answer = None
         completed = time.monotonic()
-        group_time_ended = self._clock.latest(ask.group)
-        times = Times(invoked, group_time_began, completed, group_time_ended)
-        self._recorder.add(event_of(ask, self._process, times, answer))
+        group_time_ended = self._clock.latest(operation.group)
+        times = OperationTimes(invoked, group_time_began, completed, group_time_ended)
+        self._recorder.add(event_from(operation, self._process, times, answer))
         if answer is None:
-            self._hang_up()
+            self._close()
         return answer
 
-    def _hang_up(self) -> None:
+    def _close(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
 
 
 @dataclass
-class Cast:
+class ClientThreads:
     """The threads of a scenario, and what went wrong in them."""
 
     failures: list[BaseException]
@@ -202,21 +211,26 @@ class Cast:
             raise TimeoutError("the scenario did not come to an end")
 
 
-def run_scenario(
-    server: Server, plan: Plan, facts: Facts, topics: list[str], groups: list[str], seconds: float
+def run_concurrently(
+    server: ServerAccess,
+    plan: WorkloadPlan,
+    parameters: ServerParameters,
+    topics: list[str],
+    groups: list[str],
+    seconds: float,
 ) -> History:
     """Let everybody do their part on topics and groups that exist; the history of it.
 
     The consumers read for so many `seconds` at most, and a last reader for as long again. Raises what a client
     raises that is no broken connection: Violation where a reply breaks its form, Unreachable.
     """
-    recorder, moved = Recorder(), Clock(server, groups)
+    recorder, moved = EventRecorder(), GroupClocks(server, groups)
     failures: list[BaseException] = []
     started = time.monotonic()
-    watches = _listen(server, recorder, topics)
-    stage = Stage(
+    watches = _subscribe_to_acks(server, recorder, topics)
+    state = WorkloadState(
         plan=plan,
-        facts=facts,
+        parameters=parameters,
         extensions=server.extensions,
         fresh=server.fresh,
         topics=topics,
@@ -229,29 +243,31 @@ def run_scenario(
         consuming=plan.consumers,
     )
 
-    def play(programs: dict[str, Program], deadline: float) -> None:
-        cast = Cast(failures)
+    def play(programs: dict[str, ClientProgram], deadline: float) -> None:
+        threads = ClientThreads(failures)
         for process, program in programs.items():
-            runner = Runner(process, server, moved, recorder)
-            cast.add(process, lambda runner=runner, program=program: runner.run(program))  # type: ignore[misc]
-        cast.play(deadline)
+            runner = ClientRunner(process, server, moved, recorder)
+            threads.add(process, lambda runner=runner, program=program: runner.run(program))  # type: ignore[misc]
+        threads.play(deadline)
 
-    programs = {f"producer {n}": producer(stage, n) for n in range(plan.producers)}
-    programs |= {f"consumer {n}": Consumer(stage, n).program() for n in range(plan.consumers)}
-    if stage.virtual:
-        programs["clock"] = clock(stage)
+    programs = {f"producer {n}": producer(state, n) for n in range(plan.producers)}
+    programs |= {f"consumer {n}": ConsumerClient(state, n).program() for n in range(plan.consumers)}
+    if state.virtual:
+        programs["clock"] = clock(state)
     play(programs, started + 3 * seconds)
     started = time.monotonic()
     for group in groups:
-        play({f"drain {group}": drain(stage, group)}, started + 3 * seconds)
-    _hear(recorder, watches)
+        play({f"drain {group}": drain(state, group)}, started + 3 * seconds)
+    _collect_acks(recorder, watches)
     return recorder.history
 
 
-def _listen(server: Server, recorder: Recorder, topics: list[str]) -> dict[str, Watch]:
-    watches: dict[str, Watch] = {}
+def _subscribe_to_acks(
+    server: ServerAccess, recorder: EventRecorder, topics: list[str]
+) -> dict[str, AckWatch]:
+    watches: dict[str, AckWatch] = {}
     for topic in topics:
-        for spelling, clause in SPELLINGS.items():
+        for spelling, clause in ACK_DESTINATIONS.items():
             destination = f"/topic/{spelling}/{topic}"
             invoked = time.monotonic()
             watch = server.watch(destination)
@@ -263,7 +279,7 @@ def _listen(server: Server, recorder: Recorder, topics: list[str]) -> dict[str, 
                         invoked=invoked,
                         completed=time.monotonic(),
                         status=200,
-                        listener=destination,
+                        subscription=destination,
                         topic=topic,
                         clause="PUB-ACK-8" if server.over_http else clause,
                     )
@@ -271,26 +287,28 @@ def _listen(server: Server, recorder: Recorder, topics: list[str]) -> dict[str, 
     return watches
 
 
-def _hear(recorder: Recorder, watches: dict[str, Watch]) -> None:
+def _collect_acks(recorder: EventRecorder, watches: dict[str, AckWatch]) -> None:
     """Take what the listeners were told; a fence proves that nothing is still on its way."""
     for listener, watch in watches.items():
         invoked = time.monotonic()
         bodies = list(watch.take(0))
         completed = time.monotonic()
         for body in bodies:
-            told = body if isinstance(body, dict) else {}
-            label = told.get("messageId")
+            reply = body if isinstance(body, dict) else {}
+            label = reply.get("messageId")
             recorder.add(
                 ProducerAck(
                     process="listener",
                     invoked=invoked,
                     completed=completed,
                     status=200,
-                    listener=listener,
+                    subscription=listener,
                     label=label if isinstance(label, str | int) else None,
-                    outcome=str(told.get("acknowledgementMessage")),
+                    outcome=str(reply.get("acknowledgementMessage")),
                 )
             )
         recorder.add(
-            Fence(process="listener", invoked=completed, completed=completed, status=200, listener=listener)
+            Fence(
+                process="listener", invoked=completed, completed=completed, status=200, subscription=listener
+            )
         )

@@ -73,7 +73,7 @@ class Publish(Event):
 class AckSubscription(Event):
     """A subscription to the acknowledgements of a topic was taken; `listener` is its name."""
 
-    listener: str
+    subscription: str
     topic: str
     clause: str = "PUB-ACK-1"
 
@@ -82,7 +82,7 @@ class AckSubscription(Event):
 class ProducerAck(Event):
     """A producer acknowledgement came: `outcome` is ACK or FAILED, `label` its messageId."""
 
-    listener: str
+    subscription: str
     label: str | int | None
     outcome: str
 
@@ -94,7 +94,7 @@ class ProducerAck(Event):
 class Fence(Event):
     """All that was on its way to the listener before has come."""
 
-    listener: str
+    subscription: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +173,8 @@ class Poll(ConsumerEvent):
         return self.status is not None and not self.refused and not self.records
 
     def description(self) -> str:
-        got = ", ".join(f"{got.text!r} as {got.message_id}" for got in self.records)
-        return f"poll {self.consumer}{', got ' + got if got else ''}"
+        polled = ", ".join(f"{polled.text!r} as {polled.message_id}" for polled in self.records)
+        return f"poll {self.consumer}{', polled ' + polled if polled else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

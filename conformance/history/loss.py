@@ -8,52 +8,54 @@ came up empty. `owed` finds these.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.history.consumer_lifetimes import Life
+from conformance.history.consumer_lifetimes import ConsumerLifetime
 from conformance.history.events import Event, Poll
-from conformance.history.index import Reading
-from conformance.history.records import Record
+from conformance.history.index import HistoryIndex
+from conformance.history.records import HistoryRecord
 from conformance.history.server_parameters import Anomaly
 
 
 @dataclass(frozen=True)
-class Owed:
+class OwedRecord:
     """A record that came up in none of the polls, though they were of all members of a group at rest."""
 
     group: str
-    record: Record
+    record: HistoryRecord
     polls: tuple[Poll, ...]
     came_later: bool
 
 
-def owed(reading: Reading) -> Iterator[Owed]:
+def owed(index: HistoryIndex) -> Iterator[OwedRecord]:
     """For each topic of each empty poll at most one record that it, or those before it, had to bring."""
-    empty: dict[Life, list[Poll]] = {}
-    for poll in sorted(reading.of_kind(Poll), key=lambda poll: poll.completed):
-        life = reading.lives.life_at(poll)
-        if life is None or not poll.empty:
+    empty: dict[ConsumerLifetime, list[Poll]] = {}
+    for poll in sorted(index.of_type(Poll), key=lambda poll: poll.completed):
+        lifetime = index.lifetimes.lifetime_at(poll)
+        if lifetime is None or not poll.empty:
             continue
-        empty.setdefault(life, []).append(poll)
-        for topic in life.subscriptions:
-            polls = _in_vain(reading, life, topic, empty)
-            record = _free(reading, life.group, topic, _span(polls)) if polls else None
+        empty.setdefault(lifetime, []).append(poll)
+        for topic in lifetime.subscriptions:
+            polls = _empty_polls_of_all_members(index, lifetime, topic, empty)
+            record = _owed_record(index, lifetime.group, topic, _span(polls)) if polls else None
             if record is not None:
-                later = bool(reading.deliveries.in_group(life.group, record))
-                yield Owed(life.group, record, polls, later)
+                later = bool(index.deliveries.in_group(lifetime.group, record))
+                yield OwedRecord(lifetime.group, record, polls, later)
 
 
-def _in_vain(reading: Reading, life: Life, topic: str, empty: dict[Life, list[Poll]]) -> tuple[Poll, ...]:
+def _empty_polls_of_all_members(
+    index: HistoryIndex, lifetime: ConsumerLifetime, topic: str, empty: dict[ConsumerLifetime, list[Poll]]
+) -> tuple[Poll, ...]:
     """The latest empty polls of all members that may own partitions of the topic; none if one has none."""
-    last = empty[life][-1]
-    if not reading.rebalances.settled(life.group, last):
+    last = empty[lifetime][-1]
+    if not index.rebalances.settled_throughout(lifetime.group, last):
         return ()
-    members = reading.lives.perhaps_subscribers(life.group, topic, last)
-    if life not in members or any(member not in empty for member in members):
+    members = index.lifetimes.possible_subscribers(lifetime.group, topic, last)
+    if lifetime not in members or any(member not in empty for member in members):
         return ()
     polls = tuple(empty[member][-1] for member in members)
     whole = _span(polls)
-    if not reading.rebalances.quiet(life.group, whole, whole):
+    if not index.rebalances.no_rebalance_between(lifetime.group, whole, whole):
         return ()
-    if not all(reading.lives.certainly_subscribed(member, topic, whole) for member in members):
+    if not all(index.lifetimes.subscribed_throughout(member, topic, whole) for member in members):
         return ()
     return polls
 
@@ -69,33 +71,36 @@ def _span(polls: tuple[Poll, ...]) -> Event:
     )
 
 
-def _free(reading: Reading, group: str, topic: str, moment: Event) -> Record | None:
+def _owed_record(index: HistoryIndex, group: str, topic: str, interval: Event) -> HistoryRecord | None:
     """A record of the topic that was free, or behind a free one, during all of the moment."""
-    deliveries = reading.deliveries
-    for life, poll in reading.unanswered_polls.get(group, ()):
-        if poll.invoked < moment.completed and not reading.lives.certainly_gone(life, moment):
+    deliveries = index.deliveries
+    for lifetime, poll in index.unanswered_polls.get(group, ()):
+        if poll.invoked < interval.completed and not index.lifetimes.must_be_gone(lifetime, interval):
             return None
     occupied: set[int | None] = set()
     for delivery in deliveries.of_topic[group, topic]:
-        if delivery.poll.invoked < moment.completed and not (
-            deliveries.committed_by(group, delivery.record, moment) or deliveries.given_up(delivery, moment)
+        if delivery.poll.invoked < interval.completed and not (
+            deliveries.commit_before(group, delivery.record, interval)
+            or deliveries.must_be_released(delivery, interval)
         ):
             occupied.add(delivery.record.position[0] if delivery.record.position else None)
     if None in occupied:
         return None
-    for record in reading.records.of_topic[topic]:
+    for record in index.records.of_topic[topic]:
         partition = record.position[0] if record.position else None
         if (
-            record.stored_by < moment.invoked
+            record.stored_by < interval.invoked
             and not (occupied and (partition is None or partition in occupied))
-            and not deliveries.perhaps_committed(group, record, moment)
+            and not deliveries.may_be_committed(group, record, interval)
         ):
             return record
     return None
 
 
-def _missed(reading: Reading, name: str, clause: str, *, alone: bool, later: bool) -> Iterator[Anomaly]:
-    for found in reading.once(owed):
+def _owed_anomalies(
+    index: HistoryIndex, name: str, clause: str, *, alone: bool, later: bool
+) -> Iterator[Anomaly]:
+    for found in index.cached(owed):
         if (len(found.polls) == 1) is alone and found.came_later is later:
             publish = (found.record.publish,) if found.record.publish is not None else ()
             yield Anomaly(
@@ -106,25 +111,25 @@ def _missed(reading: Reading, name: str, clause: str, *, alone: bool, later: boo
             )
 
 
-def unseen(reading: Reading) -> Iterator[Anomaly]:
+def unseen(index: HistoryIndex) -> Iterator[Anomaly]:
     """The only member of a group comes up empty, and a stored record never comes."""
-    return _missed(reading, "unseen", "DELIVER-1", alone=True, later=False)
+    return _owed_anomalies(index, "unseen", "DELIVER-1", alone=True, later=False)
 
 
-def stale(reading: Reading) -> Iterator[Anomaly]:
+def stale(index: HistoryIndex) -> Iterator[Anomaly]:
     """The only member of a group comes up empty though a record is there, which comes later."""
-    return _missed(reading, "stale", "POLL-OK-1", alone=True, later=True)
+    return _owed_anomalies(index, "stale", "POLL-OK-1", alone=True, later=True)
 
 
-def owned_by_none(reading: Reading) -> Iterator[Anomaly]:
+def owned_by_none(index: HistoryIndex) -> Iterator[Anomaly]:
     """All members of a group come up empty though a record is there, and no rebalance can be under way."""
-    yield from _missed(reading, "owned by none", "REBALANCE-1", alone=False, later=True)
-    yield from _missed(reading, "owned by none", "REBALANCE-1", alone=False, later=False)
+    yield from _owed_anomalies(index, "owned by none", "REBALANCE-1", alone=False, later=True)
+    yield from _owed_anomalies(index, "owned by none", "REBALANCE-1", alone=False, later=False)
 
 
-def phantom(reading: Reading) -> Iterator[Anomaly]:
+def phantom(index: HistoryIndex) -> Iterator[Anomaly]:
     """A record comes that was never published, was refused, or had not been sent yet."""
-    for delivery in reading.deliveries.all:
+    for delivery in index.deliveries.all:
         publish = delivery.record.publish
         if publish is None:
             message, clause = "nobody published", "DELIVER-4"
@@ -140,24 +145,24 @@ def phantom(reading: Reading) -> Iterator[Anomaly]:
         )
 
 
-def changed(reading: Reading) -> Iterator[Anomaly]:
+def changed(index: HistoryIndex) -> Iterator[Anomaly]:
     """A record comes with another key than it was published with."""
-    for delivery in reading.deliveries.all:
+    for delivery in index.deliveries.all:
         publish = delivery.record.publish
-        if publish is not None and (delivery.got.key or None) != (publish.key or None):
+        if publish is not None and (delivery.polled.key or None) != (publish.key or None):
             yield Anomaly(
                 "changed",
                 "PUB-TEXT-1",
-                f"{delivery.record} was published with key {publish.key!r}, and came with {delivery.got.key!r}",
+                f"{delivery.record} was published with key {publish.key!r}, and came with {delivery.polled.key!r}",
                 (publish, delivery.poll),
             )
 
 
-def recovered(reading: Reading) -> list[Record]:
+def recovered(index: HistoryIndex) -> list[HistoryRecord]:
     """No anomaly: the records of which no reply came when they were published, and that came."""
-    came = {delivery.record for delivery in reading.deliveries.all}
+    came = {delivery.record for delivery in index.deliveries.all}
     return [
         record
-        for record in reading.records
+        for record in index.records
         if record in came and record.publish is not None and record.publish.status is None
     ]

@@ -42,7 +42,7 @@ class Answer(Protocol):
 
 
 @dataclass(frozen=True)
-class Ask:
+class ClientOperation:
     """Perform an operation. With `cut` the connection is cut before the reply; then there is none.
 
     `group`: whose clock matters; empty for publishing.
@@ -55,14 +55,14 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Rest:
+class Pause:
     """Do nothing for so many seconds of real time."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Pass:
+class AdvanceClock:
     """Let so many seconds pass on the virtual clock of a group."""
 
     seconds: float
@@ -70,11 +70,11 @@ class Pass:
 
 
 #: What a client does: it is sent the answer to each `Ask`, None where none came.
-Program = Generator[Ask | Rest | Pass, Answer | None, None]
+ClientProgram = Generator[ClientOperation | Pause | AdvanceClock, Answer | None, None]
 
 
 @dataclass(frozen=True)
-class Times:
+class OperationTimes:
     """When an operation began and ended; see `events`."""
 
     invoked: float
@@ -83,7 +83,9 @@ class Times:
     group_time_ended: float = NEVER
 
 
-def event_of(ask: Ask, process: str, times: Times, answer: Answer | None) -> Event:
+def event_from(
+    operation: ClientOperation, process: str, times: OperationTimes, answer: Answer | None
+) -> Event:
     """The event that an operation is in the history.
 
     Raises Violation where a poll is answered by status 200 and no record (POLL-OK-1).
@@ -96,50 +98,50 @@ def event_of(ask: Ask, process: str, times: Times, answer: Answer | None) -> Eve
         "group_time_ended": times.group_time_ended if answer is not None else NEVER,
         "status": answer.status if answer is not None else None,
     }
-    if ask.path.startswith(PUBLISH):
-        return _publish(ask, common, answer)
-    common["consumer"] = ask.body["consumer_name"]
-    if ask.path == REGISTER:
-        return Register(group=ask.body["consumer_group_name"], **common)
-    if ask.path in (SUBSCRIBE, UNSUBSCRIBE):
-        kind = Subscribe if ask.path == SUBSCRIBE else Unsubscribe
-        return kind(topics=tuple(ask.body["topic_list"].split(",")), **common)
-    if ask.path in (ACKNOWLEDGE, GIVE_BACK):
-        settle = Acknowledge if ask.path == ACKNOWLEDGE else GiveBack
-        return settle(message_id=int(ask.body["message_id"]), **common)
-    if ask.path == POLL:
-        return Poll(records=_records(ask, answer), **common)
+    if operation.path.startswith(PUBLISH):
+        return _publish(operation, common, answer)
+    common["consumer"] = operation.body["consumer_name"]
+    if operation.path == REGISTER:
+        return Register(group=operation.body["consumer_group_name"], **common)
+    if operation.path in (SUBSCRIBE, UNSUBSCRIBE):
+        kind = Subscribe if operation.path == SUBSCRIBE else Unsubscribe
+        return kind(topics=tuple(operation.body["topic_list"].split(",")), **common)
+    if operation.path in (ACKNOWLEDGE, GIVE_BACK):
+        settle = Acknowledge if operation.path == ACKNOWLEDGE else GiveBack
+        return settle(message_id=int(operation.body["message_id"]), **common)
+    if operation.path == POLL:
+        return Poll(records=_records(operation, answer), **common)
     plain: dict[str, type[ConsumerEvent]] = {UNREGISTER: Unregister, HEARTBEAT: Heartbeat}
-    return plain[ask.path](**common)
+    return plain[operation.path](**common)
 
 
-def _publish(ask: Ask, common: dict[str, Any], answer: Answer | None) -> Publish:
-    told = answer.body if answer is not None and isinstance(answer.body, dict) else {}
+def _publish(operation: ClientOperation, common: dict[str, Any], answer: Answer | None) -> Publish:
+    reply = answer.body if answer is not None and isinstance(answer.body, dict) else {}
     return Publish(
-        topic=ask.path.removeprefix(PUBLISH),
-        text=ask.body["message"],
-        label=ask.body["messageID"],
-        key=ask.body.get("key"),
-        partition=_natural(told.get("partition")),
-        offset=_natural(told.get("offset")),
+        topic=operation.path.removeprefix(PUBLISH),
+        text=operation.body["message"],
+        label=operation.body["messageID"],
+        key=operation.body.get("key"),
+        partition=_non_negative_integer(reply.get("partition")),
+        offset=_non_negative_integer(reply.get("offset")),
         **common,
     )
 
 
-def _records(ask: Ask, answer: Answer | None) -> tuple[PolledRecord, ...]:
+def _records(operation: ClientOperation, answer: Answer | None) -> tuple[PolledRecord, ...]:
     if answer is None or answer.status != 200:
         return ()
     items: Any = [answer.body]
-    if "max_messages" in ask.body:
+    if "max_messages" in operation.body:
         items = answer.body.get("records") if isinstance(answer.body, dict) else None
     if not isinstance(items, list) or not items:
         raise Violation("POLL-OK-1", "a record, or another status than 200", answer)
-    return tuple(_got(item, answer) for item in items)
+    return tuple(_polled_record(item, answer) for item in items)
 
 
-def _got(item: Any, answer: Answer) -> PolledRecord:
+def _polled_record(item: Any, answer: Answer) -> PolledRecord:
     inner = item.get("message") if isinstance(item, dict) else None
-    message_id = _natural(item.get("messageId")) if isinstance(item, dict) else None
+    message_id = _non_negative_integer(item.get("messageId")) if isinstance(item, dict) else None
     if (
         message_id is None
         or not isinstance(inner, dict)
@@ -155,11 +157,11 @@ def _got(item: Any, answer: Answer) -> PolledRecord:
         inner["topicName"],
         inner["message"],
         inner.get("key"),
-        _natural(item.get("partition")),
-        _natural(item.get("offset")),
+        _non_negative_integer(item.get("partition")),
+        _non_negative_integer(item.get("offset")),
         redelivered if isinstance(redelivered, bool) else None,
     )
 
 
-def _natural(value: object) -> int | None:
+def _non_negative_integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

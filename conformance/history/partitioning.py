@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from conformance.history.events import Event, Publish
-from conformance.history.index import Reading
+from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
 
 if TYPE_CHECKING:
-    from conformance.history.records import Record
+    from conformance.history.records import HistoryRecord
 
 
-def key_moved(reading: Reading) -> Iterator[Anomaly]:
+def key_moved(index: HistoryIndex) -> Iterator[Anomaly]:
     """Records of one key lie in two partitions."""
     home: dict[tuple[str, str], tuple[int, Event]] = {}
-    for record in reading.records:
+    for record in index.records:
         if not record.key:
             continue
         for (partition, _), event in record.positions.items():
@@ -29,10 +29,10 @@ def key_moved(reading: Reading) -> Iterator[Anomaly]:
                 )
 
 
-def inconsistent_offsets(reading: Reading) -> Iterator[Anomaly]:
+def inconsistent_offsets(index: HistoryIndex) -> Iterator[Anomaly]:
     """Two records are told to lie at one position, or one record at two."""
-    taken: dict[tuple[str, int, int], tuple[Record, Event]] = {}
-    for record in reading.records:
+    taken: dict[tuple[str, int, int], tuple[HistoryRecord, Event]] = {}
+    for record in index.records:
         if len(record.positions) > 1:
             yield Anomaly(
                 "inconsistent offsets",
@@ -51,11 +51,11 @@ def inconsistent_offsets(reading: Reading) -> Iterator[Anomaly]:
                 )
 
 
-def offset_gap(reading: Reading) -> Iterator[Anomaly]:
+def offset_gap(index: HistoryIndex) -> Iterator[Anomaly]:
     """More offsets are missing below the highest ones than there are publishes that may fill them."""
-    if not reading.facts.positions:
+    if not index.parameters.positions:
         return
-    for topic, records in reading.records.of_topic.items():
+    for topic, records in index.records.of_topic.items():
         taken: dict[int, dict[int, Event]] = defaultdict(dict)
         for record in records:
             for (partition, offset), event in record.positions.items():
@@ -78,14 +78,14 @@ def offset_gap(reading: Reading) -> Iterator[Anomaly]:
             )
 
 
-def uneven_spread(reading: Reading) -> Iterator[Anomaly]:
+def uneven_spread(index: HistoryIndex) -> Iterator[Anomaly]:
     """Of as many keyless records in a row as there are partitions, two lie in one."""
     by_topic: dict[str, list[Publish]] = defaultdict(list)
-    for publish in reading.of_kind(Publish):
+    for publish in index.of_type(Publish):
         if publish.possible:
             by_topic[publish.topic].append(publish)
     for topic, publishes in by_topic.items():
-        partitions = reading.facts.partitions.get(topic, 0)
+        partitions = index.parameters.partitions.get(topic, 0)
         for run in _keyless_runs(publishes):
             for end in range(partitions, len(run) + 1):
                 row = run[end - partitions : end]

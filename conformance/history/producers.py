@@ -5,81 +5,81 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from conformance.history.events import AckSubscription, Fence, ProducerAck, Publish
-from conformance.history.index import Reading
+from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
 
 Label = str | int
 
 
 @dataclass
-class Listener:
+class AckStream:
     """One subscription to acknowledgements, what came to it, and the publishes of its topic by label."""
 
-    listen: AckSubscription
-    told: dict[Label | None, list[ProducerAck]] = field(default_factory=lambda: defaultdict(list))
-    published: dict[Label | None, list[Publish]] = field(default_factory=lambda: defaultdict(list))
+    subscribed: AckSubscription
+    acks: dict[Label | None, list[ProducerAck]] = field(default_factory=lambda: defaultdict(list))
+    publishes: dict[Label | None, list[Publish]] = field(default_factory=lambda: defaultdict(list))
     fences: list[Fence] = field(default_factory=list)
 
 
-def listeners(reading: Reading) -> Iterator[Listener]:
+def ack_streams(index: HistoryIndex) -> Iterator[AckStream]:
     """The subscriptions of a history, with what belongs to each."""
-    found = {listen.listener: Listener(listen) for listen in reading.of_kind(AckSubscription)}
-    for told in reading.of_kind(ProducerAck):
-        found[told.listener].told[told.label].append(told)
-    for fence in reading.of_kind(Fence):
-        found[fence.listener].fences.append(fence)
-    for publish in reading.of_kind(Publish):
-        for listener in found.values():
-            if listener.listen.topic == publish.topic:
-                listener.published[publish.label].append(publish)
+    found = {subscribed.subscription: AckStream(subscribed) for subscribed in index.of_type(AckSubscription)}
+    for acks in index.of_type(ProducerAck):
+        found[acks.subscription].acks[acks.label].append(acks)
+    for fence in index.of_type(Fence):
+        found[fence.subscription].fences.append(fence)
+    for publish in index.of_type(Publish):
+        for stream in found.values():
+            if stream.subscribed.topic == publish.topic:
+                stream.publishes[publish.label].append(publish)
     yield from found.values()
 
 
-def acknowledged_twice(reading: Reading) -> Iterator[Anomaly]:
+def acknowledged_twice(index: HistoryIndex) -> Iterator[Anomaly]:
     """One publish is acknowledged twice to a subscription, in the same words."""
-    for listener in reading.once(listeners):
-        for label, told in listener.told.items():
-            published = listener.published.get(label, [])
-            acks = [one for one in told if one.outcome == "ACK"]
-            failures = [one for one in told if one.outcome == "FAILED"]
+    for stream in index.cached(ack_streams):
+        for label, acks in stream.acks.items():
+            publishes = stream.publishes.get(label, [])
+            acks = [one for one in acks if one.outcome == "ACK"]
+            failures = [one for one in acks if one.outcome == "FAILED"]
             for of_outcome in (acks, failures):
-                if published and len(of_outcome) > len(published) and label is not None:
+                if publishes and len(of_outcome) > len(publishes) and label is not None:
                     yield Anomaly(
                         "acknowledged twice",
                         "PUB-ACK-4",
-                        f"{label!r} was published {len(published)} times and told {of_outcome[0].outcome} "
+                        f"{label!r} was published {len(publishes)} times and told {of_outcome[0].outcome} "
                         f"{len(of_outcome)} times",
-                        (*published, *of_outcome),
+                        (*publishes, *of_outcome),
                     )
 
 
-def acknowledged_and_refused(reading: Reading) -> Iterator[Anomaly]:
+def acknowledged_and_refused(index: HistoryIndex) -> Iterator[Anomaly]:
     """One publish is told to be stored and to be refused."""
-    for listener in reading.once(listeners):
-        for label, told in listener.told.items():
-            published = listener.published.get(label, [])
-            outcomes = {one.outcome: one for one in told}
-            if len(published) == 1 and len(outcomes) > 1:
+    for stream in index.cached(ack_streams):
+        for label, acks in stream.acks.items():
+            publishes = stream.publishes.get(label, [])
+            outcomes = {one.outcome: one for one in acks}
+            if len(publishes) == 1 and len(outcomes) > 1:
                 yield Anomaly(
                     "acknowledged and refused",
                     "PUB-ACK-4",
                     f"{label!r} was told {' and '.join(outcomes)}",
-                    (published[0], *outcomes.values()),
+                    (publishes[0], *outcomes.values()),
                 )
 
 
-def acknowledged_wrongly(reading: Reading) -> Iterator[Anomaly]:
+def acknowledged_wrongly(index: HistoryIndex) -> Iterator[Anomaly]:
     """A refused record is told to be stored, or a stored one to be refused."""
-    for listener in reading.once(listeners):
-        for label, told in listener.told.items():
-            published = listener.published.get(label, [])
-            for one in told:
+    for stream in index.cached(ack_streams):
+        for label, acks in stream.acks.items():
+            publishes = stream.publishes.get(label, [])
+            for one in acks:
                 wrong = [
                     publish
-                    for publish in published
+                    for publish in publishes
                     if (publish.refused if one.outcome == "ACK" else publish.succeeded)
                 ]
-                if published and len(wrong) == len(published):
+                if publishes and len(wrong) == len(publishes):
                     clause = "PUB-ACK-5" if one.outcome == "ACK" else "PUB-ACK-3"
                     yield Anomaly(
                         "acknowledged wrongly",
@@ -89,38 +89,38 @@ def acknowledged_wrongly(reading: Reading) -> Iterator[Anomaly]:
                     )
 
 
-def acknowledged_to_others(reading: Reading) -> Iterator[Anomaly]:
+def acknowledged_to_others(index: HistoryIndex) -> Iterator[Anomaly]:
     """An acknowledgement comes for a label that nobody published to the topic, or before it was published."""
-    for listener in reading.once(listeners):
-        for label, told in listener.told.items():
-            published = listener.published.get(label, [])
-            for one in told:
-                sent = [publish for publish in published if not one.before(publish)]
+    for stream in index.cached(ack_streams):
+        for label, acks in stream.acks.items():
+            publishes = stream.publishes.get(label, [])
+            for one in acks:
+                sent = [publish for publish in publishes if not one.before(publish)]
                 if label is not None and not sent:
                     yield Anomaly(
                         "acknowledged to others",
                         "PUB-ACK-7",
-                        f"nobody had published {label!r} to {listener.listen.topic}",
-                        (listener.listen, one),
+                        f"nobody had published {label!r} to {stream.subscribed.topic}",
+                        (stream.subscribed, one),
                     )
 
 
-def never_acknowledged(reading: Reading) -> Iterator[Anomaly]:
+def never_acknowledged(index: HistoryIndex) -> Iterator[Anomaly]:
     """A record was stored, and a subscription that was there before is never told."""
-    for listener in reading.once(listeners):
-        for label, published in listener.published.items():
-            for publish in published:
-                fence = next((fence for fence in listener.fences if publish.before(fence)), None)
+    for stream in index.cached(ack_streams):
+        for label, publishes in stream.publishes.items():
+            for publish in publishes:
+                fence = next((fence for fence in stream.fences if publish.before(fence)), None)
                 if (
                     publish.succeeded
                     and fence is not None
-                    and listener.listen.before(publish)
-                    and len(published) == 1
-                    and not listener.told.get(label)
+                    and stream.subscribed.before(publish)
+                    and len(publishes) == 1
+                    and not stream.acks.get(label)
                 ):
                     yield Anomaly(
                         "never acknowledged",
-                        listener.listen.clause,
-                        f"{label!r} was stored, and {listener.listen.listener} never heard of it",
-                        (listener.listen, publish, fence),
+                        stream.subscribed.clause,
+                        f"{label!r} was stored, and {stream.subscribed.subscription} never heard of it",
+                        (stream.subscribed, publish, fence),
                     )

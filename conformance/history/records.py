@@ -11,7 +11,7 @@ Position = tuple[int, int]
 
 
 @dataclass(eq=False)
-class Record:
+class HistoryRecord:
     """One text that was published to a topic, or that came from it.
 
     `stored_by`: when it was stored for certain, in seconds of `completed`; infinite where that is not known.
@@ -44,35 +44,35 @@ class Record:
         return f"{self.text!r} of {self.topic}{where}"
 
 
-class Records:
+class HistoryRecords:
     """All records of a history."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        self._by_text: dict[tuple[str, str], Record] = {}
-        self._before: dict[Record, tuple[Record, ...]] = {}
+        self._by_text: dict[tuple[str, str], HistoryRecord] = {}
+        self._before: dict[HistoryRecord, tuple[HistoryRecord, ...]] = {}
         events = list(events)
         published = [event for event in events if isinstance(event, Publish)]
         for publish in published:
             self._publish(publish)
         for event in events:
             if isinstance(event, Poll):
-                for got in event.records:
-                    self._got(event, got)
+                for polled in event.records:
+                    self._got(event, polled)
         self._told(events, published)
-        self.of_topic: dict[str, list[Record]] = defaultdict(list)
+        self.of_topic: dict[str, list[HistoryRecord]] = defaultdict(list)
         for record in self._by_text.values():
             self.of_topic[record.topic].append(record)
         for records in self.of_topic.values():
             self._arrange(records)
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[HistoryRecord]:
         return iter(self._by_text.values())
 
-    def find(self, got: PolledRecord) -> Record:
+    def find(self, polled: PolledRecord) -> HistoryRecord:
         """The record that a poll brought."""
-        return self._by_text[got.topic, got.text]
+        return self._by_text[polled.topic, polled.text]
 
-    def before(self, record: Record) -> tuple[Record, ...]:
+    def before(self, record: HistoryRecord) -> tuple[HistoryRecord, ...]:
         """The records that lie nearest before this one in its partition, for certain.
 
         By offsets, where they were told; else by keys: a record of the same key that was stored before this one
@@ -82,10 +82,10 @@ class Records:
 
     # Building
 
-    def _record(self, topic: str, text: str) -> Record:
+    def _record(self, topic: str, text: str) -> HistoryRecord:
         record = self._by_text.get((topic, text))
         if record is None:
-            record = self._by_text[topic, text] = Record(topic, text)
+            record = self._by_text[topic, text] = HistoryRecord(topic, text)
         return record
 
     def _publish(self, publish: Publish) -> None:
@@ -97,28 +97,28 @@ class Records:
             if publish.partition is not None and publish.offset is not None:
                 record.positions.setdefault((publish.partition, publish.offset), publish)
 
-    def _got(self, poll: Poll, got: PolledRecord) -> None:
-        record = self._record(got.topic, got.text)
+    def _got(self, poll: Poll, polled: PolledRecord) -> None:
+        record = self._record(polled.topic, polled.text)
         record.stored_by = min(record.stored_by, poll.completed)
-        if got.partition is not None and got.offset is not None:
-            record.positions.setdefault((got.partition, got.offset), poll)
+        if polled.partition is not None and polled.offset is not None:
+            record.positions.setdefault((polled.partition, polled.offset), poll)
 
     def _told(self, events: list[Event], published: list[Publish]) -> None:
         """An ACK says that a record is stored, if its label is that of one publish only."""
         labelled: dict[tuple[str, str | int], list[Publish]] = defaultdict(list)
         for publish in published:
             labelled[publish.topic, publish.label].append(publish)
-        topics = {event.listener: event.topic for event in events if isinstance(event, AckSubscription)}
+        topics = {event.subscription: event.topic for event in events if isinstance(event, AckSubscription)}
         for told in events:
             if isinstance(told, ProducerAck) and told.outcome == "ACK" and told.label is not None:
-                of_label = labelled.get((topics.get(told.listener, ""), told.label), [])
+                of_label = labelled.get((topics.get(told.subscription, ""), told.label), [])
                 if len(of_label) == 1:
                     record = self._record(of_label[0].topic, of_label[0].text)
                     record.stored_by = min(record.stored_by, told.completed)
 
-    def _arrange(self, records: list[Record]) -> None:
-        by_partition: dict[int, list[tuple[int, Record]]] = defaultdict(list)
-        by_key: dict[str, list[Record]] = defaultdict(list)
+    def _arrange(self, records: list[HistoryRecord]) -> None:
+        by_partition: dict[int, list[tuple[int, HistoryRecord]]] = defaultdict(list)
+        by_key: dict[str, list[HistoryRecord]] = defaultdict(list)
         for record in records:
             if record.position is not None:
                 by_partition[record.position[0]].append((record.position[1], record))
@@ -134,7 +134,7 @@ class Records:
                 self._before[record] = _nearest(record, of_key)
 
 
-def _nearest(record: Record, of_key: list[Record]) -> tuple[Record, ...]:
+def _nearest(record: HistoryRecord, of_key: list[HistoryRecord]) -> tuple[HistoryRecord, ...]:
     """Of those that were stored before the record was sent, the ones behind which no other certainly lies."""
     if record.publish is None:
         return ()

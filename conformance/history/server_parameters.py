@@ -7,7 +7,7 @@ from conformance.history.events import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ServerParameters:
     """Times in seconds, as the server declares them; `slack` is what a real clock may be late by.
 
     `partitions` maps topics to the number of their partitions, where that is known. `positions`: the server
@@ -22,12 +22,12 @@ class Facts:
     positions: bool = False
 
     @property
-    def silence(self) -> float:
+    def eviction_limit(self) -> float:
         """After how many seconds of silence a consumer is evicted for certain: LIVE-EVICT-1."""
         return self.heartbeat_timeout + self.eviction_grace + self.slack
 
     @property
-    def settling(self) -> float:
+    def rebalance_limit(self) -> float:
         """After how many seconds a rebalance is settled for certain: REBALANCE-1."""
         return self.rebalance_timeout + self.slack
 

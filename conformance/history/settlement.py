@@ -2,42 +2,47 @@
 
 from collections.abc import Iterator
 
-from conformance.history.deliveries import Delivery, Settlement
+from conformance.history.deliveries import RecordDelivery, RecordSettlement
 from conformance.history.events import NEVER, Acknowledge, Event, Poll
-from conformance.history.index import Reading
+from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
 
 
-def _accepted(reading: Reading) -> Iterator[Settlement]:
+def _judged_acknowledgements(index: HistoryIndex) -> Iterator[RecordSettlement]:
     """Accepted acknowledgements of consumers whose polls were all answered: it is known what they got."""
     unanswered: dict[str, float] = {}
-    for poll in reading.of_kind(Poll):
+    for poll in index.of_type(Poll):
         if poll.status is None:
             unanswered.setdefault(poll.consumer, poll.invoked)
-    for settlement in reading.deliveries.settlements:
-        event, life = settlement.event, settlement.life
-        if not isinstance(event, Acknowledge) or not event.succeeded or life is None or not life.clear:
+    for settlement in index.deliveries.settlements:
+        event, lifetime = settlement.event, settlement.lifetime
+        if (
+            not isinstance(event, Acknowledge)
+            or not event.succeeded
+            or lifetime is None
+            or not lifetime.unambiguous
+        ):
             continue
         if unanswered.get(event.consumer, NEVER) >= event.completed:
             yield settlement
 
 
-def _held_before(settlement: Settlement) -> Delivery | None:
+def _delivery_before(settlement: RecordSettlement) -> RecordDelivery | None:
     """What the consumer had got under the id when it acknowledged, unless it was getting it at that time."""
-    if len(settlement.about) == 1 and settlement.about[0].poll.before(settlement.event):
-        return settlement.about[0]
+    if len(settlement.candidates) == 1 and settlement.candidates[0].poll.before(settlement.event):
+        return settlement.candidates[0]
     return None
 
 
-def accepted_from_a_non_owner(reading: Reading) -> Iterator[Anomaly]:
+def accepted_from_a_non_owner(index: HistoryIndex) -> Iterator[Anomaly]:
     """A consumer acknowledges what another one holds, and that is accepted."""
-    for settlement in reading.once(_accepted):
+    for settlement in index.cached(_judged_acknowledgements):
         event = settlement.event
-        for delivery in reading.deliveries.of_id.get(event.message_id, ()):
+        for delivery in index.deliveries.of_id.get(event.message_id, ()):
             if delivery.consumer == event.consumer:
                 continue
-            held = _held_before(settlement)
-            if settlement.about and (
+            held = _delivery_before(settlement)
+            if settlement.candidates and (
                 held is None
                 or held.record is not delivery.record
                 or held.group != delivery.group
@@ -45,7 +50,7 @@ def accepted_from_a_non_owner(reading: Reading) -> Iterator[Anomaly]:
                 or not delivery.poll.before(event)
             ):
                 continue
-            if settlement.about or reading.deliveries.in_flight_through(delivery, event):
+            if settlement.candidates or index.deliveries.in_flight_throughout(delivery, event):
                 yield Anomaly(
                     "accepted from a non-owner",
                     "ACK-OTHER-1",
@@ -54,15 +59,15 @@ def accepted_from_a_non_owner(reading: Reading) -> Iterator[Anomaly]:
                 )
 
 
-def accepted_for_nothing(reading: Reading) -> Iterator[Anomaly]:
+def accepted_for_nothing(index: HistoryIndex) -> Iterator[Anomaly]:
     """A consumer acknowledges an id that nobody got, or not this consumer, and that is accepted."""
-    for settlement in reading.once(_accepted):
+    for settlement in index.cached(_judged_acknowledgements):
         event = settlement.event
-        if settlement.about:
+        if settlement.candidates:
             continue
         if not any(
-            reading.deliveries.in_flight_through(delivery, event)
-            for delivery in reading.deliveries.of_id.get(event.message_id, ())
+            index.deliveries.in_flight_throughout(delivery, event)
+            for delivery in index.deliveries.of_id.get(event.message_id, ())
         ):
             yield Anomaly(
                 "accepted for nothing",
@@ -72,13 +77,13 @@ def accepted_for_nothing(reading: Reading) -> Iterator[Anomaly]:
             )
 
 
-def accepted_twice(reading: Reading) -> Iterator[Anomaly]:
+def accepted_twice(index: HistoryIndex) -> Iterator[Anomaly]:
     """A consumer acknowledges twice what it got once, and both are accepted."""
-    for settlement in reading.once(_accepted):
-        held = _held_before(settlement)
+    for settlement in index.cached(_judged_acknowledgements):
+        held = _delivery_before(settlement)
         if held is None:
             continue
-        for other in reading.deliveries.settlements_of(held):
+        for other in index.deliveries.settlements_of(held):
             first = other.event
             if (
                 isinstance(first, Acknowledge)
@@ -94,11 +99,15 @@ def accepted_twice(reading: Reading) -> Iterator[Anomaly]:
                 )
 
 
-def accepted_late(reading: Reading) -> Iterator[Anomaly]:
+def accepted_late(index: HistoryIndex) -> Iterator[Anomaly]:
     """A consumer acknowledges what it had given back, or lost with a topic, and that is accepted."""
-    for settlement in reading.once(_accepted):
-        held, event = _held_before(settlement), settlement.event
-        if held is None or settlement.life is not held.life or not _let_go(reading, held, event):
+    for settlement in index.cached(_judged_acknowledgements):
+        held, event = _delivery_before(settlement), settlement.event
+        if (
+            held is None
+            or settlement.lifetime is not held.lifetime
+            or not _no_longer_held(index, held, event)
+        ):
             continue
         yield Anomaly(
             "accepted late",
@@ -108,24 +117,24 @@ def accepted_late(reading: Reading) -> Iterator[Anomaly]:
         )
 
 
-def _let_go(reading: Reading, held: Delivery, event: Event) -> bool:
-    life = held.life
-    if life is None or reading.lives.certainly_gone(life, event):
+def _no_longer_held(index: HistoryIndex, held: RecordDelivery, event: Event) -> bool:
+    lifetime = held.lifetime
+    if lifetime is None or index.lifetimes.must_be_gone(lifetime, event):
         return False
-    return reading.deliveries.given_up(held, event)
+    return index.deliveries.must_be_released(held, event)
 
 
-def holder_refused(reading: Reading) -> Iterator[Anomaly]:
+def holder_refused(index: HistoryIndex) -> Iterator[Anomaly]:
     """A consumer acknowledges what it holds for certain, and is refused."""
-    for settlement in reading.deliveries.settlements:
-        event, held = settlement.event, _held_before(settlement)
+    for settlement in index.deliveries.settlements:
+        event, held = settlement.event, _delivery_before(settlement)
         if not isinstance(event, Acknowledge) or not event.refused or held is None:
             continue
-        if reading.deliveries.in_flight_through(held, event):
-            quiet = reading.rebalances.quiet(held.group, held.poll, event)
+        if index.deliveries.in_flight_throughout(held, event):
+            no_rebalance_between = index.rebalances.no_rebalance_between(held.group, held.poll, event)
             yield Anomaly(
                 "holder refused",
-                "ACK-OK-1" if quiet else "REBALANCE-2",
+                "ACK-OK-1" if no_rebalance_between else "REBALANCE-2",
                 f"{event.consumer} holds {held.record} and is refused",
                 (held.poll, event),
             )

@@ -8,15 +8,15 @@ there is none, what happened to the record that was left behind says what went w
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.history.deliveries import Delivery, Settlement
+from conformance.history.deliveries import RecordDelivery, RecordSettlement
 from conformance.history.events import NEVER, Acknowledge, Event, GiveBack
-from conformance.history.index import Reading
-from conformance.history.records import Record
+from conformance.history.index import HistoryIndex
+from conformance.history.records import HistoryRecord
 from conformance.history.server_parameters import Anomaly
 
 
 @dataclass(frozen=True)
-class Overtaking:
+class SkippedRecord:
     """`delivery` came though `skipped`, which lies before it, was not acknowledged.
 
     `earlier`: the deliveries of the skipped record that may have been before it, in their order.
@@ -24,9 +24,9 @@ class Overtaking:
 
     name: str
     clause: str
-    delivery: Delivery
-    skipped: Record
-    earlier: tuple[Delivery, ...]
+    delivery: RecordDelivery
+    skipped: HistoryRecord
+    earlier: tuple[RecordDelivery, ...]
     proof: tuple[Event, ...] = ()
 
     def anomaly(self) -> Anomaly:
@@ -43,21 +43,21 @@ class Overtaking:
         )
 
 
-def overtakings(reading: Reading) -> Iterator[Overtaking]:
+def skipped_records(index: HistoryIndex) -> Iterator[SkippedRecord]:
     """All of them, each with the name of what went wrong."""
-    deliveries, records = reading.deliveries, reading.records
+    deliveries, records = index.deliveries, index.records
     for delivery in deliveries.all:
-        if delivery.life is None:
+        if delivery.lifetime is None:
             continue
         for skipped in records.before(delivery.record):
-            if skipped.stored_by < NEVER and not deliveries.perhaps_committed(
+            if skipped.stored_by < NEVER and not deliveries.may_be_committed(
                 delivery.group, skipped, delivery.poll
             ):
-                yield _named(reading, delivery, skipped)
+                yield _classified(index, delivery, skipped)
 
 
-def _named(reading: Reading, delivery: Delivery, skipped: Record) -> Overtaking:
-    all_of_it = reading.deliveries.in_group(delivery.group, skipped)
+def _classified(index: HistoryIndex, delivery: RecordDelivery, skipped: HistoryRecord) -> SkippedRecord:
+    all_of_it = index.deliveries.in_group(delivery.group, skipped)
     earlier = tuple(d for d in all_of_it if d.poll.invoked < delivery.poll.completed)
     proof: tuple[Event, ...] = ()
     if not all_of_it:
@@ -65,47 +65,47 @@ def _named(reading: Reading, delivery: Delivery, skipped: Record) -> Overtaking:
     elif not earlier:
         same_key = skipped.key is not None and skipped.key == delivery.record.key
         name, clause = ("key order broken" if same_key else "poll-skip"), "ORDER-1"
-    elif reading.deliveries.in_flight_through(earlier[-1], delivery.poll):
+    elif index.deliveries.in_flight_throughout(earlier[-1], delivery.poll):
         moved = earlier[-1].consumer != delivery.consumer
         name, clause = (
             ("moved under its holder", "REBALANCE-2") if moved else ("more than one in flight", "ORDER-2")
         )
     else:
-        name, clause, proof = _of_the_freed(reading, delivery, earlier)
-    return Overtaking(name, clause, delivery, skipped, earlier, proof)
+        name, clause, proof = _classified_after_release(index, delivery, earlier)
+    return SkippedRecord(name, clause, delivery, skipped, earlier, proof)
 
 
-def _of_the_freed(
-    reading: Reading, delivery: Delivery, earlier: tuple[Delivery, ...]
+def _classified_after_release(
+    index: HistoryIndex, delivery: RecordDelivery, earlier: tuple[RecordDelivery, ...]
 ) -> tuple[str, str, tuple[Event, ...]]:
     """The record had been handed out and was not settled, or may not have been, when the later one came."""
     said = [
         settlement
         for held in earlier
-        for settlement in reading.deliveries.settlements_of(held)
+        for settlement in index.deliveries.settlements_of(held)
         if settlement.event.invoked < delivery.poll.completed
     ]
     for settlement in said:
         if isinstance(settlement.event, Acknowledge) and settlement.event.refused:
-            if _came_from_the_dead(reading, settlement):
+            if _was_unregistered(index, settlement):
                 return "committed by a zombie", "LIVE-GONE-3", (settlement.event,)
             return "committed though refused", "REFUSE-1", (settlement.event,)
     for settlement in said:
         if isinstance(settlement.event, GiveBack) and settlement.event.succeeded:
             return "given back and skipped", "NACK-AGAIN-1", (settlement.event,)
-    if reading.deliveries.given_up(earlier[-1], delivery.poll):
+    if index.deliveries.must_be_released(earlier[-1], delivery.poll):
         return "not delivered again", "DELIVER-2", ()
     return "more than one in flight", "ORDER-2", ()
 
 
-def _came_from_the_dead(reading: Reading, settlement: Settlement) -> bool:
+def _was_unregistered(index: HistoryIndex, settlement: RecordSettlement) -> bool:
     """Whether it was refused because its consumer was gone."""
-    life, event = settlement.life, settlement.event
-    return life is not None and (
-        event.status == 404 or reading.lives.certainly_gone(life, event) or any(life.farewells)
+    lifetime, event = settlement.lifetime, settlement.event
+    return lifetime is not None and (
+        event.status == 404 or index.lifetimes.must_be_gone(lifetime, event) or any(lifetime.refusals)
     )
 
 
-def named(reading: Reading, name: str) -> Iterator[Anomaly]:
+def anomalies_named(index: HistoryIndex, name: str) -> Iterator[Anomaly]:
     """The anomalies of one name."""
-    return (found.anomaly() for found in reading.once(overtakings) if found.name == name)
+    return (found.anomaly() for found in index.cached(skipped_records) if found.name == name)

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from conformance.history.checkers import judge_history
 from conformance.history.events import History
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.workload_state import Plan
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.workload_state import WorkloadPlan
 from tests.history.simulation import Simulation
 from tests.models.choices import some_choices
 from tests.models.toy_queue import Choices, ToyQueue
@@ -19,9 +19,9 @@ from tests.models.toy_queue import Choices, ToyQueue
 PROGRESS = 5_000
 
 
-def facts_of(choices: Choices, *, partitions_known: bool = True) -> Facts:
+def parameters_of(choices: Choices, *, partitions_known: bool = True) -> ServerParameters:
     """What a conforming queue with these choices declares."""
-    return Facts(
+    return ServerParameters(
         heartbeat_timeout=choices.heartbeat_timeout,
         eviction_grace=choices.eviction_grace,
         rebalance_timeout=choices.rebalance_timeout,
@@ -30,10 +30,10 @@ def facts_of(choices: Choices, *, partitions_known: bool = True) -> Facts:
     )
 
 
-def some_plan(seed: int) -> Plan:
+def some_plan(seed: int) -> WorkloadPlan:
     """A small scenario."""
     pick = random.Random(f"plan {seed}")
-    return Plan(
+    return WorkloadPlan(
         seed=seed,
         producers=pick.randint(1, 3),
         consumers=pick.choice([1, 2, 2, 3, 4]),
@@ -47,7 +47,7 @@ def some_plan(seed: int) -> Plan:
     )
 
 
-def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, Facts]:
+def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, ServerParameters]:
     """A history, and the facts to judge it by; legal, unless the queue is a broken one."""
     pick = random.Random(f"history {seed}")
     choices, virtual = some_choices(seed), pick.random() < 0.6
@@ -58,15 +58,15 @@ def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, 
             eviction_grace=pick.choice([0.02, 0.2]),
             rebalance_timeout=pick.choice([0.05, 0.3, 1.0]),
         )
-    facts = facts_of(choices, partitions_known=pick.random() < 0.7)
-    simulation = Simulation(queue(choices), some_plan(seed), facts, virtual=virtual)
-    return simulation.run(), facts
+    parameters = parameters_of(choices, partitions_known=pick.random() < 0.7)
+    simulation = Simulation(queue(choices), some_plan(seed), parameters, virtual=virtual)
+    return simulation.run(), parameters
 
 
 def judged(seed: int) -> tuple[int, list[str]]:
     """How many events the history of this seed has, and what it is wrongly blamed for."""
-    history, facts = some_history(seed)
-    return len(history), [f"seed {seed}: {anomaly}" for anomaly in judge_history(history, facts)]
+    history, parameters = some_history(seed)
+    return len(history), [f"seed {seed}: {anomaly}" for anomaly in judge_history(history, parameters)]
 
 
 def main() -> int:

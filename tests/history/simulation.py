@@ -21,11 +21,18 @@ from conformance.history.events import (
     ProducerAck,
     Publish,
 )
-from conformance.history.operations import Ask, Pass, Program, Rest, Times, event_of
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.consumers import Consumer
+from conformance.history.operations import (
+    AdvanceClock,
+    ClientOperation,
+    ClientProgram,
+    OperationTimes,
+    Pause,
+    event_from,
+)
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.consumers import ConsumerClient
 from conformance.history.workload.programs import clock, drain, producer
-from conformance.history.workload.workload_state import Plan, Stage
+from conformance.history.workload.workload_state import WorkloadPlan, WorkloadState
 from tests.models.toy_queue import ToyQueue, ToyReply
 
 EXTENSIONS = frozenset({"negative-acknowledgement", "unregister", "batch-poll", "record-position"})
@@ -41,12 +48,18 @@ class Simulation:
     """One scenario. `virtual`: the queue has a clock that only the clock program moves."""
 
     def __init__(
-        self, queue: ToyQueue, plan: Plan, facts: Facts, *, virtual: bool, longest: float = LONGEST
+        self,
+        queue: ToyQueue,
+        plan: WorkloadPlan,
+        parameters: ServerParameters,
+        *,
+        virtual: bool,
+        longest: float = LONGEST,
     ) -> None:
         self.longest = longest
         self.queue = queue
         self.plan = plan
-        self.facts = facts
+        self.parameters = parameters
         self.virtual = virtual
         self.random = random.Random(f"wire {plan.seed}")
         self.events: list[Event] = []
@@ -95,28 +108,30 @@ class Simulation:
 
     # Programs
 
-    def start(self, process: str, program: Program) -> None:
+    def start(self, process: str, program: ClientProgram) -> None:
         """Let a program run from now on."""
         self.schedule(self.delay(), lambda: self.step(process, program, None, first=True))
 
-    def step(self, process: str, program: Program, answer: ToyReply | None, *, first: bool = False) -> None:
+    def step(
+        self, process: str, program: ClientProgram, answer: ToyReply | None, *, first: bool = False
+    ) -> None:
         try:
             asked = next(program) if first else program.send(answer)
         except StopIteration:
             return
-        if isinstance(asked, Rest):
+        if isinstance(asked, Pause):
             self.schedule(asked.seconds, lambda: self.step(process, program, None))
-        elif isinstance(asked, Pass):
+        elif isinstance(asked, AdvanceClock):
             self.let_pass(asked, lambda: self.step(process, program, None))
         else:
-            self.ask(process, asked, lambda answer: self.step(process, program, answer))
+            self.operation(process, asked, lambda answer: self.step(process, program, answer))
 
     def delay(self) -> float:
         """How long something is on its way, in seconds: mostly a moment, sometimes much longer."""
         longest = self.random.choices(DELAYS, cum_weights=DELAYS_UP_TO)[0]
         return self.random.uniform(0.0, longest)
 
-    def let_pass(self, passing: Pass, then: Callable[[], None]) -> None:
+    def let_pass(self, passing: AdvanceClock, then: Callable[[], None]) -> None:
         group, before, invoked = passing.group, self.earliest(passing.group), self.now
         self.ahead[group] = passing.seconds
 
@@ -142,35 +157,37 @@ class Simulation:
 
         self.schedule(self.delay(), happen)
 
-    def ask(self, process: str, ask: Ask, then: Callable[[ToyReply | None], None]) -> None:
-        invoked, group_time_began = self.now, self.earliest(ask.group)
+    def operation(
+        self, process: str, operation: ClientOperation, then: Callable[[ToyReply | None], None]
+    ) -> None:
+        invoked, group_time_began = self.now, self.earliest(operation.group)
 
         def record(answer: ToyReply | None) -> None:
-            times = Times(invoked, group_time_began, self.now, self.latest(ask.group))
-            self.events.append(event_of(ask, process, times, answer))
+            times = OperationTimes(invoked, group_time_began, self.now, self.latest(operation.group))
+            self.events.append(event_from(operation, process, times, answer))
             self.schedule(NO_TIME, lambda: then(answer))
 
-        if ask.cut:
+        if operation.cut:
             fate = self.random.choice(["lost", "soon", "late", "much later"])
             if fate != "lost":
                 late = {"soon": 0.0, "late": 0.2, "much later": 5.0}[fate]
-                self.schedule(self.delay() + late * self.random.random(), lambda: self.happen(ask))
+                self.schedule(self.delay() + late * self.random.random(), lambda: self.happen(operation))
             self.schedule(self.delay(), lambda: record(None))
             return
 
         def happen() -> None:
-            reply = self.happen(ask)
+            reply = self.happen(operation)
             self.schedule(self.delay(), lambda: record(reply))
 
         self.schedule(self.delay(), happen)
 
-    def happen(self, ask: Ask) -> ToyReply:
+    def happen(self, operation: ClientOperation) -> ToyReply:
         self.tick()
-        reply = self.queue.perform(ask.path, ask.body)
+        reply = self.queue.perform(operation.path, operation.body)
         self.tick()
-        topic = ask.path.removeprefix("/producer/publish/")
-        if topic != ask.path:
-            self.tell(topic, ask.body, reply)
+        topic = operation.path.removeprefix("/producer/publish/")
+        if topic != operation.path:
+            self.tell(topic, operation.body, reply)
         return reply
 
     def tell(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
@@ -187,7 +204,7 @@ class Simulation:
                 invoked=self.now,
                 completed=self.now,
                 status=200,
-                listener=listener,
+                subscription=listener,
                 label=label,
                 outcome=outcome,
             )
@@ -198,8 +215,8 @@ class Simulation:
     def set_up(self) -> None:
         for topic in self.topics:
             body: dict[str, Any] = {"topicName": topic}
-            if topic in self.facts.partitions:
-                body["partitions"] = self.facts.partitions[topic]
+            if topic in self.parameters.partitions:
+                body["partitions"] = self.parameters.partitions[topic]
             self.queue.perform("/topic/add-topic", body)
         for group in self.groups:
             self.queue.perform("/consumer-group/add", {"consumer_group_name": group})
@@ -210,7 +227,7 @@ class Simulation:
                     invoked=-1.0,
                     completed=-0.5,
                     status=200,
-                    listener=listener,
+                    subscription=listener,
                     topic=listener.partition("/")[2],
                 )
             )
@@ -218,10 +235,10 @@ class Simulation:
     def run(self) -> History:
         """Play the scenario to its end."""
         self.set_up()
-        stage = Stage(
+        state = WorkloadState(
             plan=self.plan,
-            facts=self.facts,
-            extensions=EXTENSIONS if self.facts.positions else frozenset(),
+            parameters=self.parameters,
+            extensions=EXTENSIONS if self.parameters.positions else frozenset(),
             fresh=lambda stem: f"{stem}-{next(self.names)}",
             topics=self.topics,
             groups=self.groups,
@@ -232,16 +249,16 @@ class Simulation:
             consuming=self.plan.consumers,
         )
         for number in range(self.plan.producers):
-            self.start(f"producer {number}", producer(stage, number))
+            self.start(f"producer {number}", producer(state, number))
         for number in range(self.plan.consumers):
-            self.start(f"consumer {number}", Consumer(stage, number).program())
+            self.start(f"consumer {number}", ConsumerClient(state, number).program())
         if self.virtual:
-            self.start("clock", clock(stage))
+            self.start("clock", clock(state))
         self.run_until_idle()
         drained = self.now + self.longest
-        stage.expired = lambda: self.now > drained
+        state.expired = lambda: self.now > drained
         for group in self.groups:
-            self.start(f"drain {group}", drain(stage, group))
+            self.start(f"drain {group}", drain(state, group))
             self.run_until_idle()
         for listener in self.listeners:
             self.events.append(
@@ -250,7 +267,7 @@ class Simulation:
                     invoked=self.now + 1.0,
                     completed=self.now + 1.0,
                     status=200,
-                    listener=listener,
+                    subscription=listener,
                 )
             )
         return tuple(self.events)

@@ -21,7 +21,7 @@ from conformance.history.events import (
     Unregister,
     Unsubscribe,
 )
-from conformance.history.server_parameters import Facts
+from conformance.history.server_parameters import ServerParameters
 
 Interval = tuple[float, float]
 #: A key that is chosen by the partition, or that is the key with which the record was published.
@@ -35,8 +35,10 @@ class Story:
     A record has the topic `t` and an id by its text, unless told otherwise.
     """
 
-    def __init__(self, **facts: Any) -> None:
-        self.facts = Facts(**{"rebalance_timeout": 5.0, "positions": True, "partitions": {"t": 2}, **facts})
+    def __init__(self, **parameters: Any) -> None:
+        self.parameters = ServerParameters(
+            **{"rebalance_timeout": 5.0, "positions": True, "partitions": {"t": 2}, **parameters}
+        )
         self.events: list[Event] = []
         self.now = 0.0
         self.ahead = 0.0
@@ -112,19 +114,19 @@ class Story:
     def listened(self, listener: str = "l", topic: str = "t") -> None:
         """Somebody subscribed to acknowledgements."""
         self.events.append(
-            AckSubscription(process="listener", listener=listener, topic=topic, **self._common(None, 200))
+            AckSubscription(process="listener", subscription=listener, topic=topic, **self._common(None, 200))
         )
 
     def told(self, label: str, outcome: str = "ACK", listener: str = "l") -> None:
         """An acknowledgement came."""
         common = self._common(None, 200)
         self.events.append(
-            ProducerAck(process="listener", listener=listener, label=label, outcome=outcome, **common)
+            ProducerAck(process="listener", subscription=listener, label=label, outcome=outcome, **common)
         )
 
     def fenced(self, listener: str = "l") -> None:
         """Nothing is on its way any more."""
-        self.events.append(Fence(process="listener", listener=listener, **self._common(None, 200)))
+        self.events.append(Fence(process="listener", subscription=listener, **self._common(None, 200)))
 
     # Consumers
 

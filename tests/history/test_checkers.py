@@ -6,7 +6,7 @@ import pytest
 
 from conformance.history import checkers
 from conformance.history.checkers import CHECKERS, Checker, judge_history
-from conformance.history.index import Reading
+from conformance.history.index import HistoryIndex
 from conformance.history.loss import recovered
 from conformance.history.server_parameters import Anomaly
 from tests.history.cases import BAD, GOOD, Case
@@ -16,7 +16,7 @@ from tests.history.story import Story
 def mistaken(case: Case) -> bool:
     """Whether the checker of the case misses its anomaly, or sees one where there is none."""
     story = case.tell()
-    found = list(CHECKERS[case.anomaly](Reading(story.history, story.facts)))
+    found = list(CHECKERS[case.anomaly](HistoryIndex(story.history, story.parameters)))
     return (case.clause or None) != next((anomaly.clause for anomaly in found), None)
 
 
@@ -24,7 +24,9 @@ def mistaken(case: Case) -> bool:
 def test_an_anomaly_is_found_and_proved(case: Case) -> None:
     """It is named, on its clause, with events of the history as proof."""
     story = case.tell()
-    found = [anomaly for anomaly in judge_history(story.history, story.facts) if anomaly.name == case.anomaly]
+    found = [
+        anomaly for anomaly in judge_history(story.history, story.parameters) if anomaly.name == case.anomaly
+    ]
     assert [anomaly.clause for anomaly in found[:1]] == [case.clause]
     assert found[0].events
     assert set(found[0].events) <= set(story.history)
@@ -35,7 +37,7 @@ def test_an_anomaly_is_found_and_proved(case: Case) -> None:
 def test_what_is_nearly_an_anomaly_is_none(case: Case) -> None:
     """No checker finds anything in it."""
     story = case.tell()
-    assert judge_history(story.history, story.facts) == []
+    assert judge_history(story.history, story.parameters) == []
 
 
 def test_every_checker_has_a_story_with_its_anomaly_and_one_without() -> None:
@@ -53,8 +55,8 @@ def blind(_checker: Checker) -> Checker:
 def upside_down(checker: Checker) -> Checker:
     """A checker that sees its anomaly exactly where it is not."""
 
-    def check(reading: Reading) -> Iterator[Anomaly]:
-        if not list(checker(reading)):
+    def check(index: HistoryIndex) -> Iterator[Anomaly]:
+        if not list(checker(index)):
             yield Anomaly("upside down", "NONE-1", "", ())
 
     return check
@@ -63,8 +65,8 @@ def upside_down(checker: Checker) -> Checker:
 def jumpy(checker: Checker) -> Checker:
     """A checker that sees its anomaly everywhere."""
 
-    def check(reading: Reading) -> Iterator[Anomaly]:
-        yield from checker(reading)
+    def check(index: HistoryIndex) -> Iterator[Anomaly]:
+        yield from checker(index)
         yield Anomaly("jumpy", "NONE-1", "", ())
 
     return check
@@ -87,8 +89,8 @@ def test_a_history_is_judged_alike_in_whatever_order_it_was_recorded() -> None:
     for case in BAD:
         story = case.tell()
         backwards = list(reversed(story.history))
-        forwards = judge_history(story.history, story.facts)
-        assert [a.name for a in judge_history(backwards, story.facts)] == [a.name for a in forwards]
+        forwards = judge_history(story.history, story.parameters)
+        assert [a.name for a in judge_history(backwards, story.parameters)] == [a.name for a in forwards]
 
 
 def test_one_anomaly_is_not_reported_a_thousand_times() -> None:
@@ -96,7 +98,7 @@ def test_one_anomaly_is_not_reported_a_thousand_times() -> None:
     story = Story()
     for number in range(200):
         story.beat(f"stranger {number}")
-    assert len(judge_history(story.history, story.facts)) == checkers.MOST_OF_A_NAME
+    assert len(judge_history(story.history, story.parameters)) == checkers.MAX_ANOMALIES_PER_KIND
 
 
 def test_a_record_without_a_reply_that_comes_is_recovered() -> None:
@@ -106,5 +108,5 @@ def test_a_record_without_a_reply_that_comes_is_recovered() -> None:
     story.published("a", status=None)
     story.published("b", status=None)
     story.got("ann", "a")
-    assert [record.text for record in recovered(Reading(story.history, story.facts))] == ["a"]
-    assert judge_history(story.history, story.facts) == []
+    assert [record.text for record in recovered(HistoryIndex(story.history, story.parameters))] == ["a"]
+    assert judge_history(story.history, story.parameters) == []

@@ -20,8 +20,8 @@ SEEDS = 8
 def test_a_legal_history_is_left_alone(tens: int) -> None:
     """Whatever overlaps, gets lost, is evicted or rebalanced: no checker finds anything."""
     for seed in range(10 * tens, 10 * tens + 10):
-        history, facts = some_history(seed)
-        assert judge_history(history, facts) == [], f"seed {seed}"
+        history, parameters = some_history(seed)
+        assert judge_history(history, parameters) == [], f"seed {seed}"
 
 
 def test_legal_histories_have_all_that_can_mislead_a_checker() -> None:

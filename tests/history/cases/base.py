@@ -43,9 +43,9 @@ def good(anomaly: str) -> Callable[[Tell], Tell]:
     return register
 
 
-def settled(*names: str, **facts: object) -> Story:
+def settled(*names: str, **parameters: object) -> Story:
     """Consumers have joined group g, and their rebalance is over; the last thing are their heartbeats."""
-    story = Story(**facts)
+    story = Story(**parameters)
     story.joined(*names)
     story.wait(10.0)
     for name in names:
