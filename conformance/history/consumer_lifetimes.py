@@ -1,8 +1,8 @@
-"""When consumers were registered and subscribed, for certain or perhaps, as far as replies and silence tell.
+"""Consumer lifetimes derived from a history: bounds on when each consumer was registered and subscribed.
 
-A *life* lasts from a registration to an eviction or an unregistration; a name may have several, one after another.
-Everything here is said of a moment, which is an event: what holds for certain holds whenever between its beginning
-and its end the server looked.
+A *lifetime* lasts from a registration to an eviction or an unregistration; a name may have several, one after
+another. Questions are asked about an interval, given as an event. An answer with *must* or *throughout* holds at
+whichever instant of the interval the server carried the event out; one with *may* holds if some instant is possible.
 """
 
 from bisect import bisect_left
@@ -30,8 +30,11 @@ from conformance.history.server_parameters import ServerParameters
 class ConsumerLifetime:
     """One registration of a consumer, and every later event that names it, up to the next registration.
 
-    `clear`: nothing from before its registration can reach into it, and its registration is certain; of other
-    lives nothing is concluded. `events` are in the order in which they began.
+    `unambiguous` is True if the registration succeeded and every earlier event that names the consumer completed
+    before it; nothing is concluded about other lifetimes. `events` are in the order of their invocations.
+    `signs_of_life` are the events that succeeded. `refusals` are refused heartbeats and polls, which prove that the
+    consumer was not registered; client programs poll only while subscribed, because a server may refuse the poll of
+    a member without a topic. `unregistrations` and `unsubscriptions` leave out those that were refused.
     """
 
     name: str
@@ -48,33 +51,36 @@ class ConsumerLifetime:
 
     @cached_property
     def proved_gone_at(self) -> float:
-        """By when a reply had shown its end, in seconds of `completed`; infinite if none did."""
+        """Earliest completion of a reply that proves the end of the lifetime, in seconds; infinite if there is none."""
         proofs: list[ConsumerEvent] = [end for end in self.unregistrations if end.succeeded] + self.refusals
         if self.successor is not None and self.successor.registration.succeeded:
             proofs.append(self.successor.registration)
         return min((proof.completed for proof in proofs), default=NEVER)
 
     def latest_possible_sign(self, interval: Event) -> float:
-        """By when everything else that began before the moment ended, and may be a sign of life, was over."""
-        begun, over = self._signs_so_far
+        """Latest end of any other event that began before `interval` ended and may count as a sign of life.
+
+        In seconds of the group's clock.
+        """
+        begun, ended = self._latest_ends
         end = bisect_left(begun, interval.completed)
         own = bisect_left(begun, interval.invoked)
         while own < end and begun[own] == interval.invoked:
             if self.events[own] is interval:
-                return max([over[own], *(event.group_time_ended for event in self.events[own + 1 : end])])
+                return max([ended[own], *(event.group_time_ended for event in self.events[own + 1 : end])])
             own += 1
-        return over[end]
+        return ended[end]
 
     @cached_property
-    def _signs_so_far(self) -> tuple[list[float], list[float]]:
-        """When each event began, and by when those before it were over."""
-        over = accumulate(
+    def _latest_ends(self) -> tuple[list[float], list[float]]:
+        """Invocation of each event, and latest end of the events before each; the last is that of all events."""
+        ended = accumulate(
             (event.group_time_ended for event in self.events), max, initial=self.registration.group_time_ended
         )
-        return [event.invoked for event in self.events], list(over)
+        return [event.invoked for event in self.events], list(ended)
 
     def add(self, event: ConsumerEvent) -> None:
-        """Take an event that names the consumer into its life."""
+        """Add an event that names the consumer."""
         self.events.append(event)
         if event.succeeded:
             self.signs_of_life.append(event)
@@ -93,21 +99,21 @@ class ConsumerLifetime:
 
 
 class ConsumerLifetimes:
-    """The lives of all consumers of a history."""
+    """The lifetimes of all consumers of a history."""
 
     def __init__(self, events: Iterable[Event], parameters: ServerParameters) -> None:
         self._parameters = parameters
         self.of_name: dict[str, list[ConsumerLifetime]] = defaultdict(list)
         self.of_group: dict[str, list[ConsumerLifetime]] = defaultdict(list)
-        anomalies_named: dict[str, list[ConsumerEvent]] = defaultdict(list)
+        by_consumer: dict[str, list[ConsumerEvent]] = defaultdict(list)
         for event in sorted(events, key=lambda event: event.invoked):
             if isinstance(event, ConsumerEvent):
-                anomalies_named[event.consumer].append(event)
-        for name, of_name in anomalies_named.items():
+                by_consumer[event.consumer].append(event)
+        for name, of_name in by_consumer.items():
             self._split(name, of_name)
 
     def _split(self, name: str, events: list[ConsumerEvent]) -> None:
-        """Part the events that name a consumer into its lives."""
+        """Split the events that name a consumer into its lifetimes."""
         lifetimes = self.of_name[name]
         for number, event in enumerate(events):
             if isinstance(event, Register) and event.possible:
@@ -123,20 +129,24 @@ class ConsumerLifetimes:
                 lifetimes[-1].add(event)
 
     def lifetime_at(self, event: ConsumerEvent) -> ConsumerLifetime | None:
-        """The life that an event belongs to; None for a stranger."""
+        """The lifetime that an event belongs to; None if the consumer has not tried to register."""
         found = None
         for lifetime in self.of_name.get(event.consumer, ()):
             if lifetime.registration.invoked <= event.invoked:
                 found = lifetime
         return found
 
-    # Alive or gone
+    # Registration
 
     def registered_throughout(self, lifetime: ConsumerLifetime, interval: Event) -> bool:
-        """Whether it was registered for certain during all of the moment."""
+        """True if the consumer was registered at every instant of the interval.
+
+        A later success in the same lifetime proves it, and so does a sign of life less than heartbeat_timeout before
+        the end of the interval (LIVE-KEEP-1).
+        """
         if not lifetime.unambiguous or not lifetime.registration.before(interval):
             return False
-        if any(end is not interval and end.invoked < interval.completed for end in lifetime.unregistrations):
+        if any(one is not interval and one.invoked < interval.completed for one in lifetime.unregistrations):
             return False
         if lifetime.successor is not None and lifetime.successor.registration.invoked < interval.completed:
             return False
@@ -149,7 +159,7 @@ class ConsumerLifetimes:
         )
 
     def must_be_gone(self, lifetime: ConsumerLifetime, interval: Event) -> bool:
-        """Whether its registration was over for certain when the moment began."""
+        """True if the registration had ended before the interval began, by a reply or by silence (LIVE-EVICT-1)."""
         if not lifetime.unambiguous:
             return False
         return (
@@ -158,45 +168,48 @@ class ConsumerLifetimes:
         )
 
     def shortest_silence(self, lifetime: ConsumerLifetime, interval: Event) -> float:
-        """For how many seconds nothing can have been a sign of life when the moment came, at least; 0.0 if unknown.
+        """Lower bound, in seconds, on the consumer's silence when the interval began; 0.0 if there is none.
 
-        A refused operation may be a sign of life or not, and so may one of which no reply came.
+        Refused operations and those without a reply may count as signs of life, so they end the silence here.
         """
         return max(0.0, interval.group_time_began - lifetime.latest_possible_sign(interval))
 
     # Subscriptions
 
     def may_be_subscribed(self, lifetime: ConsumerLifetime, topic: str, interval: Event) -> bool:
-        """Whether it may have been subscribed, and registered, at some time of the moment."""
+        """True if the consumer may have been registered and subscribed at some instant of the interval."""
         return not self.must_be_gone(lifetime, interval) and self.may_hold_subscription(
             lifetime, topic, interval
         )
 
     def may_hold_subscription(self, lifetime: ConsumerLifetime, topic: str, interval: Event) -> bool:
-        """Whether it may have been subscribed at some time of the moment, if it was registered then."""
+        """True if the consumer, if registered, may have been subscribed at some instant of the interval."""
         return any(
             subscription.invoked <= interval.completed
             and not any(
-                departure.succeeded and subscription.before(departure) and departure.before(interval)
-                for departure in lifetime.unsubscriptions.get(topic, ())
+                unsubscription.succeeded
+                and subscription.before(unsubscription)
+                and unsubscription.before(interval)
+                for unsubscription in lifetime.unsubscriptions.get(topic, ())
             )
             for subscription in lifetime.subscriptions.get(topic, ())
         )
 
     def subscribed_throughout(self, lifetime: ConsumerLifetime, topic: str, interval: Event) -> bool:
-        """Whether it was subscribed during all of the moment."""
+        """True if the consumer was registered and subscribed at every instant of the interval."""
         return any(
             subscription.succeeded
             and subscription.before(interval)
             and not any(
-                departure.completed > subscription.invoked and departure.invoked < interval.completed
-                for departure in lifetime.unsubscriptions.get(topic, ())
+                unsubscription.completed > subscription.invoked
+                and unsubscription.invoked < interval.completed
+                for unsubscription in lifetime.unsubscriptions.get(topic, ())
             )
             for subscription in lifetime.subscriptions.get(topic, ())
         ) and self.registered_throughout(lifetime, interval)
 
     def possible_subscribers(self, group: str, topic: str, interval: Event) -> list[ConsumerLifetime]:
-        """All who may have been subscribed to the topic in the group."""
+        """The lifetimes of the group that may have been subscribed to the topic at some instant of the interval."""
         return [
             lifetime
             for lifetime in self.of_group[group]

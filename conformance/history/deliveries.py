@@ -1,4 +1,4 @@
-"""What was handed out to whom, and what became of it: in flight, given up, committed, for certain or perhaps."""
+"""Deliveries of a history: who got which record, and bounds on how long it was in flight and when it was committed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from conformance.history.records import HistoryRecord, HistoryRecords
 
 @dataclass(eq=False)
 class RecordDelivery:
-    """One record in the reply to one poll; `life` is that of the consumer, None for a stranger."""
+    """One record in the reply to one poll; `lifetime` is the consumer's, None if it has not tried to register."""
 
     poll: Poll
     polled: PolledRecord
@@ -21,20 +21,20 @@ class RecordDelivery:
 
     @property
     def group(self) -> str:
-        """The group that it was handed out in; empty for a stranger."""
+        """The group of the consumer; empty if it has not tried to register."""
         return self.lifetime.group if self.lifetime is not None else ""
 
     @property
     def consumer(self) -> str:
-        """Who got it."""
+        """The name of the consumer."""
         return self.poll.consumer
 
 
 @dataclass(eq=False)
 class RecordSettlement:
-    """An acknowledgement or a return, with the deliveries that it may be about.
+    """An acknowledgement or a negative one, with the deliveries that it may settle.
 
-    `about` is empty if the consumer never got a record under that id.
+    `candidates` is empty if the consumer never got a record under that id.
     """
 
     event: Settle
@@ -43,7 +43,7 @@ class RecordSettlement:
 
     @property
     def record(self) -> HistoryRecord | None:
-        """The record that it is about, if that is certain."""
+        """The record that it settles; None unless all candidates are deliveries of one record."""
         records = {id(delivery.record): delivery.record for delivery in self.candidates}
         return next(iter(records.values())) if len(records) == 1 else None
 
@@ -73,14 +73,14 @@ class RecordDeliveries:
         for event in ordered:
             if isinstance(event, Poll):
                 for polled in event.records:
-                    self._take(
+                    self._add(
                         RecordDelivery(event, polled, records.find(polled), lifetimes.lifetime_at(event))
                     )
         for event in ordered:
             if isinstance(event, Settle):
                 self._match(RecordSettlement(event, lifetimes.lifetime_at(event)))
 
-    def _take(self, delivery: RecordDelivery) -> None:
+    def _add(self, delivery: RecordDelivery) -> None:
         self.all.append(delivery)
         self.of_record[delivery.group, delivery.record].append(delivery)
         self.of_consumer[delivery.consumer].append(delivery)
@@ -88,7 +88,7 @@ class RecordDeliveries:
         self.of_id[delivery.polled.message_id].append(delivery)
 
     def _match(self, settlement: RecordSettlement) -> None:
-        """Find what a settlement is about: what the consumer got last under the id, or gets at the same time."""
+        """Find the candidates: the consumer's latest delivery under the id, and those whose polls overlap."""
         event = settlement.event
         same = [
             delivery
@@ -102,24 +102,24 @@ class RecordDeliveries:
         for delivery in same:
             self._settled[delivery].append(settlement)
             if isinstance(event, Acknowledge) and event.possible:
-                self._note(delivery, event, certain=event.succeeded and settlement.record is delivery.record)
+                self._note_acknowledgement(
+                    delivery, event, certain=event.succeeded and settlement.record is delivery.record
+                )
 
-    def _note(self, delivery: RecordDelivery, event: Acknowledge, *, certain: bool) -> None:
-        """Keep the first acknowledgements of a record: those that may have, and that have for certain, committed it."""
-        place = delivery.group, delivery.record
-        if place not in self._first_attempt or event.invoked < self._first_attempt[place].invoked:
-            self._first_attempt[place] = event
-        if certain and (
-            place not in self._first_commit or event.completed < self._first_commit[place].completed
-        ):
-            self._first_commit[place] = event
+    def _note_acknowledgement(self, delivery: RecordDelivery, event: Acknowledge, *, certain: bool) -> None:
+        """Keep the first acknowledgement that may have committed the record, and the first that must have."""
+        key = delivery.group, delivery.record
+        if key not in self._first_attempt or event.invoked < self._first_attempt[key].invoked:
+            self._first_attempt[key] = event
+        if certain and (key not in self._first_commit or event.completed < self._first_commit[key].completed):
+            self._first_commit[key] = event
 
     def in_group(self, group: str, record: HistoryRecord) -> list[RecordDelivery]:
-        """The deliveries of a record in a group, by the beginnings of their polls."""
+        """The deliveries of a record in a group, in the order of their polls' invocations."""
         return self.of_record.get((group, record), [])
 
     def settlements_of(self, delivery: RecordDelivery) -> Iterator[RecordSettlement]:
-        """What the consumer said about what it got, under its id, then or later."""
+        """The consumer's settlements of the delivery's message id that may have come after the delivery."""
         return (
             settlement
             for settlement in self._settled.get(delivery, ())
@@ -129,7 +129,7 @@ class RecordDeliveries:
     # In flight
 
     def may_be_released(self, delivery: RecordDelivery, interval: Event) -> bool:
-        """Whether it may have ceased to be in flight before the moment ended, for any of the reasons there are."""
+        """True if the record may have ceased to be in flight before the interval ended, committed or not."""
         return self.may_be_redeliverable(delivery, interval) or any(
             settlement.event is not interval
             and settlement.event.possible
@@ -138,7 +138,11 @@ class RecordDeliveries:
         )
 
     def may_be_redeliverable(self, delivery: RecordDelivery, interval: Event) -> bool:
-        """Whether it may have been given back or lost, so that it had to come again, before the moment ended."""
+        """True if the record may have ceased to be in flight, uncommitted, before the interval ended.
+
+        The causes are those of the text: the consumer gave the record back, unsubscribed, left or was evicted, or a
+        rebalance revoked the record (NACK-OK-1, DELIVER-2, REBALANCE-5).
+        """
         poll, lifetime = delivery.poll, delivery.lifetime
         if lifetime is None:
             return True
@@ -146,25 +150,26 @@ class RecordDeliveries:
             event = settlement.event
             if isinstance(event, GiveBack) and event.possible and event.invoked < interval.completed:
                 return True
-        for departure in lifetime.unsubscriptions.get(delivery.record.topic, ()):
-            if departure.completed > poll.invoked and departure.invoked < interval.completed:
+        for unsubscription in lifetime.unsubscriptions.get(delivery.record.topic, ()):
+            if unsubscription.completed > poll.invoked and unsubscription.invoked < interval.completed:
                 return True
-        # Who is served in the same life was not evicted before.
-        same_life = (
-            isinstance(interval, ConsumerEvent)
+        # A consumer that is served in the same lifetime was not evicted before.
+        same_lifetime = (
+            lifetime.unambiguous
+            and isinstance(interval, ConsumerEvent)
             and interval.succeeded
             and self._lifetimes.lifetime_at(interval) is lifetime
         )
-        if not same_life and not self._lifetimes.registered_throughout(lifetime, interval):
+        if not same_lifetime and not self._lifetimes.registered_throughout(lifetime, interval):
             return True
         return self._rebalances.may_have_revoked(delivery.group, poll, interval)
 
     def in_flight_throughout(self, delivery: RecordDelivery, interval: Event) -> bool:
-        """Whether it was in flight for certain during all of the moment."""
+        """True if the record was in flight at every instant of the interval."""
         return delivery.poll.before(interval) and not self.may_be_released(delivery, interval)
 
     def must_be_released(self, delivery: RecordDelivery, interval: Event) -> bool:
-        """Whether it had for certain ceased to be in flight, without a commit, before the moment began."""
+        """True if the record had ceased to be in flight, uncommitted by this delivery, before the interval began."""
         lifetime = delivery.lifetime
         if lifetime is None:
             return False
@@ -176,19 +181,21 @@ class RecordDeliveries:
             for settlement in self.settlements_of(delivery)
         )
         left = any(
-            departure.succeeded and delivery.poll.before(departure) and departure.before(interval)
-            for departure in lifetime.unsubscriptions.get(delivery.record.topic, ())
+            unsubscription.succeeded
+            and delivery.poll.before(unsubscription)
+            and unsubscription.before(interval)
+            for unsubscription in lifetime.unsubscriptions.get(delivery.record.topic, ())
         )
         return returned or left or self._lifetimes.must_be_gone(lifetime, interval)
 
     # Committed
 
     def may_be_committed(self, group: str, record: HistoryRecord, interval: Event) -> bool:
-        """Whether an acknowledgement in the group may have committed the record before the moment ended."""
+        """True if an acknowledgement in the group may have committed the record before the interval ended."""
         first = self._first_attempt.get((group, record))
         return first is not None and first.invoked < interval.completed
 
     def commit_before(self, group: str, record: HistoryRecord, interval: Event) -> Acknowledge | None:
-        """An acknowledgement by which the record was committed for certain before the moment began."""
+        """An acknowledgement that must have committed the record before the interval began; None if there is none."""
         first = self._first_commit.get((group, record))
         return first if first is not None and first.before(interval) else None

@@ -1,23 +1,26 @@
-"""What happened: one event for each operation of a client, and for what its producers were told.
+"""Event types of a history: one event for each operation of a client, and for each producer acknowledgement.
 
-Two kinds of time lie in an event. `invoked` and `completed`, in seconds of one monotonic clock, say in which order
-things can have happened: one event is before another only if it was completed before the other was invoked. `at`
-and `until`, in seconds of the queue's time, say how long somebody may have been silent; on a server with a virtual
-clock it stands still, or jumps.
+An event has two kinds of time. `invoked` and `completed`, in seconds of one monotonic clock, order events: one
+precedes another only if it completed before the other was invoked. `group_time_began` and `group_time_ended`, in
+seconds of the group's clock, bound silence: the group's clock showed at least `group_time_began` when the operation
+was invoked, and at most `group_time_ended` when it completed. A virtual clock stands still or jumps.
 
-An operation whose reply never came is *unknown*: it may have happened at any time after `invoked`, or never. Then
-`completed` and `until` are infinite.
+An operation without a reply has an *unknown* outcome: the server may have carried it out at any time after `invoked`,
+or never. Its `completed` and `group_time_ended` are infinite.
 """
 
 from dataclasses import dataclass
 
-#: When an operation of which no reply came may have happened at the latest, in seconds.
+#: Completion of an operation without a reply, in seconds.
 NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Anything that happened. `process` is the client that did it; a process does one thing at a time."""
+    """One operation. `process` is the client that performed it; a process performs one operation at a time.
+
+    Times are in seconds; see the module. `status` is that of the reply, None if none came.
+    """
 
     process: str
     invoked: float
@@ -28,35 +31,39 @@ class Event:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it happened for certain: a status of the class 2xx."""
+        """True if the server carried the operation out: the status is of class 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def refused(self) -> bool:
-        """Whether it did not happen, for certain: a status of the class 4xx, or 507."""
+        """True if the server changed nothing (REFUSE-1): the status is of class 4xx, or 507."""
         return self.status is not None and (400 <= self.status < 500 or self.status == 507)
 
     @property
     def possible(self) -> bool:
-        """Whether it may have happened."""
+        """True if the server may have carried the operation out: it was not refused."""
         return not self.refused
 
     def before(self, other: "Event") -> bool:
-        """Whether this was over when the other began."""
+        """True if this event completed before the other was invoked."""
         return self.completed < other.invoked
 
     def __str__(self) -> str:
-        told = "no reply" if self.status is None else str(self.status)
-        return f"{self.invoked:.3f}…{self.completed:.3f} {self.process}: {self.description()} → {told}"
+        outcome = "no reply" if self.status is None else str(self.status)
+        return f"{self.invoked:.3f}…{self.completed:.3f} {self.process}: {self.description()} → {outcome}"
 
     def description(self) -> str:
-        """What was done, for a reader."""
+        """The operation in words, for the report."""
         return type(self).__name__.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish(Event):
-    """A record was sent. `text` is its message, and unique; `partition` and `offset` as the reply told."""
+    """A record was sent.
+
+    `text` is its message, unique in the topic. `label` is the producer's messageID. `partition` and `offset` are
+    those of the reply, if it had them (extension record-position).
+    """
 
     topic: str
     text: str
@@ -71,40 +78,46 @@ class Publish(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AckSubscription(Event):
-    """A subscription to the acknowledgements of a topic was taken; `listener` is its name."""
+    """A client subscribed to the producer acknowledgements of a topic.
+
+    `subscription` names the subscription; `clause` promises the acknowledgements on its destination.
+    """
 
     subscription: str
     topic: str
     clause: str = "PUB-ACK-1"
 
+    def description(self) -> str:
+        return f"subscribe to the acknowledgements of {self.topic} as {self.subscription}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerAck(Event):
-    """A producer acknowledgement came: `outcome` is ACK or FAILED, `label` its messageId."""
+    """A producer acknowledgement arrived: `outcome` is ACK or FAILED, `label` its messageId."""
 
     subscription: str
     label: str | int | None
     outcome: str
 
     def description(self) -> str:
-        return f"told {self.outcome} for {self.label!r}"
+        return f"{self.outcome} for {self.label!r} on {self.subscription}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence(Event):
-    """All that was on its way to the listener before has come."""
+    """Every acknowledgement that was sent to the subscription before the fence has arrived."""
 
     subscription: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockAdvanced(Event):
-    """The virtual clock of a group was moved: from `at` to `until`."""
+    """The virtual clock of a group moved from `group_time_began` to `group_time_ended`."""
 
     group: str
 
     def description(self) -> str:
-        return f"{self.group_time_ended - self.group_time_began:g} s pass for {self.group}"
+        return f"advance the clock of {self.group} by {self.group_time_ended - self.group_time_began:g} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +132,14 @@ class ConsumerEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register(ConsumerEvent):
-    """A consumer was registered in a group."""
+    """A consumer registered in a group."""
 
     group: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unregister(ConsumerEvent):
-    """A consumer left."""
+    """A consumer left its group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,19 +151,19 @@ class Subscribe(ConsumerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsubscribe(ConsumerEvent):
-    """A consumer gave up topics."""
+    """A consumer unsubscribed from topics."""
 
     topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat(ConsumerEvent):
-    """A consumer said that it is alive."""
+    """A consumer sent a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolledRecord:
-    """A record as a poll brought it; the last three where the server told them."""
+    """One record in the reply to a poll; the last three are None where the reply lacks them."""
 
     message_id: int
     topic: str
@@ -163,23 +176,23 @@ class PolledRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll(ConsumerEvent):
-    """A consumer polled; `records` is what came."""
+    """A consumer polled; `records` are those of the reply."""
 
     records: tuple[PolledRecord, ...] = ()
 
     @property
     def empty(self) -> bool:
-        """Whether the server had nothing to give."""
+        """True if the poll was answered, not refused, and brought no record."""
         return self.status is not None and not self.refused and not self.records
 
     def description(self) -> str:
-        polled = ", ".join(f"{polled.text!r} as {polled.message_id}" for polled in self.records)
-        return f"poll {self.consumer}{', polled ' + polled if polled else ''}"
+        records = ", ".join(f"{record.text!r} as {record.message_id}" for record in self.records)
+        return f"poll {self.consumer}{', got ' + records if records else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settle(ConsumerEvent):
-    """A consumer said what it did with a record, by its message id."""
+    """A consumer settled a record, named by its message id."""
 
     message_id: int
 
@@ -189,12 +202,12 @@ class Settle(ConsumerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledge(Settle):
-    """It is done with the record."""
+    """A consumer acknowledged a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveBack(Settle):
-    """It gives the record back."""
+    """A consumer gave a record back: a negative acknowledgement."""
 
 
 #: The events of one run, in any order.

@@ -1,4 +1,4 @@
-"""A history, read once: what all checkers look things up in."""
+"""Index of a history: its events in order, and the facts derived from them, each derived once."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ Found = TypeVar("Found")
 
 
 class HistoryIndex:
-    """The events of a run in the order in which they began, and what follows from them and the facts."""
+    """The events of a run in the order of their invocations, with lookups for the checkers."""
 
     def __init__(self, events: Iterable[Event], parameters: ServerParameters) -> None:
         self.events = tuple(sorted(events, key=lambda event: event.invoked))
@@ -25,23 +25,23 @@ class HistoryIndex:
         self._found: dict[Callable[[HistoryIndex], Iterable[Any]], tuple[Any, ...]] = {}
 
     def cached(self, find: "Callable[[HistoryIndex], Iterable[Found]]") -> tuple[Found, ...]:
-        """What a function finds in this history; it is asked once."""
+        """The results of `find` on this index; it is called once."""
         if find not in self._found:
             self._found[find] = tuple(find(self))
         return self._found[find]
 
     def of_type(self, kind: type[EventType]) -> Iterator[EventType]:
-        """The events of a kind."""
+        """The events of a type, in the order of their invocations."""
         return (event for event in self.events if isinstance(event, kind))
 
     @cached_property
     def lifetimes(self) -> ConsumerLifetimes:
-        """When consumers were registered and subscribed."""
+        """Bounds on when each consumer was registered and subscribed."""
         return ConsumerLifetimes(self.events, self.parameters)
 
     @cached_property
     def unanswered_polls(self) -> dict[str, list[tuple[ConsumerLifetime, Poll]]]:
-        """The polls of each group of which no reply came: each may have brought something to nobody."""
+        """The polls of each group without a reply; each may have taken a record in flight."""
         found: dict[str, list[tuple[ConsumerLifetime, Poll]]] = defaultdict(list)
         for poll in self.of_type(Poll):
             if poll.status is None:
@@ -51,15 +51,15 @@ class HistoryIndex:
 
     @cached_property
     def rebalances(self) -> Rebalances:
-        """When groups may have been rebalancing."""
+        """Bounds on when each group was rebalancing."""
         return Rebalances(self.events, self.lifetimes, self.parameters)
 
     @cached_property
     def records(self) -> HistoryRecords:
-        """What was published, and what lies where."""
+        """The records that were published or delivered."""
         return HistoryRecords(self.events)
 
     @cached_property
     def deliveries(self) -> RecordDeliveries:
-        """What was handed out, and what became of it."""
+        """The deliveries and settlements."""
         return RecordDeliveries(self.events, self.lifetimes, self.rebalances, self.records)

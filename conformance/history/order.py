@@ -31,7 +31,7 @@ def nonmonotonic_poll(index: HistoryIndex) -> Iterator[Anomaly]:
     """The polls of one consumer go back behind what it got before."""
     deliveries = index.deliveries
     for later in deliveries.all:
-        for record in index.records.before(later.record):
+        for record in index.records.predecessors(later.record):
             for earlier in deliveries.in_group(later.group, record):
                 if earlier.consumer == later.consumer and later.poll.before(earlier.poll):
                     yield Anomaly(

@@ -1,8 +1,8 @@
-"""When a group may have been rebalancing.
+"""Rebalances derived from a history: bounds on when each group was rebalancing.
 
-A rebalance starts when a member subscribes, unsubscribes, leaves or is evicted. When an eviction happened is only
-known within bounds, and so is everything of which no reply came; what is concluded from a group at rest must hold
-wherever in these bounds it happened.
+A rebalance starts when a member subscribes, unsubscribes, leaves or is evicted. The instant of an eviction, and of
+an operation without a reply, is known within bounds only. A group counts as settled only if it was settled for every
+instant within these bounds.
 """
 
 from collections import defaultdict
@@ -16,7 +16,10 @@ from conformance.history.server_parameters import ServerParameters
 
 @dataclass(frozen=True, slots=True)
 class RebalanceTrigger:
-    """What may have started a rebalance: between `invoked` and `completed`, at a queue's time from `at` to `until`."""
+    """An event that may have started a rebalance, between `invoked` and `completed`.
+
+    All times are in seconds; the last two are bounds on the group's clock at that event.
+    """
 
     invoked: float
     completed: float
@@ -24,25 +27,25 @@ class RebalanceTrigger:
     group_time_ended: float
 
     def may_be_past(self, interval: Event) -> bool:
-        """Whether it may have happened before the moment ended."""
+        """True if the trigger may have happened before the interval ended."""
         return self.invoked <= interval.completed and self.group_time_began <= interval.group_time_ended
 
 
 class Rebalances:
-    """The triggers of all groups of a history."""
+    """The rebalance triggers of all groups of a history."""
 
     def __init__(
         self, events: Iterable[Event], lifetimes: ConsumerLifetimes, parameters: ServerParameters
     ) -> None:
         self._parameters = parameters
-        self._jumps: dict[str, list[ClockAdvanced]] = defaultdict(list)
+        self._advances: dict[str, list[ClockAdvanced]] = defaultdict(list)
         for event in events:
             if isinstance(event, ClockAdvanced):
-                self._jumps[event.group].append(event)
+                self._advances[event.group].append(event)
         self.of_group: dict[str, list[RebalanceTrigger]] = defaultdict(list)
         for group, of_group in lifetimes.of_group.items():
             triggers = [trigger for lifetime in of_group for trigger in self._triggers(lifetime)]
-            # The latest first: what is asked for is whether any of them may still be under way.
+            # Latest first: a search ends at the first trigger whose rebalance must be settled.
             self.of_group[group] = sorted(triggers, key=lambda trigger: -trigger.group_time_ended)
 
     def _triggers(self, lifetime: ConsumerLifetime) -> list[RebalanceTrigger]:
@@ -51,18 +54,18 @@ class Rebalances:
             for event in lifetime.events
             if isinstance(event, Subscribe | Unsubscribe | Unregister) and event.possible
         ]
-        if lifetime.subscriptions and not any(end.succeeded for end in lifetime.unregistrations):
+        if lifetime.subscriptions and not any(event.succeeded for event in lifetime.unregistrations):
             triggers.append(self._eviction(lifetime))
         return triggers
 
     def _by_operation(self, lifetime: ConsumerLifetime, event: Event) -> RebalanceTrigger:
-        """An operation of which no reply came can't start anything after its consumer was found to be gone."""
+        """The trigger of an operation; one without a reply has no effect after the consumer was proved gone."""
         completed, group_time_ended = event.completed, event.group_time_ended
         if lifetime.successor is None:
-            for farewell in lifetime.refusals:
+            for refusal in lifetime.refusals:
                 completed, group_time_ended = (
-                    min(completed, farewell.completed),
-                    min(group_time_ended, farewell.group_time_ended),
+                    min(completed, refusal.completed),
+                    min(group_time_ended, refusal.group_time_ended),
                 )
         return RebalanceTrigger(
             event.invoked,
@@ -72,7 +75,10 @@ class Rebalances:
         )
 
     def _eviction(self, lifetime: ConsumerLifetime) -> RebalanceTrigger:
-        """When it was evicted, if it was: after its last sign of life, before it was found to be gone."""
+        """The trigger of an eviction, if there was one.
+
+        It came heartbeat_timeout or more after the last sign of life, and before the consumer was proved gone.
+        """
         timeout = self._parameters.heartbeat_timeout
         if not lifetime.unambiguous:
             return RebalanceTrigger(
@@ -97,20 +103,20 @@ class Rebalances:
         )
 
     def _end_of_clock_advance(self, group: str, latest: float) -> float:
-        """Where a jump of the clock passes the time, its end: a server may count from there (CLOCK-1)."""
-        unregistrations = [
-            jump.group_time_ended
-            for jump in self._jumps.get(group, ())
-            if jump.group_time_began < latest <= jump.group_time_ended
+        """The end of the clock advance that passes `latest`: a server may count the rebalance from there (CLOCK-1)."""
+        ends = [
+            advance.group_time_ended
+            for advance in self._advances.get(group, ())
+            if advance.group_time_began < latest <= advance.group_time_ended
         ]
-        return max(unregistrations, default=latest)
+        return max(ends, default=latest)
 
     def settled_throughout(self, group: str, interval: Event) -> bool:
-        """Whether every rebalance that may have started must be over, all through the moment: REBALANCE-1."""
+        """True if no rebalance was under way at any instant of the interval (REBALANCE-1)."""
         return self.no_rebalance_between(group, interval, interval)
 
     def no_rebalance_between(self, group: str, first: Event, last: Event) -> bool:
-        """Whether no rebalance can have been under way at any time from the first moment to the last."""
+        """True if no rebalance was under way at any instant from the start of `first` to the end of `last`."""
         rebalance_limit = self._parameters.rebalance_limit
         for trigger in self.of_group.get(group, ()):
             if trigger.group_time_ended + rebalance_limit < first.group_time_began:
@@ -119,10 +125,14 @@ class Rebalances:
                 return False
         return True
 
-    def may_have_revoked(self, group: str, handed_out: Event, interval: Event) -> bool:
-        """Whether a rebalance may have taken back, by the moment, what was handed out before: REBALANCE-5."""
+    def may_have_revoked(self, group: str, poll: Event, interval: Event) -> bool:
+        """True if a rebalance may have revoked, before the interval ended, a record handed out by `poll` (REBALANCE-5).
+
+        A rebalance that must have been settled before the poll began cannot; nor can one that was not under way for
+        rebalance_timeout when the interval ended.
+        """
         for trigger in self.of_group.get(group, ()):
-            if trigger.group_time_ended + self._parameters.rebalance_limit < handed_out.group_time_began:
+            if trigger.group_time_ended + self._parameters.rebalance_limit < poll.group_time_began:
                 return False
             if (
                 trigger.may_be_past(interval)

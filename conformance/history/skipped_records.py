@@ -49,7 +49,7 @@ def skipped_records(index: HistoryIndex) -> Iterator[SkippedRecord]:
     for delivery in deliveries.all:
         if delivery.lifetime is None:
             continue
-        for skipped in records.before(delivery.record):
+        for skipped in records.predecessors(delivery.record):
             if skipped.stored_by < NEVER and not deliveries.may_be_committed(
                 delivery.group, skipped, delivery.poll
             ):
