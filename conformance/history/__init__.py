@@ -5,6 +5,10 @@ request and the reply, if one came. A checker concludes only from facts that hol
 may have carried out the operations: one operation precedes another only if it completed before the other was
 invoked, and an operation without a reply may have been carried out at any later time, or never.
 
+The checkers rely on three rules that client programs keep. Topics, groups, consumer names and texts are new, so that
+every operation on them is in the history. One process at a time uses a consumer name. After an operation without a
+reply, a consumer name is used only to leave, or to see whether it is still registered.
+
 `events`              event types of a history, with their times
 `server_parameters`   timeouts and extensions that the server declares; anomalies
 `consumer_lifetimes`  bounds on when each consumer was registered and subscribed

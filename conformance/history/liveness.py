@@ -1,4 +1,7 @@
-"""Evictions too early and too late, and who is served though it is gone: LIVE, MEMBER."""
+"""Checkers of evictions and registrations: LIVE, MEMBER-REGISTER-4, MEMBER-UNREGISTER-1.
+
+Only unambiguous lifetimes are judged: no event of an earlier lifetime of the name can reach into them.
+"""
 
 from collections.abc import Iterator
 
@@ -16,7 +19,13 @@ def _judged_lifetimes(index: HistoryIndex) -> Iterator[ConsumerLifetime]:
 
 
 def evicted_early(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer is refused as unknown though its last sign of life was less than the timeout ago."""
+    """A consumer was refused as not registered less than heartbeat_timeout after a sign of life (LIVE-KEEP-1).
+
+    Anomaly: from the start of its latest successful operation to the end of the first refused heartbeat or poll,
+    less than heartbeat_timeout passed on the group's clock, and no unregistration may have been carried out.
+
+    No false alarm: the time is measured from the earliest instant of the sign to the latest of the refusal.
+    """
     timeout = index.parameters.heartbeat_timeout
     for lifetime in _judged_lifetimes(index):
         for refusal in lifetime.refusals[:1]:
@@ -35,7 +44,14 @@ def evicted_early(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def evicted_late(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer is served though it was silent for the timeout and the grace."""
+    """A consumer was served after a silence of heartbeat_timeout and eviction_grace (LIVE-EVICT-1).
+
+    Anomaly: an operation succeeded that was invoked more than eviction_limit after the latest end of any other
+    operation of the consumer that began before this one ended.
+
+    No false alarm: each of these operations counts as a sign of life, at the latest possible instant, even if it was
+    refused or had no reply.
+    """
     limit = index.parameters.eviction_limit
     for lifetime in _judged_lifetimes(index):
         for event in lifetime.events:
@@ -54,7 +70,7 @@ def evicted_late(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def _already_proved_gone(index: HistoryIndex, lifetime: ConsumerLifetime, event: Event) -> bool:
-    """Whether a reply had shown that the consumer was gone, so that it is a matter of `served_after_eviction`."""
+    """True if a reply had proved the end of the lifetime before; `served_after_…` report that."""
     return any(
         proof.before(event)
         for proof in [*lifetime.refusals, *(end for end in lifetime.unregistrations if end.succeeded)]
@@ -62,7 +78,11 @@ def _already_proved_gone(index: HistoryIndex, lifetime: ConsumerLifetime, event:
 
 
 def _served_when_gone(index: HistoryIndex) -> Iterator[tuple[ConsumerLifetime, ConsumerEvent, ConsumerEvent]]:
-    """Events that were served after a reply that shows the end of the life."""
+    """Successful events of a lifetime after a refused heartbeat or poll, which proves that it had ended.
+
+    No false alarm: the refusal completed before the event was invoked, and any registration in between, even one
+    without a reply, would have begun another lifetime.
+    """
     for lifetime in _judged_lifetimes(index):
         for event in lifetime.events:
             proof = next((refusal for refusal in lifetime.refusals if refusal.before(event)), None)
@@ -71,7 +91,12 @@ def _served_when_gone(index: HistoryIndex) -> Iterator[tuple[ConsumerLifetime, C
 
 
 def delivery_to_an_evicted_consumer(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer that was refused as unknown, and has not registered since, gets a record."""
+    """A consumer got a record after it was refused as not registered (LIVE-GONE-1).
+
+    Anomaly: a poll returned a record, and a heartbeat or poll of the same lifetime was refused before.
+
+    No false alarm: see `_served_when_gone`.
+    """
     for lifetime, proof, event in index.cached(_served_when_gone):
         if isinstance(event, Poll) and event.records:
             yield Anomaly(
@@ -80,7 +105,12 @@ def delivery_to_an_evicted_consumer(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def served_after_eviction(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer that was refused as unknown, and has not registered since, is served."""
+    """A consumer was served, other than by a record, after it was refused as not registered (LIVE-GONE-1, LIVE-GONE-3).
+
+    Anomaly: an operation succeeded, and a heartbeat or poll of the same lifetime was refused before.
+
+    No false alarm: see `_served_when_gone`.
+    """
     for lifetime, proof, event in index.cached(_served_when_gone):
         if isinstance(event, Acknowledge) or not (isinstance(event, Poll) and event.records):
             clause = "LIVE-GONE-3" if isinstance(event, Acknowledge) else "LIVE-GONE-1"
@@ -88,7 +118,12 @@ def served_after_eviction(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def served_after_leaving(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer that has left is served."""
+    """A consumer was served after it had left (MEMBER-UNREGISTER-1).
+
+    Anomaly: an operation succeeded, and an unregistration of the same lifetime succeeded before.
+
+    No false alarm: a registration in between, even one without a reply, would have begun another lifetime.
+    """
     for lifetime in _judged_lifetimes(index):
         for event in lifetime.events:
             end = next((end for end in lifetime.unregistrations if end.succeeded and end.before(event)), None)
@@ -99,7 +134,14 @@ def served_after_leaving(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def stranger_served(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer that was never registered is served."""
+    """A consumer that was never registered was served.
+
+    The clause is POLL-UNKNOWN-1, ACK-CONSUMER-1, LIVE-BEAT-2 or MEMBER-SUBSCRIBE-2, by the operation.
+
+    Anomaly: an operation succeeded, and no registration of the name that was not refused began before it ended.
+
+    No false alarm: names are new, and all their registrations are in the history, also those without a reply.
+    """
     for event in index.of_type(ConsumerEvent):
         if not event.succeeded or isinstance(event, Register):
             continue
@@ -112,11 +154,17 @@ def stranger_served(index: HistoryIndex) -> Iterator[Anomaly]:
                 clause = "ACK-CONSUMER-1"
             elif isinstance(event, Heartbeat):
                 clause = "LIVE-BEAT-2"
-            yield Anomaly("stranger served", clause, f"nobody registered {event.consumer}", (event,))
+            yield Anomaly("stranger served", clause, f"{event.consumer} was never registered", (event,))
 
 
 def name_taken_twice(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A name is registered while another consumer has it for certain."""
+    """A name was registered while its holder was registered (MEMBER-REGISTER-4).
+
+    Anomaly: a registration succeeded that ended less than heartbeat_timeout after a sign of life of the holder, which
+    was not refused, and no unregistration of which may have been carried out before.
+
+    No false alarm: the holder was registered at every instant of the registration (LIVE-KEEP-1).
+    """
     timeout = index.parameters.heartbeat_timeout
     for lifetime in _judged_lifetimes(index):
         successor = lifetime.successor

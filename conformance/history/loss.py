@@ -1,9 +1,4 @@
-"""Records that don't come, or that nobody published: DELIVER-1, DELIVER-4, PUB-TEXT-1.
-
-A poll that comes up empty proves something only if there was a record that it had to bring: one that was stored
-before, is not acknowledged, and lies in a partition with nothing in flight, in a group at rest whose members all
-came up empty. `owed` finds these.
-"""
+"""Checkers of records that are missing, late, invented or changed: DELIVER-1, DELIVER-4, POLL-OK-1, PUB-TEXT-1."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +12,10 @@ from conformance.history.server_parameters import Anomaly
 
 @dataclass(frozen=True)
 class OwedRecord:
-    """A record that came up in none of the polls, though they were of all members of a group at rest."""
+    """A record that one of the empty polls had to return, or an earlier one in its place.
+
+    `came_later` is True if the record was delivered to the group at any time.
+    """
 
     group: str
     record: HistoryRecord
@@ -26,7 +24,27 @@ class OwedRecord:
 
 
 def owed(index: HistoryIndex) -> Iterator[OwedRecord]:
-    """For each topic of each empty poll at most one record that it, or those before it, had to bring."""
+    """Find, for each topic of each empty poll, at most one record that the polls of the group had to return.
+
+    Condition: let `polls` be the latest empty poll of each consumer that may be subscribed to the topic, and `span`
+    the interval from the first invocation to the last completion among them. A record is owed if
+
+    1. no rebalance was under way in `span`, and every one of these consumers was subscribed throughout `span`;
+    2. the record was stored before `span`, and no acknowledgement that began before the end of `span` may have
+       committed it;
+    3. no record of its partition was in flight at any instant of `span`.
+
+    Proof: by 1 and ASSIGN-1 one of these consumers owned the partition of the record, the same one throughout
+    `span`. By 2 the partition held an uncommitted record throughout `span`: this one. By 3 the first uncommitted
+    record of the partition was free throughout `span`; it is this record or one before it. So when the server
+    carried out the owner's poll, at some instant of `span`, the owner had a partition with a free record, and
+    POLL-OK-1 asks for status 200. The poll came up empty.
+
+    No false alarm: each of the three holds at every instant of `span`. For 3, a delivery counts as in flight from
+    the invocation of its poll until a commit or a release that must have completed before `span`; a poll without a
+    reply, unless its consumer must have been gone, may hold any record of the group. A record whose partition is
+    unknown is owed only if nothing of the topic was in flight.
+    """
     empty: dict[ConsumerLifetime, list[Poll]] = {}
     for poll in sorted(index.of_type(Poll), key=lambda poll: poll.completed):
         lifetime = index.lifetimes.lifetime_at(poll)
@@ -37,14 +55,17 @@ def owed(index: HistoryIndex) -> Iterator[OwedRecord]:
             polls = _empty_polls_of_all_members(index, lifetime, topic, empty)
             record = _owed_record(index, lifetime.group, topic, _span(polls)) if polls else None
             if record is not None:
-                later = bool(index.deliveries.in_group(lifetime.group, record))
-                yield OwedRecord(lifetime.group, record, polls, later)
+                came_later = bool(index.deliveries.in_group(lifetime.group, record))
+                yield OwedRecord(lifetime.group, record, polls, came_later)
 
 
 def _empty_polls_of_all_members(
-    index: HistoryIndex, lifetime: ConsumerLifetime, topic: str, empty: dict[ConsumerLifetime, list[Poll]]
+    index: HistoryIndex,
+    lifetime: ConsumerLifetime,
+    topic: str,
+    empty: dict[ConsumerLifetime, list[Poll]],
 ) -> tuple[Poll, ...]:
-    """The latest empty polls of all members that may own partitions of the topic; none if one has none."""
+    """The latest empty polls of all possible subscribers, by condition 1 of `owed`; () if it does not hold."""
     last = empty[lifetime][-1]
     if not index.rebalances.settled_throughout(lifetime.group, last):
         return ()
@@ -52,16 +73,16 @@ def _empty_polls_of_all_members(
     if lifetime not in members or any(member not in empty for member in members):
         return ()
     polls = tuple(empty[member][-1] for member in members)
-    whole = _span(polls)
-    if not index.rebalances.no_rebalance_between(lifetime.group, whole, whole):
+    span = _span(polls)
+    if not index.rebalances.settled_throughout(lifetime.group, span):
         return ()
-    if not all(index.lifetimes.subscribed_throughout(member, topic, whole) for member in members):
+    if not all(index.lifetimes.subscribed_throughout(member, topic, span) for member in members):
         return ()
     return polls
 
 
 def _span(polls: tuple[Poll, ...]) -> Event:
-    """The moment from the beginning of the first to the end of the last."""
+    """The interval from the first invocation to the last completion."""
     return Event(
         process="",
         invoked=min(poll.invoked for poll in polls),
@@ -71,17 +92,17 @@ def _span(polls: tuple[Poll, ...]) -> Event:
     )
 
 
-def _owed_record(index: HistoryIndex, group: str, topic: str, interval: Event) -> HistoryRecord | None:
-    """A record of the topic that was free, or behind a free one, during all of the moment."""
+def _owed_record(index: HistoryIndex, group: str, topic: str, span: Event) -> HistoryRecord | None:
+    """A record of the topic for which conditions 2 and 3 of `owed` hold; None if there is none."""
     deliveries = index.deliveries
     for lifetime, poll in index.unanswered_polls.get(group, ()):
-        if poll.invoked < interval.completed and not index.lifetimes.must_be_gone(lifetime, interval):
+        if poll.invoked < span.completed and not index.lifetimes.must_be_gone(lifetime, span):
             return None
     occupied: set[int | None] = set()
     for delivery in deliveries.of_topic[group, topic]:
-        if delivery.poll.invoked < interval.completed and not (
-            deliveries.commit_before(group, delivery.record, interval)
-            or deliveries.must_be_released(delivery, interval)
+        if delivery.poll.invoked < span.completed and not (
+            deliveries.commit_before(group, delivery.record, span)
+            or deliveries.must_be_released(delivery, span)
         ):
             occupied.add(delivery.record.position[0] if delivery.record.position else None)
     if None in occupied:
@@ -89,9 +110,9 @@ def _owed_record(index: HistoryIndex, group: str, topic: str, interval: Event) -
     for record in index.records.of_topic[topic]:
         partition = record.position[0] if record.position else None
         if (
-            record.stored_by < interval.invoked
+            record.stored_by < span.invoked
             and not (occupied and (partition is None or partition in occupied))
-            and not deliveries.may_be_committed(group, record, interval)
+            and not deliveries.may_be_committed(group, record, span)
         ):
             return record
     return None
@@ -106,33 +127,53 @@ def _owed_anomalies(
             yield Anomaly(
                 name,
                 clause,
-                f"{found.record} was stored and free in {found.group}, which was at rest; no poll brought it",
+                f"{found.record} was stored and free in the settled group {found.group}; no poll returned it",
                 (*publish, *found.polls),
             )
 
 
 def unseen(index: HistoryIndex) -> Iterator[Anomaly]:
-    """The only member of a group comes up empty, and a stored record never comes."""
+    """The only member of a group came up empty, and the record never arrived (DELIVER-1).
+
+    Anomaly: a record is owed by one poll, and was never delivered to the group.
+
+    No false alarm: see `owed`.
+    """
     return _owed_anomalies(index, "unseen", "DELIVER-1", alone=True, later=False)
 
 
 def stale(index: HistoryIndex) -> Iterator[Anomaly]:
-    """The only member of a group comes up empty though a record is there, which comes later."""
+    """The only member of a group came up empty although a record was free (POLL-OK-1).
+
+    Anomaly: a record is owed by one poll, and was delivered by another.
+
+    No false alarm: see `owed`.
+    """
     return _owed_anomalies(index, "stale", "POLL-OK-1", alone=True, later=True)
 
 
 def owned_by_none(index: HistoryIndex) -> Iterator[Anomaly]:
-    """All members of a group come up empty though a record is there, and no rebalance can be under way."""
+    """All members of a settled group came up empty although a record was free (REBALANCE-1, ASSIGN-1).
+
+    Anomaly: a record is owed by the polls of several members.
+
+    No false alarm: see `owed`.
+    """
     yield from _owed_anomalies(index, "owned by none", "REBALANCE-1", alone=False, later=True)
     yield from _owed_anomalies(index, "owned by none", "REBALANCE-1", alone=False, later=False)
 
 
 def phantom(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A record comes that was never published, was refused, or had not been sent yet."""
+    """A record was delivered that was not published (DELIVER-4), refused (PUB-BODY-2), or not sent yet.
+
+    Anomaly: the delivered text has no publish, a refused one, or one invoked after the poll had completed.
+
+    No false alarm: the topic is new, all its publishes are in the history, and each text is unique.
+    """
     for delivery in index.deliveries.all:
         publish = delivery.record.publish
         if publish is None:
-            message, clause = "nobody published", "DELIVER-4"
+            message, clause = "was never published", "DELIVER-4"
         elif publish.refused:
             message, clause = "was refused", "PUB-BODY-2"
         elif delivery.poll.before(publish):
@@ -146,23 +187,29 @@ def phantom(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def changed(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A record comes with another key than it was published with."""
+    """A record was delivered with another key than it was published with (PUB-TEXT-1).
+
+    Anomaly: the keys of publish and delivery differ.
+
+    No false alarm: no key, null and the empty key count as one.
+    """
     for delivery in index.deliveries.all:
         publish = delivery.record.publish
         if publish is not None and (delivery.polled.key or None) != (publish.key or None):
             yield Anomaly(
                 "changed",
                 "PUB-TEXT-1",
-                f"{delivery.record} was published with key {publish.key!r}, and came with {delivery.polled.key!r}",
+                f"{delivery.record} was published with key {publish.key!r}, and delivered with "
+                f"{delivery.polled.key!r}",
                 (publish, delivery.poll),
             )
 
 
 def recovered(index: HistoryIndex) -> list[HistoryRecord]:
-    """No anomaly: the records of which no reply came when they were published, and that came."""
-    came = {delivery.record for delivery in index.deliveries.all}
+    """Records whose publish had no reply, and that were delivered. This is no anomaly."""
+    delivered = {delivery.record for delivery in index.deliveries.all}
     return [
         record
         for record in index.records
-        if record in came and record.publish is not None and record.publish.status is None
+        if record in delivered and record.publish is not None and record.publish.status is None
     ]

@@ -1,4 +1,4 @@
-"""Who may be handed out what: ASSIGN, POLL-NONE."""
+"""Checkers of the assignment of partitions and of subscriptions: ASSIGN, POLL-NONE, MEMBER-UNSUBSCRIBE-1."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ from conformance.history.index import HistoryIndex
 from conformance.history.records import HistoryRecord
 from conformance.history.server_parameters import Anomaly
 
-#: Something that lies in one partition for certain: the number of the partition, or a key.
+#: All records with one of these lie in one partition: the number of the partition, or the key (PART-KEY-1).
 PartitionOrKey = int | str
 
 
 @dataclass
 class StablePeriod:
-    """Deliveries of a topic to a group while no rebalance can have been under way."""
+    """Deliveries of a topic to a group during a period in which no rebalance was under way."""
 
     group: str
     topic: str
     deliveries: list[RecordDelivery] = field(default_factory=list)
 
     def span(self) -> Event:
-        """The moment from the first to the last."""
+        """The interval from the first to the last delivery."""
         polls = [delivery.poll for delivery in self.deliveries]
         return Event(
             process="",
@@ -35,7 +35,10 @@ class StablePeriod:
 
 
 def stable_periods(index: HistoryIndex) -> Iterator[StablePeriod]:
-    """The times of rest of all groups, as long as they last."""
+    """The stable periods of all groups.
+
+    A period ends at the first delivery such that a rebalance may have been under way since the first of the period.
+    """
     for (group, topic), deliveries in index.deliveries.of_topic.items():
         if not group:
             continue
@@ -56,7 +59,13 @@ def _partition_or_key(record: HistoryRecord) -> PartitionOrKey | None:
 
 
 def two_owners_at_once(index: HistoryIndex) -> Iterator[Anomaly]:
-    """Two consumers get records of one partition, and no rebalance can have been between."""
+    """Two consumers got records of one partition with no rebalance between (ASSIGN-1).
+
+    Anomaly: in a stable period two consumers of a group got records of one partition, or with one key.
+
+    No false alarm: a partition changes its owner in a rebalance only, and none was under way from the start of the
+    first poll to the end of the last one.
+    """
     for period in index.cached(stable_periods):
         owners: dict[PartitionOrKey, RecordDelivery] = {}
         for delivery in period.deliveries:
@@ -75,7 +84,13 @@ def two_owners_at_once(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def unfair_assignment(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer gets records of more partitions than its share, and no rebalance can have been between."""
+    """A consumer got records of more partitions than its share with no rebalance between (ASSIGN-2).
+
+    Anomaly: in a stable period a consumer got records of more than ⌈p / m⌉ of the p partitions of a topic, where m
+    consumers were subscribed throughout the period.
+
+    No false alarm: assigned numbers differ by one at most, so with m or more members none is above ⌈p / m⌉.
+    """
     for period in index.cached(stable_periods):
         partitions = index.parameters.partitions.get(period.topic)
         if partitions is None or not period.deliveries:
@@ -104,15 +119,22 @@ def unfair_assignment(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def delivery_without_subscription(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer gets a record of a topic that it never subscribed to, or has given up."""
+    """A consumer got a record of a topic that it was not subscribed to (POLL-NONE-1, MEMBER-UNSUBSCRIBE-1).
+
+    Anomaly: each subscription to the topic that began before the poll ended was followed by an unsubscription, and
+    that succeeded before the poll was invoked.
+
+    No false alarm: subscriptions count even without a reply, unsubscriptions only if they succeeded and overlap
+    neither the subscription nor the poll.
+    """
     for delivery in index.deliveries.all:
         lifetime, topic = delivery.lifetime, delivery.record.topic
         if lifetime is None or index.lifetimes.may_hold_subscription(lifetime, topic, delivery.poll):
             continue
         left = tuple(
-            departure
-            for departure in lifetime.unsubscriptions.get(topic, ())
-            if departure.succeeded and departure.before(delivery.poll)
+            unsubscription
+            for unsubscription in lifetime.unsubscriptions.get(topic, ())
+            if unsubscription.succeeded and unsubscription.before(delivery.poll)
         )
         yield Anomaly(
             "delivery without subscription",

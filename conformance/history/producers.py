@@ -1,4 +1,4 @@
-"""What producers are told of their records: PUB-ACK."""
+"""Checkers of producer acknowledgements: PUB-ACK."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ Label = str | int
 
 @dataclass
 class AckStream:
-    """One subscription to acknowledgements, what came to it, and the publishes of its topic by label."""
+    """One subscription to acknowledgements: its acknowledgements and the publishes of its topic, by label."""
 
     subscribed: AckSubscription
     acks: dict[Label | None, list[ProducerAck]] = field(default_factory=lambda: defaultdict(list))
@@ -22,7 +22,7 @@ class AckStream:
 
 
 def ack_streams(index: HistoryIndex) -> Iterator[AckStream]:
-    """The subscriptions of a history, with what belongs to each."""
+    """The subscriptions of a history, each with its acknowledgements, publishes and fences."""
     found = {subscribed.subscription: AckStream(subscribed) for subscribed in index.of_type(AckSubscription)}
     for acks in index.of_type(ProducerAck):
         found[acks.subscription].acks[acks.label].append(acks)
@@ -36,7 +36,12 @@ def ack_streams(index: HistoryIndex) -> Iterator[AckStream]:
 
 
 def acknowledged_twice(index: HistoryIndex) -> Iterator[Anomaly]:
-    """One publish is acknowledged twice to a subscription, in the same words."""
+    """A publish was acknowledged twice on one subscription with the same outcome (PUB-ACK-4).
+
+    Anomaly: a label has more acknowledgements of one outcome than publishes.
+
+    No false alarm: every publish with the label is in the history, and each has one acknowledgement.
+    """
     for stream in index.cached(ack_streams):
         for label, acks in stream.acks.items():
             publishes = stream.publishes.get(label, [])
@@ -54,7 +59,12 @@ def acknowledged_twice(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def acknowledged_and_refused(index: HistoryIndex) -> Iterator[Anomaly]:
-    """One publish is told to be stored and to be refused."""
+    """A publish was acknowledged both as stored and as refused (PUB-ACK-4).
+
+    Anomaly: acknowledgements with two outcomes arrived for a label that has one publish.
+
+    No false alarm: labels with several publishes don't count.
+    """
     for stream in index.cached(ack_streams):
         for label, acks in stream.acks.items():
             publishes = stream.publishes.get(label, [])
@@ -69,7 +79,12 @@ def acknowledged_and_refused(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def acknowledged_wrongly(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A refused record is told to be stored, or a stored one to be refused."""
+    """A refused publish was acknowledged as stored (PUB-ACK-5), or a stored one as refused (PUB-ACK-3).
+
+    Anomaly: the outcome contradicts the reply of every publish with the label.
+
+    No false alarm: a publish without a reply contradicts no outcome.
+    """
     for stream in index.cached(ack_streams):
         for label, acks in stream.acks.items():
             publishes = stream.publishes.get(label, [])
@@ -90,7 +105,12 @@ def acknowledged_wrongly(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def acknowledged_to_others(index: HistoryIndex) -> Iterator[Anomaly]:
-    """An acknowledgement comes for a label that nobody published to the topic, or before it was published."""
+    """An acknowledgement arrived for a label that was not published to the topic before (PUB-ACK-7).
+
+    Anomaly: no publish with the label was invoked on the topic of the subscription before it arrived.
+
+    No false alarm: the topic is new, and all its publishes are in the history.
+    """
     for stream in index.cached(ack_streams):
         for label, acks in stream.acks.items():
             publishes = stream.publishes.get(label, [])
@@ -106,7 +126,13 @@ def acknowledged_to_others(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def never_acknowledged(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A record was stored, and a subscription that was there before is never told."""
+    """A record was stored, and a subscription got no acknowledgement of it (PUB-ACK-1, PUB-ACK-2, PUB-ACK-8).
+
+    Anomaly: a publish succeeded that was invoked after the subscription was made, a fence of the subscription was
+    set after its reply, no other publish has its label, and no acknowledgement has it.
+
+    No false alarm: the fence shows that everything sent to the subscription before has arrived.
+    """
     for stream in index.cached(ack_streams):
         for label, publishes in stream.publishes.items():
             for publish in publishes:

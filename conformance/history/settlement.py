@@ -1,4 +1,4 @@
-"""Acknowledgements that are accepted or refused wrongly: ACK."""
+"""Checkers of acknowledgements that were wrongly accepted or refused: ACK, REBALANCE-2."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,10 @@ from conformance.history.server_parameters import Anomaly
 
 
 def _judged_acknowledgements(index: HistoryIndex) -> Iterator[RecordSettlement]:
-    """Accepted acknowledgements of consumers whose polls were all answered: it is known what they got."""
+    """Accepted acknowledgements by consumers whose earlier polls all had replies: their deliveries are known.
+
+    The lifetime must be unambiguous, so that no delivery of an earlier one counts.
+    """
     unanswered: dict[str, float] = {}
     for poll in index.of_type(Poll):
         if poll.status is None:
@@ -28,14 +31,22 @@ def _judged_acknowledgements(index: HistoryIndex) -> Iterator[RecordSettlement]:
 
 
 def _delivery_before(settlement: RecordSettlement) -> RecordDelivery | None:
-    """What the consumer had got under the id when it acknowledged, unless it was getting it at that time."""
+    """The one delivery that the settlement is about, if its poll had completed before; else None."""
     if len(settlement.candidates) == 1 and settlement.candidates[0].poll.before(settlement.event):
         return settlement.candidates[0]
     return None
 
 
 def accepted_from_a_non_owner(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer acknowledges what another one holds, and that is accepted."""
+    """The acknowledgement of a record that another consumer had got last was accepted (ACK-OTHER-1).
+
+    Anomaly: the consumer never got the id, and another consumer's delivery with the id was in flight throughout the
+    acknowledgement; or it got the record before, and another consumer of the group got it after that and before the
+    acknowledgement was invoked.
+
+    No false alarm: all polls of the consumer had replies, so it was not given the record again; a delivery in
+    another group is another one's record in flight and doesn't count.
+    """
     for settlement in index.cached(_judged_acknowledgements):
         event = settlement.event
         for delivery in index.deliveries.of_id.get(event.message_id, ()):
@@ -60,7 +71,13 @@ def accepted_from_a_non_owner(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def accepted_for_nothing(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer acknowledges an id that nobody got, or not this consumer, and that is accepted."""
+    """The acknowledgement of an id that the consumer never got was accepted (ACK-UNKNOWN-1).
+
+    Anomaly: no delivery to the consumer that began before the acknowledgement ended has the id, and no other
+    consumer's delivery with it was in flight throughout; that would be `accepted_from_a_non_owner`.
+
+    No false alarm: all polls of the consumer had replies, so nothing was in flight with it under the id.
+    """
     for settlement in index.cached(_judged_acknowledgements):
         event = settlement.event
         if settlement.candidates:
@@ -78,7 +95,14 @@ def accepted_for_nothing(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def accepted_twice(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer acknowledges twice what it got once, and both are accepted."""
+    """Two acknowledgements of one delivery were accepted (ACK-UNKNOWN-1).
+
+    Anomaly: the consumer got the record once under the id, and two acknowledgements succeeded after that, one after
+    the other.
+
+    No false alarm: the first of the two settled the delivery, and no poll that may have returned the record again
+    began before the second ended.
+    """
     for settlement in index.cached(_judged_acknowledgements):
         held = _delivery_before(settlement)
         if held is None:
@@ -100,7 +124,13 @@ def accepted_twice(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def accepted_late(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer acknowledges what it had given back, or lost with a topic, and that is accepted."""
+    """The acknowledgement of a record that the consumer no longer held was accepted (ACK-UNKNOWN-1).
+
+    Anomaly: the consumer had given the record back, or unsubscribed from its topic, before it acknowledged, and got
+    it no more.
+
+    No false alarm: both succeeded before the acknowledgement was invoked; an eviction doesn't count here.
+    """
     for settlement in index.cached(_judged_acknowledgements):
         held, event = _delivery_before(settlement), settlement.event
         if (
@@ -118,6 +148,7 @@ def accepted_late(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def _no_longer_held(index: HistoryIndex, held: RecordDelivery, event: Event) -> bool:
+    """True if the record was released before the event, other than by an eviction."""
     lifetime = held.lifetime
     if lifetime is None or index.lifetimes.must_be_gone(lifetime, event):
         return False
@@ -125,7 +156,13 @@ def _no_longer_held(index: HistoryIndex, held: RecordDelivery, event: Event) -> 
 
 
 def holder_refused(index: HistoryIndex) -> Iterator[Anomaly]:
-    """A consumer acknowledges what it holds for certain, and is refused."""
+    """The acknowledgement of a record in flight with the consumer was refused (ACK-OK-1, REBALANCE-2).
+
+    Anomaly: the delivery was in flight throughout the acknowledgement, and that has a status of class 4xx or 507.
+
+    No false alarm: nothing may have released the record before the acknowledgement ended: no other settlement under
+    the id, no unsubscription, no eviction, no rebalance that had lasted for rebalance_timeout.
+    """
     for settlement in index.deliveries.settlements:
         event, held = settlement.event, _delivery_before(settlement)
         if not isinstance(event, Acknowledge) or not event.refused or held is None:

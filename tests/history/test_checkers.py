@@ -93,12 +93,35 @@ def test_a_history_is_judged_alike_in_whatever_order_it_was_recorded() -> None:
         assert [a.name for a in judge_history(backwards, story.parameters)] == [a.name for a in forwards]
 
 
-def test_one_anomaly_is_not_reported_a_thousand_times() -> None:
-    """So much of a name is enough."""
+def heartbeats_of_strangers(count: int) -> list[Anomaly]:
+    """The anomalies of so many heartbeats by consumers that were never registered."""
     story = Story()
-    for number in range(200):
+    for number in range(count):
         story.beat(f"stranger {number}")
-    assert len(judge_history(story.history, story.parameters)) == checkers.MAX_ANOMALIES_PER_KIND
+    return judge_history(story.history, story.parameters)
+
+
+def test_the_last_reported_anomaly_of_a_kind_counts_those_left_out() -> None:
+    """The report has a bounded number of anomalies of each kind, and says how many more there are."""
+    most = checkers.MAX_ANOMALIES_PER_KIND
+    found = heartbeats_of_strangers(most + 180)
+    assert len(found) == most
+    assert "and 180 more of this kind" in str(found[-1])
+    assert not any("more of this kind" in str(anomaly) for anomaly in found[:-1])
+
+
+def test_nothing_is_counted_where_every_anomaly_is_reported() -> None:
+    """A kind with as many anomalies as are reported has no more."""
+    found = heartbeats_of_strangers(checkers.MAX_ANOMALIES_PER_KIND)
+    assert len(found) == checkers.MAX_ANOMALIES_PER_KIND
+    assert not any("more of this kind" in str(anomaly) for anomaly in found)
+
+
+@pytest.mark.parametrize(("beyond", "count"), [(0, "980"), (1, "at least 980"), (500, "at least 980")])
+def test_counting_is_bounded(beyond: int, count: str) -> None:
+    """Beyond the bound the report gives a lower bound."""
+    found = heartbeats_of_strangers(checkers.MAX_COUNTED_PER_KIND + beyond)
+    assert f"; and {count} more of this kind" in str(found[-1])
 
 
 def test_a_record_without_a_reply_that_comes_is_recovered() -> None:
