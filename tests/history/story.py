@@ -172,9 +172,10 @@ class Story:
     ) -> None:
         """A consumer polled and got a record."""
         partition, offset = place if place is not None else (None, None)
-        number = self.id_of(text) if number is None else number
+        if number is not None:
+            self.ids[text] = number
         key = self.keys.get(text) if key == AUTO else key
-        record = PolledRecord(number, topic, text, key, partition, offset, redelivered)
+        record = PolledRecord(self.id_of(text), topic, text, key, partition, offset, redelivered)
         self.events.append(Poll(process=name, consumer=name, records=(record,), **self._common(during, 200)))
 
     def polled(self, name: str, status: int | None = 204, during: Interval | None = None) -> None:
@@ -188,9 +189,11 @@ class Story:
         common = self._common(during, status)
         self.events.append(Acknowledge(process=name, consumer=name, message_id=self.id_of(text), **common))
 
-    def gave_back(self, name: str, text: str, status: int | None = 202) -> None:
+    def gave_back(
+        self, name: str, text: str, status: int | None = 202, during: Interval | None = None
+    ) -> None:
         """A consumer gave a record back."""
-        common = self._common(None, status)
+        common = self._common(during, status)
         self.events.append(GiveBack(process=name, consumer=name, message_id=self.id_of(text), **common))
 
     def read(self, name: str, *texts: str) -> None:

@@ -20,7 +20,7 @@ def mistaken(case: Case) -> bool:
     return (case.clause or None) != next((anomaly.clause for anomaly in found), None)
 
 
-@pytest.mark.parametrize("case", BAD, ids=lambda case: case.tell.__name__)
+@pytest.mark.parametrize("case", BAD, ids=str)
 def test_an_anomaly_is_found_and_proved(case: Case) -> None:
     """It is named, on its clause, with events of the history as proof."""
     story = case.tell()
@@ -33,7 +33,7 @@ def test_an_anomaly_is_found_and_proved(case: Case) -> None:
     assert case.anomaly in str(found[0])
 
 
-@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.tell.__name__)
+@pytest.mark.parametrize("case", GOOD, ids=str)
 def test_what_is_nearly_an_anomaly_is_none(case: Case) -> None:
     """No checker finds anything in it."""
     story = case.tell()
