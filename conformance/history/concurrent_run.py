@@ -1,6 +1,6 @@
-"""Many clients at once against one server: producers, consumers that get into trouble, all in threads.
+"""Concurrent run of many clients against one server, each in a thread, recorded as a history for `judge_history`.
 
-The plan bounds how much happens, `seconds` how long it may take. What comes out is a history for `judge_history`.
+The plan bounds the number of operations, `seconds` the time.
 """
 
 import threading
@@ -25,12 +25,12 @@ from conformance.history.workload.workload_state import WorkloadPlan, WorkloadSt
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import QueueClient
 
-#: The two spellings of a destination of acknowledgements, with the clause that promises them there.
+#: The two spellings of a destination of producer acknowledgements, with the clause for each.
 ACK_DESTINATIONS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
 
 
 class GroupTime(Protocol):
-    """The queue's time of groups, in seconds; where it is virtual, only `pass_time` moves it."""
+    """The clocks of groups, in seconds; a virtual clock is moved by `pass_time` only."""
 
     is_virtual: bool
 
@@ -38,18 +38,19 @@ class GroupTime(Protocol):
 
 
 class AckWatch(Protocol):
-    """A subscription to acknowledgements."""
+    """A subscription to producer acknowledgements."""
 
     def take(self, expected: int) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
 class ServerAccess:
-    """How the scenario reaches a server.
+    """Access of a concurrent run to the server.
 
-    `new_client` makes a client on a connection of its own, in any thread. `pass_time` moves the clock of a group
-    where it is virtual. `watch` subscribes to a destination of acknowledgements; None where there is no STOMP.
-    `over_http`: records are published over HTTP. `fresh` makes names that nobody used, in any thread.
+    `new_client` makes a client with its own connection, and `fresh` makes new names, both in any thread. `pass_time`
+    advances the virtual clock of a group, by seconds. `watch` subscribes to a destination of producer
+    acknowledgements, and returns None if the server has no STOMP. `over_http` is True if records are published over
+    HTTP.
     """
 
     new_client: Callable[[], QueueClient]
@@ -62,14 +63,14 @@ class ServerAccess:
 
 
 class EventRecorder:
-    """The events so far; may be used by several threads."""
+    """The events so far; safe for use by several threads."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._lock = threading.Lock()
 
     def add(self, event: Event) -> None:
-        """Take an event."""
+        """Add an event."""
         with self._lock:
             self._events.append(event)
 
@@ -81,7 +82,7 @@ class EventRecorder:
 
 
 class GroupClocks:
-    """The queue's time of a group, between bounds: while the clock is being moved, nobody knows where it stands."""
+    """Bounds on the clock of each group, in seconds; they differ while the clock is being advanced."""
 
     def __init__(self, server: ServerAccess, groups: list[str]) -> None:
         self._server = server
@@ -90,17 +91,17 @@ class GroupClocks:
         self._ahead = 0.0
 
     def earliest(self, group: str) -> float:
-        """A time that has been reached for certain."""
+        """Lower bound on the time of the group."""
         return self._server.time.now(group)
 
     def latest(self, group: str) -> float:
-        """A time that has not been passed for certain."""
-        # What is ahead is read first: once a move is over, its end is in `now`.
+        """Upper bound on the time of the group."""
+        # `_ahead` is read first: after an advance its end is part of `now`.
         ahead = self._ahead
         return self._server.time.now(group) + ahead
 
     def move(self, seconds: float, group: str) -> list[ClockAdvanced]:
-        """Move the clock of a group on; an event for each group whose time it was."""
+        """Advance the clock of a group by seconds; returns an event for each group whose clock moved."""
         with self._moving:
             before = {one: self.earliest(one) for one in self._groups}
             invoked = time.monotonic()
@@ -125,7 +126,7 @@ class GroupClocks:
 
 
 class ClientRunner:
-    """Runs one program: a client with a connection of its own, and another one after each cut."""
+    """Runner of one program, on a client with its own connection, and a new one after each cut."""
 
     def __init__(
         self, process: str, server: ServerAccess, clock: GroupClocks, recorder: EventRecorder
@@ -137,7 +138,7 @@ class ClientRunner:
         self._client: QueueClient | None = None
 
     def run(self, program: ClientProgram) -> None:
-        """Run the program to its end. Raises what a client raises that is no broken connection."""
+        """Run the program to its end. Raises the exceptions of the client, except for broken connections."""
         answer: Answer | None = None
         started = False
         try:
@@ -183,13 +184,13 @@ class ClientRunner:
 
 @dataclass
 class ClientThreads:
-    """The threads of a scenario, and what went wrong in them."""
+    """The threads of a run, and the exceptions raised in them."""
 
     failures: list[BaseException]
     threads: list[threading.Thread] = field(default_factory=list)
 
     def add(self, name: str, run: Callable[[], None]) -> None:
-        """Have a thread for a program."""
+        """Add a thread that calls `run`."""
 
         def guarded() -> None:
             try:
@@ -200,7 +201,11 @@ class ClientThreads:
         self.threads.append(threading.Thread(target=guarded, name=name, daemon=True))
 
     def play(self, deadline: float) -> None:
-        """Run all threads to their end. Raises what one of them raised, and TimeoutError after `deadline`."""
+        """Run all threads to their end.
+
+        Raises the first exception of a thread, or TimeoutError if a thread runs after `deadline`, in seconds of
+        time.monotonic().
+        """
         for thread in self.threads:
             thread.start()
         for thread in self.threads:
@@ -208,7 +213,7 @@ class ClientThreads:
         if self.failures:
             raise self.failures[0]
         if any(thread.is_alive() for thread in self.threads):
-            raise TimeoutError("the scenario did not come to an end")
+            raise TimeoutError("the concurrent run did not come to an end")
 
 
 def run_concurrently(
@@ -219,10 +224,10 @@ def run_concurrently(
     groups: list[str],
     seconds: float,
 ) -> History:
-    """Let everybody do their part on topics and groups that exist; the history of it.
+    """Run all client programs on topics and groups that exist; returns the history.
 
-    The consumers read for so many `seconds` at most, and a last reader for as long again. Raises what a client
-    raises that is no broken connection: Violation where a reply breaks its form, Unreachable.
+    The consumers read for at most `seconds`, and the final readers for as long again. Raises Violation if a reply
+    is malformed, Unreachable if the server is, and TimeoutError if a program runs for three times as long.
     """
     recorder, moved = EventRecorder(), GroupClocks(server, groups)
     failures: list[BaseException] = []
@@ -237,7 +242,7 @@ def run_concurrently(
         groups=groups,
         virtual=server.time.is_virtual,
         now=server.time.now,
-        # Where one has failed there is nothing left to judge: the others need not go on.
+        # After a failure there is no history to judge, so the other programs stop.
         expired=lambda: bool(failures) or time.monotonic() > started + seconds,
         producing=plan.producers,
         consuming=plan.consumers,
@@ -288,7 +293,7 @@ def _subscribe_to_acks(
 
 
 def _collect_acks(recorder: EventRecorder, watches: dict[str, AckWatch]) -> None:
-    """Take what the listeners were told; a fence proves that nothing is still on its way."""
+    """Record the acknowledgements that have arrived, then a fence: none is still on its way."""
     for listener, watch in watches.items():
         invoked = time.monotonic()
         bodies = list(watch.take(0))

@@ -1,4 +1,4 @@
-"""What programs of clients ask for, and the event that each operation becomes."""
+"""Operations of client programs, and the event that records each in the history."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -43,9 +43,9 @@ class Answer(Protocol):
 
 @dataclass(frozen=True)
 class ClientOperation:
-    """Perform an operation. With `cut` the connection is cut before the reply; then there is none.
+    """A request to perform. With `cut` the connection is closed before the reply, so that there is none.
 
-    `group`: whose clock matters; empty for publishing.
+    `group` is the group whose clock times the operation; empty for publishing.
     """
 
     path: str
@@ -56,26 +56,26 @@ class ClientOperation:
 
 @dataclass(frozen=True)
 class Pause:
-    """Do nothing for so many seconds of real time."""
+    """Pause the program for so many seconds of real time."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class AdvanceClock:
-    """Let so many seconds pass on the virtual clock of a group."""
+    """Advance the virtual clock of a group by so many seconds."""
 
     seconds: float
     group: str
 
 
-#: What a client does: it is sent the answer to each `Ask`, None where none came.
+#: The program of a client; it is sent the answer to each `ClientOperation`, or None if there was none.
 ClientProgram = Generator[ClientOperation | Pause | AdvanceClock, Answer | None, None]
 
 
 @dataclass(frozen=True)
 class OperationTimes:
-    """When an operation began and ended; see `events`."""
+    """The times of an operation, in seconds; see `events`."""
 
     invoked: float
     group_time_began: float
@@ -86,9 +86,9 @@ class OperationTimes:
 def event_from(
     operation: ClientOperation, process: str, times: OperationTimes, answer: Answer | None
 ) -> Event:
-    """The event that an operation is in the history.
+    """The event that records an operation in the history.
 
-    Raises Violation where a poll is answered by status 200 and no record (POLL-OK-1).
+    Raises Violation if the reply to a poll has status 200 and no well-formed record (POLL-OK-1).
     """
     common: dict[str, Any] = {
         "process": process,

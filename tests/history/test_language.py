@@ -46,7 +46,7 @@ def test_a_question_mark_means_that_no_reply_came() -> None:
 @pytest.mark.parametrize("text", ["ann dances", "ann gets a@0", "", "send a//b"])
 def test_a_breach_of_the_grammar_is_an_error(text: str) -> None:
     """A mistyped step can't become a story with fewer steps."""
-    with pytest.raises(ValueError, match="no verb|no record"):
+    with pytest.raises(ValueError, match=r"no verb|no record"):
         told(text)
 
 

@@ -1,4 +1,4 @@
-"""Consumers of the concurrent scenario: they read, get into trouble, and join again."""
+"""Consumers of a concurrent run: client programs that read, fail in various ways, and join again."""
 
 import random
 from typing import TYPE_CHECKING
@@ -22,12 +22,12 @@ from conformance.history.workload.workload_state import TICK, WorkloadState, ref
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: What one client does at most, so that a server that delivers nothing holds up nobody for ever.
+#: Turns of one client at most, so that a run ends even if the server delivers nothing.
 MAX_TURNS = 5_000
 
 
 class ConsumerClient:
-    """One client that consumes under one name after another."""
+    """One client, which uses one consumer name after another."""
 
     def __init__(self, state: WorkloadState, number: int) -> None:
         self.state = state
@@ -40,7 +40,7 @@ class ConsumerClient:
         self.idle = False
 
     def program(self) -> ClientProgram:
-        """Join, read, get into trouble, and join again, until everything has been read."""
+        """Join, read, fail in some way, and join again, until everything has been read."""
         turns = 0
         while not self.state.finished and turns < MAX_TURNS:
             yield from self._join()
@@ -61,7 +61,7 @@ class ConsumerClient:
                 self.state.signs_of_life[self.name] = self.state.signs_of_life.get(self.name, 0) + 1
 
     def _perform(self, path: str, *, cut: bool = False, **more: object) -> ClientProgram:
-        """Ask under the own name; a consumer without an answer gives its name up, one that is refused lost it."""
+        """Perform an operation under the consumer's name; if no reply comes, the name is abandoned."""
         name = self.name
         answer = yield ClientOperation(path, {"consumer_name": name, **more}, self.group, cut)
         self.answer = answer
@@ -73,7 +73,7 @@ class ConsumerClient:
                 yield from self._leave_over_new_connection(name)
 
     def _leave_over_new_connection(self, name: str) -> ClientProgram:
-        """Over a new connection, under the name of the old one."""
+        """Leave under the abandoned name, over a new connection, so that its records are released at once."""
         if "unregister" in self.state.extensions:
             yield ClientOperation(UNREGISTER, {"consumer_name": name}, self.group)
         else:
@@ -150,7 +150,7 @@ class ConsumerClient:
                 self.state.note_delivery(self.group, message_id, record["topicName"], record["message"])
 
     def _recover_from_eviction(self) -> ClientProgram:
-        """After an eviction: perhaps acknowledge late, poll once more, register under the same name again."""
+        """After an eviction: at random acknowledge late, poll once more, register the same name again."""
         if self.held and self.draw.random() < 0.5:
             yield from self._perform(ACKNOWLEDGE, message_id=self.held[0][0])
         if self.name and self.draw.random() < 0.5:
@@ -198,14 +198,14 @@ class ConsumerClient:
             yield from self._perform(ACKNOWLEDGE, message_id=self.draw.choice(latest)[1])
 
     def _act_unregistered(self) -> ClientProgram:
-        """Under a name that nobody registered: it is to be refused."""
+        """Send operations of a consumer that was never registered; the server must refuse them."""
         stranger = {"consumer_name": self.state.fresh("stranger")}
         yield ClientOperation(HEARTBEAT, stranger, self.group)
         if self.held:
             yield ClientOperation(ACKNOWLEDGE, {**stranger, "message_id": self.held[0][0]}, self.group)
 
     def _register_again(self) -> ClientProgram:
-        """Under the name that it has: it is to be refused, unless it was evicted meanwhile."""
+        """Register the name again; the server must refuse this unless it has evicted the consumer."""
         yield from self._perform(REGISTER, consumer_group_name=self.group)
         if self.name and served(self.answer):
             self.held.clear()
@@ -218,7 +218,7 @@ class ConsumerClient:
                 yield from self._poll()
 
     def _give_back(self) -> ClientProgram:
-        """Give a record back; now and then acknowledge it all the same, which is to be refused."""
+        """Give a record back; at random acknowledge it afterwards, which the server must refuse."""
         message_id = self.held.pop(self.draw.randrange(len(self.held)))[0]
         yield from self._perform(GIVE_BACK, message_id=message_id)
         if self.name and self.draw.random() < 0.2:
@@ -245,7 +245,7 @@ class ConsumerClient:
             yield from self._subscribe()
 
     def _stay_silent(self) -> ClientProgram:
-        """Say nothing for some time, mostly for longer than is allowed; then see what has become of it."""
+        """Stay silent for 0.7 heartbeat timeouts, or beyond the eviction limit; then acknowledge or poll."""
         parameters, name = self.state.parameters, self.name
         length = self.draw.choice(
             [
@@ -265,7 +265,7 @@ class ConsumerClient:
             yield from self._poll()
 
     def _leave(self) -> ClientProgram:
-        """Leave in one of the ways there are; what it holds is free."""
+        """Unregister, or unsubscribe from all topics; the records in flight are released."""
         if not self.name:
             return
         name = self.name

@@ -1,7 +1,8 @@
-"""Producers, the clock and the last reader of the concurrent scenario: programs that know nothing of connections.
+"""Producers, the clock and the final readers of a concurrent run.
 
-A program yields what it asks for, and is sent the answers. Threads run it against a server (`scenario`), the tests
-against a queue in memory. Which client does what is chosen by a seed; how it turns out is up to the race.
+A program is a generator that yields operations and is sent the replies, so it knows nothing of connections. Threads
+run programs against a server (`concurrent_run`); the tests run them against a queue in memory. A seed decides the
+operations of each program; their interleaving is up to the scheduler.
 """
 
 import random
@@ -20,18 +21,18 @@ from conformance.history.operations import (
 )
 from conformance.history.workload.workload_state import TICK, WorkloadState, refused, served
 
-#: Looks that the clock takes at the members before it moves on without one that has not been heard of.
+#: Checks for missing signs of life before the clock advances without them.
 MAX_LOOKS = 2_000
-#: How long consumers make trouble at least, where the clock is virtual, in heartbeat timeouts.
+#: Shortest time in which consumers fail on a virtual clock, in heartbeat timeouts.
 MIN_TROUBLE = 3
-#: Empty polls in a row with which a group counts as drained.
+#: Consecutive empty polls after which a group counts as drained.
 DRAINED_AFTER = 3
-#: Empty polls in a row after which the last reader gives up waiting for what is missing.
+#: Consecutive empty polls after which a final reader stops waiting for missing records.
 MAX_DRAIN_POLLS = 20_000
 
 
 def producer(state: WorkloadState, number: int) -> ClientProgram:
-    """Send records with few keys, or none, to all topics."""
+    """A producer: it publishes records to all topics, with few keys or none."""
     draw = random.Random(f"{state.plan.seed} producer {number}")
     records = max(2, state.plan.records // state.plan.producers)
     for count in range(records):
@@ -44,7 +45,7 @@ def producer(state: WorkloadState, number: int) -> ClientProgram:
         if key < state.plan.keys:
             body["key"] = f"Key {key}"
         elif draw.random() < 0.1:
-            body["key"] = 7  # of a wrong type: it is to be refused (PUB-BODY-1)
+            body["key"] = 7  # of a wrong type: the server must refuse it (PUB-BODY-1)
         cut = state.plan.cuts and draw.random() < 0.04
         answer = yield ClientOperation(PUBLISH + topic, body, cut=cut)
         if served(answer):
@@ -66,10 +67,10 @@ def _wait_until_settled(state: WorkloadState) -> ClientProgram:
 
 
 def clock(state: WorkloadState) -> ClientProgram:
-    """Move the virtual clock of all groups in steps, and let everybody give a sign of life between two of them.
+    """The clock: it advances the virtual clocks of all groups in steps.
 
-    When the producers wait for it, calm begins; after the time in which the groups must have settled, they are
-    rested.
+    Between two steps every active consumer gives a sign of life. When all producers wait, the run becomes `calm`; it
+    is `settled` after the eviction limit and the rebalance limit have passed for every group.
     """
     draw = random.Random(f"{state.plan.seed} clock")
     parameters = state.parameters
@@ -109,7 +110,7 @@ def clock(state: WorkloadState) -> ClientProgram:
 
 
 def drain(state: WorkloadState, group: str) -> ClientProgram:
-    """After all others: one consumer reads everything that is left, in a group that comes to rest."""
+    """The final reader of a group: after all other programs, it reads all remaining records once the group is settled."""
     name = state.fresh("drain")
     known = {"consumer_name": name}
     if not served((yield ClientOperation(REGISTER, {**known, "consumer_group_name": group}, group))):
@@ -118,7 +119,7 @@ def drain(state: WorkloadState, group: str) -> ClientProgram:
     if state.virtual:
         yield from _let_group_settle(state, group, name)
     empty = read = 0
-    # A server that delivers one record for ever must not hold up anybody for ever.
+    # The bound ends the run on a server that redelivers one record in a loop.
     while read <= 3 * len(state.stored) + 20 and empty < MAX_DRAIN_POLLS:
         if empty >= DRAINED_AFTER and (state.virtual or not state.has_unacknowledged(group) or state.aborted):
             return
@@ -137,7 +138,7 @@ def drain(state: WorkloadState, group: str) -> ClientProgram:
 
 
 def _let_group_settle(state: WorkloadState, group: str, name: str) -> ClientProgram:
-    """Let all be evicted who are gone, and the rebalances after that be settled; `name` lives on."""
+    """Advance the clock until silent members are evicted and the group is settled; `name` sends heartbeats."""
     parameters = state.parameters
     step = 0.6 * parameters.heartbeat_timeout
     passed = 0.0
@@ -150,7 +151,7 @@ def _let_group_settle(state: WorkloadState, group: str, name: str) -> ClientProg
 
 
 def _probe_abandoned(state: WorkloadState) -> ClientProgram:
-    """Have it in the history that those are gone who must have been evicted."""
+    """Send a heartbeat under each abandoned name, so that its eviction shows in the history."""
     with state.lock:
         gone = list(state.abandoned)
         state.abandoned.clear()
