@@ -99,7 +99,7 @@ def acknowledged_wrongly(index: HistoryIndex) -> Iterator[Anomaly]:
                     yield Anomaly(
                         "acknowledged wrongly",
                         clause,
-                        f"{label!r} was told {one.outcome}, but the reply was {wrong[0].status}",
+                        f"{label!r} was acknowledged by {one.outcome}, but the reply was {wrong[0].status}",
                         (*wrong, one),
                     )
 
@@ -120,7 +120,7 @@ def acknowledged_to_others(index: HistoryIndex) -> Iterator[Anomaly]:
                     yield Anomaly(
                         "acknowledged to others",
                         "PUB-ACK-7",
-                        f"nobody had published {label!r} to {stream.subscribed.topic}",
+                        f"{label!r} was not published before to {stream.subscribed.topic}",
                         (stream.subscribed, one),
                     )
 
@@ -147,6 +147,6 @@ def never_acknowledged(index: HistoryIndex) -> Iterator[Anomaly]:
                     yield Anomaly(
                         "never acknowledged",
                         stream.subscribed.clause,
-                        f"{label!r} was stored, and {stream.subscribed.subscription} never heard of it",
+                        f"{label!r} was stored, and {stream.subscribed.subscription} got no acknowledgement of it",
                         (stream.subscribed, publish, fence),
                     )

@@ -1,4 +1,4 @@
-"""Legal histories of every kind, one for each seed: `python -m tests.history.legal COUNT [FIRST]` judges so many."""
+"""Legal histories, one for each seed: `python -m tests.history.legal COUNT [FIRST]` judges COUNT of them."""
 
 import argparse
 import multiprocessing
@@ -15,12 +15,12 @@ from tests.history.simulation import Simulation
 from tests.models.choices import some_choices
 from tests.models.toy_queue import Choices, ToyQueue
 
-#: After how many histories a line tells how far it is.
+#: Histories between two lines of progress.
 PROGRESS = 5_000
 
 
 def parameters_of(choices: Choices, *, partitions_known: bool = True) -> ServerParameters:
-    """What a conforming queue with these choices declares."""
+    """The parameters that a conforming queue with these choices declares."""
     return ServerParameters(
         heartbeat_timeout=choices.heartbeat_timeout,
         eviction_grace=choices.eviction_grace,
@@ -31,7 +31,7 @@ def parameters_of(choices: Choices, *, partitions_known: bool = True) -> ServerP
 
 
 def some_plan(seed: int) -> WorkloadPlan:
-    """A small scenario."""
+    """The plan of a small run."""
     pick = random.Random(f"plan {seed}")
     return WorkloadPlan(
         seed=seed,
@@ -48,7 +48,7 @@ def some_plan(seed: int) -> WorkloadPlan:
 
 
 def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, ServerParameters]:
-    """A history, and the facts to judge it by; legal, unless the queue is a broken one."""
+    """A history and its server parameters; legal unless the queue is a broken one."""
     pick = random.Random(f"history {seed}")
     choices, virtual = some_choices(seed), pick.random() < 0.6
     if not virtual:
@@ -64,13 +64,13 @@ def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, 
 
 
 def judged(seed: int) -> tuple[int, list[str]]:
-    """How many events the history of this seed has, and what it is wrongly blamed for."""
+    """The number of events in the history of this seed, and the false alarms in words."""
     history, parameters = some_history(seed)
     return len(history), [f"seed {seed}: {anomaly}" for anomaly in judge_history(history, parameters)]
 
 
 def main() -> int:
-    """Print the anomalies that are seen in legal histories: there are none."""
+    """Judge legal histories and print every false alarm; the exit status is 1 if there is one."""
     values = _arguments()
     seeds = range(values.first, values.first + values.count)
     events = alarms = 0

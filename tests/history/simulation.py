@@ -1,8 +1,8 @@
-"""The programs of the concurrent scenario against a queue in memory, in simulated time: one thread, one seed.
+"""Simulation of a concurrent run: the client programs against a queue in memory, in one thread, from one seed.
 
-Requests and replies take their time on the way, so that operations overlap in every way that they can; requests
-and replies get lost, and some requests are carried out long after their client has given up. With a queue that
-conforms, every history that comes out is a legal one.
+Requests and replies are delayed at random, so that operations overlap in all possible ways. Some requests and replies
+are lost, and some requests are carried out long after the client has closed its connection. A conforming queue
+produces legal histories only.
 """
 
 import heapq
@@ -36,16 +36,16 @@ from conformance.history.workload.workload_state import WorkloadPlan, WorkloadSt
 from tests.models.toy_queue import ToyQueue, ToyReply
 
 EXTENSIONS = frozenset({"negative-acknowledgement", "unregister", "batch-poll", "record-position"})
-#: What passes between a reply and the next request of a client, in seconds: no two instants are one.
+#: Seconds between a reply and the next request of a client, so that no two instants are equal.
 NO_TIME = 1e-6
-#: The longest time that something is on its way, in seconds, and how many in a hundred take no longer.
+#: Longest delays of a message, in seconds, and how many of a hundred messages take no longer.
 DELAYS, DELAYS_UP_TO = (0.001, 0.005, 0.03), (80, 98, 100)
-#: Simulated seconds that the consumers, and then the last readers, may take.
+#: Simulated seconds that the consumers may take, and then the final readers.
 LONGEST = 2.0
 
 
 class Simulation:
-    """One scenario. `virtual`: the queue has a clock that only the clock program moves."""
+    """One simulated run; with `virtual` the clock program alone moves the clocks of the groups."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Simulation:
     # Time
 
     def schedule(self, delay: float, action: Callable[[], None]) -> None:
-        """Do something later."""
+        """Call `action` after a delay in seconds."""
         heapq.heappush(self.agenda, (self.now + delay, next(self.order), action))
 
     def earliest(self, group: str) -> float:
@@ -91,7 +91,7 @@ class Simulation:
             action()
 
     def tick(self) -> None:
-        """Let the queue see what time it is; in real time it evicts when it is due, not when it is asked."""
+        """Bring the queue up to the present; in real time it evicts members when they are due."""
         if self.virtual:
             return
         past = math.nextafter(self.now, 0.0)
@@ -103,13 +103,13 @@ class Simulation:
                 members = len(group.members)
                 self.queue.tick(group)
                 if len(group.members) == members:
-                    break  # a queue that does not evict
+                    break  # this queue does not evict
             group.now = self.now
 
     # Programs
 
     def start(self, process: str, program: ClientProgram) -> None:
-        """Let a program run from now on."""
+        """Start a program after a delay."""
         self.schedule(self.delay(), lambda: self.step(process, program, None, first=True))
 
     def step(
@@ -122,20 +122,20 @@ class Simulation:
         if isinstance(asked, Pause):
             self.schedule(asked.seconds, lambda: self.step(process, program, None))
         elif isinstance(asked, AdvanceClock):
-            self.let_pass(asked, lambda: self.step(process, program, None))
+            self.advance_clock(asked, lambda: self.step(process, program, None))
         else:
             self.operation(process, asked, lambda answer: self.step(process, program, answer))
 
     def delay(self) -> float:
-        """How long something is on its way, in seconds: mostly a moment, sometimes much longer."""
+        """The delay of one message, in seconds: mostly short, sometimes much longer."""
         longest = self.random.choices(DELAYS, cum_weights=DELAYS_UP_TO)[0]
         return self.random.uniform(0.0, longest)
 
-    def let_pass(self, passing: AdvanceClock, then: Callable[[], None]) -> None:
+    def advance_clock(self, passing: AdvanceClock, then: Callable[[], None]) -> None:
         group, before, invoked = passing.group, self.earliest(passing.group), self.now
         self.ahead[group] = passing.seconds
 
-        def happen() -> None:
+        def carry_out() -> None:
             self.queue.advance(group, passing.seconds)
             self.schedule(self.delay(), reply)
 
@@ -155,7 +155,7 @@ class Simulation:
             )
             then()
 
-        self.schedule(self.delay(), happen)
+        self.schedule(self.delay(), carry_out)
 
     def operation(
         self, process: str, operation: ClientOperation, then: Callable[[ToyReply | None], None]
@@ -171,33 +171,35 @@ class Simulation:
             fate = self.random.choice(["lost", "soon", "late", "much later"])
             if fate != "lost":
                 late = {"soon": 0.0, "late": 0.2, "much later": 5.0}[fate]
-                self.schedule(self.delay() + late * self.random.random(), lambda: self.happen(operation))
+                self.schedule(self.delay() + late * self.random.random(), lambda: self.carry_out(operation))
             self.schedule(self.delay(), lambda: record(None))
             return
 
-        def happen() -> None:
-            reply = self.happen(operation)
+        def carry_out() -> None:
+            reply = self.carry_out(operation)
             self.schedule(self.delay(), lambda: record(reply))
 
-        self.schedule(self.delay(), happen)
+        self.schedule(self.delay(), carry_out)
 
-    def happen(self, operation: ClientOperation) -> ToyReply:
+    def carry_out(self, operation: ClientOperation) -> ToyReply:
         self.tick()
         reply = self.queue.perform(operation.path, operation.body)
         self.tick()
         topic = operation.path.removeprefix("/producer/publish/")
         if topic != operation.path:
-            self.tell(topic, operation.body, reply)
+            self.send_acks(topic, operation.body, reply)
         return reply
 
-    def tell(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
-        """Every listener of the topic hears of a publish, sooner or later."""
+    def send_acks(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
+        """Send the outcome of a publish to every subscription of the topic, each with a delay."""
         outcome = "ACK" if reply.status == 200 else "FAILED"
         for listener in self.listeners:
             if listener.endswith(f"/{topic}"):
-                self.schedule(self.delay(), lambda one=listener: self.hear(one, body["messageID"], outcome))
+                self.schedule(
+                    self.delay(), lambda one=listener: self.receive_ack(one, body["messageID"], outcome)
+                )
 
-    def hear(self, listener: str, label: str | int, outcome: str) -> None:
+    def receive_ack(self, listener: str, label: str | int, outcome: str) -> None:
         self.events.append(
             ProducerAck(
                 process="listener",
@@ -210,7 +212,7 @@ class Simulation:
             )
         )
 
-    # The scenario
+    # The run
 
     def set_up(self) -> None:
         for topic in self.topics:
@@ -233,7 +235,7 @@ class Simulation:
             )
 
     def run(self) -> History:
-        """Play the scenario to its end."""
+        """Run all programs to their end; returns the history."""
         self.set_up()
         state = WorkloadState(
             plan=self.plan,
@@ -274,5 +276,5 @@ class Simulation:
 
 
 def publishes(history: History) -> int:
-    """How many records were sent."""
+    """The number of publishes."""
     return sum(isinstance(event, Publish) for event in history)

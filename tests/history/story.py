@@ -1,4 +1,4 @@
-"""Histories written by hand: one operation a second, unless a time is given."""
+"""Stories: histories written by hand, with one operation after another unless an interval is given."""
 
 from typing import Any
 
@@ -24,15 +24,15 @@ from conformance.history.events import (
 from conformance.history.server_parameters import ServerParameters
 
 Interval = tuple[float, float]
-#: A key that is chosen by the partition, or that is the key with which the record was published.
+#: The default key: that of the partition for a publish, that of the publish for a delivery.
 AUTO = "auto"
 
 
 class Story:
-    """Events as they are told. Times in seconds; queue's time and real time are one, unless the clock is moved.
+    """Events in the order of their calls. Times are in seconds; a group's clock is the wall clock until it is advanced.
 
-    Every operation takes `during` as the interval in which it lies, and `status`; with `status=None` no reply came.
-    A record has the topic `t` and an id by its text, unless told otherwise.
+    Every operation takes `during`, its interval, and `status`, which is None if no reply came. A record has the topic
+    `t` and a message id of its own, unless given otherwise.
     """
 
     def __init__(self, **parameters: Any) -> None:
@@ -47,15 +47,15 @@ class Story:
 
     @property
     def history(self) -> History:
-        """What has happened."""
+        """The events so far."""
         return tuple(self.events)
 
     def wait(self, seconds: float) -> None:
-        """Nothing happens for so long."""
+        """Let so many seconds pass."""
         self.now += seconds
 
     def clock(self, seconds: float, group: str = "g") -> None:
-        """The virtual clock is moved."""
+        """The virtual clock of a group was advanced by so many seconds."""
         before = self.now + self.ahead
         self.ahead += seconds
         common = self._common(None, 200) | {
@@ -92,7 +92,7 @@ class Story:
         status: int | None = 200,
         during: Interval | None = None,
     ) -> None:
-        """A record was sent; `place` is what the reply told. Unless told otherwise, partitions have a key each."""
+        """A record was sent; `place` is the position in the reply. By default each partition has a key of its own."""
         partition, offset = place if place is not None else (None, None)
         if key == AUTO:
             key = f"key of {partition}" if place is not None else None
@@ -112,20 +112,20 @@ class Story:
         )
 
     def listened(self, listener: str = "l", topic: str = "t") -> None:
-        """Somebody subscribed to acknowledgements."""
+        """A client subscribed to producer acknowledgements."""
         self.events.append(
             AckSubscription(process="listener", subscription=listener, topic=topic, **self._common(None, 200))
         )
 
     def told(self, label: str, outcome: str = "ACK", listener: str = "l") -> None:
-        """An acknowledgement came."""
+        """A producer acknowledgement arrived."""
         common = self._common(None, 200)
         self.events.append(
             ProducerAck(process="listener", subscription=listener, label=label, outcome=outcome, **common)
         )
 
     def fenced(self, listener: str = "l") -> None:
-        """Nothing is on its way any more."""
+        """All producer acknowledgements that were sent have arrived."""
         self.events.append(Fence(process="listener", subscription=listener, **self._common(None, 200)))
 
     # Consumers
@@ -146,7 +146,7 @@ class Story:
         self.events.append(Subscribe(process=name, consumer=name, topics=topics or ("t",), **common))
 
     def unsubscribed(self, name: str, *topics: str, status: int | None = 202) -> None:
-        """A consumer gave up topics."""
+        """A consumer unsubscribed."""
         common = self._common(None, status)
         self.events.append(Unsubscribe(process=name, consumer=name, topics=topics or ("t",), **common))
 

@@ -1,4 +1,4 @@
-"""Each checker finds the smallest history that has its anomaly, and leaves alone what is nearly one."""
+"""Each checker finds its anomaly in the smallest history that has it, and none in histories that nearly have it."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ from tests.history.story import Story
 
 
 def mistaken(case: Case) -> bool:
-    """Whether the checker of the case misses its anomaly, or sees one where there is none."""
+    """True if the checker of the case misses its anomaly, or finds one in a legal history."""
     story = case.tell()
     found = list(CHECKERS[case.anomaly](HistoryIndex(story.history, story.parameters)))
     return (case.clause or None) != next((anomaly.clause for anomaly in found), None)
@@ -22,7 +22,7 @@ def mistaken(case: Case) -> bool:
 
 @pytest.mark.parametrize("case", BAD, ids=str)
 def test_an_anomaly_is_found_and_proved(case: Case) -> None:
-    """It is named, on its clause, with events of the history as proof."""
+    """The anomaly has its name and clause, and events of the history as proof."""
     story = case.tell()
     found = [
         anomaly for anomaly in judge_history(story.history, story.parameters) if anomaly.name == case.anomaly
@@ -35,25 +35,25 @@ def test_an_anomaly_is_found_and_proved(case: Case) -> None:
 
 @pytest.mark.parametrize("case", GOOD, ids=str)
 def test_what_is_nearly_an_anomaly_is_none(case: Case) -> None:
-    """No checker finds anything in it."""
+    """No checker finds anything in a legal history."""
     story = case.tell()
     assert judge_history(story.history, story.parameters) == []
 
 
 def test_every_checker_has_a_story_with_its_anomaly_and_one_without() -> None:
-    """Nothing is taken for granted."""
+    """Both tables cover all checkers."""
     assert {case.anomaly for case in BAD} == set(CHECKERS)
     assert {case.anomaly for case in GOOD} == set(CHECKERS)
     assert len(CHECKERS) >= 25
 
 
 def blind(_checker: Checker) -> Checker:
-    """A checker that sees nothing."""
+    """A checker that finds nothing."""
     return lambda _reading: iter(())
 
 
 def upside_down(checker: Checker) -> Checker:
-    """A checker that sees its anomaly exactly where it is not."""
+    """A checker that finds its anomaly in all histories but those that have it."""
 
     def check(index: HistoryIndex) -> Iterator[Anomaly]:
         if not list(checker(index)):
@@ -63,7 +63,7 @@ def upside_down(checker: Checker) -> Checker:
 
 
 def jumpy(checker: Checker) -> Checker:
-    """A checker that sees its anomaly everywhere."""
+    """A checker that finds its anomaly in all histories."""
 
     def check(index: HistoryIndex) -> Iterator[Anomaly]:
         yield from checker(index)
@@ -77,7 +77,7 @@ def jumpy(checker: Checker) -> Checker:
 def test_a_broken_checker_is_noticed(
     name: str, breaking: Callable[[Checker], Checker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stories tell a checker that works from one that does not."""
+    """The stories distinguish a working checker from a broken one."""
     cases = [case for case in [*BAD, *GOOD] if case.anomaly == name]
     assert not any(map(mistaken, cases))
     monkeypatch.setitem(CHECKERS, name, breaking(CHECKERS[name]))
@@ -85,7 +85,7 @@ def test_a_broken_checker_is_noticed(
 
 
 def test_a_history_is_judged_alike_in_whatever_order_it_was_recorded() -> None:
-    """The events are put in the order in which they began."""
+    """The order in which events were recorded doesn't matter."""
     for case in BAD:
         story = case.tell()
         backwards = list(reversed(story.history))
@@ -125,7 +125,7 @@ def test_counting_is_bounded(beyond: int, count: str) -> None:
 
 
 def test_a_record_without_a_reply_that_comes_is_recovered() -> None:
-    """That is no anomaly: it was stored after all."""
+    """A record without a reply that is delivered was stored: this is no anomaly."""
     story = Story()
     story.joined("ann")
     story.published("a", status=None)

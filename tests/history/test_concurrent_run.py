@@ -1,4 +1,4 @@
-"""How the threads of the concurrent scenario come to an end."""
+"""Concurrent runs end, whatever a client or the server does."""
 
 import itertools
 import time
@@ -24,7 +24,7 @@ SECONDS = 20.0
 
 
 class MovedTime:
-    """A virtual clock for each group."""
+    """A virtual clock for each group, in seconds."""
 
     is_virtual = True
 
@@ -39,7 +39,7 @@ class MovedTime:
 
 
 class BrokenForm:
-    """A client whose requests all succeed, but which never gets a record in its form."""
+    """A client whose requests all succeed, and whose polls return malformed records."""
 
     def call(self, path: str, body: Any) -> Reply:
         if path == POLL:
@@ -47,14 +47,14 @@ class BrokenForm:
         return Reply(200, {}, b"{}", "application/json")
 
     def start(self, path: str, body: Any) -> None:
-        """Nothing comes of what is cut."""
+        """A request whose connection is cut has no effect."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """This client has no connection."""
 
 
 class ForEver(BrokenForm):
-    """A client that gets one record for ever, whatever it acknowledges."""
+    """A client to which one record is delivered again and again, whatever it acknowledges."""
 
     def call(self, path: str, body: Any) -> Reply:
         record = {"topicName": "orders", "message": "0.0", "messageID": "orders/0.0", "timestamp": 0}
@@ -63,7 +63,7 @@ class ForEver(BrokenForm):
 
 
 def played(client: Callable[[], BrokenForm], plan: WorkloadPlan) -> History:
-    """What such clients make of one topic and one group."""
+    """The history of such clients on one topic and one group."""
     names, clocks = itertools.count(), MovedTime()
     server = ServerAccess(
         new_client=client,  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def played(client: Callable[[], BrokenForm], plan: WorkloadPlan) -> History:
 
 
 def test_when_one_client_fails_the_others_do_not_go_on() -> None:
-    """What it raised is raised, before the time of the scenario is up."""
+    """The run raises the failure before its time is up."""
     began = time.monotonic()
     with pytest.raises(Violation, match="POLL-OK-1"):
         played(BrokenForm, WorkloadPlan(cuts=False))
@@ -84,10 +84,10 @@ def test_when_one_client_fails_the_others_do_not_go_on() -> None:
 
 
 def test_a_server_that_gives_one_record_for_ever_is_not_asked_for_ever() -> None:
-    """The history stays short enough to be judged, however many replies come before time is up."""
+    """The number of deliveries is bounded, so that the history can be judged."""
     plan = WorkloadPlan(records=12)
     history = played(ForEver, plan)
     came = sum(isinstance(event, Poll) and bool(event.records) for event in history)
-    # Each consumer may be polling when it is enough, up to four times; the last reader has a bound of its own.
+    # At the bound each consumer may have four polls more; the final reader has a bound of its own.
     most = MAX_DELIVERIES_PER_RECORD * plan.records + EXTRA_DELIVERIES + 4 * plan.consumers
     assert came <= most + 3 * plan.records + 21

@@ -1,4 +1,4 @@
-"""Whole scenarios, simulated: a queue that conforms is left alone, and every fault is found."""
+"""Simulated runs: the checkers find nothing in legal histories, and every fault in others."""
 
 from itertools import pairwise
 
@@ -12,20 +12,20 @@ from tests.history.legal import some_history
 
 #: Legal histories in each run of the tests; `python -m tests.history.legal 100000` judges more.
 LEGAL = 80
-#: Scenarios in which a fault must show.
+#: Runs in which a fault must show.
 SEEDS = 8
 
 
 @pytest.mark.parametrize("tens", range(LEGAL // 10))
 def test_a_legal_history_is_left_alone(tens: int) -> None:
-    """Whatever overlaps, gets lost, is evicted or rebalanced: no checker finds anything."""
+    """No checker finds anything in histories with overlaps, losses, evictions and rebalances."""
     for seed in range(10 * tens, 10 * tens + 10):
         history, parameters = some_history(seed)
         assert judge_history(history, parameters) == [], f"seed {seed}"
 
 
 def test_legal_histories_have_all_that_can_mislead_a_checker() -> None:
-    """Overlapping operations, unknown outcomes, evictions and redeliveries, in real time and on virtual clocks."""
+    """The histories have overlaps, unknown outcomes, evictions and redeliveries, in real and in virtual time."""
     histories = [some_history(seed)[0] for seed in range(30)]
     events = [event for history in histories for event in history]
     for kind in (Publish, Poll, Acknowledge):
@@ -40,7 +40,7 @@ def test_legal_histories_have_all_that_can_mislead_a_checker() -> None:
 
 
 def redeliveries(history: History) -> bool:
-    """Whether a record came twice to one consumer."""
+    """True if a record was delivered twice to one consumer."""
     came = [
         (event.consumer, got.topic, got.text)
         for event in history
@@ -51,7 +51,7 @@ def redeliveries(history: History) -> bool:
 
 
 def overlaps(history: History) -> bool:
-    """Whether two polls of different consumers overlap."""
+    """True if two polls of different consumers overlap."""
     polls = [event for event in history if isinstance(event, Poll) and event.succeeded]
     return any(
         one.consumer != other.consumer and one.invoked < other.invoked < one.completed
@@ -60,7 +60,7 @@ def overlaps(history: History) -> bool:
 
 
 def find(anomaly: str) -> Anomaly | None:
-    """The anomaly as the first scenario with it shows it."""
+    """The anomaly in the first run that shows it; None if there is none."""
     for seed in range(SEEDS):
         for found in judge_history(*broken_history(anomaly, seed)):
             if found.name == anomaly:
@@ -70,7 +70,7 @@ def find(anomaly: str) -> Anomaly | None:
 
 @pytest.mark.parametrize("anomaly", CHECKERS)
 def test_a_queue_with_the_fault_shows_the_anomaly(anomaly: str) -> None:
-    """It is found in a scenario that nobody wrote for it."""
+    """The checker finds its anomaly in a random run, not only in its story."""
     found = find(anomaly)
     assert found is not None, SHOWN_BY[anomaly].__name__
     assert found.events

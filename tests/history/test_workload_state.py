@@ -1,4 +1,4 @@
-"""When the consumers of the concurrent scenario come to an end."""
+"""The state of a workload ends a run: when its consumers are finished, and when it is aborted."""
 
 from conformance.history.server_parameters import ServerParameters
 from conformance.history.workload.workload_state import (
@@ -13,7 +13,7 @@ RECORD = ("orders", "0.0")
 
 
 def state(*, settled: bool = True, producing: int = 0) -> WorkloadState:
-    """One record is stored, and nobody has read it yet."""
+    """A state in which one record is stored and unread."""
     made = WorkloadState(
         plan=WorkloadPlan(),
         parameters=ServerParameters(heartbeat_timeout=30.0, eviction_grace=1.0, rebalance_timeout=2.0),
@@ -32,13 +32,13 @@ def state(*, settled: bool = True, producing: int = 0) -> WorkloadState:
 
 
 def empty_polls(shared: WorkloadState, count: int) -> None:
-    """So many polls of the group give nothing."""
+    """Note so many empty polls of the group."""
     for _ in range(count):
         shared.note_empty("audit")
 
 
 def test_what_is_read_by_all_ends_it() -> None:
-    """Everything was sent, handed out and acknowledged."""
+    """A run is finished when every record is acknowledged."""
     shared = state()
     assert not shared.finished
     shared.note_delivery("audit", 1, *RECORD)
@@ -47,8 +47,8 @@ def test_what_is_read_by_all_ends_it() -> None:
     assert shared.finished
 
 
-def test_what_a_rested_group_does_not_get_is_not_waited_for() -> None:
-    """Nobody is left whose end would free the record: the last reader shows whether it is lost."""
+def test_missing_records_of_a_settled_group_are_not_waited_for() -> None:
+    """A settled group has no pending eviction; the final reader shows if the record is lost."""
     shared = state()
     empty_polls(shared, MAX_EMPTY_POLLS - 1)
     assert not shared.finished
@@ -57,7 +57,7 @@ def test_what_a_rested_group_does_not_get_is_not_waited_for() -> None:
 
 
 def test_each_record_begins_the_count_anew() -> None:
-    """A group that still gets something may get the rest too."""
+    """A group that still gets records may get the rest too."""
     shared = state()
     empty_polls(shared, MAX_EMPTY_POLLS - 1)
     shared.note_delivery("audit", 1, "orders", "another")
@@ -65,15 +65,15 @@ def test_each_record_begins_the_count_anew() -> None:
     assert not shared.finished
 
 
-def test_before_it_is_rested_a_group_is_waited_for() -> None:
-    """What the gone hold comes back with their eviction; what is not sent yet comes later."""
+def test_before_it_is_settled_a_group_is_waited_for() -> None:
+    """Before that, evictions may release records, and producers may send more."""
     for shared in (state(settled=False), state(producing=1)):
         empty_polls(shared, 3 * MAX_EMPTY_POLLS)
         assert not shared.finished
 
 
 def test_records_that_come_again_for_ever_end_it() -> None:
-    """Whatever is acknowledged: a fast server gives one record thousands of times before time is up."""
+    """The bound on deliveries aborts a run on a server that redelivers one record in a loop."""
     shared = state(producing=1)
     for _ in range(MAX_DELIVERIES_PER_RECORD * shared.plan.records + EXTRA_DELIVERIES):
         shared.note_delivery("audit", 1, *RECORD)

@@ -110,7 +110,7 @@ def clock(state: WorkloadState) -> ClientProgram:
 
 
 def drain(state: WorkloadState, group: str) -> ClientProgram:
-    """The final reader of a group: after all other programs, it reads all remaining records once the group is settled."""
+    """The final reader of a group: after all other programs it reads the remaining records."""
     name = state.fresh("drain")
     known = {"consumer_name": name}
     if not served((yield ClientOperation(REGISTER, {**known, "consumer_group_name": group}, group))):

@@ -11,7 +11,7 @@ from conformance.history.server_parameters import ServerParameters
 TICK = 0.003
 #: Consecutive empty polls of a settled group after which no further records are expected.
 MAX_EMPTY_POLLS = 60
-#: Stop after 4 × records × groups + 100 deliveries: the server is redelivering in a loop. A conforming server delivers
+#: Stop after 4 * records * groups + 100 deliveries: the server is redelivering in a loop. A conforming server delivers
 #: few records twice.
 MAX_DELIVERIES_PER_RECORD, EXTRA_DELIVERIES = 4, 100
 

@@ -1,4 +1,4 @@
-"""The fault that shows each anomaly, and a history of a queue that has it."""
+"""The fault that shows each anomaly, and histories of queues that have it."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ from tests.models.toy_queue import Choices, ToyQueue
 
 Broken = type[ToyQueue] | type[Simulation]
 
-#: What shows each anomaly.
+#: The fault that shows each anomaly.
 SHOWN_BY: dict[str, Broken] = {
     "lost": delivery.LosesARecord,
     "unseen": delivery.StartsNewGroupsAtTheEnd,
@@ -94,12 +94,12 @@ SHOWN_BY: dict[str, Broken] = {
     "never acknowledged": TellsOneSpelling,
 }
 
-#: Without positions, where order and loss must be concluded from keys.
+#: Anomalies that are shown without positions, so that order is derived from keys.
 BLIND = frozenset({"key order broken"})
 
 
 def broken_history(anomaly: str, seed: int) -> tuple[History, ServerParameters]:
-    """A larger scenario with much trouble on a queue that has the fault."""
+    """A history of a larger run, with many failing consumers, on a queue that has the fault."""
     broken = SHOWN_BY[anomaly]
     choices = Choices(
         seed=seed,
