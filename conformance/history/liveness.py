@@ -33,8 +33,9 @@ def evicted_early(index: HistoryIndex) -> Iterator[Anomaly]:
                 continue
             signs_of_life = [sign for sign in lifetime.signs_of_life if sign.before(refusal)]
             last = max(signs_of_life, key=lambda sign: sign.group_time_began)
-            silence = refusal.group_time_ended - last.group_time_began
-            if silence < timeout:
+            # Compared as a sum, like the server's deadline: a difference may be rounded below the timeout.
+            if refusal.group_time_ended < last.group_time_began + timeout:
+                silence = refusal.group_time_ended - last.group_time_began
                 yield Anomaly(
                     "evicted early",
                     "LIVE-KEEP-1",
