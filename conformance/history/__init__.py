@@ -28,5 +28,6 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `checkers`            the table of all checkers, and the judgement of a history
 `operations`          operations of client programs, and the event that records each
 `workload`            client programs: producers, consumers, clock, final reader
+`client_runner`       runners of client programs: access to the server, group clocks, recording
 `concurrent_run`      a run of many clients against one server, recorded as a history
 """

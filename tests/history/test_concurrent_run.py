@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from conformance.history.concurrent_run import ServerAccess, run_concurrently
+from conformance.history.client_runner import ServerAccess
+from conformance.history.concurrent_run import run_concurrently
 from conformance.history.events import History, Poll
 from conformance.history.operations import POLL
 from conformance.history.server_parameters import ServerParameters

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from conformance.bench.marks import clauses
 from conformance.bench.model_adapter import SLACK, BenchWorld
 from conformance.history.checkers import judge_history
-from conformance.history.concurrent_run import ServerAccess, run_concurrently
+from conformance.history.client_runner import ServerAccess
+from conformance.history.concurrent_run import run_concurrently
 from conformance.history.server_parameters import ServerParameters
 from conformance.history.workload.workload_state import WorkloadPlan
 from conformance.suite.queue.scene import Scene
