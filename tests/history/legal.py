@@ -1,4 +1,4 @@
-"""Legal histories of every kind, one for each seed: `python -m tests.history.legal COUNT [FIRST]` judges so many."""
+"""Legal histories, one for each seed: `python -m tests.history.legal COUNT [FIRST]` judges COUNT of them."""
 
 import argparse
 import multiprocessing
@@ -9,19 +9,19 @@ from dataclasses import replace
 
 from conformance.history.checkers import judge_history
 from conformance.history.events import History
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.workload_state import Plan
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.workload_state import WorkloadPlan
 from tests.history.simulation import Simulation
 from tests.models.choices import some_choices
 from tests.models.toy_queue import Choices, ToyQueue
 
-#: After how many histories a line tells how far it is.
+#: Histories between two lines of progress.
 PROGRESS = 5_000
 
 
-def facts_of(choices: Choices, *, partitions_known: bool = True) -> Facts:
-    """What a conforming queue with these choices declares."""
-    return Facts(
+def parameters_of(choices: Choices, *, partitions_known: bool = True) -> ServerParameters:
+    """The parameters that a conforming queue with these choices declares."""
+    return ServerParameters(
         heartbeat_timeout=choices.heartbeat_timeout,
         eviction_grace=choices.eviction_grace,
         rebalance_timeout=choices.rebalance_timeout,
@@ -30,10 +30,10 @@ def facts_of(choices: Choices, *, partitions_known: bool = True) -> Facts:
     )
 
 
-def some_plan(seed: int) -> Plan:
-    """A small scenario."""
+def some_plan(seed: int) -> WorkloadPlan:
+    """The plan of a small run."""
     pick = random.Random(f"plan {seed}")
-    return Plan(
+    return WorkloadPlan(
         seed=seed,
         producers=pick.randint(1, 3),
         consumers=pick.choice([1, 2, 2, 3, 4]),
@@ -47,8 +47,8 @@ def some_plan(seed: int) -> Plan:
     )
 
 
-def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, Facts]:
-    """A history, and the facts to judge it by; legal, unless the queue is a broken one."""
+def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, ServerParameters]:
+    """A history and its server parameters; legal unless the queue is a broken one."""
     pick = random.Random(f"history {seed}")
     choices, virtual = some_choices(seed), pick.random() < 0.6
     if not virtual:
@@ -58,19 +58,19 @@ def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, 
             eviction_grace=pick.choice([0.02, 0.2]),
             rebalance_timeout=pick.choice([0.05, 0.3, 1.0]),
         )
-    facts = facts_of(choices, partitions_known=pick.random() < 0.7)
-    simulation = Simulation(queue(choices), some_plan(seed), facts, virtual=virtual)
-    return simulation.run(), facts
+    parameters = parameters_of(choices, partitions_known=pick.random() < 0.7)
+    simulation = Simulation(queue(choices), some_plan(seed), parameters, virtual=virtual)
+    return simulation.run(), parameters
 
 
 def judged(seed: int) -> tuple[int, list[str]]:
-    """How many events the history of this seed has, and what it is wrongly blamed for."""
-    history, facts = some_history(seed)
-    return len(history), [f"seed {seed}: {anomaly}" for anomaly in judge_history(history, facts)]
+    """The number of events in the history of this seed, and the false alarms in words."""
+    history, parameters = some_history(seed)
+    return len(history), [f"seed {seed}: {anomaly}" for anomaly in judge_history(history, parameters)]
 
 
 def main() -> int:
-    """Print the anomalies that are seen in legal histories: there are none."""
+    """Judge legal histories and print every false alarm; the exit status is 1 if there is one."""
     values = _arguments()
     seeds = range(values.first, values.first + values.count)
     events = alarms = 0
