@@ -38,12 +38,15 @@ if TYPE_CHECKING:
 
 #: Measured values by workload and measure, such as "queue-1 rate", one for each run.
 Series = dict[str, list[float]]
+#: Columns of the table where it is written to a file or a pipe.
+WIDTH_OF_FILES = 110
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     values = parsed(arguments, __doc__ or "")
-    console = Console(highlight=False)
+    # A file has room for whole names; rich takes it for a terminal of 80 columns.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     servers = [_server(url, values) for url in (values.url, values.beside) if url]
     try:
         names = [_name(server) for server in servers]
@@ -72,7 +75,7 @@ def _measured(servers: list[Server], values: argparse.Namespace, console: Consol
 
 def _table(names: list[str], series: list[Series]) -> Table:
     """Medians of each server, and the ratios."""
-    table = Table("median of the runs", *names, box=box.SIMPLE)
+    table = Table("median", *names, box=box.SIMPLE)
     if len(series) > 1:
         table.add_column("ratio")
         table.add_column("lowest to highest")
