@@ -11,6 +11,7 @@ from conformance.history.checkers import judge_history
 from conformance.history.events import History
 from conformance.history.server_parameters import ServerParameters
 from conformance.history.workload.workload_state import WorkloadPlan
+from tests.figures.store import own_command, record
 from tests.history.simulation import Simulation
 from tests.models.choices import some_choices
 from tests.models.toy_queue import Choices, ToyQueue
@@ -73,12 +74,13 @@ def main() -> int:
     """Judge legal histories and print every false alarm; the exit status is 1 if there is one."""
     values = _arguments()
     seeds = range(values.first, values.first + values.count)
-    events = alarms = 0
+    events = alarms = left_alone = 0
     started = time.perf_counter()
     with multiprocessing.Pool(values.jobs) as pool:
         for number, (length, blamed) in enumerate(pool.imap_unordered(judged, seeds, chunksize=50), 1):
             events += length
             alarms += len(blamed)
+            left_alone += not blamed
             for alarm in blamed:
                 print(alarm, flush=True)
             if number % PROGRESS == 0:
@@ -87,6 +89,9 @@ def main() -> int:
     spent = time.perf_counter() - started
     mean = events / len(seeds)
     print(f"{len(seeds)} legal histories of {mean:.0f} events: {alarms} false alarms, {spent:.0f} s")
+    if values.record:
+        figures = {"histories": len(seeds), "left_alone": left_alone}
+        record("legal histories", figures, own_command("tests.history.legal"))
     return 1 if alarms else 0
 
 
@@ -103,6 +108,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=_positive, metavar="N", help="so many processes (default: one for each processor)"
     )
+    parser.add_argument("--record", action="store_true", help="write the figures to docs/figures.json")
     return parser.parse_args()
 
 

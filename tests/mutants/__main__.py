@@ -23,6 +23,8 @@ from pathlib import Path
 from rich.console import Console
 
 from conformance.specification.clauses import book
+from tests.figures.store import own_command, record
+from tests.figures.summaries import of_mutants
 from tests.mutants import tables
 from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge
 from tests.mutants.registry import Fault, Variant, faults, variants
@@ -57,9 +59,11 @@ def main() -> int:
     for sentence in sentences:
         console.print(sentence)
     console.print(f"{len(chosen)} brokers were judged in {(time.monotonic() - began) / 60:.1f} minutes.")
+    document = tables.as_document(kept_faults, kept_variants, outcomes, book())
     if values.json:
-        document = tables.as_document(kept_faults, kept_variants, outcomes, book())
         values.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    if values.record:
+        record("mutants", of_mutants(document), own_command("tests.mutants"))
     return 0 if good else 1
 
 
@@ -91,7 +95,16 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables for programs there")
     parser.add_argument("--list", action="store_true", help="list them, and end")
-    return parser.parse_args()
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write the figures of all brokers, or with --hard and --seeds of all hard faults, to docs/figures.json",
+    )
+    values = parser.parse_args()
+    is_part = values.names or values.sample is not None or values.only or values.whole
+    if values.record and (is_part or values.list or values.hard != bool(values.seeds)):
+        parser.error("--record is for all brokers, or for --hard with --seeds")
+    return values
 
 
 def _chosen(values: argparse.Namespace) -> list[Fault | Variant]:
@@ -159,6 +172,7 @@ def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Consol
     """Judge each fault with several seeds, and say by which of them it was missed."""
     seeds = range(values.seeds)
     missed_any = False
+    found = 0
     with ThreadPoolExecutor(values.jobs) as pool:
         runs = {
             fault.name: [
@@ -170,12 +184,16 @@ def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Consol
             outcomes = [run.result() for run in runs[fault.name]]
             missed = [seed for seed in seeds if not is_caught(fault, outcomes[seed])]
             missed_any = missed_any or bool(missed)
+            found += not missed
             named = sum(is_named(fault, outcome, book()) for outcome in outcomes)
             console.print(
                 f"{fault.name}: caught with {values.seeds - len(missed)} of {values.seeds} seeds at {fault.effort} "
                 f"effort, on its clause first with {named}"
                 + (f"; missed with {', '.join(map(str, missed))}" if missed else "")
             )
+    if values.record:
+        figures = {"faults": len(chosen), "found": found, "seeds": values.seeds}
+        record("hard faults", figures, own_command("tests.mutants"))
     return 1 if missed_any else 0
 
 

@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conformance.targets.server_process import running_server
+from tests.figures.store import own_command, record
 from tests.stability.proxy import proxied
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def main() -> int:
     values = _arguments()
     console = Console(highlight=False)
     table = Table("situation", "runs", "verdicts", "seconds a run", box=box.SIMPLE)
-    changes = 0
+    changes = runs_in_all = unchanged = 0
     with running_server(SERVER) as url:
         expected = _judge(url, values.classes)
         console.print(f"first run: {len(expected)} verdicts")
@@ -71,9 +72,14 @@ def main() -> int:
                 console.print(f"{name} {len(found)}: {_shown([difference])}", style="dim")
             seconds = (time.monotonic() - began) / len(found)
             changes += sum(map(len, found))
+            runs_in_all += len(found)
+            unchanged += sum(not difference for difference in found)
             table.add_row(name, str(len(found)), _shown(found), f"{seconds:.1f}")
     console.print(table)
     console.print(f"{changes} verdicts changed.")
+    if values.record:
+        figures = {"runs": runs_in_all, "unchanged": unchanged}
+        record("stability", figures, own_command("tests.stability"))
     return 1 if changes else 0
 
 
@@ -175,7 +181,11 @@ def _arguments() -> argparse.Namespace:
         help="only this situation and its share of the runs; repeatable",
     )
     parser.add_argument("--class", dest="classes", action="append", default=[], metavar="CLASS")
-    return parser.parse_args()
+    parser.add_argument("--record", action="store_true", help="write the figures to docs/figures.json")
+    values = parser.parse_args()
+    if values.record and (values.only or values.classes):
+        parser.error("--record is for all situations and classes")
+    return values
 
 
 if __name__ == "__main__":
