@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.targets.server_process import launched
+from conformance.targets.server_process import running_server
 from tests.load import __main__ as command
 from tests.load.connection import Connection, LoadFailed, Server
 from tests.load.destinations import check_stored, fresh_queue, fresh_topic
@@ -31,7 +31,7 @@ FEW = ("--messages", "500", "--repeat", "1")
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The URL of a reference server."""
-    with launched(f"{sys.executable} -m reference_server --port 0") as url:
+    with running_server(f"{sys.executable} -m reference_server --port 0") as url:
         yield url
 
 
