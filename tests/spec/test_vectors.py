@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.wire import frames
+from conformance.wire import encoding
 from reference_server.queue.partitioner import key_number, partition_of
 from reference_server.stomp import escapes
 from reference_server.stomp.errors import ProtocolError
@@ -57,8 +57,8 @@ def test_escapes(vector: dict[str, str]) -> None:
     """STOMP-ENC-002, -004 and -009, by hand and by the codecs of both sides."""
     version, raw, encoded = vector["version"], vector["raw"], vector["encoded"]
     assert encoded == "".join(PAIRS[version].get(character, character) for character in raw)
-    assert escapes.escape(raw, version) == frames.escape(raw, version) == encoded
-    assert escapes.unescape(encoded, version) == frames.unescape(encoded, version) == raw
+    assert escapes.escape(raw, version) == encoding.escape(raw, version) == encoded
+    assert escapes.unescape(encoded, version) == encoding.unescape(encoded, version) == raw
 
 
 @pytest.mark.parametrize("vector", ESCAPES["undefined"], ids=_shown)
@@ -67,7 +67,7 @@ def test_undefined_escapes(vector: dict[str, str]) -> None:
     with pytest.raises(ProtocolError):
         escapes.unescape(vector["encoded"], vector["version"])
     with pytest.raises(ValueError, match="escape"):
-        frames.unescape(vector["encoded"], vector["version"])
+        encoding.unescape(vector["encoded"], vector["version"])
 
 
 def test_escape_vectors_cover_every_pair_of_every_version() -> None:

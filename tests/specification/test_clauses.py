@@ -2,7 +2,8 @@
 
 import pytest
 
-from conformance.specification.clauses import Level, SpecError, book, parse_chapter, read_book, with_prefix
+from conformance.specification.clauses import Level, book, parse_chapter, read_book, with_prefix
+from conformance.specification.markdown import SpecError
 from tests.verdicts import books
 
 CHAPTER = """\

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.wire.frames import escape
+from conformance.wire.encoding import escape
 from conformance.wire.stomper_frames import packed
 
 TEXT = st.text(st.sampled_from("ab :\\\r\n/é"), max_size=6)
