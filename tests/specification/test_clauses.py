@@ -1,4 +1,4 @@
-"""The reader of the text: what it takes for a clause, and what it refuses by name of file and line."""
+"""Reader of the text: recognised clauses, and errors with file and line."""
 
 import pytest
 
