@@ -27,7 +27,8 @@ from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
 from conformance.runner.scheduler import Scheduler
-from conformance.specification.clauses import BINDINGS, SpecError, book, with_prefix
+from conformance.specification.clauses import BINDINGS, book, with_prefix
+from conformance.specification.markdown import SpecError
 from conformance.targets.files import BadTargetFile, known_targets
 from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl
