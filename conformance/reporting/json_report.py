@@ -15,7 +15,7 @@ from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_co
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conformance.models.rule_coverage import Reach
+    from conformance.models.rule_coverage import RuleCoverage
     from conformance.reporting.plan import Meta
     from conformance.reporting.summary import ReplayCommand
     from conformance.specification.clauses import Book, Clause
@@ -100,7 +100,7 @@ def _run(result: Result, meta: Meta) -> dict[str, Any]:
     }
 
 
-def _reach(reach: Reach) -> dict[str, Any]:
+def _reach(reach: RuleCoverage) -> dict[str, Any]:
     return {
         "model": reach.machine,
         "steps": reach.steps(),

@@ -9,11 +9,11 @@ from conformance.reporting.summary import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conformance.models.rule_coverage import Reach
+    from conformance.models.rule_coverage import RuleCoverage
     from conformance.reporting.screen import Screen
 
 
-def print_reach(screen: Screen, machines: Sequence[Reach]) -> None:
+def print_reach(screen: Screen, machines: Sequence[RuleCoverage]) -> None:
     """Print for each model the share of pairs (rule, class of state) that it reached, and the missed pairs."""
     if not machines:
         return

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self, TextIO
 
-    from conformance.models.rule_coverage import Reach
+    from conformance.models.rule_coverage import RuleCoverage
     from conformance.reporting.progress import ProgressView
     from conformance.reporting.summary import ReplayCommand
     from conformance.specification.clauses import Book
@@ -133,7 +133,7 @@ class Presenter:
             style = _CLOSING_STYLES.get(result.exit, "bold yellow")
             self._screen.paragraph(Text(printable(closing_sentence(result)), style))
 
-    def show_reach(self, machines: Sequence[Reach]) -> None:
+    def show_reach(self, machines: Sequence[RuleCoverage]) -> None:
         """Print the coverage of the stateful models."""
         print_reach(self._screen, machines)
 

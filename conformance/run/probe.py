@@ -19,10 +19,10 @@ from conformance.targets.target import (
     with_capabilities,
 )
 from conformance.wire.connection import tls_context
-from conformance.wire.failures import PeerFailure, Unreachable, Violation
+from conformance.wire.failures import PeerFailure, Unreachable, UpgradeRefused, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.stomp import StompClient
-from conformance.wire.websocket import UpgradeRefused, WebSocketLink
+from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
     from typing import Any

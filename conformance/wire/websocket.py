@@ -14,8 +14,8 @@ import websocket
 from websocket import ABNF
 
 from conformance.wire.connection import Connection, tls_context
-from conformance.wire.failures import PeerFailure, Violation
-from conformance.wire.frames import is_utf8
+from conformance.wire.encoding import is_utf8
+from conformance.wire.failures import PeerFailure, UpgradeRefused, Violation
 
 if TYPE_CHECKING:
     import ssl
@@ -26,18 +26,6 @@ if TYPE_CHECKING:
 _KINDS: dict[int, Literal["text", "binary"]] = {ABNF.OPCODE_TEXT: "text", ABNF.OPCODE_BINARY: "binary"}
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _PONGS_KEPT = 1000
-
-
-class UpgradeRefused(PeerFailure):
-    """The server answered the upgrade with a status other than 101."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(
-            "101 Switching Protocols", f"{status} {body[:200].decode('utf-8', 'replace')}".strip()
-        )
-        self.status = status
-        self.headers = headers
-        self.body = body
 
 
 @dataclass(frozen=True, slots=True)

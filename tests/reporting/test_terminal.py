@@ -1,4 +1,4 @@
-"""What a person sees at the end of a run: facts, not the shape of single lines."""
+"""Terminal report at the end of a run: its facts, not its layout."""
 
 import dataclasses
 import io
@@ -24,24 +24,24 @@ WITH_WAIVERS = dataclasses.replace(TARGET, waivers=WAIVERS)
 
 
 def finished(result: Result, width: int = 80, *, book: Book = BOOK, verbose: bool = False, **more) -> str:
-    """What is printed at the end, on something that is no terminal."""
+    """Output of `finish` on a stream that is no terminal."""
     stream = io.StringIO()
     Presenter(stream, width=width, verbose=verbose).finish(result, book, TARGET, **more)
     return stream.getvalue()
 
 
 def flat(text: str) -> str:
-    """The text with single blanks, however it was wrapped."""
+    """Text with single blanks, without its wrapping."""
     return " ".join(text.split())
 
 
 def row(text: str, clause: str) -> str:
-    """The row of a clause in the table."""
+    """Row of a clause in the table."""
     return next(line for line in text.splitlines() if line.startswith(f"{clause} "))
 
 
 def section(text: str, begin: str) -> str:
-    """From a heading to the next empty line."""
+    """Text from a heading to the next empty line."""
     return text.split(begin, 1)[1].split("\n\n", 1)[0]
 
 

@@ -1,4 +1,4 @@
-"""What one test leaves in the record of the run."""
+"""Record that one test leaves in the run."""
 
 import threading
 
@@ -18,7 +18,7 @@ FRAME = TraceEntry(0.1, "http-1", ">", "http", b"GET /", 5)
 
 
 def recorder_of(*bindings: str) -> Recorder:
-    """The record of a run on a server with these classes."""
+    """Recorder of a run on a server with these classes."""
     return Recorder(BOOK, {clause.id: clause.columns(bindings, ()) for clause in BOOK})
 
 
@@ -65,7 +65,7 @@ def test_a_must_that_fails_ends_the_test(recorder: Recorder):
 
 
 def test_a_test_learns_what_others_have_shown(recorder: Recorder):
-    """A failure is known once the test that showed it has ended; one's own, before that, is not."""
+    """A failure is known to other tests once the test that showed it has ended."""
     first, second = case_in(recorder, MUST), case_in(recorder, MUST)
     with pytest.raises(Violation) as raised:
         check(first, MUST, False)
@@ -164,7 +164,7 @@ def test_the_evidence_that_a_failure_brings_goes_before_that_of_the_end(recorder
     assert tally(recorder, MUST).failures[0].steps == ("the smallest example",)
 
 
-# How a test ends
+# The end of a test
 
 
 def test_a_peer_that_fails_counts_for_the_first_clause_that_is_open(recorder: Recorder):
@@ -313,7 +313,7 @@ def test_a_should_without_a_column_is_left_out():
     assert set(recorder.tallies) == {Key(MUST, HTTP)}
 
 
-# Hopeless tests
+# Blocked tests
 
 
 def break_(recorder: Recorder, clause: str, *, held: int = 0) -> None:

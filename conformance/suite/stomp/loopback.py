@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.suite.stomp.reactions import malformed
+from conformance.wire.encoding import escape
 from conformance.wire.failures import PeerFailure
-from conformance.wire.frames import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.models.minimizer import Enough, Search
+from conformance.models.minimizer import Minimizer, StopExamples
 from conformance.run.group_clock import Interrupted
 from conformance.run.options import Effort
 from conformance.suite.stomp.loopback import Echo
@@ -39,12 +39,12 @@ class Trial:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self._search = Search(bench.examples(*SHRINK_SECONDS), bench.is_known, bench.has_run_ended)
+        self._minimizer = Minimizer(bench.examples(*SHRINK_SECONDS), bench.is_known, bench.has_run_ended)
         self._echo: Echo | None = None
 
     def patience(self, octets: int = 0) -> float:
         """Seconds to wait for an answer to so many octets, which come back."""
-        if self._search.failure is not None:
+        if self._minimizer.failure is not None:
             return SHRINK_PATIENCE
         return self.bench.patience_for(octets)
 
@@ -61,24 +61,28 @@ class Trial:
         @self.bench.hypothesis(examples)
         @given(**strategies)
         def example(**drawn: Any) -> None:
-            self._search.check_time()
+            self._minimizer.check_time()
             try:
                 check(**drawn)
             except Exception as failure:  # noqa: BLE001  the search keeps it, and it is raised below
-                raise self._search.found(failure, (f"{name} = {drawn[name]!r}" for name in drawn)) from None
+                raise self._minimizer.keep_shortest(
+                    failure, (f"{name} = {drawn[name]!r}" for name in drawn)
+                ) from None
 
         try:
             example()
-        except Enough as enough:  # the time is up, or a SHOULD failed and was recorded, or the run has ended
-            if self.bench.has_run_ended() and self._search.failure is None:
-                raise Interrupted("the run ended during a property") from enough
+        except (
+            StopExamples
+        ) as stop:  # the time is up, or a SHOULD failed and was recorded, or the run has ended
+            if self.bench.has_run_ended() and self._minimizer.failure is None:
+                raise Interrupted("the run ended during a property") from stop
         except Exception:
-            if self._search.failure is None:
+            if self._minimizer.failure is None:
                 raise
-        if self._search.failure is not None:
-            for line in self._search.program:
+        if self._minimizer.failure is not None:
+            for line in self._minimizer.program:
                 self.bench.step(line)
-            raise self._search.failure
+            raise self._minimizer.failure
 
 
 def carries(bench: Bench, body: bytes) -> bool:

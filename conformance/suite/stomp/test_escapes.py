@@ -10,8 +10,8 @@ from conformance.bench.marks import clauses
 from conformance.suite.stomp.loopback import Echo, judge_malformed
 from conformance.suite.stomp.reactions import malformed
 from conformance.suite.stomp.scene import Scene
+from conformance.wire.encoding import encode, escape
 from conformance.wire.failures import PeerFailure
-from conformance.wire.frames import encode, escape
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench

@@ -12,8 +12,8 @@ from conformance.suite.stomp.loopback import raw_frame
 from conformance.suite.stomp.patience import BRIEFLY
 from conformance.suite.stomp.reactions import judge_refusal, reaction
 from conformance.suite.stomp.scene import Place, Scene
+from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import PeerFailure, Violation
-from conformance.wire.frames import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

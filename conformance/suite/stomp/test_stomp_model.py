@@ -8,7 +8,7 @@ from conformance.bench.marks import clauses, main_thread_only
 from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
 from conformance.suite.stomp.channel import NO_QUEUES
-from conformance.suite.stomp.model_adapter import PlainWorld
+from conformance.suite.stomp.model_adapter import BenchBrokerAdapter
 from conformance.suite.stomp.scene import Scene
 from conformance.wire.failures import PeerFailure, Violation
 
@@ -84,7 +84,7 @@ def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
     try:
         run(
             StompMachine,
-            cast("Any", PlainWorld(scene)),
+            cast("Any", BenchBrokerAdapter(scene)),
             bench.hypothesis(bench.examples(4, 36, 600), stateful_step_count=STEPS),
             name=f"StompMachine over {bench.binding}",
             note=program.append,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from conformance.bench.marks import clauses, main_thread_only
-from conformance.models.minimizer import Enough
+from conformance.models.minimizer import StopExamples
 from conformance.suite.stomp.properties import (
     Trial,
     bodies,
@@ -76,7 +76,7 @@ def test_messages_are_cut_from_the_stream_at_any_place(bench: Bench) -> None:
                 for clause in ("STOMP-WS-003", "STOMP-WS-004")
             ]
             if not all(held):
-                raise Enough
+                raise StopExamples
 
     trial.run(
         bench.examples(15, 120, 1000),
