@@ -15,6 +15,7 @@ import hypothesis
 
 from conformance.run.options import Effort
 from conformance.specification import schemas
+from conformance.specification.clauses import BINDINGS
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure, Violation
@@ -131,8 +132,9 @@ class Bench:
         return extension in self.target.extensions
 
     def claims(self, binding: str) -> bool:
-        """True if the server claims the binding, such as `queue-stomp`."""
-        return binding in self.target.classes
+        """True if the server claims the binding, such as `queue-stomp`, and it is judged in this run."""
+        asked = [name for name in self._run.options.classes if name in BINDINGS]
+        return binding in self.target.classes and (not asked or binding in asked)
 
     def limit(self, name: str) -> float | None:
         """Limit that the server declares, in bytes or a plain number; None if it declares none."""
@@ -292,20 +294,21 @@ class Bench:
         return self.claims("queue-stomp") or self.binding == "queue-stomp"
 
     def _publishing(self) -> Operations:
-        """Publishing over STOMP for a test that does all else over HTTP.
-
-        Replies are listened to only where the queue's STOMP binding is claimed and judged in this run.
-        """
-        judged = self._run.options.classes
-        if (
-            self.binding != "stomp-publish"
-            and self.claims("queue-stomp")
-            and (not judged or "queue-stomp" in judged)
-        ):
+        """Publishing over STOMP for a test that does all else over HTTP: by replies only if they are judged too."""
+        if self.binding != "stomp-publish" and self.claims("queue-stomp"):
             return self._stomp_operations()
-        return AcknowledgedPublishing(
-            self.producer(), self._run.publish_spelling(self._find_spelling), self._publish_promise()
-        )
+        return self.acknowledged_publishing()
+
+    def acknowledged_publishing(self) -> AcknowledgedPublishing:
+        """Publishing on a session of its own, confirmed by producer acknowledgements alone."""
+        return AcknowledgedPublishing(self.producer(), self.publish_spelling(), self._publish_promise())
+
+    def publish_spelling(self) -> Spelling:
+        """The spelling of publishing that the server serves, found by two records at the first call of the run.
+
+        Raises PeerFailure if neither is acknowledged.
+        """
+        return self._run.publish_spelling(self._find_spelling)
 
     def producer(self) -> StompClient:
         """A session of a producer that sends no CONNECT, by the rules of STOMP 1.0 (PUB-STOMP-1)."""

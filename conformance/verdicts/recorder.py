@@ -84,9 +84,14 @@ class Recorder:
         roots = [self._failed_root_of(clause, binding) for clause in self.applicable(clauses, binding)]
         return roots[0] if roots and all(roots) else None
 
+    def _column_of(self, root: str, binding: str) -> str:
+        """Column of a root: a queue over HTTP whose producers use STOMP rests on the column of those (PUB-STOMP-1)."""
+        columns = self.columns.get(root, ())
+        return "stomp-publish" if binding == "queue-http" and list(columns) == ["stomp-publish"] else binding
+
     def _failed_root_of(self, clause: str, binding: str) -> str | None:
         for root in self.book.ancestors(clause):
-            tally = self.tallies.get(Key(root, binding))
+            tally = self.tallies.get(Key(root, self._column_of(root, binding)))
             if tally and tally.failures and not tally.held:
                 return root
         return None

@@ -109,7 +109,7 @@ class PendingAcknowledgement:
             ) from silence
         document = json.loads(frame.body)
         status = _STORED if document["acknowledgementMessage"] == "ACK" else _REFUSED
-        return Reply(status, document, frame.body, "application/json")
+        return Reply(status, document, frame.body, "application/json", is_acknowledgement=True)
 
     def _is_answer(self, frame: Frame) -> bool:
         if frame.get("subscription") != self.subscription:

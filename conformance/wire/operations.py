@@ -45,6 +45,8 @@ class Reply:
     body: Any
     raw: bytes
     content_type: str
+    is_acknowledgement: bool = False
+    """True if the status stands for ACK or FAILED: then neither its number nor the body is that of a reply."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.raw[:_SHOWN].decode('utf-8', 'replace')}".strip()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.suite.queue.expectations import expect_status, refused
 from conformance.suite.queue.queue_client import KeepAliveClient
+from conformance.wire.failures import Violation
 
 if TYPE_CHECKING:
     from conformance.wire.operations import Reply
@@ -165,8 +166,7 @@ class QueueFixture(KeepAliveClient):
             reply = self.poll(consumer)
             if reply.status == 200 or (refused(reply) and refused(self.heartbeat(consumer))):
                 break
-        expect_status(self.bench, reply, 200, clause, "a record is due to this consumer")
-        return self.record_of(reply)
+        return self._record_due(reply, clause, "a record is due to this consumer")
 
     def poll_record(self, consumer: str, clause: str) -> DeliveredRecord:
         """Send one poll and return its record; judges `clause` by a record in the reply.
@@ -174,7 +174,12 @@ class QueueFixture(KeepAliveClient):
         No rebalance may be under way.
         """
         reply = self.poll(consumer)
-        expect_status(self.bench, reply, 200, clause, "a record is free for this consumer")
+        return self._record_due(reply, clause, "a record is free for this consumer")
+
+    def _record_due(self, reply: Reply, clause: str, because: str) -> DeliveredRecord:
+        """Record in the reply to a poll; judges `clause`, and ends the test if there is none, waived or not."""
+        if not expect_status(self.bench, reply, 200, clause, because):
+            raise Violation(clause, f"200: {because}", reply)
         return self.record_of(reply)
 
     def confirm_ownership(self, topic: str, consumer: str, key: str | None = KEY) -> None:
