@@ -1,6 +1,6 @@
 """Sessions with heart-beats, and what is seen of them.
 
-All waits are of the wall clock. What counts is the interval that the two sides agreed on, whatever the server made of
+All waits are of the wall clock. What counts is the interval that the two sides session on, whatever the server made of
 the numbers that were asked for.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.scene import Scene
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.stomp import StompClient
 
 #: Seconds for which a connection is watched where the intervals ask for no more.
@@ -27,32 +27,32 @@ NUMBERS = re.compile(r"([0-9]+),([0-9]+)")
 
 
 @dataclass(frozen=True)
-class Agreed:
+class HeartBeatSession:
     """A session and the intervals that hold on it, in seconds; 0 where there are no beats."""
 
     client: StompClient
-    from_server: float
-    from_client: float
+    server_interval: float
+    client_interval: float
     said: str | None
 
     def __str__(self) -> str:
         return f"CONNECTED with heart-beat:{self.said}"
 
 
-def agree(scene: Scene, sends: int, wants: int) -> Agreed:
+def negotiate(fixture: StompFixture, sends: int, wants: int) -> HeartBeatSession:
     """Open a session with `heart-beat:{sends},{wants}`; judges STOMP-HEARTBEAT-001."""
-    client = scene.bench.stomp(connect=False)
-    said = scene.connect(client, heart_beat=f"{sends},{wants}").get("heart-beat")
+    client = fixture.bench.stomp(connect=False)
+    said = fixture.connect(client, heart_beat=f"{sends},{wants}").get("heart-beat")
     numbers = NUMBERS.fullmatch(said if said is not None else "0,0")
     if said is not None:
-        scene.judge(
+        fixture.judge(
             "STOMP-HEARTBEAT-001",
             numbers is not None,
             expected="two decimal numbers joined by a comma",
             observed=f"heart-beat:{said}",
         )
     offers, asks = (int(number) for number in numbers.groups()) if numbers else (0, 0)
-    return Agreed(
+    return HeartBeatSession(
         client,
         max(offers, wants) / 1000 if offers and wants else 0.0,
         max(sends, asks) / 1000 if sends and asks else 0.0,
@@ -60,13 +60,15 @@ def agree(scene: Scene, sends: int, wants: int) -> Agreed:
     )
 
 
-def widest_gap(client: StompClient, since: float) -> float:
+def longest_gap(client: StompClient, since: float) -> float:
     """The longest time without a sign of life of the server, from `since` (monotonic seconds) to now."""
     times = [since, *(arrival.at for arrival in client.arrivals if arrival.at > since), time.monotonic()]
     return max(later - earlier for earlier, later in itertools.pairwise(times))
 
 
-def keep_busy(client: StompClient, seconds: float, interval: float, act: Callable[[], object]) -> float:
+def act_periodically(
+    client: StompClient, seconds: float, interval: float, act: Callable[[], object]
+) -> float:
     """Do something at every interval for so many seconds, reading meanwhile; the longest interval that it became."""
     started = last = time.monotonic()
     longest = 0.0
@@ -83,7 +85,7 @@ def keep_busy(client: StompClient, seconds: float, interval: float, act: Callabl
     return longest
 
 
-def judge_kept(bench: Bench, clause: str, client: StompClient, what: str) -> None:
+def expect_open(bench: Bench, clause: str, client: StompClient, what: str) -> None:
     bench.judge(
         clause,
         client.closed is None and not client.errors,

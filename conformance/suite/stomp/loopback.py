@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.reactions import malformed
+from conformance.suite.stomp.reactions import expect_malformed
 from conformance.wire.failures import PeerFailure
 from conformance.wire.frames import escape
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from conformance.suite.stomp.reactions import Provoke, Reaction
-    from conformance.suite.stomp.scene import Place, Scene
+    from conformance.suite.stomp.stomp_fixture import Destination, StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 TURN = 0.02
 
 
-class Echo:
+class Loopback:
     """A client, and an active subscription to a fresh topic; what the client sends there comes back.
 
     The subscription is its own, except on servers that send no connection its own messages: there `reader` is a
     second session.
     """
 
-    def __init__(self, scene: Scene, client: StompClient | None = None) -> None:
-        self.scene = scene
-        self.client = self.reader = client or scene.client()
-        if not scene.bench.target.fact("own_messages"):
-            self.reader = scene.client(accept_version=client.version) if client else scene.client()
-        self.place = scene.topic()
-        self.subscription = scene.subscribed(self.reader, self.place)
+    def __init__(self, fixture: StompFixture, client: StompClient | None = None) -> None:
+        self.fixture = fixture
+        self.client = self.reader = client or fixture.client()
+        if not fixture.bench.target.fact("own_messages"):
+            self.reader = fixture.client(accept_version=client.version) if client else fixture.client()
+        self.destination = fixture.topic()
+        self.subscription = fixture.active_subscription(self.reader, self.destination)
 
     def raw(
         self,
@@ -48,16 +48,16 @@ class Echo:
     ) -> bytes:
         """A frame to the topic whose header lines are written as they are, in front of the destination."""
         return raw_frame(
-            self.place, lines, body, command=command, eol=eol, version=version or self.client.version
+            self.destination, lines, body, command=command, eol=eol, version=version or self.client.version
         )
 
     def send(
         self, headers: Iterable[tuple[str, str | None]] = (), body: bytes | str = b"", **more: str | None
     ) -> None:
         """SEND to the topic."""
-        self.scene.send(self.client, self.place, body, list(headers), **more)
+        self.fixture.send(self.client, self.destination, body, list(headers), **more)
 
-    def back(
+    def expect_message(
         self,
         clause: str = "STOMP-SEND-002",
         where: Callable[[Frame], bool] | None = None,
@@ -69,21 +69,21 @@ class Echo:
             return self.subscription.owns(frame) and (where is None or where(frame))
 
         try:
-            return self.hear(matches)
+            return self.receive(matches)
         except PeerFailure as failure:
-            self.scene.bench.judge(clause, False, expected=expected, observed=failure.observed)
+            self.fixture.bench.judge(clause, False, expected=expected, observed=failure.observed)
             raise
 
-    def maybe(
+    def message_or_none(
         self, where: Callable[[Frame], bool] | None = None, within: float | None = None
     ) -> Frame | None:
         """The next MESSAGE; None where none comes."""
         try:
-            return self.hear(where, within)
+            return self.receive(where, within)
         except PeerFailure:
             return None
 
-    def hear(self, where: Callable[[Frame], bool] | None = None, within: float | None = None) -> Frame:
+    def receive(self, where: Callable[[Frame], bool] | None = None, within: float | None = None) -> Frame:
         """The next MESSAGE; raises PeerFailure where none comes, also because the client got an ERROR or the end."""
         if self.reader is self.client:
             return self.client.expect("MESSAGE", where, within)
@@ -100,17 +100,17 @@ class Echo:
                 if left == 0:
                     raise
 
-    def judge_nothing(self, clause: str, body: bytes, expected: str) -> None:
+    def expect_no_message(self, clause: str, body: bytes, expected: str) -> None:
         """Judge that no message came in whose body there is `body`, after a message that fences."""
-        came = self.scene.until_marker(self.subscription)
+        came = self.fixture.messages_before_marker(self.subscription)
         bad = [frame for frame in came if body in frame.body]
-        self.scene.judge(
+        self.fixture.judge(
             clause, not bad, expected=expected, observed=bad[0].octets if bad else "no such message"
         )
 
 
 def raw_frame(
-    place: Place,
+    destination: Destination,
     lines: Iterable[bytes] = (),
     body: bytes = b"",
     *,
@@ -118,25 +118,25 @@ def raw_frame(
     eol: bytes = b"\n",
     version: str,
 ) -> bytes:
-    """A frame to a place whose header lines are written as they are, in front of the destination."""
-    named = [("destination", place.destination), *place.headers.items()]
+    """A frame to a destination whose header lines are written as they are, in front of the destination."""
+    named = [("destination", destination.name), *destination.headers.items()]
     headers = [f"{escape(name, version)}:{escape(value, version)}".encode() for name, value in named]
     return eol.join([command, *lines, *headers, b"", b""]) + body + b"\0"
 
 
-def sending(scene: Scene, octets: bytes) -> Provoke:
+def session_sending(fixture: StompFixture, octets: bytes) -> Provoke:
     """A new session that sends these octets as one message."""
 
     def provoke() -> StompClient:
-        client = scene.client()
+        client = fixture.client()
         client.send_octets(octets)
         return client
 
     return provoke
 
 
-def judge_malformed(
-    scene: Scene,
+def expect_malformed_send(
+    fixture: StompFixture,
     clause: str,
     lines: Iterable[bytes],
     *,
@@ -145,10 +145,10 @@ def judge_malformed(
     body: bytes = b"",
 ) -> Reaction:
     """Judge that a SEND with these header lines ends the connection, and that nothing of it is delivered."""
-    echo = Echo(scene)
-    receipt = scene.receipt()
-    word = scene.bench.fresh("refused").encode()
-    octets = echo.raw([f"receipt:{receipt}".encode(), *lines], word + body, eol=eol)
-    found = malformed(scene, clause, sending(scene, octets), receipt, expected=expected)
-    echo.judge_nothing(clause, word, "nothing of the malformed frame delivered")
+    loopback = Loopback(fixture)
+    receipt = fixture.new_receipt()
+    word = fixture.bench.fresh("refused").encode()
+    octets = loopback.raw([f"receipt:{receipt}".encode(), *lines], word + body, eol=eol)
+    found = expect_malformed(fixture, clause, session_sending(fixture, octets), receipt, expected=expected)
+    loopback.expect_no_message(clause, word, "nothing of the malformed frame delivered")
     return found

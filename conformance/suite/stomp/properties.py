@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from conformance.models.minimizer import Enough, Search
 from conformance.run.group_clock import Interrupted
 from conformance.run.options import Effort
-from conformance.suite.stomp.loopback import Echo
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.loopback import Loopback
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ RESERVED = re.compile(r"[a-z_-]+", re.IGNORECASE)
 LENGTHS = [65_535, 65_536, 70_000]
 
 
-class Trial:
+class PropertyRun:
     """The examples of one property: a session that is made anew after trouble, and the first failure."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self._search = Search(bench.examples(*SHRINK_SECONDS), bench.is_known, bench.has_run_ended)
-        self._echo: Echo | None = None
+        self._loopback: Loopback | None = None
 
     def patience(self, octets: int = 0) -> float:
         """Seconds to wait for an answer to so many octets, which come back."""
@@ -49,11 +49,11 @@ class Trial:
         return self.bench.patience_for(octets)
 
     @contextmanager
-    def echo(self) -> Iterator[Echo]:
+    def loopback(self) -> Iterator[Loopback]:
         """A session for one example."""
-        echo, self._echo = self._echo or Echo(Scene(self.bench)), None
-        yield echo
-        self._echo = echo  # not after an exception: nobody knows what is still on its way
+        loopback, self._loopback = self._loopback or Loopback(StompFixture(self.bench)), None
+        yield loopback
+        self._loopback = loopback  # not after an exception: nobody knows what is still on its way
 
     def run(self, examples: int, check: Callable[..., None], **strategies: SearchStrategy[Any]) -> None:
         """Try so many examples; raises the first failure, in the smallest example found, and records its steps."""
@@ -81,13 +81,13 @@ class Trial:
             raise self._search.failure
 
 
-def carries(bench: Bench, body: bytes) -> bool:
+def delivers_body(bench: Bench, body: bytes) -> bool:
     """Whether a counted body comes back as it was: what a property may draw from depends on it."""
-    echo = Echo(Scene(bench))
-    echo.client.send_octets(echo.raw([b"content-length:%d" % len(body)], body))
-    echo.client.send_octets(echo.raw(body=b"marker"))
+    loopback = Loopback(StompFixture(bench))
+    loopback.client.send_octets(loopback.raw([b"content-length:%d" % len(body)], body))
+    loopback.client.send_octets(loopback.raw(body=b"marker"))
     try:
-        return echo.hear().body == body
+        return loopback.receive().body == body
     except (PeerFailure, Violation):  # either has a test of its own
         return False
 
@@ -110,9 +110,9 @@ def header_lists(version: str) -> SearchStrategy[list[tuple[str, str]]]:
     return st.lists(st.tuples(names, header_texts(version, 0)), max_size=5, unique_by=lambda pair: pair[0])
 
 
-def carries_long(bench: Bench) -> bool:
+def delivers_long_bodies(bench: Bench) -> bool:
     """Whether bodies may be drawn that are as long as LENGTHS; quickly, none are."""
-    return bench.effort is not Effort.QUICK and carries(bench, b"x" * max(LENGTHS))
+    return bench.effort is not Effort.QUICK and delivers_body(bench, b"x" * max(LENGTHS))
 
 
 def bodies(*, utf_8: bool, nul: bool, long: bool) -> SearchStrategy[bytes]:
@@ -134,17 +134,17 @@ def bodies(*, utf_8: bool, nul: bool, long: bool) -> SearchStrategy[bytes]:
     return st.one_of(kinds)
 
 
-def length_of(body: bytes) -> list[tuple[str, str]]:
+def content_length_header(body: bytes) -> list[tuple[str, str]]:
     """The header by which a body is counted; none where it needs none."""
     return [("content-length", str(len(body)))] if b"\0" in body else []
 
 
-def pieces(octets: bytes, cuts: list[float]) -> list[bytes]:
+def split_at(octets: bytes, cuts: list[float]) -> list[bytes]:
     """The octets cut at these places, given as shares of the whole; empty pieces are left out."""
     places = sorted({int(cut * len(octets)) for cut in cuts} | {0, len(octets)})
     return [octets[begin:end] for begin, end in itertools.pairwise(places)]
 
 
-def cut_places() -> SearchStrategy[list[float]]:
+def cut_positions() -> SearchStrategy[list[float]]:
     """Places to cut at, as shares of the whole."""
     return st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=6)

@@ -12,13 +12,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.suite.stomp.scene import Scene
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
     from conformance.wire.websocket import Closed
@@ -40,16 +40,17 @@ class Reaction:
     """What came after a frame.
 
     `error` is the first ERROR, `receipts` are those of the frame itself, `behind` what followed the ERROR, `others`
-    all other frames. `closed` is None while the connection is open. `went_on` tells that a later frame was carried
+    all other frames. `closed` is None while the connection is open. `served_later_frames`
+    tells that a later frame was carried
     out.
     """
 
     error: Frame | None = None
     receipts: list[Frame] = field(default_factory=list)
-    behind: list[Frame] = field(default_factory=list)
-    others: list[Frame] = field(default_factory=list)
+    after_error: list[Frame] = field(default_factory=list)
+    other_frames: list[Frame] = field(default_factory=list)
     closed: Closed | None = None
-    went_on: bool = False
+    served_later_frames: bool = False
     attempts: int = 1
 
     @property
@@ -68,7 +69,7 @@ class Reaction:
         return self.error is not None or self.closed is not None
 
     @property
-    def is_granted(self) -> bool:
+    def is_accepted(self) -> bool:
         """Whether the frame got its RECEIPT and nothing bad came after it."""
         return bool(self.receipts) and not self.is_refusal
 
@@ -76,10 +77,10 @@ class Reaction:
         parts = [f"RECEIPT {frame.get('receipt-id')!r}" for frame in self.receipts]
         if self.error:
             parts.append(f"ERROR {self.error.octets[:400]!r}")
-        parts += [f"{frame.command} behind the ERROR" for frame in self.behind]
+        parts += [f"{frame.command} behind the ERROR" for frame in self.after_error]
         if self.closed:
             parts.append(f"the end of the connection ({self.closed})")
-        elif self.went_on:
+        elif self.served_later_frames:
             parts.append("the connection stays open and carries out later frames")
         else:
             parts.append("the connection stays open and answers nothing")
@@ -89,69 +90,69 @@ class Reaction:
 
 
 def reaction(
-    scene: Scene,
+    fixture: StompFixture,
     provoke: Provoke,
     receipt: str | None = None,
     *,
     fence: Fence | None = None,
-    firm: bool = False,
+    must_react: bool = False,
     patience: float | None = None,
 ) -> Reaction:
     """What the server does about the frame that `provoke` sends on a connection of its own.
 
-    `receipt` is that of the frame, `fence` a way to see that the server goes on (default: `Scene.fence`). With `firm`
-    a reaction that has to come is waited for with all patience, also after a fence: that of a well-formed frame may be
+    `receipt` is that of the frame, `fence` a way to see that the server goes on (default: `StompFixture.fence`). With
+    `must_react` a reaction that has to come is waited for with all patience, also after a fence: that of a well-formed frame may be
     late, while nobody can read past a malformed one. `patience` in seconds is for the first reaction;
-    where none has to come and all is only recorded, `BRIEFLY` will do.
+    where none has to come and all is only recorded, `SHORT_WAIT` will do.
     """
-    patience = _patience(scene) if patience is None else patience
-    found = _observe(scene, provoke(), receipt, fence, patience, firm=firm)
+    patience = _patience(fixture) if patience is None else patience
+    found = _observe(fixture, provoke(), receipt, fence, patience, must_react=must_react)
     while found.is_bare_close and found.attempts < ATTEMPTS:
         attempts = found.attempts + 1
-        found = _observe(scene, provoke(), receipt, fence, patience, firm=firm)
+        found = _observe(fixture, provoke(), receipt, fence, patience, must_react=must_react)
         found.attempts = attempts
     if found.closed is not None:
         came = "an ERROR" if found.error else "no ERROR"
-        scene.observe("STOMP-LINGER-002", f"{came} in attempt {found.attempts} before the close")
+        fixture.observe("STOMP-LINGER-002", f"{came} in attempt {found.attempts} before the close")
     return found
 
 
 def _observe(
-    scene: Scene,
+    fixture: StompFixture,
     client: StompClient,
     receipt: str | None,
     fence: Fence | None,
     patience: float,
     *,
-    firm: bool,
+    must_react: bool,
 ) -> Reaction:
     found = Reaction()
-    deadline = time.monotonic() + scene.moment + patience
-    _wait(client, scene.moment)
+    deadline = time.monotonic() + fixture.usual_delay + patience
+    _wait(client, fixture.usual_delay)
     if not client.closed and not client.errors:
-        found.went_on = _fenced(scene, client, fence, deadline)
-        if not found.went_on:
+        found.served_later_frames = _fenced(fixture, client, fence, deadline)
+        if not found.served_later_frames:
             _wait(client, deadline - time.monotonic())
-        elif firm and not _is_receipted(client, receipt):
-            _wait_firmly(scene, client, deadline - time.monotonic())
+        elif must_react and not _is_receipted(client, receipt):
+            _wait_for_reaction(fixture, client, deadline - time.monotonic())
     if client.errors and not client.closed:
-        patience = _patience(scene)
+        patience = _patience(fixture)
         deadline = max(deadline, time.monotonic() + patience)
-        _wait_for_end(client, scene.moment)
+        _wait_for_end(client, fixture.usual_delay)
         if not client.closed:
-            found.went_on = _fenced(scene, client, fence, deadline)
-        if not client.closed and not found.went_on:
+            found.served_later_frames = _fenced(fixture, client, fence, deadline)
+        if not client.closed and not found.served_later_frames:
             _wait_for_end(client, deadline - time.monotonic())
-    if not client.closed and not found.went_on and patience == scene.bench.patience:
-        scene.bench.findings.add(HANGS)
+    if not client.closed and not found.served_later_frames and patience == fixture.bench.patience:
+        fixture.bench.findings.add(HANGS)
     _sort(found, client, receipt)
     client.close()
     return found
 
 
-def _patience(scene: Scene) -> float:
+def _patience(fixture: StompFixture) -> float:
     """All the patience there is, until the server was once seen to hang: then hanging is no news."""
-    return BRIEFLY if HANGS in scene.bench.findings else scene.bench.patience
+    return SHORT_WAIT if HANGS in fixture.bench.findings else fixture.bench.patience
 
 
 def _is_receipted(client: StompClient, receipt: str | None) -> bool:
@@ -166,12 +167,12 @@ def _wait(client: StompClient, seconds: float) -> None:
         client.inbox.append(client.expect("ERROR", within=max(0.0, seconds)))
 
 
-def _wait_firmly(scene: Scene, client: StompClient, seconds: float) -> None:
+def _wait_for_reaction(fixture: StompFixture, client: StompClient, seconds: float) -> None:
     """As `_wait`, but less once it was in vain: then silence is no news."""
-    was_silent = SILENT in scene.bench.findings
-    _wait(client, min(seconds, BRIEFLY) if was_silent else seconds)
-    if not client.closed and not client.errors and seconds > BRIEFLY:
-        scene.bench.findings.add(SILENT)
+    was_silent = SILENT in fixture.bench.findings
+    _wait(client, min(seconds, SHORT_WAIT) if was_silent else seconds)
+    if not client.closed and not client.errors and seconds > SHORT_WAIT:
+        fixture.bench.findings.add(SILENT)
 
 
 def _wait_for_end(client: StompClient, seconds: float) -> None:
@@ -179,12 +180,12 @@ def _wait_for_end(client: StompClient, seconds: float) -> None:
         client.expect_end(within=max(0.0, seconds))
 
 
-def _fenced(scene: Scene, client: StompClient, fence: Fence | None, deadline: float) -> bool:
+def _fenced(fixture: StompFixture, client: StompClient, fence: Fence | None, deadline: float) -> bool:
     """Whether the server works on: two fences, so that an answer which the first overtook is there too."""
     earlier = list(client.inbox)
     client.inbox.clear()
     try:
-        for step in [fence] if fence else [scene.fence, scene.fence]:
+        for step in [fence] if fence else [fixture.fence, fixture.fence]:
             step(client, max(0.0, deadline - time.monotonic()))
     except PeerFailure:
         return False
@@ -199,48 +200,48 @@ def _sort(found: Reaction, client: StompClient, receipt: str | None) -> None:
         if frame.command == "RECEIPT" and frame.get("receipt-id") == receipt:
             found.receipts.append(frame)
         elif found.error is not None:
-            found.behind.append(frame)
+            found.after_error.append(frame)
         elif frame.command == "ERROR":
             found.error = frame
         else:
-            found.others.append(frame)
+            found.other_frames.append(frame)
 
 
-def judge_error(scene: Scene, error: Frame, receipt: str | None = None) -> None:
+def judge_error(fixture: StompFixture, error: Frame, receipt: str | None = None) -> None:
     """Judge what every ERROR looks like; `receipt` is that of the faulty frame, if it could be read."""
     shown = f"{error.octets[:600]!r}"
-    scene.judge("STOMP-ERROR-003", bool(error.get("message")), expected="a message header", observed=shown)
+    fixture.judge("STOMP-ERROR-003", bool(error.get("message")), expected="a message header", observed=shown)
     if receipt is not None:
-        scene.judge(
+        fixture.judge(
             "STOMP-ERROR-004",
             error.get("receipt-id") == receipt,
             expected=f"receipt-id:{receipt} in the ERROR",
             observed=shown,
         )
-    scene.observe("STOMP-ERROR-006", "with a body" if error.body else "without a body")
+    fixture.observe("STOMP-ERROR-006", "with a body" if error.body else "without a body")
     content_type = error.get("content-type")
     if error.body:
         length = error.get("content-length")
-        scene.judge(
+        fixture.judge(
             "STOMP-CLEN-004",
             length is not None and length.strip() == str(len(error.body)),
             expected=f"content-length:{len(error.body)} in the ERROR",
             observed=shown,
         )
-        scene.judge(
+        fixture.judge(
             "STOMP-CTYPE-002",
             content_type is not None,
             expected="a content-type in the ERROR",
             observed=shown,
         )
     if content_type is not None:
-        judge_content_type(scene, content_type, shown)
+        judge_content_type(fixture, content_type, shown)
 
 
-def judge_content_type(scene: Scene, content_type: str, observed: object) -> None:
+def judge_content_type(fixture: StompFixture, content_type: str, observed: object) -> None:
     """Judge that a content-type that the server set is a MIME type."""
     for clause in ("STOMP-CTYPE-003", "STOMP-CTYPE-004"):
-        scene.judge(
+        fixture.judge(
             clause,
             _MIME_TYPE.fullmatch(content_type) is not None,
             expected="type/subtype as content-type",
@@ -248,12 +249,12 @@ def judge_content_type(scene: Scene, content_type: str, observed: object) -> Non
         )
 
 
-def judge_refusal(scene: Scene, found: Reaction, receipt: str | None = None) -> None:
+def judge_refusal_rules(fixture: StompFixture, found: Reaction, receipt: str | None = None) -> None:
     """Judge what every refusal has in common, after the clause of the refusal itself was judged.
 
     `receipt` is that of the refused frame, if the server could read it.
     """
-    scene.judge(
+    fixture.judge(
         "STOMP-RECEIPT-003",
         not (found.receipts and found.is_refusal),
         expected="no RECEIPT for a frame that was refused",
@@ -261,37 +262,37 @@ def judge_refusal(scene: Scene, found: Reaction, receipt: str | None = None) -> 
     )
     if found.error is None:
         return
-    judge_error(scene, found.error, receipt)
-    scene.judge(
+    judge_error(fixture, found.error, receipt)
+    fixture.judge(
         "STOMP-ERROR-001",
         found.closed is not None,
         expected="the end of the connection after the ERROR",
         observed=found,
     )
-    scene.judge(
+    fixture.judge(
         "STOMP-ERROR-002",
-        not found.behind and not found.went_on,
+        not found.after_error and not found.served_later_frames,
         expected="nothing behind the ERROR",
         observed=found,
     )
 
 
-def malformed(
-    scene: Scene, clause: str, provoke: Provoke, receipt: str | None = None, *, expected: str
+def expect_malformed(
+    fixture: StompFixture, clause: str, provoke: Provoke, receipt: str | None = None, *, expected: str
 ) -> Reaction:
     """Judge `clause`, that the server closes because of a malformed frame, and then how it does."""
-    found = reaction(scene, provoke, receipt)
-    scene.judge(
+    found = reaction(fixture, provoke, receipt)
+    fixture.judge(
         clause,
         found.closed is not None and not found.receipts,
         expected=f"the end of the connection: {expected}",
         observed=found,
     )
-    scene.judge(
+    fixture.judge(
         "STOMP-ERROR-008",
         found.error is not None,
         expected="an ERROR before the close",
         observed=found,
     )
-    judge_refusal(scene, found)
+    judge_refusal_rules(fixture, found)
     return found

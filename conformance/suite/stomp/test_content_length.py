@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.loopback import Echo, raw_frame, sending
-from conformance.suite.stomp.patience import BRIEFLY
-from conformance.suite.stomp.reactions import judge_content_type, judge_error, malformed, reaction
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.loopback import Loopback, raw_frame, session_sending
+from conformance.suite.stomp.patience import SHORT_WAIT
+from conformance.suite.stomp.reactions import expect_malformed, judge_content_type, judge_error, reaction
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 from conformance.wire.frames import BadFrame
 
@@ -38,13 +38,13 @@ NO_NUMBERS = [b"abc", b"-1", b"1e3", b"+5", b"", b" 5 ", b"5,5", b"0x5", b"5.0"]
 @pytest.mark.parametrize("body", BINARY_BODIES.values(), ids=BINARY_BODIES)
 def test_a_counted_body_may_hold_nul(bench: Bench, body: bytes) -> None:
     """As many octets as counted are the body, and the MESSAGE counts them as well."""
-    scene = Scene(bench)
-    echo = Echo(scene)
-    echo.client.send_octets(echo.raw([b"content-length:%d" % len(body)], body))
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    loopback.client.send_octets(loopback.raw([b"content-length:%d" % len(body)], body))
     message: Frame | None = None
     observed: object = "nothing"
     try:
-        message = echo.hear()
+        message = loopback.receive()
         observed = message.octets
     except BadFrame as bad:  # without a count, or with a wrong one, the frame comes apart at its NUL
         bench.judge("STOMP-CLEN-005", False, expected="a MESSAGE with its count", observed=bad.observed)
@@ -52,7 +52,7 @@ def test_a_counted_body_may_hold_nul(bench: Bench, body: bytes) -> None:
         observed = failure.observed
     whole = message is not None and message.body == body
     for clause in ("STOMP-CLEN-001", "STOMP-CLEN-011"):
-        scene.judge(clause, whole, expected=f"a MESSAGE with the body {body!r}", observed=observed)
+        fixture.judge(clause, whole, expected=f"a MESSAGE with the body {body!r}", observed=observed)
     if message is None or not whole:
         bench.skip("STOMP-CLEN-005", "no body with NUL is delivered")
         return
@@ -68,46 +68,56 @@ def test_a_counted_body_may_hold_nul(bench: Bench, body: bytes) -> None:
 @pytest.mark.parametrize("less", [1, 2, 5])
 def test_a_count_that_is_too_small_is_malformed(bench: Bench, less: int) -> None:
     """Where no NUL follows the counted body the connection ends; the rest is no new frame."""
-    scene = Scene(bench)
-    echo, other = Echo(scene), Echo(scene)
+    fixture = StompFixture(bench)
+    loopback, other = Loopback(fixture), Loopback(fixture)
     word = bench.fresh("short").encode()
-    rest = b"\n" + raw_frame(other.place, body=word, version=bench.version)[:-1]
+    rest = b"\n" + raw_frame(other.destination, body=word, version=bench.version)[:-1]
     body = b"x" * 5 + word + rest
-    octets = echo.raw([b"content-length:%d" % (len(body) - len(rest) - less)], body)
-    malformed(scene, "STOMP-CLEN-002", sending(scene, octets), expected="no NUL after the counted body")
-    echo.judge_nothing("STOMP-CLEN-002", b"xx", "the counted part not delivered")
-    other.judge_nothing("STOMP-CLEN-002", word, "the rest not read as a frame")
+    octets = loopback.raw([b"content-length:%d" % (len(body) - len(rest) - less)], body)
+    expect_malformed(
+        fixture, "STOMP-CLEN-002", session_sending(fixture, octets), expected="no NUL after the counted body"
+    )
+    loopback.expect_no_message("STOMP-CLEN-002", b"xx", "the counted part not delivered")
+    other.expect_no_message("STOMP-CLEN-002", word, "the rest not read as a frame")
 
 
 @clauses("STOMP-CLEN-002")
 def test_a_count_of_zero_before_a_body_is_malformed(bench: Bench) -> None:
     """`content-length:0` in front of a body is a count that is too small."""
-    scene = Scene(bench)
-    echo = Echo(scene)
-    octets = echo.raw([b"content-length:0"], b"hello")
-    malformed(scene, "STOMP-CLEN-002", sending(scene, octets), expected="no NUL after a body of no octets")
-    echo.judge_nothing("STOMP-CLEN-002", b"", "nothing of the malformed frame delivered")
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    octets = loopback.raw([b"content-length:0"], b"hello")
+    expect_malformed(
+        fixture,
+        "STOMP-CLEN-002",
+        session_sending(fixture, octets),
+        expected="no NUL after a body of no octets",
+    )
+    loopback.expect_no_message("STOMP-CLEN-002", b"", "nothing of the malformed frame delivered")
 
 
 @clauses("STOMP-CLEN-002")
 def test_a_count_that_is_too_large_takes_what_follows(bench: Bench) -> None:
     """It swallows the octets behind the frame, and where no NUL follows those the connection ends."""
-    scene = Scene(bench)
-    echo = Echo(scene)
-    octets = echo.raw([b"content-length:7"], b"hello") + b"ZZZZ\0"
-    malformed(
-        scene, "STOMP-CLEN-002", sending(scene, octets), expected="no NUL after the seven counted octets"
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    octets = loopback.raw([b"content-length:7"], b"hello") + b"ZZZZ\0"
+    expect_malformed(
+        fixture,
+        "STOMP-CLEN-002",
+        session_sending(fixture, octets),
+        expected="no NUL after the seven counted octets",
     )
-    echo.judge_nothing("STOMP-CLEN-002", b"hello", "nothing of the malformed frame delivered")
+    loopback.expect_no_message("STOMP-CLEN-002", b"hello", "nothing of the malformed frame delivered")
 
 
 @clauses("STOMP-CLEN-003")
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
 def test_a_message_with_a_body_has_its_length(bench: Bench, counted: bool) -> None:
     """Whether the sender counted or not, the MESSAGE has a right content-length."""
-    echo = Echo(Scene(bench))
-    echo.send([("content-length", "5" if counted else None)], "hello")
-    message = echo.back()
+    loopback = Loopback(StompFixture(bench))
+    loopback.send([("content-length", "5" if counted else None)], "hello")
+    message = loopback.expect_message()
     bench.judge(
         "STOMP-CLEN-003",
         message.get("content-length") == str(len(message.body)),
@@ -119,48 +129,50 @@ def test_a_message_with_a_body_has_its_length(bench: Bench, counted: bool) -> No
 @clauses("STOMP-CLEN-004", "STOMP-CTYPE-002", "STOMP-CTYPE-003", "STOMP-CTYPE-004")
 def test_an_error_says_how_long_and_of_which_type_its_body_is(bench: Bench) -> None:
     """An ERROR with a body has a right content-length and a content-type, which is a MIME type."""
-    scene = Scene(bench)
-    found = [reaction(scene, provoke, patience=BRIEFLY) for provoke in _provocations(scene)]
+    fixture = StompFixture(bench)
+    found = [reaction(fixture, provoke, patience=SHORT_WAIT) for provoke in _provocations(fixture)]
     errors = [one.error for one in found if one.error]
     for error in errors:
-        judge_error(scene, error)
+        judge_error(fixture, error)
     why = "no ERROR with a body was seen" if errors else "no ERROR was seen"
     if not any(error.body for error in errors):
         for clause in ("STOMP-CLEN-004", "STOMP-CTYPE-002"):
-            scene.skip(clause, why)
+            fixture.skip(clause, why)
     if not any(error.get("content-type") for error in errors):
         for clause in ("STOMP-CTYPE-003", "STOMP-CTYPE-004"):
-            scene.skip(
+            fixture.skip(
                 clause, f"{why}, so none with a content-type" if not errors else "no ERROR had a content-type"
             )
 
 
-def _provocations(scene: Scene) -> Iterator[Provoke]:
+def _provocations(fixture: StompFixture) -> Iterator[Provoke]:
     """Faults of several kinds, for servers that answer only some of them by an ERROR."""
 
     def faulty(command: str, headers: list[tuple[str, str]]) -> Provoke:
         def provoke() -> StompClient:
-            client = scene.client()
+            client = fixture.client()
             client.frame(command, headers, b"")
             return client
 
         return provoke
 
-    yield faulty("SEND", [("receipt", scene.receipt())])
+    yield faulty("SEND", [("receipt", fixture.new_receipt())])
     yield faulty("SUBSCRIBE", [("id", "0")])
     yield faulty("COMMIT", [("transaction", "no-such-transaction")])
     yield faulty("NONSENSE", [])
-    yield sending(scene, b"SEND\njunk\n\n\0")
+    yield session_sending(fixture, b"SEND\njunk\n\n\0")
 
 
 @clauses("STOMP-CLEN-006")
 @pytest.mark.parametrize("characters", ["wide", "mixed"])
 def test_lengths_count_octets(bench: Bench, characters: str) -> None:
     """A body of characters with several octets is read by its octets, and the MESSAGE counts octets too."""
-    echo = Echo(Scene(bench))
+    loopback = Loopback(StompFixture(bench))
     body = WIDE_BODY if characters == "wide" else b"plain " + WIDE_BODY + b" plain"
-    echo.client.send_octets(echo.raw([b"content-length:%d" % len(body)], body))
-    message = echo.back("STOMP-CLEN-006", expected="the message, whose count is right in octets")
+    loopback.client.send_octets(loopback.raw([b"content-length:%d" % len(body)], body))
+    message = loopback.expect_message(
+        "STOMP-CLEN-006", expected="the message, whose count is right in octets"
+    )
     counted = message.get("content-length")
     bench.judge(
         "STOMP-CLEN-006",
@@ -174,11 +186,11 @@ def test_lengths_count_octets(bench: Bench, characters: str) -> None:
 @pytest.mark.parametrize("rest", [b"", b"\n\n", b"llo"], ids=["nothing", "line-ends", "more"])
 def test_an_uncounted_body_ends_at_the_first_nul(bench: Bench, rest: bytes) -> None:
     """Without content-length the body is what stands before the first NUL, whatever comes behind it."""
-    scene = Scene(bench)
-    echo = Echo(scene)
-    octets = echo.raw(body=b"he") + rest + (b"\0" if rest == b"llo" else b"")
-    scene.client().send_octets(octets)
-    message = echo.back("STOMP-CLEN-007", expected="a message with the body he")
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    octets = loopback.raw(body=b"he") + rest + (b"\0" if rest == b"llo" else b"")
+    fixture.client().send_octets(octets)
+    message = loopback.expect_message("STOMP-CLEN-007", expected="a message with the body he")
     bench.judge("STOMP-CLEN-007", message.body == b"he", expected="the body he", observed=message.octets)
 
 
@@ -186,9 +198,9 @@ def test_an_uncounted_body_ends_at_the_first_nul(bench: Bench, rest: bytes) -> N
 @pytest.mark.parametrize("body", [b"line\n", b"\n", b"\r\n", b"\n\n", b" blank "], ids=repr)
 def test_what_stands_before_the_nul_is_the_body(bench: Bench, body: bytes) -> None:
     """Line ends and blanks at either end of an uncounted body belong to it."""
-    echo = Echo(Scene(bench))
-    echo.client.send_octets(echo.raw(body=body))
-    message = echo.back("STOMP-CLEN-007", expected=f"a message with the body {body!r}")
+    loopback = Loopback(StompFixture(bench))
+    loopback.client.send_octets(loopback.raw(body=body))
+    message = loopback.expect_message("STOMP-CLEN-007", expected=f"a message with the body {body!r}")
     bench.judge("STOMP-CLEN-007", message.body == body, expected=repr(body), observed=message.octets)
 
 
@@ -197,17 +209,17 @@ def test_what_stands_before_the_nul_is_the_body(bench: Bench, body: bytes) -> No
 @pytest.mark.parametrize("command", ["BEGIN", "SUBSCRIBE"])
 def test_counted_octets_belong_to_their_frame(bench: Bench, command: str, first: bytes) -> None:
     """A counted body of another frame than SEND is never read as the next frame, even with a NUL in it."""
-    scene = Scene(bench)
-    echo, place = Echo(scene), scene.topic()
+    fixture = StompFixture(bench)
+    loopback, destination = Loopback(fixture), fixture.topic()
     word = bench.fresh("smuggled").encode()
-    body = first + b"\0" + raw_frame(echo.place, body=word, version=bench.version) + b"b"
+    body = first + b"\0" + raw_frame(loopback.destination, body=word, version=bench.version) + b"b"
     lines = [b"id:0" if command == "SUBSCRIBE" else b"transaction:t", b"content-length:%d" % len(body)]
-    octets = raw_frame(place, lines, body, command=command.encode(), version=bench.version)
-    found = reaction(scene, sending(scene, octets))
-    echo.judge_nothing("STOMP-CLEN-008", word, f"the counted octets of {command} not read as a frame")
+    octets = raw_frame(destination, lines, body, command=command.encode(), version=bench.version)
+    found = reaction(fixture, session_sending(fixture, octets))
+    loopback.expect_no_message("STOMP-CLEN-008", word, f"the counted octets of {command} not read as a frame")
     bench.judge(
         "STOMP-CLEN-008",
-        found.is_refusal or found.went_on,
+        found.is_refusal or found.served_later_frames,
         expected=f"{command} refused, or carried out without its body and the next frame read",
         observed=found,
     )
@@ -217,19 +229,19 @@ def test_counted_octets_belong_to_their_frame(bench: Bench, command: str, first:
 @pytest.mark.parametrize("command", ["SUBSCRIBE", "BEGIN", "DISCONNECT"])
 def test_a_length_of_zero_is_fine_without_a_body(bench: Bench, command: str) -> None:
     """`content-length:0` on a frame that has no body is no reason to refuse it."""
-    scene = Scene(bench)
-    if command == "BEGIN" and not scene.has_transactions:
+    fixture = StompFixture(bench)
+    if command == "BEGIN" and not fixture.has_transactions:
         bench.skip("STOMP-CLEN-010", "the server has no transactions")
         return
-    place = scene.topic()
+    destination = fixture.topic()
     headers = {
-        "SUBSCRIBE": [("id", "0"), ("destination", place.destination), *place.headers.items()],
+        "SUBSCRIBE": [("id", "0"), ("destination", destination.name), *destination.headers.items()],
         "BEGIN": [("transaction", "t")],
         "DISCONNECT": [("receipt", "bye")],
     }[command]
 
     def provoke() -> StompClient:
-        client = scene.client()
+        client = fixture.client()
         client.frame(command, [*headers, ("content-length", "0")])
         return client
 
@@ -242,10 +254,10 @@ def test_a_length_of_zero_is_fine_without_a_body(bench: Bench, command: str) -> 
             "STOMP-CLEN-010", not errors, expected="no ERROR for the DISCONNECT", observed=errors or "none"
         )
         return
-    found = reaction(scene, provoke)
+    found = reaction(fixture, provoke)
     bench.judge(
         "STOMP-CLEN-010",
-        found.went_on and not found.is_refusal,
+        found.served_later_frames and not found.is_refusal,
         expected=f"{command} with content-length:0 carried out",
         observed=found,
     )
@@ -255,18 +267,18 @@ def test_a_length_of_zero_is_fine_without_a_body(bench: Bench, command: str) -> 
 @pytest.mark.parametrize("length", NO_NUMBERS, ids=repr)
 def test_a_length_that_is_no_number(bench: Bench, length: bytes) -> None:
     """Recorded: refused, or ignored so that the body ends at its NUL. A refusal owes an ERROR."""
-    scene = Scene(bench)
-    echo = Echo(scene)
-    octets = echo.raw([b"content-length:" + length], b"hello")
-    found = reaction(scene, sending(scene, octets), patience=BRIEFLY)
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    octets = loopback.raw([b"content-length:" + length], b"hello")
+    found = reaction(fixture, session_sending(fixture, octets), patience=SHORT_WAIT)
     if found.closed is not None:
-        scene.judge(
+        fixture.judge(
             "STOMP-ERROR-008", found.error is not None, expected="an ERROR before the close", observed=found
         )
     if found.is_refusal:
         seen = "refused"
-    elif found.went_on:
-        came = scene.until_marker(echo.subscription)
+    elif found.served_later_frames:
+        came = fixture.messages_before_marker(loopback.subscription)
         seen = "ignored" if [frame.body for frame in came] == [b"hello"] else "taken for another length"
     else:
         seen = "waited for more octets"
@@ -277,9 +289,9 @@ def test_a_length_that_is_no_number(bench: Bench, length: bytes) -> None:
 @pytest.mark.parametrize("kind", ["application/json;charset=utf-8", "text/plain", "image/svg+xml"])
 def test_the_content_type_of_the_sender_arrives(bench: Bench, kind: str) -> None:
     """A MESSAGE has the content-type that its SEND had."""
-    echo = Echo(Scene(bench))
-    echo.send([("content-type", kind)], "{}")
-    message = echo.back()
+    loopback = Loopback(StompFixture(bench))
+    loopback.send([("content-type", kind)], "{}")
+    message = loopback.expect_message()
     bench.judge(
         "STOMP-CTYPE-001",
         message.get("content-type") == kind,
@@ -291,13 +303,13 @@ def test_the_content_type_of_the_sender_arrives(bench: Bench, kind: str) -> None
 @clauses("STOMP-CTYPE-003", "STOMP-CTYPE-004")
 def test_a_content_type_that_the_server_makes_up_is_a_mime_type(bench: Bench) -> None:
     """Where the sender gave none, the MESSAGE has none or a MIME type."""
-    scene = Scene(bench)
-    echo = Echo(scene)
-    echo.send(body="hello")
-    message = echo.back()
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    loopback.send(body="hello")
+    message = loopback.expect_message()
     content_type = message.get("content-type")
     if content_type is not None:
-        judge_content_type(scene, content_type, message.octets)
+        judge_content_type(fixture, content_type, message.octets)
         return
     for clause in ("STOMP-CTYPE-003", "STOMP-CTYPE-004"):
-        scene.skip(clause, "the server sets no content-type on a MESSAGE")
+        fixture.skip(clause, "the server sets no content-type on a MESSAGE")

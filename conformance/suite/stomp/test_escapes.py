@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.loopback import Echo, judge_malformed
-from conformance.suite.stomp.reactions import malformed
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.loopback import Loopback, expect_malformed_send
+from conformance.suite.stomp.reactions import expect_malformed
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 from conformance.wire.frames import encode, escape
 
@@ -42,12 +42,12 @@ def lines_of(frame: Frame) -> list[bytes]:
     return head.split(b"\n")[1:]
 
 
-def back(echo: Echo, clause: str, headers: list[tuple[str, str]]) -> Frame:
+def back(loopback: Loopback, clause: str, headers: list[tuple[str, str]]) -> Frame:
     """Send a message with these headers; the MESSAGE. Judges that the headers are there, and unchanged."""
-    echo.send(headers, "body")
-    message = echo.back(clause, expected=f"the message with {headers}")
+    loopback.send(headers, "body")
+    message = loopback.expect_message(clause, expected=f"the message with {headers}")
     missing = [(name, value) for name, value in headers if value not in message.all(name)]
-    echo.scene.bench.judge(
+    loopback.fixture.bench.judge(
         clause, not missing, expected=f"the headers {missing or headers} unchanged", observed=message.octets
     )
     return message
@@ -57,65 +57,67 @@ def back(echo: Echo, clause: str, headers: list[tuple[str, str]]) -> Frame:
 @pytest.mark.parametrize("where", ["receipt", "subscription", "header"])
 def test_headers_are_utf_8(bench: Bench, where: str) -> None:
     """Characters of several octets come back as they were sent, wherever a header comes back."""
-    scene = Scene(bench)
-    _comes_back(scene, "STOMP-ENC-001", where, WIDE)
+    fixture = StompFixture(bench)
+    _comes_back(fixture, "STOMP-ENC-001", where, WIDE)
 
 
 @clauses("STOMP-ENC-002")
 @pytest.mark.parametrize("where", ["receipt", "subscription", "header"])
 def test_escape_pairs_are_decoded(bench: Bench, where: str) -> None:
     """Text with every octet that is written as a pair comes back as that text."""
-    scene = Scene(bench)
+    fixture = StompFixture(bench)
     for text in specials(bench.version):
-        _comes_back(scene, "STOMP-ENC-002", where, text)
+        _comes_back(fixture, "STOMP-ENC-002", where, text)
 
 
 @clauses("STOMP-ENC-002")
 def test_an_escaped_destination_is_the_same_wherever_it_stands(bench: Bench) -> None:
     """SUBSCRIBE and SEND name a destination with a colon, where the server takes such a name."""
-    scene = Scene(bench)
-    client, plain = scene.client(), scene.topic()
-    place = type(plain)(f"{plain.destination}:x", plain.is_queue, plain.headers)
+    fixture = StompFixture(bench)
+    client, plain = fixture.client(), fixture.topic()
+    destination = type(plain)(f"{plain.name}:x", plain.is_queue, plain.headers)
     try:
-        subscription = scene.subscribe(client, place)
-        scene.fence(client)
+        subscription = fixture.subscribe(client, destination)
+        fixture.fence(client)
     except PeerFailure as failure:
         bench.skip("STOMP-ENC-002", f"the server refuses a destination with a colon ({failure.observed})")
         return
-    scene.send(scene.client(), place, "body")
-    scene.message(subscription, "STOMP-ENC-002", expected="the message at the destination with a colon")
+    fixture.send(fixture.client(), destination, "body")
+    fixture.expect_message(
+        subscription, "STOMP-ENC-002", expected="the message at the destination with a colon"
+    )
     bench.judge("STOMP-ENC-002", True, expected="delivered", observed="delivered")
 
 
-def _comes_back(scene: Scene, clause: str, where: str, text: str) -> None:
-    bench = scene.bench
+def _comes_back(fixture: StompFixture, clause: str, where: str, text: str) -> None:
+    bench = fixture.bench
     if where == "header":
-        back(Echo(scene), clause, [("note", text)])
+        back(Loopback(fixture), clause, [("note", text)])
         return
-    if where == "receipt" and not scene.has_receipts:
+    if where == "receipt" and not fixture.has_receipts:
         bench.skip(clause, "the server grants no receipts")
         return
-    client, place = scene.client(), scene.topic()
+    client, destination = fixture.client(), fixture.topic()
     if where == "receipt":
-        scene.send(client, place, "body", receipt=text)
-        frame = _expected(scene, clause, client, "RECEIPT", f"a RECEIPT for {text!r}")
+        fixture.send(client, destination, "body", receipt=text)
+        frame = _expected(fixture, clause, client, "RECEIPT", f"a RECEIPT for {text!r}")
         came = frame.get("receipt-id")
     else:
-        subscription = scene.subscribe(client, place, id=text)
-        scene.fence(client)
-        scene.send(scene.client(), subscription.place, "body")
-        frame = _expected(scene, clause, client, "MESSAGE", f"a MESSAGE for subscription {text!r}")
+        subscription = fixture.subscribe(client, destination, id=text)
+        fixture.fence(client)
+        fixture.send(fixture.client(), subscription.destination, "body")
+        frame = _expected(fixture, clause, client, "MESSAGE", f"a MESSAGE for subscription {text!r}")
         came = frame.get("subscription")
     bench.judge(
         clause, came == text, expected=f"{text!r} as it was sent", observed=f"{came!r} in {frame.octets!r}"
     )
 
 
-def _expected(scene: Scene, clause: str, client: StompClient, command: str, expected: str) -> Frame:
+def _expected(fixture: StompFixture, clause: str, client: StompClient, command: str, expected: str) -> Frame:
     try:
         return client.expect(command)
     except PeerFailure as failure:
-        scene.bench.judge(clause, False, expected=expected, observed=failure.observed)
+        fixture.bench.judge(clause, False, expected=expected, observed=failure.observed)
         raise
 
 
@@ -138,51 +140,55 @@ def test_undefined_escapes_are_malformed(bench: Bench, line: bytes) -> None:
     """A backslash that begins no pair of the version ends the connection, in a name as in a value."""
     if line == b"foo:a\\rb" and bench.version == "1.2":
         line = b"foo:a\\Rb"  # the pair for CR is defined since 1.2
-    judge_malformed(Scene(bench), "STOMP-ENC-003", [line], expected=f"{line!r} has an undefined escape")
+    expect_malformed_send(
+        StompFixture(bench), "STOMP-ENC-003", [line], expected=f"{line!r} has an undefined escape"
+    )
 
 
 @clauses("STOMP-ENC-003")
 def test_undefined_escapes_are_malformed_on_every_frame(bench: Bench) -> None:
     """Also on SUBSCRIBE, in a header that the server has no use for."""
-    scene = Scene(bench)
-    place, receipt = scene.topic(), scene.receipt()
+    fixture = StompFixture(bench)
+    destination, receipt = fixture.topic(), fixture.new_receipt()
 
     def provoke() -> StompClient:
-        client = scene.client()
+        client = fixture.client()
         lines = [
             "SUBSCRIBE",
             "id:0",
             f"receipt:{receipt}",
-            f"destination:{place.destination}",
+            f"destination:{destination.name}",
             "unused:a\\tb",
         ]
         client.send_octets("\n".join([*lines, "", ""]).encode() + b"\0")
         return client
 
-    malformed(scene, "STOMP-ENC-003", provoke, receipt, expected="an undefined escape in a SUBSCRIBE")
+    expect_malformed(
+        fixture, "STOMP-ENC-003", provoke, receipt, expected="an undefined escape in a SUBSCRIBE"
+    )
 
 
 @clauses("STOMP-ENC-004", "STOMP-ABNF-004")
 def test_a_message_has_one_pair_for_each_octet_that_needs_it(bench: Bench) -> None:
     """On the wire the MESSAGE has each special octet as exactly one pair, and none of them raw."""
-    echo = Echo(Scene(bench))
+    loopback = Loopback(StompFixture(bench))
     for text in [*specials(bench.version), WIDE]:
-        message = back(echo, "STOMP-ENC-004", [("note", text)])
+        message = back(loopback, "STOMP-ENC-004", [("note", text)])
         _judge_wire(bench, message, "note", text)
 
 
 @clauses("STOMP-ENC-004", "STOMP-ABNF-004")
 def test_a_receipt_has_one_pair_for_each_octet_that_needs_it(bench: Bench) -> None:
     """The same holds for the receipt-id of a RECEIPT."""
-    scene = Scene(bench)
-    if not scene.has_receipts:
+    fixture = StompFixture(bench)
+    if not fixture.has_receipts:
         bench.skip("STOMP-ENC-004", "the server grants no receipts")
         bench.skip("STOMP-ABNF-004", "the server grants no receipts")
         return
-    client, place = scene.client(), scene.topic()
+    client, destination = fixture.client(), fixture.topic()
     for text in specials(bench.version):
-        scene.send(client, place, "body", receipt=text)
-        receipt = _expected(scene, "STOMP-ENC-004", client, "RECEIPT", f"a RECEIPT for {text!r}")
+        fixture.send(client, destination, "body", receipt=text)
+        receipt = _expected(fixture, "STOMP-ENC-004", client, "RECEIPT", f"a RECEIPT for {text!r}")
         _judge_wire(bench, receipt, "receipt-id", text)
 
 
@@ -228,7 +234,7 @@ def test_login_and_passcode_are_taken_literally(bench: Bench) -> None:
     pairs = [("accept-version", bench.version), *bench.credentials().items()]
     client.send_octets(encode("CONNECT", [(name, value) for name, value in pairs if value is not None]))
     connected = _expected(
-        Scene(bench), "STOMP-ENC-005", client, "CONNECTED", "CONNECTED for the right passcode"
+        StompFixture(bench), "STOMP-ENC-005", client, "CONNECTED", "CONNECTED for the right passcode"
     )
     bench.judge("STOMP-ENC-005", True, expected="CONNECTED", observed=connected.octets)
 
@@ -236,7 +242,7 @@ def test_login_and_passcode_are_taken_literally(bench: Bench) -> None:
 @clauses("STOMP-ENC-006")
 def test_connected_is_written_literally(bench: Bench) -> None:
     """No header of CONNECTED has a pair for a colon or a line feed."""
-    connected = Scene(bench).client().connected
+    connected = StompFixture(bench).client().connected
     assert connected is not None
     bench.judge(
         "STOMP-ENC-006",
@@ -249,10 +255,10 @@ def test_connected_is_written_literally(bench: Bench) -> None:
 @clauses("STOMP-ENC-007")
 def test_names_are_escaped_like_values(bench: Bench) -> None:
     """Header names that hold special octets come back, each octet as one pair."""
-    echo = Echo(Scene(bench))
+    loopback = Loopback(StompFixture(bench))
     for number, text in enumerate(specials(bench.version)):
         name = f"n{number}{text}e"
-        message = back(echo, "STOMP-ENC-007", [(name, "value")])
+        message = back(loopback, "STOMP-ENC-007", [(name, "value")])
         written = line_of(name, "value", bench.version)
         bench.judge(
             "STOMP-ENC-007",
@@ -265,11 +271,11 @@ def test_names_are_escaped_like_values(bench: Bench) -> None:
 @clauses("STOMP-ENC-008")
 def test_blanks_around_names_and_values_stay(bench: Bench) -> None:
     """Spaces and tabs at either end of a name or a value are part of it."""
-    echo = Echo(Scene(bench))
-    echo.client.send_octets(
-        echo.raw([b"note:  pad  ", b" before:x", b"after :x", b"tab:\tx\t", b"only:  "], b"body")
+    loopback = Loopback(StompFixture(bench))
+    loopback.client.send_octets(
+        loopback.raw([b"note:  pad  ", b" before:x", b"after :x", b"tab:\tx\t", b"only:  "], b"body")
     )
-    message = echo.back("STOMP-ENC-008")
+    message = loopback.expect_message("STOMP-ENC-008")
     wanted = [("note", "  pad  "), (" before", "x"), ("after ", "x"), ("tab", "\tx\t"), ("only", "  ")]
     missing = [header for header in wanted if header not in message.headers]
     bench.judge("STOMP-ENC-008", not missing, expected=f"{missing or wanted}", observed=message.octets)
@@ -278,19 +284,19 @@ def test_blanks_around_names_and_values_stay(bench: Bench) -> None:
 @clauses("STOMP-ENC-009")
 def test_escapes_are_decoded_in_one_pass(bench: Bench) -> None:
     """Text that looks like escape pairs comes back as that text."""
-    echo = Echo(Scene(bench))
+    loopback = Loopback(StompFixture(bench))
     for text in LITERAL:
-        back(echo, "STOMP-ENC-009", [("note", text)])
+        back(loopback, "STOMP-ENC-009", [("note", text)])
 
 
 @clauses("STOMP-ENC-010")
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
 def test_text_in_bodies_is_unchanged(bench: Bench, counted: bool) -> None:
     """UTF-8 text arrives octet for octet, with and without content-length."""
-    echo = Echo(Scene(bench))
+    loopback = Loopback(StompFixture(bench))
     text = f"{WIDE}\r\n\ttab, bell \a, U+FEFF \ufeff, U+2028 \u2028, a backslash \\n"
-    echo.send([("content-length", str(len(text.encode())) if counted else None)], text)
-    message = echo.back("STOMP-ENC-010")
+    loopback.send([("content-length", str(len(text.encode())) if counted else None)], text)
+    message = loopback.expect_message("STOMP-ENC-010")
     bench.judge(
         "STOMP-ENC-010", message.body == text.encode(), expected=repr(text.encode()), observed=message.octets
     )

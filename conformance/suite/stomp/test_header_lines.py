@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.loopback import Echo, judge_malformed, sending
-from conformance.suite.stomp.reactions import judge_refusal, reaction
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.loopback import Loopback, expect_malformed_send, session_sending
+from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -51,15 +51,17 @@ def _connects(bench: Bench, eol: bytes) -> bool:
 @pytest.mark.parametrize("line", [b":value", b":", b": "], ids=repr)
 def test_a_header_without_a_name_is_malformed(bench: Bench, line: bytes) -> None:
     """A line that begins with its colon ends the connection, and the frame is not delivered."""
-    judge_malformed(Scene(bench), "STOMP-ABNF-003", [line], expected=f"the header line {line!r} has no name")
+    expect_malformed_send(
+        StompFixture(bench), "STOMP-ABNF-003", [line], expected=f"the header line {line!r} has no name"
+    )
 
 
 @clauses("STOMP-ABNF-006")
 def test_an_empty_value_is_delivered(bench: Bench) -> None:
     """`empty:` arrives as a header with no octets for its value."""
-    echo = Echo(Scene(bench))
-    echo.client.send_octets(echo.raw([b"empty:", b"full:x"], b"body"))
-    message = echo.back("STOMP-ABNF-006", expected="the message with an empty header")
+    loopback = Loopback(StompFixture(bench))
+    loopback.client.send_octets(loopback.raw([b"empty:", b"full:x"], b"body"))
+    message = loopback.expect_message("STOMP-ABNF-006", expected="the message with an empty header")
     bench.judge(
         "STOMP-ABNF-006",
         message.get("empty") == "" and message.get("full") == "x",
@@ -72,7 +74,7 @@ def test_an_empty_value_is_delivered(bench: Bench) -> None:
 @pytest.mark.parametrize("ends", LINE_ENDS.values(), ids=LINE_ENDS)
 def test_cr_lf_ends_lines_in_1_2(bench: Bench, ends: tuple[bytes, bytes]) -> None:
     """A session whose lines end with CR LF, or now with one and now with the other, works; no CR gets into a value."""
-    scene = Scene(bench)
+    fixture = StompFixture(bench)
     client = bench.stomp(connect=False)
     pairs = [("accept-version", bench.version), *bench.credentials().items(), ("heart-beat", "0,0")]
     # Before CONNECTED the version isn't known: CONNECT is read by its rules for one kind of line end.
@@ -91,13 +93,13 @@ def test_cr_lf_ends_lines_in_1_2(bench: Bench, ends: tuple[bytes, bytes]) -> Non
         expected=f"a session of {bench.version}: no CR in accept-version",
         observed=connected.octets,
     )
-    echo = Echo(scene)
-    named = [("destination", echo.place.destination), *echo.place.headers.items()]
+    loopback = Loopback(fixture)
+    named = [("destination", loopback.destination.name), *loopback.destination.headers.items()]
     lines = [f"{name}:{value}" for name, value in named]
     client.send_octets(_mixed(["SUBSCRIBE", "id:crlf", *lines], ends))
-    scene.fence(client)
+    fixture.fence(client)
     client.send_octets(_mixed(["SEND", "note:bar", *lines, "tail:x"], ends, b"line\r\nline"))
-    for reader in (client, echo.reader):
+    for reader in (client, loopback.reader):
         try:
             message = reader.expect("MESSAGE")
         except PeerFailure as failure:
@@ -123,34 +125,34 @@ def _mixed(lines: list[str], ends: tuple[bytes, bytes], body: bytes = b"") -> by
 @clauses("STOMP-FRAME-008")
 def test_header_names_are_matched_exactly(bench: Bench) -> None:
     """`Content-Length` and `Receipt` are headers of the user: the first counts nothing, the second asks for nothing."""
-    scene = Scene(bench)
-    echo = Echo(scene)
-    receipt = scene.receipt()
-    echo.client.send_octets(echo.raw([b"Content-Length:1", f"Receipt:{receipt}".encode()], b"hello"))
-    message = echo.back("STOMP-FRAME-008", expected="the message with its whole body")
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    receipt = fixture.new_receipt()
+    loopback.client.send_octets(loopback.raw([b"Content-Length:1", f"Receipt:{receipt}".encode()], b"hello"))
+    message = loopback.expect_message("STOMP-FRAME-008", expected="the message with its whole body")
     bench.judge(
         "STOMP-FRAME-008",
         message.body == b"hello",
         expected="Content-Length not used",
         observed=message.octets,
     )
-    scene.fence(echo.client)
-    receipts = echo.client.take("RECEIPT")
+    fixture.fence(loopback.client)
+    receipts = loopback.client.take("RECEIPT")
     bench.judge("STOMP-FRAME-008", not receipts, expected="no RECEIPT for `Receipt`", observed=receipts)
 
 
 @clauses("STOMP-FRAME-008")
 def test_a_destination_in_capitals_is_none(bench: Bench) -> None:
     """A SEND that has only `Destination` is not delivered, and not receipted."""
-    scene = Scene(bench)
-    echo, receipt = Echo(scene), scene.receipt()
+    fixture = StompFixture(bench)
+    loopback, receipt = Loopback(fixture), fixture.new_receipt()
     word = bench.fresh("nowhere").encode()
-    octets = echo.raw([f"receipt:{receipt}".encode()], word).replace(b"\ndestination:", b"\nDestination:")
-    found = reaction(scene, sending(scene, octets), receipt)
+    octets = loopback.raw([f"receipt:{receipt}".encode()], word).replace(b"\ndestination:", b"\nDestination:")
+    found = reaction(fixture, session_sending(fixture, octets), receipt)
     bench.judge(
         "STOMP-FRAME-008", not found.receipts, expected="no RECEIPT without a destination", observed=found
     )
-    echo.judge_nothing("STOMP-FRAME-008", word, "nothing sent to `Destination`")
+    loopback.expect_no_message("STOMP-FRAME-008", word, "nothing sent to `Destination`")
 
 
 @clauses("STOMP-FRAME-009")
@@ -160,8 +162,8 @@ def test_a_destination_in_capitals_is_none(bench: Bench) -> None:
 def test_a_stray_cr_is_malformed_in_1_2(bench: Bench, line: bytes) -> None:
     """A CR that no LF follows ends the connection; in the doubled one the second CR belongs to the line end."""
     eol = b"\r\n" if line.endswith(b"\r") else b"\n"
-    judge_malformed(
-        Scene(bench),
+    expect_malformed_send(
+        StompFixture(bench),
         "STOMP-FRAME-009",
         [line],
         eol=eol,
@@ -173,8 +175,8 @@ def test_a_stray_cr_is_malformed_in_1_2(bench: Bench, line: bytes) -> None:
 @pytest.mark.parametrize("line", [b"junk", b"j", b"destination", b"\\n"], ids=repr)
 def test_a_header_line_without_a_colon_is_malformed(bench: Bench, line: bytes) -> None:
     """Such a line ends the connection; neither the headers behind it nor the body have an effect."""
-    judge_malformed(
-        Scene(bench), "STOMP-FRAME-010", [line], expected=f"the header line {line!r} has no colon"
+    expect_malformed_send(
+        StompFixture(bench), "STOMP-FRAME-010", [line], expected=f"the header line {line!r} has no colon"
     )
 
 
@@ -182,29 +184,29 @@ def test_a_header_line_without_a_colon_is_malformed(bench: Bench, line: bytes) -
 @pytest.mark.parametrize("line", [b"junk", b"j"], ids=repr)
 def test_a_last_header_line_without_a_colon_is_malformed(bench: Bench, line: bytes) -> None:
     """It makes no difference that all other lines came before it."""
-    scene = Scene(bench)
-    echo = Echo(scene)
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
     word = bench.fresh("refused").encode()
-    octets = echo.raw(body=word).replace(b"\n\n" + word, b"\n" + line + b"\n\n" + word)
-    found = reaction(scene, sending(scene, octets))
+    octets = loopback.raw(body=word).replace(b"\n\n" + word, b"\n" + line + b"\n\n" + word)
+    found = reaction(fixture, session_sending(fixture, octets))
     bench.judge(
         "STOMP-FRAME-010",
         found.closed is not None,
         expected="the end of the connection: no colon",
         observed=found,
     )
-    judge_refusal(scene, found)
-    echo.judge_nothing("STOMP-FRAME-010", word, "nothing of the malformed frame delivered")
+    judge_refusal_rules(fixture, found)
+    loopback.expect_no_message("STOMP-FRAME-010", word, "nothing of the malformed frame delivered")
 
 
 @clauses("STOMP-REPEAT-001", "STOMP-REPEAT-002")
 def test_the_first_of_repeated_headers_counts(bench: Bench) -> None:
     """Of two user headers with one name the first is the value; whether the second is passed on is recorded."""
-    echo = Echo(Scene(bench))
-    echo.client.send_octets(echo.raw([b"note:first", b"other:x", b"note:second"], b"body"))
-    message = echo.back()
+    loopback = Loopback(StompFixture(bench))
+    loopback.client.send_octets(loopback.raw([b"note:first", b"other:x", b"note:second"], b"body"))
+    message = loopback.expect_message()
     notes = message.all("note")
-    if echo.scene.applies("STOMP-REPEAT-001"):
+    if loopback.fixture.applies("STOMP-REPEAT-001"):
         bench.judge(
             "STOMP-REPEAT-001",
             notes[:1] == ["first"],
@@ -217,9 +219,9 @@ def test_the_first_of_repeated_headers_counts(bench: Bench) -> None:
 @clauses("STOMP-REPEAT-001")
 def test_the_first_content_length_counts(bench: Bench) -> None:
     """`content-length:5` followed by `content-length:1`: the body has five octets."""
-    echo = Echo(Scene(bench))
-    echo.client.send_octets(echo.raw([b"content-length:5", b"content-length:1"], b"he\0lo"))
-    message = echo.maybe()
+    loopback = Loopback(StompFixture(bench))
+    loopback.client.send_octets(loopback.raw([b"content-length:5", b"content-length:1"], b"he\0lo"))
+    message = loopback.message_or_none()
     bench.judge(
         "STOMP-REPEAT-001",
         message is not None and message.body == b"he\0lo",
@@ -231,13 +233,13 @@ def test_the_first_content_length_counts(bench: Bench) -> None:
 @clauses("STOMP-REPEAT-001")
 def test_the_first_receipt_counts(bench: Bench) -> None:
     """Of two `receipt` headers the first is the one that is granted."""
-    scene = Scene(bench)
-    if not scene.has_receipts:
+    fixture = StompFixture(bench)
+    if not fixture.has_receipts:
         bench.skip("STOMP-REPEAT-001", "the server grants no receipts")
         return
-    echo = Echo(scene)
-    echo.client.send_octets(echo.raw([b"receipt:first", b"receipt:second"], b"body"))
-    receipt = echo.client.expect(
+    loopback = Loopback(fixture)
+    loopback.client.send_octets(loopback.raw([b"receipt:first", b"receipt:second"], b"body"))
+    receipt = loopback.client.expect(
         "RECEIPT", where=lambda frame: frame.get("receipt-id") in ("first", "second")
     )
     bench.judge(
@@ -251,18 +253,18 @@ def test_the_first_receipt_counts(bench: Bench) -> None:
 @clauses("STOMP-REPEAT-001")
 def test_the_first_destination_counts(bench: Bench) -> None:
     """Of two `destination` headers the message goes to the first."""
-    scene = Scene(bench)
-    first, second = Echo(scene), Echo(scene)
+    fixture = StompFixture(bench)
+    first, second = Loopback(fixture), Loopback(fixture)
     word = bench.fresh("repeated").encode()
     lines = [line for line in second.raw().split(b"\n") if line.startswith(b"destination:")]
     octets = first.raw(body=word).replace(b"\n\n" + word, b"\n" + lines[0] + b"\n\n" + word)
-    sender = scene.client()
+    sender = fixture.client()
     sender.send_octets(octets)
-    message = first.maybe(within=bench.patience)
+    message = first.message_or_none(within=bench.patience)
     bench.judge(
         "STOMP-REPEAT-001",
         message is not None and message.body == word,
         expected="the message at the first destination",
         observed=message.octets if message else "nothing there",
     )
-    second.judge_nothing("STOMP-REPEAT-001", word, "nothing at the second destination")
+    second.expect_no_message("STOMP-REPEAT-001", word, "nothing at the second destination")

@@ -9,7 +9,7 @@ from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
 from conformance.suite.stomp.channel import NO_QUEUES
 from conformance.suite.stomp.model_adapter import PlainWorld
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ JUDGED = (
 @main_thread_only
 def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
     """Whoever must get a message gets it, nobody gets one that must not, and what was refused has no effect."""
-    scene = Scene(bench)
+    fixture = StompFixture(bench)
     target = bench.target
     for fact, reason in (
         ("queues", NO_QUEUES),
@@ -78,13 +78,13 @@ def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
     ):
         if not target.fact(fact):
             for clause in JUDGED:
-                scene.skip(clause, reason)
+                fixture.skip(clause, reason)
             return
     program: list[str] = []
     try:
         run(
             StompMachine,
-            cast("Any", PlainWorld(scene)),
+            cast("Any", PlainWorld(fixture)),
             bench.hypothesis(bench.examples(4, 36, 600), stateful_step_count=STEPS),
             name=f"StompMachine over {bench.binding}",
             note=program.append,

@@ -1,4 +1,4 @@
-"""What most examples begin with: sessions, places of their own, subscriptions that are known to be active.
+"""What most examples begin with: sessions, destinations of their own, subscriptions that are known to be active.
 
 Everything in which brokers differ without a clause is hidden here: what destinations look like, which headers they
 want, whether there are receipts and transactions to fence with, and what has to be done so that nothing is left
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import book
-from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ PROBE_INTERVAL = 0.05
 #: The word for a server without receipts that granted none where one was waited for.
 NO_RECEIPT = "grants no receipts"
 #: Queues that one session clears at a time, so that no limit on subscriptions is met.
-CLEANED_TOGETHER = 8
+QUEUES_PER_CLEANUP = 8
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """A destination, and the headers that this server wants with it on SEND, SUBSCRIBE and UNSUBSCRIBE."""
 
-    destination: str
+    name: str
     is_queue: bool
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,8 +48,8 @@ class Subscription:
 
     client: StompClient
     id: str
-    place: Place
-    alone: bool = False
+    destination: Destination
+    is_first: bool = False
     """Whether it is the first of its client, so that a MESSAGE that names no subscription belongs to it."""
     mode: str = "auto"
     """How its messages are acknowledged."""
@@ -59,18 +59,18 @@ class Subscription:
         named = frame.get("subscription")
         if named is not None and self.id:
             return named == self.id
-        return self.alone or frame.get("destination") == self.place.destination
+        return self.is_first or frame.get("destination") == self.destination.name
 
 
-class Scene:
-    """Sessions and places with fresh names, in the binding of the test."""
+class StompFixture:
+    """Sessions and destinations with fresh names, in the binding of the test."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.moment = 0.05 + 5 * bench.target.round_trip
+        self.usual_delay = 0.05 + 5 * bench.target.round_trip
         """Seconds that an answer usually takes: how long to wait before a fence is worth its while."""
         self._numbers = itertools.count(1)
-        self._queues: list[Place] = []
+        self._queues: list[Destination] = []
         self._sender: StompClient | None = None
         self._subscribed: set[int] = set()
         bench.at_end(self._clean_up)
@@ -140,55 +140,55 @@ class Scene:
         """Whether the server knows transactions, as far as its target file knows."""
         return self.bench.target.fact("transactions", True)
 
-    def receipt(self) -> str:
+    def new_receipt(self) -> str:
         """A new value for a `receipt` header."""
         return f"receipt-{next(self._numbers)}"
 
     # Places
 
-    def topic(self, stem: str = "topic") -> Place:
-        """A place that gives each message to all of its subscriptions."""
+    def topic(self, stem: str = "topic") -> Destination:
+        """A destination that gives each message to all of its subscriptions."""
         target = self.bench.target
-        return Place(target.plain_topic(self.bench.fresh(stem)), False, target.topic_headers)
+        return Destination(target.plain_topic(self.bench.fresh(stem)), False, target.topic_headers)
 
-    def queue(self, stem: str = "queue") -> Place:
-        """A place that gives each message to one of its subscriptions; removed when the test has ended."""
+    def queue(self, stem: str = "queue") -> Destination:
+        """A destination that gives each message to one of its subscriptions; removed when the test has ended."""
         target = self.bench.target
-        place = Place(target.plain_queue(self.bench.fresh(stem)), True, target.queue_headers)
-        self._queues.append(place)
-        return place
+        destination = Destination(target.plain_queue(self.bench.fresh(stem)), True, target.queue_headers)
+        self._queues.append(destination)
+        return destination
 
-    # Sending and subscribing
+    # Sending and session_subscribing
 
     def send(
         self,
         client: StompClient,
-        place: Place,
+        destination: Destination,
         body: bytes | str = b"",
         headers: Sequence[tuple[str, str | None]] = (),
         **more: str | None,
     ) -> None:
-        """SEND to a place."""
-        client.send(place.destination, body, [*place.headers.items(), *headers], **more)
+        """SEND to a destination."""
+        client.send(destination.name, body, [*destination.headers.items(), *headers], **more)
 
     def subscribe(
         self,
         client: StompClient,
-        place: Place,
+        destination: Destination,
         headers: Sequence[tuple[str, str | None]] = (),
         **more: str | None,
     ) -> Subscription:
         """SUBSCRIBE, and leave it open whether the subscription is active yet."""
-        alone = id(client) not in self._subscribed
+        is_first = id(client) not in self._subscribed
         self._subscribed.add(id(client))
-        identifier = client.subscribe(place.destination, [*place.headers.items(), *headers], **more)
+        identifier = client.subscribe(destination.name, [*destination.headers.items(), *headers], **more)
         mode = more.get("ack") or dict(headers).get("ack") or "auto"
-        return Subscription(client, identifier, place, alone, mode)
+        return Subscription(client, identifier, destination, is_first, mode)
 
-    def subscribed(
+    def active_subscription(
         self,
         client: StompClient,
-        place: Place,
+        destination: Destination,
         headers: Sequence[tuple[str, str | None]] = (),
         *,
         by_message: bool = False,
@@ -200,20 +200,20 @@ class Scene:
         message that came (judges STOMP-SUB-001); that message is acknowledged in the client modes.
         """
         if by_message or not self.has_receipts:
-            subscription = self.subscribe(client, place, headers, **more)
-            self._prove(subscription)
+            subscription = self.subscribe(client, destination, headers, **more)
+            self._confirm_by_message(subscription)
             return subscription
-        receipt = self.receipt()
-        subscription = self.subscribe(client, place, [*headers, ("receipt", receipt)], **more)
-        self.receipted(client, receipt, "SUBSCRIBE")
+        receipt = self.new_receipt()
+        subscription = self.subscribe(client, destination, [*headers, ("receipt", receipt)], **more)
+        self.expect_receipt(client, receipt, "SUBSCRIBE")
         return subscription
 
-    def receipted(self, client: StompClient, receipt: str | None, command: str = "the frame") -> Frame:
+    def expect_receipt(self, client: StompClient, receipt: str | None, command: str = "the frame") -> Frame:
         """The RECEIPT of a frame that the server has to process, any for None; judges STOMP-RECEIPT-001.
 
         On servers without receipts it is waited for with all patience once: then it is no news that none comes.
         """
-        within = BRIEFLY if NO_RECEIPT in self.bench.findings else None
+        within = SHORT_WAIT if NO_RECEIPT in self.bench.findings else None
         named = "" if receipt is None else f" with receipt-id:{receipt}"
         try:
             frame = client.expect(
@@ -239,15 +239,17 @@ class Scene:
         to which another session sends.
         """
         if self.has_receipts:
-            client.fence(None if self.has_transactions else self.topic("fence").destination, within)
+            client.fence(None if self.has_transactions else self.topic("fence").name, within)
             return
-        place = self.topic("fence")
-        subscription = Subscription(client, client.subscribe(place.destination, place.headers), place)
-        self._probe(subscription, self._another(), "fence", within)
+        destination = self.topic("fence")
+        subscription = Subscription(
+            client, client.subscribe(destination.name, destination.headers), destination
+        )
+        self._send_until_received(subscription, self._sending_client(), "fence", within)
 
     # What arrives
 
-    def message(
+    def expect_message(
         self,
         subscription: Subscription,
         clause: str = "STOMP-SEND-002",
@@ -265,42 +267,48 @@ class Scene:
             self.bench.judge(clause, False, expected=expected, observed=failure.observed)
             raise
 
-    def messages(self, subscription: Subscription, count: int, clause: str = "STOMP-SEND-002") -> list[Frame]:
+    def expect_messages(
+        self, subscription: Subscription, count: int, clause: str = "STOMP-SEND-002"
+    ) -> list[Frame]:
         """The next `count` messages of a subscription."""
-        return [self.message(subscription, clause) for _ in range(count)]
+        return [self.expect_message(subscription, clause) for _ in range(count)]
 
-    def until_marker(self, subscription: Subscription, sender: StompClient | None = None) -> list[Frame]:
-        """Send a message of our own to the place of a subscription, and give everything that came before it.
+    def messages_before_marker(
+        self, subscription: Subscription, sender: StompClient | None = None
+    ) -> list[Frame]:
+        """Send a message of our own to the destination of a subscription, and give everything that came before it.
 
         That is the fence for "not delivered": what a server hands on in order is there by then, or never. The
         marker is acknowledged where the subscription asks for it. `sender` is by default a new session.
         """
         body = self.bench.fresh("marker").encode()
-        self.send(sender or self.client(), subscription.place, body)
-        marker = self.message(subscription, where=lambda frame: frame.body == body, expected="the marker")
+        self.send(sender or self.client(), subscription.destination, body)
+        marker = self.expect_message(
+            subscription, where=lambda frame: frame.body == body, expected="the marker"
+        )
         if subscription.mode != "auto":
             subscription.client.ack(marker)
         return subscription.client.take("MESSAGE", subscription.owns)
 
     # Parts of the above
 
-    def _another(self) -> StompClient:
+    def _sending_client(self) -> StompClient:
         """A session that only sends: there are servers that give no connection its own messages."""
         if self._sender is None or self._sender.closed:
             self._sender = self.client()
         return self._sender
 
-    def _prove(self, subscription: Subscription) -> None:
+    def _confirm_by_message(self, subscription: Subscription) -> None:
         sender = self.client()
-        if subscription.place.is_queue and self.bench.target.fact("queues"):
+        if subscription.destination.is_queue and self.bench.target.fact("queues"):
             body = self.bench.fresh("probe").encode()
-            self.send(sender, subscription.place, body)
-            message = self.message(subscription, "STOMP-SUB-001", lambda frame: frame.body == body)
+            self.send(sender, subscription.destination, body)
+            message = self.expect_message(subscription, "STOMP-SUB-001", lambda frame: frame.body == body)
             if subscription.mode != "auto":
                 subscription.client.ack(message)
             return
         try:
-            message = self._probe(subscription, sender, "probe")
+            message = self._send_until_received(subscription, sender, "probe")
         except PeerFailure as failure:
             self.bench.judge(
                 "STOMP-SUB-001",
@@ -309,12 +317,12 @@ class Scene:
                 observed=failure.observed,
             )
             raise
-        leftovers = [message, *self.until_marker(subscription, sender)]
+        leftovers = [message, *self.messages_before_marker(subscription, sender)]
         if subscription.mode != "auto":
             for message in leftovers:
                 subscription.client.ack(message)
 
-    def _probe(
+    def _send_until_received(
         self, subscription: Subscription, sender: StompClient, stem: str, within: float | None = None
     ) -> Frame:
         """Send to a topic until a message arrives: nothing else tells when such a subscription is active."""
@@ -322,7 +330,7 @@ class Scene:
         client = subscription.client
         errors = len(client.errors)
         while True:
-            self.send(sender, subscription.place, stem)
+            self.send(sender, subscription.destination, stem)
             try:
                 return client.expect("MESSAGE", subscription.owns, PROBE_INTERVAL)
             except PeerFailure:
@@ -336,18 +344,23 @@ class Scene:
         client = self.bench.stomp()
         # After a fence that fails there is no telling what is consumed, and each further one would take as long.
         with contextlib.suppress(PeerFailure):
-            for begin in range(0, len(self._queues), CLEANED_TOGETHER):
-                self._consume(client, self._queues[begin : begin + CLEANED_TOGETHER])
+            for begin in range(0, len(self._queues), QUEUES_PER_CLEANUP):
+                self._consume(client, self._queues[begin : begin + QUEUES_PER_CLEANUP])
             client.disconnect()
         client.close()
 
-    def _consume(self, client: StompClient, places: Sequence[Place]) -> None:
+    def _consume(self, client: StompClient, destinations: Sequence[Destination]) -> None:
         """Take what waits in some queues."""
-        readers = [(client.subscribe(place.destination, place.headers), place.headers) for place in places]
+        readers = [
+            (client.subscribe(destination.name, destination.headers), destination.headers)
+            for destination in destinations
+        ]
         self.fence(client)
-        if self.bench.target.fact("persistent_queues") and not all(place.headers for place in places):
+        if self.bench.target.fact("persistent_queues") and not all(
+            destination.headers for destination in destinations
+        ):
             # What a session held that has just ended comes back when the server has noticed: no fence tells when.
-            client.listen(self.moment)
+            client.listen(self.usual_delay)
         for identifier, headers in readers:
             client.unsubscribe(identifier, headers)
         self.fence(client)
