@@ -1,4 +1,4 @@
-"""Whether the server accepted a frame that it has to accept, or refused one that it has to refuse, and how."""
+"""Frames that the server must accept or must refuse, and the manner of the refusal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance.suite.stomp.channel import (
     is_refused,
     is_undecidable,
 )
-from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
+from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
+#: The reason to skip a clause whose outcome no answer shows.
 UNDECIDABLE = "the server has no receipts, and was silent"
 MODES = pytest.mark.parametrize("mode", ["client", "client-individual"])
 
 
 def channel_in_mode(fixture: StompFixture, mode: str, identifier: str | None = None) -> Channel:
-    """A consumer of a fresh queue that acknowledges, on a connection of its own."""
+    """A consumer of a fresh queue in this `ack` mode, on a connection of its own."""
     headers = [("ack", acknowledgement_mode(fixture.bench, mode))] + (
         [("id", identifier)] if identifier else []
     )
@@ -37,10 +38,10 @@ def channel_in_mode(fixture: StompFixture, mode: str, identifier: str | None = N
 
 
 def redelivery_works(fixture: StompFixture, mode: str, *ids: str) -> bool:
-    """Whether what nobody acknowledges comes to another consumer when its connection is lost; else skips the clauses.
+    """True if an unacknowledged message reaches another consumer when its connection is lost; else skips the clauses.
 
-    It is tried once in a run for each version and mode. Where it fails, STOMP-ACK-001 says so, and what is judged by
-    redelivery can't be judged.
+    The server is tried once per run, version and mode. A failure counts against STOMP-ACK-001 in another test; clauses
+    that are judged by redelivery can't be judged then.
     """
     if not has_redelivery(fixture, *ids):
         return False
@@ -62,12 +63,12 @@ def redelivery_works(fixture: StompFixture, mode: str, *ids: str) -> bool:
 
 
 def too_few_reason(messages: Collection[Frame]) -> str:
-    """Why a test of several messages can't be made."""
+    """The reason to skip a test that needs more unacknowledged messages than the server sends."""
     return f"the server sends no more than {len(messages)} that are not acknowledged"
 
 
 def settle(fixture: StompFixture, client: StompClient, message: Frame, command: str = "ACK") -> None:
-    """ACK or NACK a message, and see it done."""
+    """ACK or NACK a message, and wait until the server has processed the frame."""
     send = client.ack if command == "ACK" else client.nack
     if fixture.has_receipts:
         receipt = fixture.new_receipt()
@@ -78,8 +79,8 @@ def settle(fixture: StompFixture, client: StompClient, message: Frame, command: 
     fixture.fence(client)
 
 
-def done(fixture: StompFixture, client: StompClient, command: str, transaction: str) -> None:
-    """BEGIN, COMMIT or ABORT a transaction, and see it done."""
+def send_and_confirm(fixture: StompFixture, client: StompClient, command: str, transaction: str) -> None:
+    """BEGIN, COMMIT or ABORT a transaction, and wait until the server has processed the frame."""
     headers = [("transaction", transaction)]
     if fixture.has_receipts:
         receipt = fixture.new_receipt()
@@ -93,7 +94,7 @@ def done(fixture: StompFixture, client: StompClient, command: str, transaction: 
 def expect_acceptance(
     fixture: StompFixture, clause: str, provoke: Provoke, receipt: str, what: str
 ) -> Reaction:
-    """Judge that a frame that asks for `receipt` is accepted."""
+    """Judge that the server grants `receipt` and refuses nothing; `what` names the frame."""
     found = reaction(fixture, provoke, receipt, must_react=fixture.has_receipts)
     if is_undecidable(fixture, found):
         fixture.skip(clause, UNDECIDABLE)
@@ -103,7 +104,7 @@ def expect_acceptance(
 
 
 def expect_refusal(fixture: StompFixture, clause: str, provoke: Provoke, receipt: str, what: str) -> Reaction:
-    """Judge that a frame is refused: it gets no RECEIPT; and how (STOMP-ERROR-009)."""
+    """Judge that a frame gets no RECEIPT, and how it is refused (STOMP-ERROR-009); `what` names the frame."""
     found = reaction(fixture, provoke, receipt)
     if is_undecidable(fixture, found):
         fixture.skip(clause, UNDECIDABLE)
@@ -120,14 +121,8 @@ def expect_refusal(fixture: StompFixture, clause: str, provoke: Provoke, receipt
 
 
 def judge_how_refused(fixture: StompFixture, found: Reaction, receipt: str, what: str) -> None:
-    """Judge how a well-formed frame was refused, if it was."""
+    """Judge that a refusal of a well-formed frame, if any, is an ERROR and the end of the connection."""
     if not is_refused(fixture, found):
         fixture.skip("STOMP-ERROR-009", f"the server accepts {what}")
         return
-    fixture.judge(
-        "STOMP-ERROR-009",
-        found.is_error_and_close,
-        expected=f"ERROR and the end of the connection for {what}",
-        observed=found,
-    )
-    judge_refusal_rules(fixture, found, receipt)
+    expect_error_and_close(fixture, "STOMP-ERROR-009", found, receipt, what)

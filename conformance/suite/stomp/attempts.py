@@ -1,4 +1,4 @@
-"""Attempts to connect that may be refused."""
+"""CONNECT frames that the server may refuse."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-#: The word for a server that left an attempt to connect without an answer.
+#: Finding: the server left a CONNECT without an answer.
 UNANSWERED = "leaves an attempt to connect unanswered"
 
 
 @dataclass(frozen=True)
 class ConnectAttempt:
-    """What came of a CONNECT: the session, or what the server did instead."""
+    """The outcome of a CONNECT: the CONNECTED frame, or the server's refusal."""
 
     client: StompClient
     connected: Frame | None
@@ -34,18 +34,23 @@ class ConnectAttempt:
 
 
 def connect_headers(bench: Bench, headers: Mapping[str, str | None] | None = None) -> list[tuple[str, str]]:
-    """The headers of a CONNECT that is let in, with others in their place; None leaves one out."""
+    """The headers of a CONNECT that is accepted, with those of `headers` instead; None leaves one out."""
     merged = {"accept-version": bench.version, **bench.credentials(), **(headers or {})}
     return [(name, value) for name, value in merged.items() if value is not None]
+
+
+def connect_lines(bench: Bench, eol: bytes = b"\n") -> bytes:
+    """The header lines of a valid CONNECT, `accept-version:…` first, without the end of the last one."""
+    return eol.join(f"{name}:{value}".encode() for name, value in connect_headers(bench))
 
 
 def try_connect(
     fixture: StompFixture, headers: Mapping[str, str | None] | None = None, command: str = "CONNECT"
 ) -> ConnectAttempt:
-    """Try to open a session.
+    """Send CONNECT (or `command`) on a new connection.
 
-    Where that is refused, the refusal counts as survived (`served_later_frames`) if a right CONNECT succeeds on the
-    same connection. An answer is waited for with all patience, and less of it once an attempt got none.
+    A refusal counts as survived (`served_later_frames`) if a valid CONNECT succeeds on the same connection. An answer
+    is waited for with all patience until one was missing, and less from then on.
     """
 
     def provoke() -> StompClient:
@@ -73,7 +78,7 @@ def try_connect(
 
 
 def judge_refused_connect(fixture: StompFixture, tried: ConnectAttempt, why: str) -> None:
-    """Judge how an attempt was refused, if it was: STOMP-CONNECT-002, and what holds for every ERROR."""
+    """Judge how CONNECT was refused, if it was: STOMP-CONNECT-002, and the rules for every ERROR."""
     if tried.connected is not None:
         fixture.skip("STOMP-CONNECT-002", f"the server accepts {why}")
         return

@@ -1,6 +1,6 @@
-"""One connection that hears what another one sends, and queues whose consumers come and go.
+"""Channels from a sending connection to a subscription of another, and queues whose consumers come and go.
 
-Sender and receiver are different connections here, since there are brokers that send nobody their own messages.
+Sender and receiver are different connections, since some servers send no connection its own messages.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from conformance.bench.bench import Bench
+    from conformance.suite.stomp.destinations import Destination, Subscription
     from conformance.suite.stomp.reactions import Provoke, Reaction
-    from conformance.suite.stomp.stomp_fixture import Destination, StompFixture, Subscription
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 NO_QUEUES = "the server has no queue that keeps a message for another consumer"
 NO_REDELIVERY = "the server doesn't deliver again what was not acknowledged, so nobody sees what was"
-#: Seconds between two markers to a queue whose former consumer may not be gone yet.
+#: Seconds between two markers to a queue that may still have its former consumer.
 MARKER_INTERVAL = 0.3
-#: The word for a server that sends no more before what it sent is acknowledged.
+#: Finding: the server holds back messages until earlier ones are acknowledged.
 HOLDS_BACK = "sends no more before the first messages are acknowledged"
-#: The word for a server from which a message didn't come again that had to.
+#: Finding: the server didn't redeliver a message that it had to redeliver.
 LOSES = "loses what was not acknowledged"
 
 
@@ -51,7 +52,7 @@ class Channel:
         sender: StompClient | None = None,
         headers: Sequence[tuple[str, str | None]] = (),
     ) -> None:
-        """`headers` are those of the SUBSCRIBE, beside id and destination or instead of the id."""
+        """`headers` are those of the SUBSCRIBE besides id and destination; ("id", …) takes the place of the id."""
         self.fixture = fixture
         self.destination = destination or fixture.topic()
         self.reader = reader or fixture.client()
@@ -65,18 +66,18 @@ class Channel:
     def expect_message(
         self, clause: str = "STOMP-SEND-002", where: Callable[[Frame], bool] | None = None
     ) -> Frame:
-        """The next MESSAGE of the subscription; judges `clause` where none comes."""
+        """The next MESSAGE of the subscription; a missing one counts against `clause`."""
         return self.fixture.expect_message(self.subscription, clause, where)
 
     def send_and_receive(self, body: bytes | str, headers: Collection[tuple[str, str | None]] = ()) -> Frame:
-        """SEND, and the MESSAGE that comes of it."""
+        """SEND, and the next MESSAGE."""
         self.send(body, headers)
         return self.expect_message()
 
     def unacknowledged_messages(self, count: int) -> list[Frame]:
-        """Send so many messages one by one, acknowledge none, and give those that come, at least one.
+        """Send `count` messages one by one without an ACK; the MESSAGEs that arrive, at least one.
 
-        A server may send no more before the first ones are acknowledged; once it was seen to, that is waited for less.
+        A server may hold back messages until earlier ones are acknowledged. Once one did so, later calls wait less.
         """
         came: list[Frame] = []
         for number in range(count):
@@ -98,9 +99,9 @@ class Channel:
 def first_message(
     fixture: StompFixture, destination: Destination, headers: Sequence[tuple[str, str | None]]
 ) -> Frame:
-    """The first MESSAGE that a new session gets from a destination, whatever subscription the MESSAGE names.
+    """The first MESSAGE of a new session for a destination, whatever its `subscription` is.
 
-    `headers` are those of its SUBSCRIBE. Raises PeerFailure where none comes.
+    `headers` are those of its SUBSCRIBE. Raises PeerFailure if no MESSAGE arrives.
     """
     reader, sender = fixture.client(), fixture.client()
     if fixture.has_receipts:
@@ -114,7 +115,7 @@ def first_message(
 def send_until_received(
     fixture: StompFixture, reader: StompClient, sender: StompClient, destination: Destination, body: str
 ) -> Frame:
-    """Send to a destination until the reader gets a MESSAGE; raises PeerFailure where none comes."""
+    """Send to a destination until the reader gets a MESSAGE; raises PeerFailure if none arrives."""
     deadline = time.monotonic() + fixture.bench.patience
     while True:
         fixture.send(sender, destination, body)
@@ -139,11 +140,11 @@ def consume_elsewhere(
     awaited: Collection[bytes] = (),
     within: float | None = None,
 ) -> list[bytes]:
-    """The bodies that a new consumer finds in a queue, in order; it consumes them.
+    """The bodies that a new consumer receives from a queue, in order; it consumes them.
 
-    Those in `awaited` are waited for, `within` seconds or with all patience (less of it once they were waited for in
-    vain: then it is no news). Markers are the fence for the others: the consumer before may take some of them if the
-    server has not noticed its end.
+    The bodies in `awaited` are waited for: `within` seconds or, by default, with all patience until the server has lost
+    a message once, and less from then on. Markers are the fence for other messages. The former consumer may take some
+    of the markers until the server notices its end.
     """
     reader, sender = fixture.client(), fixture.client()
     subscription = fixture.subscribe(reader, destination)
@@ -182,22 +183,22 @@ def _until_marker(fixture: StompFixture, subscription: Subscription, sender: Sto
 
 
 def is_refused(fixture: StompFixture, found: Reaction) -> bool:
-    """Whether the server refused a frame that asked for a RECEIPT: it said so, or left the RECEIPT out.
+    """True if the server refused a frame that asked for a RECEIPT, by an ERROR or close or by granting none.
 
-    On a server without receipts only what it says counts.
+    On a server without receipts a missing RECEIPT doesn't count.
     """
     return found.is_refusal or (fixture.has_receipts and not found.receipts)
 
 
 def is_undecidable(fixture: StompFixture, found: Reaction) -> bool:
-    """Whether nothing tells what became of a frame: no answer, from a server that has no receipts."""
+    """True if no answer shows the fate of a frame, on a server without receipts."""
     return not fixture.has_receipts and not found.is_refusal and not found.receipts
 
 
 def message_if_subscribed(
     fixture: StompFixture, reader: StompClient, destination: Destination
 ) -> Frame | None:
-    """A MESSAGE for a destination to which the reader may be subscribed or not."""
+    """A MESSAGE for a destination; None if the reader is not subscribed to it."""
     try:
         return send_until_received(fixture, reader, fixture.client(), destination, "second")
     except PeerFailure:
@@ -205,7 +206,7 @@ def message_if_subscribed(
 
 
 def session_subscribing(fixture: StompFixture, headers: Headers) -> Provoke:
-    """A new session that sends a SUBSCRIBE with these headers and no others."""
+    """A new session that sends a SUBSCRIBE with exactly these headers."""
 
     def provoke() -> StompClient:
         client = fixture.client()
@@ -216,12 +217,12 @@ def session_subscribing(fixture: StompFixture, headers: Headers) -> Provoke:
 
 
 def acknowledgement_mode(bench: Bench, mode: str) -> str:
-    """The mode in which clients acknowledge; 1.0 has only one."""
+    """The `ack` mode that the version of the test has for this one; 1.0 has only `client`."""
     return "client" if bench.version == "1.0" else mode
 
 
 def has_redelivery(fixture: StompFixture, *ids: str) -> bool:
-    """Whether redelivery can be judged by; skips the clauses where not."""
+    """True if the server redelivers unacknowledged messages, by its target file; else skips the clauses."""
     target = fixture.bench.target
     reason = None
     if not target.fact("queues"):
@@ -234,24 +235,24 @@ def has_redelivery(fixture: StompFixture, *ids: str) -> bool:
     return reason is None
 
 
-def settle(fixture: StompFixture, client: StompClient) -> None:
-    """Return when the server has worked off what a client sent, by one more subscription."""
+def fence_by_subscription(fixture: StompFixture, client: StompClient) -> None:
+    """Return when the server has processed earlier frames of a client, by one more subscription."""
     fixture.active_subscription(client, fixture.topic())
 
 
 def unsubscribe(fixture: StompFixture, client: StompClient, headers: Headers) -> None:
-    """UNSUBSCRIBE, and see it done."""
+    """UNSUBSCRIBE, and wait until the server has processed the frame."""
     if fixture.has_receipts:
         receipt = fixture.new_receipt()
         client.frame("UNSUBSCRIBE", [*headers, ("receipt", receipt)])
         fixture.expect_receipt(client, receipt, "UNSUBSCRIBE")
         return
     client.frame("UNSUBSCRIBE", headers)
-    settle(fixture, client)
+    fence_by_subscription(fixture, client)
 
 
 def reaction_summary(found: Reaction) -> str:
-    """What came of a frame, for the record."""
+    """A reaction in a few words, for the record."""
     if found.is_refusal:
         text = (found.error.get("message") if found.error else None) or "no ERROR"
         manner = "then closed" if found.closed else "left open"

@@ -1,4 +1,4 @@
-"""Properties over a live connection: examples drawn by Hypothesis, one session for as long as it works."""
+"""Properties over a live connection: Hypothesis draws the examples, which share a session while they succeed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from conformance.bench.bench import Bench
 
-#: Seconds for finding a smaller example than the first that failed, by effort.
+#: Seconds to search for a smaller example than the first that failed, by effort.
 SHRINK_SECONDS = (2, 8, 30)
-#: Seconds that an answer may take while a smaller example is looked for.
+#: Seconds that an answer may take during the search for a smaller example.
 SHRINK_PATIENCE = 0.5
 #: Names like those to which STOMP or a broker gives a meaning, such as `reply-to` (STOMP-SEND-004).
 RESERVED = re.compile(r"[a-z_-]+", re.IGNORECASE)
@@ -35,7 +35,7 @@ LENGTHS = [65_535, 65_536, 70_000]
 
 
 class PropertyRun:
-    """The examples of one property: a session that is made anew after trouble, and the first failure."""
+    """The examples of one property: they share a session until one fails; the first failure is kept."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -43,20 +43,20 @@ class PropertyRun:
         self._loopback: Loopback | None = None
 
     def patience(self, octets: int = 0) -> float:
-        """Seconds to wait for an answer to so many octets, which come back."""
+        """Seconds to wait for an answer that brings back so many octets."""
         if self._search.failure is not None:
             return SHRINK_PATIENCE
         return self.bench.patience_for(octets)
 
     @contextmanager
     def loopback(self) -> Iterator[Loopback]:
-        """A session for one example."""
+        """A session for one example; a new one after an example that raised."""
         loopback, self._loopback = self._loopback or Loopback(StompFixture(self.bench)), None
         yield loopback
-        self._loopback = loopback  # not after an exception: nobody knows what is still on its way
+        self._loopback = loopback  # not after an exception: answers may still be on their way
 
     def run(self, examples: int, check: Callable[..., None], **strategies: SearchStrategy[Any]) -> None:
-        """Try so many examples; raises the first failure, in the smallest example found, and records its steps."""
+        """Try so many examples; raises the first failure by the smallest example found, and records its steps."""
 
         @self.bench.hypothesis(examples)
         @given(**strategies)
@@ -82,10 +82,12 @@ class PropertyRun:
 
 
 def delivers_body(bench: Bench, body: bytes) -> bool:
-    """Whether a counted body comes back as it was: what a property may draw from depends on it."""
+    """True if the server delivers a counted body unchanged; properties draw their bodies by it."""
     loopback = Loopback(StompFixture(bench))
-    loopback.client.send_octets(loopback.raw([b"content-length:%d" % len(body)], body))
-    loopback.client.send_octets(loopback.raw(body=b"marker"))
+    loopback.send_octets(
+        b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0", length=len(body), body=body
+    )
+    loopback.send_octets(b"SEND\n<destination>\n\nmarker\0")
     try:
         return loopback.receive().body == body
     except (PeerFailure, Violation):  # either has a test of its own
@@ -93,7 +95,7 @@ def delivers_body(bench: Bench, body: bytes) -> bool:
 
 
 def header_texts(version: str, smallest: int) -> SearchStrategy[str]:
-    """Any text that a header of a version may hold: no NUL, and no CR before 1.2 wrote it as a pair."""
+    """Any text that a header of a version may hold: without NUL, and without CR before 1.2."""
     forbidden = "\0" if version == "1.2" else "\0\r"
     common = st.text(
         st.sampled_from("\\\\:\n nrc" + ("\r" if version == "1.2" else "")), min_size=smallest, max_size=8
@@ -111,15 +113,15 @@ def header_lists(version: str) -> SearchStrategy[list[tuple[str, str]]]:
 
 
 def delivers_long_bodies(bench: Bench) -> bool:
-    """Whether bodies may be drawn that are as long as LENGTHS; quickly, none are."""
+    """True if bodies as long as LENGTHS may be drawn; never with quick effort."""
     return bench.effort is not Effort.QUICK and delivers_body(bench, b"x" * max(LENGTHS))
 
 
 def bodies(*, utf_8: bool, nul: bool, long: bool) -> SearchStrategy[bytes]:
-    """Bodies of all kinds, some as long as the lengths at which WebSocket changes its header.
+    """Bodies of all kinds, some with the lengths at which WebSocket changes its header.
 
-    Those with NUL, which have to be counted, are ASCII where they are UTF-8: whether a server counts octets or
-    characters is not the question (STOMP-CLEN-006).
+    Bodies with NUL must be counted. They are ASCII with `utf_8`, so that a server that counts characters, which is
+    judged elsewhere (STOMP-CLEN-006), delivers them too.
     """
     sizes = [125, 126, 127, *(LENGTHS if long else [])]
     kinds = [
@@ -135,12 +137,12 @@ def bodies(*, utf_8: bool, nul: bool, long: bool) -> SearchStrategy[bytes]:
 
 
 def content_length_header(body: bytes) -> list[tuple[str, str]]:
-    """The header by which a body is counted; none where it needs none."""
+    """The `content-length` header of a body with NUL; none for other bodies."""
     return [("content-length", str(len(body)))] if b"\0" in body else []
 
 
 def split_at(octets: bytes, cuts: list[float]) -> list[bytes]:
-    """The octets cut at these places, given as shares of the whole; empty pieces are left out."""
+    """The octets cut at these places, given as shares of the whole, without empty pieces."""
     places = sorted({int(cut * len(octets)) for cut in cuts} | {0, len(octets)})
     return [octets[begin:end] for begin, end in itertools.pairwise(places)]
 

@@ -1,17 +1,18 @@
-"""What a server does about a frame that it may or must not carry out, found out without sleeping.
+"""The server's reaction to a frame that it may refuse or must refuse, found out without sleeping.
 
-A reaction is waited for a moment; where none shows, a fence tells that the server has gone on. What has to come
-before a close is asked for several times, each on a fresh connection: the last frame may get lost (STOMP-LINGER-002).
+The reaction is awaited for a moment; then a fence shows that the server processes later frames. Frames that belong
+before a close are asked for several times, each on a fresh connection, as the last frame may get lost
+(STOMP-LINGER-002).
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from conformance.suite.stomp.error_frames import judge_error
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.wire.failures import PeerFailure
 
@@ -26,23 +27,21 @@ if TYPE_CHECKING:
     Provoke = Callable[[], StompClient]
     Fence = Callable[[StompClient, float], None]
 
-#: Attempts, each on a fresh connection, before a frame that should have come in front of a close is missing.
+#: Attempts, each on a fresh connection, until a frame that belongs before a close counts as missing.
 ATTEMPTS = 3
-#: The word for a server that leaves a connection open after a bad frame, and answers nothing more.
+#: Finding: the server leaves a connection open after a bad frame, and answers nothing more.
 HANGS = "hangs after a bad frame"
-#: The word for a server that goes on after a frame that it can't carry out, without a word.
+#: Finding: the server ignores a frame that it can't carry out, and processes later ones.
 SILENT = "goes on in silence after a frame that it can't carry out"
-_MIME_TYPE = re.compile(r"[^\s/;,]+/[^\s/;,]+ *(?:;.*)?")
 
 
 @dataclass
 class Reaction:
-    """What came after a frame.
+    """The server's answer to a frame.
 
-    `error` is the first ERROR, `receipts` are those of the frame itself, `behind` what followed the ERROR, `others`
-    all other frames. `closed` is None while the connection is open. `served_later_frames`
-    tells that a later frame was carried
-    out.
+    `error` is the first ERROR, `receipts` are the RECEIPTs of the frame itself, `after_error` the frames behind the
+    ERROR, `other_frames` all others. `closed` is None while the connection is open. `served_later_frames` is True if
+    the server processed a frame that was sent later.
     """
 
     error: Frame | None = None
@@ -55,22 +54,22 @@ class Reaction:
 
     @property
     def is_error_and_close(self) -> bool:
-        """Whether it was a refusal as the text has it."""
+        """True if the server sent an ERROR and ended the connection."""
         return self.error is not None and self.closed is not None
 
     @property
     def is_bare_close(self) -> bool:
-        """Whether the connection ended without a word, in every attempt."""
+        """True if the connection ended without an ERROR, in every attempt."""
         return self.error is None and self.closed is not None
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the server showed that it refused: by an ERROR, a close or both."""
+        """True if the server sent an ERROR, ended the connection, or did both."""
         return self.error is not None or self.closed is not None
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the frame got its RECEIPT and nothing bad came after it."""
+        """True if the frame got its RECEIPT, without an ERROR or the end of the connection."""
         return bool(self.receipts) and not self.is_refusal
 
     def __str__(self) -> str:
@@ -98,12 +97,12 @@ def reaction(
     must_react: bool = False,
     patience: float | None = None,
 ) -> Reaction:
-    """What the server does about the frame that `provoke` sends on a connection of its own.
+    """The server's answer to the frame that `provoke` sends on a connection of its own.
 
-    `receipt` is that of the frame, `fence` a way to see that the server goes on (default: `StompFixture.fence`). With
-    `must_react` a reaction that has to come is waited for with all patience, also after a fence: that of a well-formed frame may be
-    late, while nobody can read past a malformed one. `patience` in seconds is for the first reaction;
-    where none has to come and all is only recorded, `SHORT_WAIT` will do.
+    `receipt` is the value of the frame's `receipt` header. `fence` shows that the server processes later frames
+    (default: `StompFixture.fence`). With `must_react` a missing reaction is waited for with all patience even after the
+    fence, as that to a well-formed frame may be late; nothing behind a malformed one can be read. `patience` is the
+    time for the first reaction in seconds; `SHORT_WAIT` is enough where none must come.
     """
     patience = _patience(fixture) if patience is None else patience
     found = _observe(fixture, provoke(), receipt, fence, patience, must_react=must_react)
@@ -151,7 +150,7 @@ def _observe(
 
 
 def _patience(fixture: StompFixture) -> float:
-    """All the patience there is, until the server was once seen to hang: then hanging is no news."""
+    """The patience of the bench; less once the server was seen to hang."""
     return SHORT_WAIT if HANGS in fixture.bench.findings else fixture.bench.patience
 
 
@@ -160,7 +159,7 @@ def _is_receipted(client: StompClient, receipt: str | None) -> bool:
 
 
 def _wait(client: StompClient, seconds: float) -> None:
-    """Until an ERROR, the end, or so many seconds have passed."""
+    """Return at an ERROR, at the end of the connection, or after so many seconds."""
     if client.closed or client.errors:
         return
     with contextlib.suppress(PeerFailure):
@@ -168,7 +167,7 @@ def _wait(client: StompClient, seconds: float) -> None:
 
 
 def _wait_for_reaction(fixture: StompFixture, client: StompClient, seconds: float) -> None:
-    """As `_wait`, but less once it was in vain: then silence is no news."""
+    """As `_wait`; less long once the server was silent for the whole time."""
     was_silent = SILENT in fixture.bench.findings
     _wait(client, min(seconds, SHORT_WAIT) if was_silent else seconds)
     if not client.closed and not client.errors and seconds > SHORT_WAIT:
@@ -181,7 +180,7 @@ def _wait_for_end(client: StompClient, seconds: float) -> None:
 
 
 def _fenced(fixture: StompFixture, client: StompClient, fence: Fence | None, deadline: float) -> bool:
-    """Whether the server works on: two fences, so that an answer which the first overtook is there too."""
+    """True if the server processes later frames: a second fence lets an overtaken answer arrive."""
     earlier = list(client.inbox)
     client.inbox.clear()
     try:
@@ -207,52 +206,10 @@ def _sort(found: Reaction, client: StompClient, receipt: str | None) -> None:
             found.other_frames.append(frame)
 
 
-def judge_error(fixture: StompFixture, error: Frame, receipt: str | None = None) -> None:
-    """Judge what every ERROR looks like; `receipt` is that of the faulty frame, if it could be read."""
-    shown = f"{error.octets[:600]!r}"
-    fixture.judge("STOMP-ERROR-003", bool(error.get("message")), expected="a message header", observed=shown)
-    if receipt is not None:
-        fixture.judge(
-            "STOMP-ERROR-004",
-            error.get("receipt-id") == receipt,
-            expected=f"receipt-id:{receipt} in the ERROR",
-            observed=shown,
-        )
-    fixture.observe("STOMP-ERROR-006", "with a body" if error.body else "without a body")
-    content_type = error.get("content-type")
-    if error.body:
-        length = error.get("content-length")
-        fixture.judge(
-            "STOMP-CLEN-004",
-            length is not None and length.strip() == str(len(error.body)),
-            expected=f"content-length:{len(error.body)} in the ERROR",
-            observed=shown,
-        )
-        fixture.judge(
-            "STOMP-CTYPE-002",
-            content_type is not None,
-            expected="a content-type in the ERROR",
-            observed=shown,
-        )
-    if content_type is not None:
-        judge_content_type(fixture, content_type, shown)
-
-
-def judge_content_type(fixture: StompFixture, content_type: str, observed: object) -> None:
-    """Judge that a content-type that the server set is a MIME type."""
-    for clause in ("STOMP-CTYPE-003", "STOMP-CTYPE-004"):
-        fixture.judge(
-            clause,
-            _MIME_TYPE.fullmatch(content_type) is not None,
-            expected="type/subtype as content-type",
-            observed=observed,
-        )
-
-
 def judge_refusal_rules(fixture: StompFixture, found: Reaction, receipt: str | None = None) -> None:
-    """Judge what every refusal has in common, after the clause of the refusal itself was judged.
+    """Judge the rules for every refusal, after the clause of the refusal itself.
 
-    `receipt` is that of the refused frame, if the server could read it.
+    `receipt` is that of the refused frame if the server could read it.
     """
     fixture.judge(
         "STOMP-RECEIPT-003",
@@ -277,10 +234,23 @@ def judge_refusal_rules(fixture: StompFixture, found: Reaction, receipt: str | N
     )
 
 
+def expect_error_and_close(
+    fixture: StompFixture, clause: str, found: Reaction, receipt: str | None, what: str
+) -> None:
+    """Judge that the refusal of `what` is an ERROR and the end of the connection, and the rules for all refusals."""
+    fixture.judge(
+        clause,
+        found.is_error_and_close,
+        expected=f"ERROR and the end of the connection for {what}",
+        observed=found,
+    )
+    judge_refusal_rules(fixture, found, receipt)
+
+
 def expect_malformed(
     fixture: StompFixture, clause: str, provoke: Provoke, receipt: str | None = None, *, expected: str
 ) -> Reaction:
-    """Judge `clause`, that the server closes because of a malformed frame, and then how it does."""
+    """Judge `clause`, by which a malformed frame ends the connection, and the manner of that end."""
     found = reaction(fixture, provoke, receipt)
     fixture.judge(
         clause,

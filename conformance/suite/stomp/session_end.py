@@ -1,4 +1,4 @@
-"""Whether a session has ended: then all messages of its queues are for the others."""
+"""Proof that a session has ended: all messages of its queues reach the other consumers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.suite.stomp.stomp_fixture import StompFixture, Subscription
+    from conformance.suite.stomp.destinations import Subscription
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.stomp import StompClient
 
-#: So many messages in a row have to reach the one consumer that is left: with two they would alternate.
+#: Messages in a row that must reach the remaining consumer; two consumers would alternate.
 IN_A_ROW = 4
-#: Seconds to wait for one of them; it may have gone to the session that the server does not know to be over.
+#: Seconds to wait for one of them, which may have gone to the session that is over.
 SOON = 0.3
 
 
 def expect_sole_subscription(
     fixture: StompFixture, clause: str, left: Subscription, sender: StompClient
 ) -> None:
-    """Judge that `left` is the only subscription of its queue: another one's session has ended.
+    """Judge that `left` becomes the only subscription of its queue: the other one's session has ended.
 
-    How soon it has to end isn't said, so what is sent while the server notices may go to the one that is gone.
+    No clause bounds the time that this takes, so messages may go to the other one until the server notices its end.
     """
     deadline = time.monotonic() + fixture.bench.patience
     in_a_row, number = 0, 0
@@ -42,7 +43,7 @@ def expect_sole_subscription(
 def expect_all_bodies(
     fixture: StompFixture, clause: str, subscription: Subscription, bodies: list[bytes]
 ) -> None:
-    """Judge that all messages of a session that is over reach a subscription, in any order, others among them."""
+    """Judge that all messages of a session that is over reach a subscription, in any order, among others."""
     wanted = set(bodies)
     came: set[bytes] = set()
     while came != wanted:
@@ -61,7 +62,7 @@ def expect_all_bodies(
 
 
 def _reaches(subscription: Subscription, body: bytes) -> bool:
-    """Whether this message comes soon; older ones that come late are passed over."""
+    """True if the message with this body arrives soon; late older ones are passed over."""
     try:
         subscription.client.expect("MESSAGE", lambda frame: frame.body == body, SOON)
     except PeerFailure:

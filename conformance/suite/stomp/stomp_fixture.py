@@ -1,65 +1,33 @@
-"""What most examples begin with: sessions, destinations of their own, subscriptions that are known to be active.
+"""Sessions, fresh destinations and active subscriptions for the STOMP tests.
 
-Everything in which brokers differ without a clause is hidden here: what destinations look like, which headers they
-want, whether there are receipts and transactions to fence with, and what has to be done so that nothing is left
-behind. The switches come from the target file: `receipts` (frames other than DISCONNECT are receipted) and
-`transactions`, both true unless it says otherwise.
+The fixture hides where servers differ without a clause: the syntax of destinations, the headers that they want, and
+the receipts and transactions that a fence can use. The target file has the switches: `receipts` (frames other than
+DISCONNECT are receipted) and `transactions`, both true by default.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import book
+from conformance.suite.stomp.destinations import Destination, Subscription
 from conformance.suite.stomp.patience import SHORT_WAIT
+from conformance.suite.stomp.queue_cleanup import empty_queues
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-#: Seconds between two probes of whether a subscription without receipt is active.
+#: Seconds between two messages that probe a subscription without receipt.
 PROBE_INTERVAL = 0.05
-#: The word for a server without receipts that granted none where one was waited for.
+#: Finding: a server without receipts left out one that was waited for.
 NO_RECEIPT = "grants no receipts"
-#: Queues that one session clears at a time, so that no limit on subscriptions is met.
-QUEUES_PER_CLEANUP = 8
-
-
-@dataclass(frozen=True)
-class Destination:
-    """A destination, and the headers that this server wants with it on SEND, SUBSCRIBE and UNSUBSCRIBE."""
-
-    name: str
-    is_queue: bool
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """A subscription that a test made; `id` is "" where it was made without one."""
-
-    client: StompClient
-    id: str
-    destination: Destination
-    is_first: bool = False
-    """Whether it is the first of its client, so that a MESSAGE that names no subscription belongs to it."""
-    mode: str = "auto"
-    """How its messages are acknowledged."""
-
-    def owns(self, frame: Frame) -> bool:
-        """Whether a MESSAGE is one of this subscription."""
-        named = frame.get("subscription")
-        if named is not None and self.id:
-            return named == self.id
-        return self.is_first or frame.get("destination") == self.destination.name
 
 
 class StompFixture:
@@ -68,49 +36,49 @@ class StompFixture:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.usual_delay = 0.05 + 5 * bench.target.round_trip
-        """Seconds that an answer usually takes: how long to wait before a fence is worth its while."""
+        """Seconds that an answer usually takes, to be waited before a fence."""
         self._numbers = itertools.count(1)
         self._queues: list[Destination] = []
         self._sender: StompClient | None = None
         self._subscribed: set[int] = set()
-        bench.at_end(self._clean_up)
+        bench.at_end(lambda: empty_queues(bench, self._queues, self.fence, self.usual_delay))
 
     # Judging
 
     def applies(self, clause: str) -> bool:
-        """Whether a clause is judged in the binding of the test or on sessions of its version."""
+        """True if the clause is judged in the binding of the test or on sessions of its version."""
         classes = book()[clause].classes
         return self.bench.binding in classes or f"stomp-{self.bench.version}" in classes
 
     def judge(self, clause: str, ok: bool, *, expected: str, observed: object) -> bool:
-        """As `Bench.judge`, for a clause that may not be one of this version: then nothing is recorded."""
+        """Call `Bench.judge` if the clause applies; returns `ok`."""
         if not self.applies(clause):
             return ok
         return self.bench.judge(clause, ok, expected=expected, observed=observed)
 
     def observe(self, clause: str, text: str) -> None:
-        """As `Bench.observe`, for a clause that may not be one of this version."""
+        """Call `Bench.observe` if the clause applies."""
         if self.applies(clause):
             self.bench.observe(clause, text)
 
     def skip(self, clause: str, reason: str) -> None:
-        """As `Bench.skip`, for a clause that may not be one of this version."""
+        """Call `Bench.skip` if the clause applies."""
         if self.applies(clause):
             self.bench.skip(clause, reason)
 
     # Sessions
 
     def client(self, **connect: str | None) -> StompClient:
-        """A session in the version of the test; keywords are headers of CONNECT, underscores for hyphens."""
+        """A session in the version of the test; keywords are headers of CONNECT, with underscores for hyphens."""
         client = self.bench.stomp(connect=False)
         self.connect(client, **connect)
         return client
 
     def connect(self, client: StompClient, **headers: str | None) -> Frame:
-        """Open the session of a client that has none.
+        """Send CONNECT and return CONNECTED.
 
-        Judges STOMP-CONNECT-001 and, where one version was offered, STOMP-CONNECT-004: nobody could read on a
-        session whose version isn't known.
+        Judges STOMP-CONNECT-001 and, if only one version was offered, STOMP-CONNECT-004: frames can't be read on a
+        session of an unknown version.
         """
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
@@ -132,33 +100,33 @@ class StompFixture:
 
     @property
     def has_receipts(self) -> bool:
-        """Whether the server answers `receipt` headers, as far as its target file knows."""
+        """True if the server answers `receipt` headers, by its target file."""
         return self.bench.target.fact("receipts", True)
 
     @property
     def has_transactions(self) -> bool:
-        """Whether the server knows transactions, as far as its target file knows."""
+        """True if the server has transactions, by its target file."""
         return self.bench.target.fact("transactions", True)
 
     def new_receipt(self) -> str:
         """A new value for a `receipt` header."""
         return f"receipt-{next(self._numbers)}"
 
-    # Places
+    # Destinations
 
     def topic(self, stem: str = "topic") -> Destination:
-        """A destination that gives each message to all of its subscriptions."""
+        """A fresh destination that gives each message to all of its subscriptions."""
         target = self.bench.target
         return Destination(target.plain_topic(self.bench.fresh(stem)), False, target.topic_headers)
 
     def queue(self, stem: str = "queue") -> Destination:
-        """A destination that gives each message to one of its subscriptions; removed when the test has ended."""
+        """A fresh destination that gives each message to one of its subscriptions; emptied after the test."""
         target = self.bench.target
         destination = Destination(target.plain_queue(self.bench.fresh(stem)), True, target.queue_headers)
         self._queues.append(destination)
         return destination
 
-    # Sending and session_subscribing
+    # Sending and subscribing
 
     def send(
         self,
@@ -178,7 +146,7 @@ class StompFixture:
         headers: Sequence[tuple[str, str | None]] = (),
         **more: str | None,
     ) -> Subscription:
-        """SUBSCRIBE, and leave it open whether the subscription is active yet."""
+        """SUBSCRIBE, without waiting until the subscription is active."""
         is_first = id(client) not in self._subscribed
         self._subscribed.add(id(client))
         identifier = client.subscribe(destination.name, [*destination.headers.items(), *headers], **more)
@@ -190,16 +158,14 @@ class StompFixture:
         client: StompClient,
         destination: Destination,
         headers: Sequence[tuple[str, str | None]] = (),
-        *,
-        by_message: bool = False,
         **more: str | None,
     ) -> Subscription:
-        """A subscription that is in effect.
+        """SUBSCRIBE, and wait until the subscription is active.
 
-        The proof is its RECEIPT (judges STOMP-RECEIPT-001) or, with `by_message` and on servers without receipts, a
-        message that came (judges STOMP-SUB-001); that message is acknowledged in the client modes.
+        The proof is the RECEIPT (judges STOMP-RECEIPT-001) or, on servers without receipts, a MESSAGE (judges
+        STOMP-SUB-001), which is acknowledged in the client modes.
         """
-        if by_message or not self.has_receipts:
+        if not self.has_receipts:
             subscription = self.subscribe(client, destination, headers, **more)
             self._confirm_by_message(subscription)
             return subscription
@@ -209,9 +175,9 @@ class StompFixture:
         return subscription
 
     def expect_receipt(self, client: StompClient, receipt: str | None, command: str = "the frame") -> Frame:
-        """The RECEIPT of a frame that the server has to process, any for None; judges STOMP-RECEIPT-001.
+        """The RECEIPT with this receipt-id, or with any for None; judges STOMP-RECEIPT-001.
 
-        On servers without receipts it is waited for with all patience once: then it is no news that none comes.
+        On a server without receipts only the first call waits with all patience.
         """
         within = SHORT_WAIT if NO_RECEIPT in self.bench.findings else None
         named = "" if receipt is None else f" with receipt-id:{receipt}"
@@ -233,21 +199,21 @@ class StompFixture:
         return frame
 
     def fence(self, client: StompClient, within: float | None = None) -> None:
-        """Return when the server has worked off what this client sent before; raises PeerFailure.
+        """Return when the server has processed all earlier frames of this client.
 
-        By the receipt of a frame without effect; on servers without receipts by one more subscription of the client,
-        to which another session sends.
+        The proof is the RECEIPT of a frame without effect; on servers without receipts it is a MESSAGE for one more
+        subscription of the client, sent by another session. Raises PeerFailure if it doesn't come within so many
+        seconds (default: the patience).
         """
         if self.has_receipts:
             client.fence(None if self.has_transactions else self.topic("fence").name, within)
             return
         destination = self.topic("fence")
-        subscription = Subscription(
-            client, client.subscribe(destination.name, destination.headers), destination
-        )
+        identifier = client.subscribe(destination.name, destination.headers)
+        subscription = Subscription(client, identifier, destination)
         self._send_until_received(subscription, self._sending_client(), "fence", within)
 
-    # What arrives
+    # Receiving
 
     def expect_message(
         self,
@@ -256,7 +222,7 @@ class StompFixture:
         where: Callable[[Frame], bool] | None = None,
         expected: str = "a MESSAGE for the subscription",
     ) -> Frame:
-        """The next MESSAGE of a subscription for which `where` is true; judges `clause` where none comes."""
+        """The next MESSAGE of a subscription for which `where` is true; a missing one counts against `clause`."""
 
         def matches(frame: Frame) -> bool:
             return subscription.owns(frame) and (where is None or where(frame))
@@ -267,19 +233,13 @@ class StompFixture:
             self.bench.judge(clause, False, expected=expected, observed=failure.observed)
             raise
 
-    def expect_messages(
-        self, subscription: Subscription, count: int, clause: str = "STOMP-SEND-002"
-    ) -> list[Frame]:
-        """The next `count` messages of a subscription."""
-        return [self.expect_message(subscription, clause) for _ in range(count)]
-
     def messages_before_marker(
         self, subscription: Subscription, sender: StompClient | None = None
     ) -> list[Frame]:
-        """Send a message of our own to the destination of a subscription, and give everything that came before it.
+        """Send a marker to the destination of a subscription; the MESSAGEs that arrive before it.
 
-        That is the fence for "not delivered": what a server hands on in order is there by then, or never. The
-        marker is acknowledged where the subscription asks for it. `sender` is by default a new session.
+        The marker is the fence for "not delivered": a server that delivers in order has sent the others before it. It
+        is acknowledged in the client modes. `sender` is a new session by default.
         """
         body = self.bench.fresh("marker").encode()
         self.send(sender or self.client(), subscription.destination, body)
@@ -293,7 +253,7 @@ class StompFixture:
     # Parts of the above
 
     def _sending_client(self) -> StompClient:
-        """A session that only sends: there are servers that give no connection its own messages."""
+        """A session that only sends: some servers give no connection its own messages."""
         if self._sender is None or self._sender.closed:
             self._sender = self.client()
         return self._sender
@@ -311,10 +271,7 @@ class StompFixture:
             message = self._send_until_received(subscription, sender, "probe")
         except PeerFailure as failure:
             self.bench.judge(
-                "STOMP-SUB-001",
-                False,
-                expected="a message for the subscription",
-                observed=failure.observed,
+                "STOMP-SUB-001", False, expected="a message for the subscription", observed=failure.observed
             )
             raise
         leftovers = [message, *self.messages_before_marker(subscription, sender)]
@@ -323,44 +280,16 @@ class StompFixture:
                 subscription.client.ack(message)
 
     def _send_until_received(
-        self, subscription: Subscription, sender: StompClient, stem: str, within: float | None = None
+        self, subscription: Subscription, sender: StompClient, body: str, within: float | None = None
     ) -> Frame:
-        """Send to a topic until a message arrives: nothing else tells when such a subscription is active."""
+        """Send to a topic until a MESSAGE arrives, the only sign that a subscription without receipt is active."""
         deadline = time.monotonic() + (self.bench.patience if within is None else within)
         client = subscription.client
         errors = len(client.errors)
         while True:
-            self.send(sender, subscription.destination, stem)
+            self.send(sender, subscription.destination, body)
             try:
                 return client.expect("MESSAGE", subscription.owns, PROBE_INTERVAL)
             except PeerFailure:
                 if client.closed or len(client.errors) > errors or time.monotonic() > deadline:
                     raise
-
-    def _clean_up(self) -> None:
-        """Consume what is left in our queues; with their headers, the end of this session removes them."""
-        if not self._queues:
-            return
-        client = self.bench.stomp()
-        # After a fence that fails there is no telling what is consumed, and each further one would take as long.
-        with contextlib.suppress(PeerFailure):
-            for begin in range(0, len(self._queues), QUEUES_PER_CLEANUP):
-                self._consume(client, self._queues[begin : begin + QUEUES_PER_CLEANUP])
-            client.disconnect()
-        client.close()
-
-    def _consume(self, client: StompClient, destinations: Sequence[Destination]) -> None:
-        """Take what waits in some queues."""
-        readers = [
-            (client.subscribe(destination.name, destination.headers), destination.headers)
-            for destination in destinations
-        ]
-        self.fence(client)
-        if self.bench.target.fact("persistent_queues") and not all(
-            destination.headers for destination in destinations
-        ):
-            # What a session held that has just ended comes back when the server has noticed: no fence tells when.
-            client.listen(self.usual_delay)
-        for identifier, headers in readers:
-            client.unsubscribe(identifier, headers)
-        self.fence(client)

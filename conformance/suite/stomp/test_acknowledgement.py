@@ -1,4 +1,4 @@
-"""ACK, message by message: STOMP-ACK-*. Which messages one of them covers is in test_consuming."""
+"""ACK of single messages: STOMP-ACK-*. The messages that one ACK covers are in `test_consuming`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import (
     MODES,
     channel_in_mode,
-    done,
     expect_acceptance,
     expect_refusal,
-    judge_how_refused,
     redelivery_works,
+    send_and_confirm,
     settle,
 )
 from conformance.suite.stomp.channel import (
@@ -23,9 +22,8 @@ from conformance.suite.stomp.channel import (
     consume_elsewhere,
     disconnect,
     has_redelivery,
-    reaction_summary,
 )
-from conformance.suite.stomp.reactions import reaction
+from conformance.suite.stomp.frame_template import send_frame
 from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
@@ -44,14 +42,14 @@ def end(client: StompClient, how: str) -> None:
         client.link.cut()
 
 
-# What an ACK does
+# Valid ACKs
 
 
 @clauses("STOMP-ACK-001")
 @MODES
 @pytest.mark.parametrize("how", ["disconnect", "close", "cut"])
 def test_what_was_not_acknowledged_is_not_consumed(bench: Bench, mode: str, how: str) -> None:
-    """After the connection has ended, another consumer gets the messages."""
+    """Send no ACK, and end the connection; expect the messages at another consumer."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-ACK-001"):
         return
@@ -70,7 +68,7 @@ def test_what_was_not_acknowledged_is_not_consumed(bench: Bench, mode: str, how:
 @clauses("STOMP-ACK-002")
 @MODES
 def test_an_ack_is_accepted(bench: Bench, mode: str) -> None:
-    """An ACK that names a message as the version has it gets its RECEIPT, three times in a row."""
+    r"""Send `ACK\nid:…\nreceipt:…\n\n\0` (before 1.2 its `message-id`), three in a row; expect the RECEIPT."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
 
@@ -88,7 +86,7 @@ def test_an_ack_is_accepted(bench: Bench, mode: str) -> None:
 @MODES
 @pytest.mark.parametrize("how", ["disconnect", "cut"])
 def test_what_was_acknowledged_is_consumed(bench: Bench, mode: str, how: str) -> None:
-    """It doesn't come again after the connection has ended."""
+    """Send ACK, and end the connection; expect the message at no other consumer."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-ACK-002"):
         return
@@ -109,7 +107,7 @@ def test_what_was_acknowledged_is_consumed(bench: Bench, mode: str, how: str) ->
 @clauses("STOMP-ACK-008")
 @pytest.mark.parametrize("subscription", [False, True], ids=["without-subscription", "with-subscription"])
 def test_an_ack_needs_no_subscription(bench: Bench, subscription: bool) -> None:
-    """From 1.2 on the header says nothing, and does no harm."""
+    r"""Send `ACK\nid:…\n\n\0` with and without `subscription`; expect the RECEIPT."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
 
@@ -124,20 +122,22 @@ def test_an_ack_needs_no_subscription(bench: Bench, subscription: bool) -> None:
     expect_acceptance(fixture, "STOMP-ACK-008", provoke, receipt, what)
 
 
-# What an ACK must not do
+# ACKs that name no message
 
 
 @clauses("STOMP-ACK-003", "STOMP-ERROR-009")
 def test_an_ack_that_names_nothing(bench: Bench) -> None:
-    """Without the header that names the message it is refused, also while there is only one to acknowledge."""
+    r"""Send `ACK\nreceipt:…\n\n\0` while one message is unacknowledged; expect no RECEIPT, an ERROR and the end."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
         channel = channel_in_mode(fixture, "client-individual")
         channel.send_and_receive(bench.fresh("m"))
-        named = [("subscription", channel.subscription.id)] if bench.version == "1.1" else []
-        channel.reader.frame("ACK", [*named, ("receipt", receipt)])
+        template = b"ACK\nreceipt:<receipt>\n\n\0"
+        if bench.version == "1.1":
+            template = b"ACK\nreceipt:<receipt>\nsubscription:<id>\n\n\0"
+        send_frame(channel.reader, template, receipt=receipt, id=channel.subscription.id)
         return channel.reader
 
     expect_refusal(fixture, "STOMP-ACK-003", provoke, receipt, "an ACK that names no message")
@@ -145,7 +145,7 @@ def test_an_ack_that_names_nothing(bench: Bench) -> None:
 
 @clauses("STOMP-ACK-009", "STOMP-ERROR-009")
 def test_an_ack_without_subscription(bench: Bench) -> None:
-    """On a session of 1.1 the message-id alone is not enough."""
+    r"""Send `ACK\nmessage-id:…\n\n\0` without `subscription` in 1.1; expect no RECEIPT, an ERROR and the end."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
 
@@ -161,7 +161,7 @@ def test_an_ack_without_subscription(bench: Bench) -> None:
 @MODES
 @pytest.mark.parametrize("kind", ["random", "another connection's", "next", "message-id"])
 def test_an_ack_that_names_no_message_of_its_connection(bench: Bench, mode: str, kind: str) -> None:
-    """It is refused, and neither its own connection nor another one has a message settled by it."""
+    """Send ACK with an id of no message of the connection; expect a refusal, and no message settled by it."""
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, mode, "STOMP-ACK-004", "STOMP-ACK-010", "STOMP-ERROR-009"):
         return
@@ -204,12 +204,12 @@ def _judge_nothing_settled(fixture: StompFixture, channels: list[tuple[Channel, 
 
 
 def _name_of(message: Frame, bench: Bench) -> str:
-    """By what an ACK names a message, as far as one header tells."""
+    """The header value by which an ACK names a message."""
     return message.get("ack" if bench.version == "1.2" else "message-id") or ""
 
 
 def _stray(kind: str, bench: Bench, mine: Frame, other: Frame) -> str | None:
-    """An id of that kind; None where it is one by which this connection can name a message."""
+    """An id of that kind; None if this connection can name a message by it."""
     own = _name_of(mine, bench)
     found = {
         "random": bench.fresh("nobody"),
@@ -221,66 +221,9 @@ def _stray(kind: str, bench: Bench, mine: Frame, other: Frame) -> str | None:
 
 
 def _can_be_tried(fixture: StompFixture, kind: str, mode: str) -> bool:
-    """Whether the ids of this server leave room for such a mistake."""
+    """True if the ids of this server leave room for such a mistake."""
     messages = [channel_in_mode(fixture, mode).send_and_receive(fixture.bench.fresh("m")) for _ in range(2)]
     return _stray(kind, fixture.bench, messages[0], messages[1]) is not None
-
-
-# Late, double and needless acknowledgement
-
-
-@clauses("STOMP-ACK-005", "STOMP-RECEIPT-003")
-@pytest.mark.parametrize("why", ["acknowledged", "covered", "negatively acknowledged"])
-def test_an_ack_of_what_is_settled(bench: Bench, why: str) -> None:
-    """Recorded: a second ACK is accepted, or it is refused; but not both."""
-    fixture = StompFixture(bench)
-    if bench.version == "1.0":
-        why = "acknowledged"
-    receipt = fixture.new_receipt()
-
-    def provoke() -> StompClient:
-        channel = channel_in_mode(fixture, "client" if why == "covered" else "client-individual")
-        messages = channel.unacknowledged_messages(2 if why == "covered" else 1)
-        command = "NACK" if why.startswith("neg") else "ACK"
-        settle(fixture, channel.reader, messages[-1], command)
-        channel.reader.ack(messages[0], receipt=receipt)
-        return channel.reader
-
-    found = reaction(fixture, provoke, receipt)
-    fixture.observe("STOMP-ACK-005", f"an ACK of what is {why}: {reaction_summary(found)}")
-    fixture.judge(
-        "STOMP-RECEIPT-003",
-        not (found.receipts and found.is_refusal),
-        expected="a RECEIPT or a refusal, not both",
-        observed=found,
-    )
-    judge_how_refused(fixture, found, receipt, "a second ACK")
-
-
-@clauses("STOMP-ACK-007", "STOMP-RECEIPT-003")
-def test_an_ack_in_mode_auto(bench: Bench) -> None:
-    """Recorded: what becomes of an ACK for a message that needs none."""
-    fixture = StompFixture(bench)
-    receipt = fixture.new_receipt()
-
-    def provoke() -> StompClient:
-        channel = Channel(fixture, fixture.queue())
-        message = channel.send_and_receive(bench.fresh("m"))
-        if bench.version == "1.2":
-            channel.reader.ack(message.get("ack") or message.get("message-id") or "", receipt=receipt)
-        else:
-            channel.reader.ack(message, receipt=receipt)
-        return channel.reader
-
-    found = reaction(fixture, provoke, receipt)
-    fixture.observe("STOMP-ACK-007", f"an ACK in mode auto: {reaction_summary(found)}")
-    fixture.judge(
-        "STOMP-RECEIPT-003",
-        not (found.receipts and found.is_refusal),
-        expected="a RECEIPT or a refusal, not both",
-        observed=found,
-    )
-    judge_how_refused(fixture, found, receipt, "an ACK in mode auto")
 
 
 # In transactions
@@ -290,17 +233,17 @@ def test_an_ack_in_mode_auto(bench: Bench) -> None:
 @MODES
 @pytest.mark.parametrize("how", ["commit", "abort", "disconnect", "cut"])
 def test_an_ack_in_a_transaction(bench: Bench, mode: str, how: str) -> None:
-    """It takes effect with the COMMIT; a transaction that ends in any other way leaves the message to others."""
+    """Send ACK with `transaction`; expect redelivery unless COMMIT ended the transaction."""
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, mode, "STOMP-ACK-006"):
         return
     channel = channel_in_mode(fixture, mode)
     message = channel.send_and_receive(bench.fresh("acknowledged"))
-    done(fixture, channel.reader, "BEGIN", "t")
+    send_and_confirm(fixture, channel.reader, "BEGIN", "t")
     channel.reader.ack(message, transaction="t")
     left = message
     if how in ("commit", "abort"):
-        done(fixture, channel.reader, how.upper(), "t")
+        send_and_confirm(fixture, channel.reader, how.upper(), "t")
         left = channel.send_and_receive(bench.fresh("left")) if how == "commit" else message
     else:
         fixture.fence(channel.reader)

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 #: Seconds between the pieces of a message, so that the server reads them one by one.
 PIECE_INTERVAL = 0.001
+COUNTED = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
+UNCOUNTED = b"SEND\n<destination>\n\n<body>\0"
 NOT_UTF_8 = b"\xff\xfe\x80"
 
 
 def message(octets: bytes) -> bytes:
-    """A WebSocket message as it goes over the wire."""
+    """A WebSocket message as octets on the wire."""
     opcode = ABNF.OPCODE_TEXT if is_utf8(octets) else ABNF.OPCODE_BINARY
     whole: bytes = ABNF.create_frame(octets, opcode).format()
     return whole
@@ -39,7 +41,7 @@ def message(octets: bytes) -> bytes:
 
 def frame(loopback: Loopback, headers: list[tuple[str, str]], body: bytes) -> bytes:
     """A SEND to the topic of `loopback`."""
-    pairs = [("destination", loopback.destination.name), *loopback.destination.headers.items(), *headers]
+    pairs = [*loopback.destination.all_headers, *headers]
     return encode("SEND", [*pairs, *content_length_header(body)], body, loopback.client.version)
 
 
@@ -53,7 +55,7 @@ def frame(loopback: Loopback, headers: list[tuple[str, str]], body: bytes) -> by
 )
 @main_thread_only
 def test_any_header_text_comes_back(bench: Bench) -> None:
-    """Names and values of any characters arrive as they were sent."""
+    """Send headers with names and values of any characters; expect them unchanged in the MESSAGE."""
     run = PropertyRun(bench)
 
     def check(headers: list[tuple[str, str]]) -> None:
@@ -81,7 +83,7 @@ LIKE_A_PAIR = re.compile(r"\\[nrc\\]")
 
 
 def _clauses_of(name: str, value: str) -> tuple[str]:
-    """The clause that a header was likely lost by."""
+    """The clause that the loss of this header most likely breaks."""
     if LIKE_A_PAIR.search(name) or LIKE_A_PAIR.search(value):
         return ("STOMP-ENC-009",)
     if SPECIAL.search(name):
@@ -96,16 +98,16 @@ def _clauses_of(name: str, value: str) -> tuple[str]:
 @clauses("STOMP-SEND-005")
 @main_thread_only
 def test_any_body_comes_back(bench: Bench) -> None:
-    """Bodies of any octets arrive octet for octet; text without NUL also where it is not counted."""
+    """Send bodies of any octets, without NUL also uncounted; expect them octet for octet."""
     run = PropertyRun(bench)
-    # Octets that are not UTF-8 need binary messages both ways, and a 1.0 server need not count.
+    # Octets that are not UTF-8 need binary messages both ways, and a server of 1.0 need not count.
     nul = bench.version != "1.0" or delivers_body(bench, b"a\0b")
     kinds = bodies(utf_8=not delivers_body(bench, NOT_UTF_8), nul=nul, long=delivers_long_bodies(bench))
 
     def check(body: bytes, counted: bool) -> None:
         with run.loopback() as loopback:
-            length = [b"content-length:%d" % len(body)] if counted or b"\0" in body else []
-            loopback.client.send_octets(loopback.raw(length, body))
+            template = COUNTED if counted or b"\0" in body else UNCOUNTED
+            loopback.send_octets(template, length=len(body), body=body)
             came = loopback.receive(within=run.patience(len(body)))
             bench.judge(
                 "STOMP-SEND-005", came.body == body, expected=f"{body[:200]!r}", observed=came.octets[:600]
@@ -117,7 +119,7 @@ def test_any_body_comes_back(bench: Bench) -> None:
 @clauses("STOMP-FRAME-006", "STOMP-FRAME-005")
 @main_thread_only
 def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
-    """Several frames in one stream of octets, cut into TCP segments at any places, are carried out one by one."""
+    """Send several frames as one stream, cut into TCP segments anywhere; expect a MESSAGE for each."""
     run = PropertyRun(bench)
 
     def check(texts: list[bytes], cuts: list[float]) -> None:
@@ -133,7 +135,7 @@ def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
                     clause, came == texts, expected=f"the bodies {texts!r:.300}", observed=f"{came!r:.300}"
                 )
 
-    nul = delivers_body(bench, b"a\0b")  # where not, that is STOMP-CLEN-001, wherever the frames are cut
+    nul = delivers_body(bench, b"a\0b")  # a server that cuts bodies at NUL breaks STOMP-CLEN-001, not these
     texts = bodies(utf_8=True, nul=nul, long=delivers_long_bodies(bench))
     run.run(
         bench.examples(12, 100, 800),

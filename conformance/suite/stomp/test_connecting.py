@@ -9,8 +9,9 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.attempts import connect_headers, judge_refused_connect, try_connect
+from conformance.suite.stomp.frame_template import send_frame
 from conformance.suite.stomp.patience import SHORT_WAIT
-from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
+from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
@@ -26,7 +27,7 @@ AT_ONCE = 5
 
 @clauses("STOMP-CONNECT-001")
 def test_connect_is_answered_by_one_connected(bench: Bench) -> None:
-    """CONNECTED is the first frame, and the only one of its kind."""
+    """Send CONNECT; expect CONNECTED as the first frame, and only one."""
     fixture = StompFixture(bench)
     client = bench.stomp(connect=False)
     fixture.connect(client)
@@ -43,7 +44,7 @@ def test_connect_is_answered_by_one_connected(bench: Bench) -> None:
 
 @clauses("STOMP-CONNECT-002")
 def test_a_wrong_passcode_is_refused_by_an_error(bench: Bench) -> None:
-    """Where logins are checked, a wrong one gets an ERROR, and then the connection ends."""
+    """Send CONNECT with a wrong passcode; expect an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     if bench.target.login is None:
         bench.skip("STOMP-CONNECT-002", "no login is known, so none can be wrong")
@@ -54,7 +55,7 @@ def test_a_wrong_passcode_is_refused_by_an_error(bench: Bench) -> None:
 
 @clauses("STOMP-CONNECT-005", "STOMP-CONNECT-002")
 def test_an_unknown_host(bench: Bench) -> None:
-    """Recorded: a host that the server can't know is refused, or taken for the default one."""
+    """Send CONNECT with an unknown `host`. Recorded: a refusal, which should be an ERROR and the end."""
     fixture = StompFixture(bench)
     tried = try_connect(fixture, {"host": f"{bench.fresh('host')}.invalid"})
     bench.observe("STOMP-CONNECT-005", f"an unknown host is {'accepted' if tried.connected else 'refused'}")
@@ -63,7 +64,7 @@ def test_an_unknown_host(bench: Bench) -> None:
 
 @clauses("STOMP-CONNECT-006", "STOMP-CONNECT-002")
 def test_no_host(bench: Bench) -> None:
-    """Recorded: a CONNECT without host is accepted or refused."""
+    """Send CONNECT without `host`. Recorded: a refusal, which should be an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     tried = try_connect(fixture, {"host": None})
     bench.observe(
@@ -77,10 +78,10 @@ def test_no_host(bench: Bench) -> None:
     "headers", [{}, {"x": "a\\tb:c"}, {"receipt": "r"}], ids=["plain", "literally", "receipt"]
 )
 def test_the_command_stomp_connects(bench: Bench, headers: dict[str, str | None]) -> None:
-    """STOMP opens a session where CONNECT does: its headers are read alike, and it gets no RECEIPT."""
+    """Send STOMP with the headers of CONNECT; expect the same answer as for CONNECT, and no RECEIPT."""
     fixture = StompFixture(bench)
     tried, usually = try_connect(fixture, headers, "STOMP"), try_connect(fixture, headers)
-    # Whatever is refused in CONNECT, rightly or not, is to be refused here too.
+    # A refusal of CONNECT, rightful or not, must be one of STOMP too.
     if tried.connected is None or usually.connected is None:
         ok = tried.connected is usually.connected
     else:
@@ -95,7 +96,7 @@ def test_the_command_stomp_connects(bench: Bench, headers: dict[str, str | None]
 
 @clauses("STOMP-CONNECT-004")
 def test_connected_names_the_version(bench: Bench) -> None:
-    """A client that offers one version gets it, and is told so."""
+    """Send CONNECT with one version; expect it as `version` in CONNECTED."""
     connected = bench.stomp().connected
     assert connected is not None
     bench.judge(
@@ -108,7 +109,7 @@ def test_connected_names_the_version(bench: Bench) -> None:
 
 @clauses("STOMP-CONNECT-007")
 def test_a_client_that_offers_no_version_speaks_1_0(bench: Bench) -> None:
-    """CONNECT without accept-version opens a session of 1.0; a server that doesn't speak that refuses it."""
+    """Send CONNECT without `accept-version`; expect a session of 1.0, or a refusal by a server without 1.0."""
     fixture = StompFixture(bench)
     tried = try_connect(fixture, {"accept-version": None})
     if tried.connected is not None:
@@ -123,7 +124,7 @@ def test_a_client_that_offers_no_version_speaks_1_0(bench: Bench) -> None:
 
 @clauses("STOMP-CONNECT-008", "STOMP-CONNECT-009")
 def test_what_connected_tells(bench: Bench) -> None:
-    """Recorded: session, server and heart-beat. A server header begins with a name."""
+    """Send CONNECT; expect a name in front of `server`. Recorded: session, server and heart-beat of CONNECTED."""
     connected = StompFixture(bench).client().connected
     assert connected is not None
     named = [name for name in ("session", "server", "heart-beat") if connected.get(name) is not None]
@@ -142,7 +143,7 @@ def test_what_connected_tells(bench: Bench) -> None:
 
 @clauses("STOMP-CONNECT-010")
 def test_sessions_have_different_names(bench: Bench) -> None:
-    """The values of `session` differ, some of the sessions being open at the same time."""
+    """Send CONNECT on many connections, some open at once; expect a different `session` on each."""
     fixture = StompFixture(bench)
     names: list[str | None] = []
     for _ in range(SESSIONS // AT_ONCE):
@@ -165,19 +166,19 @@ def test_sessions_have_different_names(bench: Bench) -> None:
 @clauses("STOMP-CONNECT-011")
 @pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE", "BEGIN", "ACK"])
 def test_a_frame_before_connect(bench: Bench, command: str) -> None:
-    """Recorded: what happens to it. A refusal should be an ERROR and the end of the connection."""
+    """Send a frame before CONNECT. Recorded: a refusal, which should be an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     destination, receipt = fixture.topic(), fixture.new_receipt()
-    headers = {
-        "SEND": [("destination", destination.name)],
-        "SUBSCRIBE": [("id", "0"), ("destination", destination.name)],
-        "BEGIN": [("transaction", "t")],
-        "ACK": [("id", "m"), ("message-id", "m"), ("subscription", "0")],
+    template = {
+        "SEND": b"SEND\ndestination:<name>\nreceipt:<receipt>\n\n\0",
+        "SUBSCRIBE": b"SUBSCRIBE\ndestination:<name>\nid:0\nreceipt:<receipt>\n\n\0",
+        "BEGIN": b"BEGIN\nreceipt:<receipt>\ntransaction:t\n\n\0",
+        "ACK": b"ACK\nid:m\nmessage-id:m\nreceipt:<receipt>\nsubscription:0\n\n\0",
     }[command]
 
     def provoke() -> StompClient:
         client = bench.stomp(connect=False)
-        client.frame(command, [*headers, ("receipt", receipt)])
+        send_frame(client, template, name=destination.name, receipt=receipt)
         return client
 
     def connect(client: StompClient, within: float) -> None:
@@ -185,7 +186,7 @@ def test_a_frame_before_connect(bench: Bench, command: str) -> None:
         client.expect("CONNECTED", within=within)
 
     found = reaction(fixture, provoke, receipt, fence=connect, patience=SHORT_WAIT)
-    # Behind a frame that was carried out the CONNECT may be refused as a second one: that ERROR names no receipt.
+    # After a frame that was carried out the CONNECT may be refused as a second one: that ERROR has no receipt-id.
     is_named = found.error is not None and found.error.get("receipt-id") == receipt
     is_carried_out = bool(found.receipts) and not is_named
     seen = "carried out" if is_carried_out else "refused" if found.is_refusal else "ignored"
@@ -193,13 +194,12 @@ def test_a_frame_before_connect(bench: Bench, command: str) -> None:
     if is_carried_out:
         bench.skip("STOMP-ERROR-009", f"the server accepts {command} before CONNECT")
     elif found.is_refusal or (fixture.has_receipts and found.served_later_frames and not found.is_accepted):
-        judge_out_of_place(fixture, f"{command} before CONNECT", found.is_error_and_close, found)
-        judge_refusal_rules(fixture, found, receipt)
+        expect_error_and_close(fixture, "STOMP-ERROR-009", found, receipt, f"{command} before CONNECT")
 
 
 @clauses("STOMP-CONNECT-012")
 def test_a_second_connect(bench: Bench) -> None:
-    """Recorded: what happens to it. A refusal should be an ERROR and the end of the connection."""
+    """Send a second CONNECT. Recorded: a refusal, which should be an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
 
     def provoke() -> StompClient:
@@ -212,21 +212,13 @@ def test_a_second_connect(bench: Bench) -> None:
     seen = "accepted" if accepted else "refused" if found.is_refusal else "ignored"
     bench.observe("STOMP-CONNECT-012", f"a second CONNECT is {seen}")
     if found.is_refusal or (found.served_later_frames and not accepted):
-        judge_out_of_place(fixture, "a second CONNECT", found.is_error_and_close, found)
-        judge_refusal_rules(fixture, found)
-
-
-def judge_out_of_place(fixture: StompFixture, what: str, ok: bool, observed: object) -> None:
-    """Judge how a well-formed frame was refused."""
-    fixture.judge(
-        "STOMP-ERROR-009", ok, expected=f"ERROR and the end of the connection for {what}", observed=observed
-    )
+        expect_error_and_close(fixture, "STOMP-ERROR-009", found, None, "a second CONNECT")
 
 
 @clauses("STOMP-CONNECT-013")
 @pytest.mark.parametrize("command", ["CONNECT", "STOMP"])
 def test_connect_gets_no_receipt(bench: Bench, command: str) -> None:
-    """A `receipt` header on CONNECT or STOMP is ignored, or the attempt is refused."""
+    """Send CONNECT or STOMP with `receipt`; expect no RECEIPT."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
     tried = try_connect(fixture, {"receipt": receipt}, command if bench.version != "1.0" else "CONNECT")
@@ -238,7 +230,7 @@ def test_connect_gets_no_receipt(bench: Bench, command: str) -> None:
 
 @clauses("STOMP-LINGER-001")
 def test_clients_come_and_go_quickly(bench: Bench) -> None:
-    """Some hundred sessions in a row, then a few at once: each is opened and ended in time."""
+    """Open and end some hundred sessions in a row, then several at once; expect each to be served in time."""
     fixture = StompFixture(bench)
     cycles = bench.examples(40, 150, 300)
     for number in range(cycles):

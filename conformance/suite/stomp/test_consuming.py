@@ -1,4 +1,4 @@
-"""What counts as consumed, and which messages an acknowledgement covers: STOMP-SUB-007 to STOMP-SUB-012."""
+"""Messages that count as consumed, and messages that an acknowledgement covers: STOMP-SUB-007 to STOMP-SUB-012."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from conformance.suite.stomp.channel import (
     acknowledgement_mode,
     consume_elsewhere,
     disconnect,
+    fence_by_subscription,
     has_redelivery,
     is_undecidable,
-    settle,
 )
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import reaction
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @clauses("STOMP-SUB-007")
 def test_a_subscription_is_in_mode_auto_unless_it_says_so(bench: Bench) -> None:
-    """What came to a subscription without `ack` doesn't come again."""
+    """Send SUBSCRIBE without `ack`, receive messages, DISCONNECT; expect none of them at another consumer."""
     _judge_auto(StompFixture(bench), "STOMP-SUB-007", [])
 
 
 @clauses("STOMP-SUB-008")
 def test_what_was_sent_in_mode_auto_is_consumed(bench: Bench) -> None:
-    """What came to a subscription in mode auto doesn't come again."""
+    """Send SUBSCRIBE with `ack:auto`, receive messages, DISCONNECT; expect none of them at another consumer."""
     _judge_auto(StompFixture(bench), "STOMP-SUB-008", [("ack", "auto")])
 
 
@@ -60,7 +60,7 @@ def _judge_auto(fixture: StompFixture, clause: str, headers: Sequence[tuple[str,
 @pytest.mark.parametrize("end", ["disconnect", "cut"])
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
 def test_what_was_not_acknowledged(bench: Bench, mode: str, end: str) -> None:
-    """Recorded: whether it comes to another consumer after the connection has ended."""
+    """Send no ACK, and end the connection. Recorded: redelivery to another consumer."""
     fixture = StompFixture(bench)
     mode = acknowledgement_mode(bench, mode)
     if not bench.target.fact("queues"):
@@ -80,7 +80,7 @@ def test_what_was_not_acknowledged(bench: Bench, mode: str, end: str) -> None:
 
 @clauses("STOMP-SUB-010", "STOMP-ACK-001")
 def test_a_cumulative_ack_covers_what_came_before(bench: Bench) -> None:
-    """Of three messages in mode client, of which the second was acknowledged, only the third comes again."""
+    """Send ACK for the second of three messages in mode client, cut the connection; expect only the third again."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-SUB-010", "STOMP-ACK-001"):
         return
@@ -107,7 +107,7 @@ def test_a_cumulative_ack_covers_what_came_before(bench: Bench) -> None:
 
 @clauses("STOMP-SUB-011")
 def test_a_cumulative_ack_leaves_other_subscriptions_alone(bench: Bench) -> None:
-    """The older message of another subscription comes again after the connection was lost."""
+    """Send ACK in one subscription, cut the connection; expect the older message of another one again."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-SUB-011"):
         return
@@ -127,7 +127,7 @@ def test_a_cumulative_ack_leaves_other_subscriptions_alone(bench: Bench) -> None
 
 @clauses("STOMP-SUB-011")
 def test_what_another_subscription_got_can_still_be_acknowledged(bench: Bench) -> None:
-    """After an ACK in one subscription, an older message of the other is acknowledged without a complaint."""
+    """Send ACK in one subscription, then for an older message of another one; expect the RECEIPT."""
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
         bench.skip("STOMP-SUB-011", NO_QUEUES)
@@ -154,7 +154,7 @@ def _two_subscriptions(fixture: StompFixture, reader: StompClient) -> tuple[Chan
 
 @clauses("STOMP-SUB-012")
 def test_an_individual_ack_covers_one_message(bench: Bench) -> None:
-    """Of three messages, of which the last was acknowledged, the first two come again."""
+    """Send ACK for the last of three messages, cut the connection; expect the first two again."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-SUB-012"):
         return
@@ -177,7 +177,7 @@ def test_an_individual_ack_covers_one_message(bench: Bench) -> None:
 @clauses("STOMP-SUB-012")
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
 def test_after_an_individual_answer_the_others_are_outstanding(bench: Bench, command: str) -> None:
-    """The second of three messages is settled; the first and the third can still be acknowledged."""
+    """Send ACK or NACK for the second of three messages, then ACK for the others; expect the RECEIPT."""
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
         bench.skip("STOMP-SUB-012", NO_QUEUES)
@@ -201,11 +201,11 @@ def test_after_an_individual_answer_the_others_are_outstanding(bench: Bench, com
 
 
 class _TooFew(Exception):
-    """A server held back messages until earlier ones are acknowledged."""
+    """The server holds back messages until earlier ones are acknowledged."""
 
 
 def _three(channel: Channel, clause: str) -> Sequence[Frame] | None:
-    """Three messages that are not acknowledged; skips the clause where the server sends fewer at a time."""
+    """Three unacknowledged messages; skips the clause, and returns None, if the server sends fewer at a time."""
     messages = channel.unacknowledged_messages(3)
     if len(messages) == 3:
         return messages
@@ -214,14 +214,14 @@ def _three(channel: Channel, clause: str) -> Sequence[Frame] | None:
 
 
 def _acknowledge(fixture: StompFixture, client: StompClient, message: Frame) -> None:
-    """ACK a message, and see it done."""
+    """ACK a message, and wait until the server has processed the frame."""
     if fixture.has_receipts:
         receipt = fixture.new_receipt()
         client.ack(message, receipt=receipt)
         fixture.expect_receipt(client, receipt, "ACK")
         return
     client.ack(message)
-    settle(fixture, client)
+    fence_by_subscription(fixture, client)
 
 
 def _judge_accepted(

@@ -1,4 +1,4 @@
-"""What a MESSAGE says of itself: STOMP-MESSAGE-*."""
+"""Headers of a MESSAGE: STOMP-MESSAGE-*."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from conformance.suite.stomp.channel import (
     Channel,
     first_message,
 )
+from conformance.suite.stomp.delivered_frames import expect_header
 from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ IDENTIFIERS = {
 }
 IDENTIFIERS_OF_1_0 = {"plain", "number"}
 MODES = ["auto", "client", "client-individual"]
-#: The headers of a MESSAGE that STOMP itself speaks of.
+#: The headers of a MESSAGE that STOMP defines.
 STANDARD_HEADERS = {"destination", "message-id", "subscription", "ack", "content-length", "content-type"}
 
 
 @clauses("STOMP-MESSAGE-001", "STOMP-MESSAGE-002")
 @pytest.mark.parametrize("mode", MODES)
 def test_ids_of_messages_differ(bench: Bench, mode: str) -> None:
-    """No two messages that a connection gets, from whomever and by whatever subscription, have the same message-id."""
+    """Send messages from two clients to three subscriptions; expect `destination` and a different `message-id` each."""
     fixture = StompFixture(bench)
     if mode == "client-individual" and bench.version == "1.0":
         mode = "client"
@@ -73,25 +74,20 @@ def test_ids_of_messages_differ(bench: Bench, mode: str) -> None:
 @clauses("STOMP-MESSAGE-003", "STOMP-MESSAGE-008")
 @pytest.mark.parametrize("name", IDENTIFIERS)
 def test_a_message_names_its_subscription(bench: Bench, name: str) -> None:
-    """`subscription` is the id of the SUBSCRIBE, octet for octet."""
+    """Send SUBSCRIBE with an `id` of any characters; expect it as `subscription` in the MESSAGE, octet for octet."""
     fixture = StompFixture(bench)
     if bench.version == "1.0" and name not in IDENTIFIERS_OF_1_0:
         name = "plain"
     identifier = IDENTIFIERS[name]
     message = first_message(fixture, fixture.topic(), [("id", identifier)])
     for clause in ("STOMP-MESSAGE-003", "STOMP-MESSAGE-008"):
-        fixture.judge(
-            clause,
-            message.get("subscription") == identifier,
-            expected=f"subscription {identifier!r}",
-            observed=message.octets,
-        )
+        expect_header(fixture, clause, message, "subscription", identifier)
 
 
 @clauses("STOMP-MESSAGE-004")
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
 def test_messages_to_acknowledge_have_an_ack_of_their_own(bench: Bench, mode: str) -> None:
-    """Each outstanding message of a connection, in two subscriptions, has a different `ack`."""
+    """Send messages to two subscriptions in a client mode; expect a different `ack` in each MESSAGE."""
     fixture = StompFixture(bench)
     reader = fixture.client()
     messages: list[Frame] = []
@@ -109,7 +105,7 @@ def test_messages_to_acknowledge_have_an_ack_of_their_own(bench: Bench, mode: st
 
 @clauses("STOMP-MESSAGE-005")
 def test_an_ack_where_nothing_is_acknowledged(bench: Bench) -> None:
-    """Recorded: whether a MESSAGE in mode auto has `ack`, and what becomes of one that the sender wrote."""
+    """Send messages to a subscription in mode auto. Recorded: `ack` in the MESSAGE, and that of the sender."""
     channel = Channel(StompFixture(bench), headers=[("ack", "auto")])
     message = channel.send_and_receive("body")
     seen = "no ack header" if message.get("ack") is None else f"ack:{message.get('ack')}"
@@ -121,7 +117,7 @@ def test_an_ack_where_nothing_is_acknowledged(bench: Bench) -> None:
 
 @clauses("STOMP-MESSAGE-006", "STOMP-MESSAGE-007")
 def test_headers_that_are_added_or_left_out(bench: Bench) -> None:
-    """Recorded: what the server adds to a MESSAGE, and which headers that steered the SEND are passed on."""
+    """Send SENDs with `receipt` and `transaction`. Recorded: these in the MESSAGE, and headers that the server adds."""
     fixture = StompFixture(bench)
     channel = Channel(fixture)
     message = channel.send_and_receive("body")

@@ -1,4 +1,4 @@
-"""The end of a session, orderly or not: STOMP-DISCONNECT-*."""
+"""The end of a session, by DISCONNECT or without: STOMP-DISCONNECT-*."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.stomp_fixture import Subscription
+    from conformance.suite.stomp.destinations import Subscription
     from conformance.wire.stomp import StompClient
 
 BURST = 50
@@ -25,7 +25,7 @@ BURST = 50
 @clauses("STOMP-DISCONNECT-001")
 @pytest.mark.parametrize("way", ["one by one", "together"])
 def test_disconnect_is_receipted_behind_all_earlier_frames(bench: Bench, way: str) -> None:
-    """The RECEIPT of a DISCONNECT tells that everything before it was received: all of it turns up."""
+    r"""Send 50 SENDs and `DISCONNECT\nreceipt:bye\n\n\0`; expect the RECEIPT, and all 50 MESSAGEs."""
     fixture = StompFixture(bench)
     destination, reader = fixture.topic(), fixture.client()
     subscription = fixture.active_subscription(reader, destination)
@@ -39,7 +39,7 @@ def test_disconnect_is_receipted_behind_all_earlier_frames(bench: Bench, way: st
         try:
             client.expect("RECEIPT", receipt_id="bye")
         except PeerFailure as failure:
-            # The last frame may get lost on the way (STOMP-LINGER-002), but not every time.
+            # The last frame may get lost before the close (STOMP-LINGER-002), but not every time.
             fixture.judge(
                 "STOMP-DISCONNECT-001",
                 attempt < ATTEMPTS,
@@ -54,7 +54,7 @@ def test_disconnect_is_receipted_behind_all_earlier_frames(bench: Bench, way: st
 
 @clauses("STOMP-DISCONNECT-002")
 def test_whether_the_server_closes_after_disconnect(bench: Bench) -> None:
-    """Recorded: who closes the connection."""
+    """Send DISCONNECT with `receipt`. Recorded: the end of the connection by the server, if any."""
     fixture = StompFixture(bench)
     client = fixture.client()
     client.disconnect(receipt="bye")
@@ -67,7 +67,7 @@ def test_whether_the_server_closes_after_disconnect(bench: Bench) -> None:
 
 @clauses("STOMP-DISCONNECT-003")
 def test_what_becomes_of_frames_behind_disconnect(bench: Bench) -> None:
-    """Recorded: whether a message that is sent after DISCONNECT is delivered."""
+    """Send a SEND behind DISCONNECT. Recorded: the delivery of its message."""
     fixture = StompFixture(bench)
     destination, reader = fixture.topic(), fixture.client()
     subscription = fixture.active_subscription(reader, destination)
@@ -80,7 +80,7 @@ def test_what_becomes_of_frames_behind_disconnect(bench: Bench) -> None:
 
 @clauses("STOMP-DISCONNECT-004")
 def test_disconnect_without_receipt_ends_the_session_in_silence(bench: Bench) -> None:
-    """Neither RECEIPT nor ERROR comes, and the subscriptions of the session are gone."""
+    r"""Send `DISCONNECT\n\n\0`; expect neither RECEIPT nor ERROR, and no MESSAGE for its subscriptions any more."""
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
         client = fixture.client()
@@ -102,7 +102,7 @@ def test_disconnect_without_receipt_ends_the_session_in_silence(bench: Bench) ->
 
 
 def _judge_silence(fixture: StompFixture, client: StompClient) -> bool:
-    """Judge that no answer to a DISCONNECT without receipt has come."""
+    """Judge that a DISCONNECT without receipt got no answer."""
     frames = [frame for frame in client.drain() if frame.command != "MESSAGE"]
     return fixture.judge(
         "STOMP-DISCONNECT-004",
@@ -115,7 +115,7 @@ def _judge_silence(fixture: StompFixture, client: StompClient) -> bool:
 @clauses("STOMP-DISCONNECT-005")
 @pytest.mark.parametrize("how", ["close-frame", "cut"])
 def test_the_session_ends_with_its_connection(bench: Bench, how: str) -> None:
-    """A connection that ends without DISCONNECT takes all of its subscriptions with it."""
+    """Close or cut the connection without DISCONNECT; expect all messages of its queues at another consumer."""
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
         bench.skip(
@@ -133,7 +133,7 @@ def test_the_session_ends_with_its_connection(bench: Bench, how: str) -> None:
 
 
 def _shared(fixture: StompFixture, leaving: StompClient, staying: StompClient) -> list[Subscription]:
-    """Two queues to which both are subscribed: the subscriptions of the one that stays."""
+    """Two queues with a subscription of both clients; the subscriptions of the client that stays."""
     destinations = [fixture.queue(), fixture.queue()]
     for destination in destinations:
         fixture.active_subscription(leaving, destination)

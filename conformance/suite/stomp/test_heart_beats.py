@@ -1,4 +1,4 @@
-"""The beats of the server: STOMP-HEARTBEAT-001 to 006 and 011. The waits overlap."""
+"""The beats of the server: STOMP-HEARTBEAT-001 to 006 and 011."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
-#: A gap may exceed the interval by so many seconds, or by that part of it (chapter on heart-beats).
+#: Tolerated excess of a gap: seconds, or part of the interval (chapter on heart-beats).
 SLACK, SLACK_PART = 0.1, 0.1
-#: Times as long as our threads had to wait for their turn may those of the server have waited.
+#: Factor by which the scheduling delay of the server may exceed the one that this machine shows.
 BUSY = 3
-#: Line ends that come within so many seconds after a frame are no beats (STOMP-HEARTBEAT-004).
+#: Line ends within so many seconds after a frame don't count as beats (STOMP-HEARTBEAT-004).
 SETTLED = 0.3
 
 
 @clauses("STOMP-HEARTBEAT-001")
 def test_connected_has_two_numbers(bench: Bench) -> None:
-    """Whatever the client asks for, the answer is two decimal numbers and a comma."""
+    """Send CONNECT with `heart-beat:x,y`; expect two decimal numbers and a comma in that of CONNECTED."""
     fixture = StompFixture(bench)
     session = [
         negotiate(fixture, *numbers)
         for numbers in [(0, 0), (1000, 1000), (500, 0), (0, 500), (1, 1), (10**6, 10**6)]
     ]
-    if all(one.said is None for one in session):
+    if all(one.header is None for one in session):
         bench.skip("STOMP-HEARTBEAT-001", "CONNECTED has no heart-beat header")
 
 
 @clauses("STOMP-HEARTBEAT-002")
 @waits(lambda target: WATCH, clock="wall")
 def test_without_the_header_there_are_no_beats(bench: Bench) -> None:
-    """A CONNECT without heart-beat: no beats come, and the silent client is not dropped."""
+    """Send CONNECT without `heart-beat`, and nothing more; expect no beats, and the connection to stay open."""
     fixture = StompFixture(bench)
     client = bench.stomp(connect=False)
     fixture.connect(client)
@@ -64,7 +64,7 @@ def test_without_the_header_there_are_no_beats(bench: Bench) -> None:
 @waits(lambda target: WATCH, clock="wall")
 @pytest.mark.parametrize("wants", [0, 200, 1000])
 def test_a_client_that_promises_no_beats_may_be_silent(bench: Bench, wants: int) -> None:
-    """With `heart-beat:0,n` a silence of several n is no reason to close."""
+    """Send CONNECT with `heart-beat:0,n`, and nothing for several n; expect the connection to stay open."""
     fixture = StompFixture(bench)
     session = negotiate(fixture, 0, wants)
     session.client.listen(WATCH)
@@ -88,7 +88,7 @@ def _judge_no_beats(bench: Bench, clause: str, client: StompClient, since: float
 @clauses("STOMP-HEARTBEAT-004")
 @waits(lambda target: WATCH, clock="wall")
 def test_a_client_that_wants_no_beats_gets_none(bench: Bench) -> None:
-    """With `heart-beat:n,0` and beats of the client, an idle connection stays silent."""
+    """Send CONNECT with `heart-beat:n,0`, and beats; expect no beats on the idle connection."""
     fixture = StompFixture(bench)
     session = negotiate(fixture, 400, 0)
     since = time.monotonic()
@@ -100,7 +100,7 @@ def test_a_client_that_wants_no_beats_gets_none(bench: Bench) -> None:
 @waits(lambda target: WATCH, clock="wall")
 @pytest.mark.parametrize("wants", [1, 50, 300, 1000])
 def test_the_server_beats_as_often_as_agreed(bench: Bench, wants: int) -> None:
-    """On an idle connection no gap between two beats is longer than max(sx, cy), and beats are line ends."""
+    """Send CONNECT with `heart-beat:0,n`; expect line ends at least every max(sx, cy), and no frames."""
 
     def idle(session: HeartBeatSession) -> float:
         since = time.monotonic()
@@ -120,7 +120,7 @@ def test_the_server_beats_as_often_as_agreed(bench: Bench, wants: int) -> None:
 @clauses("STOMP-HEARTBEAT-005")
 @waits(lambda target: WATCH, clock="wall")
 def test_the_server_beats_after_messages(bench: Bench) -> None:
-    """When messages have come and gone, the beats go on."""
+    """Send and receive messages; expect the beats to go on afterwards."""
 
     def after_messages(session: HeartBeatSession) -> float:
         loopback = Loopback(StompFixture(bench), session.client)
@@ -137,7 +137,7 @@ def test_the_server_beats_after_messages(bench: Bench) -> None:
 @clauses("STOMP-HEARTBEAT-005")
 @waits(lambda target: WATCH, clock="wall")
 def test_the_server_beats_while_the_client_sends(bench: Bench) -> None:
-    """What the client sends doesn't take the destination of the server's own beats."""
+    """Send SENDs all the time; expect the beats of the server all the same."""
 
     def busy(session: HeartBeatSession) -> float:
         fixture, client = StompFixture(bench), session.client
@@ -153,9 +153,9 @@ def test_the_server_beats_while_the_client_sends(bench: Bench) -> None:
 def _judge_gaps(
     bench: Bench, clauses: Sequence[str], wants: int, watch: Callable[[HeartBeatSession], float], when: str
 ) -> None:
-    """Judge the gaps that `watch` sees from the time on that it gives.
+    """Judge the longest gap since the time (monotonic seconds) that `watch` returns.
 
-    A gap that is too long is looked for again, each time on a new session: the machine may have been busy.
+    A gap that is too long is looked for again, each time on a new session: this machine may have been busy.
     """
     for attempt_number in range(1, ATTEMPTS + 1):
         session = negotiate(StompFixture(bench), 0, wants)

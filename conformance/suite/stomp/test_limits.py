@@ -1,6 +1,6 @@
-"""How much a server takes, and what it does beyond: STOMP-LIMIT-*.
+"""Limits of the server, and its reaction beyond them: STOMP-LIMIT-*.
 
-Where the server declares a limit the tests go one past it; else they grow frames up to some MiB and record what passed.
+Declared limits are exceeded by one; without them frames grow up to some MiB, and the largest that passed is recorded.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from conformance.wire.stomp import StompClient
 
 KIB, MIB = 1 << 10, 1 << 20
-#: Declared limits that are larger than this are not gone past.
+#: Declared limits beyond these are not tested.
 LARGEST_BODY = 32 * MIB
 LARGEST_HEAD = 4 * MIB
 MOST_SUBSCRIPTIONS = 5000
-#: Subscriptions that are tried where no limit is declared.
+#: Subscriptions that are made if no limit is declared.
 SOME_SUBSCRIPTIONS = 100
-#: Octets of each message that an idle reader leaves unread: well below the 64 KiB that some brokers allow in a frame;
-#: and for those that allow less.
+#: Octets of each message that an idle reader leaves unread: well below the 64 KiB that some servers allow in a frame;
+#: the second for servers that allow less.
 PORTIONS = (32 * KIB, 4 * KIB)
 #: The close code for a WebSocket message that is too big (RFC 6455, section 7.4.1).
 TOO_BIG = 1009
-#: Seconds for which messages are sent past an idle reader, at most.
+#: Longest time in seconds to send messages past an idle reader.
 LONG_ENOUGH = 20.0
 #: Seconds for which an unfinished frame is watched.
 WATCH = 3.5
@@ -47,9 +47,9 @@ def grow(
     sizes: Sequence[int],
     build: Callable[[Loopback, int, bytes], bytes],
 ) -> None:
-    """Record up to which size frames pass; judge STOMP-LIMIT-004 by the first one that is refused.
+    """Record the size up to which frames are delivered; judge STOMP-LIMIT-004 by the first that is refused.
 
-    `build` makes a SEND of a size whose body begins with the given word.
+    `build` makes a SEND of a size, whose body begins with the given word.
     """
     passed, seen, judged = 0, "", False
     for size in sizes:
@@ -92,29 +92,31 @@ def grow(
 
 @clauses("STOMP-LIMIT-001", "STOMP-LIMIT-004")
 def test_the_number_of_headers(bench: Bench) -> None:
-    """Recorded: how many headers a frame may have. Beyond that: ERROR and close."""
+    """Send more and more headers. Recorded: the limit. Beyond it expect an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     limit = bench.limit("headers")
     sizes = [10, 100, 1000] if limit is None or limit > LARGEST_HEAD // 16 else [int(limit), int(limit) + 1]
 
     def build(loopback: Loopback, size: int, word: bytes) -> bytes:
-        others = loopback.raw().count(b"\n") - 2
-        return loopback.raw([b"h%d:x" % number for number in range(size - others)], word)
+        others = len(loopback.destination.all_headers)
+        headers = b"\n".join(b"h%d:x" % number for number in range(size - others))
+        return loopback.octets(b"SEND\n<headers>\n<destination>\n\n<word>\0", headers=headers, word=word)
 
     grow(fixture, "STOMP-LIMIT-001", "headers", sizes, build)
 
 
 @clauses("STOMP-LIMIT-002", "STOMP-LIMIT-004")
 def test_the_length_of_a_header_line(bench: Bench) -> None:
-    """Recorded: how long a header line may be. Beyond that: ERROR and close."""
+    """Send longer header lines. Recorded: the limit. Beyond it expect an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     limit = bench.limit("header_bytes")
     is_known = limit is not None and limit <= LARGEST_HEAD
-    # A bound on the whole head may come with a smaller one on a line, so a quarter has to do for what passes.
+    # A limit on the whole head may come with a smaller one on a line, so a quarter of it counts as delivered.
     sizes = [int(limit) // 4, int(limit) + 1] if limit and is_known else [KIB, 8 * KIB, 64 * KIB, MIB]
 
     def build(loopback: Loopback, size: int, word: bytes) -> bytes:
-        return loopback.raw([b"long:" + b"x" * (size - len(b"long:"))], word)
+        value = b"x" * (size - len(b"long:"))
+        return loopback.octets(b"SEND\nlong:<value>\n<destination>\n\n<word>\0", value=value, word=word)
 
     grow(fixture, "STOMP-LIMIT-002", "octets in a header line", sizes, build)
 
@@ -122,7 +124,7 @@ def test_the_length_of_a_header_line(bench: Bench) -> None:
 @clauses("STOMP-LIMIT-003", "STOMP-LIMIT-004")
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
 def test_the_size_of_a_body(bench: Bench, counted: bool) -> None:
-    """Recorded: how large a body may be. Beyond that: ERROR and close, with and without content-length."""
+    """Send larger and larger bodies. Recorded: the limit. Beyond it expect an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     limit = bench.limit("body_bytes")
     is_known = limit is not None and limit <= LARGEST_BODY
@@ -133,15 +135,17 @@ def test_the_size_of_a_body(bench: Bench, counted: bool) -> None:
     )
 
     def build(loopback: Loopback, size: int, word: bytes) -> bytes:
-        lines = [b"content-length:%d" % size] if counted else []
-        return loopback.raw(lines, word + b"x" * (size - len(word)))
+        template = b"SEND\n<destination>\n\n<body>\0"
+        if counted:
+            template = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
+        return loopback.octets(template, length=size, body=word + b"x" * (size - len(word)))
 
     grow(fixture, "STOMP-LIMIT-003", "octets in a body", sizes, build)
 
 
 @clauses("STOMP-LIMIT-005")
 def test_the_number_of_subscriptions(bench: Bench) -> None:
-    """Recorded: how many a connection may have. One more can't be created, and is answered so (STOMP-SUB-002)."""
+    """Send one SUBSCRIBE more than the limit. Recorded: a refusal, which must be an ERROR and the end."""
     fixture = StompFixture(bench)
     limit = bench.limit("subscriptions")
     destination, receipt = fixture.topic(), fixture.new_receipt()
@@ -186,7 +190,7 @@ def _with_subscriptions(fixture: StompFixture, count: int) -> StompClient:
 @clauses("STOMP-LIMIT-007", "STOMP-LIMIT-006")
 @exclusive
 def test_a_client_that_does_not_read(bench: Bench) -> None:
-    """The others get their messages as if it weren't there; what becomes of it is recorded."""
+    """Send to a client that doesn't read, and to others; expect no delay for the others. Recorded: its fate."""
     fixture = StompFixture(bench)
     idle, reader, elsewhere = fixture.client(), Loopback(fixture), Loopback(fixture)
     fixture.active_subscription(idle, reader.destination)
@@ -197,7 +201,7 @@ def test_a_client_that_does_not_read(bench: Bench) -> None:
     patience = bench.patience_for(len(body))
     started = time.monotonic()
     sent = 0
-    # On a slow line fewer will do: what counts is that the others are not kept waiting.
+    # Fewer are enough on a slow network: the test is whether the others are kept waiting.
     while sent < portions and time.monotonic() < started + LONG_ENOUGH:
         fixture.send(sender, reader.destination, body)
         delayed = reader.message_or_none(lambda frame: frame.body == body, patience) is None
@@ -220,7 +224,7 @@ def test_a_client_that_does_not_read(bench: Bench) -> None:
 
 
 def _portion(fixture: StompFixture) -> bytes:
-    """A body that is as long as gets through."""
+    """A body of the largest size in PORTIONS that the server delivers."""
     for size in PORTIONS[:-1]:
         loopback, body = Loopback(fixture), b"x" * size
         loopback.send(body=body)
@@ -230,7 +234,7 @@ def _portion(fixture: StompFixture) -> bytes:
 
 
 def _fate(idle: StompClient, portions: int, size: int) -> str:
-    """What became of a client that didn't read, found out by reading at last."""
+    """The fate of a client that didn't read, found out by reading at last."""
     came = 0
     try:
         while came < portions:
@@ -247,7 +251,7 @@ def _fate(idle: StompClient, portions: int, size: int) -> str:
 @waits(lambda target: WATCH, clock="wall")
 @pytest.mark.parametrize("which", ["first", "later"])
 def test_a_frame_that_does_not_end(bench: Bench, which: str) -> None:
-    """Recorded: whether a connection is closed that leaves its first frame, or a later one, unfinished."""
+    """Send the beginning of a first or later frame, and no more. Recorded: the end of the connection."""
     fixture = StompFixture(bench)
     declared = bench.target.timings.first_frame_timeout
     if which == "first":

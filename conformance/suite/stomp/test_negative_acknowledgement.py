@@ -1,4 +1,4 @@
-"""NACK: STOMP-NACK-*. What becomes of its messages is left to the server."""
+"""NACK: STOMP-NACK-*. The fate of its messages is left to the server."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import (
     MODES,
     channel_in_mode,
-    done,
     expect_acceptance,
     redelivery_works,
+    send_and_confirm,
     settle,
     too_few_reason,
 )
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @clauses("STOMP-NACK-001")
 @MODES
 def test_a_nack_is_accepted(bench: Bench, mode: str) -> None:
-    """A NACK of a delivered message gets its RECEIPT."""
+    r"""Send `NACK\nid:…\nreceipt:…\n\n\0` for a delivered message (before 1.2 its `message-id`); expect the RECEIPT."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
 
@@ -42,7 +42,7 @@ def test_a_nack_is_accepted(bench: Bench, mode: str) -> None:
 
 @clauses("STOMP-NACK-002")
 def test_an_individual_nack_leaves_the_others_to_be_settled(bench: Bench) -> None:
-    """Of three messages the second is negatively acknowledged; the others can be acknowledged as before."""
+    """Send NACK for the second of three messages, then ACK for the others; expect RECEIPTs for all."""
     fixture = StompFixture(bench)
     receipts = [fixture.new_receipt() for _ in range(2)]
     channel = channel_in_mode(fixture, "client-individual")
@@ -68,7 +68,7 @@ def test_an_individual_nack_leaves_the_others_to_be_settled(bench: Bench) -> Non
 
 @clauses("STOMP-NACK-002")
 def test_an_individual_nack_consumes_nothing_else(bench: Bench) -> None:
-    """After the loss of the connection the messages that the NACK didn't name come to another consumer."""
+    """Send NACK for the second of three messages; cut the connection; expect the others at another consumer."""
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, "client-individual", "STOMP-NACK-002"):
         return
@@ -88,7 +88,7 @@ def test_an_individual_nack_consumes_nothing_else(bench: Bench) -> None:
 
 @clauses("STOMP-NACK-003")
 def test_a_cumulative_nack_covers_what_came_before(bench: Bench) -> None:
-    """Whatever becomes of the message that it names, becomes of the one before it as well."""
+    """Send NACK for the second of three messages in mode client; expect both or neither of the first two again."""
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, "client", "STOMP-NACK-003"):
         return
@@ -99,7 +99,7 @@ def test_a_cumulative_nack_covers_what_came_before(bench: Bench) -> None:
         return
     before, named, after = [message.body for message in messages]
     settle(fixture, channel.reader, messages[1], "NACK")
-    came = _come_again(channel, named, before)
+    came = _redelivered(channel, named, before)
     if named not in came:
         channel.reader.link.cut()
         came = {body for body in consume_elsewhere(fixture, channel.destination, [after]) if body != after}
@@ -111,8 +111,8 @@ def test_a_cumulative_nack_covers_what_came_before(bench: Bench) -> None:
     )
 
 
-def _come_again(channel: Channel, named: bytes, before: bytes) -> set[bytes]:
-    """Which of these two come to the same consumer again; the one before is waited for if the named one came."""
+def _redelivered(channel: Channel, named: bytes, before: bytes) -> set[bytes]:
+    """Those of the two that the same consumer gets again; `before` is waited for once `named` has come."""
     came: set[bytes] = set()
     while came != {named, before}:
         try:
@@ -129,19 +129,19 @@ def _come_again(channel: Channel, named: bytes, before: bytes) -> set[bytes]:
 
 @clauses("STOMP-NACK-004")
 def test_a_nack_in_a_transaction(bench: Bench) -> None:
-    """Recorded: when it takes effect, as far as redelivery shows, and whether ABORT undoes it."""
+    """Send NACK in a transaction. Recorded: redelivery at once, after COMMIT or after ABORT."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-NACK-004"):
         return
     for how in ("COMMIT", "ABORT"):
         channel = channel_in_mode(fixture, "client-individual")
         message = channel.send_and_receive(bench.fresh("m"))
-        done(fixture, channel.reader, "BEGIN", "t")
+        send_and_confirm(fixture, channel.reader, "BEGIN", "t")
         channel.reader.nack(message, transaction="t")
         try:
             fixture.fence(channel.reader)
             at_once = _comes(channel, message.body, fixture.usual_delay)
-            # A server that doesn't know a NACK in a transaction may refuse it as late as here.
+            # A server without NACK in transactions may refuse it only here.
             (channel.reader.commit if how == "COMMIT" else channel.reader.abort)("t")
             fixture.fence(channel.reader)
         except PeerFailure as failure:
@@ -153,6 +153,7 @@ def test_a_nack_in_a_transaction(bench: Bench) -> None:
 
 
 def _comes(channel: Channel, body: bytes, within: float) -> bool:
+    """True if a MESSAGE with this body arrives within so many seconds."""
     try:
         channel.reader.expect("MESSAGE", lambda frame: frame.body == body, within)
     except PeerFailure:

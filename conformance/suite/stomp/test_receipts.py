@@ -1,4 +1,4 @@
-"""What a client hears of its frames: STOMP-RECEIPT-*."""
+"""RECEIPT frames: STOMP-RECEIPT-*."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.stomp.delivered_frames import expect_header
+from conformance.suite.stomp.frame_template import fill
+from conformance.suite.stomp.loopback import session_sending
 from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
 from conformance.suite.stomp.session_end import expect_all_bodies
 from conformance.suite.stomp.stomp_fixture import StompFixture
@@ -15,12 +18,12 @@ from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.stomp_fixture import Destination
+    from conformance.suite.stomp.destinations import Destination
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
 BURST = 50
-#: Values that have to come back as they are, from 1.1 on, where headers can be escaped.
+#: Values that must come back unchanged; those with special octets from 1.1 on, which has escapes.
 VALUES = {
     "plain": "message-12345",
     "colon": "a:b:c",
@@ -30,14 +33,14 @@ VALUES = {
     "octets": "Empfang ✓ 日本",
     "long": "r" * 2000,
 }
-#: What 1.0 leaves no doubt about.
+#: The values that 1.0 can write.
 VALUES_OF_1_0 = ("plain",)
 
 
 @clauses("STOMP-RECEIPT-001", "STOMP-RECEIPT-002")
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
 def test_every_kind_of_frame_is_receipted(bench: Bench, mode: str) -> None:
-    """SUBSCRIBE, SEND, ACK, NACK, BEGIN, COMMIT, ABORT and UNSUBSCRIBE are each answered by one RECEIPT."""
+    """Send SUBSCRIBE, SEND, ACK, NACK, BEGIN, COMMIT, ABORT, UNSUBSCRIBE with `receipt`; expect a RECEIPT for each."""
     fixture = StompFixture(bench)
     if mode == "client-individual" and bench.version == "1.0":
         mode = "client"
@@ -53,7 +56,7 @@ def test_every_kind_of_frame_is_receipted(bench: Bench, mode: str) -> None:
     settlings = {"ACK": client.ack, "NACK": client.nack} if bench.version != "1.0" else {"ACK": client.ack}
     _receipted_sends(fixture, sender, destination, len(settlings))
     for command, settle in settlings.items():
-        # One by one: the server may send the second message when the first is settled, and not before.
+        # One by one: a server may hold back the second message until the first is settled.
         settle(fixture.expect_message(subscription), receipt=receipt())
         _judge_receipt(fixture, client, asked[-1], command)
     if fixture.has_transactions:
@@ -70,34 +73,24 @@ def test_every_kind_of_frame_is_receipted(bench: Bench, mode: str) -> None:
 @clauses("STOMP-RECEIPT-002")
 @pytest.mark.parametrize("value", VALUES)
 def test_the_value_comes_back_as_it_was(bench: Bench, value: str) -> None:
-    """`receipt-id` is the `receipt`, after decoding."""
+    """Send a SEND with `receipt`; expect the same value as `receipt-id`, after decoding."""
     fixture = StompFixture(bench)
     if bench.version == "1.0" and value not in VALUES_OF_1_0:
         value = "plain"
     client, destination = fixture.client(), fixture.topic()
     fixture.send(client, destination, b"m", receipt=VALUES[value])
     frame = _any_receipt(fixture, client)
-    bench.judge(
-        "STOMP-RECEIPT-002",
-        frame.get("receipt-id") == VALUES[value],
-        expected=f"receipt-id {VALUES[value][:60]!r}",
-        observed=frame.octets[:300],
-    )
+    expect_header(bench, "STOMP-RECEIPT-002", frame, "receipt-id", VALUES[value])
 
 
 @clauses("STOMP-RECEIPT-003")
 def test_a_frame_that_fails_is_not_receipted(bench: Bench) -> None:
-    """A SEND without destination and a COMMIT of nothing get no RECEIPT, neither before nor after the ERROR."""
+    r"""Send `SEND\nreceipt:…\n\n\0` and `COMMIT\nreceipt:…\n\n\0`; expect no RECEIPT before or after an ERROR."""
     fixture = StompFixture(bench)
     for command in ("SEND", "COMMIT"):
         receipt = fixture.new_receipt()
-
-        def provoke(command: str = command, receipt: str = receipt) -> StompClient:
-            client = fixture.client()
-            client.frame(command, [("receipt", receipt)])
-            return client
-
-        found = reaction(fixture, provoke, receipt)
+        octets = fill(b"<command>\nreceipt:<receipt>\n\n\0", command=command, receipt=receipt)
+        found = reaction(fixture, session_sending(fixture, octets), receipt)
         bench.judge(
             "STOMP-RECEIPT-003",
             not (found.is_refusal and found.receipts),
@@ -109,10 +102,10 @@ def test_a_frame_that_fails_is_not_receipted(bench: Bench) -> None:
 
 @clauses("STOMP-RECEIPT-008")
 def test_frames_that_ask_for_none_get_none(bench: Bench) -> None:
-    """Of many frames only the last asks for a receipt, and only its own comes."""
+    """Send SUBSCRIBE, SENDs and UNSUBSCRIBE without `receipt`; expect no RECEIPT."""
     fixture = StompFixture(bench)
     client, destination = fixture.client(), fixture.topic()
-    # Of another topic than the messages: how an UNSUBSCRIBE that they cross is taken isn't the matter here.
+    # The subscription is for another topic: the handling of an UNSUBSCRIBE that crosses MESSAGEs isn't tested here.
     subscription = fixture.subscribe(client, fixture.topic())
     for number in range(5):
         fixture.send(client, destination, b"%d" % number)
@@ -126,7 +119,7 @@ def test_frames_that_ask_for_none_get_none(bench: Bench) -> None:
 
 @clauses("STOMP-RECEIPT-004")
 def test_a_receipt_vouches_for_all_earlier_frames(bench: Bench) -> None:
-    """After many SENDs and one RECEIPT the connection is cut: all of the messages turn up."""
+    """Send 50 SENDs, the last with `receipt`; cut the connection at its RECEIPT; expect all 50 MESSAGEs."""
     fixture = StompFixture(bench)
     destination, reader = fixture.topic(), fixture.client()
     subscription = fixture.active_subscription(reader, destination)
@@ -143,7 +136,7 @@ def test_a_receipt_vouches_for_all_earlier_frames(bench: Bench) -> None:
 
 @clauses("STOMP-RECEIPT-006")
 def test_what_was_received_is_processed_after_an_orderly_end(bench: Bench) -> None:
-    """Many SENDs, DISCONNECT and a Close frame: all of the messages turn up."""
+    """Send 50 SENDs, DISCONNECT and a Close frame; expect all 50 MESSAGEs."""
     fixture = StompFixture(bench)
     destination, reader = fixture.topic(), fixture.client()
     subscription = fixture.active_subscription(reader, destination)
@@ -158,7 +151,7 @@ def test_what_was_received_is_processed_after_an_orderly_end(bench: Bench) -> No
 
 @clauses("STOMP-RECEIPT-005")
 def test_the_order_of_receipts(bench: Bench) -> None:
-    """Recorded: whether the RECEIPTs of a burst come in the order of the frames."""
+    """Send 50 SENDs with `receipt`. Recorded: the order of the RECEIPTs."""
     fixture = StompFixture(bench)
     client, destination = fixture.client(), fixture.topic()
     values = [fixture.new_receipt() for _ in range(BURST)]
@@ -172,7 +165,7 @@ def test_the_order_of_receipts(bench: Bench) -> None:
 
 @clauses("STOMP-RECEIPT-007")
 def test_two_frames_with_one_value(bench: Bench) -> None:
-    """Recorded: how many RECEIPTs come for two frames that share a value."""
+    """Send two SENDs with the same `receipt`. Recorded: the number of RECEIPTs."""
     fixture = StompFixture(bench)
     client, destination = fixture.client(), fixture.topic()
     value = fixture.new_receipt()
@@ -198,16 +191,11 @@ def _receipted_sends(
 
 def _judge_receipt(fixture: StompFixture, client: StompClient, receipt: str, command: str) -> None:
     frame = fixture.expect_receipt(client, receipt, command)
-    fixture.judge(
-        "STOMP-RECEIPT-002",
-        frame.get("receipt-id") == receipt,
-        expected=f"receipt-id:{receipt}",
-        observed=frame.octets,
-    )
+    expect_header(fixture, "STOMP-RECEIPT-002", frame, "receipt-id", receipt)
 
 
 def _judge_once(fixture: StompFixture, client: StompClient) -> None:
-    """No RECEIPT that was claimed comes a second time."""
+    """Judge that no RECEIPT comes a second time."""
     fixture.fence(client)
     extra = Counter(frame.get("receipt-id") for frame in client.take("RECEIPT"))
     fixture.judge("STOMP-RECEIPT-001", not extra, expected="one RECEIPT for each frame", observed=dict(extra))

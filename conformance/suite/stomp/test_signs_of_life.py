@@ -1,4 +1,4 @@
-"""The beats of the client, and what a server may make of their absence: STOMP-HEARTBEAT-003 and 007 to 010."""
+"""The beats of the client, and the server's reaction to their absence: STOMP-HEARTBEAT-003, 007 to 010."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ MALFORMED = ["abc", "1000", "-1,5", "1000, 1000", "1,2,3", "1000,", ",1000", "",
 def beating(
     bench: Bench, clause: str, sends: int, beat: Callable[[HeartBeatSession], float]
 ) -> tuple[HeartBeatSession, float] | None:
-    """A session whose client promised beats every `sends` ms, and what `beat` gave, after it went on beating.
+    """A session whose client promised beats every `sends` ms and kept beating, and the result of `beat`.
 
-    Where the connection ended it is tried again: the machine may have been busy. None where there is no interval to
-    keep, or one that is too long to watch; then the clause is skipped.
+    A connection that ended is tried again: this machine may have been busy. None, with the clause skipped, if the two
+    sides agreed on no interval, or on one that is too long to watch.
     """
     for _ in range(ATTEMPTS):
         session = negotiate(StompFixture(bench), sends, 0)
@@ -47,7 +47,7 @@ def beating(
 @waits(lambda target: WATCH, clock="wall")
 @pytest.mark.parametrize("octets", ["frames", "beats", "pieces"])
 def test_all_octets_of_the_client_are_signs_of_life(bench: Bench, octets: str) -> None:
-    """A client that promised beats is kept if it sends frames, line ends, or one frame octet by octet."""
+    """Send frames, line ends, or one frame octet by octet, instead of beats; expect the connection to stay open."""
     fixture = StompFixture(bench)
     destination = fixture.topic()
     if octets == "pieces" and not _reads_split_frames(fixture):
@@ -83,22 +83,22 @@ def test_all_octets_of_the_client_are_signs_of_life(bench: Bench, octets: str) -
 
 def _reads_split_frames(fixture: StompFixture) -> bool:
     loopback = Loopback(fixture)
-    octets = loopback.raw(body=b"split")
+    octets = loopback.octets(b"SEND\n<destination>\n\nsplit\0")
     loopback.client.send_octets(octets[:9])
     loopback.client.send_octets(octets[9:])
     return loopback.message_or_none() is not None
 
 
 def _trickle(fixture: StompFixture, client: StompClient, seconds: float, interval: float) -> float:
-    """One frame, an octet at a time."""
-    octets = iter(Loopback(fixture).raw(body=b"x" * 1000))
+    """Send one frame, an octet at a time."""
+    octets = iter(Loopback(fixture).octets(b"SEND\n<destination>\n\n<body>\0", body=b"x" * 1000))
     return act_periodically(
         client, seconds, 0.6 * interval, lambda: client.send_octets(bytes([next(octets)]))
     )
 
 
 def _closes_what_trickles(fixture: StompFixture, interval: float) -> bool:
-    """Whether the same trickle ends a connection without heart-beats: then it isn't their doing."""
+    """True if the same trickle ends a connection without heart-beats: then they aren't the cause."""
     client = fixture.client()
     _trickle(fixture, client, max(4 * interval + 0.5, 2.5), interval)
     return client.closed is not None
@@ -107,7 +107,7 @@ def _closes_what_trickles(fixture: StompFixture, interval: float) -> bool:
 @clauses("STOMP-HEARTBEAT-008", "STOMP-HEARTBEAT-003")
 @waits(lambda target: WATCH, clock="wall")
 def test_a_client_that_breaks_its_promise(bench: Bench) -> None:
-    """Recorded: when a silent client is dropped. Never, if the server asked for no beats."""
+    """Promise beats and send nothing. Recorded: the end. Expect none if the server asked for no beats."""
     session = negotiate(StompFixture(bench), 500, 0)
     since = time.monotonic()
     session.client.listen(max(WATCH, min(4.0, session.client_interval + 1)))
@@ -134,7 +134,7 @@ def test_a_client_that_breaks_its_promise(bench: Bench) -> None:
 @clauses("STOMP-HEARTBEAT-009")
 @waits(lambda target: 1.1 * 4, clock="wall")
 def test_a_client_that_is_a_little_late_is_kept(bench: Bench) -> None:
-    """A client that beats every 1.1 n stays connected."""
+    """Send a beat every 1.1 n; expect the connection to stay open."""
 
     def late(session: HeartBeatSession) -> float:
         interval = 1.1 * session.client_interval
@@ -157,7 +157,7 @@ def test_a_client_that_is_a_little_late_is_kept(bench: Bench) -> None:
 @clauses("STOMP-HEARTBEAT-010", "STOMP-CONNECT-002")
 @pytest.mark.parametrize("value", MALFORMED, ids=repr)
 def test_a_malformed_header(bench: Bench, value: str) -> None:
-    """Recorded: whether CONNECT is refused. A refusal should be an ERROR and the end of the connection."""
+    """Send CONNECT with `heart-beat:abc`. Recorded: a refusal, which should be an ERROR and the end."""
     fixture = StompFixture(bench)
     tried = try_connect(fixture, {"heart-beat": value})
     bench.observe(

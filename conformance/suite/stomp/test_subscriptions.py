@@ -1,4 +1,4 @@
-"""Who gets messages: STOMP-SUB-*. What an acknowledgement covers is in `test_consuming`."""
+"""Subscriptions and their messages: STOMP-SUB-*. The effect of an acknowledgement is in `test_consuming`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.channel import (
     Channel,
+    fence_by_subscription,
     first_message,
     is_refused,
     is_undecidable,
@@ -16,35 +17,22 @@ from conformance.suite.stomp.channel import (
     new_destination,
     reaction_summary,
     session_subscribing,
-    settle,
 )
-from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
+from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.reactions import Reaction
     from conformance.wire.stomp import StompClient
 
 BOGUS_MODES = ["bogus", "AUTO", "client_individual", ""]
 
 
-def judge_refused_subscribe(fixture: StompFixture, found: Reaction, receipt: str, why: str) -> None:
-    """Judge STOMP-SUB-002, and what holds for every refusal."""
-    fixture.judge(
-        "STOMP-SUB-002",
-        found.is_error_and_close,
-        expected=f"ERROR and the end of the connection for a SUBSCRIBE {why}",
-        observed=found,
-    )
-    judge_refusal_rules(fixture, found, receipt)
-
-
 @clauses("STOMP-SUB-001")
 @pytest.mark.parametrize("kind", ["topic", "queue"])
 def test_an_active_subscription_gets_the_messages_of_its_destination(bench: Bench, kind: str) -> None:
-    """All of them, and the two subscriptions of a connection get those of their own destinations."""
+    """Send many SENDs to two destinations; expect each subscription to get all MESSAGEs of its own."""
     fixture = StompFixture(bench)
     reader = fixture.client()
     channels = [Channel(fixture, new_destination(fixture, kind), reader=reader) for _ in range(2)]
@@ -65,7 +53,7 @@ def test_an_active_subscription_gets_the_messages_of_its_destination(bench: Benc
 
 @clauses("STOMP-SUB-004", "STOMP-SUB-002")
 def test_a_subscribe_without_destination_is_refused(bench: Bench) -> None:
-    """It gets no RECEIPT and, from 1.1 on, an ERROR and the end of the connection."""
+    r"""Send `SUBSCRIBE\nid:without\nreceipt:…\n\n\0`; expect no RECEIPT and, from 1.1 on, an ERROR and the end."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
     provoke = session_subscribing(fixture, [("id", "without"), ("receipt", receipt)])
@@ -79,12 +67,12 @@ def test_a_subscribe_without_destination_is_refused(bench: Bench) -> None:
             expected="no RECEIPT for a SUBSCRIBE without destination",
             observed=found,
         )
-    judge_refused_subscribe(fixture, found, receipt, "without destination")
+    expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, "a SUBSCRIBE without destination")
 
 
 @clauses("STOMP-SUB-002")
 def test_a_subscribe_to_a_refused_destination_is_answered(bench: Bench) -> None:
-    """The destination that the target names as refused gets an ERROR and the end of the connection."""
+    """Send SUBSCRIBE to the destination that the target file names as refused; expect an ERROR and the end."""
     fixture = StompFixture(bench)
     refused, receipt = bench.target.refused_destination, fixture.new_receipt()
     if not refused:
@@ -94,15 +82,15 @@ def test_a_subscribe_to_a_refused_destination_is_answered(bench: Bench) -> None:
         fixture, [("id", "refused"), ("destination", refused), ("receipt", receipt)]
     )
     found = reaction(fixture, provoke, receipt, must_react=True)
-    judge_refused_subscribe(fixture, found, receipt, f"to {refused}")
+    expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, f"a SUBSCRIBE to {refused}")
 
 
 @clauses("STOMP-SUB-003", "STOMP-SUB-002", "STOMP-MESSAGE-003")
 def test_a_subscribe_without_id(bench: Bench) -> None:
-    """It is refused; a server that takes it nevertheless names a subscription on its messages."""
+    r"""Send `SUBSCRIBE\ndestination:…\n\n\0`; expect a refusal, or else a `subscription` in the MESSAGE."""
     fixture = StompFixture(bench)
     destination, receipt = fixture.topic(), fixture.new_receipt()
-    headers = [("destination", destination.name), *destination.headers.items()]
+    headers = destination.all_headers
     found = reaction(
         fixture, session_subscribing(fixture, [*headers, ("receipt", receipt)]), receipt, must_react=True
     )
@@ -114,7 +102,7 @@ def test_a_subscribe_without_id(bench: Bench) -> None:
     )
     if is_refused(fixture, found):
         bench.skip("STOMP-MESSAGE-003", "there is no subscription without id")
-        judge_refused_subscribe(fixture, found, receipt, "without id")
+        expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, "a SUBSCRIBE without id")
         return
     try:
         message = first_message(fixture, destination, [("id", None)])
@@ -127,7 +115,9 @@ def test_a_subscribe_without_id(bench: Bench) -> None:
                 observed=failure.observed,
             )
         bench.skip("STOMP-MESSAGE-003", "there is no message for a subscription without id")
-        judge_refused_subscribe(fixture, found, receipt, "without id, which gets no message")
+        expect_error_and_close(
+            fixture, "STOMP-SUB-002", found, receipt, "a SUBSCRIBE without id, which gets no message"
+        )
         return
     bench.skip("STOMP-SUB-002", "the server can create a subscription without id")
     bench.judge(
@@ -141,9 +131,9 @@ def test_a_subscribe_without_id(bench: Bench) -> None:
 @clauses("STOMP-SUB-005", "STOMP-SUB-002")
 @pytest.mark.parametrize("same", [True, False], ids=["same-destination", "other-destination"])
 def test_an_id_in_use_is_refused(bench: Bench, same: bool) -> None:
-    """A second SUBSCRIBE with the id of an open subscription creates none, and ends the connection."""
+    """Send a second SUBSCRIBE with the same `id`; expect no RECEIPT, an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
-    first = fixture.queue()  # with its headers nothing is left behind where the second fails half way
+    first = fixture.queue()  # its headers have the server remove it if the second SUBSCRIBE fails half way
     second, receipt = first if same else fixture.queue(), fixture.new_receipt()
 
     def provoke() -> StompClient:
@@ -167,12 +157,12 @@ def test_an_id_in_use_is_refused(bench: Bench, same: bool) -> None:
         bench.judge(
             "STOMP-SUB-005", came is None, expected="no second subscription with the id", observed=came
         )
-    judge_refused_subscribe(fixture, found, receipt, "with an id in use")
+    expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, "a SUBSCRIBE with an id in use")
 
 
 @clauses("STOMP-SUB-006")
 def test_equal_ids_of_different_connections_are_different(bench: Bench) -> None:
-    """Each gets the messages of its own destination, and one that ends doesn't end the other."""
+    """Send SUBSCRIBE with one `id` on two connections; expect each to get its own MESSAGEs, also after UNSUBSCRIBE."""
     fixture = StompFixture(bench)
     channels = [Channel(fixture, headers=[("id", "equal")]) for _ in range(2)]
     words = [bench.fresh("word") for _ in channels]
@@ -182,7 +172,7 @@ def test_equal_ids_of_different_connections_are_different(bench: Bench) -> None:
         _judge_only(channel, [word.encode()])
     one, other = channels
     one.reader.unsubscribe("equal", one.destination.headers)
-    settle(fixture, one.reader)
+    fence_by_subscription(fixture, one.reader)
     other.send("later")
     _judge_only(other, [b"later"])
 
@@ -201,10 +191,10 @@ def _judge_only(channel: Channel, bodies: list[bytes]) -> None:
 @clauses("STOMP-SUB-015", "STOMP-SUB-002")
 @pytest.mark.parametrize("mode", BOGUS_MODES)
 def test_an_unknown_mode_is_refused(bench: Bench, mode: str) -> None:
-    """A SUBSCRIBE with another `ack` than the version has is not taken for one in mode auto."""
+    """Send SUBSCRIBE with `ack:bogus`; expect no RECEIPT, an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     destination, receipt = fixture.topic(), fixture.new_receipt()
-    headers = [("id", "mode"), ("destination", destination.name), *destination.headers.items(), ("ack", mode)]
+    headers = [("id", "mode"), *destination.all_headers, ("ack", mode)]
     found = reaction(
         fixture, session_subscribing(fixture, [*headers, ("receipt", receipt)]), receipt, must_react=True
     )
@@ -215,17 +205,17 @@ def test_an_unknown_mode_is_refused(bench: Bench, mode: str) -> None:
         observed=found,
     )
     if is_refused(fixture, found):
-        judge_refused_subscribe(fixture, found, receipt, f"with ack:{mode}")
+        expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, f"a SUBSCRIBE with ack:{mode}")
     else:
         bench.skip("STOMP-SUB-002", "the server can create a subscription in a mode that there is not")
 
 
 @clauses("STOMP-SUB-013")
 def test_a_header_of_subscribe_that_nobody_knows(bench: Bench) -> None:
-    """Recorded: what it does."""
+    """Send SUBSCRIBE with `x-nobody-knows:this`. Recorded: the reaction."""
     fixture = StompFixture(bench)
     destination, receipt = fixture.topic(), fixture.new_receipt()
-    headers = [("id", "further"), ("destination", destination.name), *destination.headers.items()]
+    headers = [("id", "further"), *destination.all_headers]
     headers += [("x-nobody-knows", "this"), ("receipt", receipt)]
     found = reaction(fixture, session_subscribing(fixture, headers), receipt)
     bench.observe("STOMP-SUB-013", f"a SUBSCRIBE with an unknown header: {reaction_summary(found)}")
@@ -233,7 +223,7 @@ def test_a_header_of_subscribe_that_nobody_knows(bench: Bench) -> None:
 
 @clauses("STOMP-SUB-014")
 def test_each_subscription_gets_its_own_copy(bench: Bench) -> None:
-    """Two subscriptions of a connection to one topic get two MESSAGE frames of each message, one under either id."""
+    """Send SUBSCRIBE twice to one topic; expect two MESSAGEs for each SEND, one under either id."""
     fixture = StompFixture(bench)
     reader, destination = fixture.client(), fixture.topic()
     channels = [

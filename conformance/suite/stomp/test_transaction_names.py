@@ -1,4 +1,4 @@
-"""Which names BEGIN opens, and which COMMIT, ABORT and the frames between them may use: STOMP-TX-*."""
+"""Names of transactions in BEGIN, COMMIT, ABORT and the frames between them: STOMP-TX-*."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.accept_or_refuse import UNDECIDABLE, done, expect_refusal
+from conformance.suite.stomp.accept_or_refuse import UNDECIDABLE, expect_refusal, send_and_confirm
 from conformance.suite.stomp.channel import Channel, is_refused, is_undecidable, reaction_summary
-from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
+from conformance.suite.stomp.frame_template import fill, send_frame
+from conformance.suite.stomp.loopback import session_sending
+from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.suite.stomp.transaction_steps import (
     channel_to,
@@ -24,27 +26,22 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
-#: Names that are not those of an open transaction.
+#: Ways in which a name is not that of an open transaction.
 NOT_OPEN = ["none", "unknown", "ended"]
 
 
 @clauses("STOMP-TX-001", "STOMP-ERROR-009")
 def test_a_begin_without_name(bench: Bench) -> None:
-    """It gets no RECEIPT, but an ERROR and the end of the connection."""
+    r"""Send `BEGIN\nreceipt:…\n\n\0`; expect no RECEIPT, an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
-
-    def provoke() -> StompClient:
-        client = fixture.client()
-        client.frame("BEGIN", [("receipt", receipt)])
-        return client
-
+    provoke = session_sending(fixture, fill(b"BEGIN\nreceipt:<receipt>\n\n\0", receipt=receipt))
     expect_refusal(fixture, "STOMP-TX-001", provoke, receipt, "a BEGIN without transaction")
 
 
 @clauses("STOMP-TX-002", "STOMP-TX-014")
 def test_a_second_begin(bench: Bench) -> None:
-    """It is refused; where it isn't, the COMMIT that is reported to succeed brings what was sent before it too."""
+    """Send BEGIN twice with one name; expect no RECEIPT for the second. A COMMIT with RECEIPT delivers both SENDs."""
     fixture = StompFixture(bench)
     channel = channel_to(fixture)
     again, receipt = fixture.new_receipt(), fixture.new_receipt()
@@ -80,14 +77,14 @@ def test_a_second_begin(bench: Bench) -> None:
 @clauses("STOMP-TX-005", "STOMP-ERROR-009")
 @pytest.mark.parametrize("name", NOT_OPEN)
 def test_a_commit_of_what_is_not_open(bench: Bench, name: str) -> None:
-    """COMMIT is refused without a name, and with one that is not open on its connection."""
+    r"""Send `COMMIT\nreceipt:…\n\n\0`, or with `transaction:t` that isn't open; expect a refusal."""
     _judge_not_open(StompFixture(bench), "STOMP-TX-005", "COMMIT", name)
 
 
 @clauses("STOMP-TX-015", "STOMP-ERROR-009")
 @pytest.mark.parametrize("name", NOT_OPEN)
 def test_an_abort_of_what_is_not_open(bench: Bench, name: str) -> None:
-    """ABORT is refused without a name, and with one that is not open on its connection."""
+    r"""Send `ABORT\nreceipt:…\n\n\0`, or with `transaction:t` that isn't open; expect a refusal."""
     _judge_not_open(StompFixture(bench), "STOMP-TX-015", "ABORT", name)
 
 
@@ -97,10 +94,12 @@ def _judge_not_open(fixture: StompFixture, clause: str, command: str, name: str)
     def provoke() -> StompClient:
         client = fixture.client()
         if name == "ended":
-            done(fixture, client, "BEGIN", "t")
-            done(fixture, client, command, "t")
-        named = [] if name == "none" else [("transaction", "t")]
-        client.frame(command, [*named, ("receipt", receipt)])
+            send_and_confirm(fixture, client, "BEGIN", "t")
+            send_and_confirm(fixture, client, command, "t")
+        template = b"<command>\nreceipt:<receipt>\ntransaction:t\n\n\0"
+        if name == "none":
+            template = b"<command>\nreceipt:<receipt>\n\n\0"
+        send_frame(client, template, command=command, receipt=receipt)
         return client
 
     expect_refusal(fixture, clause, provoke, receipt, f"{command} of a transaction that isn't open ({name})")
@@ -109,14 +108,15 @@ def _judge_not_open(fixture: StompFixture, clause: str, command: str, name: str)
 @clauses("STOMP-TX-010")
 @pytest.mark.parametrize("command", ["COMMIT", "ABORT"])
 def test_the_end_of_another_connections_transaction(bench: Bench, command: str) -> None:
-    """A connection can't commit or abort what another one has begun: to it, the name is not open."""
+    """Send COMMIT or ABORT for a transaction of another connection; expect a refusal."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        done(fixture, fixture.client(), "BEGIN", "t")
+        send_and_confirm(fixture, fixture.client(), "BEGIN", "t")
         client = fixture.client()
-        client.frame(command, [("transaction", "t"), ("receipt", receipt)])
+        template = b"<command>\nreceipt:<receipt>\ntransaction:t\n\n\0"
+        send_frame(client, template, command=command, receipt=receipt)
         return client
 
     what = f"{command} of another connection's transaction"
@@ -126,7 +126,7 @@ def test_the_end_of_another_connections_transaction(bench: Bench, command: str) 
 @clauses("STOMP-TX-009", "STOMP-SEND-003")
 @pytest.mark.parametrize("name", ["unknown", "ended"])
 def test_a_send_in_a_transaction_that_is_not_open(bench: Bench, name: str) -> None:
-    """It is refused, and its message isn't delivered outside of a transaction either."""
+    """Send a SEND with `transaction:t` that isn't open; expect no RECEIPT, no MESSAGE, an ERROR and the end."""
     fixture = StompFixture(bench)
     channel = channel_to(fixture)
     receipt = fixture.new_receipt()
@@ -135,8 +135,8 @@ def test_a_send_in_a_transaction_that_is_not_open(bench: Bench, name: str) -> No
     def provoke() -> StompClient:
         client = fixture.client()
         if name == "ended":
-            done(fixture, client, "BEGIN", "t")
-            done(fixture, client, "COMMIT", "t")
+            send_and_confirm(fixture, client, "BEGIN", "t")
+            send_and_confirm(fixture, client, "COMMIT", "t")
         fixture.send(client, channel.destination, bodies[0], transaction="t", receipt=receipt)
         return client
 
@@ -151,19 +151,14 @@ def test_a_send_in_a_transaction_that_is_not_open(bench: Bench, name: str) -> No
             observed=found,
         )
     expect_no_messages(channel, "STOMP-TX-009", bodies, "no message of a transaction that isn't open")
-    fixture.judge(
-        "STOMP-SEND-003",
-        found.is_error_and_close,
-        expected="ERROR and the end of the connection for a SEND in a transaction that isn't open",
-        observed=found,
-    )
-    judge_refusal_rules(fixture, found, receipt)
+    what = "a SEND in a transaction that isn't open"
+    expect_error_and_close(fixture, "STOMP-SEND-003", found, receipt, what)
 
 
 @clauses("STOMP-TX-009", "STOMP-ERROR-009")
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
 def test_an_answer_in_a_transaction_that_is_not_open(bench: Bench, command: str) -> None:
-    """ACK and NACK are refused too, even of a message that is to be settled."""
+    """Send ACK or NACK with `transaction:never-begun`; expect a refusal."""
     fixture = StompFixture(bench)
     if bench.version == "1.0":
         command = "ACK"
@@ -183,7 +178,7 @@ def test_an_answer_in_a_transaction_that_is_not_open(bench: Bench, command: str)
 @clauses("STOMP-TX-011")
 @pytest.mark.parametrize("end", ["COMMIT", "ABORT"])
 def test_a_name_that_was_used_before(bench: Bench, end: str) -> None:
-    """Recorded: whether it can be used again, and whether that works."""
+    """Send BEGIN with the name of a transaction that has ended. Recorded: the reaction, and delivery at COMMIT."""
     fixture = StompFixture(bench)
     channel = channel_to(fixture)
     receipt = fixture.new_receipt()
@@ -191,8 +186,8 @@ def test_a_name_that_was_used_before(bench: Bench, end: str) -> None:
 
     def provoke() -> StompClient:
         client = fixture.client()
-        done(fixture, client, "BEGIN", "again")
-        done(fixture, client, end, "again")
+        send_and_confirm(fixture, client, "BEGIN", "again")
+        send_and_confirm(fixture, client, end, "again")
         client.begin("again")
         send_in_transaction(fixture, client, "again", channel.destination, bodies[0])
         client.commit("again", receipt=receipt)

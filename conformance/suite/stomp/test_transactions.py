@@ -1,4 +1,4 @@
-"""What takes effect together, or not at all: STOMP-TX-*."""
+"""Transactions: their frames take effect together or not at all (STOMP-TX-*)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.accept_or_refuse import done, settle
+from conformance.suite.stomp.accept_or_refuse import send_and_confirm, settle
 from conformance.suite.stomp.channel import Channel, disconnect
 from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
@@ -32,37 +32,37 @@ if TYPE_CHECKING:
 KINDS = pytest.mark.parametrize("kind", ["topic", "queue"])
 
 
-# What COMMIT, ABORT and the end of a connection do
+# Effects of COMMIT, of ABORT and of the end of a connection
 
 
 @clauses("STOMP-TX-004")
 @KINDS
 def test_a_message_comes_with_the_commit_and_not_before(bench: Bench, kind: str) -> None:
-    """Nobody sees what was sent in a transaction, not even its own connection, until COMMIT."""
+    """Send SENDs in a transaction; expect no MESSAGE before COMMIT, and all MESSAGEs after it."""
     fixture = StompFixture(bench)
     channel = channel_to(fixture, kind)
     bodies = fresh_bodies(fixture, "one", "two", "three")
-    done(fixture, channel.sender, "BEGIN", "t")
+    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
     for body in bodies:
         send_in_transaction(fixture, channel.sender, "t", channel.destination, body)
     fixture.fence(channel.sender)
     expect_no_messages(channel, "STOMP-TX-004", bodies, "nothing of the transaction before its COMMIT")
-    done(fixture, channel.sender, "COMMIT", "t")
+    send_and_confirm(fixture, channel.sender, "COMMIT", "t")
     expect_all_messages(channel, "STOMP-TX-004", bodies)
 
 
 @clauses("STOMP-TX-006")
 @KINDS
 def test_nothing_comes_of_an_aborted_transaction(bench: Bench, kind: str) -> None:
-    """Its messages are gone; one that was sent outside of it, between them, is there."""
+    """Send SENDs in a transaction, one between them outside of it, and ABORT; expect only the latter's MESSAGE."""
     fixture = StompFixture(bench)
     channel = channel_to(fixture, kind)
     inside, outside = fresh_bodies(fixture, "inside", "inside"), fresh_bodies(fixture, "outside")
-    done(fixture, channel.sender, "BEGIN", "t")
+    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
     send_in_transaction(fixture, channel.sender, "t", channel.destination, inside[0])
     channel.send(outside[0])
     send_in_transaction(fixture, channel.sender, "t", channel.destination, inside[1])
-    done(fixture, channel.sender, "ABORT", "t")
+    send_and_confirm(fixture, channel.sender, "ABORT", "t")
     expect_all_messages(channel, "STOMP-SEND-002", outside)
     expect_no_messages(channel, "STOMP-TX-006", inside, "nothing of the aborted transaction")
 
@@ -70,7 +70,7 @@ def test_nothing_comes_of_an_aborted_transaction(bench: Bench, kind: str) -> Non
 @clauses("STOMP-TX-007")
 @KINDS
 def test_disconnect_aborts(bench: Bench, kind: str) -> None:
-    """A transaction that is open at DISCONNECT leaves nothing behind."""
+    """Send SENDs in a transaction, and DISCONNECT; expect no MESSAGE."""
     fixture = StompFixture(bench)
     _judge_aborted(fixture, kind, "STOMP-TX-007", "disconnect")
 
@@ -79,7 +79,7 @@ def test_disconnect_aborts(bench: Bench, kind: str) -> None:
 @KINDS
 @pytest.mark.parametrize("how", ["close", "cut"])
 def test_the_loss_of_the_connection_aborts(bench: Bench, kind: str, how: str) -> None:
-    """A transaction that is open when its connection ends leaves nothing behind."""
+    """Send SENDs in a transaction, and close or cut the connection; expect no MESSAGE."""
     fixture = StompFixture(bench)
     _judge_aborted(fixture, kind, "STOMP-TX-008", how)
 
@@ -87,7 +87,7 @@ def test_the_loss_of_the_connection_aborts(bench: Bench, kind: str, how: str) ->
 def _judge_aborted(fixture: StompFixture, kind: str, clause: str, how: str) -> None:
     channel = channel_to(fixture, kind)
     bodies = fresh_bodies(fixture, "one", "two")
-    done(fixture, channel.sender, "BEGIN", "t")
+    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
     for body in bodies:
         send_in_transaction(fixture, channel.sender, "t", channel.destination, body)
     fixture.fence(channel.sender)
@@ -97,26 +97,26 @@ def _judge_aborted(fixture: StompFixture, kind: str, clause: str, how: str) -> N
         channel.sender.close()
     else:
         channel.sender.link.cut()
-    for _ in range(2):  # the server may notice the end only after the first marker
+    for _ in range(2):  # the first marker may arrive before the server notices the end
         expect_no_messages(channel, clause, bodies, f"nothing of the transaction that was open at {how}")
 
 
 @clauses("STOMP-TX-012")
 def test_two_transactions_of_a_connection(bench: Bench) -> None:
-    """One is committed, the other aborted, in either order; each keeps what is its own."""
+    """Send COMMIT for one of two transactions, ABORT for the other; expect the MESSAGEs of the first only."""
     fixture = StompFixture(bench)
     channel = channel_to(fixture)
     for first in ("COMMIT", "ABORT"):
         kept, dropped = fresh_bodies(fixture, "kept", "kept"), fresh_bodies(fixture, "dropped", "dropped")
         committed, aborted = bench.fresh("t"), bench.fresh("t")
         for name in (aborted, committed):
-            done(fixture, channel.sender, "BEGIN", name)
+            send_and_confirm(fixture, channel.sender, "BEGIN", name)
         for number in range(2):
             send_in_transaction(fixture, channel.sender, aborted, channel.destination, dropped[number])
             send_in_transaction(fixture, channel.sender, committed, channel.destination, kept[number])
         ends = [("COMMIT", committed), ("ABORT", aborted)]
         for command, name in ends if first == "COMMIT" else reversed(ends):
-            done(fixture, channel.sender, command, name)
+            send_and_confirm(fixture, channel.sender, command, name)
         expect_all_messages(channel, "STOMP-TX-012", kept)
         expect_no_messages(
             channel, "STOMP-TX-012", dropped, "nothing of the other transaction, which was aborted"
@@ -125,16 +125,16 @@ def test_two_transactions_of_a_connection(bench: Bench) -> None:
 
 @clauses("STOMP-TX-010")
 def test_equal_names_on_two_connections(bench: Bench) -> None:
-    """The transaction of one connection is committed; that of the other is open as before, and then aborted."""
+    """Send BEGIN with one name on two connections; expect COMMIT and ABORT to end that of their own connection only."""
     fixture = StompFixture(bench)
     channel = channel_to(fixture)
     other = fixture.client()
     (kept,), (dropped,) = fresh_bodies(fixture, "kept"), fresh_bodies(fixture, "dropped")
     for client, body in ((channel.sender, kept), (other, dropped)):
-        done(fixture, client, "BEGIN", "same")
+        send_and_confirm(fixture, client, "BEGIN", "same")
         send_in_transaction(fixture, client, "same", channel.destination, body)
     fixture.fence(other)
-    done(fixture, channel.sender, "COMMIT", "same")
+    send_and_confirm(fixture, channel.sender, "COMMIT", "same")
     expect_all_messages(channel, "STOMP-TX-010", [kept])
     expect_no_messages(channel, "STOMP-TX-010", [dropped], "nothing of the other connection's transaction")
     receipt = fixture.new_receipt()
@@ -157,16 +157,16 @@ def test_equal_names_on_two_connections(bench: Bench) -> None:
 
 @clauses("STOMP-TX-003")
 def test_a_commit_takes_effect_in_all_places(bench: Bench) -> None:
-    """What was sent to several destinations in one transaction is all there after its COMMIT."""
+    """Send SENDs to several destinations in one transaction, and COMMIT; expect all MESSAGEs."""
     fixture = StompFixture(bench)
     channels = [channel_to(fixture, kind) for kind in ("topic", "topic", "queue", "queue")]
     client = fixture.client()
     bodies = [fresh_bodies(fixture, "one", "two") for _ in channels]
-    done(fixture, client, "BEGIN", "t")
+    send_and_confirm(fixture, client, "BEGIN", "t")
     for number in range(2):
         for channel, own in zip(channels, bodies, strict=True):
             send_in_transaction(fixture, client, "t", channel.destination, own[number])
-    done(fixture, client, "COMMIT", "t")
+    send_and_confirm(fixture, client, "COMMIT", "t")
     for channel, own in zip(channels, bodies, strict=True):
         expect_all_messages(channel, "STOMP-TX-003", own)
 
@@ -174,7 +174,7 @@ def test_a_commit_takes_effect_in_all_places(bench: Bench) -> None:
 @clauses("STOMP-TX-003")
 @pytest.mark.parametrize("spoilt", ["destination", "unknown message", "settled message"])
 def test_a_transaction_with_a_step_that_fails(bench: Bench, spoilt: str) -> None:
-    """All of the rest is delivered; or nothing is, and its COMMIT gets no RECEIPT."""
+    """Send a transaction with a step that fails; expect all of its MESSAGEs, or none and no RECEIPT for COMMIT."""
     fixture = StompFixture(bench)
     refused = bench.target.refused_destination
     if spoilt == "destination" and not refused:
@@ -185,7 +185,7 @@ def test_a_transaction_with_a_step_that_fails(bench: Bench, spoilt: str) -> None
     receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        """Every attempt with words of its own."""
+        """Each attempt has bodies of its own."""
         bodies[:] = fresh_bodies(fixture, "before", "after")
         client = fixture.client()
         settled = _settled(fixture, client) if spoilt == "settled message" else None
@@ -205,7 +205,7 @@ def test_a_transaction_with_a_step_that_fails(bench: Bench, spoilt: str) -> None
     found = reaction(fixture, provoke, receipt)
     _judge_whole(channel, bodies, found)
     if spoilt == "destination":
-        # What is refused elsewhere can't have been delivered: a plain success would leave it out without a word.
+        # A refused destination gets no message: a RECEIPT would report a COMMIT that left one out.
         fixture.judge(
             "STOMP-TX-003",
             not found.is_accepted,
@@ -223,7 +223,7 @@ def _settled(fixture: StompFixture, client: StompClient) -> Frame:
 
 
 def _judge_whole(channel: Channel, bodies: Sequence[bytes], found: Reaction) -> None:
-    """Judge that all of a transaction came, or nothing and no success was reported."""
+    """Judge that all messages of a transaction were delivered, or none and COMMIT got no RECEIPT."""
     came = delivered_bodies(channel, bodies)
     if came and len(came) < len(bodies):
         came += delivered_bodies(
@@ -238,20 +238,20 @@ def _judge_whole(channel: Channel, bodies: Sequence[bytes], found: Reaction) -> 
     )
 
 
-# Where the text leaves a choice
+# Choices of the server
 
 
 @clauses("STOMP-TX-013", "STOMP-RECEIPT-001")
 @pytest.mark.parametrize("end", ["COMMIT", "ABORT"])
 def test_the_receipt_of_a_send_in_a_transaction(bench: Bench, end: str) -> None:
-    """Recorded: whether it comes at once, around the end of the transaction, or not at all; it never comes twice."""
+    """Send a SEND with `transaction` and `receipt`; expect one RECEIPT at most. Recorded: the time that it comes."""
     fixture = StompFixture(bench)
     client, destination, receipt = fixture.client(), fixture.topic(), fixture.new_receipt()
-    done(fixture, client, "BEGIN", "t")
+    send_and_confirm(fixture, client, "BEGIN", "t")
     fixture.send(client, destination, "m", transaction="t", receipt=receipt)
     fixture.fence(client)
     before = _receipts(client, receipt)
-    done(fixture, client, end, "t")
+    send_and_confirm(fixture, client, end, "t")
     fixture.fence(client)
     after = _receipts(client, receipt)
     when = "at once" if before else f"around {end}" if after else f"not at all by the time of {end}"

@@ -1,4 +1,4 @@
-"""The end of a subscription: STOMP-UNSUB-*."""
+"""UNSUBSCRIBE, and the messages of a removed subscription: STOMP-UNSUB-*."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from conformance.suite.stomp.channel import (
     unsubscribe,
 )
 from conformance.suite.stomp.patience import SHORT_WAIT
-from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
+from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conformance.bench.bench import Bench
+    from conformance.suite.stomp.destinations import Subscription
     from conformance.suite.stomp.reactions import Reaction
-    from conformance.suite.stomp.stomp_fixture import Subscription
     from conformance.wire.stomp import StompClient
 
     Headers = Sequence[tuple[str, str]]
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("by", ["id", "destination"])
 @pytest.mark.parametrize("kind", ["topic", "queue"])
 def test_a_removed_subscription_gets_nothing(bench: Bench, kind: str, by: str) -> None:
-    """After the RECEIPT no message comes for it, while another subscription of the connection goes on."""
+    """Send UNSUBSCRIBE; expect no further MESSAGE for it, while another subscription of the connection gets its own."""
     fixture = StompFixture(bench)
     by = by if bench.version == "1.0" else "id"
     reader, destination = fixture.client(), new_destination(fixture, kind)
@@ -60,7 +60,7 @@ def test_a_removed_subscription_gets_nothing(bench: Bench, kind: str, by: str) -
 @clauses("STOMP-UNSUB-002")
 @pytest.mark.parametrize("named", ["nothing", "destination"])
 def test_an_unsubscribe_without_id(bench: Bench, named: str) -> None:
-    """It is refused, whether it names the destination, as 1.0 does, or nothing at all."""
+    r"""Send `UNSUBSCRIBE\nreceipt:…\n\n\0`, with and without `destination`; expect a refusal."""
     fixture = StompFixture(bench)
 
     def headers(subscription: Subscription) -> Headers:
@@ -73,10 +73,10 @@ def test_an_unsubscribe_without_id(bench: Bench, named: str) -> None:
 
 @clauses("STOMP-UNSUB-002")
 def test_an_unsubscribe_by_destination_of_a_subscription_without_id(bench: Bench) -> None:
-    """Where a subscription needs no id (STOMP-SUB-003), it takes one to remove it all the same."""
+    """Send SUBSCRIBE without `id`, if accepted (STOMP-SUB-003), and UNSUBSCRIBE by `destination`; expect a refusal."""
     fixture = StompFixture(bench)
     destination, receipt = fixture.topic(), fixture.new_receipt()
-    headers = [("destination", destination.name), *destination.headers.items()]
+    headers = destination.all_headers
     if is_refused(
         fixture, reaction(fixture, session_subscribing(fixture, [*headers, ("receipt", receipt)]), receipt)
     ):
@@ -96,7 +96,7 @@ def test_an_unsubscribe_by_destination_of_a_subscription_without_id(bench: Bench
 @clauses("STOMP-UNSUB-003")
 @pytest.mark.parametrize("again", [False, True], ids=["never-used", "removed"])
 def test_an_unsubscribe_of_an_unknown_id(bench: Bench, again: bool) -> None:
-    """It is refused, whether the id was never used or its subscription was removed before."""
+    """Send UNSUBSCRIBE with an `id` that was never used or is removed; expect a refusal."""
     fixture = StompFixture(bench)
 
     def headers(subscription: Subscription) -> Headers:
@@ -127,18 +127,12 @@ def _judge_unsubscribe(fixture: StompFixture, clause: str, found: Reaction, rece
         clause, is_refused(fixture, found), expected=f"an UNSUBSCRIBE {why} refused", observed=found
     )
     if is_refused(fixture, found):
-        fixture.judge(
-            "STOMP-ERROR-009",
-            found.is_error_and_close,
-            expected=f"ERROR and the end of the connection for an UNSUBSCRIBE {why}",
-            observed=found,
-        )
-        judge_refusal_rules(fixture, found, receipt)
+        expect_error_and_close(fixture, "STOMP-ERROR-009", found, receipt, f"an UNSUBSCRIBE {why}")
 
 
 @clauses("STOMP-UNSUB-004")
 def test_an_id_that_is_free_again(bench: Bench) -> None:
-    """Recorded: whether it can be used for another destination, and whether that works."""
+    """Send SUBSCRIBE with the `id` of a removed subscription. Recorded: the reaction, and delivery."""
     fixture = StompFixture(bench)
     client = fixture.client()
     first = fixture.active_subscription(client, fixture.topic(), id="again")
@@ -155,7 +149,7 @@ def test_an_id_that_is_free_again(bench: Bench) -> None:
 
 @clauses("STOMP-UNSUB-005")
 def test_an_ack_after_the_subscription(bench: Bench) -> None:
-    """Recorded: whether a message can be acknowledged whose subscription was removed."""
+    """Send ACK for a message of a removed subscription. Recorded: the reaction."""
     fixture = StompFixture(bench)
     mode = acknowledgement_mode(bench, "client-individual")
     receipt = fixture.new_receipt()
@@ -175,7 +169,7 @@ def test_an_ack_after_the_subscription(bench: Bench) -> None:
 
 @clauses("STOMP-UNSUB-005")
 def test_what_was_outstanding_when_its_subscription_was_removed(bench: Bench) -> None:
-    """Recorded: whether it comes to another consumer, at once or when the connection has ended."""
+    """Send UNSUBSCRIBE while a message is unacknowledged. Recorded: its redelivery to another consumer."""
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
         bench.skip("STOMP-UNSUB-005", NO_QUEUES)

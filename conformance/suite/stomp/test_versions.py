@@ -1,4 +1,4 @@
-"""Finding the version of a session, and keeping to it: STOMP-NEG-*."""
+"""The version of a session, and its rules: STOMP-NEG-*."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNKNOWN = ("0.9", "1.3", "2.0", "9.9")
 
 @clauses("STOMP-NEG-001")
 def test_the_highest_common_version_is_chosen(bench: Bench) -> None:
-    """Whatever the order of the list, and whatever unknown versions stand in it."""
+    """Send `accept-version` lists in any order, also with unknown versions; expect the highest common version."""
     fixture = StompFixture(bench)
     spoken = [
         version
@@ -52,14 +52,14 @@ def test_the_highest_common_version_is_chosen(bench: Bench) -> None:
 
 
 def _version_of(tried: ConnectAttempt) -> str | None:
-    """The version of the session that was opened; None where it was refused."""
+    """The version of the session that was opened; None after a refusal."""
     return None if tried.connected is None else tried.connected.get("version") or "1.0"
 
 
 @clauses("STOMP-NEG-003", "STOMP-NEG-005", "STOMP-NEG-004")
 @pytest.mark.parametrize("offer", ["9.9", "0.9,1.9,9.9"])
 def test_no_version_in_common(bench: Bench, offer: str) -> None:
-    """The attempt gets an ERROR that lists the versions of the server, and the connection ends."""
+    """Send `accept-version:9.9`; expect an ERROR with the server's versions as `version`, and the end after it."""
     fixture = StompFixture(bench)
     tried = try_connect(fixture, {"accept-version": offer})
     found = tried.refusal
@@ -90,11 +90,11 @@ def test_no_version_in_common(bench: Bench, offer: str) -> None:
 
 @clauses("STOMP-NEG-002")
 def test_the_pair_for_cr_belongs_to_1_2(bench: Bench) -> None:
-    """`\\r` is an undefined escape on a session of 1.1, and CR on one of 1.2, whatever else was offered."""
+    r"""Send `note:a\rb`, as a pair; expect CR in the MESSAGE in 1.2, and the end of the connection in 1.1."""
     fixture = StompFixture(bench)
     offer = "1.0,1.1" if bench.version == "1.1" else "1.0,1.1,1.2"
     loopback = Loopback(fixture, fixture.client(accept_version=offer))
-    octets = loopback.raw([b"note:a\\rb"], b"body", version=bench.version)
+    octets = loopback.octets(b"SEND\nnote:a\\rb\n<destination>\n\nbody\0", version=bench.version)
     if bench.version == "1.2":
         loopback.client.send_octets(octets)
         message = loopback.expect_message("STOMP-NEG-002")
@@ -116,7 +116,7 @@ def test_the_pair_for_cr_belongs_to_1_2(bench: Bench) -> None:
 
 @clauses("STOMP-NEG-002")
 def test_an_acknowledgement_has_the_headers_of_its_version(bench: Bench) -> None:
-    """ACK by `id` in 1.2, by `message-id` and `subscription` in 1.1: no complaint, and the session goes on."""
+    """Send ACK with `id` in 1.2, with `message-id` and `subscription` in 1.1; expect no ERROR."""
     fixture = StompFixture(bench)
 
     def provoke() -> StompClient:
@@ -138,15 +138,14 @@ def test_an_acknowledgement_has_the_headers_of_its_version(bench: Bench) -> None
 @clauses("STOMP-NEG-002")
 @pytest.mark.parametrize("value", ["a\\tb", "a\\", "\\x\\y", "a\\nb"], ids=repr)
 def test_a_backslash_is_an_octet_on_sessions_of_1_0(bench: Bench, value: str) -> None:
-    """Negotiated down to 1.0 there are no escapes: `a\\tb` is no error, and arrives as it is."""
+    r"""Send `accept-version:1.0`, then `note:a\tb`; expect the same octets in the MESSAGE, and no ERROR."""
     fixture = StompFixture(bench)
     tried = try_connect(fixture, {"accept-version": "1.0"})
     if _version_of(tried) != "1.0":
         bench.skip("STOMP-NEG-002", "the server doesn't speak 1.0")
         return
     loopback = Loopback(fixture, tried.client)
-    octets = loopback.raw([f"note:{value}".encode()], b"body", version="1.0")
-    loopback.client.send_octets(octets)
+    loopback.send_octets(b"SEND\nnote:<value>\n<destination>\n\nbody\0", version="1.0", value=value)
     try:
         message = loopback.expect_message(
             "STOMP-NEG-002", expected="the message with a backslash in a header"
@@ -164,14 +163,14 @@ def test_a_backslash_is_an_octet_on_sessions_of_1_0(bench: Bench, value: str) ->
 
 @clauses("STOMP-NEG-002")
 def test_each_session_gets_headers_by_its_own_rules(bench: Bench) -> None:
-    """A backslash that is sent on a session of 1.0 is written as a pair to one of a later version."""
+    r"""Send `note:a\nb` on a session of 1.0; expect `note:a\\nb` on one of a later version."""
     fixture = StompFixture(bench)
     sender = try_connect(fixture, {"accept-version": "1.0"})
     if _version_of(sender) != "1.0":
         bench.skip("STOMP-NEG-002", "the server doesn't speak 1.0")
         return
     loopback = Loopback(fixture)
-    sender.client.send_octets(loopback.raw([b"note:a\\nb"], b"body", version="1.0"))
+    sender.client.send_octets(loopback.octets(b"SEND\nnote:a\\nb\n<destination>\n\nbody\0", version="1.0"))
     message = loopback.expect_message("STOMP-NEG-002")
     bench.judge(
         "STOMP-NEG-002",

@@ -1,4 +1,4 @@
-"""Messages that are sent in transactions, and what others see of them."""
+"""Messages that are sent in transactions, and their delivery to other connections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from conformance.suite.stomp.channel import Channel
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from conformance.suite.stomp.stomp_fixture import Destination, StompFixture
+    from conformance.suite.stomp.destinations import Destination
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.stomp import StompClient
 
 
@@ -21,24 +22,24 @@ def channel_to(fixture: StompFixture, kind: str = "topic") -> Channel:
 def send_in_transaction(
     fixture: StompFixture, client: StompClient, name: str, destination: Destination, body: bytes | str
 ) -> None:
-    """SEND in a transaction."""
+    """SEND with a `transaction` header."""
     fixture.send(client, destination, body, transaction=name)
 
 
 def delivered_bodies(channel: Channel, bodies: Collection[bytes]) -> list[bytes]:
-    """Which of these have come to the channel by the time that a later message has."""
+    """Those of `bodies` that arrive on the channel before a marker that is sent now."""
     came = channel.fixture.messages_before_marker(channel.subscription)
     return [message.body for message in came if message.body in bodies]
 
 
 def expect_no_messages(channel: Channel, clause: str, bodies: Collection[bytes], expected: str) -> None:
-    """Judge that none of these has come to the channel by the time that a later message has."""
+    """Judge that none of `bodies` arrives on the channel before a marker that is sent now."""
     came = delivered_bodies(channel, bodies)
     channel.fixture.judge(clause, not came, expected=expected, observed=came)
 
 
 def expect_all_messages(channel: Channel, clause: str, bodies: Collection[bytes]) -> None:
-    """Judge that all of these come to the channel, in any order."""
+    """Judge that all of `bodies` arrive on the channel, in any order."""
     for _ in bodies:
         channel.fixture.expect_message(
             channel.subscription, clause, lambda frame: frame.body in bodies, f"all of {sorted(bodies)}"
@@ -47,5 +48,5 @@ def expect_all_messages(channel: Channel, clause: str, bodies: Collection[bytes]
 
 
 def fresh_bodies(fixture: StompFixture, *stems: str) -> list[bytes]:
-    """Bodies that nobody else sends."""
+    """Bodies that no other test sends."""
     return [fixture.bench.fresh(stem).encode() for stem in stems]

@@ -22,6 +22,7 @@ NOTE = "a:b-größe-🙂"
 BODY = "text-日本語".encode()
 #: Bodies of frames that are cut; one has to be counted.
 CUT_BODIES = {"uncounted": BODY, "counted": b"a\0b"}
+COUNTED = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
 #: No UTF-8, whatever is put around it.
 NOT_UTF_8 = b"\xff\xfe\x00\x80"
 #: Seconds that the server has at most to read a message before the next one is sent.
@@ -42,13 +43,13 @@ def let_read(client: StompClient) -> None:
 def takes_binary(fixture: StompFixture) -> bool:
     """Whether a frame in a binary message is carried out (STOMP-WS-007)."""
     loopback = Loopback(fixture)
-    loopback.client.send_octets(loopback.raw(body=b"binary"), binary=True)
+    loopback.send_octets(b"SEND\n<destination>\n\nbinary\0", binary=True)
     return bodies_until_marker(loopback) == [b"binary"]
 
 
 def bodies_until_marker(loopback: Loopback) -> list[bytes]:
     """The bodies that come in front of one more message, which is sent as servers like it best."""
-    loopback.client.send_octets(loopback.raw(body=b"marker"), binary=False)
+    loopback.send_octets(b"SEND\n<destination>\n\nmarker\0", binary=False)
     found: list[bytes] = []
     while (message := loopback.message_or_none()) and message.body != b"marker":
         found.append(message.body)
@@ -60,7 +61,12 @@ def test_stomp_in_text_messages(bench: Bench) -> None:
     """A whole session in text messages, with characters of several octets."""
     fixture = StompFixture(bench)
     loopback = Loopback(fixture)
-    loopback.client.send_octets(loopback.raw([note_of(loopback.client.version)], BODY), binary=False)
+    loopback.send_octets(
+        b"SEND\n<note>\n<destination>\n\n<body>\0",
+        binary=False,
+        note=note_of(loopback.client.version),
+        body=BODY,
+    )
     message = loopback.expect_message("STOMP-WS-006")
     bench.judge("STOMP-WS-006", message.body == BODY, expected="the message", observed=message.octets)
 
@@ -77,7 +83,7 @@ def test_text_that_is_not_utf_8_ends_the_connection(bench: Bench, octets: bytes)
     loopback = Loopback(fixture)
     word = bench.fresh("invalid").encode()
     client = fixture.client()
-    client.send_octets(loopback.raw([b"content-length:%d" % len(word + octets)], word + octets), binary=False)
+    client.send_octets(loopback.octets(COUNTED, length=len(word + octets), body=word + octets), binary=False)
     try:
         closed = client.expect_end()
     except PeerFailure as failure:
@@ -98,8 +104,11 @@ def test_stomp_in_binary_messages(bench: Bench, mixed: bool) -> None:
     loopback = Loopback(fixture)
     bodies = [b"m%d" % number for number in range(4)]
     for number, body in enumerate(bodies):
-        loopback.client.send_octets(
-            loopback.raw([note_of(loopback.client.version)], body), binary=number % 2 == 0 or not mixed
+        loopback.send_octets(
+            b"SEND\n<note>\n<destination>\n\n<body>\0",
+            binary=number % 2 == 0 or not mixed,
+            note=note_of(loopback.client.version),
+            body=body,
         )
     came = bodies_until_marker(loopback)
     bench.judge("STOMP-WS-007", came == bodies, expected=f"the messages {bodies}", observed=came or "nothing")
@@ -111,7 +120,8 @@ def test_several_frames_in_one_message(bench: Bench, ends: bytes) -> None:
     """All frames of a message are carried out, with any number of line ends between them."""
     loopback = Loopback(StompFixture(bench))
     bodies = [b"m%d" % number for number in range(5)]
-    loopback.client.send_octets(ends.join(loopback.raw(body=body) for body in bodies) + ends)
+    frames = [loopback.octets(b"SEND\n<destination>\n\n<body>\0", body=body) for body in bodies]
+    loopback.client.send_octets(ends.join(frames) + ends)
     came = bodies_until_marker(loopback)
     bench.judge("STOMP-WS-003", came == bodies, expected=f"the messages {bodies}", observed=came or "nothing")
 
@@ -125,9 +135,10 @@ def test_a_whole_session_in_one_message(bench: Bench) -> None:
     pairs = [("accept-version", bench.version), *bench.credentials().items()]
     lines = [f"{name}:{value}" for name, value in pairs if value is not None]
     connect = "\n".join(["CONNECT", *lines, "", ""]).encode() + b"\0"
-    subscribe = reader.raw([b"id:0"], command=b"SUBSCRIBE")
+    subscribe = reader.octets(b"SUBSCRIBE\nid:0\n<destination>\n\n\0")
     expected = [b"one", b"two"]
-    client.send_octets(connect + subscribe + b"\n".join(reader.raw(body=body) for body in expected))
+    sends = [reader.octets(b"SEND\n<destination>\n\n<body>\0", body=body) for body in expected]
+    client.send_octets(connect + subscribe + b"\n".join(sends))
     came: list[bytes] = []
     while len(came) < len(expected) and (message := reader.message_or_none()):
         came.append(message.body)
@@ -187,8 +198,10 @@ def test_a_frame_over_several_binary_messages(bench: Bench, body: bytes) -> None
 
 
 def _to_be_cut(loopback: Loopback, body: bytes) -> bytes:
-    length = [b"content-length:%d" % len(body)] if b"\0" in body else []
-    return loopback.raw([note_of(loopback.client.version), *length], body)
+    template = b"SEND\n<note>\n<destination>\n\n<body>\0"
+    if b"\0" in body:
+        template = b"SEND\n<note>\ncontent-length:<length>\n<destination>\n\n<body>\0"
+    return loopback.octets(template, note=note_of(loopback.client.version), length=len(body), body=body)
 
 
 def _holds_split(
@@ -219,7 +232,9 @@ def _holds_split(
 def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: bytes | None) -> None:
     """Fragments of any size, cut inside of characters too, and with a ping between them, are joined."""
     loopback = Loopback(StompFixture(bench))
-    octets = loopback.raw([note_of(loopback.client.version)], BODY)
+    octets = loopback.octets(
+        b"SEND\n<note>\n<destination>\n\n<body>\0", note=note_of(loopback.client.version), body=BODY
+    )
     parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
     loopback.client.link.send_fragments([*parts, b""], ping=ping)
     message = loopback.expect_message("STOMP-WS-005")
@@ -239,7 +254,7 @@ def test_octets_that_are_not_utf_8_never_go_as_text(bench: Bench) -> None:
         )
         return
     loopback = Loopback(fixture)
-    loopback.client.send_octets(loopback.raw([b"content-length:%d" % len(NOT_UTF_8)], NOT_UTF_8), binary=True)
+    loopback.send_octets(COUNTED, binary=True, length=len(NOT_UTF_8), body=NOT_UTF_8)
     message = loopback.message_or_none()  # the reader judges text that is not UTF-8
     if message is not None or loopback.client.errors or loopback.client.closed:
         bench.judge(

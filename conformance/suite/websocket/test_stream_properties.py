@@ -12,7 +12,6 @@ from conformance.models.minimizer import Enough
 from conformance.suite.stomp.properties import (
     PropertyRun,
     bodies,
-    content_length_header,
     cut_positions,
     delivers_body,
     delivers_long_bodies,
@@ -28,10 +27,14 @@ if TYPE_CHECKING:
     from conformance.suite.stomp.loopback import Loopback
 
 
+COUNTED = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
+UNCOUNTED = b"SEND\n<destination>\n\n<body>\0"
+
+
 def stream(loopback: Loopback, texts: list[bytes], ends: list[int]) -> bytes:
     """A SEND for each text, with so many line ends behind it."""
     frames = (
-        loopback.raw([f"{name}:{value}".encode() for name, value in content_length_header(text)], text)
+        loopback.octets(COUNTED if b"\0" in text else UNCOUNTED, length=len(text), body=text)
         for text in texts
     )
     return b"".join(frame + b"\n" * count for frame, count in zip(frames, ends, strict=True))
