@@ -57,7 +57,7 @@ def redelivery_works(fixture: StompFixture, mode: str, *ids: str) -> bool:
             seen.add(f"no {tried}")
     if f"no {tried}" in seen:
         for clause in ids:
-            fixture.skip(clause, f"what nobody acknowledged in mode {mode} doesn't come again either")
+            fixture.skip(clause, f"unacknowledged messages in mode {mode} don't come again either")
         return False
     return True
 

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[str, str]]
 
 NO_QUEUES = "the server has no queue that keeps a message for another consumer"
-NO_REDELIVERY = "the server doesn't deliver again what was not acknowledged, so nobody sees what was"
+NO_REDELIVERY = (
+    "the server doesn't redeliver unacknowledged messages, so no redelivery shows which are acknowledged"
+)
 #: Seconds between two markers to a queue that may still have its former consumer.
 MARKER_INTERVAL = 0.3
 #: Finding: the server holds back messages until earlier ones are acknowledged.
 HOLDS_BACK = "sends no more before the first messages are acknowledged"
 #: Finding: the server didn't redeliver a message that it had to redeliver.
-LOSES = "loses what was not acknowledged"
+LOSES = "loses unacknowledged messages"
 
 
 def new_destination(fixture: StompFixture, kind: str) -> Destination:

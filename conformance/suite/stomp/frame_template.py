@@ -1,4 +1,4 @@
-"""Templates of frames: the octets as they go over the wire, with names for what differs from run to run.
+r"""Templates of frames: the octets as they go over the wire, with names for the parts that differ from run to run.
 
     fill(b"SEND\nreceipt:<receipt>\nfoo:a\\tb\n<destination>\n\nhello\0", topic, "1.2", receipt="r-1")
 

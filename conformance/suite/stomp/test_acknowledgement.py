@@ -48,7 +48,7 @@ def end(client: StompClient, how: str) -> None:
 @clauses("STOMP-ACK-001")
 @MODES
 @pytest.mark.parametrize("how", ["disconnect", "close", "cut"])
-def test_what_was_not_acknowledged_is_not_consumed(bench: Bench, mode: str, how: str) -> None:
+def test_an_unacknowledged_message_is_not_consumed(bench: Bench, mode: str, how: str) -> None:
     """Send no ACK, and end the connection; expect the messages at another consumer."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-ACK-001"):
@@ -60,7 +60,7 @@ def test_what_was_not_acknowledged_is_not_consumed(bench: Bench, mode: str, how:
     bench.judge(
         "STOMP-ACK-001",
         set(bodies) <= set(again),
-        expected=f"{bodies} for another consumer: nobody acknowledged them",
+        expected=f"{bodies} for another consumer: they were not acknowledged",
         observed=again,
     )
 
@@ -85,7 +85,7 @@ def test_an_ack_is_accepted(bench: Bench, mode: str) -> None:
 @clauses("STOMP-ACK-002")
 @MODES
 @pytest.mark.parametrize("how", ["disconnect", "cut"])
-def test_what_was_acknowledged_is_consumed(bench: Bench, mode: str, how: str) -> None:
+def test_an_acknowledged_message_is_consumed(bench: Bench, mode: str, how: str) -> None:
     """Send ACK, and end the connection; expect the message at no other consumer."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-ACK-002"):

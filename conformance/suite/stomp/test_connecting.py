@@ -63,7 +63,7 @@ def test_an_unknown_host(bench: Bench) -> None:
 
 
 @clauses("STOMP-CONNECT-006", "STOMP-CONNECT-002")
-def test_no_host(bench: Bench) -> None:
+def test_connect_without_host(bench: Bench) -> None:
     """Send CONNECT without `host`. Recorded: a refusal, which should be an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
     tried = try_connect(fixture, {"host": None})
@@ -123,7 +123,7 @@ def test_a_client_that_offers_no_version_speaks_1_0(bench: Bench) -> None:
 
 
 @clauses("STOMP-CONNECT-008", "STOMP-CONNECT-009")
-def test_what_connected_tells(bench: Bench) -> None:
+def test_optional_headers_of_connected(bench: Bench) -> None:
     """Send CONNECT; expect a name in front of `server`. Recorded: session, server and heart-beat of CONNECTED."""
     connected = StompFixture(bench).client().connected
     assert connected is not None
@@ -229,7 +229,7 @@ def test_connect_gets_no_receipt(bench: Bench, command: str) -> None:
 
 
 @clauses("STOMP-LINGER-001")
-def test_clients_come_and_go_quickly(bench: Bench) -> None:
+def test_many_short_sessions(bench: Bench) -> None:
     """Open and end some hundred sessions in a row, then several at once; expect each to be served in time."""
     fixture = StompFixture(bench)
     cycles = bench.examples(40, 150, 300)

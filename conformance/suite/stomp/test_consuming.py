@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 @clauses("STOMP-SUB-007")
-def test_a_subscription_is_in_mode_auto_unless_it_says_so(bench: Bench) -> None:
+def test_the_default_mode_is_auto(bench: Bench) -> None:
     """Send SUBSCRIBE without `ack`, receive messages, DISCONNECT; expect none of them at another consumer."""
     _judge_auto(StompFixture(bench), "STOMP-SUB-007", [])
 
 
 @clauses("STOMP-SUB-008")
-def test_what_was_sent_in_mode_auto_is_consumed(bench: Bench) -> None:
+def test_a_message_in_mode_auto_is_consumed(bench: Bench) -> None:
     """Send SUBSCRIBE with `ack:auto`, receive messages, DISCONNECT; expect none of them at another consumer."""
     _judge_auto(StompFixture(bench), "STOMP-SUB-008", [("ack", "auto")])
 
@@ -51,7 +51,7 @@ def _judge_auto(fixture: StompFixture, clause: str, headers: Sequence[tuple[str,
     fixture.judge(
         clause,
         not again,
-        expected="nothing for another consumer of what was delivered without a wish to acknowledge",
+        expected="no message for another consumer that was delivered in mode auto",
         observed=again,
     )
 
@@ -59,7 +59,7 @@ def _judge_auto(fixture: StompFixture, clause: str, headers: Sequence[tuple[str,
 @clauses("STOMP-SUB-009")
 @pytest.mark.parametrize("end", ["disconnect", "cut"])
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
-def test_what_was_not_acknowledged(bench: Bench, mode: str, end: str) -> None:
+def test_redelivery_of_an_unacknowledged_message(bench: Bench, mode: str, end: str) -> None:
     """Send no ACK, and end the connection. Recorded: redelivery to another consumer."""
     fixture = StompFixture(bench)
     mode = acknowledgement_mode(bench, mode)
@@ -75,11 +75,11 @@ def test_what_was_not_acknowledged(bench: Bench, mode: str, end: str) -> None:
     within = None if bench.target.fact("redelivers") else SHORT_WAIT
     came = body in consume_elsewhere(fixture, channel.destination, [body], within)
     seen = "comes to another consumer" if came else "doesn't come again"
-    bench.observe("STOMP-SUB-009", f"what was not acknowledged in mode {mode} {seen} ({end})")
+    bench.observe("STOMP-SUB-009", f"an unacknowledged message in mode {mode} {seen} ({end})")
 
 
 @clauses("STOMP-SUB-010", "STOMP-ACK-001")
-def test_a_cumulative_ack_covers_what_came_before(bench: Bench) -> None:
+def test_a_cumulative_ack_covers_earlier_messages(bench: Bench) -> None:
     """Send ACK for the second of three messages in mode client, cut the connection; expect only the third again."""
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-SUB-010", "STOMP-ACK-001"):
@@ -126,7 +126,7 @@ def test_a_cumulative_ack_leaves_other_subscriptions_alone(bench: Bench) -> None
 
 
 @clauses("STOMP-SUB-011")
-def test_what_another_subscription_got_can_still_be_acknowledged(bench: Bench) -> None:
+def test_messages_of_another_subscription_can_still_be_acknowledged(bench: Bench) -> None:
     """Send ACK in one subscription, then for an older message of another one; expect the RECEIPT."""
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
@@ -176,7 +176,7 @@ def test_an_individual_ack_covers_one_message(bench: Bench) -> None:
 
 @clauses("STOMP-SUB-012")
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
-def test_after_an_individual_answer_the_others_are_outstanding(bench: Bench, command: str) -> None:
+def test_an_individual_ack_leaves_the_others_outstanding(bench: Bench, command: str) -> None:
     """Send ACK or NACK for the second of three messages, then ACK for the others; expect the RECEIPT."""
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):

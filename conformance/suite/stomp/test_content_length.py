@@ -96,7 +96,7 @@ def test_a_count_of_zero_before_a_body_is_malformed(bench: Bench) -> None:
 
 
 @clauses("STOMP-CLEN-002")
-def test_a_count_that_is_too_large_takes_what_follows(bench: Bench) -> None:
+def test_a_count_that_is_too_large_is_malformed(bench: Bench) -> None:
     r"""Send `content-length:7`, `hello\0` and `ZZZZ\0`; expect the end: no NUL follows the seven octets."""
     fixture = StompFixture(bench)
     loopback = Loopback(fixture)
@@ -121,7 +121,7 @@ def test_a_message_with_a_body_has_its_length(bench: Bench, counted: bool) -> No
 
 
 @clauses("STOMP-CLEN-004", "STOMP-CTYPE-002", "STOMP-CTYPE-003", "STOMP-CTYPE-004")
-def test_an_error_says_how_long_and_of_which_type_its_body_is(bench: Bench) -> None:
+def test_an_error_with_a_body_has_its_length_and_type(bench: Bench) -> None:
     """Send faulty frames; expect `content-length` and a MIME type as `content-type` in each ERROR with a body."""
     fixture = StompFixture(bench)
     found = [reaction(fixture, provoke, patience=SHORT_WAIT) for provoke in _provocations(fixture)]
@@ -184,7 +184,7 @@ def test_an_uncounted_body_ends_at_the_first_nul(bench: Bench, rest: bytes) -> N
 
 @clauses("STOMP-CLEN-007")
 @pytest.mark.parametrize("body", [b"line\n", b"\n", b"\r\n", b"\n\n", b" blank "], ids=repr)
-def test_what_stands_before_the_nul_is_the_body(bench: Bench, body: bytes) -> None:
+def test_line_ends_and_blanks_belong_to_the_body(bench: Bench, body: bytes) -> None:
     """Send a body without `content-length` that begins or ends with LF, CR LF or blanks; expect it unchanged."""
     loopback = Loopback(StompFixture(bench))
     loopback.send_octets(b"SEND\n<destination>\n\n<body>\0", body=body)

@@ -104,7 +104,7 @@ def test_messages_to_acknowledge_have_an_ack_of_their_own(bench: Bench, mode: st
 
 
 @clauses("STOMP-MESSAGE-005")
-def test_an_ack_where_nothing_is_acknowledged(bench: Bench) -> None:
+def test_ack_headers_in_mode_auto(bench: Bench) -> None:
     """Send messages to a subscription in mode auto. Recorded: `ack` in the MESSAGE, and that of the sender."""
     channel = Channel(StompFixture(bench), headers=[("ack", "auto")])
     message = channel.send_and_receive("body")

@@ -45,7 +45,7 @@ ONLY_LATER = {"colon", "backslash", "unicode"}
 
 @clauses("STOMP-SEND-006")
 @pytest.mark.parametrize("pair", DIFFERENT_NAMES)
-def test_names_of_destinations_have_no_inner_meaning(bench: Bench, pair: str) -> None:
+def test_similar_names_are_different_destinations(bench: Bench, pair: str) -> None:
     """Send to two similar names such as `a.*` and `a.a`, if accepted; expect each MESSAGE at its own name only."""
     fixture = StompFixture(bench)
     if bench.version == "1.0" and pair in ONLY_LATER:

@@ -53,7 +53,7 @@ def test_disconnect_is_receipted_behind_all_earlier_frames(bench: Bench, way: st
 
 
 @clauses("STOMP-DISCONNECT-002")
-def test_whether_the_server_closes_after_disconnect(bench: Bench) -> None:
+def test_the_end_of_the_connection_after_disconnect(bench: Bench) -> None:
     """Send DISCONNECT with `receipt`. Recorded: the end of the connection by the server, if any."""
     fixture = StompFixture(bench)
     client = fixture.client()
@@ -66,7 +66,7 @@ def test_whether_the_server_closes_after_disconnect(bench: Bench) -> None:
 
 
 @clauses("STOMP-DISCONNECT-003")
-def test_what_becomes_of_frames_behind_disconnect(bench: Bench) -> None:
+def test_frames_behind_disconnect(bench: Bench) -> None:
     """Send a SEND behind DISCONNECT. Recorded: the delivery of its message."""
     fixture = StompFixture(bench)
     destination, reader = fixture.topic(), fixture.client()
@@ -90,7 +90,7 @@ def test_disconnect_without_receipt_ends_the_session_in_silence(bench: Bench) ->
         if not _judge_silence(fixture, client):
             return
         bench.skip(
-            "STOMP-DISCONNECT-004", "without queues nobody else gets what a dead subscription would have got"
+            "STOMP-DISCONNECT-004", "without queues no other consumer shows that a subscription has ended"
         )
         return
     leaving, staying, sender = fixture.client(), fixture.client(), fixture.client()
@@ -119,7 +119,7 @@ def test_the_session_ends_with_its_connection(bench: Bench, how: str) -> None:
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
         bench.skip(
-            "STOMP-DISCONNECT-005", "without queues nobody else gets what a dead subscription would have got"
+            "STOMP-DISCONNECT-005", "without queues no other consumer shows that a subscription has ended"
         )
         return
     leaving, staying, sender = fixture.client(), fixture.client(), fixture.client()

@@ -64,7 +64,7 @@ def faulty(fixture: StompFixture, fault: str, receipt: str) -> Provoke:
 
 @clauses("STOMP-ERROR-001", "STOMP-ERROR-003", "STOMP-ERROR-004", "STOMP-ERROR-006")
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_error_and_what_comes_after_it(bench: Bench, fault: str) -> None:
+def test_an_error_ends_the_connection(bench: Bench, fault: str) -> None:
     """Send a faulty frame with `receipt`; expect `message` and `receipt-id` in the ERROR, and the end after it."""
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
@@ -121,7 +121,7 @@ def test_nothing_behind_a_faulty_frame_is_carried_out(bench: Bench, fault: str) 
     bench.judge(
         "STOMP-ERROR-002",
         not came and not found.after_error and not found.served_later_frames,
-        expected="no frame behind the ERROR, and no effect of what was sent behind the faulty frame",
+        expected="no frame behind the ERROR, and no effect of the SEND behind the faulty frame",
         observed=f"{found}; {'the SEND behind it was carried out' if came else 'no effect'}",
     )
 
@@ -185,7 +185,7 @@ def test_an_unknown_command(bench: Bench, command: str) -> None:
 
 
 @clauses("STOMP-LINGER-002")
-def test_how_often_the_last_frame_arrives(bench: Bench) -> None:
+def test_the_last_frame_before_a_close(bench: Bench) -> None:
     """Send a faulty SEND, or DISCONNECT with `receipt`. Recorded: how often ERROR or RECEIPT precedes the close."""
     fixture = StompFixture(bench)
 

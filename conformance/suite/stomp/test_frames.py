@@ -35,7 +35,7 @@ def together(*messages: bytes) -> bytes:
 
 
 @clauses("STOMP-ABNF-001", "STOMP-ABNF-002", "STOMP-FRAME-001")
-def test_all_that_a_server_sends_is_frames(bench: Bench) -> None:
+def test_a_server_sends_nothing_but_frames(bench: Bench) -> None:
     """Send SENDs and a SEND without destination; expect only frames of the grammar, to the last octet."""
     fixture = StompFixture(bench)
     loopback = Loopback(fixture)

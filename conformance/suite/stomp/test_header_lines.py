@@ -149,7 +149,7 @@ def test_header_names_are_matched_exactly(bench: Bench) -> None:
 
 
 @clauses("STOMP-FRAME-008")
-def test_a_destination_in_capitals_is_none(bench: Bench) -> None:
+def test_a_header_destination_in_capitals_is_no_destination(bench: Bench) -> None:
     """Send a SEND with `Destination:…` and no `destination`; expect no RECEIPT and no MESSAGE."""
     fixture = StompFixture(bench)
     loopback, receipt = Loopback(fixture), fixture.new_receipt()

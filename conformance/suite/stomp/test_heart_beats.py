@@ -36,7 +36,7 @@ SETTLED = 0.3
 
 
 @clauses("STOMP-HEARTBEAT-001")
-def test_connected_has_two_numbers(bench: Bench) -> None:
+def test_connected_has_two_heart_beat_numbers(bench: Bench) -> None:
     """Send CONNECT with `heart-beat:x,y`; expect two decimal numbers and a comma in that of CONNECTED."""
     fixture = StompFixture(bench)
     session = [

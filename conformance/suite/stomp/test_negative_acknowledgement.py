@@ -87,7 +87,7 @@ def test_an_individual_nack_consumes_nothing_else(bench: Bench) -> None:
 
 
 @clauses("STOMP-NACK-003")
-def test_a_cumulative_nack_covers_what_came_before(bench: Bench) -> None:
+def test_a_cumulative_nack_covers_earlier_messages(bench: Bench) -> None:
     """Send NACK for the second of three messages in mode client; expect both or neither of the first two again."""
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, "client", "STOMP-NACK-003"):

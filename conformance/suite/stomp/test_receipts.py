@@ -118,7 +118,7 @@ def test_frames_that_ask_for_none_get_none(bench: Bench) -> None:
 
 
 @clauses("STOMP-RECEIPT-004")
-def test_a_receipt_vouches_for_all_earlier_frames(bench: Bench) -> None:
+def test_a_receipt_confirms_all_earlier_frames(bench: Bench) -> None:
     """Send 50 SENDs, the last with `receipt`; cut the connection at its RECEIPT; expect all 50 MESSAGEs."""
     fixture = StompFixture(bench)
     destination, reader = fixture.topic(), fixture.client()
@@ -135,7 +135,7 @@ def test_a_receipt_vouches_for_all_earlier_frames(bench: Bench) -> None:
 
 
 @clauses("STOMP-RECEIPT-006")
-def test_what_was_received_is_processed_after_an_orderly_end(bench: Bench) -> None:
+def test_received_frames_are_processed_after_an_orderly_end(bench: Bench) -> None:
     """Send 50 SENDs, DISCONNECT and a Close frame; expect all 50 MESSAGEs."""
     fixture = StompFixture(bench)
     destination, reader = fixture.topic(), fixture.client()

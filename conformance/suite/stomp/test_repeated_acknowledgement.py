@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @clauses("STOMP-ACK-005", "STOMP-RECEIPT-003")
 @pytest.mark.parametrize("why", ["acknowledged", "covered", "negatively acknowledged"])
-def test_an_ack_of_what_is_settled(bench: Bench, why: str) -> None:
+def test_an_ack_of_a_settled_message(bench: Bench, why: str) -> None:
     """Send ACK for a settled message; expect a RECEIPT or a refusal, not both. Recorded: which."""
     fixture = StompFixture(bench)
     if bench.version == "1.0":
@@ -35,7 +35,7 @@ def test_an_ack_of_what_is_settled(bench: Bench, why: str) -> None:
         return channel.reader
 
     found = reaction(fixture, provoke, receipt)
-    fixture.observe("STOMP-ACK-005", f"an ACK of what is {why}: {reaction_summary(found)}")
+    fixture.observe("STOMP-ACK-005", f"an ACK of a message that is {why}: {reaction_summary(found)}")
     fixture.judge(
         "STOMP-RECEIPT-003",
         not (found.receipts and found.is_refusal),

@@ -106,7 +106,7 @@ def _closes_what_trickles(fixture: StompFixture, interval: float) -> bool:
 
 @clauses("STOMP-HEARTBEAT-008", "STOMP-HEARTBEAT-003")
 @waits(lambda target: WATCH, clock="wall")
-def test_a_client_that_breaks_its_promise(bench: Bench) -> None:
+def test_a_client_without_its_promised_beats(bench: Bench) -> None:
     """Promise beats and send nothing. Recorded: the end. Expect none if the server asked for no beats."""
     session = negotiate(StompFixture(bench), 500, 0)
     since = time.monotonic()
@@ -156,7 +156,7 @@ def test_a_client_that_is_a_little_late_is_kept(bench: Bench) -> None:
 
 @clauses("STOMP-HEARTBEAT-010", "STOMP-CONNECT-002")
 @pytest.mark.parametrize("value", MALFORMED, ids=repr)
-def test_a_malformed_header(bench: Bench, value: str) -> None:
+def test_a_malformed_heart_beat_header(bench: Bench, value: str) -> None:
     """Send CONNECT with `heart-beat:abc`. Recorded: a refusal, which should be an ERROR and the end."""
     fixture = StompFixture(bench)
     tried = try_connect(fixture, {"heart-beat": value})

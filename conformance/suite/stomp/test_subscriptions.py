@@ -211,7 +211,7 @@ def test_an_unknown_mode_is_refused(bench: Bench, mode: str) -> None:
 
 
 @clauses("STOMP-SUB-013")
-def test_a_header_of_subscribe_that_nobody_knows(bench: Bench) -> None:
+def test_an_unknown_header_of_subscribe(bench: Bench) -> None:
     """Send SUBSCRIBE with `x-nobody-knows:this`. Recorded: the reaction."""
     fixture = StompFixture(bench)
     destination, receipt = fixture.topic(), fixture.new_receipt()

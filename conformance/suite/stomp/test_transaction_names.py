@@ -76,14 +76,14 @@ def test_a_second_begin(bench: Bench) -> None:
 
 @clauses("STOMP-TX-005", "STOMP-ERROR-009")
 @pytest.mark.parametrize("name", NOT_OPEN)
-def test_a_commit_of_what_is_not_open(bench: Bench, name: str) -> None:
+def test_a_commit_of_a_transaction_that_is_not_open(bench: Bench, name: str) -> None:
     r"""Send `COMMIT\nreceipt:…\n\n\0`, or with `transaction:t` that isn't open; expect a refusal."""
     _judge_not_open(StompFixture(bench), "STOMP-TX-005", "COMMIT", name)
 
 
 @clauses("STOMP-TX-015", "STOMP-ERROR-009")
 @pytest.mark.parametrize("name", NOT_OPEN)
-def test_an_abort_of_what_is_not_open(bench: Bench, name: str) -> None:
+def test_an_abort_of_a_transaction_that_is_not_open(bench: Bench, name: str) -> None:
     r"""Send `ABORT\nreceipt:…\n\n\0`, or with `transaction:t` that isn't open; expect a refusal."""
     _judge_not_open(StompFixture(bench), "STOMP-TX-015", "ABORT", name)
 
@@ -157,7 +157,7 @@ def test_a_send_in_a_transaction_that_is_not_open(bench: Bench, name: str) -> No
 
 @clauses("STOMP-TX-009", "STOMP-ERROR-009")
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
-def test_an_answer_in_a_transaction_that_is_not_open(bench: Bench, command: str) -> None:
+def test_an_acknowledgement_in_a_transaction_that_is_not_open(bench: Bench, command: str) -> None:
     """Send ACK or NACK with `transaction:never-begun`; expect a refusal."""
     fixture = StompFixture(bench)
     if bench.version == "1.0":

@@ -53,7 +53,7 @@ def test_a_message_comes_with_the_commit_and_not_before(bench: Bench, kind: str)
 
 @clauses("STOMP-TX-006")
 @KINDS
-def test_nothing_comes_of_an_aborted_transaction(bench: Bench, kind: str) -> None:
+def test_an_aborted_transaction_delivers_nothing(bench: Bench, kind: str) -> None:
     """Send SENDs in a transaction, one between them outside of it, and ABORT; expect only the latter's MESSAGE."""
     fixture = StompFixture(bench)
     channel = channel_to(fixture, kind)
@@ -156,7 +156,7 @@ def test_equal_names_on_two_connections(bench: Bench) -> None:
 
 
 @clauses("STOMP-TX-003")
-def test_a_commit_takes_effect_in_all_places(bench: Bench) -> None:
+def test_a_commit_takes_effect_at_all_destinations(bench: Bench) -> None:
     """Send SENDs to several destinations in one transaction, and COMMIT; expect all MESSAGEs."""
     fixture = StompFixture(bench)
     channels = [channel_to(fixture, kind) for kind in ("topic", "topic", "queue", "queue")]

@@ -168,7 +168,7 @@ def test_an_ack_after_the_subscription(bench: Bench) -> None:
 
 
 @clauses("STOMP-UNSUB-005")
-def test_what_was_outstanding_when_its_subscription_was_removed(bench: Bench) -> None:
+def test_redelivery_after_unsubscribe(bench: Bench) -> None:
     """Send UNSUBSCRIBE while a message is unacknowledged. Recorded: its redelivery to another consumer."""
     fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
@@ -184,4 +184,7 @@ def test_what_was_outstanding_when_its_subscription_was_removed(bench: Bench) ->
         channel.reader.link.cut()
         came = body in consume_elsewhere(fixture, channel.destination, [body], SHORT_WAIT)
         seen = "when the connection has ended" if came else "never"
-    bench.observe("STOMP-UNSUB-005", f"what was outstanding at UNSUBSCRIBE comes to another consumer: {seen}")
+    bench.observe(
+        "STOMP-UNSUB-005",
+        f"a message that was unacknowledged at UNSUBSCRIBE comes to another consumer: {seen}",
+    )
