@@ -39,9 +39,9 @@ FAULTS = {
     "second CONNECT": b"CONNECT\naccept-version:1.0,1.1,1.2\nhost:localhost\nreceipt:<receipt>\n\n\0",
 }
 #: Faults whose refusal has a clause of its own.
-SEPARATE = frozenset({"SEND without destination", "SUBSCRIBE without destination"})
+HAS_ITS_OWN_CLAUSE = frozenset({"SEND without destination", "SUBSCRIBE without destination"})
 #: A frame that every known server refuses with an ERROR.
-SURE = b"SEND\n\n\0"
+REFUSED_SEND = b"SEND\n\n\0"
 #: SENDs that are malformed from 1.1 on.
 MALFORMED = {
     "no colon": b"SEND\ndestination:<name>\ncolonless\n\nm\0",
@@ -79,7 +79,7 @@ def test_an_error_ends_the_connection(bench: Bench, fault: str) -> None:
 
 
 @clauses("STOMP-ERROR-009")
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in SEPARATE])
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in HAS_ITS_OWN_CLAUSE])
 def test_a_well_formed_frame_that_is_refused(bench: Bench, fault: str) -> None:
     """Send a well-formed frame that may be refused; expect a refusal to be an ERROR and the end of the connection."""
     fixture = StompFixture(bench)
@@ -135,7 +135,7 @@ def test_messages_on_their_way_do_not_follow_an_error(bench: Bench) -> None:
         channel = Channel(fixture)
         for number in range(20):
             channel.send(f"m{number}")
-        channel.reader.send_octets(SURE)
+        channel.reader.send_octets(REFUSED_SEND)
         for number in range(20):
             channel.send(f"late{number}")
         return channel.reader
@@ -190,7 +190,7 @@ def test_the_last_frame_before_a_close(bench: Bench) -> None:
     fixture = StompFixture(bench)
 
     def refused(client: StompClient, within: float | None) -> None:
-        client.send_octets(SURE)
+        client.send_octets(REFUSED_SEND)
         client.expect("ERROR", within=within)
 
     def left(client: StompClient, within: float | None) -> None:

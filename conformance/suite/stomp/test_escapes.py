@@ -26,10 +26,10 @@ WIDE = "größe-日本語-🙂-e\u0301"
 #: Texts with the octets that need a pair in both versions.
 SPECIAL = {"colon": "a:b", "lf": "a\nb", "backslash": "a\\b", "all": "::\n\\\n:", "only": "\\"}
 #: Texts that look like escape pairs; a decoder of several passes decodes them twice.
-LITERAL = ["\\n", "\\c", "\\r", "\\\\n", "\\\\c", "a\\\\\\nb", "\\\\\\\\", "\\:n", ":\\c\\"]
+LOOKS_LIKE_PAIRS = ["\\n", "\\c", "\\r", "\\\\n", "\\\\c", "a\\\\\\nb", "\\\\\\\\", "\\:n", ":\\c\\"]
 
 
-def specials(version: str) -> list[str]:
+def special_texts(version: str) -> list[str]:
     """Texts with the octets that a version escapes; a lone CR only in 1.2, since 1.1 can't write it."""
     return [*SPECIAL.values(), *(["a\rb", "\r\n:\\"] if version == "1.2" else [])]
 
@@ -65,7 +65,7 @@ def test_headers_are_utf_8(bench: Bench, where: str) -> None:
 def test_escape_pairs_are_decoded(bench: Bench, where: str) -> None:
     r"""Send `note:a\cb\nc\\d`, or such text as `receipt` or `id`; expect the decoded text in RECEIPT or MESSAGE."""
     fixture = StompFixture(bench)
-    for text in specials(bench.version):
+    for text in special_texts(bench.version):
         _expect_text_back(fixture, "STOMP-ENC-002", where, text)
 
 
@@ -176,7 +176,7 @@ def test_undefined_escapes_are_malformed_on_every_frame(bench: Bench) -> None:
 def test_a_message_has_one_pair_for_each_octet_that_needs_it(bench: Bench) -> None:
     """Send `note` with colon, LF and backslash; expect each as exactly one pair on the wire of the MESSAGE."""
     loopback = Loopback(StompFixture(bench))
-    for text in [*specials(bench.version), WIDE]:
+    for text in [*special_texts(bench.version), WIDE]:
         message = expect_headers_back(loopback, "STOMP-ENC-004", [("note", text)])
         _judge_wire(bench, message, "note", text)
 
@@ -190,7 +190,7 @@ def test_a_receipt_has_one_pair_for_each_octet_that_needs_it(bench: Bench) -> No
         bench.skip("STOMP-ABNF-004", "the server grants no receipts")
         return
     client, destination = fixture.client(), fixture.topic()
-    for text in specials(bench.version):
+    for text in special_texts(bench.version):
         fixture.send(client, destination, "body", receipt=text)
         receipt = _expect_frame(fixture, "STOMP-ENC-004", client, "RECEIPT", f"a RECEIPT for {text!r}")
         _judge_wire(bench, receipt, "receipt-id", text)
@@ -259,7 +259,7 @@ def test_connected_is_written_literally(bench: Bench) -> None:
 def test_names_are_escaped_like_values(bench: Bench) -> None:
     """Send header names with colon, LF and backslash; expect each as exactly one pair in the MESSAGE."""
     loopback = Loopback(StompFixture(bench))
-    for number, text in enumerate(specials(bench.version)):
+    for number, text in enumerate(special_texts(bench.version)):
         name = f"n{number}{text}e"
         message = expect_headers_back(loopback, "STOMP-ENC-007", [(name, "value")])
         written = line_of(name, "value", bench.version)
@@ -288,7 +288,7 @@ def test_blanks_around_names_and_values_stay(bench: Bench) -> None:
 def test_escapes_are_decoded_in_one_pass(bench: Bench) -> None:
     r"""Send `note:\\n`, the text backslash and n; expect that text in the MESSAGE, and no LF."""
     loopback = Loopback(StompFixture(bench))
-    for text in LITERAL:
+    for text in LOOKS_LIKE_PAIRS:
         expect_headers_back(loopback, "STOMP-ENC-009", [("note", text)])
 
 

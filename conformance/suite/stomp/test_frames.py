@@ -27,7 +27,7 @@ PIECE_INTERVAL = 0.002
 HEADER_OCTETS = 8
 
 
-def together(*messages: bytes) -> bytes:
+def as_text_messages(*messages: bytes) -> bytes:
     """Several text messages as octets on the wire, for a single write."""
     return b"".join(
         websocket.ABNF.create_frame(octets, websocket.ABNF.OPCODE_TEXT).format() for octets in messages
@@ -157,7 +157,7 @@ def test_frames_that_arrive_together_are_all_carried_out(bench: Bench) -> None:
     loopback = Loopback(fixture)
     bodies = [b"m%d" % number for number in range(50)]
     frames = [loopback.octets(b"SEND\n<destination>\n\n<body>\0", body=body) for body in bodies]
-    loopback.client.link.send_raw(together(*frames))
+    loopback.client.link.send_raw(as_text_messages(*frames))
     came = [loopback.expect_message("STOMP-FRAME-005").body for _ in bodies]
     bench.judge("STOMP-FRAME-005", came == bodies, expected="50 messages in order", observed=came)
 
@@ -183,7 +183,7 @@ def test_a_body_on_another_frame_than_send(bench: Bench, command: str) -> None:
 @clauses("STOMP-FRAME-006")
 @pytest.mark.parametrize("body", [b"body", b"body" * 50], ids=["short", "long"])
 def test_a_frame_may_be_cut_over_tcp_segments(bench: Bench, body: bytes) -> None:
-    """Send a SEND in three writes, cut at every octet; expect the MESSAGE unchanged each time."""
+    """Send a SEND in three writes, cut at one octet after the other; expect the MESSAGE unchanged each time."""
     loopback = Loopback(StompFixture(bench))
     note = b"caf\xc3\xa9" if bench.version != "1.0" else b"cafe"
     octets = loopback.octets(b"SEND\nnote:<note>\n<destination>\n\n<body>\0", note=note, body=body)

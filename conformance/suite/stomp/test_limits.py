@@ -31,7 +31,7 @@ MOST_SUBSCRIPTIONS = 5000
 SOME_SUBSCRIPTIONS = 100
 #: Octets of each message that an idle reader leaves unread: well below the 64 KiB that some servers allow in a frame;
 #: the second for servers that allow less.
-PORTIONS = (32 * KIB, 4 * KIB)
+UNREAD_BODY_SIZES = (32 * KIB, 4 * KIB)
 #: The close code for a WebSocket message that is too big (RFC 6455, section 7.4.1).
 TOO_BIG = 1009
 #: Longest time in seconds to send messages past an idle reader.
@@ -40,7 +40,7 @@ LONG_ENOUGH = 20.0
 WATCH = 3.5
 
 
-def grow(
+def record_limit(
     fixture: StompFixture,
     clause: str,
     what: str,
@@ -102,7 +102,7 @@ def test_the_number_of_headers(bench: Bench) -> None:
         headers = b"\n".join(b"h%d:x" % number for number in range(size - others))
         return loopback.octets(b"SEND\n<headers>\n<destination>\n\n<word>\0", headers=headers, word=word)
 
-    grow(fixture, "STOMP-LIMIT-001", "headers", sizes, build)
+    record_limit(fixture, "STOMP-LIMIT-001", "headers", sizes, build)
 
 
 @clauses("STOMP-LIMIT-002", "STOMP-LIMIT-004")
@@ -118,7 +118,7 @@ def test_the_length_of_a_header_line(bench: Bench) -> None:
         value = b"x" * (size - len(b"long:"))
         return loopback.octets(b"SEND\nlong:<value>\n<destination>\n\n<word>\0", value=value, word=word)
 
-    grow(fixture, "STOMP-LIMIT-002", "octets in a header line", sizes, build)
+    record_limit(fixture, "STOMP-LIMIT-002", "octets in a header line", sizes, build)
 
 
 @clauses("STOMP-LIMIT-003", "STOMP-LIMIT-004")
@@ -140,7 +140,7 @@ def test_the_size_of_a_body(bench: Bench, counted: bool) -> None:
             template = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
         return loopback.octets(template, length=size, body=word + b"x" * (size - len(word)))
 
-    grow(fixture, "STOMP-LIMIT-003", "octets in a body", sizes, build)
+    record_limit(fixture, "STOMP-LIMIT-003", "octets in a body", sizes, build)
 
 
 @clauses("STOMP-LIMIT-005")
@@ -195,7 +195,7 @@ def test_a_client_that_does_not_read(bench: Bench) -> None:
     idle, reader, elsewhere = fixture.client(), Loopback(fixture), Loopback(fixture)
     fixture.active_subscription(idle, reader.destination)
     sender = fixture.client()
-    body = _portion(fixture)
+    body = _longest_delivered_body(fixture)
     whole = bench.examples(6, 10, 32) * MIB  # systems keep some 4 MiB by themselves
     portions = whole // len(body)
     patience = bench.patience_for(len(body))
@@ -223,14 +223,14 @@ def test_a_client_that_does_not_read(bench: Bench) -> None:
     bench.observe("STOMP-LIMIT-006", f"{_fate(idle, sent, len(body))} (of {sent * len(body) // KIB} KiB)")
 
 
-def _portion(fixture: StompFixture) -> bytes:
-    """A body of the largest size in PORTIONS that the server delivers."""
-    for size in PORTIONS[:-1]:
+def _longest_delivered_body(fixture: StompFixture) -> bytes:
+    """A body of the largest size in UNREAD_BODY_SIZES that the server delivers."""
+    for size in UNREAD_BODY_SIZES[:-1]:
         loopback, body = Loopback(fixture), b"x" * size
         loopback.send(body=body)
         if loopback.message_or_none(within=fixture.bench.patience_for(size)) is not None:
             return body
-    return b"x" * PORTIONS[-1]
+    return b"x" * UNREAD_BODY_SIZES[-1]
 
 
 def _fate(idle: StompClient, portions: int, size: int) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
 #: Messages that are sent before the first MESSAGE or RECEIPT is read.
-TOGETHER = 50
+BATCH = 50
 
 
 @clauses("STOMP-SEND-002", "STOMP-SUB-007", "STOMP-SUB-008", "STOMP-MESSAGE-002")
@@ -28,8 +28,8 @@ def test_each_of_many_messages_comes_once(bench: Bench, kind: str) -> None:
     came: Counter[bytes] = Counter()
     ids: set[str | None] = set()
     total = bench.examples(260, 1_200, 20_000)  # more than one octet can count
-    for begin in range(0, total, TOGETHER):
-        bodies = [b"%d" % number for number in range(begin, min(begin + TOGETHER, total))]
+    for begin in range(0, total, BATCH):
+        bodies = [b"%d" % number for number in range(begin, min(begin + BATCH, total))]
         for body in bodies:
             channel.send(body)
         missing = set(bodies)
@@ -59,8 +59,8 @@ def test_each_of_many_receipts_comes_once(bench: Bench) -> None:
     fixture = StompFixture(bench)
     client, destination = fixture.client(), fixture.topic()
     total = bench.examples(150, 1_200, 10_000)
-    for begin in range(0, total, TOGETHER):
-        values = [fixture.new_receipt() for _ in range(begin, min(begin + TOGETHER, total))]
+    for begin in range(0, total, BATCH):
+        values = [fixture.new_receipt() for _ in range(begin, min(begin + BATCH, total))]
         for value in values:
             fixture.send(client, destination, b"m", receipt=value)
         for value in values:

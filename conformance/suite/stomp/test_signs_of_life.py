@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 MALFORMED = ["abc", "1000", "-1,5", "1000, 1000", "1,2,3", "1000,", ",1000", "", f"{10**30},{10**30}"]
 
 
-def beating(
+def beating_session(
     bench: Bench, clause: str, sends: int, beat: Callable[[HeartBeatSession], float]
 ) -> tuple[HeartBeatSession, float] | None:
-    """A session whose client promised beats every `sends` ms and kept beating, and the result of `beat`.
+    """A session whose client promised beats every `sends` ms and sent them, and the result of `beat`.
 
     A connection that ended is tried again: this machine may have been busy. None, with the clause skipped, if the two
     sides agreed on no interval, or on one that is too long to watch.
@@ -63,7 +63,7 @@ def test_all_octets_of_the_client_are_signs_of_life(bench: Bench, octets: str) -
         act = client.beat if octets == "beats" else lambda: fixture.send(client, destination, "x")
         return act_periodically(client, seconds, 0.6 * session.client_interval, act)
 
-    if (outcome := beating(bench, "STOMP-HEARTBEAT-007", 500, busy)) is None:
+    if (outcome := beating_session(bench, "STOMP-HEARTBEAT-007", 500, busy)) is None:
         return
     session, _ = outcome
     if (
@@ -142,7 +142,7 @@ def test_a_client_that_is_a_little_late_is_kept(bench: Bench) -> None:
         session.client.listen(0.5 * interval)
         return longest
 
-    if (outcome := beating(bench, "STOMP-HEARTBEAT-009", 800, late)) is None:
+    if (outcome := beating_session(bench, "STOMP-HEARTBEAT-009", 800, late)) is None:
         return
     session, longest = outcome
     interval = session.client_interval
