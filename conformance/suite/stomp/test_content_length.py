@@ -251,7 +251,7 @@ def test_a_length_of_zero_is_fine_without_a_body(bench: Bench, command: str) -> 
 @clauses("STOMP-CLEN-009")
 @pytest.mark.parametrize("length", UNREADABLE_LENGTHS, ids=repr)
 def test_a_length_that_is_no_number(bench: Bench, length: bytes) -> None:
-    """Send `content-length:abc`. Recorded: a refusal, or the body up to its NUL. A refusal should begin with an ERROR."""
+    """Send `content-length:abc`. Recorded: a refusal, or the body up to its NUL. An ERROR should begin a refusal."""
     fixture = StompFixture(bench)
     loopback = Loopback(fixture)
     octets = loopback.octets(b"SEND\ncontent-length:<length>\n<destination>\n\nhello\0", length=length)
