@@ -1,1 +1,1 @@
-"""The conformance suite: judges a running server, at any URL, by the clauses of the specification."""
+"""Conformance suite that judges a running server, at any URL, by the clauses of the specification."""

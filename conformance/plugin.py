@@ -1,7 +1,7 @@
 """The suite on pytest's own command line: `pytest --pyargs conformance --url ws://127.0.0.1:8080/stomp`.
 
-Pytest loads this module in every project where the suite is installed. Without `--url` it does nothing, and imports
-next to nothing.
+Pytest loads this module in every project that has the suite installed. Without `--url` the module does nothing and
+imports as little as possible.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SCHEDULER = "stompliance-scheduler"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of the suite, in a group of their own."""
+    """Add the suite's options, in a group of their own."""
     group = parser.getgroup("stompliance", "conformance of STOMP brokers and partitioned queues")
     group.addoption("--url", metavar="URL", default="", help="the server to judge")
     group.addoption(
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With `--url`, meet the server and conduct its run."""
+    """With `--url`, probe the server and register the scheduler of the run."""
     if config.getoption("url", ""):
         from conformance.command.plugin_options import scheduler_for
 
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a URL the tests of the suite have nothing to judge."""
+    """Raises pytest.UsageError if tests of the suite were collected without `--url`."""
     ours = any(clauses_of(getattr(item, "obj", None)) for item in items)
     if ours and not any(hasattr(plugin, "planned") for plugin in config.pluginmanager.get_plugins()):
         raise pytest.UsageError("the conformance suite needs a server: --url ws://127.0.0.1:8080/stomp")
@@ -49,14 +49,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """The exit status is that of the verdicts."""
+    """Set pytest's exit status to that of the verdicts."""
     run = _run_of(session.config)
     if run is not None:
         session.exitstatus = int(run.result().exit)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The table of clauses, the failures, and the reports that were asked for."""
+    """Print the table of clauses and the failures, and write the requested reports."""
     run = _run_of(config)
     if run is not None:
         from conformance.command.plugin_options import summarise

@@ -1,1 +1,1 @@
-"""Fixtures of a test: connections and operations in one binding, recorded assertions, marks, models' adapters."""
+"""Fixtures of a test: connections and operations in one binding, recorded assertions, marks, model adapter."""

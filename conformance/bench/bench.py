@@ -1,6 +1,6 @@
-"""What a test works with: the server under test, connections that end with the test, and the record of assertions.
+"""Fixture of a test: the server under test, connections that end with the test, recorded assertions.
 
-A test gets a `Bench` as its only fixture. `bench.binding` is the column in which the test runs: the queue over HTTP
+A test gets a `Bench` as its only fixture. `bench.binding` is the binding in which the test runs: the queue over HTTP
 or over STOMP, a version of STOMP, or WebSocket.
 """
 
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
     from conformance.run.group_clock import QueueClock
     from conformance.run.run import Run
     from conformance.targets.target import Target
-    from conformance.verdicts.recorder import Case
+    from conformance.verdicts.case import Case
     from conformance.wire.trace import TraceEntry
 
-#: Steps and trace entries that go into the evidence of a failure.
+#: Newest steps and trace entries in the evidence of a failure.
 STEPS_KEPT = 200
 FRAMES_KEPT = 80
-#: How often a server on this machine, and we, may be kept waiting as long as ever was seen, before an answer is there.
+#: Extra patience per second of scheduling delay: suite and server may both be delayed, several times per answer.
 PATIENCE_PER_DELAY = 10
-#: The most that this may add, in usual patiences: a machine that slept for an hour makes nobody wait for hours.
+#: Cap on the extra patience, in multiples of the normal one.
 MOST_EXTRA_PATIENCE = 2
-#: Octets a second that get through everywhere, however badly they are connected.
+#: Lowest throughput that a connection is assumed to have, in octets per second.
 SLOWEST = 8 << 10
-#: What Hypothesis does. It need not explain a failure: no report of ours shows that, and it would trace every try.
+#: Phases of Hypothesis, without `explain`: no report shows explanations, and they cost a trace of every example.
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
 
 
 class Bench:
-    """One test in one binding. May be used by several threads, but each connection by one at a time."""
+    """One test in one binding. Thread-safe, but each connection is for one thread at a time."""
 
     def __init__(self, run: Run, binding: str) -> None:
         self.target: Target = run.target
@@ -62,12 +62,12 @@ class Bench:
         self.patience = usual + min(
             PATIENCE_PER_DELAY * run.scheduling_delay.longest(), MOST_EXTRA_PATIENCE * usual
         )
-        """Seconds to wait for an answer that must come: longer where this machine keeps threads waiting."""
+        """Seconds to wait for a required answer: more on a machine with long scheduling delays."""
         self.effort = run.options.effort
         self.seed = run.options.seed or 0
         self.clock: QueueClock = run.clock
         self.findings = run.findings
-        """Words for what tests of this run found out about the server, so that later ones needn't wait for it."""
+        """Findings about this server; later tests use them to skip waits."""
         self.case: Case | None = None
         self._run = run
         self._trace = Trace()
@@ -77,64 +77,64 @@ class Bench:
     # Asserting
 
     def judge(self, clause: str, ok: bool, *, expected: str, observed: object) -> bool:
-        """Record that the clause was asserted; returns `ok`. Raises Violation where a MUST fails."""
+        """Record an assertion of the clause; returns `ok`. Raises Violation or PeerFailure if a MUST fails."""
         assert self.case is not None
         try:
             return self.case.judge(clause, ok, expected=expected, observed=observed)
         except (Violation, PeerFailure) as failure:
-            # Of many examples the smallest failure is reported: with its own frames, not the last one's.
+            # Hypothesis reports its smallest failure: keep the frames of each, not those of the last example.
             failure.evidence = self.evidence()
             raise
 
     def judge_schema(self, clause: str, name: str, document: object) -> bool:
-        """Assert that a body is valid by `spec/schemas/{name}.json`."""
+        """Assert that a body is valid against `spec/schemas/{name}.json`; otherwise as `judge`."""
         found = schemas.problems(name, document)
         observed = f"{'; '.join(found[:3])} in {document!r}" if found else document
         return self.judge(clause, not found, expected=f"a body as schema {name} has it", observed=observed)
 
     def is_known(self, failure: Exception) -> bool:
-        """Whether another test has shown already that the clause of this failure is broken."""
+        """True if another test has already recorded a failure of the same clause in this binding."""
         assert self.case is not None
         return isinstance(failure, Violation) and self.case.failed_elsewhere(failure.clause)
 
     def has_run_ended(self) -> bool:
-        """True once the run ends early: interrupted, after `--fail-fast`, or without a server."""
+        """True once the run ends early: interrupted, after `--fail-fast`, or because the server is gone."""
         return bool(self._run.ended_early)
 
     def observe(self, clause: str, text: str) -> None:
-        """Record what the server did where it has the choice."""
+        """Record the server's behaviour where the text leaves a choice."""
         assert self.case is not None
         self.case.observed(clause, text)
 
     def skip(self, clause: str, reason: str) -> None:
-        """Record why this server gives no way to judge a clause."""
+        """Record why the clause can't be judged on this server."""
         assert self.case is not None
         self.case.skip(clause, reason)
 
     def step(self, text: str) -> None:
-        """Write down what the test does, for the reader of a failure."""
+        """Add a step to the evidence of a failure."""
         self._steps.append(text)
 
     def evidence(self) -> tuple[Sequence[str], Sequence[TraceEntry]]:
-        """The newest steps and frames."""
+        """Newest steps and frames."""
         return tuple(self._steps), tuple(self._trace.entries()[-FRAMES_KEPT:])
 
     # Facts
 
     def declares(self, extension: str) -> bool:
-        """Whether the server declares an extension."""
+        """True if the server declares the extension."""
         return extension in self.target.extensions
 
     def claims(self, binding: str) -> bool:
-        """Whether the server claims a binding, such as `queue-stomp`."""
+        """True if the server claims the binding, such as `queue-stomp`."""
         return binding in self.target.classes
 
     def limit(self, name: str) -> float | None:
-        """A limit that the server declares; None where it doesn't."""
+        """Limit that the server declares, in bytes or a plain number; None if it declares none."""
         return self.target.limits.get(name)
 
     def partitions_of(self, topic: str) -> int | None:
-        """How many partitions a topic has that was added without saying; None where nobody tells."""
+        """Number of partitions of a topic that was added without a number; None if unknown."""
         if self.declares("introspection"):
             document = self.http().request("GET", f"/topics/{topic}").json()
             if isinstance(document, dict) and isinstance(document.get("partitions"), list):
@@ -142,24 +142,24 @@ class Bench:
         return self.target.partitions
 
     def fresh(self, stem: str) -> str:
-        """A name that nobody used on this server: letters, digits and hyphens, at most 40 of them."""
+        """Name that is unused on this server: at most 40 letters, digits and hyphens."""
         return self._run.fresh(stem)
 
     def scheduling_delay(self) -> float:
-        """The longest time, in seconds, that this machine let a thread of ours wait for its turn in this run.
+        """Longest scheduling delay of this machine so far, in seconds.
 
-        Timers are judged with that much more tolerance: a busy machine is not a broken server.
+        Tests of timers add it to their tolerance, so that a busy machine doesn't count against the server.
         """
         return self._run.scheduling_delay.longest()
 
     def patience_for(self, octets: int) -> float:
-        """Seconds to wait for an answer to so many octets, which may all come back, on the slowest of networks."""
+        """Seconds to wait for an answer to so many octets, which may all be sent back, on a slow network."""
         return self.patience + 2 * octets / SLOWEST
 
-    # Connections; all of them end with the test
+    # Connections; all are closed at the end of the test
 
     def queue(self) -> QueueClient:
-        """A client of the queue in the binding of the test; publishing goes over STOMP where HTTP can't."""
+        """Client of the queue in the binding of the test; publishes over STOMP if the server can't over HTTP."""
         operations: Operations
         if self.binding == "queue-http" or not self._speaks_queue_stomp():
             operations = HttpOperations(self.http(), self.http)
@@ -172,7 +172,7 @@ class Bench:
         return client
 
     def http(self) -> HttpClient:
-        """A client on an HTTP connection of its own, kept alive."""
+        """Client on a kept-alive HTTP connection of its own."""
         target = self.target
         client = HttpClient(
             target.host, target.port, tls=target.tls, trace=self._trace, patience=self.patience
@@ -186,7 +186,7 @@ class Bench:
         subprotocols: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
     ) -> WebSocketLink:
-        """A WebSocket connection, by default to the path under test.
+        """New WebSocket connection, by default to the path under test.
 
         Raises UpgradeRefused, PeerFailure, Unreachable.
         """
@@ -210,9 +210,10 @@ class Bench:
         subprotocols: Sequence[str] = (),
         headers: Mapping[str, str | None] | None = None,
     ) -> StompClient:
-        """A STOMP session in the version of the test; with `connect=False` before its CONNECT.
+        """New STOMP session in the version of the test; `connect=False` leaves CONNECT to the caller.
 
-        `headers` are added to CONNECT, or take the place of its defaults; None leaves one out.
+        `headers` are added to CONNECT or replace its defaults; None leaves a default out. Raises as `link` does, and
+        PeerFailure if no CONNECTED comes.
         """
         client = StompClient(self.link(path, subprotocols), version or self.version)
         if connect:
@@ -220,7 +221,7 @@ class Bench:
         return client
 
     def credentials(self) -> dict[str, str | None]:
-        """The headers by which CONNECT is let in: login, passcode, host."""
+        """Headers that CONNECT needs on this server: login, passcode, host."""
         target = self.target
         return {
             "login": target.login,
@@ -229,18 +230,18 @@ class Bench:
         }
 
     def tcp(self) -> Connection:
-        """A bare connection. Raises Unreachable."""
+        """New TCP or TLS connection. Raises Unreachable."""
         target = self.target
         connection = Connection(target.host, target.port, tls=target.tls, patience=self.patience)
         self.at_end(connection.close)
         return connection
 
     def at_end(self, call: Callable[[], object]) -> None:
-        """Have something called when the test has ended, the latest first; what it raises is of no interest."""
+        """Register a call for the end of the test, run last in first out; exceptions are ignored."""
         self._at_end.append(call)
 
     def close(self) -> None:
-        """End the test: do what `at_end` was told."""
+        """End the test: run the calls registered by `at_end`."""
         while self._at_end:
             with contextlib.suppress(Exception):
                 self._at_end.pop()()
@@ -248,20 +249,20 @@ class Bench:
     # Time
 
     def pass_time(self, seconds: float, groups: Iterable[str] = ()) -> None:
-        """Let time pass for these groups: on a virtual clock at no cost, else really."""
+        """Let `seconds` pass for these groups: on a virtual clock if there is one, else in real time."""
         self.step(f"{seconds:g} s pass")
         self.clock.pass_time(seconds, groups, self._post)
 
     # Effort
 
     def examples(self, quick: int, standard: int, thorough: int) -> int:
-        """As many examples as the effort of the run asks for."""
+        """Number of examples for the effort of the run."""
         return {Effort.QUICK: quick, Effort.STANDARD: standard, Effort.THOROUGH: thorough}[self.effort]
 
     def hypothesis(self, examples: int, **more: Any) -> hypothesis.settings:
-        """Settings for a property or a machine: no time limit of its own, the same examples in every run.
+        """Settings for a property or a state machine: no deadline, and the same examples in every run without a seed.
 
-        Raises RuntimeError where the test is not marked `@main_thread_only`.
+        Raises RuntimeError if the test is not marked `@main_thread_only`.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("a test that uses Hypothesis needs @main_thread_only")

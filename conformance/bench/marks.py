@@ -1,9 +1,9 @@
-"""What a test says about itself: the clauses that it decides, and how long it has to wait.
+"""Marks of tests: the clauses that a test decides, how long it waits, which thread runs it.
 
     @clauses("ACK-OK-1", "ACK-UNKNOWN-1")
     def test_an_acknowledged_record_is_not_delivered_again(bench: Bench) -> None: ...
 
-The plugin runs the test once for each binding in which one of its clauses applies.
+The scheduler runs a test once for each binding in which one of its clauses is selected.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ _EXCLUSIVE = "_stompliance_exclusive"
 
 
 class UnknownClause(Exception):
-    """A test names a clause that no chapter has."""
+    """A test names an unknown clause."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """How long a test waits for real time to pass, in seconds, and which clock it waits for."""
+    """Declared wait of a test: its length in seconds, and the clock that it waits for."""
 
     seconds: Callable[[Target], float]
     clock: Literal["queue", "wall"]
 
     def on(self, target: Target) -> float:
-        """The seconds that the test waits on this target; 0.0 where a virtual clock spares them."""
+        """Seconds of real time that the test waits on this target; 0.0 if a virtual clock replaces the wait."""
         if self.clock == "queue" and "virtual-clock" in target.extensions:
             return 0.0
         return self.seconds(target)
 
 
 def clauses(*ids: str) -> Callable[[Test], Test]:
-    """Name the clauses that a test decides, the most important first.
+    """Mark a test with the clauses that it decides, the most important first.
 
-    Raises UnknownClause at import where an id is in no chapter, and ValueError without an id.
+    Raises UnknownClause for an id that no chapter has, ValueError without an id.
     """
     if not ids:
         raise ValueError("@clauses needs at least one id")
@@ -65,11 +65,11 @@ def clauses(*ids: str) -> Callable[[Test], Test]:
 def waits(
     seconds: Callable[[Target], float], *, clock: Literal["queue", "wall"] = "queue"
 ) -> Callable[[Test], Test]:
-    """Say how long a test waits, in seconds, so that its wait overlaps those of other tests.
+    """Mark a test with the time that it waits, in seconds, so that its wait overlaps those of other tests.
 
-    Such a test runs in a thread of its own from the start of the run, and must use nothing but `bench`. With
-    clock="queue" that is only so where the server has no virtual clock; clock="wall" is for what always takes real
-    time, such as the heart-beats of STOMP.
+    Such a test runs in a thread of its own from the start of the run, and must use no fixture but `bench`. With
+    clock="queue" that applies only to servers without a virtual clock; clock="wall" is for tests that always take real
+    time, such as those of STOMP heart-beats.
     """
 
     def mark(test: Test) -> Test:
@@ -80,37 +80,37 @@ def waits(
 
 
 def main_thread_only(test: Test) -> Test:
-    """Have a test performed by the thread of the run: what uses Hypothesis must be.
+    """Mark a test that must run in the main thread, one at a time: all tests that use Hypothesis.
 
-    Hypothesis reads the source of what it is given, and the parser of Python 3.11 fails in two threads at a time.
+    Hypothesis parses the source of the functions it is given, and the parser of Python 3.11 is not thread-safe.
     """
     setattr(test, _MAIN_THREAD_ONLY, True)
     return test
 
 
 def is_main_thread_only(test: object) -> bool:
-    """Whether a test function was marked `@main_thread_only`."""
+    """True if a test function is marked `@main_thread_only` or `@exclusive`."""
     return getattr(test, _MAIN_THREAD_ONLY, False)
 
 
 def exclusive(test: Test) -> Test:
-    """Have a test performed when all others have ended: what it does to a server may keep the others waiting."""
+    """Mark a test that runs after all others have ended, because its load would delay them."""
     setattr(test, _EXCLUSIVE, True)
     return main_thread_only(test)
 
 
 def is_exclusive(test: object) -> bool:
-    """Whether a test function was marked `@exclusive`."""
+    """True if a test function is marked `@exclusive`."""
     return getattr(test, _EXCLUSIVE, False)
 
 
 def clauses_of(test: object) -> tuple[str, ...]:
-    """The ids that `@clauses` gave to a test function; empty for none."""
+    """Ids that `@clauses` gave to a test function; empty if there are none."""
     ids: tuple[str, ...] = getattr(test, _CLAUSES, ())
     return ids
 
 
 def wait_of(test: object) -> Wait | None:
-    """What `@waits` said about a test function."""
+    """Wait that `@waits` declared for a test function, if any."""
     wait: Wait | None = getattr(test, _WAITS, None)
     return wait

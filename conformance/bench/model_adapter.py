@@ -1,4 +1,4 @@
-"""The server under test as a world that the models can be run against."""
+"""Adapter that lets the models run against the server under test."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from conformance.wire.http import HttpReply
     from conformance.wire.operations import Reply
 
-#: What a real clock may be late by, in seconds, on a machine that has nothing else to do.
+#: Tolerance for a real clock on an idle machine, in seconds.
 SLACK = 0.25
 PAUSE = 0.02
-#: Subscriptions of one session of watches, if the server's limit allows as many.
+#: Most subscriptions in one watch session; a lower limit of the server goes before it.
 WATCHES_OF_A_SESSION = 40
-#: The newest watches that are kept open; older ones belong to examples that have ended.
+#: Newest watches kept open; older ones belong to examples that have ended.
 WATCHES_KEPT = 24
-#: The most that the models ask for, by extension: the limit of it, and how much.
-ASKED = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
+#: Most that the models ask of an extension: the name of its limit, and the amount.
+NEEDED_LIMITS = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
 _HEARTBEAT = "/consumer/heartbeat"
 
 
 class BenchAdapter:
-    """A `World` (conformance.models.system_under_test) on a bench, in the binding of its test."""
+    """The models' system under test (conformance.models.system_under_test) on a bench, in the binding of its test."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -44,39 +44,39 @@ class BenchAdapter:
 
     @property
     def judge(self) -> Judge:
-        """Where the models report to."""
+        """Receiver of the models' assertions."""
         return self._bench.judge
 
     @property
     def timings(self) -> Timings:
-        """What the server declares, and how late its clock may be on this machine."""
+        """Declared timings in seconds, with the tolerance for clocks on this machine."""
         declared = self._bench.target.timings
         slack = 0.0 if self.time_is_virtual else SLACK + self._bench.scheduling_delay()
         return Timings(declared.heartbeat_timeout, declared.eviction_grace, declared.rebalance_timeout, slack)
 
     @property
     def partitions(self) -> int | None:
-        """How many partitions a topic has that does not ask for a number, if the server tells."""
+        """Number of partitions of a topic that is added without a number; None if unknown."""
         return self._bench.target.partitions
 
     @property
     def extensions(self) -> frozenset[str]:
-        """What the server declares, but for extensions whose limits are too narrow for what the models ask of them."""
+        """Declared extensions, without those whose limits are too low for the models."""
         narrow = {
             extension
-            for extension, (limit, asked) in ASKED.items()
-            if asked > (self._bench.limit(limit) or asked)
+            for extension, (limit, needed) in NEEDED_LIMITS.items()
+            if needed > (self._bench.limit(limit) or needed)
         }
         return self._bench.target.extensions - narrow
 
     @property
     def publishes_over_http(self) -> bool:
-        """Whether publishing goes over HTTP in this binding (extension http-publish)."""
+        """True if records are published over HTTP in this binding (extension http-publish)."""
         return self._bench.binding == "queue-http" and self._bench.declares("http-publish")
 
     @property
     def time_is_virtual(self) -> bool:
-        """Whether time passes only when it is told to."""
+        """True if time passes only by `pass_time`."""
         return self._bench.clock.is_virtual
 
     def call(self, path: str, body: object) -> Reply:
@@ -84,23 +84,23 @@ class BenchAdapter:
         return self._queue.call(path, body)
 
     def fresh(self, stem: str) -> str:
-        """A name of its own."""
+        """Unused name that begins with `stem`."""
         return self._bench.fresh(stem)
 
     def now(self, group: str) -> float:
-        """The group's time in seconds."""
+        """Time of the group, in seconds."""
         return self._bench.clock.now(group)
 
     def pass_time(self, seconds: float, group: str) -> None:
-        """Move the group's clock on."""
+        """Let `seconds` pass for the group. Raises as `QueueClock.pass_time` does."""
         self._bench.clock.pass_time(seconds, [group], self._post)
 
     def pause(self) -> None:
-        """Let a moment of real time pass."""
+        """Let PAUSE seconds pass on a real or server-wide clock; a clock per group stands still."""
         self._bench.clock.pass_time(PAUSE, (), self._post)
 
     def watch(self, destination: str) -> BenchWatch | None:
-        """Listen to acknowledgements of producers; None where the server has no queue over STOMP."""
+        """Subscribe to producer acknowledgements; None if the server doesn't claim queue-stomp."""
         if not self._bench.claims("queue-stomp"):
             return None
         if not self._sessions or self._sessions[-1].is_full:
@@ -115,31 +115,31 @@ class BenchAdapter:
 
 
 class _WatchSession:
-    """A STOMP session with many watches."""
+    """A STOMP session that holds many watches."""
 
     def __init__(self, bench: Bench) -> None:
         self.client = bench.stomp()
-        # One subscription is that to the replies, by which the session is fenced.
+        # One subscription of the limit goes to the replies, which the fence needs.
         self._operations = StompOperations(self.client)
         self._most = max(1, min(WATCHES_OF_A_SESSION, int(bench.limit("subscriptions") or 1000) - 1))
-        self._nobody = bench.fresh("nobody")
+        self._unknown_consumer = bench.fresh("unknown")
         self.watches = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether another watch needs another session."""
+        """True if the session can hold no further watch."""
         return self.watches >= self._most
 
     def watch(self, destination: str) -> BenchWatch:
-        """Subscribe, and return when the server has seen it."""
+        """Subscribe, and return once the server has processed the SUBSCRIBE."""
         self.watches += 1
         watch = BenchWatch(self, self.client.subscribe(destination))
         self.fence()
         return watch
 
     def fence(self) -> None:
-        """Return when the server has worked off what was sent before: by its answer to a refused heartbeat."""
-        self._operations.call(_HEARTBEAT, {"consumer_name": self._nobody})
+        """Return once the server has processed all frames sent before: it answers a heartbeat that it must refuse."""
+        self._operations.call(_HEARTBEAT, {"consumer_name": self._unknown_consumer})
 
     def close(self) -> None:
         """End the session."""
@@ -147,16 +147,16 @@ class _WatchSession:
 
 
 class BenchWatch:
-    """A subscription to the acknowledgements of one topic, in one spelling."""
+    """A subscription to one topic's producer acknowledgements, in one spelling."""
 
     def __init__(self, session: _WatchSession, subscription: str) -> None:
         self._session = session
         self._subscription = subscription
 
     def take(self, expected: int) -> Sequence[Any]:
-        """The decoded bodies since the last call: `expected` of them, more if more came.
+        """Decoded bodies received since the last call: `expected`, more if the server sent more.
 
-        Fewer only where they did not come within the patience of the bench.
+        Fewer only if they did not come within the patience of the bench.
         """
         client = self._session.client
         deadline = time.monotonic() + client.patience
@@ -167,7 +167,7 @@ class BenchWatch:
                 frames.append(client.expect("MESSAGE", self._is_ours, within))
         except PeerFailure:
             return [_decoded(frame.body) for frame in frames]
-        # What is sent twice has come when a later question is answered.
+        # Fence: a duplicate that the server has sent arrives before the answer to a later request.
         self._session.fence()
         frames += client.take("MESSAGE", self._is_ours)
         return [_decoded(frame.body) for frame in frames]

@@ -1,1 +1,1 @@
-"""The command line of the suite, and the same options behind pytest's own command line."""
+"""Command line of the suite, and the same options for pytest's command line."""

@@ -1,4 +1,4 @@
-"""The command line of the suite: its options, and what they mean."""
+"""Options of the suite's command line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LAUNCH_VARIABLE = "STOMPLIANCE_LAUNCH"
 
 _EPILOG = f"""\
 examples:
-  {PROGRAM} ws://127.0.0.1:8080/stomp                       judge what the server declares
+  {PROGRAM} ws://127.0.0.1:8080/stomp                       judge all classes that the server declares
   {PROGRAM} ws://127.0.0.1:8080/stomp --effort quick        the same, with fewer examples
   {PROGRAM} ws://127.0.0.1:8080/stomp --clause ACK          only the clauses ACK-*
   {PROGRAM} ws://127.0.0.1:61614 --class stomp-1.2          a server that declares nothing
@@ -35,20 +35,20 @@ classes:
 {textwrap.fill(", ".join(BINDINGS), 100, initial_indent="  ", subsequent_indent="  ")},
   and the extensions of the queue:
 {textwrap.fill(", ".join(EXTENSIONS), 100, initial_indent="  ", subsequent_indent="  ")}.
-  A server claims classes at GET /capabilities, or its target file does, or you do with --class.
+  The classes of a server come from GET /capabilities, from its target file, or from --class.
 
 levels:
-  A broken MUST makes a server non-conforming. A broken SHOULD is a deviation, which is reported and excused.
-  What a server does where it MAY choose is recorded.
+  A broken MUST makes a server non-conforming. A broken SHOULD is reported as a deviation and does not count.
+  Behaviour that the text leaves open (MAY) is recorded.
 
 exit status:
-  0 conforming   1 not conforming   2 wrong usage, or nobody answers at the URL
+  0 conforming   1 not conforming   2 wrong usage, or no server answers at the URL
   3 the suite itself failed         4 inconclusive: nothing was selected, or nothing could be judged
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of `python -m conformance`."""
+    """Parser of `python -m conformance`."""
     made = argparse.ArgumentParser(
         prog=PROGRAM,
         usage="%(prog)s URL [options]",
@@ -61,9 +61,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "url", metavar="URL", nargs="?", default="", help="the server: ws://, wss://, http:// or https://"
     )
-    _add_selection(made.add_argument_group("what is judged"))
+    _add_selection(made.add_argument_group("selection"))
     _add_server(made.add_argument_group("the server"))
-    _add_output(made.add_argument_group("what comes out"))
+    _add_output(made.add_argument_group("output"))
     return made
 
 
@@ -75,7 +75,7 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="CLASS",
         choices=CLASSES,
-        help="judge this class, claimed by the server or not; may be repeated",
+        help="judge this class, even if the server does not claim it; may be repeated",
     )
     group.add_argument(
         "--clause",
@@ -83,43 +83,43 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="ID",
-        help="judge this clause, or all whose ids begin so; may be repeated",
+        help="judge this clause, or all clauses with this prefix; may be repeated",
     )
     group.add_argument(
         "--level",
         choices=[level.value.lower() for level in Level],
         default="may",
-        help="judge no weaker clauses than these (default: may, which is all)",
+        help="judge only clauses of at least this level (default: may, which is all)",
     )
     group.add_argument(
         "--effort",
         choices=[effort.value for effort in Effort],
         default=Effort.STANDARD.value,
-        help="how many examples the models and properties try (default: %(default)s); at thorough effort it is also "
-        "told what the models reached",
+        help="number of examples that models and properties try (default: %(default)s); thorough also prints the "
+        "models' coverage",
     )
     group.add_argument(
         "--seed",
         type=int,
         default=None,
-        help="choose other examples by this number (default: the same examples every time)",
+        help="seed for the examples (default: the same examples in every run)",
     )
     group.add_argument(
         "--shuffle",
         action="store_true",
-        help="perform the tests in an order chosen by the seed: verdicts must not depend on it",
+        help="run the tests in an order chosen by the seed; verdicts must not depend on it",
     )
     group.add_argument(
         "--fail-fast",
         action="store_true",
-        help="end the run at the first requirement that is broken and not known to be",
+        help="end the run at the first broken requirement that is no known deviation",
     )
     group.add_argument(
         "--parallel",
-        type=_tests,
+        type=_test_count,
         metavar="N",
         default=PARALLEL,
-        help="perform up to so many tests at a time (default: %(default)s; 1 for one after another)",
+        help="run up to N tests at a time (default: %(default)s)",
     )
 
 
@@ -128,12 +128,15 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         "--target",
         metavar="NAME",
         default="",
-        help="a known broker, or the path of a target file; --list-targets",
+        help="a known broker (see --list-targets), or the path of a target file",
     )
-    group.add_argument("--login", metavar="NAME", default=None, help="login of CONNECT")
-    group.add_argument("--passcode", metavar="TEXT", default=None, help="passcode of CONNECT")
+    group.add_argument("--login", metavar="NAME", default=None, help="login header of CONNECT")
+    group.add_argument("--passcode", metavar="TEXT", default=None, help="passcode header of CONNECT")
     group.add_argument(
-        "--host-header", metavar="TEXT", default=None, help="`host` of CONNECT (default: that of the URL)"
+        "--host-header",
+        metavar="TEXT",
+        default=None,
+        help="host header of CONNECT (default: the host of the URL)",
     )
     for name in TIMINGS:
         group.add_argument(
@@ -142,21 +145,21 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
             type=_seconds,
             metavar="SECONDS",
             default=None,
-            help=f"the server's {name.replace('_', ' ')}, where it doesn't declare it rightly",
+            help=f"the server's {name.replace('_', ' ')} (default: the one that it declares)",
         )
     group.add_argument(
-        "--no-waivers", action="store_true", help="count the known deviations of the target too"
+        "--no-waivers", action="store_true", help="count known deviations of the target as failures"
     )
     group.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
     group.add_argument(
-        "--ca-file", metavar="FILE", default=None, help="trust the authorities in this PEM file"
+        "--ca-file", metavar="FILE", default=None, help="trust the certificate authorities in this PEM file"
     )
     group.add_argument(
         "--launch",
         metavar="COMMAND",
         default="",
-        help="start the server with this command, take the first ws:// URL that it prints, stop it at the end "
-        f"(default without URL: the environment's {LAUNCH_VARIABLE})",
+        help="start the server with this command, judge the first ws:// URL that it prints, stop it at the end "
+        f"(default without URL: environment variable {LAUNCH_VARIABLE})",
     )
 
 
@@ -166,21 +169,21 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         type=Path,
         default=None,
-        help="write report.json, junit.xml and report.html there",
+        help="write report.json, junit.xml and report.html to this folder",
     )
     group.add_argument(
         "--verbose",
         action="store_true",
-        help="list also what passed, was observed, or was skipped, and what the models reached",
+        help="also list passed, observed and skipped clauses, and the models' coverage",
     )
-    group.add_argument("--list-targets", action="store_true", help="list the known brokers, and end")
-    group.add_argument("--list-clauses", action="store_true", help="list the clauses, and end")
+    group.add_argument("--list-targets", action="store_true", help="list the known brokers and exit")
+    group.add_argument("--list-clauses", action="store_true", help="list the clauses and exit")
 
 
 def options_of(values: Mapping[str, Any]) -> Options:
-    """The options that the parsed arguments stand for.
+    """Options of a run from parsed arguments.
 
-    Raises BadTargetFile for the target, ValueError for a clause that no chapter has or a seed below zero.
+    Raises BadTargetFile for the target, ValueError for an unknown clause or a seed below zero.
     """
     file = find_target(values["target"]) if values["target"] else GENERIC
     check_waivers(file, book())
@@ -214,12 +217,12 @@ def options_of(values: Mapping[str, Any]) -> Options:
 
 
 def with_url(options: Options, url: str) -> Options:
-    """The same options for another URL."""
+    """Options with another URL."""
     return replace(options, url=url)
 
 
 def replay_command(options: Options, failure: Failure) -> str:
-    """The command that judges the clause of a failure again."""
+    """Command line that judges the clause of a failure again."""
     words = [*PROGRAM.split(), options.url]
     if options.file.name != "generic":
         words += ["--target", options.file.name]
@@ -231,7 +234,7 @@ def replay_command(options: Options, failure: Failure) -> str:
     return shlex.join(words)
 
 
-def _tests(text: str) -> int:
+def _test_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number of tests, from 1 to 64")
     return int(text)

@@ -1,4 +1,4 @@
-"""`python -m conformance`, also installed as `stompliance`."""
+"""Command line `python -m conformance`, also installed as `stompliance`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
 from conformance.runner.scheduler import Scheduler
-from conformance.specification.clauses import BINDINGS, SpecError, book, with_prefix
+from conformance.specification.clauses import BINDINGS, book, with_prefix
+from conformance.specification.markdown import SpecError
 from conformance.targets.files import BadTargetFile, known_targets
 from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl
@@ -43,7 +44,7 @@ _WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed, ValueError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Judge a server, and return the exit status of the verdicts."""
+    """Judge a server; returns the exit status."""
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     values = vars(parser().parse_args(arguments))
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _server(command: str, options: Options) -> Iterator[Options]:
-    """The options with the URL of the server, which runs as long as the context where a command starts it."""
+    """Options with the URL of the server; if `command` is given, it runs as long as the context."""
     if not command:
         yield options
         return
@@ -86,7 +87,7 @@ def _judge(options: Options) -> int:
     run = Run(options, target, book())
     presenter = Presenter(verbose=options.verbose)
     scheduler = Scheduler(run, presenter)
-    # What was imported stays: no search for garbage has to look through it, nor that of Hypothesis for references.
+    # Imported modules live for the whole run: keep them out of garbage collections and of Hypothesis' gc.get_referrers.
     gc.freeze()
     with presenter, _interruptible(run):
         status = pytest.main(
@@ -113,7 +114,7 @@ def _judge(options: Options) -> int:
 
 @contextlib.contextmanager
 def _interruptible(run: Run) -> Iterator[None]:
-    """Ctrl-C ends the run, even where the KeyboardInterrupt is swallowed: Hypothesis does so in some places."""
+    """End the run on Ctrl-C, even if the KeyboardInterrupt is swallowed, as Hypothesis does in some places."""
 
     def interrupt(_number: int, _frame: object) -> None:
         run.end_early("interrupted")
@@ -130,7 +131,7 @@ def _interruptible(run: Run) -> Iterator[None]:
 
 
 class _CommandLine:
-    """What is different from pytest's own command line: an announcement, and no pytest report of each test."""
+    """Pytest plugin of the suite's own command line: announces the run, and skips pytest's report of each test."""
 
     def __init__(self, scheduler: Scheduler, presenter: Presenter) -> None:
         self._scheduler = scheduler
@@ -138,7 +139,7 @@ class _CommandLine:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Perform a test: setting up and reporting of pytest's take longer than most tests, and nobody reads them."""
+        """Execute a test without pytest's setup and report, which take longer than most tests and are not shown."""
         if not self._scheduler.needs_no_fixtures(item):
             return None
         assert isinstance(item, pytest.Function)
@@ -146,7 +147,7 @@ class _CommandLine:
         return True
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Leave out modules without a test of what is judged: pytest would look at everything that they contain."""
+        """Leave out modules without a test of a selected clause, which pytest would collect in full."""
         return None if has_selected_test(collection_path, self._scheduler.run) else True
 
     def pytest_collection_finish(self) -> None:
@@ -164,7 +165,7 @@ class _CommandLine:
 
 
 def _pytest_arguments(options: Options) -> list[str]:
-    """No configuration, no plugins and no output but ours, wherever the suite is started."""
+    """Arguments that keep configuration, plugins and output of the user's pytest out of the run."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
     arguments = [

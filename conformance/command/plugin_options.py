@@ -1,4 +1,4 @@
-"""What `conformance.plugin` does once a URL is given."""
+"""Start and summary of a run on pytest's command line, for `conformance.plugin`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from conformance.reporting.terminal import Presenter
 from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.scheduler import Scheduler
-from conformance.specification.clauses import SpecError, book
+from conformance.specification.clauses import book
+from conformance.specification.markdown import SpecError
 from conformance.targets.files import BadTargetFile
 from conformance.targets.target import BadUrl
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def scheduler_for(url: str, more: str) -> Scheduler:
-    """Meet the server. Raises pytest.UsageError where nothing can be judged."""
+    """Scheduler of a run against the server at `url`, with further options in `more`.
+
+    Raises pytest.UsageError if nothing can be judged.
+    """
     try:
         options = arguments.options_of(vars(arguments.parser().parse_args([url, *shlex.split(more)])))
         return Scheduler(Run(options, probe_target(options), book()), NoProgress())
@@ -31,7 +35,7 @@ def scheduler_for(url: str, more: str) -> Scheduler:
 
 
 def summarise(run: Run) -> None:
-    """Print the table of clauses and the failures, and write the reports that were asked for."""
+    """Print the table of clauses and the failures, and write the requested reports."""
     result = run.result()
 
     def once_more(failure: Failure) -> str:
@@ -44,13 +48,13 @@ def summarise(run: Run) -> None:
 
 
 class NoProgress:
-    """Tells nobody."""
+    """Receiver of progress events that shows nothing."""
 
     def test_started(self, name: str) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def test_ended(self, name: str, outcome: str) -> None:
-        """Nothing."""
+        """Ignore the event."""
 
     def waiting(self, seconds_left: float) -> None:
-        """Nothing."""
+        """Ignore the event."""

@@ -1,4 +1,4 @@
-"""Shows and writes what a run found: on the terminal, as JSON, as JUnit XML, and as a page."""
+"""Reports of a run: terminal, JSON, JUnit XML, HTML."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Meta", "Plan", "meta_of", "write_reports"]
 def write_reports(
     folder: Path, result: Result, run: Run, *, replay_command: ReplayCommand | None = None
 ) -> list[Path]:
-    """Write `report.json`, `junit.xml` and `report.html` into a folder, which is made if it isn't there.
+    """Write `report.json`, `junit.xml` and `report.html` to a folder, which is created if missing.
 
     Returns their paths. Raises OSError.
     """
@@ -39,7 +39,7 @@ def write_reports(
 
 
 def meta_of(run: Run) -> Meta:
-    """What a run was that ends now."""
+    """Facts of a run that ends now, for the head of its reports."""
     tests = {(test, key.binding) for key, tally in run.recorder.tallies.items() for test in tally.tests}
     bindings = {key.binding for key in run.selected}
     plan = Plan(

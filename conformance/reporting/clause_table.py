@@ -1,4 +1,4 @@
-"""The table of clauses by chapter: a row for each clause, a column for each binding."""
+"""Table of clauses by chapter on a terminal: a row per clause, a column per binding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conformance.specification.clauses import Book, Clause
     from conformance.verdicts.verdicts import Result, Verdict
 
-#: Heads of the columns; they must leave room for the text at 80 columns.
+#: Short column heads, which leave room for the clause text in 80 columns.
 _LABELS = {
     "queue-http": "http",
     "queue-stomp": "stomp",
@@ -25,12 +25,12 @@ _LABELS = {
     "websocket": "ws",
 }
 _LEVEL_WIDTH = 6
-#: What most clauses begin with; where there is little room it would leave none for what they say.
+#: Common opening of clauses, left out of the table to save room.
 _OPENING = re.compile(r"The server (?:MUST|SHOULD|MAY) ")
 
 
 def print_table(screen: Screen, result: Result, book: Book) -> None:
-    """Print the table, its legend, and how many verdicts of each kind every binding has."""
+    """Print the table, its legend, and the number of verdicts per binding and mark."""
     columns = {name: _LABELS.get(name, name) for name in bindings_of(result.verdicts)}
     if not columns:
         return
@@ -75,7 +75,7 @@ def _gist(clause: Clause) -> str:
 
 
 def _fitted(text: Text, width: int) -> Text:
-    """The text on exactly so many columns, with a blank at the end or, where it is cut, an ellipsis."""
+    """Text padded or, with an ellipsis, cut to `width` columns."""
     text.truncate(width, overflow="ellipsis")
     text.append(" " * (width - text.cell_len))
     return text

@@ -1,8 +1,8 @@
-"""Several reports side by side, as a Markdown table of clauses and servers.
+"""Comparison of several reports, as a Markdown table of clauses and servers.
 
     python -m conformance.reporting.comparison rabbitmq/report.json activemq/report.json > page.md
 
-A row for each clause that some server does not keep; a cell tells in which classes it does not, and how.
+The table has a row for each clause that at least one server breaks; a cell names the bindings in which it does.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-#: What a cell says of a verdict; what is kept or cannot be told stays out of the words.
+#: Marks of the kinds of verdict that a cell names.
 _WORDS = {"fail": "✗", "deviation": "≈"}
 _JUDGED = {"pass", "observed", *_WORDS}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table of the reports that are named."""
+    """Print the comparison of the reports named on the command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m conformance.reporting.comparison", description=(__doc__ or "").splitlines()[0]
     )
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def table(reports: list[dict[str, Any]]) -> str:
-    """The Markdown of the summary and of the table."""
+    """Markdown of the summary and the table."""
     names = [report["target"]["name"] for report in reports]
     lines = _row(["", *names]) + _row(["---"] * (len(names) + 1))
     for title, count in (
@@ -54,7 +54,7 @@ def table(reports: list[dict[str, Any]]) -> str:
 
 
 def _clauses(reports: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Every clause of the reports with its first verdict, in their order."""
+    """Clauses of the reports, in their order, each with its first verdict."""
     found: dict[str, dict[str, Any]] = {}
     for report in reports:
         for verdict in report["verdicts"]:

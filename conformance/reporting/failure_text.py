@@ -1,4 +1,4 @@
-"""One broken clause with its evidence, on a terminal."""
+"""Report of one broken clause with its evidence, on a terminal."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdicts import Failure
     from conformance.wire.trace import TraceEntry
 
-#: What of the evidence is shown unless all of it is asked for: the newest frames and steps, where the failure is.
+#: Newest frames and steps shown, and lines shown of each text, unless `whole` is set.
 FRAMES_SHOWN = 12
 LINES_SHOWN = 12
 STEPS_SHOWN = 30
-#: Characters of a step that are shown unless all of it is asked for.
+#: Characters shown of a step, unless `whole` is set.
 STEP_LENGTH = 240
 _LABEL_WIDTH = 12
 
@@ -30,7 +30,10 @@ _LABEL_WIDTH = 12
 def print_failure(
     screen: Screen, group: ClauseVerdicts, replay_command: ReplayCommand, *, whole: bool
 ) -> None:
-    """Print what is known about a broken clause: its first failure in full, one line for each other one."""
+    """Print a broken clause: its first failure in full, one line per further failure.
+
+    `whole` shows all evidence uncut.
+    """
     failures = group.failures
     screen.rule()
     screen.line(
@@ -52,7 +55,7 @@ def print_failure(
 
 
 def command_words(command: str) -> list[str]:
-    """The words of a command line, each still quoted."""
+    """Words of a command line, each still quoted."""
     try:
         return [shlex.quote(word) for word in shlex.split(command)]
     except ValueError:

@@ -1,4 +1,4 @@
-"""The whole result as JSON, for programs: `spec/schemas/report.json` has its schema."""
+"""Report of a run as JSON, by the schema `spec/schemas/report.json`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdicts import Failure, Result, Verdict, Waiver
     from conformance.wire.trace import TraceEntry
 
-#: Goes up when a member changes its meaning or goes away; new members may come at any time.
+#: Version of the format: raised when a member changes its meaning or is removed, not when one is added.
 FORMAT = 1
-#: Octets of one frame that are written.
+#: Octets written of one frame.
 FRAME_OCTETS = 16 << 10
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -33,9 +33,9 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def build(
     result: Result, book: Book, target: Target, meta: Meta, *, replay_command: ReplayCommand | None = None
 ) -> dict[str, Any]:
-    """The report as it is written. It holds no passcode of the target."""
+    """The report as a JSON object. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
-    again = replay_command or plain_command(target.url)
+    replay_command = replay_command or plain_command(target.url)
     return {
         "format": FORMAT,
         "suite": {"name": "stompliance", "version": meta.suite_version},
@@ -47,7 +47,9 @@ def build(
             "sentence": _text(closing_sentence(result)),
         },
         "counts": dict(sorted(Counter(verdict.kind.value for verdict in result.verdicts).items())),
-        "verdicts": [_verdict(verdict, book[verdict.key.clause], again) for verdict in result.verdicts],
+        "verdicts": [
+            _verdict(verdict, book[verdict.key.clause], replay_command) for verdict in result.verdicts
+        ],
         "stale_waivers": [_waiver(waiver) for waiver in result.stale],
         "reach": [_reach(reach) for reach in meta.reach],
     }
@@ -110,7 +112,7 @@ def _reach(reach: Reach) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str, Any]:
+def _verdict(verdict: Verdict, clause: Clause, replay_command: ReplayCommand) -> dict[str, Any]:
     return {
         "clause": clause.id,
         "binding": verdict.key.binding,
@@ -126,11 +128,11 @@ def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str
         "roots": list(verdict.roots),
         "waiver": verdict.waiver,
         "asserted": verdict.asserted,
-        "failures": [_failure(failure, again) for failure in verdict.failures],
+        "failures": [_failure(failure, replay_command) for failure in verdict.failures],
     }
 
 
-def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
+def _failure(failure: Failure, replay_command: ReplayCommand) -> dict[str, Any]:
     return {
         "test": _text(failure.test),
         "at": round(failure.at, 3),
@@ -138,12 +140,12 @@ def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
         "observed": _text(failure.observed),
         "steps": [_text(step) for step in failure.steps],
         "frames": [_frame(entry) for entry in failure.frames],
-        "replay": _text(again(failure)),
+        "replay": _text(replay_command(failure)),
     }
 
 
 def _frame(entry: TraceEntry) -> dict[str, Any]:
-    """Text alone where the octets are UTF-8; else readable text, and the octets in base64."""
+    """Frame as text if its octets are UTF-8, otherwise as readable text and base64."""
     octets = entry.octets[:FRAME_OCTETS]
     frame: dict[str, Any] = {
         "at": round(entry.at, 6),
@@ -165,12 +167,12 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    """The text without lone surrogates, which JSON in UTF-8 can't hold."""
+    """Text without lone surrogates, which UTF-8 can't encode."""
     return printable(text) if _LONE_SURROGATE.search(text) else text
 
 
 def _json(value: Any) -> Any:
-    """What the server declared, without what only Python takes for JSON: NaN, infinities, lone surrogates."""
+    """Declared value without NaN, infinities and lone surrogates, which Python's JSON parser accepts."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,7 +1,7 @@
-"""Octets from the wire as text that a person can read and a terminal or an XML parser can't be harmed by.
+"""Octets from the wire as readable text, safe for terminals and XML.
 
 The notation is that of the examples in the specification: `^@` is a NUL, `^M` a CR, `<ff>` an octet that is not
-UTF-8, `<U+202E>` a character that would not be seen. A LF ends a line.
+UTF-8, `<U+202E>` an invisible character. LF ends a line.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 ELLIPSIS = "…"
 HIDDEN = b"(hidden)"
-#: What has to be looked at one by one; nearly all that comes over the wire is ASCII.
-_PERHAPS_UNSEEN = re.compile(r"[^ -~\n]")
+#: Characters that may need an escape; most text is printable ASCII and has none.
+_MAY_NEED_ESCAPE = re.compile(r"[^ -~\n]")
 
 
 def readable(octets: bytes) -> str:
-    """The octets as text; only LF is left as it is of what can't be seen."""
+    """Octets as text, with all invisible characters but LF escaped."""
     return printable(octets.decode("utf-8", "surrogateescape"))
 
 
 def printable(text: str) -> str:
-    """The text with everything spelled out that can't be seen, except LF; it has no lone surrogates."""
-    return _PERHAPS_UNSEEN.sub(_spelled, text)
+    """Text with all invisible characters but LF escaped; it has no lone surrogates."""
+    return _MAY_NEED_ESCAPE.sub(_escaped, text)
 
 
 def one_line(text: str) -> str:
-    """The text on one line, with single blanks for all white space."""
+    """Printable text on one line, with white space collapsed to single blanks."""
     return printable(" ".join(text.split()))
 
 
 def entry_lines(entry: TraceEntry) -> list[str]:
-    """An entry of the trace line by line.
+    """Lines of a trace entry.
 
-    HTTP and the handshake of WebSocket lose their CRs. Of STOMP every octet is shown: there a CR is content in one
-    version and the end of a line in another.
+    HTTP and WebSocket handshakes are shown without CRs. STOMP is shown octet by octet, because a CR is content in one
+    version and part of a line end in another.
     """
     octets = entry.octets
     if entry.kind != "stomp":
@@ -54,14 +54,14 @@ def entry_lines(entry: TraceEntry) -> list[str]:
 
 
 def clipped(lines: Sequence[str], most: int) -> list[str]:
-    """The lines, or where they are more than `most` the first ones and the number of the rest."""
+    """At most `most` lines: if there are more, the first ones and the number of the rest."""
     if len(lines) <= most:
         return list(lines)
     return [*lines[: most - 1], f"{ELLIPSIS} and {len(lines) - most + 1} lines more"]
 
 
 def wire_lines(frames: Iterable[TraceEntry]) -> list[str]:
-    """The trace as plain text: time in seconds, connection, direction, octets."""
+    """Lines of a trace as plain text: time in seconds, connection, direction, octets."""
     lines: list[str] = []
     for entry in frames:
         head = f"{entry.at:9.3f} {entry.connection} {entry.direction} "
@@ -72,7 +72,7 @@ def wire_lines(frames: Iterable[TraceEntry]) -> list[str]:
 
 
 def without_passcode(frames: Iterable[TraceEntry], passcode: str | None) -> tuple[TraceEntry, ...]:
-    """The frames without the passcode of the target, since reports are passed around."""
+    """Frames with the target's passcode hidden, since users share reports."""
     if not passcode:
         return tuple(frames)
     secret, hidden = b"\npasscode:" + passcode.encode(), b"\npasscode:" + HIDDEN
@@ -86,7 +86,7 @@ def _replaced(entry: TraceEntry, old: bytes, new: bytes) -> TraceEntry:
     return entry._replace(octets=octets, size=entry.size + len(octets) - len(entry.octets))
 
 
-def _spelled(found: re.Match[str]) -> str:
+def _escaped(found: re.Match[str]) -> str:
     character = found.group()
     code = ord(character)
     if character.isprintable():

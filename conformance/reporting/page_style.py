@@ -1,4 +1,4 @@
-"""The style sheet of the page: light and dark, for a screen and for paper."""
+"""Style sheet of the HTML report: light and dark, screen and print."""
 
 STYLE = """\
 :root {

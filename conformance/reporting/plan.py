@@ -1,4 +1,4 @@
-"""What a run is going to do, and what it was: the facts that stand at the head of every report."""
+"""Facts of a run at the head of every report: its plan, its times, its suite failures."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the run is going to do.
+    """Plan of a run.
 
-    `seed` is None where every run tries the same examples. `wait_seconds` is the real time that passes in waits,
-    which overlap.
+    `seed` is None if every run tries the same examples. `wait_seconds` is the longest wait for real time; the waits
+    overlap.
     """
 
     tests: int
@@ -29,7 +29,7 @@ class Plan:
 
 
 def suite_version() -> str:
-    """The version of the installed suite; `unknown` where it runs without being installed."""
+    """Version of the installed suite; `unknown` if the package is not installed."""
     try:
         return importlib.metadata.version("stompliance")
     except importlib.metadata.PackageNotFoundError:
@@ -38,9 +38,9 @@ def suite_version() -> str:
 
 @dataclass(frozen=True)
 class Meta:
-    """What the run was: its plan, when it began (with a time zone), and how long it took, in seconds.
+    """Facts of a finished run: its plan, its start (with a time zone), its duration in seconds.
 
-    `suite_failures` says what broke in the suite outside of all tests, `reach` what the stateful models reached.
+    `suite_failures` are failures of the suite outside of all tests, `reach` is the coverage of the stateful models.
     """
 
     plan: Plan

@@ -1,4 +1,4 @@
-"""How far the run is: a bar on a terminal, a line now and then everywhere else."""
+"""Progress of a run: a bar on a terminal, a line at intervals elsewhere."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
     from conformance.reporting.screen import Screen
 
-#: Seconds between two lines where there is no bar.
+#: Seconds between two lines, for a stream without a bar.
 INTERVAL = 10.0
 
 
 class ProgressView(Protocol):
-    """Something that shows how far the run is. May be used by several threads."""
+    """View of the progress of a run. Thread-safe."""
 
     def update(self, progress: RunProgress) -> None:
-        """Show it, if it is time to."""
+        """Show the progress, unless it was shown a short time ago."""
 
     def end(self) -> None:
-        """Show nothing more."""
+        """Stop showing progress."""
 
 
 class RunProgress:
-    """What was started and ended so far. May be used by several threads."""
+    """Tests started and ended so far. Thread-safe."""
 
     def __init__(self, tests: int) -> None:
         self.tests = tests
@@ -43,13 +43,13 @@ class RunProgress:
         self._lock = threading.Lock()
 
     def start(self, name: str) -> None:
-        """A test has started."""
+        """Count a test as started."""
         with self._lock:
             self._running[name] = None
             self.seconds_left = None
 
     def end(self, name: str, outcome: str) -> None:
-        """A test has ended."""
+        """Count a test as ended."""
         with self._lock:
             self._running.pop(name, None)
             self.seconds_left = None
@@ -58,12 +58,12 @@ class RunProgress:
 
     @property
     def is_between_tests(self) -> bool:
-        """Whether no test is running at the moment, and others are to come."""
+        """True if no test is running and not all have ended."""
         with self._lock:
             return not self._running and self.ended < self.tests
 
-    def said(self) -> str:
-        """The outcomes that are not simply passes, and what is going on, on one line."""
+    def status_line(self) -> str:
+        """Outcomes other than passes, and the newest running test, on one line."""
         with self._lock:
             parts = [
                 f"{number} {outcome}" for outcome, number in self.outcomes.items() if outcome != "passed"
@@ -77,7 +77,7 @@ class RunProgress:
 
 
 class Bar:
-    """A bar that is redrawn in place, and gone at the end."""
+    """A progress bar, redrawn in place and removed at the end."""
 
     def __init__(self, screen: Screen, tests: int) -> None:
         self._progress = Progress(
@@ -96,9 +96,9 @@ class Bar:
         self._progress.start()
 
     def update(self, progress: RunProgress) -> None:
-        """Show it at the next refresh."""
+        """Show the progress at the next refresh."""
         self._progress.update(
-            self._task, completed=progress.ended, total=progress.tests, description=progress.said()
+            self._task, completed=progress.ended, total=progress.tests, description=progress.status_line()
         )
 
     def end(self) -> None:
@@ -107,7 +107,7 @@ class Bar:
 
 
 class Lines:
-    """A line of its own whenever INTERVAL seconds have passed since the last one."""
+    """A line of progress every INTERVAL seconds."""
 
     def __init__(self, screen: Screen, now: Callable[[], float] = time.monotonic) -> None:
         self._screen = screen
@@ -116,17 +116,17 @@ class Lines:
         self._lock = threading.Lock()
 
     def update(self, progress: RunProgress) -> None:
-        """Print a line, if it is time to."""
+        """Print a line if INTERVAL seconds have passed since the last one."""
         with self._lock:
             now = self._now()
             if now - self._last < INTERVAL or progress.is_between_tests:
-                return  # the test that starts next will be named
+                return  # the next update can name a running test
             self._last = now
-            said = f", {text}" if (text := progress.said()) else ""
+            said = f", {text}" if (text := progress.status_line()) else ""
             self._screen.line(
                 f"{progress.ended} of {progress.tests} tests in {now - self._began:.0f} s{said}"
             )
             self._screen.console.file.flush()
 
     def end(self) -> None:
-        """Nothing is left to remove."""
+        """Do nothing: printed lines stay."""

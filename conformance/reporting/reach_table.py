@@ -1,4 +1,4 @@
-"""What the stateful models reached: how much of what they can do was done in each class of state."""
+"""Coverage of the stateful models: the pairs of rule and class of state that a run reached."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def print_reach(screen: Screen, machines: Sequence[Reach]) -> None:
-    """Print for each model the share of pairs (rule, class of state) that it reached, and the pairs that it missed."""
+    """Print for each model the share of pairs (rule, class of state) that it reached, and the missed pairs."""
     if not machines:
         return
-    screen.heading("What the models reached: rules, each in the classes of state in which it can run")
+    screen.heading("Coverage of the models: rules, each in the classes of state in which it can run")
     width = max(len(reach.machine) for reach in machines)
     for reach in machines:
         screen.line(

@@ -1,4 +1,4 @@
-"""Lines of text on a terminal, a pipe or a file, never longer than its width."""
+"""Output to a terminal, a pipe or a file, in lines that fit its width."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
-#: Signs of ours that an encoding may lack, each with one that all have and that is as wide.
+#: Non-ASCII signs in reports, each with an ASCII replacement of the same width.
 _PLAIN_SIGNS = str.maketrans(
     {"✓": "+", "✗": "X", "△": "^", "○": "o", "⊘": "/", "≈": "=", ELLIPSIS: "~", "–": "-", "─": "-", "×": "x"}  # noqa: RUF001
 )
 
 
 class _Encodable(io.TextIOBase):
-    """A stream that spells out what its encoding doesn't have, where the original would raise."""
+    """A stream that escapes characters its encoding lacks, instead of raising."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -48,7 +48,7 @@ class _Encodable(io.TextIOBase):
 
 
 class Screen:
-    """Where a run is shown. `width` is in columns; None takes that of the terminal, or 80."""
+    """Output of a run. `width` is in columns; None takes that of the terminal, or 80."""
 
     def __init__(self, stream: TextIO | None = None, width: int | None = None) -> None:
         stream = stream or sys.stdout
@@ -58,25 +58,25 @@ class Screen:
         self.console = Console(
             file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False
         )
-        # rich takes FORCE_COLOR for a terminal; colours may be forced on a pipe, animations may not.
+        # rich treats FORCE_COLOR as a terminal; on a pipe it may force colours, but not animations.
         self.can_animate = (
             stream.isatty() and not self.console.is_dumb_terminal and os.environ.get("TERM") != "unknown"
         )
         if not self.can_animate:
-            # Only a terminal changes its size; rich asks the system for it several times a line.
+            # Only a terminal changes its size; otherwise rich would query the size several times per line.
             self.console.size = self.console.size
         self._held: list[Text] | None = None
 
     @property
     def width(self) -> int:
-        """Columns of a line."""
+        """Width in columns."""
         return self.console.width
 
     @contextlib.contextmanager
     def buffered(self) -> Iterator[None]:
-        """Lines that are shown inside come out together at the end: to lay out each alone takes twice as long.
+        """Print all lines of the context together at its end, in half the time of printing each alone.
 
-        Not to be nested.
+        Contexts must not be nested.
         """
         held: list[Text] = []
         self._held = held
@@ -88,24 +88,24 @@ class Screen:
                 self.console.print(Text("\n").join(held), soft_wrap=True)
 
     def line(self, *parts: str | Text | tuple[str, str]) -> None:
-        """One line; what is too long for it is cut off."""
+        """Print one line, cut off at the width."""
         self._print(Text.assemble(*parts, end=""))
 
     def blank(self) -> None:
-        """An empty line."""
+        """Print an empty line."""
         self._show(Text())
 
     def rule(self) -> None:
-        """A line across."""
+        """Print a horizontal rule."""
         self.line(("─" * min(self.width, 100), "dim"))
 
     def heading(self, text: str) -> None:
-        """A title, with an empty line before it."""
+        """Print a title after an empty line."""
         self.blank()
         self.line((text, "bold"))
 
     def paragraph(self, body: str | Text, indent: int = 0, label: str | Text = "") -> None:
-        """Text, wrapped; all lines stand at `indent`, the first one behind `label`."""
+        """Print wrapped text at `indent`, its first line behind `label`."""
         text = body if isinstance(body, Text) else Text(body)
         head = label if isinstance(label, Text) else Text(label)
         gap = max(indent, head.cell_len)
@@ -117,7 +117,7 @@ class Screen:
             self._print(lead.append_text(line))
 
     def command(self, words: Sequence[str], indent: int = 4) -> None:
-        """A command line to be copied: broken with backslashes at blanks, and never inside of a word."""
+        """Print a command line for copying, broken with backslashes between words only."""
         room = self.width - indent - 4 - len(" \\")
         lines: list[str] = []
         for word in words:
@@ -128,11 +128,11 @@ class Screen:
         for number, line in enumerate(lines):
             more = number + 1 < len(lines)
             text = Text(" " * (indent + (4 if number else 0)) + line + (" \\" if more else ""), "cyan")
-            # A word that is longer than the line is left to the terminal: broken here it could not be copied.
+            # A word longer than the line is left to the terminal to wrap: a break here could not be copied.
             self._show(text)
 
     def listing(self, lines: Iterable[str], indent: int) -> None:
-        """Lines that mean something as they are: cut off at the width, not wrapped."""
+        """Print lines without wrapping, cut off at the width."""
         for line in lines:
             self.line(" " * indent + line)
 
@@ -142,7 +142,7 @@ class Screen:
         self._show(text)
 
     def _show(self, line: Text) -> None:
-        """Show a line that fits, or that is to be left to the terminal."""
+        """Print or buffer a line as it is."""
         if self._held is None:
             self.console.print(line, soft_wrap=True)
         else:

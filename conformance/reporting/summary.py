@@ -1,4 +1,4 @@
-"""What every report says in the same words: the closing sentence, counts, and verdicts put together by clause."""
+"""Parts shared by all reports: the closing sentence, counts, and verdicts grouped by clause."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ EXIT_NAMES = {
     Exit.SUITE_FAILED: "the suite failed",
     Exit.INCONCLUSIVE: "inconclusive",
 }
-#: Ids that a sentence names before it only counts.
+#: Most ids that a sentence names; it counts the others.
 IDS_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How a verdict is shown: a sign, a colour by its name in rich, a word."""
+    """Display of a verdict: a sign, a style of rich, a word."""
 
     sign: str
     style: str
@@ -54,36 +54,36 @@ ALL_MARKS = (*MARKS.values(), WAIVED)
 
 
 def plain_command(url: str) -> ReplayCommand:
-    """The shortest command lines that judge the clause of a failure again, for a server that needs no more options."""
+    """Replay command with the URL and the clause only, for a server that needs no other options."""
     return lambda failure: shlex.join(["python", "-m", "conformance", url, "--clause", failure.clause])
 
 
 def mark_of(verdict: Verdict) -> Mark:
-    """How this verdict is shown; one that a waiver excuses has a sign of its own."""
+    """Mark of a verdict; a waived verdict has its own."""
     return WAIVED if verdict.waiver is not None else MARKS[verdict.kind]
 
 
 @dataclass(frozen=True)
 class ClauseVerdicts:
-    """The verdicts of one clause, in the bindings that say the same."""
+    """Verdicts of one clause, one per binding."""
 
     clause: Clause
     verdicts: tuple[Verdict, ...]
 
     @property
     def bindings(self) -> str:
-        """The bindings, to be read."""
+        """Names of the bindings, joined by commas."""
         return ", ".join(verdict.key.binding for verdict in self.verdicts)
 
     @property
     def failures(self) -> list[Failure]:
-        """All that is kept, the ones with the fewest steps first."""
+        """Kept failures, those with the fewest steps first."""
         found = [failure for verdict in self.verdicts for failure in verdict.failures]
         return sorted(found, key=lambda failure: (len(failure.steps), len(failure.frames)))
 
 
 def grouped(verdicts: Iterable[Verdict], book: Book) -> list[ClauseVerdicts]:
-    """Put together by clause; roots first, then in the order of the text."""
+    """Verdicts grouped by clause: roots first, then in the order of the text."""
     found: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         found.setdefault(verdict.key.clause, []).append(verdict)
@@ -92,12 +92,12 @@ def grouped(verdicts: Iterable[Verdict], book: Book) -> list[ClauseVerdicts]:
 
 
 def broken(result: Result) -> list[Verdict]:
-    """The verdicts that make the server non-conforming."""
+    """Verdicts that make the server non-conforming."""
     return [verdict for verdict in result.verdicts if verdict.counts]
 
 
 def by_chapter(result: Result, book: Book) -> dict[str, list[tuple[Clause, dict[str, Verdict]]]]:
-    """For each chapter its clauses in the order of the text, each with its verdicts by binding."""
+    """Clauses of each chapter in the order of the text, with their verdicts by binding."""
     rows: dict[str, dict[str, Verdict]] = {}
     for verdict in result.verdicts:
         rows.setdefault(verdict.key.clause, {})[verdict.key.binding] = verdict
@@ -108,19 +108,19 @@ def by_chapter(result: Result, book: Book) -> dict[str, list[tuple[Clause, dict[
 
 
 def bindings_of(verdicts: Iterable[Verdict]) -> list[str]:
-    """The bindings that have a verdict, in the order of the columns."""
+    """Bindings with a verdict, in the order of the columns."""
     found = {verdict.key.binding for verdict in verdicts}
     return [*(name for name in BINDINGS if name in found), *sorted(found.difference(BINDINGS))]
 
 
 def mark_counts(verdicts: Iterable[Verdict]) -> list[tuple[Mark, int]]:
-    """How many verdicts have each mark, in the order of the legend; marks that nobody has are left out."""
+    """Number of verdicts per mark, in the order of the legend, without marks that no verdict has."""
     counts = Counter(mark_of(verdict) for verdict in verdicts)
     return [(mark, counts[mark]) for mark in ALL_MARKS if counts[mark]]
 
 
 def reasons(verdicts: Iterable[Verdict]) -> list[tuple[str, list[str]]]:
-    """Why, and the clauses of which that is so; the most frequent reason first."""
+    """Reasons with the clauses they apply to, the most frequent first."""
     found: dict[str, dict[str, None]] = {}
     for verdict in verdicts:
         found.setdefault(one_line(verdict.reason) or "no reason given", {})[verdict.key.clause] = None
@@ -129,24 +129,24 @@ def reasons(verdicts: Iterable[Verdict]) -> list[tuple[str, list[str]]]:
     )
 
 
-def some_ids(ids: Sequence[str], most: int = IDS_NAMED) -> str:
-    """The first ids, and the number of the others."""
+def first_ids(ids: Sequence[str], most: int = IDS_NAMED) -> str:
+    """First ids, and the number of the others."""
     if len(ids) <= most:
         return ", ".join(ids)
     return f"{', '.join(ids[:most])} {ELLIPSIS} and {len(ids) - most} more"
 
 
 def counted(number: int, singular: str, plural: str = "") -> str:
-    """`1 clause`, `2 clauses`."""
+    """Number with its noun: `1 clause`, `2 clauses`."""
     return f"{number} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 def closing_sentence(result: Result) -> str:
-    """What the run comes to, in one sentence that ends with the exit status."""
+    """Result of the run in one sentence that ends with the exit status."""
     say = {
         Exit.CONFORMING: _conforming,
         Exit.NOT_CONFORMING: _not_conforming,
-        Exit.USAGE: lambda r: f"NOT JUDGED: {_early(r) or 'nobody answers at the URL'}",
+        Exit.USAGE: lambda r: f"NOT JUDGED: {_reason_to_end_early(r) or 'nobody answers at the URL'}",
         Exit.SUITE_FAILED: _suite_failed,
         Exit.INCONCLUSIVE: _inconclusive,
     }[result.exit]
@@ -154,7 +154,7 @@ def closing_sentence(result: Result) -> str:
 
 
 def without_secrets(result: Result, passcode: str | None) -> Result:
-    """The same result; its frames don't show the passcode of the target."""
+    """Result with the target's passcode hidden in its frames."""
     if not passcode:
         return result
     verdicts = tuple(
@@ -175,7 +175,7 @@ def _conforming(result: Result) -> str:
     known = _ids(result, lambda verdict: verdict.kind is Kind.FAIL)
     deviations = _ids(result, lambda verdict: verdict.kind is Kind.DEVIATION and verdict.waiver is None)
     open_musts = _unjudged_musts(result)
-    holding = _holding(result)
+    holding = _holding_musts(result)
     parts = []
     if not musts:
         parts.append("no requirement was among what was judged")
@@ -195,13 +195,13 @@ def _not_conforming(result: Result) -> str:
     ids = _ids(result, lambda verdict: verdict.counts)
     blocked = _ids(result, lambda verdict: verdict.kind is Kind.BLOCKED)
     errors = _ids(result, lambda verdict: verdict.kind is Kind.ERROR)
-    parts = [f"{counted(len(ids), 'requirement')} broken ({some_ids(ids)})"]
+    parts = [f"{counted(len(ids), 'requirement')} broken ({first_ids(ids)})"]
     if blocked:
         parts.append(f"{counted(len(blocked), 'clause')} blocked by what is broken")
     if errors:
         parts.append(f"{counted(len(errors), 'clause')} not judged for mistakes of the suite")
-    parts.append(counted(len(_holding(result)), "requirement holds", "requirements hold"))
-    if early := _early(result):
+    parts.append(counted(len(_holding_musts(result)), "requirement holds", "requirements hold"))
+    if early := _reason_to_end_early(result):
         parts.append(f"and the run ended early: {early}")
     return f"NOT CONFORMING: {', '.join(parts)}"
 
@@ -210,16 +210,16 @@ def _suite_failed(result: Result) -> str:
     ids = _ids(result, lambda verdict: verdict.kind is Kind.ERROR)
     said = ": a mistake of its own"
     if ids:
-        said += f" kept {counted(len(ids), 'clause')} from being judged ({some_ids(ids)})"
+        said += f" kept {counted(len(ids), 'clause')} from being judged ({first_ids(ids)})"
     else:
         said += " outside of all tests"
-    if early := _early(result):
+    if early := _reason_to_end_early(result):
         said += f", and the run ended early: {early}"
     return f"THE SUITE FAILED{said}, which says nothing about the server"
 
 
 def _inconclusive(result: Result) -> str:
-    if early := _early(result):
+    if early := _reason_to_end_early(result):
         judged = _ids(result, lambda verdict: verdict.kind in JUDGED)
         return f"INCONCLUSIVE: {early}, after {counted(len(judged), 'clause was', 'clauses were')} judged"
     if not result.verdicts:
@@ -228,7 +228,7 @@ def _inconclusive(result: Result) -> str:
     return f"INCONCLUSIVE: {counted(len(selected), 'clause')} selected, and none could be judged"
 
 
-def _early(result: Result) -> str:
+def _reason_to_end_early(result: Result) -> str:
     return one_line(result.ended_early).rstrip(".")
 
 
@@ -236,15 +236,15 @@ def _ids(result: Result, holds: Callable[[Verdict], bool]) -> list[str]:
     return list(dict.fromkeys(verdict.key.clause for verdict in result.verdicts if holds(verdict)))
 
 
-def _holding(result: Result) -> list[str]:
-    """Requirements that are judged somewhere and broken nowhere."""
+def _holding_musts(result: Result) -> list[str]:
+    """MUST clauses that are judged in some binding and broken in none."""
     judged = _ids(result, lambda verdict: verdict.level is Level.MUST and verdict.kind in JUDGED)
     failed = set(_ids(result, lambda verdict: verdict.kind is Kind.FAIL))
     return [clause for clause in judged if clause not in failed]
 
 
 def _unjudged_musts(result: Result) -> list[str]:
-    """Requirements that are judged in no binding."""
+    """MUST clauses that are judged in no binding."""
     judged: Collection[str] = set(_ids(result, lambda verdict: verdict.kind in JUDGED))
     open_ones = _ids(result, lambda verdict: verdict.level is Level.MUST and verdict.kind not in JUDGED)
     return [clause for clause in open_ones if clause not in judged]

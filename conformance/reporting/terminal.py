@@ -1,4 +1,4 @@
-"""What a person sees: what is going to be judged, how far it is, what came out, and every failure with its evidence."""
+"""Report of a run on a terminal: announcement, progress, result, failures with their evidence."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from conformance.reporting.summary import (
     broken,
     closing_sentence,
     counted,
+    first_ids,
     grouped,
     mark_of,
     plain_command,
     reasons,
-    some_ids,
     without_secrets,
 )
 from conformance.verdicts.verdicts import Exit, Kind
@@ -41,16 +41,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "Presenter"]
 
-#: Broken clauses that are shown with all their evidence; the others get a line each.
+#: Number of broken clauses shown with their evidence; the others get a line each.
 FAILURES_IN_FULL = 20
 _CLOSING_STYLES = {Exit.CONFORMING: "bold green", Exit.NOT_CONFORMING: "bold red"}
 
 
 class Presenter:
-    """Shows a run on a stream, standard output unless told otherwise.
+    """Shows a run on a stream, by default standard output.
 
-    On a terminal there is a bar and colour; elsewhere neither. NO_COLOR takes the colour away, FORCE_COLOR gives it to
-    a pipe. `verbose` lists what else is only counted, and cuts no evidence short. `width` is in columns.
+    A terminal gets a progress bar and colours. NO_COLOR switches colours off, FORCE_COLOR switches them on for a pipe.
+    `verbose` lists everything instead of counting it, and shows evidence uncut. `width` is in columns.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Presenter:
         self.close()
 
     def announce(self, target: Target, plan: Plan) -> None:
-        """Say what is judged and how long it waits, and begin to show progress."""
+        """Print the plan of the run, and start to show progress."""
         screen = self._screen
         title = target.title or (target.name if target.name != "generic" else "the server")
         screen.line((f"stompliance {suite_version()}", "bold"), " judges ", (one_line(title), "bold"))
@@ -93,22 +93,22 @@ class Presenter:
         self._view = Bar(screen, plan.tests) if screen.can_animate else Lines(screen, self._now)
 
     def test_started(self, name: str) -> None:
-        """Show that a test has started. May be called from several threads, as may the next two."""
+        """Show that a test has started. Thread-safe, like the next two methods."""
         self._count.start(name)
         self._update()
 
     def test_ended(self, name: str, outcome: str) -> None:
-        """Show that a test has ended; `passed` is what needs no words."""
+        """Show that a test has ended with the outcome `passed`, `failed` or `skipped`."""
         self._count.end(name, outcome)
         self._update()
 
     def waiting(self, seconds_left: float) -> None:
-        """Show that only real time is waited for, and how long still; 0 or less when that is over."""
+        """Show the seconds left to wait for real time; 0 or less ends the display."""
         self._count.seconds_left = seconds_left if seconds_left > 0 else None
         self._update()
 
     def close(self) -> None:
-        """Stop to show progress; `finish` does it too. May be called twice."""
+        """Stop showing progress, as `finish` does too. May be called twice."""
         view, self._view = self._view, None
         if view:
             view.end()
@@ -116,7 +116,7 @@ class Presenter:
     def finish(
         self, result: Result, book: Book, target: Target, *, replay_command: ReplayCommand | None = None
     ) -> None:
-        """Print what came out; `replay_command` gives the command line that judges the clause of a failure again."""
+        """Print the result; `replay_command` returns the command line that judges the clause of a failure again."""
         self.close()
         replay_command = replay_command or plain_command(target.url)
         result = without_secrets(result, target.passcode)
@@ -134,7 +134,7 @@ class Presenter:
             self._screen.paragraph(Text(printable(closing_sentence(result)), style))
 
     def show_reach(self, machines: Sequence[Reach]) -> None:
-        """Print what the stateful models reached."""
+        """Print the coverage of the stateful models."""
         print_reach(self._screen, machines)
 
     def _update(self) -> None:
@@ -187,7 +187,7 @@ class Presenter:
                 continue
             self._screen.heading(title)
             for reason, ids in reasons(found):
-                names = ", ".join(ids) if self._verbose else some_ids(ids)
+                names = ", ".join(ids) if self._verbose else first_ids(ids)
                 body = Text(f"{reason}: ").append(names, "dim")
                 self._screen.paragraph(body, indent=8, label=f"  {len(ids):4}  ")
 

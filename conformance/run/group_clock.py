@@ -1,7 +1,7 @@
-"""The time of a consumer group, as tests see it: virtual where the server lets it be moved, else real.
+"""Time of a consumer group as tests use it: virtual if the server has a virtual clock, otherwise real.
 
-A virtual clock of the server is moved by POST /clock/advance (extension virtual-clock), for one group alone where
-the server can do that (virtual-clock-per-group), so that tests side by side don't evict each other's consumers.
+POST /clock/advance moves a virtual clock (extension virtual-clock). On servers with virtual-clock-per-group it moves
+the clock of one group only, so that concurrent tests don't evict each other's consumers.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ ADVANCE = "/clock/advance"
 
 
 class Interrupted(Exception):
-    """The run ends before the time has passed; what would have happened then is not known."""
+    """The run ended before the requested time had passed."""
 
 
 class QueueClock(Protocol):
-    """The time of groups; may be used by several threads."""
+    """Clock of the consumer groups. Thread-safe."""
 
     is_virtual: bool
 
     def now(self, group: str) -> float:
-        """The time of a group, in seconds since anything."""
+        """Time of a group in seconds, from an arbitrary origin."""
         ...
 
     def pass_time(self, seconds: float, groups: Iterable[str], post: Post) -> None:
-        """Let time pass for these groups at least; `post` sends a body to a path of the server.
+        """Let `seconds` pass for at least these groups; `post` sends a body to a path of the server.
 
-        Raises Violation where the server won't move its clock, Interrupted.
+        Raises Violation if the server refuses to move its clock (CLOCK-1, CLOCK-3), Interrupted if the run ends first.
         """
         ...
 
 
 def clock_of(target: Target, interrupted: threading.Event) -> QueueClock:
-    """The clock that this server gives us; real time ends early when `interrupted` is set."""
+    """Clock that fits the target's extensions; setting `interrupted` cuts waits in real time short."""
     if "virtual-clock" not in target.extensions:
         return RealClock(interrupted)
     return GroupClock() if "virtual-clock-per-group" in target.extensions else ServerClock()
 
 
 class RealClock:
-    """The time of the wall."""
+    """Real time, for servers without a virtual clock."""
 
     is_virtual = False
 
@@ -72,7 +72,7 @@ class RealClock:
 
 
 class GroupClock:
-    """A virtual clock for each group."""
+    """One virtual clock per group (virtual-clock-per-group)."""
 
     is_virtual = True
 
@@ -89,7 +89,7 @@ class GroupClock:
 
 
 class ServerClock:
-    """One virtual clock for all groups."""
+    """One virtual clock shared by all groups (virtual-clock)."""
 
     is_virtual = True
 

@@ -1,4 +1,4 @@
-"""What the user asked for, from whichever command line it came."""
+"""Options of a run, the same for the suite's own command line and for pytest's."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 class Effort(enum.Enum):
-    """How many examples the models and properties try."""
+    """Number of examples that the models and properties try."""
 
     QUICK = "quick"
     STANDARD = "standard"
     THOROUGH = "thorough"
 
 
-#: Tests side by side, where nobody says otherwise.
+#: Default number of concurrent tests.
 PARALLEL = 4
 
 
 @dataclass(frozen=True)
 class Options:
-    """One run, as asked for.
+    """Options of one run.
 
-    `classes` are bindings and extensions: none asks for all that the server claims. `clauses` are ids or beginnings
-    of ids. `timings` (seconds) go before what the server declares. `seed` is None for the same examples in every run;
-    `shuffle` puts the tests in an order chosen by it. `fail_fast` ends the run at the first broken MUST that is no
-    known deviation. `parallel` is the number of tests that are performed side by side.
+    `classes` are bindings and extensions; empty selects all that the server claims. `clauses` are ids or prefixes of
+    ids. `timings` (seconds) override those that the server declares. `seed` None gives the same examples in every run;
+    `shuffle` orders the tests by the seed. `fail_fast` ends the run at the first broken MUST that is no known
+    deviation. `parallel` is the number of concurrent tests.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""The first contact with a server: is anybody there, what does it declare, how far away is it."""
+"""First contact with a server: reachability, declared capabilities, round-trip time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from conformance.targets.target import (
     with_capabilities,
 )
 from conformance.wire.connection import tls_context
-from conformance.wire.failures import PeerFailure, Unreachable, Violation
+from conformance.wire.failures import PeerFailure, Unreachable, UpgradeRefused, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.stomp import StompClient
-from conformance.wire.websocket import UpgradeRefused, WebSocketLink
+from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
     from typing import Any
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
     from conformance.run.options import Options
 
 CAPABILITIES = "/capabilities"
-#: Connections whose fastest answer counts as the round trip.
+#: Requests of which the fastest reply gives the round-trip time.
 ROUND_TRIP_SAMPLES = 3
 _ADD_GROUP = "/consumer-group/add"
 
 
 class NoServer(Exception):
-    """Nobody answers at the URL, or nobody who speaks STOMP over WebSocket or the queue's HTTP."""
+    """No server answers at the URL, or it speaks neither STOMP over WebSocket nor the queue's HTTP binding."""
 
 
 def probe_target(options: Options) -> Target:
-    """The target as its server shows itself.
+    """Target with the capabilities that its server declares, and with its round-trip time.
 
-    Raises NoServer where there is nothing to judge, BadUrl.
+    Raises BadUrl, and NoServer if there is nothing to judge.
     """
     is_secure = parse_url(options.url).scheme in SECURE
-    # To read the system's authorities takes longer than many a test.
+    # Loading the system's certificate authorities takes longer than many tests do: only for TLS.
     tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
-    target = _as_asked(from_file(options.file, options.url, tls), options)
+    target = _with_options(from_file(options.file, options.url, tls), options)
     try:
-        document, round_trip = _ask(target)
-        target = _as_asked(with_capabilities(replace(target, round_trip=round_trip), document), options)
+        document, round_trip = _read_capabilities(target)
+        target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
         asked, _ = split_classes(options.classes)
         if not target.classes | asked:
-            target = replace(target, classes=_discovered(target))
+            target = replace(target, classes=_discover_bindings(target))
         target = replace(target, classes=target.classes | asked)
     except Unreachable as error:
         raise NoServer(f"{error}. Is the server running, and is {options.url} its address?") from error
@@ -61,8 +61,8 @@ def probe_target(options: Options) -> Target:
     return replace(target, stomp_versions=versions or target.stomp_versions)
 
 
-def _as_asked(target: Target, options: Options) -> Target:
-    """What the command line says goes before everything else."""
+def _with_options(target: Target, options: Options) -> Target:
+    """Target with the values of the command line, which override all other sources."""
     _, extensions = split_classes(options.classes)
     return replace(
         target,
@@ -75,8 +75,8 @@ def _as_asked(target: Target, options: Options) -> Target:
     )
 
 
-def _ask(target: Target) -> tuple[Any, float]:
-    """The capabilities document, None where there is none, and the round trip in seconds."""
+def _read_capabilities(target: Target) -> tuple[Any, float]:
+    """Capabilities document (None if the server has none) and round-trip time in seconds."""
     client = HttpClient(target.host, target.port, tls=target.tls, patience=target.patience)
     document = None
     samples: list[float] = []
@@ -85,21 +85,21 @@ def _ask(target: Target) -> tuple[Any, float]:
             began = time.monotonic()
             reply = client.request("GET", CAPABILITIES)
             samples.append(time.monotonic() - began)
-            # What refuses to tell is asked again all the same: the first answer of a server may be its slowest.
+            # Repeated even after a refusal: the first reply of a server may be its slowest.
             if reply.status == 200:
                 document = reply.json()
     except (PeerFailure, Violation):
-        # No HTTP beside its WebSocket is legal: then nothing is declared.
+        # A server may speak WebSocket without HTTP: then it declares nothing.
         return document, min(samples, default=0.0)
     finally:
         client.close()
     return document, min(samples)
 
 
-def _discovered(target: Target) -> frozenset[str]:
-    """The bindings that a server seems to have that declares none.
+def _discover_bindings(target: Target) -> frozenset[str]:
+    """Bindings found by trying, for a server that declares none.
 
-    Raises NoServer where none is found, Unreachable.
+    Raises NoServer if there are none, Unreachable.
     """
     found: set[str] = set()
     refusal = ""
@@ -132,7 +132,7 @@ def _connects(target: Target, link: WebSocketLink, version: str) -> bool:
     try:
         client.connect(headers)
     except (PeerFailure, Violation):
-        # A broken CONNECTED is for the clauses to judge, once the class is asked for.
+        # The clauses judge a malformed CONNECTED; here it shows that the class is served.
         return client.connected is not None
     finally:
         link.close()

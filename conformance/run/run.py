@@ -1,4 +1,4 @@
-"""One run of the suite: the target, what is selected, what is recorded, and the result."""
+"""One run of the suite: target, selected clauses, recorded assertions, result."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _RANK = {Level.MUST: 0, Level.SHOULD: 1, Level.MAY: 2}
 
 
 class NothingSelected(Exception):
-    """No clause is left by the options; the message says why."""
+    """The options select no clause; the message says why."""
 
 
 class Run:
-    """A run against a target that was met. May be used by several threads."""
+    """A run against a probed target. Thread-safe."""
 
     def __init__(self, options: Options, target: Target, book: Book) -> None:
-        """Raises NothingSelected."""
+        """Raises NothingSelected if the options select no clause."""
         self.options = options
         self.target = target
         self.book = book
@@ -42,25 +42,25 @@ class Run:
         self.recorder = Recorder(book, self.columns, target.waivers)
         self.interrupted = threading.Event()
         self.clock = clock_of(target, self.interrupted)
-        # Where time passes for all groups at once, a test would move that of others.
+        # One clock for all groups: a test that moves it would move time for concurrent tests.
         self.workers = 1 if isinstance(self.clock, ServerClock) else options.parallel
-        """How many tests are performed side by side."""
+        """Number of concurrent tests."""
         self.scheduling_delay = SchedulingDelay()
         self.ended_early = ""
         self.suite_failures: list[str] = []
         self.started = time.time()
         """Seconds since 1970."""
         self.findings: set[str] = set()
-        """What the tests found out about the server that lets later ones wait less."""
+        """Findings about this server, as words; later tests use them to skip waits."""
         self._token = secrets.token_hex(4)
         self._numbers = itertools.count(1)
 
     def fresh(self, stem: str) -> str:
-        """A name that nobody used before: in this run by its number, in others by its token."""
+        """Unused name: `stem`, a token of the run, a number."""
         return f"{stem}-{self._token}-{next(self._numbers)}"
 
     def bindings_of(self, clauses: tuple[str, ...]) -> list[str]:
-        """The bindings in which a test of these clauses runs: where one of them is selected."""
+        """Bindings in which at least one of the clauses is selected."""
         return [
             binding
             for binding in BINDINGS
@@ -68,12 +68,12 @@ class Run:
         ]
 
     def end_early(self, why: str) -> None:
-        """Say that the run will not come to its end; the first reason counts."""
+        """End the run early; the first reason given is kept."""
         self.ended_early = self.ended_early or why
         self.interrupted.set()
 
     def result(self) -> Result:
-        """The verdicts so far."""
+        """Verdicts on what is recorded so far."""
         return decide(
             self.book,
             self.selected,
@@ -95,7 +95,7 @@ class Run:
         ]
 
     def _is_asked_for(self, clause: Clause, binding: str) -> bool:
-        """Whether the classes of the options want the clause there: bindings narrow, extensions narrow further."""
+        """True if the options' bindings and extensions, where given, include the clause in this binding."""
         bindings = [name for name in self.options.classes if name in BINDINGS]
         extensions = [name for name in self.options.classes if name in EXTENSIONS]
         return (not bindings or binding in bindings) and (

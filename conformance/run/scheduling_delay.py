@@ -1,4 +1,4 @@
-"""How late this machine lets a thread run: what a busy machine adds to every time that the suite measures."""
+"""Scheduling delay of this machine: the error that a busy machine adds to every time the suite measures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SAMPLE_SECONDS = 0.01
 
 
 class SchedulingDelay:
-    """Samples, in a thread of its own, by how much a wait of SAMPLE_SECONDS is overrun."""
+    """Thread that samples how far a wait of SAMPLE_SECONDS overruns."""
 
     def __init__(self) -> None:
         self._longest = 0.0
@@ -17,17 +17,17 @@ class SchedulingDelay:
         self._thread = threading.Thread(target=self._sample, name="scheduling-delay", daemon=True)
 
     def start(self) -> None:
-        """Sample from now on."""
+        """Start the sampling thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the sampling thread, and wait for its end."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def longest(self) -> float:
-        """The longest overrun so far, in seconds."""
+        """Longest overrun so far, in seconds."""
         return self._longest
 
     def _sample(self) -> None:

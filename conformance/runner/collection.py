@@ -1,4 +1,4 @@
-"""The modules of the suite, by what their tests decide."""
+"""Selection of the suite's test modules by the clauses that they decide."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ SUITE = Path(__file__).resolve().parents[1] / "suite"
 
 
 def has_selected_test(path: Path, run: Run) -> bool:
-    """Whether something at `path` may decide a selected clause.
+    """True if the module at `path` has a test of a selected clause.
 
-    What is no module of tests, and what can't be imported, counts as such: pytest knows what to make of it.
+    Also true for paths that are no test module of the suite, and for modules that can't be imported: pytest handles
+    those.
     """
     if not path.name.startswith("test_") or path.suffix != ".py" or not path.is_relative_to(SUITE):
         return True
     try:
         module = _imported(path)
-    except Exception:  # noqa: BLE001  pytest imports it again, and reports what was raised
+    except Exception:  # noqa: BLE001  pytest imports the module again and reports the error
         return True
     marked = (clauses_of(test) for test in vars(module).values() if callable(test))
     return any(ids and run.bindings_of(ids) for ids in marked)

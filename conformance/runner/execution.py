@@ -1,4 +1,4 @@
-"""One test performed in one binding: its bench, its case, and what came of it."""
+"""Execution of one test in one binding: its bench, its record, its error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
 from conformance.specification.clauses import Level
-from conformance.verdicts.recorder import Case, find_failure
+from conformance.verdicts.case import Case, find_failure
 from conformance.wire.failures import TooSlow, Unreachable
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from conformance.run.run import Run
 
-#: How often a test is tried on a machine that is too slow for its timers.
+#: Attempts at a test on a machine that is too slow for its timers.
 ATTEMPTS = 3
 
 
 class Execution:
-    """Runs a test function with a bench, and records what it asserted."""
+    """Runs a test function with a bench, and records its assertions."""
 
     def __init__(self, run: Run, name: str, clauses: tuple[str, ...], binding: str) -> None:
         self._run = run
@@ -37,7 +37,10 @@ class Execution:
         run.recorder.plan(name, clauses, binding)
 
     def execute(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        """Run the test to its end; what it raised is kept in `error`, and what it asserted is recorded."""
+        """Run the test to its end, record its assertions, and keep the exception it raised in `error`.
+
+        Raises only what is no Exception, such as KeyboardInterrupt; that ends the run, as does Unreachable.
+        """
         case = self.bench.case
         assert case is not None
         try:
@@ -45,7 +48,7 @@ class Execution:
         except Unreachable as error:
             self.error = error
             self._run.end_early(f"the server went away during {self.name}: {error}")
-        except Exception as error:  # noqa: BLE001  whatever it is, the judge finds out whose fault
+        except Exception as error:  # noqa: BLE001  the recorder tells the peer's failures from the suite's errors
             self.error = error
         except BaseException as error:
             self.error = error
@@ -60,7 +63,7 @@ class Execution:
             self._done.set()
 
     def _attempt(self, case: Case, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        """Run the test, and once more where this machine was too slow for its timers; at last skip what it decides."""
+        """Run the test; repeat it if this machine was too slow for its timers; finally skip its clauses."""
         for _ in range(ATTEMPTS):
             try:
                 test(**arguments)
@@ -72,36 +75,36 @@ class Execution:
             case.skip(clause, reason)
 
     def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        """Run the test in a thread of its own, so that its waits overlap those of others."""
+        """Run the test in a thread of its own, so that its waits overlap those of other tests."""
         threading.Thread(
             target=self.execute, args=(test, arguments), name=f"waiting-{self.name}", daemon=True
         ).start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end of a test that was started; whether it came in so many seconds."""
+        """Wait up to `seconds` for the end of a started test; True if it ended."""
         return self._done.wait(seconds)
 
     def give_up(self, reason: str) -> None:
-        """Say that a test which is still being performed is not waited for."""
+        """Record a test that is still running as never run, since the run doesn't wait for it."""
         with self._recording:
             if not self._recorded:
                 self._recorded = True
                 self._run.recorder.never_run(self.clauses, self.bench.binding, reason)
 
     def has_broken_must(self) -> bool:
-        """Whether the test ended at a requirement that is broken, and not known to be."""
+        """True if the test ended at a broken MUST that no waiver covers."""
         key = self.bench.case.ended_at if self.bench.case else None
         if key is None or any(waiver.covers(key) for waiver in self._run.target.waivers):
             return False
         return self._run.book[key.clause].level is Level.MUST
 
     def failed_clause(self) -> str | None:
-        """The clause that the test ended at, if it ended at one."""
+        """Clause of the failure that ended the test, if any."""
         failure = find_failure(self.error) if self.error is not None else None
         return getattr(failure, "clause", None)
 
     def _record(self, case: Case) -> None:
-        """A test that was cut short says nothing about what it had yet to assert."""
+        """Record the assertions; the clauses that an interrupted test had not yet asserted count as never run."""
         if self._run.ended_early and self.error is not None and find_failure(self.error) is None:
             self._run.recorder.never_run(self.clauses, self.bench.binding, self._run.ended_early)
             case.finish_cut_short()

@@ -1,4 +1,4 @@
-"""What pytest's items are to the suite: the tests of a binding, with their parameters."""
+"""Helpers for pytest items that are tests of the suite."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ if TYPE_CHECKING:
 
 
 def is_suite_test(item: pytest.Item) -> bool:
+    """True for a test that is marked with clauses and takes a bench."""
     return isinstance(item, pytest.Function) and bool(clauses_of(item.obj)) and "bench" in item.fixturenames
 
 
 def binding_of(item: pytest.Item) -> str | None:
+    """Binding in which the item runs; None if it has no parameter `bench`."""
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("bench") if callspec is not None else None
 
 
 def needs_only_parameters(item: pytest.Function) -> bool:
+    """True if all arguments of the test are parameters, so that pytest needs to set up no fixture."""
     return set(item._fixtureinfo.argnames) <= set(item.callspec.params)
 
 
 def runs_concurrently(item: pytest.Function) -> bool:
-    """Whether a test can be performed before its turn: what fixtures make for it is there only then."""
+    """True if a worker may run the test: any thread will do, and no fixture has to be set up."""
     return not is_main_thread_only(item.obj) and needs_only_parameters(item)
 
 
 def arguments(item: pytest.Function, execution: Execution) -> dict[str, Any]:
+    """Arguments of the test function by name, with the bench of the execution."""
     known = {**item.callspec.params, **item.funcargs, "bench": execution.bench}
     return {name: known[name] for name in item._fixtureinfo.argnames}
 
 
 def full_name(item: pytest.Item) -> str:
-    """The name of a test with its parameters, as it goes into records."""
+    """Name of a test with its module and parameters, as records and reports show it."""
     return f"{item.path.stem}::{item.name}"

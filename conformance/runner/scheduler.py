@@ -1,6 +1,6 @@
-"""The pytest plugin of one run: each test once per binding, several side by side, everything recorded.
+"""Pytest plugin that schedules the tests of one run: each once per binding, several concurrently.
 
-It is registered by `conformance.plugin` (pytest's command line) and by `conformance.command.cli` (ours).
+`conformance.plugin` registers it for pytest's command line, `conformance.command.cli` for the suite's own.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from conformance.run.run import Run
     from conformance.verdicts.verdicts import Waiver
 
-#: How long a waiting test may take beyond its own waits, in patiences of the bench.
+#: Time that a waiting test may take beyond its declared wait, in multiples of the target's patience.
 _WAITING_PATIENCES = 12
 _SLICE_SECONDS = 0.2
-#: The first depth of clauses at which tests that take long hold up nothing.
+#: Depth in the dependency graph from which a long test delays no test that depends on it.
 _AFTER_ROOTS = 2
-#: How long the end of a run waits for tests that are still being performed, in seconds.
+#: Seconds that the end of a run waits for tests that are still running.
 _GRACE_SECONDS = 1.0
 
 
 class Progress(Protocol):
-    """Who is told how the run goes on."""
+    """Receiver of progress events."""
 
     def test_started(self, name: str) -> None: ...
     def test_ended(self, name: str, outcome: str) -> None: ...
@@ -49,7 +49,7 @@ class Progress(Protocol):
 
 
 class ScheduledTest:
-    """One test of a run, and what performed it: nothing where it was hopeless."""
+    """One test of a run and its execution, None for a test that is blocked."""
 
     def __init__(self, scheduler: Scheduler, item: pytest.Function) -> None:
         self._scheduler = scheduler
@@ -58,7 +58,7 @@ class ScheduledTest:
         self.execution: Execution | None = None
 
     def run(self) -> None:
-        """Perform the test, unless what it depends on never held so far."""
+        """Execute the test unless it is blocked by a failed root."""
         self._scheduler.report_start(self._item)
         try:
             if not self._scheduler.is_blocked(self._item):
@@ -69,12 +69,12 @@ class ScheduledTest:
             self._ended.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end of the test; whether it came in so many seconds."""
+        """Wait up to `seconds` for the end of the test; True if it ended."""
         return self._ended.wait(seconds)
 
 
 class Scheduler:
-    """Conducts the tests of a run. One object for one pytest session."""
+    """Orders and runs the tests of a run. One object per pytest session."""
 
     def __init__(self, run: Run, progress: Progress) -> None:
         self.run = run
@@ -88,18 +88,18 @@ class Scheduler:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
-        """Leave out tests of clauses that are not judged, before they are multiplied by their parameters."""
+        """Leave out tests without a selected clause, before they are parametrized."""
         ids = clauses_of(obj) if callable(obj) else ()
         return [] if ids and not self.run.bindings_of(ids) else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One call for each binding in which a clause of the test is selected."""
+        """Parametrize a test by the bindings in which one of its clauses is selected."""
         if "bench" in metafunc.fixturenames and (ids := clauses_of(metafunc.function)):
             metafunc.parametrize("bench", self.run.bindings_of(ids), indirect=True, scope="function")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Roots of what others depend on first; those who wait behind the others, and last who wants to be alone."""
+        """Order: dependency roots, ordinary tests, waiting tests, exclusive tests."""
         if self.run.options.shuffle:
             random.Random(self.run.options.seed or 0).shuffle(items)
         else:
@@ -109,11 +109,11 @@ class Scheduler:
         self.planned = [item for item in items if isinstance(item, pytest.Function) and is_suite_test(item)]
 
     def wait_seconds(self) -> float:
-        """How long the tests wait for real time to pass, all side by side."""
+        """Longest wait of a test for real time to pass, in seconds; the waits overlap."""
         return max((self._wait_of(item) for item in self.planned), default=0.0)
 
     def _depth(self, item: pytest.Item) -> int:
-        """Where in the order a test comes: what much depends on first, then what others can go on beside."""
+        """Sort key: depth of the test's clauses, with tests for the main thread behind the roots."""
         if isinstance(item, pytest.Function) and is_main_thread_only(item.obj):
             return _AFTER_ROOTS
         ids = clauses_of(item.obj) if isinstance(item, pytest.Function) else ()
@@ -126,7 +126,7 @@ class Scheduler:
     # Running
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Before the first test, start all that wait, and the first of the others."""
+        """Start the waiting tests and the workers before pytest's loop begins."""
         if session.config.option.collectonly:
             return
         self.run.scheduling_delay.start()
@@ -138,32 +138,32 @@ class Scheduler:
             else:
                 self._scheduled[item] = ScheduledTest(self, item)
         if self.run.workers > 1:
-            beside = [test for item, test in self._scheduled.items() if runs_concurrently(item)]
-            self._pool = WorkerPool(beside, self.run.workers, lambda: self.run.ended_early)
+            concurrent = [test for item, test in self._scheduled.items() if runs_concurrently(item)]
+            self._pool = WorkerPool(concurrent, self.run.workers, lambda: self.run.ended_early)
             self._pool.start()
 
     @pytest.fixture
     def bench(self, request: pytest.FixtureRequest) -> Any:
-        """The bench of a test; made when it is performed."""
+        """Binding of the test; the execution replaces it by a bench."""
         return request.param
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Perform a test of the suite; others are none of our business."""
+        """Execute a test of the suite; leave other tests to pytest."""
         if not is_suite_test(pyfuncitem):
             return None
         execution = self.execute(pyfuncitem)
         if execution is None:
-            pytest.skip(self.run.ended_early or "what it depends on never held")
+            pytest.skip(self.run.ended_early or "a clause that it depends on never held")
         self._show_outcome(execution)
         return True
 
     def needs_no_fixtures(self, item: pytest.Item) -> bool:
-        """Whether `execute` can be called without pytest having set up the test."""
+        """True if `execute` can be called without pytest's setup of the test."""
         return isinstance(item, pytest.Function) and is_suite_test(item) and needs_only_parameters(item)
 
     def execute(self, item: pytest.Function) -> Execution | None:
-        """Perform a test, or wait until its lane has; None where nothing can come of it."""
+        """Execute a test, or wait until its thread has; None if the test is blocked by a failed dependency."""
         execution = self._waiting.get(item)
         if execution is not None:
             self.report_start(item)
@@ -176,15 +176,15 @@ class Scheduler:
         return execution
 
     def execution_of(self, item: pytest.Function) -> Execution:
-        """What performs a test, from now on among those that the run came to."""
+        """New execution of a test, which plans the test in the record of the run."""
         return Execution(self.run, full_name(item), clauses_of(item.obj), str(binding_of(item)))
 
     def report_start(self, item: pytest.Function) -> None:
-        """Tell the progress that a test is being performed."""
+        """Report that a test has started."""
         self._progress.test_started(full_name(item))
 
     def report_end(self, item: pytest.Function, execution: Execution | None) -> None:
-        """Tell the progress that a test has ended; None for one that was hopeless."""
+        """Report that a test has ended; `execution` is None for a blocked test."""
         outcome = "passed"
         if execution is None or self._waivers(execution):
             outcome = "skipped"
@@ -195,7 +195,7 @@ class Scheduler:
         self._progress.test_ended(full_name(item), outcome)
 
     def is_blocked(self, item: pytest.Function) -> bool:
-        """Whether all clauses of a test depend on a root that never held so far; then the test counts as stopped."""
+        """True if all clauses of a test depend on a root that failed and never held; records the test as stopped."""
         ids, binding = clauses_of(item.obj), str(binding_of(item))
         root = self.run.recorder.failed_root(ids, binding)
         if root is not None:
@@ -214,7 +214,7 @@ class Scheduler:
         return scheduled.execution
 
     def _wait_for(self, item: pytest.Function, execution: Execution) -> None:
-        """Wait for a test that waits; its own deadlines end it, this one is for a mistake of the suite."""
+        """Wait for the end of a waiting test. Raises RuntimeError if the test misses its own deadlines."""
         left = self._wait_of(item) + _WAITING_PATIENCES * self.run.target.patience
         while not execution.wait(_SLICE_SECONDS):
             left -= _SLICE_SECONDS
@@ -223,7 +223,7 @@ class Scheduler:
                 raise RuntimeError(f"{execution.name} did not end in its time")
 
     def _show_outcome(self, execution: Execution) -> None:
-        """Hand on what the test raised, so that pytest shows it as it shows any test."""
+        """Raise the test's error, as pytest expects; xfail if a waiver explains it."""
         error = execution.error
         if error is None:
             return
@@ -232,7 +232,7 @@ class Scheduler:
         raise error
 
     def _waivers(self, execution: Execution) -> list[Waiver]:
-        """The known deviations that explain why a test failed."""
+        """Waivers of the clause at which a test failed."""
         failed = execution.failed_clause()
         return [waiver for waiver in self.run.target.waivers if waiver.clause == failed]
 
@@ -240,7 +240,7 @@ class Scheduler:
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """What breaks outside of the call of a test is the suite's fault."""
+        """Record an error in setup or teardown as a failure of the suite."""
         report = yield
         if report.when != "call" and report.failed:
             self.run.suite_failures.append(f"{report.when} of {report.nodeid}: {report.longreprtext[-500:]}")
@@ -248,22 +248,22 @@ class Scheduler:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A module that can't be collected is a mistake of the suite."""
+        """Record a module that can't be collected as a failure of the suite."""
         if report.failed:
             self.run.suite_failures.append(f"{report.nodeid}: {report.longreprtext[-500:]}")
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        """Pytest or the suite broke."""
+        """Record an internal error of pytest or the suite as a failure of the suite."""
         self.run.suite_failures.append(str(excrepr)[-2000:])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Ctrl-C."""
+        """End the run early on Ctrl-C."""
         del excinfo
         self.run.end_early("interrupted")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Say of the tests that the run didn't come to, why."""
+        """Record why the tests that never started did not run."""
         self.run.scheduling_delay.stop()
         self._wind_down()
         if why := session.shouldstop or session.shouldfail:
@@ -277,7 +277,7 @@ class Scheduler:
                 self.run.recorder.never_run(ids, binding, self.run.ended_early)
 
     def _wind_down(self) -> None:
-        """Give those that are being performed a moment to come to their end, and the others up."""
+        """Start no more tests, wait _GRACE_SECONDS for running ones, and give the rest up."""
         if self._pool is not None:
             self._pool.stop()
         begun = [*self._waiting.values(), *(scheduled.execution for scheduled in self._scheduled.values())]

@@ -1,7 +1,6 @@
-"""Tests side by side: while one waits for its server, others go on.
+"""Threads that run tests concurrently.
 
-The order of the run is kept: a test begins after all before it have begun. What came of it is looked at when its turn
-comes.
+Tests start in collection order; results are reported in that order.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class Runnable(Protocol):
-    """A test; what it raises is for itself to keep."""
+    """A test. `run` must not raise."""
 
     def run(self) -> None: ...
 
 
 class WorkerPool:
-    """So many threads that perform tests in their order."""
+    """`count` threads that start tests in the order given."""
 
     def __init__(self, tests: Sequence[Runnable], count: int, stopped: Callable[[], object]) -> None:
-        """`stopped` says, in any thread, that no further test is to begin."""
+        """`stopped`, called in any thread, returns a true value when no further test may start."""
         self._tests = tests
         self._places = {id(test): place for place, test in enumerate(tests)}
         self._count = count
@@ -32,17 +31,17 @@ class WorkerPool:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin with the first tests."""
+        """Start the threads."""
         for number in range(min(self._count, len(self._tests))):
             threading.Thread(target=self._run, name=f"worker-{number}", daemon=True).start()
 
     def has_started(self, test: Runnable) -> bool:
-        """Whether a test has begun. Once `stopped` says so, those that have not will not."""
+        """True if a test has started. After `stopped` returned a true value, no other test will."""
         with self._lock:
             return self._places[id(test)] < self._next
 
     def stop(self) -> None:
-        """Begin no further test."""
+        """Start no further test."""
         with self._lock:
             self._tests = self._tests[: self._next]
 

@@ -1,1 +1,1 @@
-"""The text of the specification as data: clauses with their ids, and JSON Schemas."""
+"""The specification as data: clauses with their ids, and JSON Schemas."""

@@ -1,8 +1,8 @@
-"""The clauses, read from the text itself: `spec/**/*.md` is their only source.
+"""Clauses, read from the text of the specification: `spec/**/*.md` is their only source.
 
 A clause is a list item `- **[ACK-OK-1]** The server MUST …` with one RFC 2119 key word, and optional notes in
-italics behind its sentence: `*Classes: …*`, `*Depends on: …*`, `*Not judged: …*`, `*Restates: …*`. A paragraph of
-its own `*Classes: …*` gives the classes of all clauses below its heading that name none.
+italics behind its sentence: `*Classes: …*`, `*Depends on: …*`, `*Not judged: …*`, `*Restates: …*`. A paragraph
+`*Classes: …*` gives the classes of all clauses below its heading that name none.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.specification.markdown import HEADING, ITEM, NOTE, SpecError, check_form, paragraphs
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-#: The columns of the table of verdicts; each is a class of its own as well.
+#: Columns of the table of verdicts; each is also a class.
 BINDINGS = ("queue-http", "queue-stomp", "stomp-1.0", "stomp-1.1", "stomp-1.2", "websocket")
 EXTENSIONS = (
     "topic-partitions",
@@ -33,26 +35,17 @@ EXTENSIONS = (
     "virtual-clock-per-group",
 )
 CLASSES = BINDINGS + EXTENSIONS
-#: Where an extension of the queue is judged, unless the clause names bindings besides.
+#: Bindings in which an extension of the queue is judged if the clause names none.
 QUEUE_BINDINGS = ("queue-http", "queue-stomp")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _KEY_WORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")
 _OTHER_KEY_WORD = re.compile(r"\b(REQUIRED|SHALL|RECOMMENDED|OPTIONAL)\b")
-_ITEM = re.compile(r"- \*\*\[([A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9]+)\]\*\* +")
-_LIKE_ITEM = re.compile(r"^\s*(?:[-*+]|[0-9]+[.)]) +\*\*\[", re.MULTILINE)
-_HEADING = re.compile(r"(#{1,6}) +(.*)")
 _LINK = re.compile(r"\]\(([^)#:]+\.md)")
-_NOTE = re.compile(r"\*(Classes|Depends on|Not judged|Restates): (.+?)\.?\*(?=\s|$)", re.DOTALL)
-_LIKE_NOTE = re.compile(r"(?<!\*)\*([A-Z][A-Za-z ]*):")
-
-
-class SpecError(Exception):
-    """The text breaks its own form; the message names the file, the line and what is expected there."""
 
 
 class Level(enum.Enum):
-    """How much a clause asks."""
+    """Requirement level of a clause."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -61,7 +54,7 @@ class Level(enum.Enum):
 
 @dataclass(frozen=True)
 class Clause:
-    """One requirement, as the text has it."""
+    """One clause of the text; `source` is its file below `spec/`, `line` the line of its first word."""
 
     id: str
     text: str
@@ -76,14 +69,14 @@ class Clause:
 
     @functools.cached_property
     def level(self) -> Level:
-        """The level of its key word; MUST NOT is a MUST."""
+        """Level of the key word; MUST NOT is a MUST."""
         return Level(self.key_word.split()[0])
 
     def columns(self, classes: Collection[str], extensions: Collection[str]) -> tuple[str, ...]:
-        """The bindings in which the clause is judged on a server that claims `classes` and `extensions`.
+        """Bindings in which the clause is judged on a server that claims `classes` and `extensions`.
 
-        Named bindings are taken as they are. An extension narrows them to servers that declare it, and alone
-        stands for both bindings of the queue; `http-publish` adds that of HTTP.
+        These are the bindings that the clause names, or both bindings of the queue if it names none. An extension
+        limits them to servers that declare it; `http-publish` instead adds queue-http on servers that declare it.
         """
         bindings = [name for name in self.classes if name in BINDINGS]
         narrowing = [name for name in self.classes if name in EXTENSIONS and name != "http-publish"]
@@ -117,14 +110,14 @@ class Book:
         return len(self.clauses)
 
     def depth(self, clause: str) -> int:
-        """How many clauses stand between this one and a root, 0 for a root itself."""
+        """Length of the longest chain of dependencies of the clause; 0 for a root."""
         if clause not in self._depths:
             roots = self.clauses[clause].depends_on
             self._depths[clause] = 1 + max(map(self.depth, roots)) if roots else 0
         return self._depths[clause]
 
     def ancestors(self, clause: str) -> list[str]:
-        """Everything that the clause depends on, roots first."""
+        """Clauses that this one depends on, directly or not, roots first."""
         found: dict[str, None] = {}
         for root in self.clauses[clause].depends_on:
             found.update(dict.fromkeys([*self.ancestors(root), root]))
@@ -132,7 +125,7 @@ class Book:
 
 
 def spec_root() -> Path:
-    """The folder of the text: `_spec` inside the installed package, `spec` beside it in a checkout."""
+    """Folder of the text: `_spec` in the installed package, `spec` beside it in a checkout. Raises SpecError."""
     for folder in (_PACKAGE / "_spec", _PACKAGE.parent / "spec"):
         if folder.is_dir():
             return folder
@@ -140,7 +133,7 @@ def spec_root() -> Path:
 
 
 def spec_file(path: str) -> Path:
-    """A file that lies with the text, such as `vectors/partitioner.json`. Raises SpecError where it doesn't."""
+    """Path of a file of the specification, such as `vectors/partitioner.json`. Raises SpecError if it is missing."""
     found = spec_root() / path
     if not found.is_file():
         raise SpecError(f"{found} is missing: it is a part of the specification")
@@ -149,12 +142,15 @@ def spec_file(path: str) -> Path:
 
 @functools.cache
 def book() -> Book:
-    """The clauses of the text that belongs to this suite, read once. Raises SpecError."""
+    """Clauses of the specification that belongs to this suite, read once. Raises SpecError."""
     return read_book(spec_root())
 
 
 def read_book(root: Path) -> Book:
-    """Read every chapter below `root`. Raises SpecError where a clause is malformed, doubled or depends on none."""
+    """Read every chapter below `root`.
+
+    Raises SpecError if a clause is malformed, has the id of another, or depends on itself or an unknown clause.
+    """
     clauses: dict[str, Clause] = {}
     for path in _chapters(root):
         for clause in parse_chapter(path.read_text("utf-8"), path.relative_to(root).as_posix()):
@@ -167,7 +163,7 @@ def read_book(root: Path) -> Book:
 
 
 def _chapters(root: Path) -> list[Path]:
-    """The chapters in the order in which the README links to them, then any others."""
+    """Chapters in the order of the links in the README, then any others."""
     readme = root / "README.md"
     linked = _LINK.findall(readme.read_text("utf-8")) if readme.is_file() else []
     chapters = [path for link in linked if (path := root / link).is_file()]
@@ -175,65 +171,23 @@ def _chapters(root: Path) -> list[Path]:
 
 
 def parse_chapter(text: str, source: str) -> list[Clause]:
-    """The clauses of one chapter. Raises SpecError."""
+    """Clauses of one chapter, whose file is named `source` in messages. Raises SpecError."""
     chapter = source
     defaults: dict[int, tuple[str, ...]] = {}
     level = 0
     found: list[Clause] = []
-    for line, paragraph in _paragraphs(text, source):
-        _check_form(paragraph, f"{source}:{line}")
-        if heading := _HEADING.match(paragraph):
+    for line, paragraph in paragraphs(text, source):
+        check_form(paragraph, f"{source}:{line}")
+        if heading := HEADING.match(paragraph):
             level = len(heading[1])
             chapter = heading[2].strip() if level == 1 else chapter
             defaults = {depth: classes for depth, classes in defaults.items() if depth < level}
-        elif item := _ITEM.match(paragraph):
+        elif item := ITEM.match(paragraph):
             nearest = defaults[max(defaults)] if defaults else ()
             found.append(_clause(item, paragraph, nearest, chapter, source, line))
-        elif (note := _NOTE.fullmatch(paragraph.strip())) and note[1] == "Classes":
+        elif (note := NOTE.fullmatch(paragraph.strip())) and note[1] == "Classes":
             defaults[level] = _classes(note[2], f"{source}:{line}")
     return found
-
-
-def _check_form(paragraph: str, where: str) -> None:
-    """Raises SpecError where something is nearly a clause or nearly a note: it would be lost without a word."""
-    if len(_LIKE_ITEM.findall(paragraph)) > bool(_ITEM.match(paragraph)):
-        first = paragraph.splitlines()[0]
-        raise SpecError(
-            f"{where}: {first!r} looks like a clause: expected `- **[ID-1]** ` at the beginning of a line"
-        )
-    if not _ITEM.match(paragraph):
-        return
-    names = _LIKE_NOTE.findall(paragraph)
-    known = [note[1] for note in _NOTE.finditer(paragraph)]
-    if sorted(names) != sorted(set(known)):
-        raise SpecError(
-            f"{where}: expected at most one of each of the notes *Classes: ….*, *Depends on: ….*, *Not judged: ….*, "
-            f"*Restates: ….*; found {', '.join(names)}"
-        )
-
-
-def _paragraphs(text: str, source: str) -> Iterator[tuple[int, str]]:
-    """Pieces of the text with the number of their first line.
-
-    A heading is a piece of its own, a list item begins one; code between fences is left out. Raises SpecError where a
-    fence isn't closed.
-    """
-    fenced = 0
-    start, lines = 0, list[str]()
-    for number, line in enumerate([*text.splitlines(), ""], 1):
-        if line.lstrip().startswith("```"):
-            fenced = 0 if fenced else number
-            continue
-        after_heading = bool(lines) and lines[-1].startswith("#")
-        ends = fenced or after_heading or not line.strip() or line.startswith(("- ", "#"))
-        if ends and lines:
-            yield start, "\n".join(lines)
-            lines = []
-        if line.strip() and not fenced:
-            start = start if lines else number
-            lines.append(line)
-    if fenced:
-        raise SpecError(f"{source}:{fenced}: the code that begins here has no end: expected a line with ```")
 
 
 def _clause(
@@ -241,8 +195,8 @@ def _clause(
 ) -> Clause:
     where = f"{source}:{line}: {item[1]}"
     body = paragraph[item.end() :]
-    notes = {note[1]: " ".join(note[2].split()) for note in _NOTE.finditer(body)}
-    first_note = _NOTE.search(body)
+    notes = {note[1]: " ".join(note[2].split()) for note in NOTE.finditer(body)}
+    first_note = NOTE.search(body)
     sentence = " ".join(body[: first_note.start() if first_note else None].split())
     key_words = _KEY_WORD.findall(sentence)
     if len(key_words) != 1 or _OTHER_KEY_WORD.search(sentence):
@@ -298,6 +252,6 @@ def _check_dependencies(clauses: Mapping[str, Clause]) -> None:
 
 
 def with_prefix(clauses: Iterable[Clause], prefixes: Collection[str]) -> list[Clause]:
-    """Those whose id is one of `prefixes` or continues one at a hyphen: `ACK` selects ACK-OK-1, not ACKS-1."""
+    """Clauses whose id is one of `prefixes` or continues one at a hyphen: `ACK` selects ACK-OK-1, not ACKS-1."""
     begins = tuple(f"{prefix.rstrip('-')}-" for prefix in prefixes)
     return [clause for clause in clauses if f"{clause.id}-".startswith(begins)]

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the text, by name: `poll-reply` is `spec/schemas/poll-reply.json`."""
+"""JSON Schemas of the specification, by name: `poll-reply` is `spec/schemas/poll-reply.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance.specification.clauses import spec_file, spec_root
 
 
 def problems(name: str, document: object) -> list[str]:
-    """What the schema of that name has against a document; empty where it is valid. Raises SpecError."""
+    """Errors of a document by the schema of that name; empty if it is valid. Raises SpecError."""
     errors = sorted(_validator(name).iter_errors(document), key=lambda error: error.json_path)
     return [f"{error.json_path}: {error.message}" for error in errors]
 
@@ -27,7 +27,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 @functools.cache
 def _registry() -> Registry[Any]:
-    """All schemas, under their `$id` and under their file names, so that either can be referred to."""
+    """All schemas, by `$id` and by file name, so that references may use either."""
     resources: list[tuple[str, Resource[Any]]] = []
     for path in sorted((spec_root() / "schemas").glob("*.json")):
         content = json.loads(path.read_text("utf-8"))

@@ -1,1 +1,1 @@
-"""The server under test: target files, capabilities, and the process of a server that the suite starts itself."""
+"""The server under test: target files, capabilities, and a server process that the suite launches."""

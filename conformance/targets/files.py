@@ -1,6 +1,6 @@
-"""Target files: what is known about a server beforehand, in TOML.
+"""Target files: facts about a server that are known before a run, in TOML.
 
-`conformance/targets/README.md` describes the form. A file says nothing that decides a verdict but the waivers.
+`conformance/targets/README.md` describes the format. Of a file's content only the waivers change how verdicts count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent
 TIMINGS = ("heartbeat_timeout", "eviction_grace", "rebalance_timeout", "first_frame_timeout")
-#: Switches that tests ask for, with what True says. `USUAL_FACTS` are true unless a file denies them.
+#: Boolean facts that tests ask for, with the meaning of True. `USUAL_FACTS` are true unless a file denies them.
 FACTS = {
     "serves_every_path": "an upgrade is accepted on any path",
     "checks_login": "a wrong passcode is refused",
@@ -34,12 +34,12 @@ FACTS = {
 
 
 class BadTargetFile(Exception):
-    """A target file that cannot be used; the message names the file, the key, and what is expected there."""
+    """An unusable target file; the message names the file, the key, and the expected value."""
 
 
 @dataclass(frozen=True)
 class TargetFile:
-    """What a target file says; see `conformance.targets.target.Target` for the meaning of the fields."""
+    """Content of a target file; `conformance.targets.target.Target` explains the fields."""
 
     name: str
     title: str = ""
@@ -61,17 +61,17 @@ class TargetFile:
     waivers: tuple[Waiver, ...] = ()
 
 
-#: For a server about which nothing is known.
+#: Target of a run that names none.
 GENERIC = TargetFile(name="generic")
 
 
 def known_targets() -> list[TargetFile]:
-    """The targets that come with the suite. Raises BadTargetFile."""
+    """Targets that come with the suite, by file name. Raises BadTargetFile."""
     return [read_target(path) for path in sorted(FOLDER.glob("*.toml"))]
 
 
 def find_target(name: str) -> TargetFile:
-    """The target of that name, or the file at that path. Raises BadTargetFile."""
+    """Target of that name, or the file at that path. Raises BadTargetFile."""
     path = Path(name) if name.endswith(".toml") or "/" in name else FOLDER / f"{name}.toml"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
@@ -91,7 +91,7 @@ def read_target(path: Path) -> TargetFile:
 
 
 def parse_target(document: dict[str, Any], source: str) -> TargetFile:
-    """Check a target file's content. Raises BadTargetFile."""
+    """Check the decoded content of a target file, named `source` in messages. Raises BadTargetFile."""
     values: dict[str, Any] = {}
     for key, value in document.items():
         if key not in _READERS:
@@ -106,7 +106,7 @@ def parse_target(document: dict[str, Any], source: str) -> TargetFile:
 
 
 def check_waivers(file: TargetFile, book: Book) -> None:
-    """Raises BadTargetFile where a waiver names a clause that no chapter has."""
+    """Raises BadTargetFile if a waiver names an unknown clause."""
     if unknown := [waiver.clause for waiver in file.waivers if waiver.clause not in book]:
         raise BadTargetFile(f"target {file.name}: waivers of {', '.join(unknown)}, which no chapter has")
 
@@ -131,7 +131,7 @@ def _count(value: object) -> int:
 
 
 def is_amount(value: object) -> TypeGuard[int | float]:
-    """Whether it is a number from 0 that a float can hold; infinity and NaN are none."""
+    """True for a finite number from 0 that a float can hold; booleans are no numbers."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return 0 <= value <= sys.float_info.max

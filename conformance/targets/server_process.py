@@ -1,6 +1,6 @@
-"""Starting a server for the length of one run: the command of `--launch`.
+"""Process of a server that runs for one run of the suite: the command of `--launch`.
 
-The server only has to print a line that holds its WebSocket URL once it listens, and to stop on SIGTERM.
+The server must print a line with its WebSocket URL once it listens, and stop on SIGTERM.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
-#: A URL in a line of prose: not the full stop or bracket behind it, nor the end of a colour.
+#: A URL in a line of text, without the punctuation, bracket or colour escape that follows it.
 URL = re.compile(r"wss?://[^\s,;<>\"'`\x00-\x1f]*[^\s,;<>\"'`\x00-\x1f.:!?)\]}]")
 TAIL_LINES = 20
 
 
 class LaunchFailed(Exception):
-    """The command could not be started, ended at once, or named no WebSocket URL in time."""
+    """The command could not be started, ended early, or printed no WebSocket URL in time."""
 
 
 @contextlib.contextmanager
 def running_server(command: str) -> Iterator[str]:
-    """Run `command` and give the first ws:// or wss:// URL that it prints; stop it at the end.
+    """Run `command` as long as the context; yields the first ws:// or wss:// URL that it prints.
 
-    Raises LaunchFailed with what the command printed when no URL came within START_SECONDS.
+    Raises LaunchFailed, with the command's output, if no URL comes within START_SECONDS.
     """
     try:
         words = shlex.split(command)
@@ -60,7 +60,7 @@ def running_server(command: str) -> Iterator[str]:
 
 
 class _Output:
-    """What the server prints, read to its end, so that it never blocks on a full pipe."""
+    """Output of the server, read to its end so that the server never blocks on a full pipe."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.lines: SimpleQueue[str | None] = SimpleQueue()
@@ -70,11 +70,11 @@ class _Output:
         self._reader.start()
 
     def join(self) -> None:
-        """Wait for the end, but not for a child of the server that lives on with the same pipe."""
+        """Wait up to STOP_SECONDS for the end of the output: a child of the server may keep the pipe open."""
         self._reader.join(STOP_SECONDS)
 
     def _read(self) -> None:
-        """Put lines, until the URL is found, into the queue, and at the end None."""
+        """Queue lines until the URL is found; queue None at the end of the output."""
         with self._stream:
             for line in self._stream:
                 if not self.found.is_set():
@@ -91,14 +91,14 @@ def _first_url(command: str, output: _Output) -> str:
         except Empty:
             break
         if line is None:
-            raise LaunchFailed(f"{command!r} ended before it listened.{_said(printed)}")
+            raise LaunchFailed(f"{command!r} ended before it listened.{_output_text(printed)}")
         if match := URL.search(line):
             output.found.set()
             return match.group()
         printed.append(line)
-    raise LaunchFailed(f"{command!r} printed no ws:// URL within {START_SECONDS:g} s.{_said(printed)}")
+    raise LaunchFailed(f"{command!r} printed no ws:// URL within {START_SECONDS:g} s.{_output_text(printed)}")
 
 
-def _said(printed: Iterable[str]) -> str:
+def _output_text(printed: Iterable[str]) -> str:
     text = "".join(printed).rstrip()
     return f" It printed:\n{text}" if text else " It printed nothing."

@@ -1,7 +1,7 @@
-"""The server under test, as far as anybody can know it before the first clause is judged.
+"""The server under test: its address, classes, limits, timings and facts.
 
-Facts come from four sources, the first that has one wins: the command line, the server's own capabilities, the
-target file, defaults. (The classes of a target file go before those of the capabilities.)
+Values come from the command line, the server's capabilities, the target file and defaults, in this order of
+precedence. (The classes of a target file override those of the capabilities.)
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdicts import Waiver
 
 STOMP_VERSIONS = ("1.0", "1.1", "1.2")
-#: Longest wait for an answer that must come, in seconds, on a connection without delay.
+#: Longest wait for a required answer, in seconds, on a connection without delay.
 PATIENCE = 5.0
-#: How many round trips an answer may take besides.
+#: Round trips that an answer may take in addition.
 ROUND_TRIPS = 30
-#: The switches of target files that are on where a file doesn't say otherwise; all others are off.
+#: Facts that are true unless a target file denies them; all others are false unless it states them.
 USUAL_FACTS = frozenset({"receipts", "transactions", "queues", "redelivers", "own_messages"})
 #: The schemes of URLs whose connections are encrypted.
 SECURE = ("wss", "https")
@@ -34,12 +34,12 @@ _PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
 
 class BadUrl(ValueError):
-    """The URL of the target is none that the suite can use; the message says what it expects."""
+    """The URL of the target is unusable; the message describes a usable one."""
 
 
 @dataclass(frozen=True)
 class Timings:
-    """What the server promises about time, in seconds; see the chapter on liveness."""
+    """Timings that the server promises, in seconds; see the chapter on liveness."""
 
     heartbeat_timeout: float = 30.0
     eviction_grace: float = 1.0
@@ -51,8 +51,8 @@ class Timings:
 class Target:
     """A server under test.
 
-    `tls` is None for ws:// and http://. `facts` are switches of target files that tests ask for by name
-    (`conformance/targets/README.md` lists them). `round_trip` is in seconds, `limits` in bytes or numbers.
+    `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
+    (`conformance/targets/README.md` lists them). `round_trip` is in seconds; `limits` are in bytes or plain numbers.
     """
 
     name: str
@@ -85,36 +85,36 @@ class Target:
 
     @property
     def patience(self) -> float:
-        """Seconds to wait for an answer that must come, before it counts as missing."""
+        """Seconds to wait for a required answer before it counts as missing."""
         return PATIENCE + ROUND_TRIPS * self.round_trip
 
     @property
     def has_virtual_clock(self) -> bool:
-        """Whether the time of the queue moves only when it is told to."""
+        """True if the queue's time moves only by POST /clock/advance."""
         return "virtual-clock" in self.extensions
 
     def plain_queue(self, name: str) -> str:
-        """A destination that gives each message to one subscriber."""
+        """Destination that delivers each message to one subscriber."""
         return self.queue_template.format(name=name)
 
     def plain_topic(self, name: str) -> str:
-        """A destination that gives each message to all subscribers."""
+        """Destination that delivers each message to all subscribers."""
         return self.topic_template.format(name=name)
 
     @property
     def refused_destination(self) -> str:
-        """A destination that the server refuses in SEND and in SUBSCRIBE; "" where none is known.
+        """Destination that the server refuses in SEND and in SUBSCRIBE; "" if none is known.
 
-        A server of the queue refuses `/nowhere` by its own text (QSTOMP-DEST-1).
+        A server that claims queue-stomp must refuse `/nowhere` (QSTOMP-DEST-1).
         """
         return self.refused or ("/nowhere" if "queue-stomp" in self.classes else "")
 
     def fact(self, name: str, default: bool = False) -> bool:
-        """A switch of the target file; where the file has none, what is usual, or `default`."""
+        """Fact of the target file; if the file doesn't state it, True for USUAL_FACTS, else `default`."""
         return self.facts.get(name, default or name in USUAL_FACTS)
 
     def websocket_url(self, path: str | None = None) -> str:
-        """The URL of the given path on this server, or of an endpoint by name; of the path under test for None."""
+        """WebSocket URL of a path or of an endpoint's name; None gives the path under test."""
         scheme = "wss" if self.tls else "ws"
         if path is not None:
             path = self.endpoints.get(path.strip("/"), path)
@@ -123,13 +123,13 @@ class Target:
         return f"{scheme}://{host}:{self.port}{path if path.startswith('/') else f'/{path}'}"
 
     def version_for(self, binding: str) -> str:
-        """The version of STOMP in which sessions of a binding are held: the highest, unless the binding names one."""
+        """STOMP version of a binding's sessions: the one in its name, else the highest of the server."""
         prefix, _, version = binding.partition("-")
         return version if prefix == "stomp" else max(self.stomp_versions, default="1.2")
 
 
 def parse_url(url: str) -> SplitResult:
-    """Check a URL. Raises BadUrl."""
+    """Split and check a URL. Raises BadUrl."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -145,7 +145,7 @@ def parse_url(url: str) -> SplitResult:
 
 
 def from_file(file: TargetFile, url: str, tls: ssl.SSLContext | None = None) -> Target:
-    """A target before its server was asked for capabilities. Raises BadUrl."""
+    """Target from its file and URL, without the server's capabilities. Raises BadUrl."""
     parts = parse_url(url)
     host = parts.hostname or ""
     bindings, extensions = split_classes(file.classes)
@@ -178,7 +178,7 @@ def from_file(file: TargetFile, url: str, tls: ssl.SSLContext | None = None) -> 
 
 
 def with_capabilities(target: Target, document: Any) -> Target:
-    """The target with what its server declares; members of the wrong type are left out (CAP-1 judges them)."""
+    """Target with the declared capabilities; members of the wrong type are left out (CAP-1 judges them)."""
     if not isinstance(document, dict):
         return target
     bindings, _ = split_classes(_strings(document.get("classes")))
@@ -210,13 +210,13 @@ def with_capabilities(target: Target, document: Any) -> Target:
 
 
 def split_classes(names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """The bindings and the extensions among names of classes; others are left out."""
+    """Bindings and extensions among names of classes; unknown names are left out."""
     listed = frozenset(names)
     return listed & frozenset(BINDINGS), listed & frozenset(EXTENSIONS)
 
 
 def versions_of(bindings: Iterable[str]) -> tuple[str, ...]:
-    """The versions of STOMP that are among the bindings."""
+    """STOMP versions among the bindings."""
     return tuple(version for version in STOMP_VERSIONS if f"stomp-{version}" in bindings)
 
 

@@ -1,1 +1,1 @@
-"""Assertions recorded per clause and binding, and the verdicts and exit status that follow from them."""
+"""Assertions recorded per clause and binding, and the verdicts and exit status decided from them."""

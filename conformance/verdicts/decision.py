@@ -38,19 +38,20 @@ def decide(
     ended_early: str = "",
     suite_failed: bool = False,
 ) -> Result:
-    """The verdicts on the selected keys, and on every other one that is broken.
+    """Verdicts on the selected keys, and on all other keys with a failure or an error.
 
-    `ended_early` says why the run did not come to its end; `suite_failed` that something broke outside of all tests.
+    `ended_early` is the reason why the run did not reach its end; `suite_failed` is true if the suite failed outside of
+    all tests.
     """
     empty = Tally()
-    tallies = dict(tallies)  # a test that the run doesn't wait for any more may still record
-    raw = {
-        key: _raw(book[key.clause], tallies.get(key, empty))
+    tallies = dict(tallies)  # a test that the run has given up may still record
+    own = {
+        key: _own_verdict(book[key.clause], tallies.get(key, empty))
         for key in _in_order(
-            book, {*selected, *(key for key, tally in tallies.items() if _counts_anyway(tally))}
+            book, {*selected, *(key for key, tally in tallies.items() if _is_always_reported(tally))}
         )
     }
-    verdicts = [_waived(_blocked(book, key, raw, tallies.get(key, empty)), waivers) for key in raw]
+    verdicts = [_waived(_blocked_by_roots(book, key, own, tallies.get(key, empty)), waivers) for key in own]
     stale = tuple(waiver for waiver in waivers if _is_stale(waiver, verdicts))
     status = exit_status(verdicts, ended_early=bool(ended_early), suite_failed=suite_failed)
     return Result(tuple(verdicts), stale, status, ended_early)
@@ -59,7 +60,7 @@ def decide(
 def exit_status(
     verdicts: Collection[Verdict], *, ended_early: bool = False, suite_failed: bool = False
 ) -> Exit:
-    """The exit status: a proven failure outranks a broken suite, and that an unfinished run."""
+    """Exit status: a failed MUST outranks a failure of the suite, which outranks an unfinished run."""
     if any(verdict.counts for verdict in verdicts):
         return Exit.NOT_CONFORMING
     if suite_failed or any(verdict.kind is Kind.ERROR for verdict in verdicts):
@@ -70,12 +71,12 @@ def exit_status(
 
 
 def unjudged(verdicts: Collection[Verdict], level: Level = Level.MUST) -> list[Verdict]:
-    """The verdicts of a level that say nothing about the server."""
+    """Verdicts of a level that say nothing about the server."""
     return [verdict for verdict in verdicts if verdict.level is level and verdict.kind not in JUDGED]
 
 
-def _counts_anyway(tally: Tally) -> bool:
-    """A failure counts also where its clause was not asked for: what was asked for could stand on it."""
+def _is_always_reported(tally: Tally) -> bool:
+    """True if the clause gets a verdict even when it is not selected: a selected clause may depend on it."""
     return bool(tally.failures or tally.errors)
 
 
@@ -91,30 +92,30 @@ def _in_order(book: Book, keys: set[Key]) -> list[Key]:
     ]
 
 
-def _raw(clause: Clause, tally: Tally) -> Verdict:
-    """The verdict by what was recorded about the clause alone."""
+def _own_verdict(clause: Clause, tally: Tally) -> Verdict:
+    """Verdict from the record of the clause alone, without its roots."""
     is_may = clause.level is Level.MAY
     rows: list[tuple[object, Kind, Callable[[], str]]] = [
         (tally.failures, _broken_kind(clause), lambda: tally.failures[0].observed),
         (tally.errors, Kind.ERROR, lambda: tally.errors[0]),
         (tally.never_run, Kind.INCONCLUSIVE, lambda: tally.never_run[0]),
-        (is_may and (tally.observations or tally.asserted), Kind.OBSERVED, lambda: _seen(tally)),
+        (is_may and (tally.observations or tally.asserted), Kind.OBSERVED, lambda: _observed_text(tally)),
         (tally.asserted, Kind.PASS, lambda: ""),
-        (_stopper(tally), Kind.BLOCKED, lambda: f"its test ended at {_stopper(tally)}, which failed"),
+        (_stopped_by(tally), Kind.BLOCKED, lambda: f"its test ended at {_stopped_by(tally)}, which failed"),
         (tally.skips, Kind.SKIPPED, lambda: tally.skips[0]),
         (clause.not_judged, Kind.SKIPPED, lambda: f"not judged: {clause.not_judged}"),
-        (tally.observations, Kind.INCONCLUSIVE, lambda: f"seen, but not asserted: {_seen(tally)}"),
+        (tally.observations, Kind.INCONCLUSIVE, lambda: f"seen, but not asserted: {_observed_text(tally)}"),
         (tally.tests, Kind.INCONCLUSIVE, lambda: "its tests ended without asserting it"),
         (True, Kind.INCONCLUSIVE, lambda: "no test names it"),
     ]
     kind, reason = next((kind, reason) for holds, kind, reason in rows if holds)
-    stopper = _stopper(tally) if kind is Kind.BLOCKED else None
+    stopped_by = _stopped_by(tally) if kind is Kind.BLOCKED else None
     return Verdict(
         key=Key(clause.id, ""),
         level=clause.level,
         kind=kind,
         reason=reason(),
-        roots=(stopper,) if stopper else (),
+        roots=(stopped_by,) if stopped_by else (),
         asserted=tally.asserted,
         failures=tuple(tally.failures),
     )
@@ -124,23 +125,23 @@ def _broken_kind(clause: Clause) -> Kind:
     return {Level.MUST: Kind.FAIL, Level.SHOULD: Kind.DEVIATION, Level.MAY: Kind.OBSERVED}[clause.level]
 
 
-def _seen(tally: Tally) -> str:
+def _observed_text(tally: Tally) -> str:
     return "; ".join(dict.fromkeys(tally.observations))
 
 
-def _stopper(tally: Tally) -> str | None:
+def _stopped_by(tally: Tally) -> str | None:
     return next((stop.by for stop in tally.stops if stop.by), None)
 
 
-def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> Verdict:
-    """The verdict in the light of the clauses that this one depends on."""
-    verdict = raw[key]
+def _blocked_by_roots(book: Book, key: Key, own: Mapping[Key, Verdict], tally: Tally) -> Verdict:
+    """Verdict on the key, blocked if a clause that it depends on is broken."""
+    verdict = own[key]
     named = replace(verdict, key=key)
     could_follow = verdict.kind in BROKEN or (verdict.kind is Kind.INCONCLUSIVE and not tally.never_run)
     if not could_follow:
         return named
     ancestors = _ancestors(book, key.clause, key.binding)
-    roots = tuple(root for root in ancestors if _does_not_hold(root, key.binding, raw))
+    roots = tuple(root for root in ancestors if _is_broken(root, key.binding, own))
     if not roots:
         return named
     reason = f"depends on {', '.join(roots)}, which {'do' if len(roots) > 1 else 'does'} not hold"
@@ -148,9 +149,9 @@ def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> 
 
 
 def _ancestors(book: Book, clause: str, binding: str) -> list[str]:
-    """What the clause depends on in this binding, roots first.
+    """Clauses that this one depends on in this binding, roots first.
 
-    A clause of both bindings of the queue names the roots of both; what only the other one has is no excuse here.
+    A clause of both queue bindings names the roots of both; a root that only the other binding has doesn't block here.
     """
     found: dict[str, None] = {}
     for root in book[clause].depends_on:
@@ -161,10 +162,10 @@ def _ancestors(book: Book, clause: str, binding: str) -> list[str]:
     return list(found)
 
 
-def _does_not_hold(clause: str, binding: str, raw: Mapping[Key, Verdict]) -> bool:
-    """In this binding where the clause has a verdict there, else in any."""
-    here = raw.get(Key(clause, binding))
-    others = [here] if here else [verdict for key, verdict in raw.items() if key.clause == clause]
+def _is_broken(clause: str, binding: str, own: Mapping[Key, Verdict]) -> bool:
+    """True if the clause is broken in this binding or, without a verdict there, in any."""
+    here = own.get(Key(clause, binding))
+    others = [here] if here else [verdict for key, verdict in own.items() if key.clause == clause]
     return any(verdict.kind in BROKEN for verdict in others)
 
 
@@ -176,6 +177,6 @@ def _waived(verdict: Verdict, waivers: Sequence[Waiver]) -> Verdict:
 
 
 def _is_stale(waiver: Waiver, verdicts: Sequence[Verdict]) -> bool:
-    """Whether the clause was judged, and everything that the waiver excuses holds."""
+    """True if the clause passed, and failed in no binding of the waiver."""
     kinds = {verdict.kind for verdict in verdicts if waiver.covers(verdict.key)}
     return Kind.PASS in kinds and kinds <= {Kind.PASS, Kind.OBSERVED, Kind.SKIPPED}

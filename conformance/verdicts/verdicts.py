@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Kind(enum.Enum):
-    """What a verdict can say."""
+    """Kinds of verdict."""
 
     PASS = "pass"  # noqa: S105  a verdict, not a password
     FAIL = "fail"
@@ -24,14 +24,14 @@ class Kind(enum.Enum):
     ERROR = "error"
 
 
-#: The kinds that say something about the server.
+#: Kinds that say something about the server.
 JUDGED = frozenset({Kind.PASS, Kind.FAIL, Kind.DEVIATION, Kind.OBSERVED})
-#: The kinds that break what the clause asks.
+#: Kinds of a broken clause.
 BROKEN = frozenset({Kind.FAIL, Kind.DEVIATION})
 
 
 class Exit(enum.IntEnum):
-    """The exit statuses of the command line."""
+    """Exit statuses of the command line."""
 
     CONFORMING = 0
     NOT_CONFORMING = 1
@@ -41,7 +41,7 @@ class Exit(enum.IntEnum):
 
 
 class Key(NamedTuple):
-    """What a verdict is about."""
+    """A clause in a binding: the subject of a verdict."""
 
     clause: str
     binding: str
@@ -49,7 +49,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed assertion with its evidence; `at` is in seconds since the start of the run."""
+    """A failed assertion with its evidence; `at` is in seconds since the start of the run."""
 
     clause: str
     binding: str
@@ -63,7 +63,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Stop:
-    """A test that named the clause and ended without asserting it; `by` is the clause that failed before, if any."""
+    """A test of the clause that ended without asserting it; `by` is the clause that failed before, if any."""
 
     test: str
     by: str | None
@@ -71,7 +71,7 @@ class Stop:
 
 @dataclass
 class Tally:
-    """All that was recorded about one clause in one binding."""
+    """Records about one clause in one binding."""
 
     tests: set[str] = field(default_factory=set)
     held: int = 0
@@ -85,15 +85,16 @@ class Tally:
 
     @property
     def asserted(self) -> int:
-        """How often the clause was asserted."""
+        """Number of assertions of the clause."""
         return self.held + self.broken
 
 
 @dataclass(frozen=True)
 class Waiver:
-    """A known deviation of a target: why it is not counted, and in which bindings (empty: in all).
+    """A known deviation of a target, which is not counted; `bindings` empty: in all bindings.
 
-    With `goes_on` a test goes on after it, as if the clause held: for what is answered wrongly, and done all the same.
+    With `goes_on` a test goes on after the failure, as if the clause held: for a server that performs an operation
+    although it answers it wrongly.
     """
 
     clause: str
@@ -102,16 +103,16 @@ class Waiver:
     goes_on: bool = False
 
     def covers(self, key: Key) -> bool:
-        """Whether it speaks of this clause in this binding."""
+        """True if the waiver names this clause and includes this binding."""
         return key.clause == self.clause and (not self.bindings or key.binding in self.bindings)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the run says about one clause in one binding.
+    """Verdict on one clause in one binding.
 
-    `reason` is empty for a pass. `roots` are the clauses that a blocked one waits for. `waiver` is the reason of
-    the known deviation, where the target has one and the clause is broken.
+    `reason` is empty for a pass. `roots` are the broken clauses that block a blocked one. `waiver` is the reason of
+    the known deviation if the clause is broken and the target has one, else None.
     """
 
     key: Key
@@ -125,13 +126,16 @@ class Verdict:
 
     @property
     def counts(self) -> bool:
-        """Whether the server is non-conforming by this verdict alone."""
+        """True if this verdict alone makes the server non-conforming."""
         return self.kind is Kind.FAIL and self.waiver is None
 
 
 @dataclass(frozen=True)
 class Result:
-    """The verdicts in the order of the text, waivers that were not needed, and what became of the run."""
+    """Verdicts in the order of the text, waivers that were not needed, and the exit status.
+
+    `ended_early` is the reason why the run did not reach its end, "" if it did.
+    """
 
     verdicts: tuple[Verdict, ...]
     stale: tuple[Waiver, ...]
@@ -139,5 +143,5 @@ class Result:
     ended_early: str = ""
 
     def of(self, *kinds: Kind) -> list[Verdict]:
-        """The verdicts of these kinds."""
+        """Verdicts of these kinds."""
         return [verdict for verdict in self.verdicts if verdict.kind in kinds]

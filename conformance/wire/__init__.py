@@ -1,1 +1,1 @@
-"""Clients and strict readers: the only part of the suite that does I/O."""
+"""Clients and strict readers of HTTP, WebSocket and STOMP: the only part of the suite that does network I/O."""

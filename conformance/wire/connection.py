@@ -1,7 +1,7 @@
-"""One TCP or TLS connection, as far as both HTTP and WebSocket need it: deadlines, read-ahead, bounds, a trace.
+"""One TCP or TLS connection with deadlines, read-ahead, bounds and a trace, for HTTP and WebSocket.
 
-`Connection` has the methods of a socket that `websocket-client` and `http.client` use, so that those libraries do
-their octets while every wait of theirs ends at our deadline, however slowly the octets trickle in.
+`Connection` has the socket methods that `websocket-client` and `http.client` use. These libraries parse the octets,
+and each of their waits ends at the connection's deadline, however slowly octets arrive.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from conformance.wire.trace import Direction
 
 READ_AHEAD = 64 << 10
-#: So many octets have to get through within one patience.
+#: Octets that must get through within one patience.
 PIECE = 64 << 10
 #: Octets that may be read for one message or reply.
 ALLOWANCE = 64 << 20
 
 
 def tls_context(*, verify: bool = True, ca_file: str | None = None) -> ssl.SSLContext:
-    """How to trust a server: by the system's authorities or those in `ca_file`, or blindly."""
+    """TLS context that trusts the system's authorities or those in `ca_file`; without `verify` any certificate."""
     context = ssl.create_default_context(cafile=ca_file)
     if not verify:
         context.check_hostname = False
@@ -40,12 +40,12 @@ def tls_context(*, verify: bool = True, ca_file: str | None = None) -> ssl.SSLCo
 
 
 class Connection:
-    """A connection that was made; raises Unreachable where nobody answers within `patience` seconds."""
+    """An open connection. Raises Unreachable if none is made within `patience` seconds. One thread at a time."""
 
     deadline: float
-    """When a wait ends, in monotonic seconds."""
+    """End of the current wait, in monotonic seconds."""
     allowance: int
-    """How many octets may still be read in it."""
+    """Octets that may still be read in the current wait."""
 
     def __init__(
         self,
@@ -62,25 +62,25 @@ class Connection:
         self.socket = _connected(host, port, tls, patience)
         self._reader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
 
-    # What the libraries above ask of a socket
+    # Methods of a socket that the libraries call
 
     def recv(self, size: int) -> bytes:
-        """Up to `size` octets, b"" at the end of the stream; raises TimeoutError at the deadline."""
+        """Up to `size` octets, b"" at the end of the stream. Raises TimeoutError at the deadline, OSError, TooLong."""
         if not self._reader.peek(1):
             return b""
         return self._reader.read1(size)
 
     def makefile(self, mode: str = "rb") -> io.BufferedReader:
-        """The stream of what comes in; closing it leaves the connection open."""
+        """Stream of received octets; closing it leaves the connection open."""
         if mode != "rb":
             raise ValueError("a connection is read as octets")
         return self._reader
 
     def sendall(self, octets: bytes) -> None:
-        """Send everything; raises TimeoutError at the deadline, other OSErrors where the server is gone.
+        """Send all octets. Raises TimeoutError at the deadline, other OSErrors if the server is gone.
 
-        What is long goes in pieces, and each that gets through puts the deadline off: a slow network is no server
-        that doesn't read.
+        Each PIECE that gets through extends the deadline by the patience, so that a slow network doesn't look like a
+        server that has stopped reading.
         """
         if self._tap:
             self._tap(">", octets)
@@ -95,25 +95,25 @@ class Connection:
             self._limit_wait(self.socket)
 
     def send(self, octets: bytes) -> int:
-        """Send everything, and say so."""
+        """Send all octets; returns their number. Raises as `sendall` does."""
         self.sendall(octets)
         return len(octets)
 
     def gettimeout(self) -> float:
-        """Seconds; only whether it is zero matters to the caller."""
+        """Timeout in seconds; the libraries only test it for zero."""
         return self.patience
 
     def close(self) -> None:
-        """End the connection; may be called again."""
+        """Close the connection. May be called twice."""
         with contextlib.suppress(OSError):
             self.socket.close()
 
-    # What the suite asks beyond that
+    # Methods for the suite
 
     def begin(self, deadline: float | None = None) -> None:
-        """Start a wait: until `deadline` (monotonic seconds; default: the patience from now), for ALLOWANCE octets.
+        """Start a wait until `deadline` (monotonic seconds; default: the patience from now), for ALLOWANCE octets.
 
-        By default each PIECE that comes puts the deadline off, as it does where we send: what is long takes its time.
+        Without `deadline`, each PIECE received extends the wait by the patience, as each PIECE sent does.
         """
         self.deadline = time.monotonic() + self.patience if deadline is None else deadline
         self.allowance = ALLOWANCE
@@ -121,7 +121,7 @@ class Connection:
         self._of_piece = 0
 
     def is_stale(self) -> bool:
-        """Whether the server closed the connection, or said something, while nobody asked it anything."""
+        """True if the server has closed the connection, or sent octets, while no request was pending."""
         self.begin(deadline=0.0)
         try:
             self._reader.peek(1)
@@ -132,18 +132,21 @@ class Connection:
         return True
 
     def stop_sending(self) -> None:
-        """Tell the server that no more will come, and go on reading."""
+        """Shut down the sending side; reading goes on."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Cut the connection as a failing host does: nothing that is under way arrives."""
+        """Reset the connection as a failing host does; unsent octets are lost."""
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     def read_into(self, buffer: WriteableBuffer) -> int:
-        """Read what is there, waiting until the deadline; for the reader only. Raises TooLong beyond the allowance."""
+        """Read available octets, for the reader only.
+
+        Raises TimeoutError if none come by the deadline, TooLong beyond the allowance.
+        """
         self._limit_wait(self.socket)
         try:
             size = self.socket.recv_into(buffer)
@@ -161,12 +164,12 @@ class Connection:
         return size
 
     def _limit_wait(self, sock: socket.socket) -> None:
-        # At the deadline what is already there is still taken: a timeout of zero never waits.
+        # A timeout of zero never waits, but still reads octets that have arrived.
         sock.settimeout(max(0.0, self.deadline - time.monotonic()))
 
 
 class _DeadlineReader(io.RawIOBase):
-    """What comes in on a connection, with its deadline on every wait."""
+    """Raw reader of a connection that keeps its deadline on every wait."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -182,7 +185,7 @@ class _KeptReader(io.BufferedReader):
     """A buffered reader that outlives the HTTP responses that are read from it."""
 
     def close(self) -> None:
-        """Nothing: what was read ahead belongs to the next response."""
+        """Do nothing: octets read ahead belong to the next response."""
 
 
 def _connected(host: str, port: int, tls: ssl.SSLContext | None, patience: float) -> socket.socket:

@@ -1,17 +1,17 @@
-"""What can go wrong in talking to a peer, and whose fault each is."""
+"""Exceptions of talking to a server, by whom they count against."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from conformance.wire.trace import TraceEntry
 
 
 class Violation(AssertionError):
-    """The peer did something that a clause forbids, or left out what it requires."""
+    """The peer broke a clause."""
 
     def __init__(self, clause: str, expected: object, observed: object) -> None:
         super().__init__(f"{clause}: expected {expected}; observed {observed}")
@@ -22,7 +22,7 @@ class Violation(AssertionError):
 
 
 class PeerFailure(AssertionError):
-    """The peer failed in a way that no clause of its own names: closed, or left something unanswered."""
+    """The peer failed in a way that no single clause names: it closed a connection, or left a request unanswered."""
 
     def __init__(self, expected: object, observed: object) -> None:
         super().__init__(f"expected {expected}; observed {observed}")
@@ -32,15 +32,27 @@ class PeerFailure(AssertionError):
 
 
 class TooLong(PeerFailure):
-    """More came for one message or reply than the suite takes in; a fault where there was no reason for so much."""
+    """The peer sent more octets for one message or reply than the suite accepts."""
+
+
+class UpgradeRefused(PeerFailure):
+    """The server answered the upgrade with a status other than 101."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(
+            "101 Switching Protocols", f"{status} {body[:200].decode('utf-8', 'replace')}".strip()
+        )
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class Unreachable(Exception):
-    """Nobody answers at the address: there is nothing to judge."""
+    """No server answers at the address: there is nothing to judge."""
 
 
 class TooSlow(BaseException):
-    """This machine was late for what had to be done in time: the test says nothing, and has to be run again.
+    """This machine was too late for a timer of the test: the test shows nothing, and must be repeated.
 
-    No `Exception`, so that Hypothesis takes it for no failure that is to be shrunk.
+    Derived from BaseException, so that Hypothesis doesn't take it for a failure to shrink.
     """

@@ -1,46 +1,37 @@
-"""STOMP frames: a strict reader of what servers send, and an encoder of what clients send.
+"""STOMP frames, and a strict reader of those that servers send.
 
-The reader takes octets in any grouping and gives whole frames. What breaks the grammar of the session's version
-raises `BadFrame` with the clause that says so. What the text leaves open is accepted: line ends in front of the
-first frame and between frames, any order of headers, repeated and unknown headers, CR LF in 1.2, a body with or
+The reader takes octets in any grouping and returns whole frames. Octets that break the grammar of the session's
+version raise `BadFrame` with the broken clause. The reader accepts all that the text leaves open: line ends before
+the first frame and between frames, any order of headers, repeated and unknown headers, CR LF in 1.2, a body with or
 without `content-length`.
 
-Until CONNECTED names the version, and on sessions that began without CONNECT, the rules are unknown: then every
-rule that one of the versions lacks is waived.
+Until CONNECTED names the version, and on sessions without CONNECT, the reader applies only the rules that all
+versions have in common.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from conformance.wire.encoding import ESCAPED, LITERAL_COMMANDS, is_utf8, unescape
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SERVER_COMMANDS = frozenset({"CONNECTED", "MESSAGE", "RECEIPT", "ERROR"})
-#: Frames whose headers are never escaped (STOMP-ENC-005, STOMP-ENC-006).
-LITERAL_COMMANDS = frozenset({"CONNECT", "STOMP", "CONNECTED"})
-#: Octets of one frame beyond which the reader gives up; far beyond what any test makes a server send.
+#: Longest frame that the reader accepts, in octets; far longer than any that a test provokes.
 FRAME_LIMIT = 32 << 20
 
 _NUL = 0
 _LF = 10
 _CR = 13
-_ESCAPED = {
-    "1.1": {"\\": "\\\\", "\n": "\\n", ":": "\\c"},
-    "1.2": {"\\": "\\\\", "\n": "\\n", ":": "\\c", "\r": "\\r"},
-}
-_DECODED = {version: {pair[1]: octet for octet, pair in pairs.items()} for version, pairs in _ESCAPED.items()}
-_NEEDS_ESCAPE = re.compile(r"[\\\n:\r]")
-_PAIR = re.compile(r"\\(.?)", re.DOTALL)
 _EXCERPT = 200
 
 
 class BadFrame(Violation):
-    """Octets of the server that the grammar forbids; `before` holds the frames that came whole in front of them."""
+    """Octets of the server that break the grammar; `before` holds the whole frames that preceded them."""
 
     def __init__(self, clause: str, expected: object, observed: object) -> None:
         super().__init__(clause, expected, observed)
@@ -51,7 +42,7 @@ class BadFrame(Violation):
 class Frame:
     """One STOMP frame; header names and values are decoded, in the order of the wire, repeated ones included.
 
-    `octets` is the frame as it was on the wire, NUL included; empty for a frame that was never there.
+    `octets` is the frame as it was on the wire, NUL included; empty for a frame that did not come from the wire.
     """
 
     command: str
@@ -60,58 +51,20 @@ class Frame:
     octets: bytes = field(default=b"", compare=False, repr=False)
 
     def get(self, name: str) -> str | None:
-        """The first value of a header, or None (STOMP-REPEAT-001)."""
+        """First value of a header, or None (STOMP-REPEAT-001)."""
         for header, value in self.headers:
             if header == name:
                 return value
         return None
 
     def all(self, name: str) -> list[str]:
-        """Every value of a header, in order."""
+        """All values of a header, in order."""
         return [value for header, value in self.headers if header == name]
-
-
-def escape(text: str, version: str | None) -> str:
-    """A header name or value as it is written on a session of `version` (None: 1.2; 1.0 has no escapes)."""
-    pairs = _ESCAPED.get(version or "1.2")
-    if pairs is None or not _NEEDS_ESCAPE.search(text):
-        return text
-    return "".join(pairs.get(character, character) for character in text)
-
-
-def unescape(text: str, version: str | None) -> str:
-    """A header name or value as it was meant; raises ValueError at a backslash that begins no pair of `version`."""
-    pairs = _DECODED.get(version or "1.2")
-    if pairs is None or "\\" not in text:
-        return text
-
-    def decoded(match: re.Match[str]) -> str:
-        octet = pairs.get(match.group(1))
-        if octet is None:
-            raise ValueError(f"undefined escape {match.group()!r}")
-        return octet
-
-    return _PAIR.sub(decoded, text)
-
-
-def encode(
-    command: str,
-    headers: Iterable[tuple[str, str]] = (),
-    body: bytes = b"",
-    version: str | None = "1.2",
-    eol: str = "\n",
-) -> bytes:
-    """The octets of a frame that a client of `version` sends. Adds no header, not even `content-length`."""
-    if command in LITERAL_COMMANDS:
-        version = "1.0"
-    lines = [command]
-    lines += [f"{escape(name, version)}:{escape(value, version)}" for name, value in headers]
-    return (eol.join(lines) + eol + eol).encode() + body + b"\0"
 
 
 @dataclass(slots=True)
 class _Head:
-    """The command and headers of a frame whose body has not come yet."""
+    """Command and headers of a frame whose body is still incomplete."""
 
     command: str
     headers: tuple[tuple[str, str], ...]
@@ -121,9 +74,9 @@ class _Head:
 
 
 class FrameSplitter:
-    """Cuts the octets that a server sends into frames, by the rules of the session's version.
+    """Splits octets of a server into frames, by the rules of the session's version.
 
-    `version` is None until known; a CONNECTED sets it for all that follows (STOMP-NEG-002).
+    `version` is None until known; a CONNECTED sets it for all later frames (STOMP-NEG-002).
     """
 
     def __init__(self, version: str | None = None) -> None:
@@ -134,13 +87,13 @@ class FrameSplitter:
 
     @property
     def unfinished(self) -> bytes:
-        """Octets of a frame that has not come whole."""
+        """Octets of an incomplete frame."""
         return bytes(self._buffer)
 
     def feed(self, octets: bytes) -> list[Frame]:
-        """The frames that these octets complete.
+        """Frames that these octets complete.
 
-        Raises BadFrame at octets that the grammar forbids, PeerFailure at a frame longer than FRAME_LIMIT octets.
+        Raises BadFrame at octets that break the grammar, PeerFailure at a frame longer than FRAME_LIMIT octets.
         """
         self._buffer += octets
         frames: list[Frame] = []
@@ -167,7 +120,7 @@ class FrameSplitter:
         frame = Frame(
             head.command, head.headers, bytes(self._buffer[head.body : end]), bytes(self._buffer[: end + 1])
         )
-        if frame.body and head.command in ("CONNECTED", "RECEIPT") and head.rules in _ESCAPED:
+        if frame.body and head.command in ("CONNECTED", "RECEIPT") and head.rules in ESCAPED:
             raise self._bad("STOMP-BODY-001", f"no body in {head.command}")
         del self._buffer[: end + 1]
         self._head, self._searched = None, 0
@@ -178,7 +131,7 @@ class FrameSplitter:
     # Between frames
 
     def _skip_line_ends(self) -> bool:
-        """Drop line ends between frames (STOMP-ABNF-005); whether anything is left to read."""
+        """Drop line ends between frames (STOMP-ABNF-005); True if octets are left to read."""
         buffer, position = self._buffer, 0
         while position < len(buffer):
             octet = buffer[position]
@@ -200,7 +153,7 @@ class FrameSplitter:
     # The head
 
     def _read_head(self) -> _Head | None:
-        """The command and headers, once the empty line has come."""
+        """Command and headers; None while the empty line has not come."""
         end, body = self._end_of_head()
         nul = self._buffer.find(_NUL, self._searched, len(self._buffer) if end < 0 else end)
         if nul >= 0:
@@ -215,17 +168,17 @@ class FrameSplitter:
             raise self._bad("STOMP-ABNF-001", f"LF alone as line end in STOMP {rules}")
         if command not in SERVER_COMMANDS:
             raise self._bad("STOMP-ABNF-002", f"one of {', '.join(sorted(SERVER_COMMANDS))}")
-        if rules in _ESCAPED and not is_utf8(octets):
+        if rules in ESCAPED and not is_utf8(octets):
             raise self._bad("STOMP-ENC-001", "a command and headers in UTF-8")
         headers = tuple(self._header(line, command, rules) for line in lines)
         return _Head(command, headers, rules, body, self._length(headers, rules))
 
     def _end_of_head(self) -> tuple[int, int]:
-        """Where the last header line ends and where the body begins; (-1, -1) before the empty line has come."""
+        """Positions of the end of the last header line and of the body; (-1, -1) before the empty line has come."""
         buffer = self._buffer
         end = buffer.find(b"\n\n", self._searched)
         if self._allows_cr(self.version):
-            # Its last LF may be the first of the two that were found: where the body begins with an LF.
+            # The LF that ends it may be the first of the two found above, if the body begins with an LF.
             crooked = buffer.find(b"\n\r\n", self._searched, len(buffer) if end < 0 else end + 1)
             if crooked >= 0:
                 return crooked, crooked + 3
@@ -243,7 +196,7 @@ class FrameSplitter:
             raise self._bad("STOMP-ABNF-001", "header lines of the form name:value", line)
         if command in LITERAL_COMMANDS:
             return name, value
-        if (rules in _ESCAPED and ":" in value) or (rules == "1.2" and "\r" in line):
+        if (rules in ESCAPED and ":" in value) or (rules == "1.2" and "\r" in line):
             raise self._bad("STOMP-ABNF-004", "colons and CRs escaped in headers", line)
         if "\\" not in line:
             return name, value
@@ -257,7 +210,7 @@ class FrameSplitter:
     def _length(self, headers: tuple[tuple[str, str], ...], rules: str | None) -> int | None:
         for name, value in headers:
             if name == "content-length":
-                # The examples of 1.0 pad their headers, and its implementations trim them.
+                # The examples of STOMP 1.0 pad header values, and its implementations trim them.
                 digits = value.strip(" ") if rules in (None, "1.0") else value
                 if digits.isascii() and digits.isdigit() and len(digits) <= len(str(FRAME_LIMIT)):
                     return int(digits)
@@ -267,7 +220,7 @@ class FrameSplitter:
     # The body
 
     def _end_of_body(self, head: _Head) -> int | None:
-        """The position of the NUL that ends the frame, None while it has not come."""
+        """Position of the NUL that ends the frame; None while it has not come."""
         if head.length is None:
             nul = self._buffer.find(_NUL, max(head.body, self._searched))
             self._searched = len(self._buffer)
@@ -277,7 +230,7 @@ class FrameSplitter:
             return None
         if self._buffer[end] != _NUL:
             counted = bytes(self._buffer[head.body : end])
-            # A count of characters falls short, and always has an octet of a longer character in its part.
+            # A server that counts characters falls short, and its part of the body has a non-ASCII octet.
             clause = "STOMP-ABNF-001" if counted.isascii() else "STOMP-CLEN-006"
             raise self._bad(clause, f"NUL after a body of content-length {head.length}")
         return end
@@ -287,24 +240,13 @@ class FrameSplitter:
         return version in (None, "1.2")
 
     def _bad(self, clause: str, expected: str, text: str | None = None) -> BadFrame:
-        """What to raise for `text` in the frame at the front of the buffer."""
+        """Exception for `text` in the frame at the front of the buffer."""
         excerpt = bytes(self._buffer[:_EXCERPT])
         return BadFrame(clause, expected, f"{excerpt!r}" if text is None else f"{text!r} in {excerpt!r}")
 
 
-def is_utf8(octets: bytes) -> bool:
-    """Whether these octets may go as text."""
-    if octets.isascii():
-        return True
-    try:
-        octets.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _version_of(lines: Iterable[str]) -> str:
-    """The version that a CONNECTED announces: 1.0 where it is silent, 1.2 where it is none that we know."""
+    """Version that a CONNECTED announces: 1.0 without a header `version`, 1.2 for an unknown one."""
     for line in lines:
         name, _, value = line.partition(":")
         if name == "version":

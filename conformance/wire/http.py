@@ -1,6 +1,6 @@
-"""An HTTP/1.1 client over one kept-alive connection; `http.client` reads the replies.
+"""HTTP/1.1 client on one kept-alive connection; `http.client` parses the replies.
 
-It never sends a POST a second time: a request of which no reply came may have been carried out.
+The client never sends a POST twice: the server may have performed a request that it did not answer.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from conformance.wire.trace import Direction, Trace
 
-#: Requests that change nothing, so that they may be sent again on a connection that the server had closed.
+#: Methods that change nothing, so that a request may be repeated if the server had closed the connection.
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """A reply; header names are in lower case, values of repeated ones joined by a comma."""
+    """A reply; header names are in lower case, values of repeated headers joined by commas."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,11 +36,11 @@ class HttpReply:
 
     @property
     def content_type(self) -> str:
-        """The media type without parameters, in lower case; empty where none is given."""
+        """Media type without parameters, in lower case; empty without a content-type."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """The decoded JSON body; None where it is no JSON."""
+        """Decoded JSON body; None if the body is no JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -71,7 +71,7 @@ class HttpClient:
 
     @property
     def is_open(self) -> bool:
-        """Whether the server has kept the connection open, as far as can be seen without a request."""
+        """True if the client has a connection that the server has not closed."""
         return self._connection is not None and not self._connection.is_stale()
 
     def request(
@@ -82,9 +82,9 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         within: float | None = None,
     ) -> HttpReply:
-        """Send a request and read its reply, within that many seconds.
+        """Send a request and read its reply, within `within` seconds (default: the patience).
 
-        Raises PeerFailure where no whole reply comes, Unreachable where nobody answers at the address.
+        Raises PeerFailure if no whole reply comes, Unreachable if no server answers at the address.
         """
         reused = self._connection is not None
         self.start(method, path, body, headers)
@@ -92,12 +92,12 @@ class HttpClient:
         if reply is None and reused and method in _REPEATABLE:
             self.start(method, path, body, headers)
             reply = self._reply(within)
-        return self._whole(reply, f"a reply to {method} {path}")
+        return self._required(reply, f"a reply to {method} {path}")
 
     def start(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send a request, and leave its reply to `finish`."""
+        """Send a request without reading its reply, which `finish` reads. Raises Unreachable, PeerFailure."""
         if self._pending:
             raise RuntimeError(f"the reply to {self._pending} was not read; use a client of its own")
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._authority}"]
@@ -108,16 +108,16 @@ class HttpClient:
         self._pending = f"{method} {path}"
 
     def finish(self, within: float | None = None) -> HttpReply:
-        """The reply to what `start` sent; raises PeerFailure where it does not come whole."""
+        """Reply to the request of `start`. Raises PeerFailure if it does not come whole in time."""
         expected = f"a reply to {self._pending}"
-        return self._whole(self._reply(within), expected)
+        return self._required(self._reply(within), expected)
 
     def raw(
         self, octets: bytes, *, stop_sending: bool = False, within: float | None = None
     ) -> HttpReply | None:
-        """Send these octets on a connection of their own; the reply, None where the server closed without one.
+        """Send these octets on a new connection; returns the reply, None if the server closes without one.
 
-        With `stop_sending` the server is told that nothing follows. Raises PeerFailure where it does neither.
+        `stop_sending` shuts down the sending side. Raises PeerFailure if the server neither replies nor closes.
         """
         replies = self.exchange(octets, stop_sending=stop_sending, within=within)
         return replies[0] if replies else None
@@ -125,7 +125,7 @@ class HttpClient:
     def exchange(
         self, octets: bytes, replies: int = 1, *, stop_sending: bool = False, within: float | None = None
     ) -> list[HttpReply]:
-        """As `raw`, for several requests in one go: up to so many replies, fewer where the server closed."""
+        """As `raw`, for several requests at once: up to `replies` replies, fewer if the server closes."""
         connection = self._connect()
         try:
             self._send(connection, octets)
@@ -145,7 +145,7 @@ class HttpClient:
             connection.close()
 
     def close(self) -> None:
-        """End the connection; the next request makes a new one."""
+        """Close the connection; the next request makes a new one."""
         self._pending = ""
         if self._connection is not None:
             self._connection.close()
@@ -181,7 +181,7 @@ class HttpClient:
                 "a server that reads requests", f"no progress for {self.patience:g} s"
             ) from error
         except OSError:
-            pass  # a server may refuse early and close: its reply, if any, can still be read
+            pass  # a server may refuse early and close; its reply can still be read
 
     def _begin(self, connection: Connection, within: float | None) -> None:
         connection.begin(None if within is None else time.monotonic() + within)
@@ -206,7 +206,7 @@ class HttpClient:
         return reply
 
     def _read(self, connection: Connection, method: str, expected: str) -> HttpReply | None:
-        """One reply; None where the connection ended in front of it."""
+        """Next reply; None if the connection ends before it."""
         try:
             while True:
                 response = http.client.HTTPResponse(connection, method=method)  # type: ignore[arg-type]
@@ -230,7 +230,7 @@ class HttpClient:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return HttpReply(response.status, headers, body, closes=bool(response.will_close))
 
-    def _whole(self, reply: HttpReply | None, expected: str) -> HttpReply:
+    def _required(self, reply: HttpReply | None, expected: str) -> HttpReply:
         if reply is None:
             raise PeerFailure(expected, "the connection was closed without a reply")
         return reply

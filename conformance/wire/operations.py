@@ -1,4 +1,4 @@
-"""The operations of the queue, the same over HTTP and over STOMP: a path and a JSON body, answered by a `Reply`."""
+"""Operations of the queue, alike over HTTP and STOMP: a path and a JSON body, answered by a `Reply`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 REPLIES = "/user/queue/replies"
 PUBLISH_PATHS = ("/producer/publish/", "/publish/")
 _SHOWN = 500
-#: What may stand in the path of a URL as it is (RFC 3986, section 3.3).
+#: Characters that the path of a URL holds unescaped (RFC 3986, section 3.3).
 _PATH_CHARACTERS = "/!$&'()*+,;=:@"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of an operation: its status, and its body, decoded where it is JSON and else None."""
+    """Reply to an operation. `body` is the decoded JSON, None if the body is no JSON."""
 
     status: int
     body: Any
@@ -38,35 +38,35 @@ class Reply:
 
 
 class Operations(Protocol):
-    """One client of the queue, in whatever binding. One thread at a time."""
+    """One client of the queue, in one binding. One thread at a time."""
 
     def call(self, path: str, body: object, within: float | None = None) -> Reply:
-        """Perform the operation at `path`. A body of bytes is sent as it is, anything else as JSON.
+        """Perform the operation at `path`. A body of bytes is sent as it is, any other as JSON.
 
-        Waits `within` seconds; by default the client's patience and, for a long poll, its `wait_seconds`. Raises
-        PeerFailure where no reply comes.
+        Waits `within` seconds; by default the client's patience plus the `wait_seconds` of a long poll. Raises
+        PeerFailure if no reply comes.
         """
         ...
 
     def start(self, path: str, body: object) -> Pending:
-        """Begin an operation, and go on without its reply."""
+        """Send an operation without waiting for its reply."""
         ...
 
     def close(self) -> None:
-        """End the client's connections."""
+        """Close the client's connections."""
         ...
 
 
 class Pending(Protocol):
-    """An operation that was begun."""
+    """An operation whose reply was not read yet."""
 
     def reply(self, within: float | None = None) -> Reply:
-        """Wait for the reply; raises PeerFailure where it doesn't come within so many seconds."""
+        """Wait for the reply. Raises PeerFailure if it doesn't come within `within` seconds."""
         ...
 
 
 def encoded(body: object) -> bytes:
-    """The octets of a request's body."""
+    """Octets of a request's body: bytes as they are, any other value as JSON."""
     return (
         body
         if isinstance(body, bytes)
@@ -75,7 +75,7 @@ def encoded(body: object) -> bytes:
 
 
 def long_poll_seconds(body: object) -> float:
-    """How long the server may take on purpose."""
+    """Seconds that a long poll allows the server to wait; 0.0 for other requests."""
     wait = body.get("wait_seconds") if isinstance(body, dict) else None
     return max(0.0, float(wait)) if isinstance(wait, (int, float)) else 0.0
 
@@ -92,10 +92,10 @@ def _media_type(header: str | None) -> str:
 
 
 class HttpOperations:
-    """Each operation is a POST (HTTP-POST-1)."""
+    """Operations over HTTP: each is a POST (HTTP-POST-1)."""
 
     def __init__(self, client: HttpClient, new_client: Callable[[], HttpClient] | None = None) -> None:
-        """`new_client` makes a client for each operation that is begun by `start`."""
+        """`new_client` makes a client for each operation that `start` sends."""
         self.client = client
         self._new_client = new_client
         self._begun: list[HttpClient] = []
@@ -134,10 +134,10 @@ class _HttpPending:
 
 
 class StompOperations:
-    """Each operation is a SEND, answered on the session's own queue of replies (QSTOMP-SEND-1, QSTOMP-REPLY-1)."""
+    """Operations over STOMP: each is a SEND, answered on /user/queue/replies (QSTOMP-SEND-1, QSTOMP-REPLY-1)."""
 
     def __init__(self, client: StompClient) -> None:
-        """Subscribe `client`, which is connected, to its replies."""
+        """Subscribe the connected `client` to its replies."""
         self.client = client
         self._correlations = itertools.count(1)
         client.subscribe(REPLIES, id="replies")
@@ -177,10 +177,10 @@ def _status(frame: Frame) -> int:
 
 
 class SeparatePublishing:
-    """Operations in one binding, but publishing in another: for servers that don't publish over HTTP."""
+    """Operations in one binding, publishing in another: for servers without http-publish."""
 
     def __init__(self, operations: Operations, publishing: Callable[[], Operations]) -> None:
-        """`publishing` is called at the first publish."""
+        """`publishing` makes the operations for publishing, at the first publish."""
         self._operations = operations
         self._publishing: Operations | None = None
         self._new_publishing = publishing
@@ -205,21 +205,21 @@ class SeparatePublishing:
 
 
 class QueueClient:
-    """The operations by name. Each returns the reply, whatever it is; `extra` are further members of the body."""
+    """Operations by name. Each returns the reply, also a refusal; `extra` are further members of the body."""
 
     def __init__(self, operations: Operations) -> None:
         self.operations = operations
 
     def call(self, path: str, body: object, within: float | None = None) -> Reply:
-        """Perform any operation."""
+        """Perform the operation at `path`; see `Operations.call`."""
         return self.operations.call(path, body, within)
 
     def start(self, path: str, body: object) -> Pending:
-        """Begin any operation."""
+        """Send the operation at `path` without waiting for its reply."""
         return self.operations.start(path, body)
 
     def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         self.operations.close()
 
     def add_topic(self, name: str, **extra: Any) -> Reply:
@@ -235,7 +235,7 @@ class QueueClient:
         timestamp: float = 0,
         **extra: Any,
     ) -> Reply:
-        """Publish a record; without `key` the member is left out. `timestamp` in milliseconds since 1970."""
+        """Publish a record, without a member `key` if it is None. `timestamp` is in milliseconds since 1970."""
         body = {"messageID": message_id, "message": message, "timestamp": timestamp, **extra}
         if key is not None:
             body["key"] = key
@@ -255,7 +255,7 @@ class QueueClient:
         return self.call("/consumer/register-consumer", body)
 
     def unregister(self, consumer: str, **extra: Any) -> Reply:
-        """Let a consumer leave (extension unregister)."""
+        """Unregister a consumer from its group (extension unregister)."""
         return self.call("/consumer/unregister-consumer", {"consumer_name": consumer, **extra})
 
     def subscribe(self, consumer: str, *topics: str, **extra: Any) -> Reply:
@@ -264,25 +264,25 @@ class QueueClient:
         return self.call("/consumer/subscribe-topic", body)
 
     def unsubscribe(self, consumer: str, *topics: str, **extra: Any) -> Reply:
-        """Let a consumer give up topics."""
+        """Unsubscribe a consumer from topics."""
         body = {"consumer_name": consumer, "topic_list": ",".join(topics), **extra}
         return self.call("/consumer/unsubscribe-topic", body)
 
     def poll(self, consumer: str, **extra: Any) -> Reply:
-        """Ask for the next record."""
+        """Poll the next record."""
         return self.call("/consumer/poll", {"consumer_name": consumer, **extra})
 
     def acknowledge(self, consumer: str, message_id: object, **extra: Any) -> Reply:
-        """Acknowledge a record by the id that the poll gave it."""
+        """Acknowledge a record by the `messageId` of its poll."""
         return self.call(
             "/consumer/acknowledgement", {"consumer_name": consumer, "message_id": message_id, **extra}
         )
 
     def negative_acknowledge(self, consumer: str, message_id: object, **extra: Any) -> Reply:
-        """Give a record back (extension negative-acknowledgement)."""
+        """Return a record to its group (extension negative-acknowledgement)."""
         body = {"consumer_name": consumer, "message_id": message_id, **extra}
         return self.call("/consumer/negative-acknowledgement", body)
 
     def heartbeat(self, consumer: str, **extra: Any) -> Reply:
-        """Tell that a consumer is alive."""
+        """Send a heartbeat of a consumer."""
         return self.call("/consumer/heartbeat", {"consumer_name": consumer, **extra})

@@ -1,8 +1,8 @@
-"""The producer that the queue's first users run: never sends CONNECT, and writes its frames with `stomper`.
+"""Producer of the queue's first users, which never sends CONNECT and writes its frames with `stomper`.
 
-Its habits are legal on /producer and /consumer only (QSTOMP-BARE-1, QSTOMP-STOMPER-1, QSTOMP-STOMPER-2): a LF behind
-each NUL, a DISCONNECT without the empty line, no content-length. Its `messageID` is the time in whole seconds, so that
-records of one second share it (PUB-LABEL-1).
+Its frames have an LF behind each NUL, a DISCONNECT without the empty line, and no content-length: legal on /producer
+and /consumer only (QSTOMP-BARE-1, QSTOMP-STOMPER-1, QSTOMP-STOMPER-2). Its `messageID` is the time in whole seconds,
+so that all records of one second have the same (PUB-LABEL-1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from conformance.wire.websocket import WebSocketLink
 
-#: `stomper` speaks 1.1.
+#: Version of the frames that `stomper` writes.
 VERSION = "1.1"
 SPELLINGS = ("acknowledgment", "acknowledgement")
 
@@ -39,7 +39,7 @@ class SeedProducer:
         self._send(stomper.subscribe(destination, spelling, ack="auto"))
 
     def publish(self, message: str, key: str | None = None) -> str:
-        """SEND a record; returns its messageID. Nothing tells whether it was stored, but the acknowledgement."""
+        """SEND a record; returns its messageID. Only an acknowledgement shows that it was stored."""
         label = str(int(self._clock()))
         record = {"messageID": label, "key": key, "message": message, "timestamp": self._clock() * 1000}
         self._send(
@@ -48,16 +48,16 @@ class SeedProducer:
         return label
 
     def acknowledgement(self, spelling: str = SPELLINGS[0], within: float | None = None) -> Any:
-        """The decoded body of the next acknowledgement; raises PeerFailure where none comes in time."""
+        """Decoded body of the next acknowledgement. Raises PeerFailure if none comes in time."""
         destination = f"/topic/{spelling}/{self.topic}"
         return json.loads(self.client.expect("MESSAGE", within=within, destination=destination).body)
 
     def disconnect(self, receipt: str) -> None:
-        """DISCONNECT as `stomper` writes it: header lines, NUL, and no empty line between."""
+        """DISCONNECT as `stomper` writes it: header lines and NUL, without an empty line between."""
         self._send(stomper.disconnect(receipt))
 
     def close(self) -> None:
-        """End the connection without ceremony."""
+        """Close the connection without DISCONNECT."""
         self.client.close()
 
     def _send(self, frame: str) -> None:

@@ -1,24 +1,25 @@
-"""A STOMP client without a thread of its own: it reads while a caller waits for something, and until a deadline."""
+"""STOMP client without a thread of its own: it reads only while a caller waits, up to a deadline."""
 
 from __future__ import annotations
 
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from conformance.wire import stomper_frames
+from conformance.wire.encoding import encode, is_utf8
 from conformance.wire.failures import PeerFailure, Violation
-from conformance.wire.frames import BadFrame, Frame, FrameSplitter, encode, is_utf8
+from conformance.wire.frames import BadFrame, Frame, FrameSplitter
+from conformance.wire.headers import Headers, merged_headers
 from conformance.wire.websocket import Closed
 
 if TYPE_CHECKING:
-    from conformance.wire.websocket import WebSocketLink
+    from collections.abc import Callable, Iterable
 
-Headers = Mapping[str, str | None] | Iterable[tuple[str, str | None]]
+    from conformance.wire.websocket import WebSocketLink
 
 INBOX_LIMIT = 200_000
 ARRIVALS_KEPT = 10_000
@@ -27,7 +28,7 @@ ERRORS_KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A WebSocket message of the server: when it came (monotonic seconds), how long it was, whether a heart-beat."""
+    """A WebSocket message of the server: arrival in monotonic seconds, size in octets; `beat` for a heart-beat."""
 
     at: float
     size: int
@@ -35,11 +36,11 @@ class Arrival:
 
 
 class StompClient:
-    """One STOMP session over `link`, as a client of `version` that sends what it is told to, right or wrong.
+    """One STOMP session over `link`, as a client of `version`; it sends frames as given, valid or not.
 
-    Frames that nobody has claimed by `expect`, `take` or `drain` wait in `inbox`. Header arguments: a mapping or
-    pairs as they go over the wire; keywords have hyphens for their underscores; None leaves a default header out.
-    Anything that reads may raise BadFrame or another Violation of what the server sent. One thread at a time.
+    Received frames wait in `inbox` until `expect`, `take` or `drain` claims them. Header arguments are a mapping or
+    pairs as on the wire; keywords get hyphens for their underscores; None leaves a default header out. Methods that
+    read may raise BadFrame or another Violation. One thread at a time.
     """
 
     def __init__(self, link: WebSocketLink, version: str = "1.2", *, patience: float | None = None) -> None:
@@ -56,80 +57,80 @@ class StompClient:
 
     @property
     def version(self) -> str:
-        """The version of the session; before CONNECTED, and without it, the one that the client asks for."""
+        """Version of the session; before CONNECTED, and without it, the version that the client asks for."""
         return self._splitter.version or self._asked_version
 
     @property
     def closed(self) -> Closed | None:
-        """How the server or the client ended the connection; None while it is open, as far as was read."""
+        """End of the connection; None while it is open, as far as was read."""
         return self.link.closed
 
     @property
     def messages(self) -> list[Frame]:
-        """The MESSAGEs that wait in the inbox."""
+        """MESSAGE frames in the inbox."""
         return [frame for frame in self.inbox if frame.command == "MESSAGE"]
 
     @property
     def unfinished(self) -> bytes:
-        """Octets of a frame that has not come whole."""
+        """Octets of an incomplete frame."""
         return self._splitter.unfinished
 
     # Sending
 
     def connect(self, headers: Headers = (), *, command: str = "CONNECT", **more: str | None) -> Frame:
-        """Open the session and return CONNECTED; raises PeerFailure where it doesn't come."""
+        """Open the session and return CONNECTED. Raises PeerFailure if it doesn't come."""
         host = urlsplit(self.link.url).hostname
         defaults: Headers = {"accept-version": self._asked_version, "host": host}
-        self.frame(command, _merged(defaults, headers, more))
+        self.frame(command, merged_headers(defaults, headers, more))
         self.connected = self.expect("CONNECTED")
         return self.connected
 
     def send(
         self, destination: str, body: bytes | str = b"", headers: Headers = (), **more: str | None
     ) -> None:
-        """SEND a message; one with a body has its `content-length` unless that is given."""
+        """SEND a message; if it has a body, with `content-length` unless the caller gives one."""
         octets = body.encode() if isinstance(body, str) else body
         length = str(len(octets)) if octets else None
         defaults: Headers = {"destination": destination, "content-length": length}
-        self.frame("SEND", _merged(defaults, headers, more), octets)
+        self.frame("SEND", merged_headers(defaults, headers, more), octets)
 
     def subscribe(self, destination: str, headers: Headers = (), **more: str | None) -> str:
-        """SUBSCRIBE, with an id of our own unless one is given; returns the id ("" where it was left out)."""
+        """SUBSCRIBE, with a new id unless the caller gives one; returns the id, "" if it is left out."""
         defaults: Headers = {"id": f"sub-{next(self._numbers)}", "destination": destination}
-        merged = _merged(defaults, headers, more)
+        merged = merged_headers(defaults, headers, more)
         self.frame("SUBSCRIBE", merged)
         return dict(merged).get("id", "")
 
     def unsubscribe(self, identifier: str, headers: Headers = (), **more: str | None) -> None:
         """UNSUBSCRIBE by the id of the subscription."""
-        self.frame("UNSUBSCRIBE", _merged({"id": identifier}, headers, more))
+        self.frame("UNSUBSCRIBE", merged_headers({"id": identifier}, headers, more))
 
     def ack(self, message: Frame | str, headers: Headers = (), **more: str | None) -> None:
-        """ACK a MESSAGE, or the id that one had."""
-        self.frame("ACK", _merged(self._naming(message), headers, more))
+        """ACK a MESSAGE frame, or a message by its id."""
+        self.frame("ACK", merged_headers(self._naming(message), headers, more))
 
     def nack(self, message: Frame | str, headers: Headers = (), **more: str | None) -> None:
-        """NACK a MESSAGE, or the id that one had."""
-        self.frame("NACK", _merged(self._naming(message), headers, more))
+        """NACK a MESSAGE frame, or a message by its id."""
+        self.frame("NACK", merged_headers(self._naming(message), headers, more))
 
     def begin(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
         """BEGIN a transaction."""
-        self.frame("BEGIN", _merged({"transaction": transaction}, headers, more))
+        self.frame("BEGIN", merged_headers({"transaction": transaction}, headers, more))
 
     def commit(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
         """COMMIT a transaction."""
-        self.frame("COMMIT", _merged({"transaction": transaction}, headers, more))
+        self.frame("COMMIT", merged_headers({"transaction": transaction}, headers, more))
 
     def abort(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
         """ABORT a transaction."""
-        self.frame("ABORT", _merged({"transaction": transaction}, headers, more))
+        self.frame("ABORT", merged_headers({"transaction": transaction}, headers, more))
 
     def disconnect(self, headers: Headers = (), **more: str | None) -> None:
-        """DISCONNECT, and leave it to the caller to wait for a RECEIPT or the end."""
-        self.frame("DISCONNECT", _merged({}, headers, more))
+        """DISCONNECT, without waiting for a RECEIPT or the end of the connection."""
+        self.frame("DISCONNECT", merged_headers({}, headers, more))
 
     def frame(self, command: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
-        """Send any frame, escaped by the rules of the session, with these headers and no others."""
+        """Send a frame with exactly these headers, escaped by the rules of the session's version."""
         pairs = list(headers)
         octets = stomper_frames.packed(command, pairs, body, self.version)
         self.send_octets(octets or encode(command, pairs, body, self.version))
@@ -139,7 +140,7 @@ class StompClient:
         self.send_octets(b"\n")
 
     def send_octets(self, octets: bytes, *, binary: bool | None = None) -> None:
-        """Send octets as one message: text where they are UTF-8, unless `binary` says which."""
+        """Send octets as one WebSocket message: text if they are UTF-8, unless `binary` is given."""
         if binary is None:
             binary = not is_utf8(octets)
         if binary:
@@ -156,10 +157,10 @@ class StompClient:
         within: float | None = None,
         **headers: str,
     ) -> Frame:
-        """The first unclaimed frame of this command, with these headers, of which `where` is true.
+        """Claim the first frame with this command and these headers for which `where` is true.
 
-        Waits `within` seconds (default: the patience). Raises PeerFailure where it doesn't come: in time, before the
-        end of the connection, or before an ERROR that nobody asked for.
+        Waits `within` seconds (default: the patience). Raises PeerFailure if the frame doesn't come in time, before
+        the end of the connection, or before an unexpected ERROR.
         """
         wanted = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -185,14 +186,14 @@ class StompClient:
         raise PeerFailure(described, self._situation())
 
     def receive(self, within: float) -> Frame | None:
-        """The next unclaimed frame, whatever it is; None where none comes within so many seconds, or at the end."""
+        """Claim the next frame; None if none comes within `within` seconds or before the end of the connection."""
         return self.inbox.popleft() if self.inbox else self._next(time.monotonic() + within)
 
     def fence(self, destination: str | None = None, within: float | None = None) -> None:
-        """Return when the server has worked off what was sent before; raises PeerFailure where it doesn't tell.
+        """Return once the server has processed all frames sent before. Raises PeerFailure if no RECEIPT comes.
 
-        The proof is the RECEIPT of a frame without effect: an ABORT of an empty transaction or, for servers without
-        transactions, a SEND to `destination` (STOMP-RECEIPT-004).
+        The proof is the RECEIPT of a frame without effect (STOMP-RECEIPT-004): an ABORT of an empty transaction or,
+        for servers without transactions, a SEND to `destination`.
         """
         receipt = f"fence-{next(self._numbers)}"
         if destination is None:
@@ -203,7 +204,7 @@ class StompClient:
         self.expect("RECEIPT", within=within, receipt_id=receipt)
 
     def take(self, command: str, where: Callable[[Frame], bool] | None = None) -> list[Frame]:
-        """Claim the frames of this command that wait in the inbox; nothing is read or waited for."""
+        """Claim the frames with this command that are in the inbox, without reading."""
         taken = [
             frame for frame in self.inbox if frame.command == command and (where is None or where(frame))
         ]
@@ -211,20 +212,20 @@ class StompClient:
         return taken
 
     def drain(self) -> list[Frame]:
-        """Claim everything that has come by now, without waiting."""
+        """Claim all frames that have arrived, without waiting."""
         self.listen(0.0)
         frames = list(self.inbox)
         self.inbox.clear()
         return frames
 
     def listen(self, seconds: float) -> None:
-        """Read into the inbox for that many seconds, or until the connection ends."""
+        """Read into the inbox for `seconds`, or until the connection ends."""
         deadline = time.monotonic() + seconds
         while frame := self._next(deadline):
             self._keep(frame)
 
     def expect_end(self, within: float | None = None) -> Closed:
-        """How the server ends the connection; raises PeerFailure where it doesn't within so many seconds."""
+        """Wait for the server to end the connection. Raises PeerFailure if it doesn't within `within` seconds."""
         deadline = self._deadline(within)
         while frame := self._next(deadline):
             self._keep(frame)
@@ -233,16 +234,16 @@ class StompClient:
         return self.closed
 
     def close(self) -> None:
-        """End the connection without ceremony."""
+        """Close the connection without DISCONNECT."""
         self.link.close()
 
-    # What lies beneath
+    # Reading
 
     def _next(self, deadline: float) -> Frame | None:
-        """The next frame; None at the deadline or at the end of the connection."""
+        """Next frame; None at the deadline or at the end of the connection."""
         while not self._parsed:
             came = self.link.receive(deadline)
-            # What has come by the deadline is still taken, but not for ever from a server that never pauses.
+            # Frames that arrived by the deadline are still read, but a server that never pauses must not hold us up.
             if came is None or isinstance(came, Closed) or time.monotonic() > deadline + self.patience:
                 return None
             beat = not came.octets.strip(b"\r\n")
@@ -266,7 +267,7 @@ class StompClient:
         return time.monotonic() + (self.patience if within is None else within)
 
     def _situation(self) -> str:
-        """What came instead of what was expected."""
+        """Newest unclaimed frames and state of the connection, for the message of a failure."""
         lines = [f"{frame.octets[:500]!r}" for frame in list(self.inbox)[-5:]]
         if self.closed:
             lines.append(f"{self.closed}")
@@ -275,7 +276,7 @@ class StompClient:
         return ", ".join(lines) or "nothing"
 
     def _naming(self, message: Frame | str) -> dict[str, str | None]:
-        """The headers by which ACK and NACK name a message in the session's version (STOMP-ACK-002, STOMP-ACK-009)."""
+        """Headers that name a message in ACK and NACK of the session's version (STOMP-ACK-002, STOMP-ACK-009)."""
         if isinstance(message, str):
             return {"id" if self.version == "1.2" else "message-id": message}
         if self.version == "1.2":
@@ -291,15 +292,3 @@ def _required(frame: Frame, name: str, clause: str) -> str:
     if value is None:
         raise Violation(clause, f"a header {name}", frame)
     return value
-
-
-def _merged(defaults: Headers, headers: Headers, more: Mapping[str, str | None]) -> list[tuple[str, str]]:
-    """The headers of a frame: what the caller gives takes the place of a default of the same name."""
-    given = list(_pairs(headers)) + [(name.replace("_", "-"), value) for name, value in more.items()]
-    names = {name for name, _ in given}
-    kept = [(name, value) for name, value in _pairs(defaults) if name not in names]
-    return [(name, value) for name, value in kept + given if value is not None]
-
-
-def _pairs(headers: Headers) -> Iterable[tuple[str, str | None]]:
-    return headers.items() if isinstance(headers, Mapping) else headers

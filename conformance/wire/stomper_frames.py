@@ -1,9 +1,9 @@
-"""Frames of well-behaved clients, built by the `stomper` library where that writes what is meant.
+"""Frames built by the `stomper` library, as far as it can write them.
 
-`stomper` 0.4.3 escapes nothing, sorts the headers, keeps one value for each name, takes text only, and knows no STOMP
-command. Its functions for single commands add headers that nobody asked for, and `disconnect()` leaves out the empty
-line, so that only its `Frame` is of use here. The LF that it puts behind the NUL is dropped: a server that stumbles
-over that (STOMP-ABNF-005) shall fail in the test of that clause, and not in all.
+`stomper` 0.4.3 escapes nothing, sorts the headers, keeps one value per name, takes only text, and has no STOMP
+command. Its functions for single commands add headers, and `disconnect()` leaves out the empty line, so that only its
+`Frame` is used here. The LF that it puts behind the NUL is dropped: a server that doesn't accept it (STOMP-ABNF-005)
+must fail in the test of that clause, not in all tests.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import re
 
 import stomper
 
-from conformance.wire.frames import LITERAL_COMMANDS, escape
+from conformance.wire.encoding import LITERAL_COMMANDS, escape
 
-#: What may need escapes in some version or other; headers without any of it are quickly seen to be fine.
+#: Characters that may need escapes in some version; headers without them need no further check.
 _SPECIAL = re.compile(r"[\\:\r\n]")
 
 
 def packed(command: str, headers: list[tuple[str, str]], body: bytes, version: str) -> bytes | None:
-    """The octets of a frame of a session of `version`; None where `stomper` can't write this frame."""
+    """Octets of a frame on a session of `version`; None if `stomper` can't write this frame."""
     values = dict(headers)
     if command not in stomper.VALID_COMMANDS or len(values) < len(headers):
         return None
@@ -38,7 +38,7 @@ def packed(command: str, headers: list[tuple[str, str]], body: bytes, version: s
 
 
 def _is_altered(name: str, value: str, command: str, version: str) -> bool:
-    """Whether a header needs escapes, or can't be written as it is even where there are none."""
+    """True if a header needs escapes, or can't be written at all on a session without escapes."""
     if ":" in name or "\n" in name or "\n" in value:
         return True
     rules = "1.0" if command in LITERAL_COMMANDS else version

@@ -1,4 +1,4 @@
-"""The evidence: what went over the wire, when, and in which direction."""
+"""Trace of the octets on the wire, with time and direction: the evidence of a failure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ Kind = Literal["stomp", "http", "ws"]
 
 ENTRY_LIMIT = 20_000
 OCTET_LIMIT = 8 << 20
-#: Octets kept of one entry; the rest is counted, not kept.
+#: Octets kept of one entry; the rest is only counted.
 ENTRY_OCTETS = 64 << 10
 
 
 class TraceEntry(NamedTuple):
-    """Octets that one end sent: `>` the suite, `<` the server.
+    """Octets that one side sent: `>` the suite, `<` the server.
 
-    `at` is in seconds since the trace began, `size` the number of octets on the wire, of which `octets` are the first.
+    `at` is in seconds since the start of the trace. `size` is the number of octets on the wire; `octets` holds the
+    first of them.
     """
 
     at: float
@@ -31,7 +32,7 @@ class TraceEntry(NamedTuple):
 
 
 class Trace:
-    """The newest entries of any number of connections; may be shared by threads."""
+    """Newest entries of any number of connections. Thread-safe."""
 
     def __init__(self, entries: int = ENTRY_LIMIT, octets: int = OCTET_LIMIT) -> None:
         self._entries: deque[TraceEntry] = deque()
@@ -43,13 +44,13 @@ class Trace:
         self._lock = threading.Lock()
 
     def label(self, stem: str) -> str:
-        """A name for a new connection: `stem` and a number."""
+        """Name for a new connection: `stem` and a number."""
         with self._lock:
             self._labels[stem] += 1
             return f"{stem}-{self._labels[stem]}"
 
     def record(self, connection: str, direction: Direction, kind: Kind, octets: bytes) -> None:
-        """Keep these octets, and let the oldest go where the bounds are reached."""
+        """Add an entry, and drop the oldest ones beyond the bounds."""
         kept = octets if len(octets) <= ENTRY_OCTETS else octets[:ENTRY_OCTETS]
         entry = TraceEntry(time.monotonic() - self._started, connection, direction, kind, kept, len(octets))
         with self._lock:
@@ -59,12 +60,12 @@ class Trace:
                 self._octets -= len(self._entries.popleft().octets)
 
     def entries(self) -> list[TraceEntry]:
-        """What is kept, oldest first."""
+        """Kept entries, oldest first."""
         with self._lock:
             return list(self._entries)
 
     def clear(self) -> None:
-        """Forget everything but the time of the beginning."""
+        """Drop all entries; times still count from the start of the trace."""
         with self._lock:
             self._entries.clear()
             self._octets = 0

@@ -1,4 +1,4 @@
-"""A WebSocket connection as STOMP uses it, with `websocket-client` underneath, and ways to misuse it."""
+"""WebSocket connection for STOMP, on `websocket-client`, with ways to break the protocol on purpose."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import websocket
 from websocket import ABNF
 
 from conformance.wire.connection import Connection, tls_context
-from conformance.wire.failures import PeerFailure, Violation
-from conformance.wire.frames import is_utf8
+from conformance.wire.encoding import is_utf8
+from conformance.wire.failures import PeerFailure, UpgradeRefused, Violation
 
 if TYPE_CHECKING:
     import ssl
@@ -28,18 +28,6 @@ _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _PONGS_KEPT = 1000
 
 
-class UpgradeRefused(PeerFailure):
-    """The server answered the upgrade with another status than 101."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(
-            "101 Switching Protocols", f"{status} {body[:200].decode('utf-8', 'replace')}".strip()
-        )
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """A whole WebSocket message, fragments joined."""
@@ -50,9 +38,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """How the server ended the connection: the code of its Close frame, None where it sent none.
+    """End of a connection: code and reason of the server's Close frame.
 
-    The code is also None in a Close frame without one; `orderly` tells whether there was a Close frame.
+    `code` is None without a Close frame, and for a Close frame without a code; `orderly` is True if there was a frame.
     """
 
     code: int | None = None
@@ -63,8 +51,8 @@ class Closed:
 class WebSocketLink:
     """One WebSocket connection to `url` (ws or wss). One thread at a time.
 
-    Raises Unreachable where nobody answers, UpgradeRefused where the server does not want it, PeerFailure where it
-    answers something that is no upgrade. `patience` in seconds bounds every wait that has no deadline of its own.
+    `patience`, in seconds, bounds every wait without a deadline of its own. Raises Unreachable if no server answers,
+    UpgradeRefused if the server refuses the upgrade, PeerFailure if its answer is malformed.
     """
 
     def __init__(
@@ -105,13 +93,13 @@ class WebSocketLink:
 
     @property
     def subprotocol(self) -> str | None:
-        """What the server selected, offered or not."""
+        """Subprotocol that the server selected, offered or not."""
         return (self._websocket.getheaders() or {}).get("sec-websocket-protocol")
 
-    # Sending; a server that is gone is noticed by `receive`, after what it sent before
+    # Sending. `receive` reports a server that is gone, after all messages that it has sent.
 
     def send_text(self, octets: bytes) -> None:
-        """Send a text message, whether it is UTF-8 or not."""
+        """Send a text message, UTF-8 or not."""
         self.send_frame(octets, ABNF.OPCODE_TEXT)
 
     def send_binary(self, octets: bytes) -> None:
@@ -121,7 +109,7 @@ class WebSocketLink:
     def send_fragments(
         self, parts: Sequence[bytes], *, binary: bool = False, ping: bytes | None = None
     ) -> None:
-        """Send one message as a fragment for each part; with `ping` a ping after the first of them."""
+        """Send one message as a fragment per part; with `ping`, a ping after the first fragment."""
         opcode = ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT
         for number, part in enumerate(parts):
             self.send_frame(part, opcode if number == 0 else ABNF.OPCODE_CONT, fin=number == len(parts) - 1)
@@ -129,7 +117,7 @@ class WebSocketLink:
                 self.send_frame(ping, ABNF.OPCODE_PING)
 
     def send_in_pieces(self, octets: bytes, cuts: Iterable[int], *, binary: bool = False) -> None:
-        """Send one message whose octets on the wire are cut over several writes, at those positions."""
+        """Send one message in several writes, its octets on the wire cut at the positions `cuts`."""
         frame = ABNF.create_frame(octets, ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT).format()
         self._record(">", octets)
         begin = 0
@@ -139,7 +127,7 @@ class WebSocketLink:
                 begin = end
 
     def send_frame(self, octets: bytes, opcode: int, *, fin: bool = True, mask: bool = True) -> None:
-        """Send one WebSocket frame; `mask=False` breaks RFC 6455, as may any opcode."""
+        """Send one WebSocket frame; `mask=False` breaks RFC 6455, as an unknown opcode does."""
         if opcode in _KINDS or opcode == ABNF.OPCODE_CONT:
             self._record(">", octets)
         else:
@@ -147,9 +135,9 @@ class WebSocketLink:
         self._write(ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets).format())
 
     def send_raw(self, octets: bytes, *, whole: bool = True) -> None:
-        """Send octets below the WebSocket layer; not `whole`: they end within a frame, whose rest comes next.
+        """Send octets below the WebSocket layer; `whole=False` if they end within a frame, whose rest follows.
 
-        Until then the answers to pings wait, for they would come to lie within that frame.
+        Pongs are held back until the frame is whole, since they would end up inside it.
         """
         self._record(">", octets, "ws")
         self._write(octets)
@@ -159,7 +147,7 @@ class WebSocketLink:
 
     @contextmanager
     def in_one_write(self) -> Iterator[None]:
-        """All that is sent within the context goes out at its end, in one write."""
+        """Send everything of the context at its end, in one write."""
         self._held = bytearray()
         try:
             yield
@@ -182,9 +170,9 @@ class WebSocketLink:
     # Receiving
 
     def receive(self, deadline: float | None = None) -> Message | Closed | None:
-        """The next message, or how the connection ended; None where neither came by `deadline` (monotonic seconds).
+        """Next message, or the end of the connection; None if neither comes by `deadline` (monotonic seconds).
 
-        Raises Violation at a text message that is not UTF-8 (STOMP-WS-008), PeerFailure where RFC 6455 is broken.
+        Raises Violation at a text message that isn't UTF-8 (STOMP-WS-008), PeerFailure if RFC 6455 is broken.
         """
         if self._waiting:
             return self._waiting.popleft()
@@ -197,7 +185,7 @@ class WebSocketLink:
                 return came
 
     def pong(self, payload: bytes, deadline: float | None = None) -> bool:
-        """Ping, and whether a pong with the same payload came by `deadline` (STOMP-WS-021)."""
+        """Send a ping; True if a pong with the same payload comes by `deadline` (STOMP-WS-021)."""
         self.send_frame(payload, ABNF.OPCODE_PING)
         if deadline is None:
             deadline = time.monotonic() + self.patience
@@ -212,7 +200,7 @@ class WebSocketLink:
         return True
 
     def _read(self) -> Message | Closed | bytes | None:
-        """What one WebSocket frame brings: bytes are those of a ping, a pong or a fragment."""
+        """Read one frame; returns a completed message, the end, None at the deadline, or other frames' bytes."""
         if self.closed:
             return self.closed
         try:
@@ -229,7 +217,7 @@ class WebSocketLink:
         return self._control(frame)
 
     def _data(self, frame: Any) -> Message | bytes:
-        """The message that a data frame completes."""
+        """Message that a data frame completes; b"" for a fragment of an incomplete one."""
         fragments = self._websocket.cont_frame
         fragments.validate(frame)
         fragments.add(frame)
@@ -260,17 +248,17 @@ class WebSocketLink:
     # Ending
 
     def close(self, code: int = 1000, reason: bytes = b"") -> None:
-        """Send a Close frame and end the connection without waiting; harmless when it has ended."""
+        """Send a Close frame and close the connection without waiting. May be called twice."""
         if self.closed is None:
             self.send_close(code, reason)
         self._ended(self.closed or Closed())
 
     def send_close(self, code: int = 1000, reason: bytes = b"") -> None:
-        """Send a Close frame; `receive` then gives what the server still sends, and its own Close."""
+        """Send a Close frame; `receive` then returns remaining messages and the server's Close."""
         self.send_frame(struct.pack("!H", code) + reason, ABNF.OPCODE_CLOSE)
 
     def cut(self) -> None:
-        """Lose the connection as a failing host does: no Close frame, no orderly end of TCP."""
+        """Reset the connection as a failing host does: no Close frame, no orderly end of TCP."""
         self._connection.reset()
         self._ended(self.closed or Closed())
 
@@ -279,10 +267,10 @@ class WebSocketLink:
         self._connection.close()
         return how
 
-    # Setting up, and evidence
+    # Upgrade and trace
 
     def _upgrade(self, headers: Mapping[str, str]) -> None:
-        # Subprotocols go in as a plain header: the library would refuse a server that selects none.
+        # Subprotocols are sent as a plain header: the library would reject a server that selects none.
         try:
             self._websocket.connect(
                 self.url,

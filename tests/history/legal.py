@@ -93,15 +93,15 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.history.legal",
-        description="Judge histories that a conforming queue can have, one for each seed. Exit status: 0 when none of "
-        "them is blamed, else 1.",
+        description="Judge legal histories of a conforming queue, one per seed. Exit status: 0 without false alarms, "
+        "else 1.",
     )
     parser.add_argument(
-        "count", type=_positive, help="so many histories; 1,000 take a minute or so on one processor"
+        "count", type=_positive, help="number of histories; 1,000 take about a minute on one processor"
     )
-    parser.add_argument("first", type=int, nargs="?", default=0, help="the first seed (default: 0)")
+    parser.add_argument("first", type=int, nargs="?", default=0, help="first seed (default: 0)")
     parser.add_argument(
-        "--jobs", type=_positive, metavar="N", help="so many processes (default: one for each processor)"
+        "--jobs", type=_positive, metavar="N", help="number of processes (default: one per processor)"
     )
     return parser.parse_args()
 

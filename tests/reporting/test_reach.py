@@ -1,4 +1,4 @@
-"""What the models reached, on the terminal and in the report for programs."""
+"""Coverage of the models, on the terminal and in the JSON report."""
 
 import dataclasses
 import io

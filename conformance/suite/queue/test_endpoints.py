@@ -10,12 +10,11 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.suite.queue.scene import ADD_GROUP, ADD_TOPIC, Scene
-from conformance.wire.failures import PeerFailure, Violation
-from conformance.wire.frames import encode
+from conformance.wire.encoding import encode
+from conformance.wire.failures import PeerFailure, UpgradeRefused, Violation
 from conformance.wire.operations import REPLIES, StompOperations
 from conformance.wire.seed_clients import SPELLINGS, SeedProducer
 from conformance.wire.stomp import StompClient
-from conformance.wire.websocket import UpgradeRefused
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench

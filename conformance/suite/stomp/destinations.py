@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from conformance.wire.frames import escape
+from conformance.wire.encoding import escape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from conformance.suite.stomp.properties import (
     header_lists,
     split_at,
 )
-from conformance.wire.frames import encode, is_utf8
+from conformance.wire.encoding import encode, is_utf8
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench

@@ -13,8 +13,8 @@ from conformance.suite.stomp.frame_template import fill
 from conformance.suite.stomp.loopback import Loopback, expect_malformed_send
 from conformance.suite.stomp.reactions import expect_malformed
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.encoding import escape
 from conformance.wire.failures import PeerFailure
-from conformance.wire.frames import escape
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench

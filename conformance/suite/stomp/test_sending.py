@@ -14,8 +14,8 @@ from conformance.suite.stomp.loopback import session_sending
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import PeerFailure, Violation
-from conformance.wire.frames import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
