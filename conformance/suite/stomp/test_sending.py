@@ -8,7 +8,7 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.channel import Channel, is_undecidable, new_destination
-from conformance.suite.stomp.delivered_frames import expect_headers
+from conformance.suite.stomp.delivered_frames import expect_body, expect_headers
 from conformance.suite.stomp.frame_template import fill
 from conformance.suite.stomp.loopback import session_sending
 from conformance.suite.stomp.patience import SHORT_WAIT
@@ -218,9 +218,7 @@ def _judge_body(channel: Channel, body: bytes, headers: Sequence[tuple[str, str]
         # A text message that is not UTF-8, or a MESSAGE cut at a NUL, breaks a clause of its own.
         channel.fixture.skip("STOMP-SEND-005", f"the MESSAGE can't be read: {violation.clause}")
         return
-    channel.fixture.judge(
-        "STOMP-SEND-005", message.body == body, expected=f"the body {body[:300]!r}", observed=message.octets
-    )
+    expect_body(channel.fixture, "STOMP-SEND-005", message, body)
 
 
 def _takes_binary(channel: Channel) -> bool:
