@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from conformance.run.group_clock import QueueClock
     from conformance.run.run import Run
     from conformance.targets.target import Target
-    from conformance.verdicts.recorder import Case
+    from conformance.verdicts.case import Case
     from conformance.wire.trace import TraceEntry
 
 #: Newest steps and trace entries in the evidence of a failure.
