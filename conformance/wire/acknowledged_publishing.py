@@ -118,8 +118,8 @@ class PendingAcknowledgement:
         if document.get("acknowledgementMessage") not in ("ACK", "FAILED"):
             return False
         told = document.get("messageId")
-        # PUB-ACK-6 alone judges the type of labels. A refused record may have none (PUB-ACK-3), and a server that stores
-        # a record without a label makes one up.
+        # PUB-ACK-6 alone judges the type of labels. A refused record may have none (PUB-ACK-3). A server that stores a
+        # record without a label makes one up.
         is_refusal = told is None and document["acknowledgementMessage"] == "FAILED"
         return is_refusal or self.label is None or str(told) == str(self.label)
 
