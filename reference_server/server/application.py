@@ -6,6 +6,7 @@ out is written, by one send per touched connection, after it is released.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +22,7 @@ from reference_server.server.timer import Timer
 from reference_server.stomp import Hub, Session, StompLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Protocol
 
     from reference_server.config import Settings
@@ -91,115 +93,98 @@ class Application:
 
     def open_session(self, *, lenient: bool) -> Session:
         """Open a session; nothing is written before it is attached to its connection."""
-        with self._lock:
-            session = Session(self._hub, lenient=lenient, subprotocol_version=None, now=wall())
-            due = self._due()
-        self.timer.wake_by(due)
-        return session
+        with self._turn():
+            return Session(self._hub, lenient=lenient, subprotocol_version=None, now=wall())
 
     def attach(self, session: Session, peer: Peer) -> None:
-        """Tell who writes the session's output."""
-        with self._lock:
+        """Set the connection that writes the session's output."""
+        with self._turn():
             self._peers[session] = peer
             if self._farewell is not None:
                 session.fail(*self._farewell)
-            touched, due = self._collect()
-        self._flush(touched, due)
 
     def handle(self, session: Session, items: Parsed) -> None:
-        """Obey frames, and write what came of them to whom it concerns."""
-        with self._lock:
-            session.handle(items, wall(), self._tell_time())
-            touched, due = self._collect()
-        self._flush(touched, due)
+        """Process frames of a session."""
+        with self._turn() as now:
+            session.handle(items, wall(), now)
 
     def fail(self, session: Session, summary: str, advice: str) -> None:
         """End a session from the server's side."""
-        with self._lock:
-            self._tell_time()
+        with self._turn():
             session.fail(summary, advice)
-            touched, due = self._collect()
-        self._flush(touched, due)
 
     def fail_all(self, summary: str, advice: str) -> None:
         """End all sessions from the server's side, and those that are being opened."""
-        with self._lock:
-            self._tell_time()
+        with self._turn():
             self._farewell = (summary, advice)
             for session in self._peers:
                 session.fail(summary, advice)
-            touched, due = self._collect()
-        self._flush(touched, due)
 
     def resume(self, session: Session) -> None:
-        """Let queues deliver to a session again that had been given much output, which is written now."""
-        with self._lock:
+        """Let queues deliver again to a session whose output was written; its own connection flushes the new output."""
+        with self._turn(flushed_by_caller=self._peers.get(session)):
             session.resume()
-            self._collect()
 
     def close_session(self, session: Session) -> None:
-        """Its connection is over: what it did not acknowledge goes to others. Again, it does nothing."""
-        with self._lock:
-            if self._peers.pop(session, None) is None:
-                return
-            self._tell_time()
-            session.lost(wall())
-            touched, due = self._collect()
-        self._flush(touched, due)
+        """End the session of a connection that is over; unacknowledged messages go to others. Idempotent."""
+        with self._turn():
+            if self._peers.pop(session, None) is not None:
+                session.lost(wall())
 
     # Operations over HTTP.
 
     def perform(self, path: str, body: bytes, waiter: Waiter) -> Outcome | None:
-        """Perform an operation; None: it is a long poll, which `waiter` gets the answer of (POLL-WAIT-1)."""
-        with self._lock:
-            outcome = self.operations.perform(path, body, now=self._tell_time(), waiter=waiter)
+        """Perform an operation; None: a long poll, whose answer `waiter` will get (POLL-WAIT-1)."""
+        with self._turn() as now:
+            outcome = self.operations.perform(path, body, now=now, waiter=waiter)
             if outcome is None:
                 waiter.seconds = self.operations.wait_of(waiter)
             elif outcome.acknowledgement is not None:
                 self._hub.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
-            touched, due = self._collect()
-        self._flush(touched, due)
-        return outcome
+            return outcome
 
     def cancel(self, waiter: Waiter) -> Outcome | None:
         """End a parked long poll; None: it was answered in the meantime."""
-        with self._lock:
-            self._tell_time()
+        with self._turn():
             return self.operations.cancel(waiter)
 
     def read(self, path: str) -> Outcome:
         """Answer an introspection request."""
-        with self._lock:
-            return self.operations.read(path, now=self._tell_time())
+        with self._turn() as now:
+            return self.operations.read(path, now=now)
 
     def advance(self, seconds: float) -> float:
-        """Move the virtual clock on and do what is due then; return the queue's time (CLOCK-1)."""
+        """Advance the virtual clock by seconds and do what is due then; return the queue's time (CLOCK-1)."""
         assert isinstance(self.clock, VirtualClock)
         with self._lock:
             self.clock.advance(seconds)
-            now = self._tell_time()
-            touched, due = self._collect()
-        self._flush(touched, due)
-        return now
+        with self._turn() as now:
+            return now
 
     def advance_group(self, body: bytes) -> Outcome:
-        """Move the time of the group that the body names on (CLOCK-3)."""
+        """Advance the time of the group that the body names (CLOCK-3)."""
+        with self._turn() as now:
+            return self.operations.advance_group(body, now=now)
+
+    @contextlib.contextmanager
+    def _turn(self, flushed_by_caller: Flushable | None = None) -> Iterator[float]:
+        """Hold the lock for one step: do what is due on the queue, yield its time, then collect and flush all output.
+
+        Every step may evict a consumer and so answer the long polls of others (POLL-WAIT-1), whoever asked for it.
+        """
         with self._lock:
-            outcome = self.operations.advance_group(body, now=self._tell_time())
-            touched, due = self._collect()
-        self._flush(touched, due)
-        return outcome
+            now = self.clock.now()
+            self._broker.tick(now)
+            yield now
+            touched = self._collect()
+            due = self._due()
+        for each in touched:
+            if each is not flushed_by_caller:
+                each.flush()
+        self.timer.wake_by(due)
 
-    # Under the lock.
-
-    def _tell_time(self) -> float:
-        """Let the queue do what is due; return its time. Whoever takes the lock to change something begins so."""
-        now = self.clock.now()
-        self._broker.tick(now)
-        return now
-
-    def _collect(self) -> tuple[list[Flushable], float]:
-        """Hand out new output; return who has to be flushed, and the wall time of what happens next by itself."""
+    def _collect(self) -> list[Flushable]:
+        """Move new output to the connections; return those to flush after the lock is released."""
         hub = self._hub
         touched: list[Flushable] = []
         for waiter, outcome in hub.operations_answered(wall()):
@@ -212,9 +197,10 @@ class Application:
                 if peer is not None:
                     peer.take_output()
                     touched.append(peer)
-        return touched, self._due()
+        return touched
 
     def _due(self) -> float:
+        """Wall time of the next timer."""
         hub_due = self._hub.next_deadline()
         queue_due = self._broker.next_deadline()
         return min(
@@ -222,21 +208,9 @@ class Application:
             math.inf if queue_due is None else self.clock.wall_time_of(queue_due),
         )
 
-    # Without the lock.
-
-    def _flush(self, touched: list[Flushable], due: float) -> None:
-        for each in touched:
-            each.flush()
-        self.timer.wake_by(due)
-
-    def _tick(self) -> float:
-        with self._lock:
-            self._tell_time()
+    def _tick(self) -> None:
+        with self._turn():
             self._hub.tick(wall())
-            touched, due = self._collect()
-        for each in touched:
-            each.flush()
-        return due
 
 
 def _pick(kind: type[_Part], settings: Settings) -> _Part:

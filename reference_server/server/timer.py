@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Timer(threading.Thread):
-    """Runs `tick` at the wall time that it returned last, or earlier when asked to."""
+    """Runs `tick` at the wall time that `wake_by` asked for, and other calls at theirs."""
 
-    def __init__(self, tick: Callable[[], float]) -> None:
-        """`tick` does what is due and returns the wall time of its next work, infinity for never."""
+    def __init__(self, tick: Callable[[], None]) -> None:
+        """`tick` does what is due and calls `wake_by` for what is due next."""
         super().__init__(name="timer", daemon=True)
         self.due = math.inf
         """Wall time of the next tick. Reading it without a lock costs at worst one needless wake-up."""
@@ -62,10 +62,10 @@ class Timer(threading.Thread):
                 calls = self._take_due()
             while calls:
                 calls.popleft()()  # and keep nothing of a connection that is over
-            upcoming = self._tick()
+            self._tick()
             with self._changed:
                 first = self._calls[0][0] if self._calls else math.inf
-                self.due = min(self.due, upcoming, first)
+                self.due = min(self.due, first)
 
     def _take_due(self) -> deque[Callable[[], None]]:
         calls: deque[Callable[[], None]] = deque()

@@ -142,11 +142,9 @@ def _before_storing(act: Any) -> None:
 
     @wrap(Application, "handle")
     def handle(original: Any, self: Application, session: Session, items: list[Any]) -> None:
-        with self._lock:
+        with self._turn():
             self._hub.now = wall()
             acted = [act(self, session, *each) for each in _publishes(self, items)]
-            touched, due = self._collect()
-        self._flush(touched, due)
         if any(acted):
             threading.Event().wait(EARLY)
         original(self, session, items)

@@ -11,6 +11,7 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Group
 from reference_server.queue.long_polls import LongPolls
 from reference_server.queue.operations import Operations
+from reference_server.server.application import Application, Waiter
 from reference_server.server.clock import wall
 from reference_server.stomp.queue_binding import QueueBinding
 from reference_server.stomp.session import Session
@@ -131,6 +132,26 @@ def a_settled_record_wakes_nobody() -> None:
 def a_rebalance_wakes_nobody() -> None:
     """A poll that waits is not answered when a partition comes to its consumer."""
     replace(QueueBroker, "_stir")(lambda self, group: None)
+
+
+@fault("POLL-WAIT-1", bindings=HTTP)
+def a_partition_that_moves_answers_late() -> None:
+    """The answer that a rebalance or an eviction brings to a poll that waits is written at the end of its time."""
+    moved: list[Group] = []
+
+    @wrap(QueueBroker, "_stir")
+    def stir(original: Any, self: QueueBroker, group: Group) -> None:
+        if group.stirred and self._waiting:
+            moved.append(group)
+        original(self, group)
+
+    @wrap(Application, "_collect")
+    def collect(original: Any, self: Application) -> list[Any]:
+        touched: list[Any] = original(self)
+        if moved:
+            moved.clear()
+            return [each for each in touched if not isinstance(each, Waiter)]
+        return touched
 
 
 @fault("POLL-WAIT-1", bindings=STOMP)

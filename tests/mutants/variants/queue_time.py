@@ -179,21 +179,18 @@ def frames_are_obeyed_late() -> None:
 )
 def producers_are_told_late() -> None:
     """Acknowledgements of records come some milliseconds after receipts and replies."""
-    lock: list[Application] = []
+    applications: list[Application] = []
 
     @wrap(Application, "__init__")
     def begin(original: Any, self: Application, *arguments: Any) -> None:
         original(self, *arguments)
-        lock.append(self)
+        applications.append(self)
 
     @wrap(QueueBinding, "acknowledge_producer")
     def acknowledge(original: Any, self: QueueBinding, told: Any) -> None:
         def later() -> None:
-            application = lock[0]
-            with application._lock:
+            with applications[0]._turn():
                 original(self, told)
-                touched, due = application._collect()
-            application._flush(touched, due)
 
         if self._acknowledgements:
             order.append(later)
