@@ -1,4 +1,4 @@
-"""What can be read of the queue (extension introspection): placement, end offsets, members, assignment, lag."""
+"""Introspection documents: placement, end offsets, members, assignment, lag."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def describe_topics(broker: QueueBroker) -> dict[str, Any]:
     """All topics (INTRO-TOPICS-1).
 
-    There may be a hundred thousand, and everybody waits while they are described: what did not change is kept as JSON.
+    There may be a hundred thousand, and the lock is held meanwhile: the JSON of unchanged topics is kept.
     """
     return {"topics": [topic.described or _described(topic) for topic in broker.topics.values()]}
 
@@ -68,19 +68,27 @@ def _describe_cursor(cursor: Cursor) -> dict[str, Any]:
     }
 
 
+def is_readable(path: str) -> bool:
+    """Return whether `describe` serves a path, if its topic or group exists."""
+    collection, slash, name = path[1:].partition("/")
+    if not slash:
+        return path == "/topics"
+    return collection in {"topics", "consumer-groups"} and bool(name) and "/" not in name
+
+
 def describe(broker: QueueBroker, path: str) -> dict[str, Any]:
-    """What lies at a path. Raises Refusal: topic-unknown, group-unknown (INTRO-UNKNOWN-1), path-unknown."""
-    if path == "/topics":
+    """The document at a path. Raises Refusal: topic-unknown, group-unknown (INTRO-UNKNOWN-1), path-unknown."""
+    if not is_readable(path):
+        raise Refusal("path-unknown", f"nothing can be read at {path!r}")
+    collection, _, name = path[1:].partition("/")
+    if not name:
         return describe_topics(broker)
-    collection, _, name = path.lstrip("/").partition("/")
     if collection == "topics":
         topic = broker.topics.get(name)
         if topic is None:
             raise Refusal("topic-unknown", f"there is no topic {name!r}")
         return describe_topic(topic)
-    if collection == "consumer-groups":
-        group = broker.groups.get(name)
-        if group is None:
-            raise Refusal("group-unknown", f"there is no consumer group {name!r}")
-        return describe_group(group)
-    raise Refusal("path-unknown", f"nothing can be read at {path!r}")
+    group = broker.groups.get(name)
+    if group is None:
+        raise Refusal("group-unknown", f"there is no consumer group {name!r}")
+    return describe_group(group)

@@ -7,16 +7,16 @@ out is written, by one send per touched connection, after it is released.
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
 from reference_server.queue.settings import QueueSettings
 from reference_server.server.clock import RunningClock, VirtualClock, wall
+from reference_server.server.long_poll import LongPoll
 from reference_server.server.outbox import Writer
 from reference_server.server.timer import Timer
 from reference_server.stomp import Hub, Session, StompLimits
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from reference_server.config import Settings
+    from reference_server.queue.operations import Outcome
     from reference_server.server.clock import Clock
     from reference_server.stomp.session import Parsed
 
@@ -45,21 +46,6 @@ if TYPE_CHECKING:
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
-class Waiter:
-    """Who waits for the answer of a long poll over HTTP."""
-
-    seconds = 0.0
-    """How long it may wait (POLL-WAIT-2)."""
-
-    def answer(self, outcome: Outcome) -> None:
-        """Take the answer; called under the lock."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Wake whoever waits; called without the lock."""
-        raise NotImplementedError
-
-
 class Application:
     """Queue, STOMP sessions and clocks of one server."""
 
@@ -70,7 +56,7 @@ class Application:
         self.stomp_limits = _pick(StompLimits, settings)
         self.queue_settings = _pick(QueueSettings, settings)
         self._broker = QueueBroker(self.queue_settings)
-        self.operations = Operations(self._broker)
+        self.operations = Operations(self._broker, wall)
         self.writer = Writer()
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
@@ -133,38 +119,29 @@ class Application:
 
     # Operations over HTTP.
 
-    def perform(self, path: str, body: bytes, waiter: Waiter) -> Outcome | None:
+    def perform(self, path: str, body: bytes, waiter: LongPoll) -> Outcome | None:
         """Perform an operation; None: a long poll, whose answer `waiter` will get (POLL-WAIT-1)."""
         with self._turn() as now:
             outcome = self.operations.perform(path, body, now=now, waiter=waiter)
-            if outcome is None:
-                waiter.seconds = self.operations.wait_of(waiter)
-            elif outcome.acknowledgement is not None:
+            if outcome is not None and outcome.acknowledgement is not None:
                 self._hub.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
             return outcome
 
-    def cancel(self, waiter: Waiter) -> Outcome | None:
-        """End a parked long poll; None: it was answered in the meantime."""
+    def cancel(self, waiter: LongPoll) -> None:
+        """End a long poll whose client is gone."""
         with self._turn():
-            return self.operations.cancel(waiter)
+            self.operations.cancel(waiter)
 
     def read(self, path: str) -> Outcome:
         """Answer an introspection request."""
         with self._turn() as now:
             return self.operations.read(path, now=now)
 
-    def advance(self, seconds: float) -> float:
-        """Advance the virtual clock by seconds and do what is due then; return the queue's time (CLOCK-1)."""
+    def advance(self, body: bytes) -> Outcome:
+        """Advance the virtual clock, or the time of the group that the body names (CLOCK-1, CLOCK-3)."""
         assert isinstance(self.clock, VirtualClock)
-        with self._lock:
-            self.clock.advance(seconds)
         with self._turn() as now:
-            return now
-
-    def advance_group(self, body: bytes) -> Outcome:
-        """Advance the time of the group that the body names (CLOCK-3)."""
-        with self._turn() as now:
-            return self.operations.advance_group(body, now=now)
+            return self.operations.advance(body, self.clock.advance, now=now)
 
     @contextlib.contextmanager
     def _turn(self, flushed_by_caller: Flushable | None = None) -> Iterator[float]:
@@ -188,7 +165,7 @@ class Application:
         hub = self._hub
         touched: list[Flushable] = []
         for waiter, outcome in hub.operations_answered(wall()):
-            assert isinstance(waiter, Waiter)
+            assert isinstance(waiter, LongPoll)
             waiter.answer(outcome)
             touched.append(waiter)
         while sessions := hub.touched():
@@ -201,11 +178,10 @@ class Application:
 
     def _due(self) -> float:
         """Wall time of the next timer."""
-        hub_due = self._hub.next_deadline()
-        queue_due = self._broker.next_deadline()
         return min(
-            math.inf if hub_due is None else hub_due,
-            math.inf if queue_due is None else self.clock.wall_time_of(queue_due),
+            self._hub.next_deadline(),
+            self.operations.next_deadline(),
+            self.clock.wall_time_of(self._broker.next_deadline()),
         )
 
     def _tick(self) -> None:

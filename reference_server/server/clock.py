@@ -38,9 +38,10 @@ class VirtualClock:
         """Queue time in seconds since the start of the server."""
         return self._now
 
-    def advance(self, seconds: float) -> None:
-        """Move the time on."""
+    def advance(self, seconds: float) -> float:
+        """Advance the time; return it."""
         self._now += seconds
+        return self._now
 
     def wall_time_of(self, when: float) -> float:
         """Wall time at which the queue's time reaches `when`: now, or never by itself."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import math
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
+from reference_server.deadlines import Deadlines
 from reference_server.server.clock import wall
 
 if TYPE_CHECKING:
@@ -25,8 +23,7 @@ class Timer(threading.Thread):
         """Wall time of the next tick. Reading it without a lock costs at worst one needless wake-up."""
         self._tick = tick
         self._changed = threading.Condition()
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []
-        self._serial = itertools.count()
+        self._calls: Deadlines[Callable[[], None]] = Deadlines()
         self._stopping = False
 
     def wake_by(self, when: float) -> None:
@@ -39,7 +36,7 @@ class Timer(threading.Thread):
     def call_at(self, when: float, call: Callable[[], None]) -> None:
         """Have something short called once at that wall time."""
         with self._changed:
-            heapq.heappush(self._calls, (when, next(self._serial), call))
+            self._calls.set(call, when)
             self.due = min(self.due, when)
             self._changed.notify()
 
@@ -59,17 +56,9 @@ class Timer(threading.Thread):
                 if self._stopping:
                     return
                 self.due = math.inf
-                calls = self._take_due()
+                calls = self._calls.take_due(wall())
             while calls:
-                calls.popleft()()  # and keep nothing of a connection that is over
+                calls.pop(0)()  # and keep nothing of a connection that is over
             self._tick()
             with self._changed:
-                first = self._calls[0][0] if self._calls else math.inf
-                self.due = min(self.due, first)
-
-    def _take_due(self) -> deque[Callable[[], None]]:
-        calls: deque[Callable[[], None]] = deque()
-        now = wall()
-        while self._calls and self._calls[0][0] <= now:
-            calls.append(heapq.heappop(self._calls)[2])
-        return calls
+                self.due = min(self.due, self._calls.next)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
-import math
 import secrets
 from typing import TYPE_CHECKING
 
+from reference_server.deadlines import Deadlines
 from reference_server.stomp.destinations import QUEUES, Destinations, Message, is_plain
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, Asked, QueueBinding
@@ -50,8 +49,7 @@ class Hub:
         self._operations = operations
         self._destinations = Destinations(limits)
         self._touched: list[Session] = []
-        self._scheduled: dict[Session, float] = {}
-        self._timers: list[tuple[float, int, Session]] = []
+        self._deadlines: Deadlines[Session] = Deadlines()
         self._serial = itertools.count()
         self._name = secrets.token_hex(4)
 
@@ -82,20 +80,16 @@ class Hub:
         self.binding.acknowledge_producer(acknowledgement)
 
     def tick(self, now: float) -> None:
-        """Do what is due: heart-beats, silent clients, frames that do not come or end, ends of long polls."""
+        """Do what is due: heart-beats, silent clients, frames that do not come or end."""
         self.now = now
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            when, _, session = heapq.heappop(timers)
-            if self._scheduled.get(session) == when:
-                del self._scheduled[session]
-                session.on_time(now)
-                if not session.closing:
-                    self.schedule(session, session.deadline())
+        for session in self._deadlines.take_due(now):
+            session.on_time(now)
+            if not session.closing:
+                self.schedule(session, session.deadline())
 
-    def next_deadline(self) -> float | None:
-        """Wall time at which `tick` has work; may come too early, never too late. Cheap."""
-        return self._timers[0][0] if self._timers else None
+    def next_deadline(self) -> float:
+        """Wall time in seconds at which `tick` has work, or an earlier time; infinite if there is none."""
+        return self._deadlines.next
 
     # For sessions.
 
@@ -109,18 +103,12 @@ class Hub:
 
     def closed(self, session: Session) -> None:
         """Note that a session is over."""
-        self._scheduled.pop(session, None)
+        self._deadlines.remove(session)
         self.touch(session)
 
     def schedule(self, session: Session, when: float) -> None:
         """Have `on_time` of a session called at that wall time, unless that is to happen earlier."""
-        if when < self._scheduled.get(session, math.inf):
-            self._scheduled[session] = when
-            if len(self._timers) > 4 * len(self._scheduled) + 1000:  # mostly what was rescheduled
-                self._timers = [(due, next(self._serial), each) for each, due in self._scheduled.items()]
-                heapq.heapify(self._timers)
-            else:
-                heapq.heappush(self._timers, (when, next(self._serial), session))
+        self._deadlines.set(session, when)
 
     def name_session(self) -> str:
         """Make a value for the `session` header (STOMP-CONNECT-010)."""

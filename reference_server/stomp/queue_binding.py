@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING
 
 from reference_server.stomp.destinations import Broadcast, Message
@@ -29,14 +28,12 @@ _log = logging.getLogger(__name__)
 class Asked:
     """Who waits for the answer of one operation; what a long poll is parked under."""
 
-    __slots__ = ("correlation", "receipt", "session", "until")
+    __slots__ = ("correlation", "receipt", "session")
 
     def __init__(self, session: Session, correlation: str | None, receipt: str | None) -> None:
         self.session = session
         self.correlation = correlation
         self.receipt = receipt
-        self.until = 0.0
-        """Wall time at which a long poll ends empty."""
 
 
 class QueueBinding:
@@ -76,9 +73,7 @@ class QueueBinding:
         waiter = asked if path == _POLL and self._may_wait(session) else None
         outcome = self._operations.perform(path, frame.body, now=session.queue_now, waiter=waiter)
         if outcome is None:
-            asked.until = session.hub.now + self._operations.wait_of(asked)
             self._parked.setdefault(session, set()).add(asked)
-            session.hub.schedule(session, asked.until)
             return False
         self._answer(asked, outcome)
         return True
@@ -102,18 +97,6 @@ class QueueBinding:
             return
         if asked.receipt is not None:
             session.grant(asked.receipt)
-
-    def deadline(self, session: Session) -> float:
-        """Wall time at which the next long poll of a session ends; infinite: it has none."""
-        return min((asked.until for asked in self._parked.get(session, ())), default=math.inf)
-
-    def expire(self, session: Session, now: float) -> None:
-        """End the long polls of a session whose time is up."""
-        for asked in tuple(self._parked.get(session, ())):
-            if asked.until <= now:
-                outcome = self._operations.cancel(asked)
-                if outcome is not None:
-                    self.answer_late(asked, outcome)
 
     def cancel(self, session: Session) -> None:
         """Forget the long polls of a session that is over."""

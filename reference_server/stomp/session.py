@@ -157,7 +157,6 @@ class Session:
         """Send a heart-beat or give the client up, where that is due."""
         if self.closing:
             return
-        self.hub.binding.expire(self, now)
         complaint = self.liveness.complaint(now)
         if complaint is not None:
             self.fail(*complaint)
@@ -168,7 +167,7 @@ class Session:
 
     def deadline(self) -> float:
         """When `on_time` has work; infinite: never."""
-        return min(self.liveness.beat_at, self.liveness.expires_at, self.hub.binding.deadline(self))
+        return min(self.liveness.beat_at, self.liveness.expires_at)
 
     def _enter(self, state: State) -> None:
         self._state = state

@@ -32,14 +32,15 @@ def read(outcome: Outcome) -> Reply:
 
 @dataclass
 class Core:
-    """A broker with its operations; `now` is the queue's time in seconds."""
+    """A broker with its operations; `now` is the queue's time, `wall` that of long polls, both in seconds."""
 
     settings: QueueSettings = field(default_factory=QueueSettings)
     now: float = 1000.0
 
     def __post_init__(self) -> None:
         self.broker = QueueBroker(self.settings)
-        self.operations = Operations(self.broker)
+        self.wall = 0.0
+        self.operations = Operations(self.broker, lambda: self.wall)
         self._labels = 0
 
     def raw(self, path: str, body: bytes) -> Reply:
@@ -144,7 +145,7 @@ class Core:
             },
             "groups": {
                 group.name: (
-                    group.ahead,
+                    group.clock_offset,
                     {name: (sorted(m.topics), list(m.held), m.waiting) for name, m in group.members.items()},
                     {
                         topic: [
@@ -154,7 +155,7 @@ class Core:
                                 cursor.in_flight,
                                 cursor.overdue,
                                 cursor.owner and cursor.owner.name,
-                                cursor.heir and cursor.heir.name,
+                                cursor.next_owner and cursor.next_owner.name,
                             )
                             for cursor in cursors
                         ]

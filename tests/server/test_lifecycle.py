@@ -51,7 +51,7 @@ def test_two_hundred_connections(serve: Serve) -> None:
         eventually(lambda: descriptors() <= files, "descriptors are left")
     hub, application = server.application._hub, server.application
     assert application._peers == {}
-    assert hub._scheduled == {}
+    assert hub._deadlines._by_key == {}
     assert hub._destinations._queues == {}
     assert hub._destinations._topics == {}
 

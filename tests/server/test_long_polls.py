@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reference_server.server.application import Waiter
+from reference_server.server.long_poll import LongPoll
 from tests.server.wire import Http, Stomp, eventually, request
 
 if TYPE_CHECKING:
-    from reference_server.queue.operations import Outcome
     from reference_server.server import Server
     from tests.server.conftest import Serve
 
@@ -104,16 +103,6 @@ def test_a_client_that_is_gone(server: Server, client: Http, path: str) -> None:
         assert client.ask("/consumer/poll", consumer_name="c").status == 200
 
 
-class Nobody(Waiter):
-    """The waiter of a long poll that nobody reads the answer of."""
-
-    def answer(self, outcome: Outcome) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize(
     "acts", [("read",), ("cancel",), ("resume",), ("read", "resume"), ("cancel", "resume")]
 )
@@ -131,7 +120,7 @@ def test_an_eviction_is_noticed(serve: Serve, acts: tuple[str, ...]) -> None:
             client.ask("/consumer/subscribe-topic", consumer_name=name, topic_list="news")
         assert client.ask("/consumer/poll", consumer_name="holder").status == 200
         other.send(request("POST", "/consumer/poll", b'{"consumer_name":"next","wait_seconds":30}'))
-        waiter, session = Nobody(), application.open_session(lenient=False)
+        waiter, session = LongPoll(), application.open_session(lenient=False)
         assert (
             application.perform("/consumer/poll", b'{"consumer_name":"elsewhere","wait_seconds":30}', waiter)
             is None

@@ -128,10 +128,10 @@ def test_a_connection_leaves_nothing_to_be_collected(
         use(server)
         eventually(lambda: server.listener.connections == 0, "the connection is left")
         eventually(lambda: threading.active_count() <= threads, "its thread is left")
-        eventually(lambda: not server.application.timer._calls, "a timer is left")
+        eventually(lambda: not server.application.timer._calls._by_key, "a timer is left")
         server.application.timer.wake_by(0.0)
         eventually(lambda: server.application.timer.due > 0.0, "the timer does not go on")
-        server.application._hub._timers.clear()  # where closed sessions stay, up to a number, until they are due
+        server.application._hub._deadlines._heap.clear()  # closed sessions stay there until due
 
     use_it()  # the first makes what stays, such as destinations
     before = of_the_server()

@@ -42,11 +42,11 @@ def test_an_eviction_answers_those_who_wait(serve: Serve) -> None:
     with Http.to(server) as client, Http.to(server) as other:
         client.ask("/topic/add-topic", topicName="news")
         client.ask("/publish/news", messageID=1, message="m")
-        for name in ("holder", "heir"):
+        for name in ("holder", "next"):
             join(client, name)
             client.ask("/consumer/subscribe-topic", consumer_name=name, topic_list="news")
         assert client.ask("/consumer/poll", consumer_name="holder").status == 200
-        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"heir","wait_seconds":20}'))
+        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"next","wait_seconds":20}'))
         assert other.answer().json["redelivered"] is True
 
 

@@ -61,7 +61,7 @@ def heartbeats_count_for_the_first_member() -> None:
         outcome: Outcome = original(self, request, now)
         group = self.broker.consumers[request.consumer_name].group
         first = next(iter(group.members.values()))
-        first.seen = now + group.ahead
+        first.seen = now + group.clock_offset
         return outcome
 
 
@@ -74,7 +74,7 @@ def a_heartbeat_counts_for_the_whole_group() -> None:
         outcome: Outcome = original(self, request, now)
         group = self.broker.consumers[request.consumer_name].group
         for member in group.members.values():
-            member.seen = now + group.ahead
+            member.seen = now + group.clock_offset
         return outcome
 
 

@@ -94,7 +94,7 @@ def others_have_very_many_topics() -> None:
     def init(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> None:
         original(self, *arguments, **named)
         for number in range(1400):
-            self.add_topic(f"{number:0>128}", 256, None, now=0.0)
+            self.add_topic(f"{number:0>128}", 256, 0, now=0.0)
 
 
 @variant("The bodies of these replies may be left out (groups and members, topics).", bindings=HTTP)

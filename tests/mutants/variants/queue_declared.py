@@ -59,7 +59,7 @@ def _hide_paths(extensions: Collection[str]) -> None:
     }
     paths = {path for extension, path in hidden.items() if extension not in extensions}
 
-    @wrap(http, "_is_readable")
+    @wrap(http, "is_readable")
     def is_readable(original: Any, path: str) -> bool:
         return "introspection" in extensions and bool(original(path))
 

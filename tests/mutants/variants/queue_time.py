@@ -113,7 +113,7 @@ def _settle_late(share: float) -> None:
     @wrap(Cursor, "is_ready")
     def is_ready(original: Any, self: Cursor) -> bool:
         until = held_until.get(self, -math.inf)
-        is_held = self.owner is not None and queues[0].now + self.owner.group.ahead < until
+        is_held = self.owner is not None and queues[0].now + self.owner.group.clock_offset < until
         return not is_held and bool(original(self))
 
     @wrap(Group, "expire")
@@ -122,13 +122,13 @@ def _settle_late(share: float) -> None:
         for cursor in self.all_cursors():
             if held_until.get(cursor, math.inf) <= now:
                 del held_until[cursor]
-                self.stirred = True
+                self.wakeable = True
         return silent
 
     @wrap(Group, "next_deadline")
     def next_deadline(original: Any, self: Group) -> float:
         due = min((held_until.get(cursor, math.inf) for cursor in self.all_cursors()), default=math.inf)
-        return min(float(original(self)), due - self.ahead)
+        return min(float(original(self)), due - self.clock_offset)
 
 
 @variant(
