@@ -19,7 +19,7 @@ from reference_server.server.clock import RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.outbox import Writer
 from reference_server.server.timer import Timer
-from reference_server.stomp import Hub, Session, StompLimits
+from reference_server.stomp import Hub, StompLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reference_server.config import Settings
     from reference_server.queue.operations import Outcome
     from reference_server.server.clock import Clock
-    from reference_server.stomp.session import Parsed
+    from reference_server.stomp.session import Parsed, Session
 
     class Flushable(Protocol):
         """Something with I/O to do once the lock is released."""
@@ -80,7 +80,7 @@ class Application:
     def open_session(self, *, lenient: bool) -> Session:
         """Open a session; nothing is written before it is attached to its connection."""
         with self._turn():
-            return Session(self._hub, lenient=lenient, subprotocol_version=None, now=wall())
+            return self._hub.open(lenient=lenient, now=wall())
 
     def attach(self, session: Session, peer: Peer) -> None:
         """Set the connection that writes the session's output."""

@@ -8,8 +8,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from reference_server.config import ConfigError
-from reference_server.server import capabilities
 from reference_server.server.application import Application
+from reference_server.server.capabilities import describe
 from reference_server.server.http import HttpBinding
 from reference_server.server.listener import Listener
 
@@ -39,7 +39,7 @@ class Server:
         """Bind to the address. Raises OSError where that cannot be had, ConfigError for bad TLS files."""
         self.settings = settings
         self.application = Application(settings, f"stompliance/{version()}")
-        document = capabilities.describe(
+        document = describe(
             settings,
             name=NAME,
             version=version(),

@@ -25,7 +25,7 @@ from reference_server.stomp.subscriptions import Subscriptions
 from reference_server.stomp.transactions import Settlement, Transactions
 
 if TYPE_CHECKING:
-    from reference_server.stomp.hub import Hub
+    from reference_server.stomp.shared import Shared
 
 Parsed = list[Frame | ProtocolError]
 """What `Session.parse` found, in order; a ProtocolError is always the last item."""
@@ -43,27 +43,29 @@ class State(enum.Enum):
 class Session:
     """The server's side of one connection."""
 
-    def __init__(self, hub: Hub, *, lenient: bool, subprotocol_version: str | None, now: float) -> None:
-        """Open a session; `lenient`: /producer and /consumer; `subprotocol_version`: "1.2" for v12.stomp."""
-        self.hub = hub
+    def __init__(
+        self, shared: Shared[Session], *, lenient: bool, subprotocol_version: str | None, now: float
+    ) -> None:
+        limits = shared.limits
+        self.shared = shared
         self.version = "1.0"
         """What was negotiated; before CONNECT nothing is escaped, as in 1.0."""
         self.closing = False
         """True: write the remaining output, then close the connection in an orderly way."""
         self.stalled = False
         """True: queues hold messages back until `resume` is called, because much output was handed out."""
-        self.liveness = Liveness(hub.limits, now)
-        self.subscriptions = Subscriptions(self, hub.limits, hub.numbers)
+        self.liveness = Liveness(limits, now)
+        self.subscriptions = Subscriptions(self, limits, shared.numbers)
         self.queue_now = 0.0
-        self._enter(State.BARE if lenient and not hub.users else State.OPENED)
+        self._enter(State.BARE if lenient and not shared.users else State.OPENED)
         self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)
-        self._reader = FrameReader(hub.limits, lenient=lenient, versions=self._versions)
+        self._reader = FrameReader(limits, lenient=lenient, versions=self._versions)
         self._reported = False
-        self._transactions = Transactions(hub.limits)
+        self._transactions = Transactions(limits)
         self._output: list[bytes] = []
         self._outstanding = 0
-        self._window = hub.limits.output_window
-        hub.opened(self)
+        self._window = limits.output_window
+        self._schedule()
 
     def parse(self, data: bytes) -> Parsed:
         """Split the next octets into frames. Never raises. Call it outside the application lock."""
@@ -79,7 +81,7 @@ class Session:
 
         `now` is wall time, `queue_now` the queue's time, both in seconds.
         """
-        self.hub.now = now
+        self.shared.now = now
         self.queue_now = queue_now
         self.liveness.heard_at = now
         for item in items:
@@ -98,7 +100,7 @@ class Session:
         """Hand over what is to be written; each item is one frame or heart-beat: one WebSocket message."""
         output, self._output = self._output, []
         if output:
-            self.liveness.said_at = self.hub.now
+            self.liveness.said_at = self.shared.now
         return output
 
     def resume(self) -> None:
@@ -121,7 +123,7 @@ class Session:
 
         A Close frame and a cut are the same here (STOMP-DISCONNECT-005, STOMP-WS-014, STOMP-TX-008).
         """
-        self.hub.now = now
+        self.shared.now = now
         self._end()
         self.subscriptions.release()
 
@@ -131,7 +133,7 @@ class Session:
             return
         output = self._output
         if not output:
-            self.hub.touch(self)
+            self.shared.touched.append(self)
         output.append(data)
         self._outstanding += len(data)
 
@@ -150,7 +152,8 @@ class Session:
             return True
         if not self.stalled:
             self.stalled = True
-            self.hub.touch(self)  # perhaps all was written long ago: nothing else would bring about `resume`
+            # If all was written before, nothing else leads to `resume`.
+            self.shared.touched.append(self)
         return False
 
     def on_time(self, now: float) -> None:
@@ -164,10 +167,15 @@ class Session:
             # One LF in a message of its own (STOMP-HEARTBEAT-006, STOMP-WS-009).
             self.emit(b"\n")
             self.liveness.said_at = now
+        if not self.closing:
+            self._schedule()
 
     def deadline(self) -> float:
-        """When `on_time` has work; infinite: never."""
+        """Wall time in seconds at which `on_time` has work; infinite if it has none."""
         return min(self.liveness.beat_at, self.liveness.expires_at)
+
+    def _schedule(self) -> None:
+        self.shared.deadlines.set(self, self.deadline())
 
     def _enter(self, state: State) -> None:
         self._state = state
@@ -222,9 +230,10 @@ class Session:
         self.closing = True
         self._enter(State.ENDED)
         self._transactions.clear()
-        self.hub.binding.cancel(self)
+        self.shared.router.binding.cancel(self)
         self.subscriptions.clear()
-        self.hub.closed(self)
+        self.shared.deadlines.remove(self)
+        self.shared.touched.append(self)
 
     def _watch_incomplete(self, now: float, *, whole: bool) -> None:
         liveness = self.liveness
@@ -232,7 +241,7 @@ class Session:
             liveness.incomplete_since = None
         elif liveness.incomplete_since is None or whole:
             liveness.incomplete_since = now
-            self.hub.schedule(self, self.deadline())
+            self._schedule()
 
     # The actions.
 
@@ -248,22 +257,22 @@ class Session:
         self._check_user(headers.get("login", ""), headers.get("passcode", ""))
         answer = [
             f"version:{version}",
-            f"session:{self.hub.name_session()}",
-            f"server:{self.hub.server_name}",
+            f"session:{self.shared.name_session()}",
+            f"server:{self.shared.server_name}",
         ]
         if version != "1.0":
-            smallest = self.hub.limits.heartbeat_interval
+            smallest = self.shared.limits.heartbeat_interval
             self.liveness.intervals = agree_on_heartbeats(headers, smallest)
             # STOMP-HEARTBEAT-001, STOMP-HEARTBEAT-011
             answer.append(f"heart-beat:{smallest * 1000:.0f},{smallest * 1000:.0f}")
         self.version = version
         # STOMP-ENC-006, STOMP-CONNECT-004, -008; a receipt is not granted (STOMP-CONNECT-013)
         self.emit("\n".join(["CONNECTED", *answer, "", "\0"]).encode())
-        self.hub.schedule(self, self.deadline())
+        self._schedule()
         return False
 
     def _check_user(self, login: str, passcode: str) -> None:
-        users = self.hub.users
+        users = self.shared.users
         if users and not hmac.compare_digest(users.get(login, "\0").encode(), passcode.encode()):
             # STOMP-CONNECT-002; which of both is wrong is nobody's business
             raise ProtocolError(
@@ -273,9 +282,8 @@ class Session:
     def _send(self, frame: Frame) -> bool:
         transaction = frame.headers.get("transaction")
         if transaction is None:
-            return self.hub.send(self, frame)
-        self.hub.check_destination(frame)
-        self.hub.binding.check_transactional(frame)
+            return self.shared.router.send(self, frame)
+        self.shared.router.check_transactional(frame)
         self._transactions.add(transaction, frame, len(frame.body) + sum(map(len, frame.headers.values())))
         return True  # STOMP-TX-013: its receipt is granted now
 
@@ -285,7 +293,7 @@ class Session:
         if destination is None:  # STOMP-SUB-004
             raise ProtocolError("SUBSCRIBE without destination", "Name the destination to listen to.")
         identifier, mode = self.subscriptions.check(headers)
-        source = self.hub.source(self, destination)
+        source = self.shared.router.source(self, destination)
         self.subscriptions.add(identifier, destination, mode, source, named="id" in headers)
         return True
 
@@ -321,9 +329,9 @@ class Session:
         """Obey all steps or none, the SENDs in order and then ACK and NACK in order (STOMP-TX-003)."""
         steps = self._transactions.end(frame.headers, "COMMIT")
         sends = [step for step in steps if isinstance(step, Frame)]
-        self.hub.check_together(sends)
+        self.shared.router.check_together(sends)
         for send in sends:
-            self.hub.send(self, send)
+            self.shared.router.send(self, send)
         for step in steps:
             if isinstance(step, Settlement):
                 self.subscriptions.settle(step.delivery, consumed=step.consumed)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from reference_server.stomp.destinations import Message, Subscriber
     from reference_server.stomp.limits import StompLimits
+    from reference_server.stomp.outlet import Outlet
 
 
 class AckMode(enum.Enum):
@@ -39,23 +40,6 @@ class Source(Protocol):
 
     def wake(self, subscriber: Subscriber) -> None:
         """Go on with a subscriber that was parked."""
-
-
-class Outlet(Protocol):
-    """The session, as its subscriptions see it."""
-
-    version: str
-    closing: bool
-    stalled: bool
-
-    def emit(self, data: bytes) -> None:
-        """Send one frame."""
-
-    def window_open(self) -> bool:
-        """Whether queues may hand over more output now."""
-
-    def fail(self, summary: str, advice: str = "") -> None:
-        """End the connection with an ERROR."""
 
 
 class Delivery(msgspec.Struct):
@@ -112,9 +96,8 @@ class Subscription:
             return
         book = self._book
         if len(book.unsettled) >= book.bound:
-            outlet.fail(
-                "too many unacknowledged messages", f"Settle messages before there are {book.bound} of them."
-            )
+            advice = f"Settle messages before there are {book.bound} of them."
+            outlet.refuse(ProtocolError("too many unacknowledged messages", advice))
             return
         delivery = Delivery(next(book.numbers), message, self)
         book.unsettled[str(delivery.number)] = delivery

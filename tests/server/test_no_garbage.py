@@ -131,7 +131,7 @@ def test_a_connection_leaves_nothing_to_be_collected(
         eventually(lambda: not server.application.timer._calls._by_key, "a timer is left")
         server.application.timer.wake_by(0.0)
         eventually(lambda: server.application.timer.due > 0.0, "the timer does not go on")
-        server.application._hub._deadlines._heap.clear()  # closed sessions stay there until due
+        server.application._hub._shared.deadlines._heap.clear()  # closed sessions stay there until due
 
     use_it()  # the first makes what stays, such as destinations
     before = of_the_server()

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from reference_server.stomp import Hub, Session, StompLimits
+from reference_server.stomp import Hub, StompLimits
 
 _PAIRS = {"\\n": "\n", "\\c": ":", "\\\\": "\\", "\\r": "\r"}
 _WAIT = re.compile(rb'"wait_seconds":([1-9][0-9]{0,2})\b')
@@ -148,7 +148,7 @@ class Peer:
     def __init__(self, broker: Broker, *, lenient: bool, subprotocol: str | None) -> None:
         self.broker = broker
         self.version = "1.0"
-        self.session = Session(broker.hub, lenient=lenient, subprotocol_version=subprotocol, now=broker.now)
+        self.session = broker.hub.open(lenient=lenient, subprotocol_version=subprotocol, now=broker.now)
         self._frames: list[Received] = []
         self.beats = 0
 

@@ -221,5 +221,5 @@ def test_idle_destinations_are_forgotten(broker: Broker) -> None:
             message = peer.one("MESSAGE")
             peer.send("ACK", {"id": message["ack"]})
             peer.send("UNSUBSCRIBE", {"id": "1"})
-    assert broker.hub._destinations._queues == {}
-    assert broker.hub._destinations._topics == {}
+    assert broker.hub._router._destinations._queues == {}
+    assert broker.hub._router._destinations._topics == {}

@@ -182,7 +182,7 @@ def limits_are_text() -> None:
 def _edit_capabilities(edit: Any) -> None:
     """Have `edit(document)` change what the server declares."""
 
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = as_object(original(*arguments, **named)) or {}
         edit(document)

@@ -207,15 +207,15 @@ def a_poll_that_waits_holds_up_its_session() -> None:
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
-        if self.hub.binding._parked.get(self) and items:
+        if self.shared.router.binding._parked.get(self) and items:
             behind.setdefault(self, []).extend(items)
         else:
             original(self, items, now, queue_now)
 
     @wrap(QueueBinding, "answer_late")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
-        original(self, asked, outcome)
-        session = asked.session
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
+        original(self, address, outcome)
+        session = address.outlet
         items = behind.pop(session, [])
         if items:
             session.handle(items, wall(), session.queue_now)

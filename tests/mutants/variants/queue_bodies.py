@@ -64,7 +64,7 @@ def bodies_over_http_have_members_of_their_own() -> None:
     for name in ("describe_topic", "describe_group", "describe_topics"):
         wrap(introspection, name)(lambda original, thing: {**_MORE, **original(thing)})
 
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = {**_MORE, **msgspec.json.decode(original(*arguments, **named))}
         document["version"] = "7"

@@ -23,7 +23,7 @@ _VIRTUAL = ("virtual-clock", "virtual-clock-per-group")
 
 
 def _declare(change: Any) -> None:
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = msgspec.json.decode(original(*arguments, **named))
         return msgspec.json.encode(change(document))

@@ -43,7 +43,7 @@ def _speak(*versions: str) -> None:
 
 
 def _declare(change: Any) -> None:
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = msgspec.json.decode(original(*arguments, **named))
         return msgspec.json.encode(change(document))

@@ -1,0 +1,28 @@
+"""A session as the modules below it see it: subscriptions, the queue binding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from reference_server.stomp.errors import ProtocolError
+
+
+class Outlet(Protocol):
+    """The sending side of a session."""
+
+    version: str
+    closing: bool
+    queue_now: float
+
+    def emit(self, data: bytes) -> None:
+        """Send one frame."""
+
+    def grant(self, receipt: str) -> None:
+        """Send a RECEIPT."""
+
+    def window_open(self) -> bool:
+        """Return whether queues may hand over more output now."""
+
+    def refuse(self, error: ProtocolError) -> None:
+        """End the connection with an ERROR."""
