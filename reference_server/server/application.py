@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations
-from reference_server.queue.settings import QueueSettings
 from reference_server.server.clock import RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.outbox import Writer
 from reference_server.server.timer import Timer
-from reference_server.stomp import Hub, StompLimits
+from reference_server.stomp import Hub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +40,6 @@ if TYPE_CHECKING:
             """Move the session's output to the outbox; called under the lock."""
 
 
-_Part = TypeVar("_Part", bound=msgspec.Struct)
-
-
 class Application:
     """Queue, STOMP sessions and clocks of one server."""
 
@@ -53,14 +47,12 @@ class Application:
         """`name` goes into the `server` header of CONNECTED."""
         self.settings = settings
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
-        self.stomp_limits = _pick(StompLimits, settings)
-        self.queue_settings = _pick(QueueSettings, settings)
-        self._broker = QueueBroker(self.queue_settings)
+        self._broker = QueueBroker(settings)
         self.operations = Operations(self._broker, wall)
         self.writer = Writer()
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
-        self._hub = Hub(self.operations, self.stomp_limits, users=settings.users, server_name=name)
+        self._hub = Hub(self.operations, settings, users=settings.users, server_name=name)
         self._peers: dict[Session, Peer] = {}
         self._farewell: tuple[str, str] | None = None
         """What sessions are told that are opened while the server stops."""
@@ -187,9 +179,3 @@ class Application:
     def _tick(self) -> None:
         with self._turn():
             self._hub.tick(wall())
-
-
-def _pick(kind: type[_Part], settings: Settings) -> _Part:
-    """Fill the settings of a part of the server with those of the same names."""
-    known = set(settings.__struct_fields__)
-    return kind(**{name: getattr(settings, name) for name in kind.__struct_fields__ if name in known})

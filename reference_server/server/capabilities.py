@@ -1,4 +1,4 @@
-"""What this server declares at GET /capabilities (CAP-1, CAP-2)."""
+"""The capabilities document at GET /capabilities (CAP-1, CAP-2)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXTENSIONS = (
 CLOCK_EXTENSIONS = ("virtual-clock", "virtual-clock-per-group")
 
 
-def describe(settings: Settings, *, name: str, version: str, name_length: int, frame_bytes: int) -> bytes:
+def describe(settings: Settings, *, name: str, version: str) -> bytes:
     """Write the document; sizes in bytes, times in seconds."""
     return msgspec.json.encode(
         {
@@ -39,7 +39,7 @@ def describe(settings: Settings, *, name: str, version: str, name_length: int, f
             "endpoints": {path[1:]: path for path in ENDPOINTS},
             "defaults": {"brokers": settings.brokers, "partitions": settings.partitions},
             "limits": {
-                "frame_bytes": frame_bytes,
+                "frame_bytes": settings.frame_bytes,
                 "body_bytes": settings.body_bytes,
                 "header_bytes": settings.header_bytes,
                 "headers": settings.headers,
@@ -47,7 +47,7 @@ def describe(settings: Settings, *, name: str, version: str, name_length: int, f
                 "subscriptions": settings.subscriptions,
                 "partition_bytes": settings.partition_bytes,
                 "total_bytes": settings.total_bytes,
-                "name_length": name_length,
+                "name_length": settings.name_length,
                 "wait_seconds": settings.wait_seconds,
                 "poll_messages": settings.poll_messages,
                 "partitions": settings.topic_partitions,

@@ -93,7 +93,7 @@ class StompConnection:
     """A STOMP session over WebSocket: the reading thread, and what other threads do with the connection."""
 
     def __init__(self, transport: Transport, application: Application) -> None:
-        limits = application.stomp_limits
+        limits = application.settings
         self._transport = transport
         self._application = application
         # Twice what a frame may have, so that a frame over its bound gets an ERROR that says so.
@@ -195,14 +195,14 @@ class StompConnection:
 
     def _watch_until(self, since: float) -> None:
         self._is_watching = True
-        limit = self._application.stomp_limits.incomplete_frame_timeout
+        limit = self._application.settings.incomplete_frame_timeout
         self._application.timer.call_at(since + limit, self._complain)
 
     def _complain(self) -> None:
         """Give up a connection whose WebSocket message never ends (STOMP-LIMIT-008); the timer calls it."""
         self._is_watching = False
         since = self._incomplete_since
-        limit = self._application.stomp_limits.incomplete_frame_timeout
+        limit = self._application.settings.incomplete_frame_timeout
         if since is None:
             return
         if wall() < since + limit:

@@ -39,13 +39,7 @@ class Server:
         """Bind to the address. Raises OSError where that cannot be had, ConfigError for bad TLS files."""
         self.settings = settings
         self.application = Application(settings, f"stompliance/{version()}")
-        document = describe(
-            settings,
-            name=NAME,
-            version=version(),
-            name_length=self.application.queue_settings.name_length,
-            frame_bytes=self.application.stomp_limits.frame_bytes,
-        )
+        document = describe(settings, name=NAME, version=version())
         binding = HttpBinding(self.application, document)
         self.listener = Listener(self.application, binding, _tls_context(settings))
         self._accepting = threading.Thread(
