@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from reference_server.queue.refusal import PROBLEM
+
 if TYPE_CHECKING:
     from reference_server.queue.broker import Delivery
     from reference_server.queue.refusal import Refusal
@@ -59,7 +61,7 @@ class _RecordBody(msgspec.Struct):
 
 def refused(refusal: Refusal) -> Outcome:
     """The outcome of a refused operation (REFUSE-2)."""
-    return Outcome(refusal.status, refusal.problem(), "application/problem+json")
+    return Outcome(refusal.status, refusal.problem(), PROBLEM)
 
 
 def acknowledged(topic: str, label: str | int) -> ProducerAcknowledgement:

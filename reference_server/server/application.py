@@ -14,7 +14,6 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations
 from reference_server.server.clock import RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
-from reference_server.server.outbox import Writer
 from reference_server.server.timer import Timer
 from reference_server.stomp import Hub
 
@@ -49,23 +48,12 @@ class Application:
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
         self._broker = QueueBroker(settings)
         self.operations = Operations(self._broker, wall)
-        self.writer = Writer()
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
         self._hub = Hub(self.operations, settings, users=settings.users, server_name=name)
         self._peers: dict[Session, Peer] = {}
         self._farewell: tuple[str, str] | None = None
         """What sessions are told that are opened while the server stops."""
-
-    def start(self) -> None:
-        """Start the threads that serve timers and slow readers."""
-        self.writer.start()
-        self.timer.start()
-
-    def stop(self) -> None:
-        """End these threads."""
-        self.timer.stop()
-        self.writer.stop()
 
     # STOMP sessions.
 
@@ -99,8 +87,8 @@ class Application:
                 session.fail(summary, advice)
 
     def resume(self, session: Session) -> None:
-        """Let queues deliver again to a session whose output was written; its own connection flushes the new output."""
-        with self._turn(flushed_by_caller=self._peers.get(session)):
+        """Let queues deliver again to a session whose output was written."""
+        with self._turn():
             session.resume()
 
     def close_session(self, session: Session) -> None:
@@ -136,7 +124,7 @@ class Application:
             return self.operations.advance(body, self.clock.advance, now=now)
 
     @contextlib.contextmanager
-    def _turn(self, flushed_by_caller: Flushable | None = None) -> Iterator[float]:
+    def _turn(self) -> Iterator[float]:
         """Hold the lock for one step: do what is due on the queue, yield its time, then collect and flush all output.
 
         Every step may evict a consumer and so answer the long polls of others (POLL-WAIT-1), whoever asked for it.
@@ -148,8 +136,7 @@ class Application:
             touched = self._collect()
             due = self._due()
         for each in touched:
-            if each is not flushed_by_caller:
-                each.flush()
+            each.flush()
         self.timer.wake_by(due)
 
     def _collect(self) -> list[Flushable]:

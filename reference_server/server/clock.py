@@ -41,7 +41,7 @@ class VirtualClock:
     def advance(self, seconds: float) -> float:
         """Advance the time; return it."""
         self._now += seconds
-        return self._now
+        return self.now()
 
     def wall_time_of(self, when: float) -> float:
         """Wall time at which the queue's time reaches `when`: now, or never by itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from reference_server.server.clock import wall
@@ -23,33 +24,19 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def serve(transport: Transport, application: Application, binding: HttpBinding) -> None:
-    """Serve a connection to its end, in the thread of the caller."""
-    transport.limit_waits(application.settings.idle_timeout)
-    try:
-        upgrade = _serve_http(transport, application, binding)
-        if upgrade is not None:
-            request, rest = upgrade
-            StompConnection(transport, application).serve(request, rest)
-        else:
-            _drain(transport, application)
-    except OSError:
-        pass  # the peer is gone, or silent for too long: nobody is there to be told
+    """Serve a connection to its end, in the thread of the caller. Raises OSError if the peer is gone or silent."""
+    with contextlib.closing(RequestReader(application.settings)) as reader:
+        upgrade = _serve_http(reader, transport, application, binding)
+    if upgrade is not None:
+        StompConnection(transport, application).serve(*upgrade)
+    else:
+        _drain(transport, application)
 
 
 def _serve_http(
-    transport: Transport, application: Application, binding: HttpBinding
-) -> tuple[Request, bytes] | None:
-    """Answer requests in their order (HTTP-PIPE-1); return the one that is to become WebSocket, if one is."""
-    reader = RequestReader(application.settings)
-    try:
-        return _answer(reader, transport, application, binding)
-    finally:
-        reader.release()
-
-
-def _answer(
     reader: RequestReader, transport: Transport, application: Application, binding: HttpBinding
 ) -> tuple[Request, bytes] | None:
+    """Answer requests in their order (HTTP-PIPE-1); return the one that is to become WebSocket, if one is."""
     while True:
         try:
             data = transport.receive()
@@ -100,10 +87,8 @@ class StompConnection:
         self._channel = Channel(2 * limits.frame_bytes)
         self._outbox = Outbox(
             transport,
-            application.writer,
-            max(application.settings.outbox_bytes, limits.output_window + limits.frame_bytes),
-            encode=encode,
-            on_room=self.flush,
+            max(limits.outbox_bytes, limits.output_window + limits.frame_bytes),
+            encode,
         )
         self._incomplete_since: float | None = None
         self._is_watching = False
@@ -114,8 +99,6 @@ class StompConnection:
         response = shake_hands(request.headers)
         self._transport.send_all(response.serialize())
         if response.status_code != 101:
-            self._channel.release()
-            self._outbox.release()
             _drain(self._transport, self._application)
             return
         self._transport.limit_waits(0)
@@ -125,8 +108,6 @@ class StompConnection:
             self._read(rest)
         finally:
             self._application.close_session(self._session)
-            self._channel.release()
-            self._outbox.release()
 
     def _read(self, data: bytes) -> None:
         session, application, channel, outbox = self._session, self._application, self._channel, self._outbox
@@ -168,13 +149,14 @@ class StompConnection:
             self._end()
 
     def flush(self) -> None:
-        """Write what waits, and let queues deliver more when all is written."""
-        self._outbox.flush()
+        """Write what waits, and have queues deliver more when all is written."""
+        self._outbox.flush(self._resume)
         if self._session.stalled and self._outbox.is_empty:
+            self._outbox.hand_over(self._resume)  # this thread has other work to do
+
+    def _resume(self) -> None:
+        if self._session.stalled:
             self._application.resume(self._session)
-            self._outbox.flush()
-            if self._session.stalled and self._outbox.is_empty:
-                self._outbox.watch()  # the writer goes on: this thread has other work to do
 
     def _end(self) -> None:
         """Close the connection after the last frame, and give the client some time to read that."""

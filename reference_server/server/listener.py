@@ -27,16 +27,6 @@ _REFUSED_AT_ONCE = 64
 _PAUSE_SECONDS = 0.1
 
 
-class _Handler(socketserver.BaseRequestHandler):
-    """One connection, in a thread of its own."""
-
-    server: Listener
-
-    def handle(self) -> None:
-        """Serve it to its end."""
-        self.server.serve(self.request)
-
-
 class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """Binds to the configured address and serves each connection in a daemon thread."""
 
@@ -58,7 +48,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         settings = application.settings
         if ":" in settings.host:
             self.address_family = socket.AF_INET6
-        super().__init__((settings.host, settings.port), _Handler)
+        super().__init__((settings.host, settings.port), socketserver.BaseRequestHandler)
 
     @property
     def connections(self) -> int:
@@ -85,18 +75,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             for connection in tuple(self._refused):
                 self._forget(connection)
 
-    def serve(self, connection: socket.socket) -> None:
-        """Serve one connection to its end."""
-        with contextlib.suppress(OSError):
-            if self._context is None:
-                transport = Transport(connection)
-            else:
-                transport = TlsTransport(connection, self._context)
-                transport.limit_waits(self._application.settings.idle_timeout)
-                transport.handshake()
-            serve(transport, self._application, self._binding)
-
-    # What socketserver calls.
+    # Called by socketserver.
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection. Raises OSError, for which socketserver tries again."""
@@ -115,6 +94,15 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             has_room = len(self._open) < self._application.settings.connections
             (self._open if has_room else self._refused).add(request)
         return has_room
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection to its end, in a thread of its own."""
+        del client_address
+        with contextlib.suppress(OSError):  # the peer is gone, or silent for too long
+            transport = Transport(request) if self._context is None else TlsTransport(request, self._context)
+            transport.limit_waits(self._application.settings.idle_timeout)
+            transport.handshake()
+            serve(transport, self._application, self._binding)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection that was served, or turn away one that was not."""

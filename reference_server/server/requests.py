@@ -8,10 +8,11 @@ from urllib.parse import unquote_to_bytes
 import httptools
 import msgspec
 
-from reference_server.server.responses import Response, problem
+from reference_server.server.responses import problem
 
 if TYPE_CHECKING:
     from reference_server.config import Settings
+    from reference_server.queue.outcomes import Outcome
 
 
 class Request(msgspec.Struct):
@@ -29,7 +30,7 @@ class Request(msgspec.Struct):
 class BadRequest(Exception):
     """A request that cannot be read; `response` says why, and the connection ends after it."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Outcome) -> None:
         super().__init__(response.status)
         self.response = response
 
@@ -48,7 +49,7 @@ class RequestReader:
         self._patience = settings.idle_timeout
         self._requests: list[Request] = []
         self._parser = httptools.HttpRequestParser(self)
-        self._refusal: Response | None = None
+        self._refusal: Outcome | None = None
         self._has_served = False
         self._began = 0.0
         self.on_message_begin()
@@ -58,18 +59,18 @@ class RequestReader:
         """Whether nothing has come of the next request."""
         return self._head_octets == 0 and not self._url
 
-    def give_up(self) -> Response | None:
+    def give_up(self) -> Outcome | None:
         """The refusal of a request that does not come; None for a client that has just nothing more to ask."""
         return None if self.is_between_requests and self._has_served else self._too_slow()
 
-    def feed(self, data: bytes, now: float) -> tuple[list[Request], Response | None]:
+    def feed(self, data: bytes, now: float) -> tuple[list[Request], Outcome | None]:
         """Take octets, at `now` in seconds of wall time.
 
         Return the requests that they complete, and the refusal of what came after them.
         """
         if self.is_between_requests:
             self._began = now
-        refusal: Response | None = None
+        refusal: Outcome | None = None
         try:
             self._parser.feed_data(data)
             self._count_unfinished_head(len(data))
@@ -93,8 +94,8 @@ class RequestReader:
             refusal = self._too_slow()  # it comes by an octet now and then
         return requests, refusal
 
-    def release(self) -> None:
-        """Let go of the parser, which refers back: both are freed now, and not by the garbage collector."""
+    def close(self) -> None:
+        """Break the cycle of reader and parser: an unfinished request may be large, and full collections are rare."""
         del self._parser
 
     def _resume(self, rest: bytes) -> None:
@@ -193,19 +194,19 @@ class RequestReader:
         if self._head_octets > self._max_header_octets or len(self._headers) > self._max_headers:
             self._refuse(self._too_large())
 
-    def _too_slow(self) -> Response:
+    def _too_slow(self) -> Outcome:
         return problem(408, "request-timeout", f"A request has to come within {self._patience:g} s.")
 
-    def _too_large(self) -> Response:  # HTTP-HEADERS-1, HTTP-HEADERS-2
+    def _too_large(self) -> Outcome:  # HTTP-HEADERS-1, HTTP-HEADERS-2
         return problem(
             431,
             "headers-too-large",
             f"A request may have {self._max_headers} headers of {self._max_header_octets} octets together.",
         )
 
-    def _body_too_large(self) -> Response:  # HTTP-SIZE-1, HTTP-SIZE-2
+    def _body_too_large(self) -> Outcome:  # HTTP-SIZE-1, HTTP-SIZE-2
         return problem(413, "body-too-large", f"A body may have {self._max_body} octets.")
 
-    def _refuse(self, response: Response) -> None:
+    def _refuse(self, response: Outcome) -> None:
         self._refusal = response
         raise BadRequest(response)

@@ -61,7 +61,7 @@ class Server:
 
     def start(self) -> None:
         """Serve from now on, in threads."""
-        self.application.start()
+        self.application.timer.start()
         self._accepting.start()
 
     def stop(self) -> None:
@@ -78,7 +78,7 @@ class Server:
         self.listener.cut_all()
         self.listener.wait_until_idle(GOODBYE_SECONDS / 2)
         self.listener.server_close()
-        self.application.stop()
+        self.application.timer.stop()
 
     def __enter__(self) -> Self:
         self.start()

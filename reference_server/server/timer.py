@@ -57,8 +57,8 @@ class Timer(threading.Thread):
                     return
                 self.due = math.inf
                 calls = self._calls.take_due(wall())
-            while calls:
-                calls.pop(0)()  # and keep nothing of a connection that is over
+            for call in calls:
+                call()
             self._tick()
             with self._changed:
                 self.due = min(self.due, self._calls.next)

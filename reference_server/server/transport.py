@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import select
 import socket
 import ssl
 import struct
@@ -31,6 +32,9 @@ class Transport:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, duration)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, duration)
 
+    def handshake(self) -> None:
+        """Agree on keys, if there are any. Raises OSError (ssl.SSLError is one), TimeoutError."""
+
     def receive(self) -> bytes:
         """Wait for octets; empty when the peer has ended. Raises OSError, TimeoutError."""
         try:
@@ -55,6 +59,13 @@ class Transport:
             return self._socket.send(sealed, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
+
+    def wait_until_writable(self) -> None:
+        """Wait until the socket takes more octets, or the connection is over."""
+        poll = select.poll()
+        with contextlib.suppress(ValueError):  # it is closed
+            poll.register(self._socket, select.POLLOUT)
+            poll.poll()
 
     def has_ended(self) -> bool:
         """Whether the peer has closed; call it when the socket is readable."""

@@ -50,13 +50,6 @@ def shake_hands(headers: Iterable[tuple[str, str]]) -> Response:
     QSTOMP-SUBPROTOCOL-1). It binds nobody: CONNECT decides on the version (STOMP-WS-002).
     """
     handshake = ServerProtocol(select_subprotocol=_select)
-    try:
-        return _answer(handshake, headers)
-    finally:
-        _release(handshake)
-
-
-def _answer(handshake: ServerProtocol, headers: Iterable[tuple[str, str]]) -> Response:
     fields = Headers()
     for name, value in headers:
         fields[name] = value
@@ -67,11 +60,6 @@ def _answer(handshake: ServerProtocol, headers: Iterable[tuple[str, str]]) -> Re
         response.headers["Upgrade"] = "websocket"
         return response
     return handshake.accept(Request("/", fields))
-
-
-def _release(protocol: ServerProtocol) -> None:
-    """Free it now: it refers to itself, and would wait for the garbage collector, which stops all threads."""
-    vars(protocol).clear()
 
 
 def _select(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -98,11 +86,6 @@ class Channel:
         """How many of them there have to be, at least."""
         self._fragments: list[bytes] = []
         self._is_text = False
-
-    def release(self) -> None:
-        """Free what it holds; the connection is over and nothing may be called any more."""
-        with self._lock:
-            _release(self._protocol)
 
     @property
     def is_over(self) -> bool:

@@ -82,7 +82,6 @@ class FrameReader:
                 self._split(data, position, frames)
         except ProtocolError as error:
             self.error = error
-            error.__traceback__ = error.__context__ = None  # which would refer to this reader
             self._pending.clear()
             self._open = None
         return frames

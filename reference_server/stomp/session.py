@@ -125,7 +125,8 @@ class Session:
         """
         self.shared.now = now
         self._end()
-        self.subscriptions.release()
+        # The session waits for the collector or its last timer; an unfinished frame may be large.
+        self._reader = FrameReader(self.shared.limits)
 
     def emit(self, data: bytes) -> None:
         """Send one frame or heart-beat; after the last one there is silence."""

@@ -172,10 +172,6 @@ class Subscriptions:
             _, subscription = self._by_id.popitem()
             self._end(subscription)
 
-    def release(self) -> None:
-        """Let go of the session, of which this is a part: both are freed when it is over. Again, it does nothing."""
-        vars(self).pop("outlet", None)
-
     def find(self, headers: Mapping[str, str], command: str) -> Delivery:
         """Return the unsettled delivery that an ACK or NACK names (STOMP-ACK-002); raises ProtocolError.
 

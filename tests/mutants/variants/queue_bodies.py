@@ -17,7 +17,7 @@ from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, STOMP, variant
 
 if TYPE_CHECKING:
-    from reference_server.server.responses import Response
+    from reference_server.queue.outcomes import Outcome
 
 _MORE = {"x-more": {"of": [1, None, "more"]}, "version": 7}
 
@@ -115,8 +115,8 @@ def json_is_written_wide() -> None:
     """Bodies are indented, and every letter outside of ASCII is escaped."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, *arguments: Any) -> Response | None:
-        response: Response | None = original(self, *arguments)
+    def answer(original: Any, self: HttpBinding, *arguments: Any) -> Outcome | None:
+        response: Outcome | None = original(self, *arguments)
         if response is None or not response.body:
             return response
         body = json.dumps(json.loads(response.body), indent=4).replace("\n", "\r\n") + "\r\n"
