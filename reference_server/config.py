@@ -4,20 +4,16 @@ Each setting is declared once, in the part of the server that uses it; the flags
 `--help` and the reader of files follow from that.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 
 from reference_server.stomp.limits import StompLimits
 from reference_server.units import MIB, Count, Octets, Seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 class ConfigError(Exception):

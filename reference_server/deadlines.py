@@ -1,7 +1,5 @@
 """Deadlines by key, in one heap."""
 
-from __future__ import annotations
-
 import heapq
 import itertools
 import math

@@ -1,11 +1,7 @@
 """Who gets which partition of a topic: balanced, complete, and with as few moves as that allows."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
+from typing import TypeVar
 
 Member = TypeVar("Member")
 

@@ -1,20 +1,14 @@
 """The queue: each operation is a method that either succeeds, or raises Refusal and changes nothing (REFUSE-1)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from reference_server.deadlines import Deadlines
-from reference_server.queue.group import Consumer, Group
+from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.names import check_name
 from reference_server.queue.refusal import Refusal
+from reference_server.queue.settings import QueueSettings
 from reference_server.queue.topic import Partition, Record, Topic
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reference_server.queue.group import Cursor
-    from reference_server.queue.settings import QueueSettings
 
 
 class Delivery(NamedTuple):
@@ -111,9 +105,8 @@ class QueueBroker:
         all_octets = octets + _octets(record.label) + _octets(record.timestamp)
         partition = topic.partition_for(record.key)
         if partition.octets + octets > topic.partition_bytes:
-            raise Refusal(
-                "partition-full", f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
-            )
+            detail = f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
+            raise Refusal("partition-full", detail)
         settings = self.settings
         if self._octets + all_octets > settings.total_bytes:
             raise Refusal("partition-full", f"this server holds {settings.total_bytes} bytes at most")
@@ -186,12 +179,9 @@ class QueueBroker:
         self.tick(now)
         consumer = self.consumers.get(name)
         if consumer is None:
-            raise Refusal(
-                "consumer-unknown",
-                f"no consumer {name!r} is registered; it may have been evicted after "
-                f"{self.settings.heartbeat_timeout:g} s of silence",
-                "consumer_name",
-            )
+            eviction = f"it may have been evicted after {self.settings.heartbeat_timeout:g} s of silence"
+            detail = f"no consumer {name!r} is registered; {eviction}"
+            raise Refusal("consumer-unknown", detail, "consumer_name")
         self._sign_of_life(consumer, now)
         return consumer
 
@@ -241,11 +231,8 @@ class QueueBroker:
         """
         cursor = consumer.held.get(message_id)
         if cursor is None:
-            raise Refusal(
-                "not-in-flight",
-                f"record {message_id} is not in flight with consumer {consumer.name!r}",
-                "message_id",
-            )
+            detail = f"record {message_id} is not in flight with consumer {consumer.name!r}"
+            raise Refusal("not-in-flight", detail, "message_id")
         cursor.settle(commit=commit)  # ACK-COMMIT-1, ACK-COMMIT-2, NACK-AGAIN-1
         if self._waiting:
             self._wake_owner(cursor)

@@ -1,18 +1,12 @@
 """Consumer groups: members, cursors on partitions, ownership, and the rebalance."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from reference_server.queue.assignment import assign
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reference_server.queue.settings import QueueSettings
-    from reference_server.queue.topic import Partition, Topic
+from reference_server.queue.settings import QueueSettings
+from reference_server.queue.topic import Partition, Topic
 
 
 class Consumer:
@@ -23,7 +17,7 @@ class Consumer:
 
     __slots__ = ("assigned", "group", "held", "name", "seen", "topics", "waiting")
 
-    def __init__(self, name: str, group: Group, seen: float) -> None:
+    def __init__(self, name: str, group: "Group", seen: float) -> None:
         self.name = name
         self.group = group
         self.seen = seen
@@ -32,7 +26,7 @@ class Consumer:
         self.held: dict[int, Cursor] = {}
         self.waiting = 0
 
-    def next_cursor(self) -> Cursor | None:
+    def next_cursor(self) -> "Cursor | None":
         """The next assigned partition with a record to hand out; the round goes on after it (POLL-FAIR-1)."""
         assigned = self.assigned
         for _ in range(len(assigned)):

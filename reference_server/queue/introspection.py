@@ -1,17 +1,13 @@
 """Introspection documents: placement, end offsets, members, assignment, lag."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Cursor, Group
 from reference_server.queue.refusal import Refusal
-
-if TYPE_CHECKING:
-    from reference_server.queue.broker import QueueBroker
-    from reference_server.queue.group import Cursor, Group
-    from reference_server.queue.topic import Topic
+from reference_server.queue.topic import Topic
 
 
 def describe_topics(broker: QueueBroker) -> dict[str, Any]:

@@ -1,18 +1,13 @@
 """Polls, and long polls that wait for a record (extension long-poll)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
 
 from reference_server.deadlines import Deadlines
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Consumer
 from reference_server.queue.outcomes import NOTHING, Outcome, batch, one_record, refused
 from reference_server.queue.refusal import Refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from reference_server.queue.broker import QueueBroker
-    from reference_server.queue.group import Consumer
 
 
 class _Parked(NamedTuple):

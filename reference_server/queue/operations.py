@@ -1,13 +1,12 @@
 """Table of the operations that both bindings serve: a path and a JSON body in, a status and a body out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from reference_server.queue import requests
+from reference_server.queue.broker import QueueBroker
 from reference_server.queue.introspection import describe, describe_topic
 from reference_server.queue.long_polls import LongPolls
 from reference_server.queue.outcomes import (
@@ -21,9 +20,6 @@ from reference_server.queue.outcomes import (
 )
 from reference_server.queue.refusal import Refusal
 from reference_server.queue.topic import Record
-
-if TYPE_CHECKING:
-    from reference_server.queue.broker import QueueBroker
 
 __all__ = ["Operations", "Outcome", "ProducerAcknowledgement"]
 

@@ -1,16 +1,9 @@
 """Outcomes of operations: statuses, JSON bodies, and acknowledgements for producers."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import msgspec
 
-from reference_server.queue.refusal import PROBLEM
-
-if TYPE_CHECKING:
-    from reference_server.queue.broker import Delivery
-    from reference_server.queue.refusal import Refusal
+from reference_server.queue.broker import Delivery
+from reference_server.queue.refusal import PROBLEM, Refusal
 
 JSON = "application/json"
 _encode = msgspec.json.encode

@@ -1,7 +1,5 @@
 """Which partition a key maps to (PART-KEY-1, PART-KEY-2)."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """Refusals: an exception inside, a problem document (RFC 9457) outside."""
 
-from __future__ import annotations
-
 import msgspec
 
 #: Status and title of each cause. The `type` that a client sees is a URN made of the cause (REFUSE-3).

@@ -1,7 +1,5 @@
 """Request bodies: members, types and bounds (REFUSE-4 to REFUSE-7)."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, TypeVar
 

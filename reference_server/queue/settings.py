@@ -1,7 +1,5 @@
 """Settings of the queue; every bound is a limit of the server (CAP-1)."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

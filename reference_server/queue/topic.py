@@ -1,7 +1,5 @@
 """Topics and their partitions: append-only logs of records, placed over the brokers."""
 
-from __future__ import annotations
-
 from array import array
 
 import msgspec

@@ -4,39 +4,33 @@ The lock is held for microseconds and never during I/O: octets are parsed before
 out is written, by one send per touched connection, after it is released.
 """
 
-from __future__ import annotations
-
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Protocol
 
+from reference_server.config import Settings
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations
-from reference_server.server.clock import RunningClock, VirtualClock, wall
+from reference_server.queue.operations import Operations, Outcome
+from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.timer import Timer
 from reference_server.stomp import Hub
+from reference_server.stomp.session import Parsed, Session
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Protocol
 
-    from reference_server.config import Settings
-    from reference_server.queue.operations import Outcome
-    from reference_server.server.clock import Clock
-    from reference_server.stomp.session import Parsed, Session
+class Flushable(Protocol):
+    """Something with I/O to do once the lock is released."""
 
-    class Flushable(Protocol):
-        """Something with I/O to do once the lock is released."""
+    def flush(self) -> None:
+        """Write what waits; called without the lock."""
 
-        def flush(self) -> None:
-            """Write what waits; called without the lock."""
 
-    class Peer(Flushable, Protocol):
-        """The connection of a session, as the application sees it."""
+class Peer(Flushable, Protocol):
+    """The connection of a session, as the application sees it."""
 
-        def take_output(self) -> None:
-            """Move the session's output to the outbox; called under the lock."""
+    def take_output(self) -> None:
+        """Move the session's output to the outbox; called under the lock."""
 
 
 class Application:

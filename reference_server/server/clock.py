@@ -1,7 +1,5 @@
 """The two clocks: wall time for everything on the wire, the queue's own time for consumers and rebalances."""
 
-from __future__ import annotations
-
 import math
 import time
 

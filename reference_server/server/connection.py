@@ -1,21 +1,15 @@
 """One connection: HTTP requests until one of them asks for WebSocket, then a STOMP session until the end."""
 
-from __future__ import annotations
-
 import contextlib
-from typing import TYPE_CHECKING
 
+from reference_server.server.application import Application
 from reference_server.server.clock import wall
+from reference_server.server.http import HttpBinding
 from reference_server.server.outbox import Outbox
-from reference_server.server.requests import RequestReader
+from reference_server.server.requests import Request, RequestReader
 from reference_server.server.responses import write
+from reference_server.server.transport import Transport
 from reference_server.server.websocket import ENDPOINTS, Channel, encode, shake_hands
-
-if TYPE_CHECKING:
-    from reference_server.server.application import Application
-    from reference_server.server.http import HttpBinding
-    from reference_server.server.requests import Request
-    from reference_server.server.transport import Transport
 
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
@@ -80,18 +74,14 @@ class StompConnection:
     """A STOMP session over WebSocket: the reading thread, and what other threads do with the connection."""
 
     def __init__(self, transport: Transport, application: Application) -> None:
-        limits = application.settings
+        settings = application.settings
         self._transport = transport
         self._application = application
         # Twice what a frame may have, so that a frame over its bound gets an ERROR that says so.
-        self._channel = Channel(2 * limits.frame_bytes)
-        self._outbox = Outbox(
-            transport,
-            max(limits.outbox_bytes, limits.output_window + limits.frame_bytes),
-            encode,
-        )
+        self._channel = Channel(2 * settings.frame_bytes)
+        bound = max(settings.outbox_bytes, settings.output_window + settings.frame_bytes)
+        self._outbox = Outbox(transport, bound, encode)
         self._incomplete_since: float | None = None
-        self._is_watching = False
         self._is_ending = False
 
     def serve(self, request: Request, rest: bytes) -> None:
@@ -172,22 +162,15 @@ class StompConnection:
             self._incomplete_since = None
         elif self._incomplete_since is None or is_new:
             self._incomplete_since = wall()
-            if not self._is_watching:
-                self._watch_until(self._incomplete_since)
+            self._check_incomplete()
 
-    def _watch_until(self, since: float) -> None:
-        self._is_watching = True
-        limit = self._application.settings.incomplete_frame_timeout
-        self._application.timer.call_at(since + limit, self._complain)
-
-    def _complain(self) -> None:
-        """Give up a connection whose WebSocket message never ends (STOMP-LIMIT-008); the timer calls it."""
-        self._is_watching = False
+    def _check_incomplete(self) -> None:
+        """Give up a connection whose WebSocket message never ends (STOMP-LIMIT-008), or look again later."""
         since = self._incomplete_since
         limit = self._application.settings.incomplete_frame_timeout
         if since is None:
             return
         if wall() < since + limit:
-            self._watch_until(since)
+            self._application.timer.call_at(since + limit, self._check_incomplete)
         else:
             self._application.fail(self._session, "message never ended", f"It took more than {limit:g} s.")

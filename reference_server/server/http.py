@@ -1,19 +1,13 @@
 """The HTTP binding: the operation of each method and path, and long polls that wait for their record."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from reference_server.queue.introspection import is_readable
 from reference_server.queue.outcomes import Outcome
+from reference_server.server.application import Application
 from reference_server.server.long_poll import LongPoll
+from reference_server.server.requests import Request
 from reference_server.server.responses import problem
+from reference_server.server.transport import Transport
 from reference_server.server.websocket import ENDPOINTS
-
-if TYPE_CHECKING:
-    from reference_server.server.application import Application
-    from reference_server.server.requests import Request
-    from reference_server.server.transport import Transport
 
 CAPABILITIES = "/capabilities"
 ADVANCE = "/clock/advance"

@@ -1,25 +1,20 @@
 """Accepting connections: one thread for each, and no more of them than allowed."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import logging
 import socket
 import socketserver
+import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reference_server.server.application import Application
 from reference_server.server.clock import wall
 from reference_server.server.connection import serve
+from reference_server.server.http import HttpBinding
 from reference_server.server.responses import problem, write
 from reference_server.server.transport import TlsTransport, Transport
-
-if TYPE_CHECKING:
-    import ssl
-
-    from reference_server.server.application import Application
-    from reference_server.server.http import HttpBinding
 
 _log = logging.getLogger(__name__)
 _REFUSED_AT_ONCE = 64

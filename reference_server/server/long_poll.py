@@ -1,15 +1,11 @@
 """A long poll over HTTP, in the thread of its connection."""
 
-from __future__ import annotations
-
 import contextlib
 import select
 import socket
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from reference_server.queue.operations import Outcome
-    from reference_server.server.transport import Transport
+from reference_server.queue.operations import Outcome
+from reference_server.server.transport import Transport
 
 
 class LongPoll:

@@ -6,16 +6,11 @@ exists only while the reader is slow, writes what the socket does not take at on
 another one writing leaves its frames to that one, which looks again before it goes.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reference_server.server.transport import Transport
+from reference_server.server.transport import Transport
 
 CHUNK_BYTES = 256 * 1024
 """About as much is encoded at a time; the rest can still be dropped when the reader is too slow."""

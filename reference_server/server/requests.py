@@ -1,18 +1,13 @@
 """HTTP requests: from octets, by the parser of `httptools` and within bounds, to whole requests in order."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 import httptools
 import msgspec
 
+from reference_server.config import Settings
+from reference_server.queue.outcomes import Outcome
 from reference_server.server.responses import problem
-
-if TYPE_CHECKING:
-    from reference_server.config import Settings
-    from reference_server.queue.outcomes import Outcome
 
 
 class Request(msgspec.Struct):

@@ -1,7 +1,5 @@
 """HTTP responses: refusals of the HTTP layer, and the octets of all responses."""
 
-from __future__ import annotations
-
 import email.utils
 import time
 from http import HTTPStatus

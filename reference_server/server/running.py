@@ -1,22 +1,15 @@
 """A server as a whole: started, stopped, and where it is."""
 
-from __future__ import annotations
-
 import ssl
 import threading
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import Self
 
-from reference_server.config import ConfigError
+from reference_server.config import ConfigError, Settings
 from reference_server.server.application import Application
 from reference_server.server.capabilities import describe
 from reference_server.server.http import HttpBinding
 from reference_server.server.listener import Listener
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from reference_server.config import Settings
 
 NAME = "stompliance reference server"
 GOODBYE_SECONDS = 0.5
@@ -95,7 +88,6 @@ def _tls_context(settings: Settings) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
     except OSError as error:
-        raise ConfigError(
-            f"tls_cert {settings.tls_cert}: {error}. Expected a PEM file with certificate and key."
-        ) from None
+        expected = "Expected a PEM file with certificate and key."
+        raise ConfigError(f"tls_cert {settings.tls_cert}: {error}. {expected}") from None
     return context

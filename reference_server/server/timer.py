@@ -1,16 +1,11 @@
 """The one thread that wakes when something is due."""
 
-from __future__ import annotations
-
 import math
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from reference_server.deadlines import Deadlines
 from reference_server.server.clock import wall
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Timer(threading.Thread):

@@ -1,7 +1,5 @@
 """One accepted socket, with or without TLS, for one thread that reads and one that writes."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import select

@@ -3,11 +3,8 @@
 The octets themselves are the business of the `websockets` library (RFC 6455).
 """
 
-from __future__ import annotations
-
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
@@ -21,11 +18,10 @@ try:
 except ImportError:  # where the library was built without its extension
     from websockets.utils import apply_mask
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-    from websockets.http11 import Response
-    from websockets.typing import Subprotocol
+from websockets.http11 import Response
+from websockets.typing import Subprotocol
 
 ENDPOINTS = {"/stomp": False, "/producer": True, "/consumer": True}
 """The paths, and whether the liberties of the sample clients are allowed there (QSTOMP-ENDPOINT-1)."""

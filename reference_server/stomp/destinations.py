@@ -4,20 +4,15 @@ A queue keeps what nobody can take, in the order of arrival, and takes back what
 place it had. It lives as long as it holds a message or has a subscription. Nothing of a topic is kept.
 """
 
-from __future__ import annotations
-
 from collections import deque
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape, expressible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.limits import StompLimits
 
 QUEUES = "/queue/"
 TOPICS = "/topic/"
@@ -128,7 +123,7 @@ class Subscriber(Protocol):
 class PlainQueue:
     """First in, first out; each message to one of the subscribers in turn."""
 
-    def __init__(self, name: str, owner: dict[str, PlainQueue], limits: StompLimits) -> None:
+    def __init__(self, name: str, owner: "dict[str, PlainQueue]", limits: StompLimits) -> None:
         self.name = name
         self.messages: deque[Message] = deque()
         self.octets = 0
@@ -163,11 +158,9 @@ class PlainQueue:
         """Raise ProtocolError unless that many messages and octets more can be kept."""
         limits = self._limits
         if len(self.messages) + count > limits.queue_messages or self.octets + octets > limits.queue_bytes:
-            raise ProtocolError(
-                "queue full",
-                f"{self.name} keeps at most {limits.queue_messages} messages "
-                f"and {limits.queue_bytes} octets. Send again when consumers have caught up.",
-            )
+            bounds = f"{limits.queue_messages} messages and {limits.queue_bytes} octets"
+            advice = f"{self.name} keeps at most {bounds}. Send again when consumers have caught up."
+            raise ProtocolError("queue full", advice)
 
     def take_back(self, returned: list[Message]) -> None:
         """Put messages where they were: before all that arrived later (STOMP-ACK-001, STOMP-NACK-001)."""
@@ -221,7 +214,7 @@ class Broadcast(Generic[Key]):
     It is a plain topic, or a channel of the queue's binding; `owner` holds it under `key` while it has any.
     """
 
-    def __init__(self, key: Key, owner: dict[Key, Broadcast[Key]]) -> None:
+    def __init__(self, key: Key, owner: "dict[Key, Broadcast[Key]]") -> None:
         self._key = key
         self._owner = owner
         self._subscribers: dict[Subscriber, None] = {}

@@ -30,11 +30,9 @@ def unescape(text: str, version: str) -> str:
     try:
         return _PAIR.sub(lambda found: pairs[found.group()], text)
     except KeyError as unknown:
-        raise ProtocolError(
-            "undefined escape in a header",
-            f"STOMP {version} defines {', '.join(sorted(pairs))}; found {unknown.args[0]!r}. "
-            "Write a backslash of the text as two.",
-        ) from None
+        defined = f"STOMP {version} defines {', '.join(sorted(pairs))}; found {unknown.args[0]!r}."
+        advice = f"{defined} Write a backslash of the text as two."
+        raise ProtocolError("undefined escape in a header", advice) from None
 
 
 def escape(text: str, version: str) -> str:

@@ -141,11 +141,9 @@ class FrameReader:
         if self._lenient:  # QSTOMP-STOMPER-2
             return len(data[:nul].rstrip(b"\r\n")) if nul > position else position
         # STOMP-FRAME-004: a NUL before the empty line ends nothing.
-        raise ProtocolError(
-            "frame without an empty line",
-            "An empty line must follow the command and the headers; a NUL came first.",
-            receipt=self._find_receipt(data[position:nul].decode(errors="replace")),
-        )
+        advice = "An empty line must follow the command and the headers; a NUL came first."
+        receipt = self._find_receipt(data[position:nul].decode(errors="replace"))
+        raise ProtocolError("frame without an empty line", advice, receipt=receipt)
 
     def _keep_head(self, rest: bytes) -> None:
         if len(rest) > self._limits.header_bytes:
@@ -188,11 +186,9 @@ class FrameReader:
         try:
             text = head.decode()
         except UnicodeDecodeError:
-            raise ProtocolError(
-                "header octets are not UTF-8",
-                "Commands and headers are UTF-8 text (STOMP-ENC-001); binary data belongs into the body.",
-                receipt=self._find_receipt(head.decode(errors="replace")),
-            ) from None
+            advice = "Commands and headers are UTF-8 text (STOMP-ENC-001); binary data belongs into the body."
+            receipt = self._find_receipt(head.decode(errors="replace"))
+            raise ProtocolError("header octets are not UTF-8", advice, receipt=receipt) from None
         try:
             if "\r" in text and self._crlf:
                 text = _without_cr(text)
@@ -218,9 +214,8 @@ class FrameReader:
             name, colon, value = line.partition(":")
             if not colon or not name:
                 # STOMP-FRAME-010, STOMP-ABNF-003
-                raise ProtocolError(
-                    "malformed header line", f"Expected name:value with a name; found {line[:100]!r}."
-                )
+                advice = f"Expected name:value with a name; found {line[:100]!r}."
+                raise ProtocolError("malformed header line", advice)
             if name not in headers:
                 headers[name] = value
         # CONNECT is taken literally (STOMP-ENC-005); STOMP-ENC-007: names are escaped too.
@@ -239,23 +234,16 @@ class FrameReader:
         if octets > limits.header_bytes:
             raise self._head_too_large(text)
         if max(len(line.encode()) for line in text.split("\n")) > limits.header_line_bytes:
-            raise ProtocolError(
-                "header line too long", f"A line of the head may have {limits.header_line_bytes} octets."
-            )
+            advice = f"A line of the head may have {limits.header_line_bytes} octets."
+            raise ProtocolError("header line too long", advice)
 
     def _head_too_large(self, text: str) -> ProtocolError:
-        return ProtocolError(
-            "head of the frame too large",
-            f"Command and headers may have {self._limits.header_bytes} octets.",
-            receipt=self._find_receipt(text),
-        )
+        advice = f"Command and headers may have {self._limits.header_bytes} octets."
+        return ProtocolError("head of the frame too large", advice, receipt=self._find_receipt(text))
 
     def _body_too_large(self, headers: dict[str, str]) -> ProtocolError:
-        return ProtocolError(
-            "body too large",
-            f"A body may have {self._limits.body_bytes} octets.",
-            receipt=headers.get("receipt"),
-        )
+        advice = f"A body may have {self._limits.body_bytes} octets."
+        return ProtocolError("body too large", advice, receipt=headers.get("receipt"))
 
     def _find_receipt(self, text: str) -> str | None:
         """Look for the receipt of an unreadable frame, so that its ERROR can name it (STOMP-ERROR-004)."""
@@ -295,19 +283,15 @@ def _read_length(length: str) -> int:
     Raises ProtocolError where it is no plain decimal number (STOMP-CLEN-009).
     """
     if not (length.isdigit() and length.isascii() and len(length) <= 18):
-        raise ProtocolError(
-            "malformed content-length", f"Expected the number of octets of the body; found {length[:100]!r}."
-        )
+        advice = f"Expected the number of octets of the body; found {length[:100]!r}."
+        raise ProtocolError("malformed content-length", advice)
     return int(length)
 
 
 def _unterminated(headers: dict[str, str]) -> ProtocolError:
     # STOMP-CLEN-002
-    return ProtocolError(
-        "no NUL after the body",
-        f"content-length announced {headers.get('content-length')} octets, which a NUL must follow.",
-        receipt=headers.get("receipt"),
-    )
+    advice = f"content-length announced {headers.get('content-length')} octets, which a NUL must follow."
+    return ProtocolError("no NUL after the body", advice, receipt=headers.get("receipt"))
 
 
 def encode(command: str, headers: Iterable[tuple[str, str]], body: bytes = b"", *, version: str) -> bytes:

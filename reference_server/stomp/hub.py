@@ -1,20 +1,14 @@
 """All sessions of a server, as the I/O layer drives them."""
 
-from __future__ import annotations
-
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
 
+from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
+from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.queue_binding import ReplyAddress
 from reference_server.stomp.router import Router
 from reference_server.stomp.session import Session
 from reference_server.stomp.shared import Shared
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
-    from reference_server.stomp.limits import StompLimits
 
 
 class Hub:

@@ -1,7 +1,5 @@
 """Bounds of the STOMP side, on top of the settings of the queue."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from reference_server.queue.settings import QueueSettings

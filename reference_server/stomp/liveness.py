@@ -1,14 +1,9 @@
 """When one session must say something, and when its client has been silent for too long."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
 
+from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.negotiation import Intervals
-
-if TYPE_CHECKING:
-    from reference_server.stomp.limits import StompLimits
 
 _EARLY = 0.75
 """A beat is sent when this part of the interval has passed, so that a late timer does no harm."""

@@ -38,10 +38,8 @@ def agree_on_heartbeats(headers: Mapping[str, str], smallest: float) -> Interval
     header = headers.get("heart-beat", "0,0")
     numbers = _HEARTBEAT.fullmatch(header)
     if numbers is None:
-        raise ProtocolError(
-            "malformed heart-beat header",
-            f"Expected two whole numbers of milliseconds, as in 10000,10000; found {header[:100]!r}.",
-        )
+        advice = f"Expected two whole numbers of milliseconds, as in 10000,10000; found {header[:100]!r}."
+        raise ProtocolError("malformed heart-beat header", advice)
     client_sends, client_wants = (int(number) / 1000 for number in numbers.groups())
     if not smallest:
         return Intervals()

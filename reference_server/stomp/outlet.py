@@ -1,11 +1,8 @@
 """A session as the modules below it see it: subscriptions, the queue binding."""
 
-from __future__ import annotations
+from typing import Protocol
 
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.errors import ProtocolError
 
 
 class Outlet(Protocol):

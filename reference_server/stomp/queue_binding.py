@@ -1,23 +1,17 @@
 """The partitioned queue behind STOMP: operations by SEND, their replies, producer acknowledgements."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import msgspec
 
+from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
 from reference_server.stomp.destinations import Broadcast, Message
 from reference_server.stomp.errors import ProtocolError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
-    from reference_server.stomp.frame import Frame
-    from reference_server.stomp.limits import StompLimits
-    from reference_server.stomp.outlet import Outlet
-    from reference_server.stomp.subscriptions import Source
+from reference_server.stomp.frame import Frame
+from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.outlet import Outlet
+from reference_server.stomp.subscriptions import Source
 
 REPLIES = "/user/queue/replies"
 ACKNOWLEDGEMENTS = ("/topic/acknowledgment/", "/topic/acknowledgement/")
@@ -98,11 +92,11 @@ class QueueBinding:
         """Send ACK or FAILED once to each subscription of either spelling (PUB-ACK-1 to 4, PUB-ACK-7)."""
         if not self._acknowledgements:
             return
+        headers = {"content-type": "application/json"}
         for spelling in ACKNOWLEDGEMENTS:
             destination = spelling + acknowledgement.topic
             subscribers = self._acknowledgements.get(destination)
             if subscribers is not None:
-                headers = {"content-type": "application/json"}
                 subscribers.put(Message(next(self._numbers), destination, headers, acknowledgement.body))
 
     def _may_wait(self, outlet: Outlet) -> bool:
@@ -125,17 +119,12 @@ class QueueBinding:
             self.acknowledge_producer(outcome.acknowledgement)
         if outcome.status < 400:
             return
+        problem = outcome.body.decode(errors="replace")
         if address.receipt is not None:
-            raise ProtocolError(
-                "operation refused",
-                outcome.body.decode(errors="replace"),
-                receipt=address.receipt,
-                headers=(("status", str(outcome.status)),),
-            )
+            status = (("status", str(outcome.status)),)
+            raise ProtocolError("operation refused", problem, receipt=address.receipt, headers=status)
         if subscribers is None:  # QSTOMP-QUIET-1
-            _log.info(
-                "refused with nobody to tell: %d %s", outcome.status, outcome.body.decode(errors="replace")
-            )
+            _log.info("an operation without reply or receipt was refused: %d %s", outcome.status, problem)
 
     def _reply(self, address: ReplyAddress, outcome: Outcome) -> Message:
         # QSTOMP-REPLY-1

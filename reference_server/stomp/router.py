@@ -1,21 +1,15 @@
 """Routing of SEND and SUBSCRIBE: to plain destinations or to the queue."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
-from typing import TYPE_CHECKING
-
+from reference_server.queue.operations import Operations
 from reference_server.stomp.destinations import QUEUES, Destinations, Message, is_plain
 from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.frame import Frame
+from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.outlet import Outlet
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, QueueBinding
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reference_server.queue.operations import Operations
-    from reference_server.stomp.frame import Frame
-    from reference_server.stomp.limits import StompLimits
-    from reference_server.stomp.outlet import Outlet
-    from reference_server.stomp.subscriptions import Source
+from reference_server.stomp.subscriptions import Source
 
 
 class Router:
@@ -50,10 +44,7 @@ class Router:
         """Raise ProtocolError if a SEND cannot be part of a transaction (STOMP-TX-003)."""
         self._check_destination(frame)
         if self.binding.serves(frame.headers["destination"]):  # it could not be undone
-            raise ProtocolError(
-                "operation in a transaction",
-                "Operations are performed at once: leave the transaction header out.",
-            )
+            raise ProtocolError("operation in a transaction", "Leave the transaction header out.")
 
     def check_together(self, frames: list[Frame]) -> None:
         """Raise ProtocolError unless all these SENDs to plain destinations fit together (STOMP-TX-003)."""
@@ -67,15 +58,11 @@ class Router:
         if destination is None:
             raise ProtocolError("SEND without destination", "Name the destination of the message.")
         if destination.startswith(ACKNOWLEDGEMENTS):
-            raise ProtocolError(
-                "destination of the server", "Producer acknowledgements come from the server only."
-            )
+            raise ProtocolError("destination of the server", "Only the server sends acknowledgements.")
         if not is_plain(destination) and not self.binding.serves(destination):
             raise _unknown(destination)
 
 
 def _unknown(destination: str) -> ProtocolError:
-    return ProtocolError(
-        "unknown destination",
-        f"{destination[:200]!r} is neither an operation nor below /queue/ or /topic/.",
-    )
+    advice = f"{destination[:200]!r} is neither an operation nor below /queue/ or /topic/."
+    return ProtocolError("unknown destination", advice)

@@ -9,23 +9,18 @@ by the rules of 1.0.
 so that its receipt can be granted at once; it raises ProtocolError to end the connection with an ERROR.
 """
 
-from __future__ import annotations
-
 import enum
 import hmac
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape
 from reference_server.stomp.frame import CONNECTING, Frame, FrameReader, encode
 from reference_server.stomp.liveness import Liveness
 from reference_server.stomp.negotiation import VERSIONS, agree_on_heartbeats
+from reference_server.stomp.shared import Shared
 from reference_server.stomp.subscriptions import Subscriptions
 from reference_server.stomp.transactions import Settlement, Transactions
-
-if TYPE_CHECKING:
-    from reference_server.stomp.shared import Shared
 
 Parsed = list[Frame | ProtocolError]
 """What `Session.parse` found, in order; a ProtocolError is always the last item."""
@@ -44,7 +39,7 @@ class Session:
     """The server's side of one connection."""
 
     def __init__(
-        self, shared: Shared[Session], *, lenient: bool, subprotocol_version: str | None, now: float
+        self, shared: Shared["Session"], *, lenient: bool, subprotocol_version: str | None, now: float
     ) -> None:
         limits = shared.limits
         self.shared = shared
@@ -202,9 +197,7 @@ class Session:
     def _out_of_place(self, frame: Frame) -> ProtocolError:
         """Say why a frame is not obeyed now (STOMP-CMD-001, STOMP-FRAME-007, STOMP-CONNECT-011, -012)."""
         if frame.command in CONNECTING:
-            return ProtocolError(
-                "already connected", "One connection is one session: open another connection."
-            )
+            return ProtocolError("already connected", "Open another connection for another session.")
         if self._state is State.OPENED and frame.command in TRANSITIONS[State.LIVE]:
             return ProtocolError("not connected", "Send CONNECT first and wait for CONNECTED.")
         return ProtocolError("unknown command", f"STOMP {self.version} defines no {frame.command[:100]!r}.")
@@ -252,9 +245,8 @@ class Session:
         version = self._reader.version
         if version is None:  # STOMP-NEG-003, STOMP-NEG-004, STOMP-NEG-005
             supported = ",".join(self._versions)
-            raise ProtocolError(
-                "no version in common", f"Supported: {supported}.", headers=(("version", supported),)
-            )
+            version_header = (("version", supported),)
+            raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
         self._check_user(headers.get("login", ""), headers.get("passcode", ""))
         answer = [
             f"version:{version}",
@@ -275,10 +267,9 @@ class Session:
     def _check_user(self, login: str, passcode: str) -> None:
         users = self.shared.users
         if users and not hmac.compare_digest(users.get(login, "\0").encode(), passcode.encode()):
-            # STOMP-CONNECT-002; which of both is wrong is nobody's business
-            raise ProtocolError(
-                "login refused", "CONNECT again, on a new connection, with login and passcode."
-            )
+            # STOMP-CONNECT-002; the ERROR does not say which of both is wrong
+            advice = "CONNECT again, on a new connection, with login and passcode."
+            raise ProtocolError("login refused", advice)
 
     def _send(self, frame: Frame) -> bool:
         transaction = frame.headers.get("transaction")

@@ -1,18 +1,13 @@
 """State that all sessions of a server share."""
 
-from __future__ import annotations
-
 import itertools
 import secrets
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
 
 from reference_server.deadlines import Deadlines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from reference_server.stomp.limits import StompLimits
-    from reference_server.stomp.router import Router
+from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.router import Router
 
 SomeSession = TypeVar("SomeSession")
 

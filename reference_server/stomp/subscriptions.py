@@ -1,21 +1,16 @@
 """Subscriptions of one session: delivery in the three acknowledgement modes, and what was not settled yet."""
 
-from __future__ import annotations
-
 import enum
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
+from reference_server.stomp.destinations import Message, Subscriber
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from reference_server.stomp.destinations import Message, Subscriber
-    from reference_server.stomp.limits import StompLimits
-    from reference_server.stomp.outlet import Outlet
+from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.outlet import Outlet
 
 
 class AckMode(enum.Enum):
@@ -48,7 +43,7 @@ class Delivery(msgspec.Struct):
     number: int
     """Unique on the server and rising; as text it is the `ack` header (STOMP-MESSAGE-004)."""
     message: Message
-    subscription: Subscription
+    subscription: "Subscription"
 
 
 class Subscription:
@@ -58,7 +53,7 @@ class Subscription:
 
     def __init__(
         self,
-        book: Subscriptions,
+        book: "Subscriptions",
         identifier: str,
         destination: str,
         mode: AckMode,
@@ -131,17 +126,11 @@ class Subscriptions:
         if identifier is None and version == "1.0":
             identifier = headers["destination"]
         if identifier is None:  # STOMP-SUB-003
-            raise ProtocolError(
-                "SUBSCRIBE without id", "Give each subscription of the connection its own id."
-            )
+            raise ProtocolError("SUBSCRIBE without id", "Give each subscription its own id.")
         if identifier in self._by_id:  # STOMP-SUB-005
-            raise ProtocolError(
-                "subscription id in use", "UNSUBSCRIBE it first, or choose an id that is not in use."
-            )
+            raise ProtocolError("subscription id in use", "UNSUBSCRIBE it first, or choose another id.")
         if len(self._by_id) >= self._limits.subscriptions:  # STOMP-LIMIT-005
-            raise ProtocolError(
-                "too many subscriptions", f"A connection may have {self._limits.subscriptions} of them."
-            )
+            raise ProtocolError("too many subscriptions", f"{self._limits.subscriptions} are possible.")
         return identifier, _read_mode(headers.get("ack", "auto"), version)
 
     def add(self, identifier: str, destination: str, mode: AckMode, source: Source, *, named: bool) -> None:
@@ -159,9 +148,7 @@ class Subscriptions:
             raise ProtocolError("UNSUBSCRIBE without id", "Name the subscription by the id of its SUBSCRIBE.")
         subscription = self._by_id.pop(identifier, None)
         if subscription is None:  # STOMP-UNSUB-003
-            raise ProtocolError(
-                "no such subscription", "The id of UNSUBSCRIBE must be that of a current subscription."
-            )
+            raise ProtocolError("no such subscription", "UNSUBSCRIBE needs the id of a current one.")
         self._end(subscription)
         self.wake()
 
@@ -242,10 +229,8 @@ class Subscriptions:
             subscription = self._by_id.get(named)
             return subscription.pending.get(message) if subscription else None
         if self.outlet.version != "1.0":
-            raise ProtocolError(
-                f"{command} without subscription",
-                "STOMP 1.1 names the message by message-id and subscription.",
-            )
+            advice = "STOMP 1.1 names the message by message-id and subscription."
+            raise ProtocolError(f"{command} without subscription", advice)
         for subscription in self._by_id.values():
             if message in subscription.pending:
                 return subscription.pending[message]
@@ -256,7 +241,6 @@ def _read_mode(value: str, version: str) -> AckMode:
     """Return one of the modes of a version; raises ProtocolError for anything else (STOMP-SUB-015)."""
     allowed = ("auto", "client") if version == "1.0" else ("auto", "client", "client-individual")
     if value not in allowed:
-        raise ProtocolError(
-            "unknown ack mode", f"Expected one of {', '.join(allowed)}; found {value[:100]!r}."
-        )
+        advice = f"Expected one of {', '.join(allowed)}; found {value[:100]!r}."
+        raise ProtocolError("unknown ack mode", advice)
     return AckMode(value)
