@@ -126,9 +126,8 @@ class Operations:
             record = Record(request.messageID, request.message, request.key, timestamp)
             partition, offset = self.broker.publish(topic, record, now=now)
         except Refusal as refusal:
-            outcome = refused(refusal)
             failure = failed(topic, requests.label_of(body), refusal)
-            return Outcome(outcome.status, outcome.body, outcome.content_type, failure)
+            return msgspec.structs.replace(refused(refusal), acknowledgement=failure)
         position = (topic.encode(), partition.index, offset)
         reply = b'{"topicName":"%b","partition":%d,"offset":%d}' % position
         return Outcome(200, reply, acknowledgement=acknowledged(topic, request.messageID))

@@ -1,7 +1,7 @@
-"""The one lock of the server, and all that is done under it.
+"""The one lock of the server, and all steps that are made under it.
 
-The lock is held for microseconds and never during I/O: octets are parsed before it is taken, and what came
-out is written, by one send per touched connection, after it is released.
+The lock is held for microseconds and never during I/O: octets are parsed before it is taken, and output is
+written, by one send per touched connection, after it is released.
 """
 
 import contextlib
@@ -19,18 +19,14 @@ from reference_server.stomp import Hub
 from reference_server.stomp.session import Parsed, Session
 
 
-class Flushable(Protocol):
-    """Something with I/O to do once the lock is released."""
-
-    def flush(self) -> None:
-        """Write what waits; called without the lock."""
-
-
-class Peer(Flushable, Protocol):
+class Peer(Protocol):
     """The connection of a session, as the application sees it."""
 
     def take_output(self) -> None:
         """Move the session's output to the outbox; called under the lock."""
+
+    def flush(self) -> None:
+        """Write the outbox; called without the lock."""
 
 
 class Application:
@@ -47,7 +43,7 @@ class Application:
         self._hub = Hub(self.operations, settings, users=settings.users, server_name=name)
         self._peers: dict[Session, Peer] = {}
         self._farewell: tuple[str, str] | None = None
-        """What sessions are told that are opened while the server stops."""
+        """Summary and advice of the ERROR for sessions that are opened while the server stops."""
 
     # STOMP sessions.
 
@@ -121,7 +117,7 @@ class Application:
     def _turn(self) -> Iterator[float]:
         """Hold the lock for one step: do what is due on the queue, yield its time, then collect and flush all output.
 
-        Every step may evict a consumer and so answer the long polls of others (POLL-WAIT-1), whoever asked for it.
+        Every step, also one that only reads, may evict a consumer and so answer long polls of others (POLL-WAIT-1).
         """
         with self._lock:
             now = self.clock.now()
@@ -133,10 +129,10 @@ class Application:
             each.flush()
         self.timer.wake_by(due)
 
-    def _collect(self) -> list[Flushable]:
+    def _collect(self) -> list[Peer | LongPoll]:
         """Move new output to the connections; return those to flush after the lock is released."""
         hub = self._hub
-        touched: list[Flushable] = []
+        touched: list[Peer | LongPoll] = []
         for waiter, outcome in hub.operations_answered(wall()):
             assert isinstance(waiter, LongPoll)
             waiter.answer(outcome)

@@ -1,4 +1,4 @@
-"""HTTP requests: from octets, by the parser of `httptools` and within bounds, to whole requests in order."""
+"""HTTP requests: octets in, whole requests out, within bounds; `httptools` parses."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -11,7 +11,7 @@ from reference_server.server.responses import problem
 
 
 class Request(msgspec.Struct):
-    """One whole request. `keep_alive` tells what the client wants (HTTP-KEEP-1)."""
+    """One whole request. `keep_alive` is the client's wish (HTTP-KEEP-1)."""
 
     method: str
     path: str
@@ -23,25 +23,18 @@ class Request(msgspec.Struct):
 
 
 class BadRequest(Exception):
-    """A request that cannot be read; `response` says why, and the connection ends after it."""
-
-    def __init__(self, response: Outcome) -> None:
-        super().__init__(response.status)
-        self.response = response
+    """A request that cannot be read; the connection ends after its refusal."""
 
 
 class RequestReader:
-    """Splits the octets of one connection into requests; also the callbacks that `httptools` wants."""
+    """Splits the octets of one connection into requests; has the callbacks of the `httptools` parser, too."""
 
     def __init__(self, settings: Settings) -> None:
         self.wants_continue = False
         """Whether the client waits for 100 before it sends a body."""
         self.rest = b""
-        """What came after a request for WebSocket."""
-        self._max_headers = settings.headers
-        self._max_header_octets = settings.header_bytes
-        self._max_body = settings.body_bytes
-        self._patience = settings.idle_timeout
+        """Octets after a request for WebSocket."""
+        self._settings = settings
         self._requests: list[Request] = []
         self._parser = httptools.HttpRequestParser(self)
         self._refusal: Outcome | None = None
@@ -51,17 +44,17 @@ class RequestReader:
 
     @property
     def is_between_requests(self) -> bool:
-        """Whether nothing has come of the next request."""
+        """Whether no octet of the next request has come."""
         return self._head_octets == 0 and not self._url
 
     def give_up(self) -> Outcome | None:
-        """The refusal of a request that does not come; None for a client that has just nothing more to ask."""
+        """The refusal of a request that does not come; None if the client was served and is idle."""
         return None if self.is_between_requests and self._has_served else self._too_slow()
 
     def feed(self, data: bytes, now: float) -> tuple[list[Request], Outcome | None]:
         """Take octets, at `now` in seconds of wall time.
 
-        Return the requests that they complete, and the refusal of what came after them.
+        Return the requests that they complete, and the refusal of what follows those.
         """
         if self.is_between_requests:
             self._began = now
@@ -71,9 +64,7 @@ class RequestReader:
             self._count_unfinished_head(len(data))
         except httptools.HttpParserUpgrade as upgrade:
             self._resume(data[upgrade.args[0] :])
-        except BadRequest as bad:
-            refusal = bad.response
-        except httptools.HttpParserCallbackError:
+        except (BadRequest, httptools.HttpParserCallbackError):
             refusal = self._refusal or problem(400, "request-malformed", "The request cannot be read.")
         except httptools.HttpParserInvalidMethodError:
             refusal = problem(405, "method-not-allowed", "Known methods are GET and POST.", allow="GET, POST")
@@ -84,9 +75,9 @@ class RequestReader:
         if (
             refusal is None
             and not (requests or self.is_between_requests)
-            and now - self._began > self._patience
+            and now - self._began > self._settings.idle_timeout
         ):
-            refusal = self._too_slow()  # it comes by an octet now and then
+            refusal = self._too_slow()  # it comes octet by octet
         return requests, refusal
 
     def close(self) -> None:
@@ -108,13 +99,13 @@ class RequestReader:
         # The parser reports a header when it is whole: one that never ends has to be counted here.
         if not self._head_is_whole and not self.is_between_requests:
             self._unreported_octets += octets
-            if self._unreported_octets > 2 * self._max_header_octets:
-                raise BadRequest(self._too_large())
+            if self._unreported_octets > 2 * self._settings.header_bytes:
+                self._refuse(self._too_large())
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """Start afresh."""
+        """Begin a request."""
         self._url = b""
         self._headers: list[tuple[str, str]] = []
         self._body: list[bytes] = []
@@ -140,11 +131,11 @@ class RequestReader:
         self._unreported_octets = 0
         fields = dict(self._headers)
         length = fields.get("content-length")
-        if length is not None and int(length) > self._max_body:
+        if length is not None and int(length) > self._settings.body_bytes:
             self._refuse(self._body_too_large())
         method = self._parser.get_method()
         if length is None and "transfer-encoding" not in fields and method == b"POST":
-            # HTTP-LENGTH-1: where its body ends is not known, so nothing after it can be read either.
+            # HTTP-LENGTH-1: the end of the body is unknown, so nothing after it can be read either.
             self._refuse(problem(411, "length-required", "Send Content-Length, 0 for an empty body."))
         self.wants_continue = fields.get("expect", "").lower() == "100-continue"
         self._is_upgrade = (
@@ -159,7 +150,7 @@ class RequestReader:
         self.wants_continue = False
         self._body.append(part)
         self._body_octets += len(part)
-        if self._body_octets > self._max_body:
+        if self._body_octets > self._settings.body_bytes:
             self._refuse(self._body_too_large())
 
     def on_message_complete(self) -> None:
@@ -186,22 +177,21 @@ class RequestReader:
 
     def _count_head(self, octets: int) -> None:
         self._head_octets += octets
-        if self._head_octets > self._max_header_octets or len(self._headers) > self._max_headers:
+        if self._head_octets > self._settings.header_bytes or len(self._headers) > self._settings.headers:
             self._refuse(self._too_large())
 
     def _too_slow(self) -> Outcome:
-        return problem(408, "request-timeout", f"A request has to come within {self._patience:g} s.")
-
-    def _too_large(self) -> Outcome:  # HTTP-HEADERS-1, HTTP-HEADERS-2
         return problem(
-            431,
-            "headers-too-large",
-            f"A request may have {self._max_headers} headers of {self._max_header_octets} octets together.",
+            408, "request-timeout", f"A request has to come within {self._settings.idle_timeout:g} s."
         )
 
+    def _too_large(self) -> Outcome:  # HTTP-HEADERS-1, HTTP-HEADERS-2
+        bounds = f"{self._settings.headers} headers of {self._settings.header_bytes} octets together"
+        return problem(431, "headers-too-large", f"A request may have {bounds}.")
+
     def _body_too_large(self) -> Outcome:  # HTTP-SIZE-1, HTTP-SIZE-2
-        return problem(413, "body-too-large", f"A body may have {self._max_body} octets.")
+        return problem(413, "body-too-large", f"A body may have {self._settings.body_bytes} octets.")
 
     def _refuse(self, response: Outcome) -> None:
         self._refusal = response
-        raise BadRequest(response)
+        raise BadRequest

@@ -102,7 +102,11 @@ class TlsTransport(Transport):
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                self._exchange()
+                self._socket.sendall(self._outgoing.read())
+                sealed = super().receive()
+                if not sealed:
+                    raise ConnectionError("the peer left in the middle of the TLS handshake") from None
+                self._incoming.write(sealed)
             else:
                 self._socket.sendall(self._outgoing.read())
                 return
@@ -142,10 +146,3 @@ class TlsTransport(Transport):
                 self._tls.unwrap()
             self.send_some(self._outgoing.read())
         super().half_close()
-
-    def _exchange(self) -> None:
-        self._socket.sendall(self._outgoing.read())
-        sealed = super().receive()
-        if not sealed:
-            raise ConnectionError("the peer left in the middle of the TLS handshake")
-        self._incoming.write(sealed)

@@ -17,19 +17,10 @@ from reference_server.stomp.limits import StompLimits
 QUEUES = "/queue/"
 TOPICS = "/topic/"
 
-_WITHHELD = frozenset(
-    # Set by the server (STOMP-MESSAGE-001 to -005), or meant for it (STOMP-MESSAGE-007).
-    {
-        "destination",
-        "message-id",
-        "subscription",
-        "ack",
-        "redelivered",
-        "content-length",
-        "receipt",
-        "transaction",
-    }
-)
+_SET_BY_SERVER = {"destination", "message-id", "subscription", "ack", "redelivered", "content-length"}
+_FOR_SERVER = {"receipt", "transaction"}
+_WITHHELD = _SET_BY_SERVER | _FOR_SERVER
+"""Headers of SEND that a MESSAGE does not repeat (STOMP-MESSAGE-001 to -005, STOMP-MESSAGE-007)."""
 
 
 class Message(msgspec.Struct):

@@ -1,6 +1,5 @@
 """All sessions of a server, as the I/O layer drives them."""
 
-import itertools
 from collections.abc import Hashable, Mapping
 
 from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
@@ -29,10 +28,9 @@ class Hub:
 
         `server_name` is a name, a slash and a version (STOMP-CONNECT-009).
         """
-        numbers = itertools.count(1)
         self._operations = operations
-        self._router = Router(operations, limits, numbers)
-        self._shared: Shared[Session] = Shared(self._router, limits, numbers, users or {}, server_name)
+        self._router = Router(operations, limits)
+        self._shared: Shared[Session] = Shared(self._router, limits, users or {}, server_name)
 
     def open(self, *, lenient: bool, subprotocol_version: str | None = None, now: float) -> Session:
         """Open a session; `lenient`: /producer and /consumer; `subprotocol_version`: "1.2" for v12.stomp."""

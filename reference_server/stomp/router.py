@@ -1,6 +1,6 @@
 """Routing of SEND and SUBSCRIBE: to plain destinations or to the queue."""
 
-from collections.abc import Iterator
+import itertools
 
 from reference_server.queue.operations import Operations
 from reference_server.stomp.destinations import QUEUES, Destinations, Message, is_plain
@@ -15,11 +15,11 @@ from reference_server.stomp.subscriptions import Source
 class Router:
     """All destinations of a server."""
 
-    def __init__(self, operations: Operations, limits: StompLimits, numbers: Iterator[int]) -> None:
-        """`numbers` are unique on the server: those of messages and deliveries."""
-        self.binding = QueueBinding(operations, limits, numbers)
+    def __init__(self, operations: Operations, limits: StompLimits) -> None:
+        self.numbers = itertools.count(1)
+        """Numbers of messages and of deliveries, unique on the server."""
+        self.binding = QueueBinding(operations, limits, self.numbers)
         self._destinations = Destinations(limits)
-        self._numbers = numbers
 
     def source(self, outlet: Outlet, destination: str) -> Source:
         """Return the source of a SUBSCRIBE; raises ProtocolError (STOMP-SUB-002, QSTOMP-DEST-1)."""
@@ -37,7 +37,7 @@ class Router:
             return self.binding.perform(outlet, frame)
         self._check_destination(frame)
         # STOMP-SEND-002, STOMP-SEND-005
-        self._destinations.put(Message(next(self._numbers), destination, frame.headers, frame.body))
+        self._destinations.put(Message(next(self.numbers), destination, frame.headers, frame.body))
         return True
 
     def check_transactional(self, frame: Frame) -> None:

@@ -50,7 +50,7 @@ class Session:
         self.stalled = False
         """True: queues hold messages back until `resume` is called, because much output was handed out."""
         self.liveness = Liveness(limits, now)
-        self.subscriptions = Subscriptions(self, limits, shared.numbers)
+        self.subscriptions = Subscriptions(self, limits, shared.router.numbers)
         self.queue_now = 0.0
         self._enter(State.BARE if lenient and not shared.users else State.OPENED)
         self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)

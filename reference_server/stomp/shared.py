@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from reference_server.deadlines import Deadlines
@@ -15,19 +15,11 @@ SomeSession = TypeVar("SomeSession")
 class Shared(Generic[SomeSession]):
     """Settings, the router, and lists of the sessions that need something; used under the application lock."""
 
-    def __init__(
-        self,
-        router: Router,
-        limits: StompLimits,
-        numbers: Iterator[int],
-        users: Mapping[str, str],
-        server_name: str,
-    ) -> None:
+    def __init__(self, router: Router, limits: StompLimits, users: Mapping[str, str], server: str) -> None:
         self.router = router
         self.limits = limits
         self.users = users
-        self.server_name = server_name
-        self.numbers = numbers
+        self.server_name = server
         self.now = 0.0
         """Wall time of the current call, in seconds."""
         self.deadlines: Deadlines[SomeSession] = Deadlines()

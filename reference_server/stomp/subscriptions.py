@@ -97,12 +97,8 @@ class Subscription:
         delivery = Delivery(next(book.numbers), message, self)
         book.unsettled[str(delivery.number)] = delivery
         self.pending[str(message.number)] = delivery
-        if version == "1.2":
-            outlet.emit(
-                b"%b%d\nack:%d\n%b" % (self._prefix, message.number, delivery.number, message.tail(version))
-            )
-        else:
-            outlet.emit(b"%b%d\n%b" % (self._prefix, message.number, message.tail(version)))
+        ack = b"ack:%d\n" % delivery.number if version == "1.2" else b""
+        outlet.emit(b"%b%d\n%b%b" % (self._prefix, message.number, ack, message.tail(version)))
 
 
 class Subscriptions:
