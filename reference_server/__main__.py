@@ -1,4 +1,4 @@
-"""A small broker that obeys the specification.
+"""Command line of the reference server.
 
 examples:
   python -m reference_server                                  listen on 127.0.0.1:8080
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_server",
         usage="%(prog)s [--port 8080] [--config FILE] [other options]",
-        description="STOMP 1.0 to 1.2 over WebSocket, and the partitioned queue over STOMP and HTTP.",
+        description="A small broker: STOMP 1.0 to 1.2 over WebSocket, and the partitioned queue over STOMP and HTTP.",
         epilog=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,

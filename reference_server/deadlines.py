@@ -9,7 +9,7 @@ Key = TypeVar("Key")
 
 
 class Deadlines(Generic[Key]):
-    """At most one deadline for each key, in seconds of whatever clock the caller uses."""
+    """At most one deadline for each key, in seconds of the clock of the caller."""
 
     def __init__(self) -> None:
         self._by_key: dict[Key, float] = {}

@@ -1,5 +1,7 @@
 """Outcomes of operations: statuses, JSON bodies, and acknowledgements for producers."""
 
+from typing import Any
+
 import msgspec
 
 from reference_server.queue.broker import Delivery
@@ -30,28 +32,6 @@ ACCEPTED = Outcome(202)
 NOTHING = Outcome(204)  # POLL-EMPTY-2
 
 
-class _AcknowledgementBody(msgspec.Struct, omit_defaults=True):
-    messageId: str | int | None
-    acknowledgementMessage: str
-    reason: str = ""
-
-
-class _Message(msgspec.Struct):
-    message: str
-    key: str | None
-    topicName: str
-    timestamp: float | int | str
-
-
-class _RecordBody(msgspec.Struct):
-    messageId: int
-    message: _Message
-    messageID: str | int
-    partition: int
-    offset: int
-    redelivered: bool
-
-
 def refused(refusal: Refusal) -> Outcome:
     """The outcome of a refused operation (REFUSE-2)."""
     return Outcome(refusal.status, refusal.problem(), PROBLEM)
@@ -64,7 +44,8 @@ def acknowledged(topic: str, label: str | int) -> ProducerAcknowledgement:
 
 def failed(topic: str, label: str | int | None, refusal: Refusal) -> ProducerAcknowledgement:
     """The acknowledgement of a refused publish (PUB-ACK-3)."""
-    return ProducerAcknowledgement(topic, _encode(_AcknowledgementBody(label, "FAILED", refusal.detail)))
+    body = {"messageId": label, "acknowledgementMessage": "FAILED", "reason": refusal.detail}
+    return ProducerAcknowledgement(topic, _encode(body))
 
 
 def one_record(delivery: Delivery) -> Outcome:
@@ -77,9 +58,18 @@ def batch(deliveries: list[Delivery]) -> Outcome:
     return Outcome(200, _encode({"records": [_record_body(delivery) for delivery in deliveries]}))
 
 
-def _record_body(delivery: Delivery) -> _RecordBody:
+def _record_body(delivery: Delivery) -> dict[str, Any]:
     record, partition = delivery.record, delivery.partition
-    message = _Message(record.message, record.key, partition.topic, record.timestamp)
-    return _RecordBody(
-        delivery.message_id, message, record.label, partition.index, delivery.offset, delivery.redelivered
-    )
+    return {
+        "messageId": delivery.message_id,
+        "message": {
+            "message": record.message,
+            "key": record.key,
+            "topicName": partition.topic,
+            "timestamp": record.timestamp,
+        },
+        "messageID": record.label,
+        "partition": partition.index,
+        "offset": delivery.offset,
+        "redelivered": delivery.redelivered,
+    }

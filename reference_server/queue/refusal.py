@@ -25,17 +25,11 @@ CAUSES: dict[str, tuple[int, str]] = {
 PROBLEM = "application/problem+json"
 
 
-class _Problem(msgspec.Struct, omit_defaults=True):
-    type: str
-    title: str
-    status: int
-    detail: str
-    member: str | None = None
-
-
 def problem_document(cause: str, status: int, title: str, detail: str, member: str | None = None) -> bytes:
     """Encode a problem document (REFUSE-2, REFUSE-3)."""
-    return msgspec.json.encode(_Problem(f"urn:stompliance:problem:{cause}", title, status, detail, member))
+    kind = f"urn:stompliance:problem:{cause}"
+    document = {"type": kind, "title": title, "status": status, "detail": detail}
+    return msgspec.json.encode(document if member is None else document | {"member": member})
 
 
 class Refusal(Exception):

@@ -94,7 +94,7 @@ class Settle(Request):
                 raise Refusal("member-value", "message_id is not a decimal number", "message_id")
             value = int(value)
         if not 0 <= value <= _HIGHEST_ID:
-            raise Refusal("member-value", "message_id is outside of what an id can be", "message_id")
+            raise Refusal("member-value", f"message_id is not from 0 to {_HIGHEST_ID}", "message_id")
         return value
 
 

@@ -4,11 +4,11 @@ import math
 import time
 
 wall = time.monotonic
-"""Seconds of wall time; they never go back. Heart-beats of STOMP and long polls always use it."""
+"""Seconds of wall time, which never go back; STOMP heart-beats and long polls always use it."""
 
 
 class RunningClock:
-    """The queue's time runs with the wall's; it counts from 1970, so that timestamps mean something."""
+    """The queue's time runs with wall time, and counts from 1970 for the sake of timestamps."""
 
     is_virtual = False
 
@@ -42,7 +42,7 @@ class VirtualClock:
         return self.now()
 
     def wall_time_of(self, when: float) -> float:
-        """Wall time at which the queue's time reaches `when`: now, or never by itself."""
+        """Wall time at which the queue's time reaches `when`: now, or infinite."""
         return wall() if when <= self._now else math.inf
 
 

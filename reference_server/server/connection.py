@@ -30,7 +30,7 @@ def serve(transport: Transport, application: Application, binding: HttpBinding) 
 def _serve_http(
     reader: RequestReader, transport: Transport, application: Application, binding: HttpBinding
 ) -> tuple[Request, bytes] | None:
-    """Answer requests in their order (HTTP-PIPE-1); return the one that is to become WebSocket, if one is."""
+    """Answer requests in their order (HTTP-PIPE-1); return the first upgrade to WebSocket and the octets after it."""
     while True:
         try:
             data = transport.receive()
@@ -71,13 +71,13 @@ def _drain(transport: Transport, application: Application) -> None:
 
 
 class StompConnection:
-    """A STOMP session over WebSocket: the reading thread, and what other threads do with the connection."""
+    """A STOMP session over WebSocket: its reading thread, and the calls of other threads."""
 
     def __init__(self, transport: Transport, application: Application) -> None:
         settings = application.settings
         self._transport = transport
         self._application = application
-        # Twice what a frame may have, so that a frame over its bound gets an ERROR that says so.
+        # Twice the largest frame: one that is over its bound gets an ERROR about that.
         self._channel = Channel(2 * settings.frame_bytes)
         bound = max(settings.outbox_bytes, settings.output_window + settings.frame_bytes)
         self._outbox = Outbox(transport, bound, encode)
@@ -121,14 +121,14 @@ class StompConnection:
                     self.flush()
             data = self._transport.receive()
 
-    # What other threads call.
+    # Called by other threads.
 
     def take_output(self) -> None:
         """Move the session's output to the outbox; called under the application lock."""
         session, outbox = self._session, self._outbox
         output = session.take_output()
         if not outbox.put(output) and not session.closing:
-            # STOMP-LIMIT-006: the ERROR takes the place of what could not be delivered.
+            # STOMP-LIMIT-006: the ERROR replaces the undelivered output.
             outbox.clear()
             session.fail(*_TOO_SLOW)
             output = session.take_output()
@@ -149,7 +149,7 @@ class StompConnection:
             self._application.resume(self._session)
 
     def _end(self) -> None:
-        """Close the connection after the last frame, and give the client some time to read that."""
+        """Close the connection after the last frame and the linger time."""
         if self._is_ending:
             return
         self._is_ending = True
@@ -157,7 +157,7 @@ class StompConnection:
         self._application.timer.call_at(wall() + self._application.settings.linger, self._transport.cut)
 
     def _watch_incomplete(self, *, is_new: bool) -> None:
-        """Note whether a WebSocket message is on its way; `is_new`: not the one that was before."""
+        """Time an incomplete WebSocket message; `is_new`: its predecessor is complete."""
         if not self._channel.is_incomplete:
             self._incomplete_since = None
         elif self._incomplete_since is None or is_new:

@@ -32,7 +32,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __init__(
         self, application: Application, binding: HttpBinding, context: ssl.SSLContext | None
     ) -> None:
-        """Raises OSError where the address cannot be had. With a `context`, TLS is spoken."""
+        """Raises OSError if the address is not available. With a `context`, connections use TLS."""
         self._application = application
         self._binding = binding
         self._context = context
@@ -47,22 +47,22 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Number of open connections."""
         return len(self._open)
 
     def stop_accepting(self) -> None:
-        """Leave `serve_forever`, at once where the system wakes whoever waits for the socket."""
+        """Leave `serve_forever`: at once on systems where the end of a socket wakes its waiting thread."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
 
     def wait_until_idle(self, seconds: float) -> bool:
-        """Wait until no connection is open; return whether that came about in time."""
+        """Wait until no connection is open; return False after that time."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._open, seconds)
 
     def cut_all(self) -> None:
-        """End all connections, whatever still waits to be read or written."""
+        """End all connections, also with octets still to be read or written."""
         with self._changed:
             for connection in self._open:
                 with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
                 _log.warning("no descriptor is left for one more connection: raise the limit (ulimit -n)")
-                self._paused.wait(_PAUSE_SECONDS)  # what could not be accepted would wake us at once
+                self._paused.wait(_PAUSE_SECONDS)  # the pending connection would wake us at once
             raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
@@ -100,7 +100,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             serve(transport, self._application, self._binding)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection that was served, or turn away one that was not."""
+        """Close a served connection, or refuse one that was not."""
         if request in self._refused:
             self._turn_away(request)
             return
@@ -115,7 +115,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         _log.exception("the connection of %s failed", client_address)
 
     def _turn_away(self, connection: socket.socket) -> None:
-        """Say 503, and close when the client had time to read it."""
+        """Answer 503, and close after the linger time."""
         limit = self._application.settings.connections
         refusal = problem(503, "too-many-connections", f"{limit} connections are open; come back later.")
         connection.setblocking(False)

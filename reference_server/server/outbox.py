@@ -2,7 +2,7 @@
 
 Frames are put in under the application lock, in the order in which they were made, and written after it is
 released, by whichever thread comes first. That thread never waits for the reader: a thread of its own, which
-exists only while the reader is slow, writes what the socket does not take at once. A thread that finds
+exists only while the reader is slow, writes the rest that the socket does not take at once. A thread that finds
 another one writing leaves its frames to that one, which looks again before it goes.
 """
 
@@ -38,7 +38,7 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything was handed to the operating system."""
+        """True if everything was handed to the operating system."""
         return not self._items and not self._unsent
 
     def put(self, items: list[bytes]) -> bool:
@@ -50,7 +50,7 @@ class Outbox:
             return self._octets <= self._limit
 
     def clear(self) -> None:
-        """Drop what waits, but not what is being written: a frame that has begun stays whole."""
+        """Drop all items that wait; a frame that is being written stays whole."""
         with self._lock:
             self._items.clear()
             self._octets = 0
@@ -61,7 +61,7 @@ class Outbox:
             self._finishing = True
 
     def flush(self, on_room: Callable[[], None]) -> None:
-        """Write what the socket takes. If that is not all, a thread writes the rest and then calls `on_room`."""
+        """Write as much as the socket takes. A thread writes the rest, if there is one, and then calls `on_room`."""
         while self._is_pending() and not self._is_slow and self._writing.acquire(blocking=False):
             try:
                 self._write()
@@ -71,7 +71,7 @@ class Outbox:
                 self._writing.release()
 
     def hand_over(self, on_room: Callable[[], None]) -> None:
-        """Have a thread call `on_room`, and write what comes of that, as long as `hand_over` is called again."""
+        """Have a thread call `on_room` and write the new output, until `hand_over` is not called again."""
         with self._writing:
             self._is_slow = True
             self._need_thread(on_room)

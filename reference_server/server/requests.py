@@ -19,7 +19,7 @@ class Request(msgspec.Struct):
     body: bytes
     keep_alive: bool
     is_upgrade: bool
-    """Whether it asks for WebSocket."""
+    """True if it asks for WebSocket."""
 
 
 class BadRequest(Exception):
@@ -31,7 +31,7 @@ class RequestReader:
 
     def __init__(self, settings: Settings) -> None:
         self.wants_continue = False
-        """Whether the client waits for 100 before it sends a body."""
+        """True while the client waits for 100 before it sends a body."""
         self.rest = b""
         """Octets after a request for WebSocket."""
         self._settings = settings
@@ -44,7 +44,7 @@ class RequestReader:
 
     @property
     def is_between_requests(self) -> bool:
-        """Whether no octet of the next request has come."""
+        """True if no octet of the next request has come."""
         return self._head_octets == 0 and not self._url
 
     def give_up(self) -> Outcome | None:
@@ -162,16 +162,9 @@ class RequestReader:
             text = (unquote_to_bytes(path) if b"%" in path else path).decode()
         except UnicodeDecodeError:
             self._refuse(problem(400, "request-malformed", "The path is not UTF-8 after percent-decoding."))
-        self._requests.append(
-            Request(
-                self._parser.get_method().decode("ascii"),
-                text,
-                self._headers,
-                b"".join(self._body),
-                self._parser.should_keep_alive(),
-                self._is_upgrade,
-            )
-        )
+        method, body = self._parser.get_method().decode("ascii"), b"".join(self._body)
+        keep_alive = self._parser.should_keep_alive()
+        self._requests.append(Request(method, text, self._headers, body, keep_alive, self._is_upgrade))
         self._url = b""
         self._head_octets = 0
 
@@ -181,9 +174,8 @@ class RequestReader:
             self._refuse(self._too_large())
 
     def _too_slow(self) -> Outcome:
-        return problem(
-            408, "request-timeout", f"A request has to come within {self._settings.idle_timeout:g} s."
-        )
+        limit = self._settings.idle_timeout
+        return problem(408, "request-timeout", f"A request has to come within {limit:g} s.")
 
     def _too_large(self) -> Outcome:  # HTTP-HEADERS-1, HTTP-HEADERS-2
         bounds = f"{self._settings.headers} headers of {self._settings.header_bytes} octets together"

@@ -1,4 +1,4 @@
-"""A server as a whole: started, stopped, and where it is."""
+"""The server: start, stop and address."""
 
 import ssl
 import threading
@@ -29,7 +29,7 @@ class Server:
     """A reference server. `with Server(settings) as server:` starts it and stops it again."""
 
     def __init__(self, settings: Settings) -> None:
-        """Bind to the address. Raises OSError where that cannot be had, ConfigError for bad TLS files."""
+        """Bind to the address. Raises OSError if it is not available, ConfigError for bad TLS files."""
         self.settings = settings
         self.application = Application(settings, f"stompliance/{version()}")
         document = describe(settings, name=NAME, version=version())
@@ -41,7 +41,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The TCP port, also where a free one was asked for."""
+        """The TCP port, also if a free one was asked for."""
         port: int = self.listener.server_address[1]
         return port
 
@@ -58,9 +58,9 @@ class Server:
         self._accepting.start()
 
     def stop(self) -> None:
-        """Tell every session, give it an instant to read that, and end; takes less than a second.
+        """Send every session an ERROR, wait an instant, and end; takes less than a second.
 
-        A server that was not started, or was stopped, gives back its port.
+        A server that was not started only releases its port.
         """
         if not self._accepting.is_alive():
             self.listener.server_close()

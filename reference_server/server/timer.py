@@ -1,4 +1,4 @@
-"""The one thread that wakes when something is due."""
+"""The timer thread."""
 
 import math
 import threading
@@ -12,7 +12,7 @@ class Timer(threading.Thread):
     """Runs `tick` at the wall time that `wake_by` asked for, and other calls at theirs."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
-        """`tick` does what is due and calls `wake_by` for what is due next."""
+        """`tick` does what is due, and calls `wake_by` with the time of the next call."""
         super().__init__(name="timer", daemon=True)
         self.due = math.inf
         """Wall time of the next tick. Reading it without a lock costs at worst one needless wake-up."""
@@ -29,14 +29,14 @@ class Timer(threading.Thread):
                 self._changed.notify()
 
     def call_at(self, when: float, call: Callable[[], None]) -> None:
-        """Have something short called once at that wall time."""
+        """Have a short function called once at that wall time, or earlier if it is scheduled already."""
         with self._changed:
             self._calls.set(call, when)
             self.due = min(self.due, when)
             self._changed.notify()
 
     def stop(self) -> None:
-        """End the thread; what is still due is not done."""
+        """End the thread without the calls that are still scheduled."""
         with self._changed:
             self._stopping = True
             self._changed.notify()

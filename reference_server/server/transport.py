@@ -41,7 +41,7 @@ class Transport:
             raise TimeoutError("nothing came") from None
 
     def seal(self, octets: bytes) -> bytes:
-        """Make of octets what goes over the wire; what is sealed first has to be sent first."""
+        """Return the octets for the wire; they must be sent in the order of the calls."""
         return octets
 
     def send_all(self, octets: bytes) -> None:
@@ -52,7 +52,7 @@ class Transport:
             raise TimeoutError("the peer reads nothing") from None
 
     def send_some(self, sealed: bytes | memoryview) -> int:
-        """Send what the socket takes at once and return how much that was. Raises OSError."""
+        """Send as much as the socket takes at once; return that number of bytes. Raises OSError."""
         try:
             return self._socket.send(sealed, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -66,7 +66,7 @@ class Transport:
             poll.poll()
 
     def has_ended(self) -> bool:
-        """Whether the peer has closed; call it when the socket is readable."""
+        """Return whether the peer has closed; call it when the socket is readable."""
         with contextlib.suppress(BlockingIOError):
             try:
                 return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -114,7 +114,7 @@ class TlsTransport(Transport):
     def receive(self) -> bytes:
         """Wait for octets; empty when the peer has ended. Raises OSError, TimeoutError.
 
-        After `half_close` what comes cannot be decrypted any more, and is returned as it is.
+        After `half_close` octets cannot be decrypted any more, and are returned as they are.
         """
         while True:
             with self._lock:
@@ -139,7 +139,7 @@ class TlsTransport(Transport):
             return self._outgoing.read()
 
     def half_close(self) -> None:
-        """Say in TLS that nothing more comes, then end our side."""
+        """Close TLS, then end our side of the connection."""
         with contextlib.suppress(OSError), self._lock:
             self._has_ended = True
             with contextlib.suppress(ssl.SSLWantReadError):

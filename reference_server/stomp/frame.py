@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from reference_server.stomp.errors import ProtocolError
-from reference_server.stomp.escapes import escape, expressible, unescape
+from reference_server.stomp.escapes import header_lines, unescape
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.negotiation import VERSIONS, agree
 
@@ -40,17 +40,17 @@ class Frame(msgspec.Struct):
 class FrameReader:
     """Splits the octets of one connection into frames (STOMP-FRAME-006).
 
-    `lenient` accepts what the `stomper` library writes: a frame without the empty line, CR LF in any version
-    (QSTOMP-STOMPER-1, QSTOMP-STOMPER-2). `versions` are those that a CONNECT can bring about.
+    `lenient` accepts the frames of the `stomper` library: a frame without the empty line, CR LF in any version
+    (QSTOMP-STOMPER-1, QSTOMP-STOMPER-2). `versions` are those that CONNECT may agree on.
     """
 
     def __init__(
         self, limits: StompLimits, *, lenient: bool = False, versions: tuple[str, ...] = VERSIONS
     ) -> None:
         self.version: str | None = None
-        """What CONNECT agreed on; None before, and where nothing was in common."""
+        """The negotiated version; None before CONNECT, and if there was none in common."""
         self.error: ProtocolError | None = None
-        """Set when the stream was malformed or over a bound: nothing after that is read."""
+        """The fault of a stream that was malformed or over a bound: nothing after it is read."""
         self._limits = limits
         self._lenient = lenient
         self._versions = versions
@@ -62,7 +62,7 @@ class FrameReader:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a frame has begun that is not whole yet."""
+        """Whether the last frame is incomplete."""
         return self._open is not None or bool(self._pending)
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -87,7 +87,7 @@ class FrameReader:
         return frames
 
     def _split(self, data: bytes, position: int, frames: list[Frame]) -> None:
-        """Read frames from a position on, and keep what is left of the last one (STOMP-FRAME-005)."""
+        """Read frames from a position on, and keep the rest of the last one (STOMP-FRAME-005)."""
         size = len(data)
         find = data.find
         has_cr = find(b"\r") >= 0
@@ -225,7 +225,7 @@ class FrameReader:
         return command, headers
 
     def _check_bounds(self, text: str, lines: int, octets: int) -> None:
-        """Raise ProtocolError where the head is over a bound (STOMP-LIMIT-001, -002, -004)."""
+        """Raise ProtocolError if the head is over a bound (STOMP-LIMIT-001, -002, -004)."""
         limits = self._limits
         if lines > limits.headers:
             raise ProtocolError("too many headers", f"A frame may have {limits.headers} header lines.")
@@ -267,7 +267,7 @@ def _first_of(lines: list[str], version: str) -> dict[str, str]:
 
 
 def _without_cr(text: str) -> str:
-    """Take the CRs before LFs away; raises ProtocolError where others are left (STOMP-FRAME-009).
+    """Take the CRs before LFs away; raises ProtocolError if others are left (STOMP-FRAME-009).
 
     In 1.0 and 1.1, which have no CR LF, CR is an octet like others.
     """
@@ -280,7 +280,7 @@ def _without_cr(text: str) -> str:
 def _read_length(length: str) -> int:
     """Read content-length, on any frame (STOMP-CLEN-008, STOMP-CLEN-010).
 
-    Raises ProtocolError where it is no plain decimal number (STOMP-CLEN-009).
+    Raises ProtocolError if it is no plain decimal number (STOMP-CLEN-009).
     """
     if not (length.isdigit() and length.isascii() and len(length) <= 18):
         advice = f"Expected the number of octets of the body; found {length[:100]!r}."
@@ -296,10 +296,5 @@ def _unterminated(headers: dict[str, str]) -> ProtocolError:
 
 def encode(command: str, headers: Iterable[tuple[str, str]], body: bytes = b"", *, version: str) -> bytes:
     """Write a frame (STOMP-ABNF-001); headers that the version cannot express are left out."""
-    lines = [command]
-    lines += [
-        f"{escape(name, version)}:{escape(value, version)}"
-        for name, value in headers
-        if expressible(name, value, version)
-    ]
+    lines = [command, *header_lines(headers, version)]
     return b"%b\n\n%b\0" % ("\n".join(lines).encode(), body)

@@ -1,4 +1,4 @@
-"""When one session must say something, and when its client has been silent for too long."""
+"""Timers of one session: heart-beats to send, and limits on the silence of its client."""
 
 import math
 
@@ -21,20 +21,20 @@ class Liveness:
         self._limits = limits
         self.opened_at = self.heard_at = self.said_at = now
         self.begun = False
-        """Whether the first frame was there."""
+        """Whether the first frame has come."""
         self.incomplete_since: float | None = None
-        """When the first octets came of a frame that is not whole."""
+        """Arrival of the first octets of an incomplete frame."""
         self.intervals = Intervals()
 
     @property
     def beat_at(self) -> float:
-        """When the server must say something (STOMP-HEARTBEAT-005); infinite: never (STOMP-HEARTBEAT-004)."""
+        """Time of the next heart-beat (STOMP-HEARTBEAT-005); infinite if there is none (STOMP-HEARTBEAT-004)."""
         interval = self.intervals.server
         return self.said_at + interval * _EARLY if interval else math.inf
 
     @property
     def expires_at(self) -> float:
-        """When the client has gone beyond what it may; infinite: never (STOMP-HEARTBEAT-003)."""
+        """Time at which the client exceeds a limit; infinite if never (STOMP-HEARTBEAT-003)."""
         return min(self._first_frame_by, self._frame_whole_by, self._heard_by)
 
     def complaint(self, now: float) -> tuple[str, str] | None:
@@ -42,10 +42,8 @@ class Liveness:
         if now >= self._first_frame_by:  # STOMP-WS-019
             return "no frame came", f"Send CONNECT within {self._limits.first_frame_timeout:g} s."
         if now >= self._frame_whole_by:
-            return (
-                "frame never ended",
-                f"A frame must be whole within {self._limits.incomplete_frame_timeout:g} s.",
-            )
+            limit = self._limits.incomplete_frame_timeout
+            return "frame never ended", f"A frame must be whole within {limit:g} s."
         if now >= self._heard_by:  # STOMP-HEARTBEAT-008
             return "silent for too long", f"A heart-beat every {self.intervals.client:g} s was agreed on."
         return None

@@ -1,4 +1,4 @@
-"""What CONNECT and CONNECTED settle: the version of the session and the intervals of heart-beats."""
+"""Negotiation by CONNECT and CONNECTED: the version of the session and the intervals of heart-beats."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def agree(headers: Mapping[str, str], versions: tuple[str, ...]) -> str | None:
 
 
 class Intervals(msgspec.Struct, frozen=True):
-    """How often each side sends, in seconds; 0: never."""
+    """Heart-beat interval of each side, in seconds; 0: none."""
 
     server: float = 0.0
     client: float = 0.0

@@ -46,11 +46,9 @@ class QueueBinding:
     def source(self, outlet: Outlet, destination: str) -> Source | None:
         """Return the source of a SUBSCRIBE to a destination of the queue; None if it is none."""
         if destination == REPLIES:  # QSTOMP-REPLY-2: each session has its own
-            return self._replies.setdefault(outlet, Broadcast(outlet, self._replies))
+            return Broadcast.of(outlet, self._replies)
         if destination.startswith(ACKNOWLEDGEMENTS):
-            return self._acknowledgements.setdefault(
-                destination, Broadcast(destination, self._acknowledgements)
-            )
+            return Broadcast.of(destination, self._acknowledgements)
         if self.serves(destination):  # some clients do that, and expect no ERROR
             return self._silence
         return None

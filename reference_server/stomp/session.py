@@ -1,7 +1,7 @@
-"""One STOMP connection: its states, what each frame does in them, and how it ends.
+"""One STOMP connection: its states and the action of each frame in them.
 
 A session is OPENED until CONNECT, LIVE until DISCONNECT, an ERROR or the loss of the connection, and ENDED
-after that: what comes then is not obeyed (STOMP-DISCONNECT-003, STOMP-ERROR-002). On the endpoints of the
+after that: further frames are ignored (STOMP-DISCONNECT-003, STOMP-ERROR-002). On the endpoints of the
 sample clients it begins BARE instead: there a session without CONNECT is LIVE with its first frame, and goes
 by the rules of 1.0.
 
@@ -23,11 +23,11 @@ from reference_server.stomp.subscriptions import Subscriptions
 from reference_server.stomp.transactions import Settlement, Transactions
 
 Parsed = list[Frame | ProtocolError]
-"""What `Session.parse` found, in order; a ProtocolError is always the last item."""
+"""Frames in order; a ProtocolError is always the last item."""
 
 
 class State(enum.Enum):
-    """Where a session stands."""
+    """The states of a session."""
 
     OPENED = "waiting for CONNECT"
     BARE = "waiting for CONNECT or any frame"
@@ -44,7 +44,7 @@ class Session:
         limits = shared.limits
         self.shared = shared
         self.version = "1.0"
-        """What was negotiated; before CONNECT nothing is escaped, as in 1.0."""
+        """The negotiated version; before CONNECT nothing is escaped, as in 1.0."""
         self.closing = False
         """True: write the remaining output, then close the connection in an orderly way."""
         self.stalled = False
@@ -72,7 +72,7 @@ class Session:
         return items
 
     def handle(self, items: Parsed, now: float, queue_now: float) -> None:
-        """Obey the frames. Call it after every `parse`, with an empty list too (STOMP-HEARTBEAT-007).
+        """Process the frames. Call it after every `parse`, also with an empty list (STOMP-HEARTBEAT-007).
 
         `now` is wall time, `queue_now` the queue's time, both in seconds.
         """
@@ -92,14 +92,14 @@ class Session:
         self._watch_incomplete(now, whole=bool(items))
 
     def take_output(self) -> list[bytes]:
-        """Hand over what is to be written; each item is one frame or heart-beat: one WebSocket message."""
+        """Return and forget the new output; each item is one frame or heart-beat: one WebSocket message."""
         output, self._output = self._output, []
         if output:
             self.liveness.said_at = self.shared.now
         return output
 
     def resume(self) -> None:
-        """Tell that all output taken so far was written; call it under the lock while `stalled` is true.
+        """Note that all output taken so far was written; call it under the lock while `stalled` is true.
 
         More output may be there afterwards; so: after a flush that emptied the outbox,
         `if session.stalled: with lock: session.resume(); output = session.take_output()`, and flush again.
@@ -114,7 +114,7 @@ class Session:
             self.refuse(ProtocolError(summary, advice))
 
     def lost(self, now: float) -> None:
-        """The connection is gone: subscriptions end, unacknowledged messages return, transactions abort.
+        """End a session whose connection is gone: unacknowledged messages return, transactions abort.
 
         A Close frame and a cut are the same here (STOMP-DISCONNECT-005, STOMP-WS-014, STOMP-TX-008).
         """
@@ -124,7 +124,7 @@ class Session:
         self._reader = FrameReader(self.shared.limits)
 
     def emit(self, data: bytes) -> None:
-        """Send one frame or heart-beat; after the last one there is silence."""
+        """Send one frame or heart-beat, unless the session is closing."""
         if self.closing:
             return
         output = self._output
@@ -134,14 +134,14 @@ class Session:
         self._outstanding += len(data)
 
     def grant(self, receipt: str) -> None:
-        """Send RECEIPT: the frame and all before it were obeyed (STOMP-RECEIPT-001, -002, -004, -005, -007).
+        """Send RECEIPT: the frame and all before it were processed (STOMP-RECEIPT-001, -002, -004, -005, -007).
 
         It has no body (STOMP-BODY-001).
         """
         self.emit(f"RECEIPT\nreceipt-id:{escape(receipt, self.version)}\n\n\0".encode())
 
     def window_open(self) -> bool:
-        """Whether queues may hand over more output now; if not, `stalled` is set (STOMP-LIMIT-007)."""
+        """Return whether queues may hand over more output now; if not, set `stalled` (STOMP-LIMIT-007)."""
         if self.closing:
             return False
         if self._outstanding < self._window:
@@ -153,7 +153,7 @@ class Session:
         return False
 
     def on_time(self, now: float) -> None:
-        """Send a heart-beat or give the client up, where that is due."""
+        """Send a heart-beat or end the session of a silent client, if that is due."""
         if self.closing:
             return
         complaint = self.liveness.complaint(now)
@@ -195,7 +195,7 @@ class Session:
             self._end()
 
     def _out_of_place(self, frame: Frame) -> ProtocolError:
-        """Say why a frame is not obeyed now (STOMP-CMD-001, STOMP-FRAME-007, STOMP-CONNECT-011, -012)."""
+        """The ERROR of a frame without action (STOMP-CMD-001, STOMP-FRAME-007, STOMP-CONNECT-011, -012)."""
         if frame.command in CONNECTING:
             return ProtocolError("already connected", "Open another connection for another session.")
         if self._state is State.OPENED and frame.command in TRANSITIONS[State.LIVE]:
@@ -218,7 +218,7 @@ class Session:
         self._end()
 
     def _end(self) -> None:
-        """Leave nothing behind; output that is pending is still written (STOMP-LINGER-002, STOMP-WS-013)."""
+        """Release everything; pending output is still written (STOMP-LINGER-002, STOMP-WS-013)."""
         if self.closing:
             return
         self.closing = True
@@ -248,11 +248,8 @@ class Session:
             version_header = (("version", supported),)
             raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
         self._check_user(headers.get("login", ""), headers.get("passcode", ""))
-        answer = [
-            f"version:{version}",
-            f"session:{self.shared.name_session()}",
-            f"server:{self.shared.server_name}",
-        ]
+        session, server = self.shared.name_session(), self.shared.server_name
+        answer = [f"version:{version}", f"session:{session}", f"server:{server}"]
         if version != "1.0":
             smallest = self.shared.limits.heartbeat_interval
             self.liveness.intervals = agree_on_heartbeats(headers, smallest)
@@ -318,7 +315,7 @@ class Session:
         return True
 
     def _commit(self, frame: Frame) -> bool:
-        """Obey all steps or none, the SENDs in order and then ACK and NACK in order (STOMP-TX-003)."""
+        """Process all steps or none, the SENDs in order and then ACK and NACK in order (STOMP-TX-003)."""
         steps = self._transactions.end(frame.headers, "COMMIT")
         sends = [step for step in steps if isinstance(step, Frame)]
         self.shared.router.check_together(sends)
@@ -334,7 +331,7 @@ class Session:
         return True
 
     def _disconnect(self, frame: Frame) -> bool:
-        """End; all earlier frames were obeyed (STOMP-DISCONNECT-001, -002, -004; STOMP-RECEIPT-006)."""
+        """End; all earlier frames were processed (STOMP-DISCONNECT-001, -002, -004; STOMP-RECEIPT-006)."""
         return True
 
 
@@ -361,4 +358,4 @@ TRANSITIONS: dict[State, dict[str, tuple[Action, State]]] = {
     State.LIVE: _SERVED,
     State.ENDED: {},
 }
-"""For each state, each command that is obeyed in it: by which action, and the state after it."""
+"""The action and the next state of each command, by state."""

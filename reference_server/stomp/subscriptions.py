@@ -1,4 +1,4 @@
-"""Subscriptions of one session: delivery in the three acknowledgement modes, and what was not settled yet."""
+"""Subscriptions of one session: delivery in the three acknowledgement modes, and unsettled deliveries."""
 
 import enum
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ class AckMode(enum.Enum):
 
 
 class Source(Protocol):
-    """What a subscription listens to: a plain destination or a channel of the queue binding."""
+    """The source of a subscription: a plain destination or a channel of the queue binding."""
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Begin to deliver."""
@@ -34,7 +34,7 @@ class Source(Protocol):
         """Take messages that were refused with NACK, in order of delivery."""
 
     def wake(self, subscriber: Subscriber) -> None:
-        """Go on with a subscriber that was parked."""
+        """Deliver to a parked subscriber again."""
 
 
 class Delivery(msgspec.Struct):
@@ -75,7 +75,7 @@ class Subscription:
         self._prefix = f"MESSAGE\n{line}message-id:".encode()
 
     def can_take(self) -> bool:
-        """Whether a queue may hand over one more message now."""
+        """Return whether a queue may hand over one more message now."""
         return len(self._book.unsettled) < self._book.bound and self._outlet.window_open()
 
     def park(self) -> None:
@@ -111,7 +111,7 @@ class Subscriptions:
         self.unsettled: dict[str, Delivery] = {}
         """By the value of the `ack` header."""
         self.parked: list[Subscription] = []
-        """Those that a queue wants to be woken for."""
+        """Subscriptions for which a queue waits."""
         self._limits = limits
         self._by_id: dict[str, Subscription] = {}
 
@@ -136,7 +136,7 @@ class Subscriptions:
         source.subscribe(subscription)
 
     def remove(self, headers: Mapping[str, str]) -> None:
-        """Obey UNSUBSCRIBE (STOMP-UNSUB-001, -004, -005); raises ProtocolError."""
+        """Process UNSUBSCRIBE (STOMP-UNSUB-001, -004, -005); raises ProtocolError."""
         identifier = headers.get("id")
         if identifier is None and self.outlet.version == "1.0":
             identifier = self._by_destination(headers.get("destination"))
@@ -175,7 +175,7 @@ class Subscriptions:
         )
 
     def settle(self, delivery: Delivery, *, consumed: bool) -> None:
-        """Carry out an ACK (`consumed`) or NACK; nothing happens where it was settled meanwhile.
+        """Carry out an ACK (`consumed`) or NACK; does nothing if it was settled meanwhile.
 
         In client mode all earlier deliveries of that subscription are meant, and of no other (STOMP-SUB-010,
         STOMP-SUB-011, STOMP-NACK-003); in client-individual only this one (STOMP-SUB-012, STOMP-NACK-002).
@@ -198,7 +198,7 @@ class Subscriptions:
             self.wake()
 
     def wake(self) -> None:
-        """Let the queues that wait for this session go on."""
+        """Wake the queues that wait for this session."""
         if self.parked:
             parked, self.parked = self.parked, []
             for subscription in parked:

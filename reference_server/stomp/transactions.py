@@ -1,4 +1,4 @@
-"""Transactions of one session: frames wait for COMMIT and are then obeyed together (STOMP-TX-003, -004)."""
+"""Transactions of one session: frames wait for COMMIT and are then processed together (STOMP-TX-003, -004)."""
 
 from collections.abc import Mapping
 
@@ -52,7 +52,7 @@ class Transactions:
         transaction.octets += octets
 
     def check(self, name: str) -> None:
-        """Raise ProtocolError where no such transaction is open (STOMP-TX-009)."""
+        """Raise ProtocolError if no such transaction is open (STOMP-TX-009)."""
         if name not in self._open:
             raise ProtocolError("no such transaction", f"{name[:100]!r} is not open; BEGIN opens it.")
 

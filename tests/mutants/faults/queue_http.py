@@ -213,7 +213,7 @@ def a_body_may_have_one_octet_more() -> None:
     @wrap(RequestReader, "__init__")
     def begin(original: Any, self: RequestReader, settings: Any) -> None:
         original(self, settings)
-        self._max_body += 1
+        self._settings = msgspec.structs.replace(settings, body_bytes=settings.body_bytes + 1)
 
 
 @fault("HTTP-SIZE-2", bindings=HTTP)
@@ -229,7 +229,7 @@ def headers_have_no_limit() -> None:
     @wrap(RequestReader, "__init__")
     def begin(original: Any, self: RequestReader, settings: Any) -> None:
         original(self, settings)
-        self._max_headers = self._max_header_octets = 10**9
+        self._settings = msgspec.structs.replace(settings, headers=10**9, header_bytes=10**9)
 
 
 @fault("HTTP-HEADERS-2", bindings=HTTP)

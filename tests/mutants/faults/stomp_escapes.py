@@ -22,7 +22,7 @@ Escape = Callable[[str, str], str] if TYPE_CHECKING else object
 def _escape_by(change: Callable[[Escape, str, str], str]) -> None:
     """Have `change(original, text, version)` escape all header text that is sent."""
     original = escapes.escape
-    for module in (destinations, frame, session, subscriptions):
+    for module in (escapes, destinations, session, subscriptions):
         replace(module, "escape")(lambda text, version: change(original, text, version))
 
 
