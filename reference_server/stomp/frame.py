@@ -62,7 +62,7 @@ class FrameReader:
 
     @property
     def incomplete(self) -> bool:
-        """Whether the last frame is incomplete."""
+        """True while the last frame is incomplete."""
         return self._open is not None or bool(self._pending)
 
     def feed(self, data: bytes) -> list[Frame]:

@@ -21,7 +21,7 @@ class Liveness:
         self._limits = limits
         self.opened_at = self.heard_at = self.said_at = now
         self.begun = False
-        """Whether the first frame has come."""
+        """True once the first frame has come."""
         self.incomplete_since: float | None = None
         """Arrival of the first octets of an incomplete frame."""
         self.intervals = Intervals()

@@ -13,7 +13,7 @@ from reference_server.queue.settings import QueueSettings
 
 @dataclass(frozen=True)
 class Reply:
-    """What an operation came to; `body` is decoded JSON, None where there is none."""
+    """The outcome of an operation; `body` is decoded JSON, or None."""
 
     status: int
     body: Any
@@ -120,7 +120,7 @@ class Core:
     # Looking inside.
 
     def group(self, name: str) -> Any:
-        """What introspection tells of a group."""
+        """The introspection document of a group."""
         return read(self.operations.read(f"/consumer-groups/{name}", now=self.now)).body
 
     def owners(self, group: str, topic: str) -> list[str | None]:

@@ -42,7 +42,7 @@ def test_silence_below_the_timeout(core: Core) -> None:
 
 
 def test_silence_of_the_timeout(core: Core) -> None:
-    """Whoever was silent for longer is gone, for every operation (LIVE-EVICT-1, LIVE-GONE-1)."""
+    """A consumer that was silent for longer is unknown to every operation (LIVE-EVICT-1, LIVE-GONE-1)."""
     held = core.poll("c")
     core.pass_time(TIMEOUT + 0.001)
     before = core.committed("g")

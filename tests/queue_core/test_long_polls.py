@@ -161,7 +161,7 @@ def test_alive_while_it_waits(waiting: Waiting) -> None:
 
 @pytest.mark.parametrize("how", ["unregister", "remove group"])
 def test_refused_when_the_registration_ends(waiting: Waiting, how: str) -> None:
-    """Whoever waits is told that the consumer is gone (POLL-WAIT-1)."""
+    """A long poll is refused when its consumer is removed (POLL-WAIT-1)."""
     assert waiting.poll("w") is None
     if how == "unregister":
         waiting.core.do("/consumer/unregister-consumer", consumer_name="c")

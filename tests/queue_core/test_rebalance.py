@@ -100,7 +100,7 @@ def test_the_others_go_on_meanwhile(core: Core) -> None:
 
 
 def test_a_rebalance_ends_in_time(core: Core) -> None:
-    """What is still in flight at `rebalance_timeout` is taken back, and goes to the next owner (REBALANCE-5)."""
+    """A record in flight at `rebalance_timeout` is taken back, and goes to the next owner (REBALANCE-5)."""
     core = Core(QueueSettings(rebalance_timeout=12.0))
     core.topic("news", 2)
     core.fill("news", 2, 1)

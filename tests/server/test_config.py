@@ -140,7 +140,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["maybe", "2", ""])
 def test_booleans(text: str) -> None:
-    """What is neither true nor false is refused; the usual words are known."""
+    """A word that is neither true nor false is refused; the usual words are known."""
     with pytest.raises(ConfigError, match="STOMPLIANCE_VIRTUAL_CLOCK"):
         build(None, {"STOMPLIANCE_VIRTUAL_CLOCK": text}, {})
     for word, value in (("true", True), ("1", True), ("false", False), ("0", False)):

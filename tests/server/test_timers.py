@@ -1,4 +1,4 @@
-"""What happens by itself: evictions in real time and on the virtual clock, and heart-beats."""
+"""Timers: evictions in real time and on the virtual clock, and heart-beats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def join(client: Http, name: str, group: str = "g") -> None:
 
 
 def test_evictions_in_real_time(serve: Serve) -> None:
-    """Whoever is silent is gone, without anybody asking; whoever beats is there (LIVE-KEEP-1, LIVE-EVICT-1)."""
+    """A silent consumer is evicted without any request; one with heartbeats stays (LIVE-KEEP-1, LIVE-EVICT-1)."""
     server = serve(heartbeat_timeout=0.5)
     with Http.to(server) as client:
         join(client, "silent")

@@ -50,7 +50,7 @@ def read(item: bytes, version: str) -> Received:
 
 @dataclass
 class Outcome:
-    """What an operation of the toy queue came to."""
+    """The outcome of an operation of the toy queue."""
 
     status: int
     body: bytes = b""
@@ -60,7 +60,7 @@ class Outcome:
 
 @dataclass
 class Acknowledgement:
-    """What the toy queue tells producers."""
+    """A producer acknowledgement of the toy queue."""
 
     topic: str
     body: bytes
