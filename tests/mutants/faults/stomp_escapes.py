@@ -114,8 +114,14 @@ def undefined_escapes_are_found_only_in_send() -> None:
 @fault("STOMP-ENC-004", bindings=V12)
 def headers_of_a_message_are_escaped_twice() -> None:
     """What was escaped for a MESSAGE is escaped once more."""
-    original = escapes.escape
-    replace(destinations, "escape")(lambda text, version: original(original(text, version), version))
+    escape = escapes.escape
+    replace(destinations, "escape")(lambda text, version: escape(escape(text, version), version))
+
+    @wrap(destinations, "header_lines")
+    def lines(original: Any, headers: Any, version: str) -> list[str]:
+        escaped = [(escape(name, version), escape(value, version)) for name, value in headers]
+        result: list[str] = original(escaped, version)
+        return result
 
 
 @fault("STOMP-ENC-004", bindings=V11)
