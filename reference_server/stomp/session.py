@@ -283,7 +283,7 @@ class Session:
             raise ProtocolError("SUBSCRIBE without destination", "Name the destination to listen to.")
         identifier, mode = self.subscriptions.check(headers)
         source = self.shared.router.source(self, destination)
-        self.subscriptions.add(identifier, destination, mode, source, named="id" in headers)
+        self.subscriptions.add(identifier, mode, source, headers)
         return True
 
     def _unsubscribe(self, frame: Frame) -> bool:

@@ -55,14 +55,12 @@ class Subscription:
         self,
         book: "Subscriptions",
         identifier: str,
-        destination: str,
         mode: AckMode,
         source: Source,
-        *,
-        named: bool,
+        headers: Mapping[str, str],
     ) -> None:
         self.id = identifier
-        self.destination = destination
+        self.destination = headers["destination"]
         self.mode = mode
         self.source = source
         self.parked = False
@@ -71,7 +69,7 @@ class Subscription:
         self._book = book
         self._outlet = book.outlet
         # STOMP-MESSAGE-003, STOMP-MESSAGE-008; a 1.0 client that gave no id gets none
-        line = f"subscription:{escape(identifier, book.outlet.version)}\n" if named else ""
+        line = f"subscription:{escape(identifier, book.outlet.version)}\n" if "id" in headers else ""
         self._prefix = f"MESSAGE\n{line}message-id:".encode()
 
     def can_take(self) -> bool:
@@ -129,9 +127,9 @@ class Subscriptions:
             raise ProtocolError("too many subscriptions", f"{self._limits.subscriptions} are possible.")
         return identifier, _read_mode(headers.get("ack", "auto"), version)
 
-    def add(self, identifier: str, destination: str, mode: AckMode, source: Source, *, named: bool) -> None:
+    def add(self, identifier: str, mode: AckMode, source: Source, headers: Mapping[str, str]) -> None:
         """Begin a subscription that `check` allowed (STOMP-SUB-001)."""
-        subscription = Subscription(self, identifier, destination, mode, source, named=named)
+        subscription = Subscription(self, identifier, mode, source, headers)
         self._by_id[identifier] = subscription
         source.subscribe(subscription)
 
