@@ -31,7 +31,7 @@ class Intervals(msgspec.Struct, frozen=True):
 def agree_on_heartbeats(headers: Mapping[str, str], smallest: float) -> Intervals:
     """Settle both directions from the `heart-beat` of CONNECT and the server's smallest interval (seconds).
 
-    Raises ProtocolError where the header is not two integers (STOMP-HEARTBEAT-010). A missing header means
+    Raises ProtocolError if the header is not two integers (STOMP-HEARTBEAT-010). A missing header means
     0,0 (STOMP-HEARTBEAT-002); 0 on either side of a direction ends it (STOMP-HEARTBEAT-003, -004); else the
     longer of both intervals holds (STOMP-HEARTBEAT-005).
     """

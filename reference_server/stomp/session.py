@@ -86,7 +86,7 @@ class Session:
                 self.refuse(item)
                 return
             try:
-                self._obey(item)
+                self._process(item)
             except ProtocolError as error:
                 self.refuse(error, item)
         self._watch_incomplete(now, whole=bool(items))
@@ -177,7 +177,7 @@ class Session:
         self._state = state
         self._served = TRANSITIONS[state]
 
-    def _obey(self, frame: Frame) -> None:
+    def _process(self, frame: Frame) -> None:
         transition = self._served.get(frame.command)
         if transition is None:
             raise self._out_of_place(frame)

@@ -60,7 +60,7 @@ def set_header(command: str, name: str, change: Callable[[bytes], bytes]) -> Non
 def edit_input(edit: Callable[[Session, Frame], Frame]) -> None:
     """Have `edit` change each frame of a client before it is obeyed; readers share headers, so it makes new ones."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         original(self, edit(self, frame))
 
@@ -73,7 +73,7 @@ def edit_headers(edit: Callable[[Session, Frame], Mapping[str, str]]) -> None:
 def overlook(summary: str, *, receipt: bool = False) -> None:
     """Do nothing about a well-formed frame where an ERROR with that in its summary is due; or grant its receipt."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         try:
             original(self, frame)

@@ -193,7 +193,7 @@ def a_disconnect_without_receipt_is_an_error() -> None:
 def a_session_lives_on_after_a_disconnect() -> None:
     """A DISCONNECT without receipt does nothing: the session ends with its connection."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.command != "DISCONNECT" or "receipt" in frame.headers or self._state is not State.LIVE:
             original(self, frame)

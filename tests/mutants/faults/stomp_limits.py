@@ -34,7 +34,7 @@ def too_many_headers_are_refused_and_no_more() -> None:
             frames.append(Frame("TOO-MANY", {}, b""))
         return frames
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.command == "TOO-MANY":
             self.emit(b"ERROR\nmessage:too many headers\n\n\0")

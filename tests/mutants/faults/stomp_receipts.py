@@ -75,7 +75,7 @@ def a_receipt_has_a_number_of_its_own() -> None:
 def a_receipt_comes_before_the_work() -> None:
     """A frame is receipted when it comes; an ERROR may follow."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         receipt = frame.headers.get("receipt")
         if receipt is None or frame.command in ("CONNECT", "STOMP", "DISCONNECT", "SEND"):

@@ -118,7 +118,7 @@ def whatever_may_be_accepted_is_accepted() -> None:
             headers = {name: value for name, value in headers.items() if name != "content-length"}
         return command, headers
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.body and frame.command != "SEND":  # STOMP-BODY-002
             frame = msgspec.structs.replace(frame, body=b"")
