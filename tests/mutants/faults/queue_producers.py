@@ -142,11 +142,9 @@ def _before_storing(act: Any) -> None:
 
     @wrap(Application, "handle")
     def handle(original: Any, self: Application, session: Session, items: list[Any]) -> None:
-        with self._lock:
-            self._hub.now = wall()
+        with self._turn():
+            self._hub._shared.now = wall()
             acted = [act(self, session, *each) for each in _publishes(self, items)]
-            touched, due = self._collect()
-        self._flush(touched, due)
         if any(acted):
             threading.Event().wait(EARLY)
         original(self, session, items)
@@ -159,7 +157,7 @@ def a_record_is_acknowledged_before_it_is_stored() -> None:
 
     def act(self: Application, session: Session, frame: Frame, topic: str, label: str | int) -> bool:
         del session, frame
-        binding = self._hub.binding
+        binding = self._hub._router.binding
         if not any(spelling + topic in binding._acknowledgements for spelling in ACKNOWLEDGEMENTS):
             return False
         told = acknowledged(topic, label)
@@ -170,12 +168,12 @@ def a_record_is_acknowledged_before_it_is_stored() -> None:
     _before_storing(act)
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         told = outcome.acknowledgement
         if told is not None and told.topic.encode() + told.body in early:
             early.discard(told.topic.encode() + told.body)
             outcome = msgspec.structs.replace(outcome, acknowledgement=None)
-        original(self, asked, outcome)
+        original(self, address, outcome)
 
 
 @fault("PUB-RECEIPT-1", bindings=STOMP, hard=True)
@@ -209,9 +207,9 @@ def a_refused_record_gets_its_receipt() -> None:
     """A SEND whose record is refused gets RECEIPT and no ERROR."""
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         try:
-            original(self, asked, outcome)
+            original(self, address, outcome)
         except ProtocolError:
             if outcome.acknowledgement is None:
                 raise
