@@ -128,8 +128,13 @@ class Bench:
     # Facts
 
     def declares(self, extension: str) -> bool:
-        """True if the server declares the extension."""
-        return extension in self.target.extensions
+        """True if the server declares the extension, and it applies in the binding of the test."""
+        return extension in self.extensions()
+
+    def extensions(self) -> frozenset[str]:
+        """Declared extensions that apply here: acknowledgements carry no positions, and nothing is published by HTTP."""
+        left_out = {"record-position", "http-publish"} if self.binding == "stomp-publish" else set[str]()
+        return self.target.extensions - left_out
 
     def claims(self, binding: str) -> bool:
         """True if the server claims the binding, such as `queue-stomp`, and it is judged in this run."""

@@ -67,7 +67,7 @@ class BenchQueueAdapter:
             for extension, (limit, needed) in NEEDED_LIMITS.items()
             if needed > (self._bench.limit(limit) or needed)
         }
-        return self._bench.target.extensions - narrow
+        return self._bench.extensions() - narrow
 
     @property
     def publishes_over_http(self) -> bool:

@@ -110,11 +110,6 @@ class Group:
         self.cursors: dict[str, list[Cursor]] = {}
         self.wakeable = False
 
-    @property
-    def ahead(self) -> float:
-        """The same as `clock_offset`."""
-        return self.clock_offset
-
     def subscribe(self, consumer: Consumer, topics: list[Topic], now: float) -> None:
         """Subscribe a member to topics (MEMBER-SUBSCRIBE-1); idempotent (MEMBER-SUBSCRIBE-4)."""
         for topic in topics:

@@ -99,10 +99,6 @@ class Operations:
             return refused(refusal)
         return _members(now=time)
 
-    def advance_group(self, body: bytes, *, now: float) -> Outcome:
-        """Advance the time of the group that the body names (CLOCK-3)."""
-        return self.advance(body, now.__add__, now=now)
-
     # Long polls that wait
 
     def answered(self) -> list[tuple[Hashable, Outcome]]:

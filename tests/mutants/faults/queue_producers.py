@@ -18,7 +18,7 @@ from reference_server.stomp.hub import Hub
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, QueueBinding
 from tests.mutants.editing import topic_of
 from tests.mutants.patching import replace, wrap
-from tests.mutants.registry import HTTP, STOMP, fault
+from tests.mutants.registry import HTTP, PUBLISH, STOMP, fault
 
 if TYPE_CHECKING:
     from reference_server.queue.operations import Outcome
@@ -53,6 +53,31 @@ def acknowledgements_are_only_spelt_without_an_e() -> None:
     @replace(QueueBinding, "acknowledge_producer")
     def acknowledge(self: QueueBinding, told: ProducerAcknowledgement) -> None:
         _tell(self, told, ACKNOWLEDGEMENTS[:1])
+
+
+@fault("PUB-STOMP-1", bindings=PUBLISH)
+def records_of_a_session_without_connect_are_dropped() -> None:
+    """A SEND in a session that began without CONNECT is obeyed by nobody."""
+
+    @wrap(QueueBinding, "perform")
+    def perform(original: Any, self: QueueBinding, session: Session, frame: Frame) -> bool:
+        destination = frame.headers.get("destination", "")
+        if topic_of(destination) is not None and session.version == "1.0":
+            return True
+        done: bool = original(self, session, frame)
+        return done
+
+
+@fault("PUB-ACK-9", bindings=PUBLISH)
+def only_the_newest_listener_gets_acknowledgements() -> None:
+    """Of several subscriptions to the acknowledgements of a topic, the newest one alone gets them."""
+
+    @wrap(Broadcast, "put")
+    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+        if message.destination.startswith(ACKNOWLEDGEMENTS):
+            list(self._subscribers)[-1].deliver(message)
+        else:
+            original(self, message)
 
 
 @fault("PUB-ACK-1", "PUB-ACK-2", bindings=STOMP)

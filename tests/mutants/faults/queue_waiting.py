@@ -264,3 +264,26 @@ def who_waits_is_silent() -> None:
         for group in self.groups.values():
             self._deadlines.set(group, now)
         original(self, now)
+
+
+def _expire_quietly(*, after_eviction: bool) -> None:
+    """Have partitions that the group's timers free wake no long poll: after evictions, or after the taking back."""
+
+    @wrap(Group, "expire")
+    def expire(original: Any, self: Group, now: float) -> list[Consumer]:
+        evicted: list[Consumer] = original(self, now)
+        if bool(evicted) is after_eviction:
+            self.wakeable = False
+        return evicted
+
+
+@fault("POLL-WAIT-1", bindings=HTTP)
+def an_eviction_wakes_no_long_poll() -> None:
+    """A poll that waits for a partition of a consumer that is evicted waits to its end."""
+    _expire_quietly(after_eviction=True)
+
+
+@fault("POLL-WAIT-1", bindings=STOMP)
+def a_record_that_is_taken_back_wakes_no_long_poll() -> None:
+    """A poll that waits for a record that a rebalance takes back from its holder waits to its end."""
+    _expire_quietly(after_eviction=False)
