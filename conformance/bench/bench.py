@@ -132,7 +132,7 @@ class Bench:
         return extension in self.extensions()
 
     def extensions(self) -> frozenset[str]:
-        """Declared extensions that apply here: acknowledgements carry no positions, and nothing is published by HTTP."""
+        """Declared extensions that apply here: an acknowledgement carries no position."""
         left_out = {"record-position", "http-publish"} if self.binding == "stomp-publish" else set[str]()
         return self.target.extensions - left_out
 

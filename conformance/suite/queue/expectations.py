@@ -35,7 +35,8 @@ def publish_refused(reply: HasStatus) -> bool:
 def expect_status(bench: Bench, reply: HasStatus, status: int, clause: str, because: str) -> bool:
     """Judge `clause` by exactly this status; `because` says why the server has to answer so.
 
-    The number of a refusal is not judged where a producer acknowledgement, FAILED, is the answer. Returns True if the clause holds. Raises Violation if it doesn't and is a MUST.
+    The number of a refusal is not judged where a producer acknowledgement, FAILED, is the answer. Returns True if the
+    clause holds. Raises Violation if it doesn't and is a MUST.
     """
     if getattr(reply, "is_acknowledgement", False) and status >= REFUSALS:
         return refused(reply)
