@@ -37,7 +37,7 @@ def the_bound_of_a_topic_is_not_read() -> None:
 def bounds_count_characters() -> None:
     """The bound of a partition counts characters, not octets."""
 
-    @replace(broker, "_octets")
+    @replace(broker, "octets_of")
     def count(value: Any) -> int:
         return len(value) if isinstance(value, str) else 8
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reference_server.stomp import destinations, escapes, frame, session, subscriptions
+from reference_server.stomp import destinations, escapes, frame, outlet, subscriptions
 from reference_server.stomp.destinations import Destinations, Message
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import FrameReader
@@ -22,7 +22,7 @@ Escape = Callable[[str, str], str] if TYPE_CHECKING else object
 def _escape_by(change: Callable[[Escape, str, str], str]) -> None:
     """Have `change(original, text, version)` escape all header text that the server sends."""
     original = escapes.escape
-    for module in (escapes, destinations, session, subscriptions):
+    for module in (escapes, destinations, outlet, subscriptions):
         replace(module, "escape")(lambda text, version: change(original, text, version))
 
 
@@ -128,7 +128,7 @@ def headers_of_a_message_are_escaped_twice() -> None:
 def a_receipt_id_is_escaped_twice() -> None:
     """Escaped receipt-ids are escaped twice in a RECEIPT."""
     original = escapes.escape
-    replace(session, "escape")(lambda text, version: original(original(text, version), version))
+    replace(outlet, "escape")(lambda text, version: original(original(text, version), version))
 
 
 @fault("STOMP-ABNF-004", "STOMP-ENC-004", bindings=V12)

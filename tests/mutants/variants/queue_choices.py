@@ -170,6 +170,6 @@ def negative_ids_are_just_not_in_flight() -> None:
 def records_take_more_room_than_their_texts() -> None:
     """Each record counts 100 octets more than its key and its message."""
 
-    @wrap(broker, "_octets")
+    @wrap(broker, "octets_of")
     def octets(original: Any, value: Any) -> int:
         return int(original(value)) + 100
