@@ -98,7 +98,7 @@ def test_many_signals_end_it_once() -> None:
 
 
 def test_help_and_version() -> None:
-    """`--help` explains every flag."""
+    """`--help` explains the flags, and `--version` prints the name and version."""
     shown = subprocess.run(
         [*COMMAND, "--help"], capture_output=True, text=True, timeout=DEADLINE, check=True
     ).stdout
