@@ -7,7 +7,7 @@ from reference_server.deadlines import Deadlines
 from reference_server.queue.bounds import check_range, check_room, octets_of
 from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.names import check_name
-from reference_server.queue.refusal import Refusal, unknown_topic
+from reference_server.queue.refusal import Refusal
 from reference_server.queue.settings import QueueSettings
 from reference_server.queue.topic import Partition, Record, Topic
 
@@ -99,9 +99,7 @@ class QueueBroker:
         """
         # No tick: an eviction that is due changes nothing about a publish.
         self.now = now
-        topic = self.topics.get(topic_name)
-        if topic is None:
-            raise unknown_topic(topic_name)
+        topic = self._topic(topic_name)
         octets = octets_of(record.message) + (octets_of(record.key) if record.key else 0)
         all_octets = octets + octets_of(record.label) + octets_of(record.timestamp)
         partition = topic.partition_for(record.key)
@@ -289,11 +287,12 @@ class QueueBroker:
             raise Refusal("group-unknown", f"there is no consumer group {name!r}", "consumer_group_name")
         return group
 
+    def _topic(self, name: str, member: str | None = None) -> Topic:
+        topic = self.topics.get(name)
+        if topic is None:
+            shown = name if len(name) <= 130 else name[:130] + "…"
+            raise Refusal("topic-unknown", f"there is no topic {shown!r}; /topic/add-topic adds one", member)
+        return topic
+
     def _topics(self, names: Sequence[str]) -> list[Topic]:
-        topics = []
-        for name in names:
-            topic = self.topics.get(name)
-            if topic is None:
-                raise unknown_topic(name, "topic_list")
-            topics.append(topic)
-        return topics
+        return [self._topic(name, "topic_list") for name in names]
