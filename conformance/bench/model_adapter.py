@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from conformance.models.members import Timings
 from conformance.wire.failures import PeerFailure
+from conformance.wire.json_values import decoded
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
@@ -166,18 +166,11 @@ class BenchWatch:
                 within = max(0.0, deadline - time.monotonic())
                 frames.append(client.expect("MESSAGE", self._is_ours, within))
         except PeerFailure:
-            return [_decoded(frame.body) for frame in frames]
+            return [decoded(frame.body) for frame in frames]
         # Fence: a duplicate that the server has sent arrives before the answer to a later request.
         self._session.fence()
         frames += client.take("MESSAGE", self._is_ours)
-        return [_decoded(frame.body) for frame in frames]
+        return [decoded(frame.body) for frame in frames]
 
     def _is_ours(self, frame: Frame) -> bool:
         return frame.get("subscription") == self._subscription
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

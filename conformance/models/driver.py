@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from conformance.models.consumer_registry import refused, served
 from conformance.models.members import When
 from conformance.models.queue import QueueModel
+from conformance.wire.failures import WaitTooLong
 
 if TYPE_CHECKING:
     from conformance.models.consumer_registry import Answer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from conformance.models.topics import Record
 
 _LINES_KEPT = 300
+#: Most steps of a virtual clock in one wait.
+MOST_STEPS = 2000
 #: Just past a deadline, in seconds: at the deadline itself a float may fall on either side.
 MARGIN = 0.001
 
@@ -227,12 +230,15 @@ class Driver:
         heartbeats meanwhile.
         """
         model = self.model.groups[group]
+        step = self.world.timings.heartbeat_timeout * 0.6
         while self.world.time_is_virtual:
             living = self.alive(group)
             missing = model.settled_at() + MARGIN - self.world.now(group)
             if missing <= 0:
                 return
-            self.pass_time(min(missing, self.world.timings.heartbeat_timeout * 0.6), group)
+            if missing > MOST_STEPS * step:
+                raise WaitTooLong(f"a model would send heartbeats every {step:g} s for {missing:g} s")
+            self.pass_time(min(missing, step), group)
             for name in living:
                 self.heartbeat(name)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from conformance.wire.failures import Violation
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,13 +81,6 @@ def long_poll_seconds(body: object) -> float:
     return max(0.0, float(wait)) if isinstance(wait, (int, float)) else 0.0
 
 
-def _decoded(raw: bytes) -> Any:
-    try:
-        return json.loads(raw) if raw else None
-    except ValueError:
-        return None
-
-
 def _media_type(header: str | None) -> str:
     return (header or "").partition(";")[0].strip().lower()
 
@@ -130,7 +124,7 @@ class _HttpPending:
 
     def reply(self, within: float | None = None) -> Reply:
         answer = self._client.finish(self._patience if within is None else within)
-        return Reply(answer.status, _decoded(answer.body), answer.body, answer.content_type)
+        return Reply(answer.status, decoded(answer.body), answer.body, answer.content_type)
 
 
 class StompOperations:
@@ -166,7 +160,7 @@ class _StompPending:
     def reply(self, within: float | None = None) -> Reply:
         patience = self.patience if within is None else within
         frame = self.client.expect("MESSAGE", within=patience, correlation_id=self.correlation)
-        return Reply(_status(frame), _decoded(frame.body), frame.body, _media_type(frame.get("content-type")))
+        return Reply(_status(frame), decoded(frame.body), frame.body, _media_type(frame.get("content-type")))
 
 
 def _status(frame: Frame) -> int:

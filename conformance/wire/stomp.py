@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from conformance.wire import stomper_frames
-from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.failures import PeerFailure, TooLong, Violation
 from conformance.wire.frames import BadFrame, Frame, FrameSplitter, encode, is_utf8
 from conformance.wire.websocket import Closed
 
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 Headers = Mapping[str, str | None] | Iterable[tuple[str, str | None]]
 
-INBOX_LIMIT = 200_000
+#: Memory that the frames of a connection may take which nobody has claimed, in bytes.
+INBOX_LIMIT = 96 << 20
+_LOOK_AFTER = INBOX_LIMIT // 16
 ARRIVALS_KEPT = 10_000
 ERRORS_KEPT = 100
+#: Cost of a frame above which only its beginning is kept among the ERRORs, in bytes.
+_WHOLE_ERROR = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class StompClient:
         self._splitter = FrameSplitter()
         self._parsed: deque[Frame] = deque()
         self._numbers = itertools.count(1)
+        self._since_look = 0
 
     @property
     def version(self) -> str:
@@ -252,15 +257,26 @@ class StompClient:
             except BadFrame as bad:
                 self._parsed.extend(bad.before)
                 raise
+            except TooLong:
+                self.link.cut()
+                raise
         frame = self._parsed.popleft()
         if frame.command == "ERROR":
-            self.errors.append(frame)
+            self.errors.append(frame if frame.cost <= _WHOLE_ERROR else _beginning(frame))
         return frame
 
     def _keep(self, frame: Frame) -> None:
-        if len(self.inbox) >= INBOX_LIMIT:
-            raise PeerFailure(f"at most {INBOX_LIMIT} frames that nobody asked for", "more than that")
         self.inbox.append(frame)
+        self._since_look += frame.cost
+        if self._since_look < _LOOK_AFTER:
+            return
+        # Frames are claimed in many ways: they are counted anew whenever so many have come that they may be too many.
+        self._since_look = 0
+        if sum(kept.cost for kept in self.inbox) > INBOX_LIMIT:
+            count = len(self.inbox)
+            self.inbox.clear()
+            self.link.cut()
+            raise TooLong("fewer frames that the client did not ask for", f"{count} of them")
 
     def _deadline(self, within: float | None) -> float:
         return time.monotonic() + (self.patience if within is None else within)
@@ -284,6 +300,11 @@ class StompClient:
         if self.version == "1.1":
             names["subscription"] = _required(message, "subscription", "STOMP-MESSAGE-003")
         return names
+
+
+def _beginning(frame: Frame) -> Frame:
+    """The frame with the first of its headers and octets."""
+    return Frame(frame.command, frame.headers[:100], frame.body[:10_000], frame.octets[:10_000])
 
 
 def _required(frame: Frame, name: str, clause: str) -> str:

@@ -14,11 +14,13 @@ import websocket
 from websocket import ABNF
 
 from conformance.wire.connection import Connection, tls_context
-from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.failures import PeerFailure, TooLong, Violation
 from conformance.wire.frames import is_utf8
+from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
 
 if TYPE_CHECKING:
     import ssl
+    import threading
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from conformance.wire.trace import Direction, Trace
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 _KINDS: dict[int, Literal["text", "binary"]] = {ABNF.OPCODE_TEXT: "text", ABNF.OPCODE_BINARY: "binary"}
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _PONGS_KEPT = 1000
+_WAITING_KEPT = 20_000
+#: Longest answer to an upgrade, in octets.
+_HANDSHAKE_LIMIT = 64 << 10
 
 
 class UpgradeRefused(PeerFailure):
@@ -76,11 +81,15 @@ class WebSocketLink:
         *,
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
+        interrupted: threading.Event | None = None,
     ) -> None:
+        """`headers` are added to the upgrade; waits raise RunEnded once `interrupted` is set."""
         self.url, self.patience = url, patience
         self.closed: Closed | None = None
         self.pongs: deque[bytes] = deque(maxlen=_PONGS_KEPT)
         self._waiting: deque[Message] = deque()
+        self._waiting_octets = 0
+        self._assembly = MessageAssembly()
         self._owed_pongs: deque[bytes] = deque()
         self._is_within_frame = False
         self._held: bytearray | None = None
@@ -93,9 +102,14 @@ class WebSocketLink:
             tls = tls or tls_context()
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
         self._connection = Connection(
-            parts.hostname or "", port, tls=tls if parts.scheme == "wss" else None, patience=patience
+            parts.hostname or "",
+            port,
+            tls=tls if parts.scheme == "wss" else None,
+            patience=patience,
+            interrupted=interrupted,
         )
         self._websocket: Any = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
+        self._frames = FrameReader(self._connection.recv)
         self._upgrade(
             {
                 **({"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}),
@@ -171,7 +185,6 @@ class WebSocketLink:
         if self._held is not None:
             self._held += octets
             return
-        self._connection.begin()
         try:
             self._connection.sendall(octets)
         except TimeoutError as error:
@@ -187,7 +200,9 @@ class WebSocketLink:
         Raises Violation at a text message that isn't UTF-8 (STOMP-WS-008), PeerFailure if RFC 6455 is broken.
         """
         if self._waiting:
-            return self._waiting.popleft()
+            message = self._waiting.popleft()
+            self._waiting_octets -= len(message.octets)
+            return message
         if self.closed:
             return self.closed
         self._connection.begin(deadline)
@@ -205,7 +220,7 @@ class WebSocketLink:
         while payload not in self.pongs:
             came = self._read()
             if isinstance(came, Message):
-                self._waiting.append(came)
+                self._keep(came)
             elif not isinstance(came, bytes):
                 return False
         self.pongs.remove(payload)
@@ -216,31 +231,38 @@ class WebSocketLink:
         if self.closed:
             return self.closed
         try:
-            frame = self._websocket.recv_frame()
+            frame = self._frames.read()
             if frame.opcode in _KINDS or frame.opcode == ABNF.OPCODE_CONT:
                 return self._data(frame)
-        except websocket.WebSocketTimeoutException:
+        except TimeoutError:
             return None
-        except (websocket.WebSocketConnectionClosedException, OSError):
+        except (EOFError, OSError):
             return self._ended(Closed())
-        except websocket.WebSocketException as error:
+        except (websocket.WebSocketException, TooLong) as error:
             self._ended(Closed())
+            if isinstance(error, TooLong):
+                raise
             raise PeerFailure("WebSocket frames as RFC 6455 has them", str(error)) from error
         return self._control(frame)
 
     def _data(self, frame: Any) -> Message | bytes:
         """Message that a data frame completes; b"" for a fragment of an incomplete one."""
-        fragments = self._websocket.cont_frame
-        fragments.validate(frame)
-        fragments.add(frame)
-        if not frame.fin:
+        whole = self._assembly.add(frame)
+        if whole is None:
             return b""
-        opcode, whole = fragments.extract(frame)
-        octets: bytes = whole.data
+        opcode, octets = whole
         self._record("<", octets)
         if opcode == ABNF.OPCODE_TEXT and not is_utf8(octets):
             raise Violation("STOMP-WS-008", "a text message that is UTF-8", f"{octets[:200]!r}")
         return Message(_KINDS[opcode], octets)
+
+    def _keep(self, message: Message) -> None:
+        """Keep a message that came while a pong was waited for."""
+        self._waiting.append(message)
+        self._waiting_octets += len(message.octets)
+        if self._waiting_octets > MESSAGE_LIMIT or len(self._waiting) > _WAITING_KEPT:
+            self._ended(Closed())
+            raise TooLong("a pong", f"{len(self._waiting)} messages before it")
 
     def _control(self, frame: Any) -> Closed | bytes:
         payload: bytes = frame.data
@@ -275,14 +297,19 @@ class WebSocketLink:
         self._ended(self.closed or Closed())
 
     def _ended(self, how: Closed) -> Closed:
+        """End the connection, and drop what it has read of an incomplete message."""
         self.closed = how
         self._connection.close()
+        self._frames.clear()
+        self._assembly.clear()
+        self._owed_pongs.clear()
         return how
 
     # Upgrade and trace
 
     def _upgrade(self, headers: Mapping[str, str]) -> None:
         # Subprotocols are sent as a plain header: the library would reject a server that selects none.
+        self._connection.begin(allowance=_HANDSHAKE_LIMIT)
         try:
             self._websocket.connect(
                 self.url,
@@ -296,7 +323,10 @@ class WebSocketLink:
             raise UpgradeRefused(
                 error.status_code, error.resp_headers or {}, error.resp_body or b""
             ) from error
-        except (websocket.WebSocketException, OSError) as error:
+        except TooLong as error:
+            self._connection.close()
+            raise TooLong("a short answer to the upgrade", error.observed) from error
+        except (websocket.WebSocketException, OSError, ValueError) as error:
             self._connection.close()
             answer = self._websocket.handshake_response
             if answer is not None and answer.status != 101:

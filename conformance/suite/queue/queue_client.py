@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.suite.queue.expectations import refused
-from conformance.wire.failures import TooSlow
+from conformance.wire.failures import TooSlow, WaitTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,8 @@ HEARTBEAT = "/consumer/heartbeat"
 MARGIN = 0.001
 #: Lateness of a real timer, in seconds, on an idle machine.
 SLACK = 0.25
+#: Most steps of a virtual clock in one wait.
+MOST_STEPS = 2000
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 _SHOWN = 300
@@ -81,6 +83,8 @@ class KeepAliveClient:
         bound = self.timings.rebalance_timeout
         if self.bench.clock.is_virtual:
             step = min(bound, self.timings.heartbeat_timeout) / 4
+            self.check_steps(bound, step)
+            step = step or MARGIN
             passed = 0.0
             while True:
                 yield
@@ -126,12 +130,22 @@ class KeepAliveClient:
         Heartbeats of the `silent` ones stay stopped afterwards.
         """
         self.stop_heartbeats(*silent)
+        if self.bench.clock.is_virtual:
+            self.check_steps(instant - self.now(group), self.timings.heartbeat_timeout / 4)
         while True:
             self.keep_alive(*silent)
             left = instant - self.now(group)
             if left <= 0:
                 return
             self.pass_time(min(left, self.timings.heartbeat_timeout / 4))
+
+    def check_steps(self, seconds: float, step: float) -> None:
+        """Raises WaitTooLong if `seconds` take more than MOST_STEPS steps, with heartbeats at each."""
+        if seconds > MOST_STEPS * step:
+            raise WaitTooLong(
+                f"by the timings of this server its test sends heartbeats every {step:g} s for {seconds:g} s, more "
+                f"than {MOST_STEPS} times: set the server to timings that are nearer to one another"
+            )
 
     def pass_time(self, seconds: float) -> None:
         """Let `seconds` pass for the groups that were added by this client."""

@@ -11,6 +11,7 @@ from conformance.history.concurrent_run import Server, run_scenario
 from conformance.history.server_parameters import Facts
 from conformance.history.workload.workload_state import Plan
 from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.queue_client import MARGIN
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -51,6 +52,9 @@ def test_many_clients_at_once(bench: Bench) -> None:
         partitions=dict.fromkeys(topics, partitions) if partitions is not None else {},
         positions=bench.declares("record-position"),
     )
+    if world.time_is_virtual:
+        step = timings.heartbeat_timeout / 2
+        queue.check_steps(max(facts.silence + facts.settling, MARGIN), step)
     short = world.time_is_virtual or facts.silence <= SHORT_SILENCE
     server = Server(
         new_client=bench.queue,
