@@ -23,15 +23,17 @@ if TYPE_CHECKING:
 SERVER_COMMANDS = frozenset({"CONNECTED", "MESSAGE", "RECEIPT", "ERROR"})
 #: Frames whose headers are never escaped (STOMP-ENC-005, STOMP-ENC-006).
 LITERAL_COMMANDS = frozenset({"CONNECT", "STOMP", "CONNECTED"})
-#: Longest frame that the reader accepts, in octets: longer than any that a test provokes.
-FRAME_LIMIT = 33 << 20
+#: Longest frame that the reader accepts, in octets, where the suite has sent nothing long itself.
+FRAME_LIMIT = 4 << 20
+#: Digits of a content-length that is a number of octets at all.
+_DIGITS = 8
 #: Longest head, in octets, and most headers: a MESSAGE may have those of a SEND of the tests of limits.
 HEAD_LIMIT = 5 << 20
 HEADERS_LIMIT = 300_000
 #: The same for CONNECTED, which repeats nothing that a client has sent.
 CONNECTED_HEAD_LIMIT = 64 << 10
 #: Memory that the frames of one call of `feed` may take, in bytes.
-FEED_LIMIT = 96 << 20
+FEED_LIMIT = 16 << 20
 #: Octets of a frame that are kept as they were on the wire.
 OCTETS_KEPT = 64 << 10
 
@@ -148,6 +150,7 @@ class FrameSplitter:
 
     def __init__(self, version: str | None = None) -> None:
         self.version = version
+        self.frame_limit, self.feed_limit = FRAME_LIMIT, FEED_LIMIT
         self._buffer = bytearray()
         self._searched = 0
         self._head: _Head | None = None
@@ -182,10 +185,10 @@ class FrameSplitter:
         while frame := self._next():
             frames.append(frame)
             cost += frame.cost
-            if cost > FEED_LIMIT:
+            if cost > self.feed_limit:
                 raise TooLong("fewer frames at once", f"{len(frames)}, and more behind them")
-        if len(self._buffer) > FRAME_LIMIT:
-            raise TooLong(f"frames of at most {FRAME_LIMIT} octets", f"{len(self._buffer)} octets and no end")
+        if len(self._buffer) > self.frame_limit:
+            raise TooLong(f"frames of at most {self.frame_limit} octets", f"{len(self._buffer)} and no end")
 
     def _next(self) -> Frame | None:
         if self._head is None and not self._skip_line_ends():
@@ -298,7 +301,7 @@ class FrameSplitter:
             if name == "content-length":
                 # The examples of STOMP 1.0 pad header values, and its implementations trim them.
                 digits = value.strip(" ") if rules in (None, "1.0") else value
-                if digits.isascii() and digits.isdigit() and len(digits) <= len(str(FRAME_LIMIT)):
+                if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS:
                     return int(digits)
                 raise self._bad("STOMP-ABNF-001", "the number of the body's octets as content-length", value)
         return None

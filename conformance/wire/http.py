@@ -65,7 +65,7 @@ class HttpClient:
         interrupted: threading.Event | None = None,
         body_limit: int = BODY_LIMIT,
     ) -> None:
-        """`interrupted` ends waits with RunEnded; `body_limit` is in octets."""
+        """`interrupted` ends waits with RunEnded; `body_limit` is in octets, where nothing long was sent."""
         self.host, self.port, self.patience = host, port, patience
         self._tls, self._trace, self._interrupted = tls, trace, interrupted
         self._body_limit = body_limit
@@ -217,8 +217,9 @@ class HttpClient:
                 response.begin()
                 if response.status == http.HTTPStatus.SWITCHING_PROTOCOLS or response.status >= 200:
                     break
-            connection.allowance = 2 * self._body_limit  # the framing of chunks counts too
-            body = read_body(response, expected, self._body_limit)
+            limit = self._body_limit + (2 * self._trace.sent if self._trace else 0)
+            connection.allowance = 2 * limit  # the framing of chunks counts too
+            body = read_body(response, expected, limit)
         except http.client.RemoteDisconnected:
             return None
         except TimeoutError as error:

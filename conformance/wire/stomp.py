@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from conformance.wire import stomper_frames
 from conformance.wire.failures import PeerFailure, TooLong, Violation
-from conformance.wire.frames import BadFrame, Frame, FrameSplitter, encode, is_utf8
+from conformance.wire.frames import FEED_LIMIT, FRAME_LIMIT, BadFrame, Frame, FrameSplitter, encode, is_utf8
 from conformance.wire.websocket import Closed
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 Headers = Mapping[str, str | None] | Iterable[tuple[str, str | None]]
 
-#: Memory that the frames of a connection may take which nobody has claimed, in bytes.
-INBOX_LIMIT = 96 << 20
+#: Memory that the unclaimed frames of a connection may take, in bytes, where the test has sent nothing long itself.
+INBOX_LIMIT = 16 << 20
+#: Memory in addition, in bytes per octet that the test has sent.
+_PER_OCTET = 6
 _LOOK_AFTER = INBOX_LIMIT // 16
 ARRIVALS_KEPT = 10_000
 ERRORS_KEPT = 100
@@ -252,6 +254,9 @@ class StompClient:
                 return None
             beat = not came.octets.strip(b"\r\n")
             self.arrivals.append(Arrival(time.monotonic(), len(came.octets), beat))
+            sent = self.link.sent
+            self._splitter.frame_limit = FRAME_LIMIT + 2 * sent
+            self._splitter.feed_limit = FEED_LIMIT + _PER_OCTET * sent
             try:
                 self._parsed.extend(self._splitter.feed(came.octets))
             except BadFrame as bad:
@@ -272,7 +277,7 @@ class StompClient:
             return
         # Frames are claimed in many ways: they are counted anew whenever so many have come that they may be too many.
         self._since_look = 0
-        if sum(kept.cost for kept in self.inbox) > INBOX_LIMIT:
+        if sum(kept.cost for kept in self.inbox) > INBOX_LIMIT + _PER_OCTET * self.link.sent:
             count = len(self.inbox)
             self.inbox.clear()
             self.link.cut()

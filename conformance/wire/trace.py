@@ -44,6 +44,8 @@ class Trace:
         self._entry_limit = entries
         self._octet_limit = octets
         self._octets = 0
+        self.sent = 0
+        """Octets that the suite has sent, those of dropped entries included."""
         self._started = time.monotonic()
         self._labels: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -61,6 +63,7 @@ class Trace:
         with self._lock:
             self._entries.append(entry)
             self._octets += len(kept)
+            self.sent += len(octets) if direction == ">" else 0
             while len(self._entries) > self._entry_limit or self._octets > self._octet_limit:
                 self._octets -= len(self._entries.popleft().octets)
 

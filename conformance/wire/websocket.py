@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import websocket
 from websocket import ABNF
 
-from conformance.wire.connection import Connection, tls_context
+from conformance.wire.connection import ALLOWANCE, Connection, tls_context
 from conformance.wire.failures import PeerFailure, TooLong, Violation
 from conformance.wire.frames import is_utf8
 from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
@@ -29,6 +29,8 @@ _KINDS: dict[int, Literal["text", "binary"]] = {ABNF.OPCODE_TEXT: "text", ABNF.O
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _PONGS_KEPT = 1000
 _WAITING_KEPT = 20_000
+#: Most pings and pongs that the server may send before a message or the end of a wait.
+_CONTROL_LIMIT = 10_000
 #: Longest answer to an upgrade, in octets.
 _HANDSHAKE_LIMIT = 64 << 10
 
@@ -89,6 +91,7 @@ class WebSocketLink:
         self.pongs: deque[bytes] = deque(maxlen=_PONGS_KEPT)
         self._waiting: deque[Message] = deque()
         self._waiting_octets = 0
+        self._control_frames = 0
         self._assembly = MessageAssembly()
         self._owed_pongs: deque[bytes] = deque()
         self._is_within_frame = False
@@ -205,7 +208,7 @@ class WebSocketLink:
             return message
         if self.closed:
             return self.closed
-        self._connection.begin(deadline)
+        self._begin(deadline)
         while True:
             came = self._read()
             if not isinstance(came, bytes):
@@ -216,7 +219,7 @@ class WebSocketLink:
         self.send_frame(payload, ABNF.OPCODE_PING)
         if deadline is None:
             deadline = time.monotonic() + self.patience
-        self._connection.begin(deadline)
+        self._begin(deadline)
         while payload not in self.pongs:
             came = self._read()
             if isinstance(came, Message):
@@ -225,6 +228,17 @@ class WebSocketLink:
                 return False
         self.pongs.remove(payload)
         return True
+
+    @property
+    def sent(self) -> int:
+        """Octets that the test of this link has sent, on all its connections; 0 if they are not traced."""
+        return self._trace.sent if self._trace else 0
+
+    def _begin(self, deadline: float | None) -> None:
+        """Start a wait. A server may send back what the test has sent, with escapes, and little more."""
+        self._frames.limit = MESSAGE_LIMIT + 2 * self.sent
+        self._control_frames = 0
+        self._connection.begin(deadline, max(ALLOWANCE, 2 * self._frames.limit))
 
     def _read(self) -> Message | Closed | bytes | None:
         """Read one frame; returns a completed message, the end, None at the deadline, or other frames' bytes."""
@@ -247,7 +261,7 @@ class WebSocketLink:
 
     def _data(self, frame: Any) -> Message | bytes:
         """Message that a data frame completes; b"" for a fragment of an incomplete one."""
-        whole = self._assembly.add(frame)
+        whole = self._assembly.add(frame, self._frames.limit)
         if whole is None:
             return b""
         opcode, octets = whole
@@ -260,13 +274,17 @@ class WebSocketLink:
         """Keep a message that came while a pong was waited for."""
         self._waiting.append(message)
         self._waiting_octets += len(message.octets)
-        if self._waiting_octets > MESSAGE_LIMIT or len(self._waiting) > _WAITING_KEPT:
+        if self._waiting_octets > self._frames.limit or len(self._waiting) > _WAITING_KEPT:
             self._ended(Closed())
             raise TooLong("a pong", f"{len(self._waiting)} messages before it")
 
     def _control(self, frame: Any) -> Closed | bytes:
         payload: bytes = frame.data
         self._record_control("<", frame.opcode, payload)
+        self._control_frames += 1
+        if self._control_frames > _CONTROL_LIMIT:
+            self._ended(Closed())
+            raise TooLong("a message, or nothing", f"{_CONTROL_LIMIT} pings and pongs without one")
         if frame.opcode == ABNF.OPCODE_CLOSE:
             code = struct.unpack("!H", payload[:2])[0] if payload else None
             self.send_frame(payload[:2], ABNF.OPCODE_CLOSE)

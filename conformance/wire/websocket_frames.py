@@ -17,8 +17,10 @@ from conformance.wire.failures import TooLong
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Longest message that the suite reads, in octets: the longest STOMP frame, and some more.
-MESSAGE_LIMIT = 34 << 20
+#: Longest message that the suite reads, in octets, where it has sent nothing long itself.
+MESSAGE_LIMIT = 4 << 20
+#: Most fragments of one message.
+FRAGMENTS_LIMIT = 100_000
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
 #: Octets of the extended length, by the value that announces it.
 _EXTENDED = {126: 2, 127: 8}
@@ -32,6 +34,8 @@ class FrameReader:
 
     def __init__(self, receive: Callable[[int], bytes]) -> None:
         self._receive = receive
+        self.limit = MESSAGE_LIMIT
+        """Longest frame that is read, in octets."""
         self._head = bytearray()
         self._payload = io.BytesIO()
 
@@ -43,7 +47,7 @@ class FrameReader:
     def read(self) -> Any:
         """Next frame, an `ABNF` of the library; a call after an exception goes on within the same frame.
 
-        Raises WebSocketProtocolException if RFC 6455 is broken, TooLong for a frame beyond MESSAGE_LIMIT, EOFError at
+        Raises WebSocketProtocolException if RFC 6455 is broken, TooLong for a frame beyond the limit, EOFError at
         the end of the stream, and as `receive` does.
         """
         self._read_head(2)
@@ -53,8 +57,8 @@ class FrameReader:
         if extended := _EXTENDED.get(length):
             self._read_head(2 + extended)
             length = int.from_bytes(self._head[2 : 2 + extended], "big")
-        if length > MESSAGE_LIMIT:
-            raise TooLong(f"WebSocket messages of at most {MESSAGE_LIMIT} octets", f"a frame of {length}")
+        if length > self.limit:
+            raise TooLong(f"WebSocket messages of at most {self.limit} octets", f"a frame of {length}")
         while (missing := length - self._payload.tell()) > 0:
             self._payload.write(self._some(missing))
         payload = self._payload.getvalue()
@@ -95,15 +99,17 @@ class MessageAssembly:
     def __init__(self) -> None:
         self._opcode: int | None = None
         self._parts = bytearray()
+        self._count = 0
 
     def clear(self) -> None:
         """Drop the fragments of an incomplete message."""
-        self._opcode, self._parts = None, bytearray()
+        self._opcode, self._parts, self._count = None, bytearray(), 0
 
-    def add(self, frame: Any) -> tuple[int, bytes] | None:
+    def add(self, frame: Any, limit: int = MESSAGE_LIMIT) -> tuple[int, bytes] | None:
         """Opcode and octets of the message that a data frame completes; None for a fragment before the last.
 
-        Raises WebSocketProtocolException if the fragment doesn't belong there, TooLong beyond MESSAGE_LIMIT.
+        Raises WebSocketProtocolException if the fragment doesn't belong there, TooLong beyond `limit` octets or
+        FRAGMENTS_LIMIT.
         """
         if (self._opcode is None) == (frame.opcode == ABNF.OPCODE_CONT):
             raise websocket.WebSocketProtocolException(
@@ -113,10 +119,10 @@ class MessageAssembly:
             return frame.opcode, frame.data
         self._opcode = frame.opcode if self._opcode is None else self._opcode
         self._parts += frame.data
-        if len(self._parts) > MESSAGE_LIMIT:
-            raise TooLong(
-                f"WebSocket messages of at most {MESSAGE_LIMIT} octets", "fragments of more, and no end"
-            )
+        self._count += 1
+        if len(self._parts) > limit or self._count > FRAGMENTS_LIMIT:
+            seen = f"{self._count} fragments of {len(self._parts)} octets, and no end"
+            raise TooLong(f"WebSocket messages of at most {limit} octets", seen)
         if not frame.fin:
             return None
         opcode, octets = self._opcode, bytes(self._parts)

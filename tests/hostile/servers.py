@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import itertools
 import json
@@ -201,9 +202,14 @@ def empty_fragments_without_end(connection: socket.socket, head: bytes) -> None:
 @websocket
 def deflate_that_nobody_asked_for(connection: socket.socket, head: bytes) -> None:
     upgrade(connection, head, b"Sec-WebSocket-Extensions: permessage-deflate\r\n")
+    drip(connection, frame(_bomb(), rsv1=True), 1)
+
+
+@functools.cache
+def _bomb() -> bytes:
+    """200 MiB of zeros as permessage-deflate packs them."""
     packer = zlib.compressobj(wbits=-15)
-    bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(1000)) + packer.flush(zlib.Z_SYNC_FLUSH)[:-4]
-    drip(connection, frame(bomb, rsv1=True), 1)
+    return b"".join(packer.compress(bytes(MIB)) for _ in range(200)) + packer.flush(zlib.Z_SYNC_FLUSH)[:-4]
 
 
 @websocket
@@ -227,7 +233,7 @@ def one_handshake_header_without_end(connection: socket.socket, head: bytes) -> 
 
 @websocket
 def a_refusal_with_a_body_without_end(connection: socket.socket, head: bytes) -> None:
-    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 9999999999\r\n\r\n")
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 999999999\r\n\r\n")
     for_ever(connection, PIECE)
 
 
@@ -243,6 +249,14 @@ def connected_with_a_million_headers(connection: socket.socket, head: bytes) -> 
 
 
 @websocket
+def connected_with_many_headers(connection: socket.socket, head: bytes) -> None:
+    upgrade(connection, head)
+    connection.recv(65536)
+    headers = b"".join(b"h%d:x\n" % number for number in range(200_000))
+    drip(connection, frame(b"CONNECTED\nversion:1.2\n" + headers + b"\n\0"), 1)
+
+
+@websocket
 def messages_without_end(connection: socket.socket, head: bytes) -> None:
     connected(connection, head)
     message = b"MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/queue/a\n\nx\0"
@@ -252,13 +266,13 @@ def messages_without_end(connection: socket.socket, head: bytes) -> None:
 @websocket
 def tiny_frames_in_one_message(connection: socket.socket, head: bytes) -> None:
     connected(connection, head)
-    for_ever(connection, frame(b"MESSAGE\n\n\0" * (3 * MIB)))
+    for_ever(connection, frame(b"MESSAGE\n\n\0" * (300_000)))
 
 
 @websocket
 def line_ends_without_end(connection: socket.socket, head: bytes) -> None:
     connected(connection, head)
-    for_ever(connection, frame(b"\r\n" * (16 * MIB)))
+    for_ever(connection, frame(b"\r\n" * (1 * MIB)))
 
 
 @websocket
@@ -273,17 +287,13 @@ def a_head_without_end(connection: socket.socket, head: bytes) -> None:
 
 @first_contact
 def capabilities_at_16_kb_a_second(connection: socket.socket, head: bytes) -> None:
-    connection.sendall(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n"
-    )
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999999\r\n\r\n")
     drip(connection, b" " * 1600, 0.1)
 
 
 @first_contact
 def capabilities_octet_by_octet(connection: socket.socket, head: bytes) -> None:
-    connection.sendall(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n"
-    )
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999999\r\n\r\n")
     drip(connection, b" ", 0.3)
 
 
@@ -331,7 +341,10 @@ def capabilities_of_100_mb(connection: socket.socket, head: bytes) -> None:
 
 @first_contact
 def deep_capabilities(connection: socket.socket, head: bytes) -> None:
-    connection.sendall(reply_of(b"[" * 200_000))
+    is_asked = head.startswith(b"GET /capabilities")
+    connection.sendall(
+        reply_of(b"[" * 200_000 if is_asked else b"", "200 OK" if is_asked else "404 Not Found")
+    )
 
 
 @first_contact
@@ -342,7 +355,7 @@ def chunk_size_below_zero(connection: socket.socket, head: bytes) -> None:
 @operations
 def replies_at_16_kb_a_second(connection: socket.socket, head: bytes) -> None:
     connection.sendall(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\n\r\n"
     )
     drip(connection, b" " * 1600, 0.1)
 
