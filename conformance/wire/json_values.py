@@ -36,7 +36,7 @@ def decoded(octets: bytes) -> Any:
 
 def _is_deeper(value: object, levels: int) -> bool:
     layer = [value]
-    for _ in range(levels + 1):
+    for _ in range(levels):
         layer = [item for one in layer for item in _items(one)]
         if not layer:
             return False

@@ -30,7 +30,7 @@ _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _PONGS_KEPT = 1000
 _WAITING_KEPT = 20_000
 #: Most pings and pongs that the server may send before a message or the end of a wait.
-_CONTROL_LIMIT = 10_000
+_CONTROL_LIMIT = 2_000
 #: Longest answer to an upgrade, in octets.
 _HANDSHAKE_LIMIT = 64 << 10
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 #: Longest message that the suite reads, in octets, where it has sent nothing long itself.
 MESSAGE_LIMIT = 4 << 20
-#: Most fragments of one message.
-FRAGMENTS_LIMIT = 100_000
+#: Most fragments of one message, besides one for each FRAGMENT_OCTETS of it.
+FRAGMENTS_LIMIT = 20_000
+FRAGMENT_OCTETS = 64
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
 #: Octets of the extended length, by the value that announces it.
 _EXTENDED = {126: 2, 127: 8}
@@ -108,8 +109,8 @@ class MessageAssembly:
     def add(self, frame: Any, limit: int = MESSAGE_LIMIT) -> tuple[int, bytes] | None:
         """Opcode and octets of the message that a data frame completes; None for a fragment before the last.
 
-        Raises WebSocketProtocolException if the fragment doesn't belong there, TooLong beyond `limit` octets or
-        FRAGMENTS_LIMIT.
+        Raises WebSocketProtocolException if the fragment doesn't belong there, TooLong beyond `limit` octets
+        or FRAGMENTS_LIMIT.
         """
         if (self._opcode is None) == (frame.opcode == ABNF.OPCODE_CONT):
             raise websocket.WebSocketProtocolException(
@@ -120,7 +121,7 @@ class MessageAssembly:
         self._opcode = frame.opcode if self._opcode is None else self._opcode
         self._parts += frame.data
         self._count += 1
-        if len(self._parts) > limit or self._count > FRAGMENTS_LIMIT:
+        if len(self._parts) > limit or self._count > FRAGMENTS_LIMIT + len(self._parts) // FRAGMENT_OCTETS:
             seen = f"{self._count} fragments of {len(self._parts)} octets, and no end"
             raise TooLong(f"WebSocket messages of at most {limit} octets", seen)
         if not frame.fin:

@@ -1,5 +1,7 @@
 """Servers that misbehave on raw sockets: `python -m tests.hostile.servers NAME` prints its URL and serves until killed.
 
+With a port as second argument, it connects to that port once it drips.
+
 Each behaviour is a function that gets one accepted connection and the head of its first request. `@first_contact` ones
 misbehave towards every request; the others declare classes at GET /capabilities and misbehave behind that.
 """
@@ -122,6 +124,10 @@ def for_ever(connection: socket.socket, octets: bytes) -> None:
 
 
 def drip(connection: socket.socket, octets: bytes, seconds: float) -> None:
+    if len(sys.argv) > 2:
+        # Tell the test that it has begun.
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", int(sys.argv[2]))).close()
     while True:
         connection.sendall(octets)
         NEVER.wait(seconds)
@@ -135,6 +141,13 @@ def a_frame_without_end(connection: socket.socket, head: bytes) -> None:
     upgrade(connection, head)
     connection.sendall(b"\x81\x7f" + struct.pack("!Q", 1 << 40))
     for_ever(connection, PIECE)
+
+
+@websocket
+def a_frame_octet_by_octet(connection: socket.socket, head: bytes) -> None:
+    upgrade(connection, head)
+    connection.sendall(frame(PIECE)[:4])
+    drip(connection, b"x", 0.3)
 
 
 @websocket

@@ -52,6 +52,7 @@ FIRST_CONTACT = [
 ]
 RUNS = [
     Case("a_frame_without_end", 1, "STOMP-CONNECT-001", CONNECT),
+    Case("a_frame_octet_by_octet", 1, "STOMP-CONNECT-001", CONNECT),
     Case("a_frame_of_the_highest_length", 1, "a frame of 9223372036854775807", CONNECT),
     Case("long_messages", 1, "STOMP-CONNECT-001", CONNECT),
     Case("long_messages_later", 1, "a frame of", CONNECT),

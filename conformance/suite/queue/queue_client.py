@@ -38,6 +38,7 @@ class KeepAliveClient:
         """The consumers that were registered here, by group."""
         self._silent: set[str] = set()
         self._kept_alive = time.monotonic()
+        self._is_keeping_alive = False
         self._last_signs: dict[str, float] = {}
 
     def call(self, path: str, body: object) -> Reply:
@@ -47,7 +48,7 @@ class KeepAliveClient:
         machine was too slow.
         """
         is_late = time.monotonic() > self._kept_alive + self.timings.heartbeat_timeout / 4
-        if is_late and not self.bench.clock.is_virtual:
+        if is_late and not self.bench.clock.is_virtual and not self._is_keeping_alive:
             # On a slow machine a test may take so long that its members would be evicted meanwhile.
             self.keep_alive()
         began = time.monotonic()
@@ -111,10 +112,14 @@ class KeepAliveClient:
     def keep_alive(self, *but: str) -> None:
         """Send a heartbeat of every registered consumer, but for those in `but` and those that were stopped."""
         self._kept_alive = time.monotonic()
-        for members in self.members.values():
-            for name in members:
-                if name not in but and name not in self._silent:
-                    self.heartbeat(name)
+        self._is_keeping_alive = True
+        try:
+            for members in self.members.values():
+                for name in members:
+                    if name not in but and name not in self._silent:
+                        self.heartbeat(name)
+        finally:
+            self._is_keeping_alive = False
 
     def now(self, group: str) -> float:
         """The time of a group, in seconds."""
@@ -137,7 +142,7 @@ class KeepAliveClient:
             left = instant - self.now(group)
             if left <= 0:
                 return
-            self.pass_time(min(left, self.timings.heartbeat_timeout / 4))
+            self.pass_time(min(left, max(self.timings.heartbeat_timeout / 4, MARGIN)))
 
     def check_steps(self, seconds: float, step: float) -> None:
         """Raises WaitTooLong if `seconds` take more than MOST_STEPS steps, with heartbeats at each."""
