@@ -1,6 +1,6 @@
 """Sample consumer: joins a consumer group, polls a topic every DELAY seconds and acknowledges each record.
 
-Between two polls that lie far apart it sends heartbeats, so that the group does not give its partitions away.
+Between polls it sends heartbeats, so that the broker does not evict it and reassign its partitions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEARTBEAT_SECONDS = 5.0  # well below the 30 s after which most brokers evict a 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return 0 after Ctrl-C or --count, 1 when refused, 2 when nobody answers."""
+    """Run the command line; returns 0 after Ctrl-C or --count, 1 after a refusal, 2 if no broker answers."""
     options = _parse(arguments)
     print_by_lines()
     try:
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
             _consume(broker, options, _heartbeat_interval(broker))
         except KeyboardInterrupt:
             print("\nleaving")
-            broker.close()  # perhaps in the middle of a request: what follows needs a connection of its own
+            broker.close()  # Ctrl-C may have cut a request short: leaving needs a new connection
         _leave(broker, options)
     except BrokerRefused as refused:
         print(f"The broker refused {refused}", file=sys.stderr)
@@ -49,7 +49,7 @@ def _join(broker: BrokerApi, options: argparse.Namespace) -> None:
 
 
 def _heartbeat_interval(broker: BrokerApi) -> float:
-    """Seconds between two heartbeats: a third of the silence that the broker allows, where it tells."""
+    """Seconds between two heartbeats: a third of the heartbeat timeout if the broker declares one."""
     declared = broker.get("/capabilities").body
     timings = declared.get("timings") if isinstance(declared, dict) else None
     timeout = timings.get("heartbeat_timeout") if isinstance(timings, dict) else None
@@ -87,14 +87,14 @@ def _acknowledge(broker: BrokerApi, consumer: str, record: dict[str, object]) ->
 
 def _stay_alive_until(broker: BrokerApi, consumer: str, due: float, interval: float) -> None:
     """Wait until `due` (monotonic seconds), with a heartbeat every `interval` seconds."""
-    pause = threading.Event()  # never set: its wait can be interrupted by Ctrl-C
+    pause = threading.Event()  # never set; Ctrl-C interrupts its wait
     while (left := due - time.monotonic()) > 0:
         if not pause.wait(min(left, interval)) and left > interval:
             broker.call("/consumer/heartbeat", {"consumer_name": consumer})
 
 
 def _leave(broker: BrokerApi, options: argparse.Namespace) -> None:
-    """Give the partitions back at once, by the extension where the broker has it, else by unsubscribing."""
+    """Give up the partitions at once: unregister if the broker has the extension, otherwise unsubscribe."""
     with contextlib.suppress(BrokerUnreachable):
         if broker.call("/consumer/unregister-consumer", {"consumer_name": options.consumer}).status >= 300:
             broker.call(
@@ -112,14 +112,16 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog="example: python scripts/consumer.py alice billing orders 0.5",
     )
     parser.add_argument("consumer", metavar="CONSUMER", help="name of this consumer, unique on the broker")
-    parser.add_argument("group", metavar="GROUP", help="consumer group to join; made if it is not there")
-    parser.add_argument("topic", metavar="TOPIC", help="topic to subscribe to; a producer has registered it")
+    parser.add_argument("group", metavar="GROUP", help="consumer group to join; created if missing")
+    parser.add_argument(
+        "topic", metavar="TOPIC", help="topic to subscribe to, which a producer must have registered"
+    )
     parser.add_argument("delay", metavar="DELAY", type=seconds, help="seconds between two polls")
     parser.add_argument(
-        "--url", default="http://127.0.0.1:8080", help="the broker, by http or ws (default: %(default)s)"
+        "--url", default="http://127.0.0.1:8080", help="http or ws URL of the broker (default: %(default)s)"
     )
     parser.add_argument(
-        "--count", type=count, help="leave after so many records (default: go on until Ctrl-C)"
+        "--count", type=count, help="leave after this many records (default: run until Ctrl-C)"
     )
     return parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""What both sample clients need: the broker's operations over one kept-alive HTTP connection, and their options."""
+"""HTTP operations of a broker on one kept-alive connection, and shared options of the sample clients."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ TIMEOUT_SECONDS = 10.0
 
 
 class BrokerRefused(Exception):
-    """The broker answered, and said no; the text is its reason."""
+    """The broker refused a request; the message is its reason."""
 
 
 class BrokerUnreachable(Exception):
-    """Nobody answered at the broker's address."""
+    """No broker answered at the address."""
 
 
 class Reply(NamedTuple):
-    """What the broker answered: the HTTP status and the decoded JSON body, None where there was none."""
+    """Reply of the broker: the HTTP status and the decoded JSON body, None if empty, text if it is no JSON."""
 
     status: int
     body: Any
 
     @property
     def reason(self) -> str:
-        """The broker's own words on a refusal."""
+        """Status and the broker's explanation of a refusal."""
         detail = self.body.get("detail") if isinstance(self.body, dict) else None
         return f"{self.status} {detail or self.body or ''}".strip()
 
 
 class BrokerApi:
-    """The operations of one broker, by paths; `url` is any http, https, ws or wss URL of that broker."""
+    """Operations of one broker, by path; `url` is any http, https, ws or wss URL of that broker.
+
+    Raises BrokerUnreachable for a malformed URL.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -52,17 +55,17 @@ class BrokerApi:
         self._connection = connection(parts.hostname, port, timeout=TIMEOUT_SECONDS)
 
     def call(self, path: str, body: dict[str, Any]) -> Reply:
-        """POST `body` to `path`. Raises BrokerUnreachable when no answer comes; a refusal is a Reply."""
+        """POST `body` to `path`; a refusal is a Reply, too. Raises BrokerUnreachable if no answer comes."""
         return self._ask("POST", path, json.dumps(body), {"Content-Type": "application/json"})
 
     def get(self, path: str) -> Reply:
-        """GET `path`. Raises BrokerUnreachable when no answer comes."""
+        """GET `path`. Raises BrokerUnreachable if no answer comes."""
         return self._ask("GET", path, None, {})
 
     def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Reply:
         try:
             if self._connection.sock is None:
-                self._connection.connect()  # which switches TCP_NODELAY on: head and body leave in two writes
+                self._connection.connect()  # connect() sets TCP_NODELAY, since head and body are two writes
             self._connection.request(method, path, body, headers)
             answer = self._connection.getresponse()
             octets = answer.read()
@@ -75,19 +78,19 @@ class BrokerApi:
             return Reply(answer.status, octets.decode("utf-8", "replace"))
 
     def require(self, path: str, body: dict[str, Any], *, also: tuple[int, ...] = ()) -> Reply:
-        """Like `call`, but raises BrokerRefused for any status outside 2xx that is not in `also`."""
+        """As `call`, but raises BrokerRefused for a status that is neither 2xx nor in `also`."""
         reply = self.call(path, body)
         if not 200 <= reply.status < 300 and reply.status not in also:
             raise BrokerRefused(f"{path}: {reply.reason}")
         return reply
 
     def close(self) -> None:
-        """Close the connection; calling it twice is harmless."""
+        """Close the connection. May be called twice."""
         self._connection.close()
 
 
 def advice(url: str, error: Exception) -> str:
-    """The message for a broker that is not there."""
+    """Message about a broker that does not answer."""
     return (
         f"No broker answers at {url} ({error}).\n"
         "Start one with `python -m reference_server --port 8080`, or name another one with --url."
@@ -95,13 +98,13 @@ def advice(url: str, error: Exception) -> str:
 
 
 def print_by_lines() -> None:
-    """Show each line as it is printed, also where the output goes into a pipe or a file."""
+    """Flush standard output after each line, also to a pipe or a file."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
 
 
 def seconds(text: str) -> float:
-    """A number of seconds from the command line; argparse turns what is raised into its message."""
+    """Number of seconds from the command line. Raises argparse.ArgumentTypeError."""
     try:
         number = float(text)
     except ValueError:
@@ -112,7 +115,7 @@ def seconds(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """A number of records from the command line, 1 at least."""
+    """Number of records from the command line, at least 1. Raises argparse.ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of records")
     return int(text)

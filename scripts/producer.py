@@ -1,6 +1,6 @@
 """Sample producer: registers a topic, then publishes a record every DELAY seconds over STOMP on WebSocket.
 
-Each record is printed when it is sent and again when the broker has acknowledged that it is stored.
+Each record is printed when it is sent, and again when the broker acknowledges that it is stored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CUSTOMERS = ("ada", "blaise", "carl", "dorothy", "emmy")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return 0 after Ctrl-C or --count, 1 when refused, 2 when nobody answers."""
+    """Run the command line; returns 0 after Ctrl-C or --count, 1 after a refusal, 2 if no broker answers."""
     options = _parse(arguments)
     print_by_lines()
     try:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _register(broker: BrokerApi, topic: str) -> None:
     reply = broker.require("/topic/add-topic", {"topicName": topic}, also=(400, 409))
-    # Some brokers answer 400, without a word, to a topic that exists: sending will show whether it does.
+    # Some brokers answer 400 without a reason if the topic exists: publishing shows if it does.
     if reply.status == 400 and isinstance(reply.body, dict) and "detail" in reply.body:
         raise BrokerRefused(f"/topic/add-topic: {reply.reason}")
     print(f"topic {topic}: {'registered' if reply.status == 200 else reply.reason}")
@@ -59,7 +59,7 @@ def _publish(options: argparse.Namespace) -> None:
     endpoint = url._replace(scheme=url.scheme.replace("http", "ws"), path=url.path.rstrip("/") or "/producer")
     link = websocket.create_connection(endpoint.geturl(), timeout=10, subprotocols=["v11.stomp"])
     try:
-        # The library always writes a login, even an empty one; a broker without accounts ignores it.
+        # `stomper` always writes a login, even an empty one; a broker without accounts ignores it.
         link.send(stomper.connect("", "", url.hostname))
         answer = stomper.unpack_frame(link.recv())
         if answer["cmd"] != "CONNECTED":
@@ -103,7 +103,7 @@ def _send_and_report(link: websocket.WebSocket, options: argparse.Namespace, num
 def _report_until(
     link: websocket.WebSocket, deadline: float, *, wanted: int, stop_when_done: bool = False
 ) -> int:
-    """Print the acknowledgements that arrive before `deadline` (monotonic seconds); return how many came."""
+    """Print the acknowledgements that arrive before `deadline` (monotonic seconds); returns their number."""
     got = 0
     while not (stop_when_done and got >= wanted):
         left = deadline - time.monotonic()
@@ -131,8 +131,8 @@ def _report_until(
 
 
 def _leave(link: websocket.WebSocket) -> None:
-    """DISCONNECT with a receipt, and wait for it: then the broker has handled all that was sent."""
-    # stomper.disconnect() leaves out the empty line after the headers, so this frame is written here.
+    """DISCONNECT, and wait for the receipt that shows that the broker has processed all frames."""
+    # Written by hand: stomper.disconnect() leaves out the empty line after the headers.
     link.send("DISCONNECT\nreceipt:bye\n\n\x00")
     deadline = time.monotonic() + FAREWELL_SECONDS
     while (left := deadline - time.monotonic()) > 0:
@@ -160,7 +160,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="WebSocket endpoint of the broker (default: %(default)s)",
     )
     parser.add_argument(
-        "--count", type=count, help="stop after so many records (default: go on until Ctrl-C)"
+        "--count", type=count, help="stop after this many records (default: run until Ctrl-C)"
     )
     return parser.parse_args(arguments)
 

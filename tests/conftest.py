@@ -1,7 +1,7 @@
-"""Settings of all tests."""
+"""Settings for all tests."""
 
 import hypothesis
 
-# How long an example takes is no property of what is tested: beside other work all of them take longer.
+# No deadline: on a busy machine every example takes longer.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

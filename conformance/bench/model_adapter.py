@@ -1,4 +1,4 @@
-"""Adapter that lets the models run against the server under test."""
+"""The server under test, as the queue that models run against."""
 
 from __future__ import annotations
 
@@ -21,90 +21,90 @@ if TYPE_CHECKING:
     from conformance.wire.http import HttpReply
     from conformance.wire.operations import Reply
 
-#: Tolerance for a real clock on an idle machine, in seconds.
+#: Lateness of a real clock on an idle machine, in seconds.
 SLACK = 0.25
 PAUSE = 0.02
-#: Most subscriptions in one watch session; a lower limit of the server goes before it.
+#: Subscriptions of one session, if the server's limit allows as many.
 WATCHES_OF_A_SESSION = 40
-#: Newest watches kept open; older ones belong to examples that have ended.
+#: Number of the newest watches kept open; older ones belong to examples that have ended.
 WATCHES_KEPT = 24
 #: Most that the models ask of an extension: the name of its limit, and the amount.
-ASKED = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
+NEEDED_LIMITS = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
 _HEARTBEAT = "/consumer/heartbeat"
 
 
-class BenchAdapter:
-    """The models' system under test (conformance.models.system_under_test) on a bench, in the binding of its test."""
+class BenchQueueAdapter:
+    """A `QueueUnderTest` (conformance.models.queue_under_test) on a bench, in the binding of its test."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._queue = bench.queue()
         self._clock_client = bench.http()
-        self._sessions: deque[_WatchSession] = deque()
+        self._sessions: deque[_AckWatchSession] = deque()
 
     @property
     def judge(self) -> Judge:
-        """Receiver of the models' assertions."""
+        """The bench's judge."""
         return self._bench.judge
 
     @property
     def timings(self) -> Timings:
-        """Declared timings in seconds, with the tolerance for clocks on this machine."""
+        """Timings that the server declares, in seconds, with this machine's lateness as slack."""
         declared = self._bench.target.timings
         slack = 0.0 if self.time_is_virtual else SLACK + self._bench.scheduling_delay()
         return Timings(declared.heartbeat_timeout, declared.eviction_grace, declared.rebalance_timeout, slack)
 
     @property
     def partitions(self) -> int | None:
-        """Number of partitions of a topic that is added without a number; None if unknown."""
+        """Default number of partitions of a topic, None if the server does not declare it."""
         return self._bench.target.partitions
 
     @property
     def extensions(self) -> frozenset[str]:
-        """Declared extensions, without those whose limits are too low for the models."""
+        """Declared extensions, without those whose limits are below the requests of the models."""
         narrow = {
             extension
-            for extension, (limit, asked) in ASKED.items()
-            if asked > (self._bench.limit(limit) or asked)
+            for extension, (limit, needed) in NEEDED_LIMITS.items()
+            if needed > (self._bench.limit(limit) or needed)
         }
-        return self._bench.target.extensions - narrow
+        return self._bench.extensions() - narrow
 
     @property
     def publishes_over_http(self) -> bool:
-        """True if records are published over HTTP in this binding (extension http-publish)."""
+        """True if this binding publishes over HTTP (extension http-publish)."""
         return self._bench.binding == "queue-http" and self._bench.declares("http-publish")
 
     @property
     def time_is_virtual(self) -> bool:
-        """True if time passes only by `pass_time`."""
+        """True if time advances only by `pass_time`."""
         return self._bench.clock.is_virtual
 
     def call(self, path: str, body: object) -> Reply:
-        """Perform an operation."""
+        """Perform an operation and return its reply."""
         return self._queue.call(path, body)
 
     def fresh(self, stem: str) -> str:
-        """Unused name that begins with `stem`."""
+        """Return a name that is new on this server."""
         return self._bench.fresh(stem)
 
     def now(self, group: str) -> float:
-        """Time of the group, in seconds."""
+        """Return the group's time in seconds."""
         return self._bench.clock.now(group)
 
     def pass_time(self, seconds: float, group: str) -> None:
-        """Let `seconds` pass for the group. Raises as `QueueClock.pass_time` does."""
+        """Advance the group's clock by `seconds`."""
         self._bench.clock.pass_time(seconds, [group], self._post)
 
     def pause(self) -> None:
-        """Let PAUSE seconds pass on a real or server-wide clock; a clock per group stands still."""
+        """Let `PAUSE` seconds of real time pass."""
         self._bench.clock.pass_time(PAUSE, (), self._post)
 
-    def watch(self, destination: str) -> BenchWatch | None:
-        """Subscribe to producer acknowledgements; None if the server doesn't claim queue-stomp."""
+    def watch(self, destination: str) -> BenchAckWatch | None:
+        """Subscribe to a destination of acknowledgements; None if the server does not claim the queue over STOMP."""
         if not self._bench.claims("queue-stomp"):
             return None
         if not self._sessions or self._sessions[-1].is_full:
-            self._sessions.append(_WatchSession(self._bench))
+            self._sessions.append(_AckWatchSession(self._bench))
         watch = self._sessions[-1].watch(destination)
         while sum(session.watches for session in itertools.islice(self._sessions, 1, None)) >= WATCHES_KEPT:
             self._sessions.popleft().close()
@@ -114,50 +114,47 @@ class BenchAdapter:
         return self._clock_client.request("POST", path, body, {"Content-Type": "application/json"})
 
 
-class _WatchSession:
-    """A STOMP session that holds many watches."""
+class _AckWatchSession:
+    """A STOMP session with many subscriptions to acknowledgements."""
 
     def __init__(self, bench: Bench) -> None:
         self.client = bench.stomp()
-        # One subscription of the limit goes to the replies, which the fence needs.
+        # One subscription is for replies, which fence the session.
         self._operations = StompOperations(self.client)
         self._most = max(1, min(WATCHES_OF_A_SESSION, int(bench.limit("subscriptions") or 1000) - 1))
-        self._nobody = bench.fresh("nobody")
+        self._unknown_consumer = bench.fresh("unknown")
         self.watches = 0
 
     @property
     def is_full(self) -> bool:
-        """True if the session can hold no further watch."""
+        """True if another subscription needs another session."""
         return self.watches >= self._most
 
-    def watch(self, destination: str) -> BenchWatch:
+    def watch(self, destination: str) -> BenchAckWatch:
         """Subscribe, and return once the server has processed the SUBSCRIBE."""
         self.watches += 1
-        watch = BenchWatch(self, self.client.subscribe(destination))
+        watch = BenchAckWatch(self, self.client.subscribe(destination))
         self.fence()
         return watch
 
     def fence(self) -> None:
         """Return once the server has processed all frames sent before: it answers a heartbeat that it must refuse."""
-        self._operations.call(_HEARTBEAT, {"consumer_name": self._nobody})
+        self._operations.call(_HEARTBEAT, {"consumer_name": self._unknown_consumer})
 
     def close(self) -> None:
         """End the session."""
         self.client.close()
 
 
-class BenchWatch:
-    """A subscription to one topic's producer acknowledgements, in one spelling."""
+class BenchAckWatch:
+    """A subscription to the acknowledgements of one topic, under one spelling."""
 
-    def __init__(self, session: _WatchSession, subscription: str) -> None:
+    def __init__(self, session: _AckWatchSession, subscription: str) -> None:
         self._session = session
         self._subscription = subscription
 
     def take(self, expected: int) -> Sequence[Any]:
-        """Decoded bodies received since the last call: `expected`, more if the server sent more.
-
-        Fewer only if they did not come within the patience of the bench.
-        """
+        """Return the decoded bodies since the last call: at least `expected`, fewer only after the bench's patience."""
         client = self._session.client
         deadline = time.monotonic() + client.patience
         frames: list[Frame] = []
@@ -167,7 +164,7 @@ class BenchWatch:
                 frames.append(client.expect("MESSAGE", self._is_ours, within))
         except PeerFailure:
             return [decoded(frame.body) for frame in frames]
-        # Fence: a duplicate that the server has sent arrives before the answer to a later request.
+        # A duplicate arrives before the reply to a later operation.
         self._session.fence()
         frames += client.take("MESSAGE", self._is_ours)
         return [decoded(frame.body) for frame in frames]

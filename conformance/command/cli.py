@@ -20,7 +20,7 @@ from conformance.command.arguments import (
     replay_command,
     with_url,
 )
-from conformance.models.rule_coverage import reached
+from conformance.models.rule_coverage import collected_coverage
 from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.options import Effort
@@ -28,7 +28,8 @@ from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
 from conformance.runner.scheduler import Scheduler
-from conformance.specification.clauses import BINDINGS, SpecError, book, with_prefix
+from conformance.specification.clauses import BINDINGS, book, with_prefix
+from conformance.specification.markdown import SpecError
 from conformance.targets.files import BadTargetFile, known_targets
 from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl
@@ -104,7 +105,7 @@ def _judge_interruptibly(options: Options, interruption: _Interruption) -> int:
         run.suite_failures.append("pytest did not take the arguments that it was given")
     result = run.result()
     if options.effort is Effort.THOROUGH or options.verbose:
-        presenter.show_reach(reached())
+        presenter.show_reach(collected_coverage())
     presenter.finish(
         result, run.book, target, replay_command=lambda failure: replay_command(options, failure)
     )

@@ -13,7 +13,8 @@ from conformance.reporting.terminal import Presenter
 from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.scheduler import Scheduler
-from conformance.specification.clauses import SpecError, book
+from conformance.specification.clauses import book
+from conformance.specification.markdown import SpecError
 from conformance.targets.files import BadTargetFile
 from conformance.targets.target import BadUrl
 

@@ -1,19 +1,33 @@
-"""What clients did at the same time, recorded, and judged from the record alone.
+"""Histories of concurrent operations, and checkers that find in them what no conforming server can have done.
 
-A history holds for each operation who did it, when it began, when it ended or that no reply came, and what was
-asked and answered. A checker says of a history what no conforming server would have done. It concludes only from
-what is certain: that one thing was over before the other began, never from the order in which things that overlap
-may have happened; and an operation of which no reply came may have happened, at any later time, or not.
+A history holds one event for each operation of a client: the client, the interval from invocation to completion, the
+request and the reply, if one came. A checker concludes only from facts that hold for every order in which the server
+may have carried out the operations: one operation precedes another only if it completed before the other was
+invoked, and an operation without a reply may have been carried out at any later time, or never.
 
-`events`       what is recorded
-`facts`        what has to be known about the server, and what a judgement is
-`lives`        when consumers were registered and subscribed
-`rebalances`   when groups may have been rebalancing
-`records`      what was published, and what lies where
-`deliveries`   what was handed out, and what became of it
-`reading`      a history with all of that
-`overtaking`   records that came before their turn
-`loss`, `repetition`, `order`, `placement`, `ownership`, `liveness`, `settlement`, `producers`
-               the checkers by subject; `checkers` has them all, and judges
-`recorder`     records what clients do; `scenario` lets many do it at once
+The checkers rely on three rules that client programs keep. Topics, groups, consumer names and texts are new, so that
+every operation on them is in the history. One process at a time uses a consumer name. After an operation without a
+reply, a consumer name is used only to leave, or to see whether it is still registered.
+
+`events`              event types of a history, with their times
+`server_parameters`   timeouts and extensions that the server declares; anomalies
+`consumer_lifetimes`  bounds on when each consumer was registered and subscribed
+`rebalances`          bounds on when each group was rebalancing
+`records`             records that were published or delivered, their positions and predecessors
+`deliveries`          deliveries, settlements, records in flight, commits
+`index`               a history with all of these, each derived once
+`duplicates`          checkers of repeated deliveries
+`liveness`            checkers of evictions and registrations
+`loss`                checkers of records that are missing, late, invented or changed
+`order`               checkers of the order of records in a partition
+`ownership`           checkers of the assignment of partitions
+`partitioning`        checkers of positions, keys and keyless records
+`producers`           checkers of producer acknowledgements
+`settlement`          checkers of consumer acknowledgements
+`skipped_records`     deliveries before an earlier record was acknowledged, classified by cause
+`checkers`            the table of all checkers, and the judgement of a history
+`operations`          operations of client programs, and the event that records each
+`workload`            client programs: producers, consumers, clock, final reader
+`client_runner`       runners of client programs: access to the server, group clocks, recording
+`concurrent_run`      a run of many clients against one server, recorded as a history
 """

@@ -1,186 +1,34 @@
-"""Many clients at once against one server: producers, consumers that get into trouble, all in threads.
+"""Concurrent run of many clients against one server, each in a thread, recorded as a history for `judge_history`.
 
-The plan bounds how much happens, `seconds` how long it may take. What comes out is a history for `judge_history`.
+The plan bounds the number of operations, `seconds` the time.
 """
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-from conformance.history.events import Event, Fence, History, Listen, Passed, Told
-from conformance.history.operations import Answer, Ask, Program, Rest, Times, event_of
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.consumers import Consumer
+from conformance.history.client_runner import AckWatch, ClientRunner, EventRecorder, GroupClocks, ServerAccess
+from conformance.history.events import AckSubscription, Fence, History, ProducerAck
+from conformance.history.operations import ClientProgram
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.consumers import ConsumerClient
 from conformance.history.workload.programs import clock, drain, producer
-from conformance.history.workload.workload_state import Plan, Stage
-from conformance.wire.failures import PeerFailure
-from conformance.wire.operations import QueueClient
+from conformance.history.workload.workload_state import WorkloadPlan, WorkloadState
 
-#: The two spellings of a destination of acknowledgements, with the clause that promises them there.
-SPELLINGS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
-
-
-class QueueTime(Protocol):
-    """The queue's time of groups, in seconds; where it is virtual, only `pass_time` moves it."""
-
-    is_virtual: bool
-
-    def now(self, group: str) -> float: ...
-
-
-class Watch(Protocol):
-    """A subscription to acknowledgements."""
-
-    def take(self, expected: int) -> Sequence[Any]: ...
-
-
-@dataclass(frozen=True)
-class Server:
-    """How the scenario reaches a server.
-
-    `new_client` makes a client on a connection of its own, in any thread. `pass_time` moves the clock of a group
-    where it is virtual. `watch` subscribes to a destination of acknowledgements; None where there is no STOMP.
-    `over_http`: records are published over HTTP. `fresh` makes names that nobody used, in any thread.
-    """
-
-    new_client: Callable[[], QueueClient]
-    fresh: Callable[[str], str]
-    time: QueueTime
-    pass_time: Callable[[float, str], None]
-    extensions: Collection[str] = frozenset()
-    watch: Callable[[str], Watch | None] = lambda _destination: None
-    over_http: bool = False
-
-
-class Recorder:
-    """The events so far; may be used by several threads."""
-
-    def __init__(self) -> None:
-        self._events: list[Event] = []
-        self._lock = threading.Lock()
-
-    def add(self, event: Event) -> None:
-        """Take an event."""
-        with self._lock:
-            self._events.append(event)
-
-    @property
-    def history(self) -> History:
-        """All events so far."""
-        with self._lock:
-            return tuple(self._events)
-
-
-class Clock:
-    """The queue's time of a group, between bounds: while the clock is being moved, nobody knows where it stands."""
-
-    def __init__(self, server: Server, groups: list[str]) -> None:
-        self._server = server
-        self._groups = groups
-        self._moving = threading.Lock()
-        self._ahead = 0.0
-
-    def earliest(self, group: str) -> float:
-        """A time that has been reached for certain."""
-        return self._server.time.now(group)
-
-    def latest(self, group: str) -> float:
-        """A time that has not been passed for certain."""
-        # What is ahead is read first: once a move is over, its end is in `now`.
-        ahead = self._ahead
-        return self._server.time.now(group) + ahead
-
-    def move(self, seconds: float, group: str) -> list[Passed]:
-        """Move the clock of a group on; an event for each group whose time it was."""
-        with self._moving:
-            before = {one: self.earliest(one) for one in self._groups}
-            invoked = time.monotonic()
-            self._ahead = seconds
-            self._server.pass_time(seconds, group)
-            completed = time.monotonic()
-            after = {one: self.earliest(one) for one in self._groups}
-            self._ahead = 0.0
-        return [
-            Passed(
-                process="clock",
-                invoked=invoked,
-                completed=completed,
-                at=before[one],
-                until=after[one],
-                status=200,
-                group=one,
-            )
-            for one in self._groups
-            if after[one] > before[one]
-        ]
-
-
-class Runner:
-    """Runs one program: a client with a connection of its own, and another one after each cut."""
-
-    def __init__(self, process: str, server: Server, clock: Clock, recorder: Recorder) -> None:
-        self._process = process
-        self._server = server
-        self._clock = clock
-        self._recorder = recorder
-        self._client: QueueClient | None = None
-
-    def run(self, program: Program) -> None:
-        """Run the program to its end. Raises what a client raises that is no broken connection."""
-        answer: Answer | None = None
-        started = False
-        try:
-            while True:
-                step = program.send(answer) if started else next(program)
-                started, answer = True, None
-                if isinstance(step, Ask):
-                    answer = self._ask(step)
-                elif isinstance(step, Rest):
-                    threading.Event().wait(step.seconds)
-                else:
-                    for passed in self._clock.move(step.seconds, step.group):
-                        self._recorder.add(passed)
-        except StopIteration:
-            pass
-        finally:
-            self._hang_up()
-
-    def _ask(self, ask: Ask) -> Answer | None:
-        if self._client is None:
-            self._client = self._server.new_client()
-        at, invoked = self._clock.earliest(ask.group), time.monotonic()
-        answer: Answer | None = None
-        try:
-            pending = self._client.start(ask.path, ask.body) if ask.cut else None
-            if pending is None:
-                answer = self._client.call(ask.path, ask.body)
-        except PeerFailure:
-            answer = None
-        completed = time.monotonic()
-        until = self._clock.latest(ask.group)
-        times = Times(invoked, at, completed, until)
-        self._recorder.add(event_of(ask, self._process, times, answer))
-        if answer is None:
-            self._hang_up()
-        return answer
-
-    def _hang_up(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+#: The two spellings of a destination of producer acknowledgements, with the clause for each.
+ACK_DESTINATIONS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
 
 
 @dataclass
-class Cast:
-    """The threads of a scenario, and what went wrong in them."""
+class ClientThreads:
+    """The threads of a run, and the exceptions raised in them."""
 
     failures: list[BaseException]
     threads: list[threading.Thread] = field(default_factory=list)
 
     def add(self, name: str, run: Callable[[], None]) -> None:
-        """Have a thread for a program."""
+        """Add a thread that calls `run`."""
 
         def guarded() -> None:
             try:
@@ -190,80 +38,91 @@ class Cast:
 
         self.threads.append(threading.Thread(target=guarded, name=name, daemon=True))
 
-    def play(self, until: float) -> None:
-        """Run all threads to their end. Raises what one of them raised, and TimeoutError after `until`."""
+    def play(self, deadline: float) -> None:
+        """Run all threads to their end.
+
+        Raises the first exception of a thread, or TimeoutError if a thread runs after `deadline`, in seconds of
+        time.monotonic().
+        """
         for thread in self.threads:
             thread.start()
         for thread in self.threads:
-            thread.join(max(0.1, until - time.monotonic()))
+            thread.join(max(0.1, deadline - time.monotonic()))
         if self.failures:
             raise self.failures[0]
         if any(thread.is_alive() for thread in self.threads):
-            raise TimeoutError("the scenario did not come to an end")
+            raise TimeoutError("the concurrent run did not come to an end")
 
 
-def run_scenario(
-    server: Server, plan: Plan, facts: Facts, topics: list[str], groups: list[str], seconds: float
+def run_concurrently(
+    server: ServerAccess,
+    plan: WorkloadPlan,
+    parameters: ServerParameters,
+    topics: list[str],
+    groups: list[str],
+    seconds: float,
 ) -> History:
-    """Let everybody do their part on topics and groups that exist; the history of it.
+    """Run all client programs on topics and groups that exist; returns the history.
 
-    The consumers read for so many `seconds` at most, and a last reader for as long again. Raises what a client
-    raises that is no broken connection: Violation where a reply breaks its form, Unreachable.
+    The consumers read for at most `seconds`, and the final readers for as long again. Raises Violation if a reply
+    is malformed, Unreachable if the server is, and TimeoutError if a program runs for three times as long.
     """
-    recorder, moved = Recorder(), Clock(server, groups)
+    recorder, moved = EventRecorder(), GroupClocks(server, groups)
     failures: list[BaseException] = []
     started = time.monotonic()
-    watches = _listen(server, recorder, topics)
-    stage = Stage(
+    watches = _subscribe_to_acks(server, recorder, topics)
+    state = WorkloadState(
         plan=plan,
-        facts=facts,
+        parameters=parameters,
         extensions=server.extensions,
         fresh=server.fresh,
         topics=topics,
         groups=groups,
         virtual=server.time.is_virtual,
         now=server.time.now,
-        # Where one has failed there is nothing left to judge: the others need not go on.
+        # After a failure there is no history to judge, so the other programs stop.
         expired=lambda: bool(failures) or time.monotonic() > started + seconds,
         producing=plan.producers,
         consuming=plan.consumers,
     )
 
-    def play(programs: dict[str, Program], until: float) -> None:
-        cast = Cast(failures)
+    def play(programs: dict[str, ClientProgram], deadline: float) -> None:
+        threads = ClientThreads(failures)
         for process, program in programs.items():
-            runner = Runner(process, server, moved, recorder)
-            cast.add(process, lambda runner=runner, program=program: runner.run(program))  # type: ignore[misc]
-        cast.play(until)
+            runner = ClientRunner(process, server, moved, recorder)
+            threads.add(process, lambda runner=runner, program=program: runner.run(program))  # type: ignore[misc]
+        threads.play(deadline)
 
-    programs = {f"producer {n}": producer(stage, n) for n in range(plan.producers)}
-    programs |= {f"consumer {n}": Consumer(stage, n).program() for n in range(plan.consumers)}
-    if stage.virtual:
-        programs["clock"] = clock(stage)
+    programs = {f"producer {n}": producer(state, n) for n in range(plan.producers)}
+    programs |= {f"consumer {n}": ConsumerClient(state, n).program() for n in range(plan.consumers)}
+    if state.virtual:
+        programs["clock"] = clock(state)
     play(programs, started + 3 * seconds)
     started = time.monotonic()
     for group in groups:
-        play({f"drain {group}": drain(stage, group)}, started + 3 * seconds)
-    _hear(recorder, watches)
+        play({f"drain {group}": drain(state, group)}, started + 3 * seconds)
+    _collect_acks(recorder, watches)
     return recorder.history
 
 
-def _listen(server: Server, recorder: Recorder, topics: list[str]) -> dict[str, Watch]:
-    watches: dict[str, Watch] = {}
+def _subscribe_to_acks(
+    server: ServerAccess, recorder: EventRecorder, topics: list[str]
+) -> dict[str, AckWatch]:
+    watches: dict[str, AckWatch] = {}
     for topic in topics:
-        for spelling, clause in SPELLINGS.items():
+        for spelling, clause in ACK_DESTINATIONS.items():
             destination = f"/topic/{spelling}/{topic}"
             invoked = time.monotonic()
             watch = server.watch(destination)
             if watch is not None:
                 watches[destination] = watch
                 recorder.add(
-                    Listen(
+                    AckSubscription(
                         process="listener",
                         invoked=invoked,
                         completed=time.monotonic(),
                         status=200,
-                        listener=destination,
+                        subscription=destination,
                         topic=topic,
                         clause="PUB-ACK-8" if server.over_http else clause,
                     )
@@ -271,26 +130,28 @@ def _listen(server: Server, recorder: Recorder, topics: list[str]) -> dict[str, 
     return watches
 
 
-def _hear(recorder: Recorder, watches: dict[str, Watch]) -> None:
-    """Take what the listeners were told; a fence proves that nothing is still on its way."""
+def _collect_acks(recorder: EventRecorder, watches: dict[str, AckWatch]) -> None:
+    """Record the acknowledgements that have arrived, then a fence: none is still on its way."""
     for listener, watch in watches.items():
         invoked = time.monotonic()
         bodies = list(watch.take(0))
         completed = time.monotonic()
         for body in bodies:
-            told = body if isinstance(body, dict) else {}
-            label = told.get("messageId")
+            reply = body if isinstance(body, dict) else {}
+            label = reply.get("messageId")
             recorder.add(
-                Told(
+                ProducerAck(
                     process="listener",
                     invoked=invoked,
                     completed=completed,
                     status=200,
-                    listener=listener,
+                    subscription=listener,
                     label=label if isinstance(label, str | int) else None,
-                    outcome=str(told.get("acknowledgementMessage")),
+                    outcome=str(reply.get("acknowledgementMessage")),
                 )
             )
         recorder.add(
-            Fence(process="listener", invoked=completed, completed=completed, status=200, listener=listener)
+            Fence(
+                process="listener", invoked=completed, completed=completed, status=200, subscription=listener
+            )
         )

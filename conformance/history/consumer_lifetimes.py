@@ -1,8 +1,8 @@
-"""When consumers were registered and subscribed, for certain or perhaps, as far as replies and silence tell.
+"""Consumer lifetimes derived from a history: bounds on when each consumer was registered and subscribed.
 
-A *life* lasts from a registration to an eviction or an unregistration; a name may have several, one after another.
-Everything here is said of a moment, which is an event: what holds for certain holds whenever between its beginning
-and its end the server looked.
+A *lifetime* lasts from a registration to an eviction or an unregistration; a name may have several, one after
+another. Questions are asked about an interval, given as an event. An answer with *must* or *throughout* holds at
+whichever instant of the interval the server carried the event out; one with *may* holds if some instant is possible.
 """
 
 from bisect import bisect_left
@@ -14,185 +14,206 @@ from itertools import accumulate
 
 from conformance.history.events import (
     NEVER,
+    ConsumerEvent,
     Event,
     Heartbeat,
-    Naming,
     Poll,
     Register,
     Subscribe,
     Unregister,
     Unsubscribe,
 )
-from conformance.history.server_parameters import Facts
+from conformance.history.server_parameters import ServerParameters
 
 
 @dataclass(eq=False)
-class Life:
+class ConsumerLifetime:
     """One registration of a consumer, and every later event that names it, up to the next registration.
 
-    `clear`: nothing from before its registration can reach into it, and its registration is certain; of other
-    lives nothing is concluded. `events` are in the order in which they began.
+    `unambiguous` is True if the registration succeeded and every earlier event that names the consumer completed
+    before it; nothing is concluded about other lifetimes. `events` are in the order of their invocations.
+    `signs_of_life` are the events that succeeded. `refusals` are refused heartbeats and polls, which prove that the
+    consumer was not registered; client programs poll only while subscribed, because a server may refuse the poll of
+    a member without a topic. `unregistrations` and `unsubscriptions` leave out those that were refused.
     """
 
     name: str
     group: str
-    register: Register
-    clear: bool = True
-    events: list[Naming] = field(default_factory=list)
-    signs: list[Naming] = field(default_factory=list)
-    ends: list[Unregister] = field(default_factory=list)
+    registration: Register
+    unambiguous: bool = True
+    events: list[ConsumerEvent] = field(default_factory=list)
+    signs_of_life: list[ConsumerEvent] = field(default_factory=list)
+    unregistrations: list[Unregister] = field(default_factory=list)
     subscriptions: dict[str, list[Subscribe]] = field(default_factory=lambda: defaultdict(list))
-    departures: dict[str, list[Unsubscribe]] = field(default_factory=lambda: defaultdict(list))
-    farewells: list[Naming] = field(default_factory=list)
-    successor: "Life | None" = None
+    unsubscriptions: dict[str, list[Unsubscribe]] = field(default_factory=lambda: defaultdict(list))
+    refusals: list[ConsumerEvent] = field(default_factory=list)
+    successor: "ConsumerLifetime | None" = None
 
     @cached_property
-    def gone_by(self) -> float:
-        """By when a reply had shown its end, in seconds of `completed`; infinite if none did."""
-        proofs: list[Naming] = [end for end in self.ends if end.done] + self.farewells
-        if self.successor is not None and self.successor.register.done:
-            proofs.append(self.successor.register)
+    def proved_gone_at(self) -> float:
+        """Earliest completion of a reply that proves the end of the lifetime, in seconds; infinite if there is none."""
+        proofs: list[ConsumerEvent] = [end for end in self.unregistrations if end.succeeded] + self.refusals
+        if self.successor is not None and self.successor.registration.succeeded:
+            proofs.append(self.successor.registration)
         return min((proof.completed for proof in proofs), default=NEVER)
 
-    def latest_sign(self, moment: Event) -> float:
-        """By when everything else that began before the moment ended, and may be a sign of life, was over."""
-        begun, over = self._signs_so_far
-        end = bisect_left(begun, moment.completed)
-        own = bisect_left(begun, moment.invoked)
-        while own < end and begun[own] == moment.invoked:
-            if self.events[own] is moment:
-                return max([over[own], *(event.until for event in self.events[own + 1 : end])])
+    def latest_possible_sign(self, interval: Event) -> float:
+        """Latest end of any other event that began before `interval` ended and may count as a sign of life.
+
+        In seconds of the group's clock.
+        """
+        begun, ended = self._latest_ends
+        end = bisect_left(begun, interval.completed)
+        own = bisect_left(begun, interval.invoked)
+        while own < end and begun[own] == interval.invoked:
+            if self.events[own] is interval:
+                return max([ended[own], *(event.group_time_ended for event in self.events[own + 1 : end])])
             own += 1
-        return over[end]
+        return ended[end]
 
     @cached_property
-    def _signs_so_far(self) -> tuple[list[float], list[float]]:
-        """When each event began, and by when those before it were over."""
-        over = accumulate((event.until for event in self.events), max, initial=self.register.until)
-        return [event.invoked for event in self.events], list(over)
+    def _latest_ends(self) -> tuple[list[float], list[float]]:
+        """Invocation of each event, and latest end of the events before each; the last is that of all events."""
+        ended = accumulate(
+            (event.group_time_ended for event in self.events), max, initial=self.registration.group_time_ended
+        )
+        return [event.invoked for event in self.events], list(ended)
 
-    def add(self, event: Naming) -> None:
-        """Take an event that names the consumer into its life."""
+    def add(self, event: ConsumerEvent) -> None:
+        """Add an event that names the consumer."""
         self.events.append(event)
-        if event.done:
-            self.signs.append(event)
-        if event.refused and isinstance(event, Heartbeat | Poll) and self.register.before(event):
-            self.farewells.append(event)
+        if event.succeeded:
+            self.signs_of_life.append(event)
+        if event.refused and isinstance(event, Heartbeat | Poll) and self.registration.before(event):
+            self.refusals.append(event)
         if event.refused:
             return
         if isinstance(event, Unregister):
-            self.ends.append(event)
+            self.unregistrations.append(event)
         elif isinstance(event, Subscribe):
             for topic in event.topics:
                 self.subscriptions[topic].append(event)
         elif isinstance(event, Unsubscribe):
             for topic in event.topics:
-                self.departures[topic].append(event)
+                self.unsubscriptions[topic].append(event)
 
 
-class Lives:
-    """The lives of all consumers of a history."""
+class ConsumerLifetimes:
+    """The lifetimes of all consumers of a history."""
 
-    def __init__(self, events: Iterable[Event], facts: Facts) -> None:
-        self._facts = facts
-        self.of_name: dict[str, list[Life]] = defaultdict(list)
-        self.of_group: dict[str, list[Life]] = defaultdict(list)
-        named: dict[str, list[Naming]] = defaultdict(list)
+    def __init__(self, events: Iterable[Event], parameters: ServerParameters) -> None:
+        self._parameters = parameters
+        self.of_name: dict[str, list[ConsumerLifetime]] = defaultdict(list)
+        self.of_group: dict[str, list[ConsumerLifetime]] = defaultdict(list)
+        by_consumer: dict[str, list[ConsumerEvent]] = defaultdict(list)
         for event in sorted(events, key=lambda event: event.invoked):
-            if isinstance(event, Naming):
-                named[event.consumer].append(event)
-        for name, of_name in named.items():
-            self._part(name, of_name)
+            if isinstance(event, ConsumerEvent):
+                by_consumer[event.consumer].append(event)
+        for name, of_name in by_consumer.items():
+            self._split(name, of_name)
 
-    def _part(self, name: str, events: list[Naming]) -> None:
-        """Part the events that name a consumer into its lives."""
-        lives = self.of_name[name]
+    def _split(self, name: str, events: list[ConsumerEvent]) -> None:
+        """Split the events that name a consumer into its lifetimes."""
+        lifetimes = self.of_name[name]
         for number, event in enumerate(events):
             if isinstance(event, Register) and event.possible:
                 earlier = events[:number]
-                clear = event.done and all(e.before(event) for e in earlier)
-                life = Life(name, event.group, event, clear)
-                if lives:
-                    lives[-1].successor = life
-                lives.append(life)
-                self.of_group[event.group].append(life)
-                life.signs.append(event)
-            elif lives:
-                lives[-1].add(event)
+                unambiguous = event.succeeded and all(e.before(event) for e in earlier)
+                lifetime = ConsumerLifetime(name, event.group, event, unambiguous)
+                if lifetimes:
+                    lifetimes[-1].successor = lifetime
+                lifetimes.append(lifetime)
+                self.of_group[event.group].append(lifetime)
+                lifetime.signs_of_life.append(event)
+            elif lifetimes:
+                lifetimes[-1].add(event)
 
-    def life_at(self, event: Naming) -> Life | None:
-        """The life that an event belongs to; None for a stranger."""
+    def lifetime_at(self, event: ConsumerEvent) -> ConsumerLifetime | None:
+        """The lifetime that an event belongs to; None if the consumer has not tried to register."""
         found = None
-        for life in self.of_name.get(event.consumer, ()):
-            if life.register.invoked <= event.invoked:
-                found = life
+        for lifetime in self.of_name.get(event.consumer, ()):
+            if lifetime.registration.invoked <= event.invoked:
+                found = lifetime
         return found
 
-    # Alive or gone
+    # Registration
 
-    def alive_through(self, life: Life, moment: Event) -> bool:
-        """Whether it was registered for certain during all of the moment."""
-        if not life.clear or not life.register.before(moment):
+    def registered_throughout(self, lifetime: ConsumerLifetime, interval: Event) -> bool:
+        """True if the consumer was registered at every instant of the interval.
+
+        A later success in the same lifetime proves it, and so does a sign of life less than heartbeat_timeout before
+        the end of the interval (LIVE-KEEP-1).
+        """
+        if not lifetime.unambiguous or not lifetime.registration.before(interval):
             return False
-        if any(end is not moment and end.invoked < moment.completed for end in life.ends):
+        if any(one is not interval and one.invoked < interval.completed for one in lifetime.unregistrations):
             return False
-        if life.successor is not None and life.successor.register.invoked < moment.completed:
+        if lifetime.successor is not None and lifetime.successor.registration.invoked < interval.completed:
             return False
-        timeout = self._facts.heartbeat_timeout
+        timeout = self._parameters.heartbeat_timeout
         return any(
-            sign.invoked >= moment.completed or (sign.before(moment) and moment.until < sign.at + timeout)
-            for sign in reversed(life.signs)
-            if sign is not moment
+            sign.invoked >= interval.completed
+            or (sign.before(interval) and interval.group_time_ended < sign.group_time_began + timeout)
+            for sign in reversed(lifetime.signs_of_life)
+            if sign is not interval
         )
 
-    def certainly_gone(self, life: Life, moment: Event) -> bool:
-        """Whether its registration was over for certain when the moment began."""
-        if not life.clear:
+    def must_be_gone(self, lifetime: ConsumerLifetime, interval: Event) -> bool:
+        """True if the registration had ended before the interval began, by a reply or by silence (LIVE-EVICT-1)."""
+        if not lifetime.unambiguous:
             return False
-        return life.gone_by < moment.invoked or self.silent_for(life, moment) > self._facts.silence
+        return (
+            lifetime.proved_gone_at < interval.invoked
+            or self.shortest_silence(lifetime, interval) > self._parameters.eviction_limit
+        )
 
-    def silent_for(self, life: Life, moment: Event) -> float:
-        """For how many seconds nothing can have been a sign of life when the moment came, at least; 0.0 if unknown.
+    def shortest_silence(self, lifetime: ConsumerLifetime, interval: Event) -> float:
+        """Lower bound, in seconds, on the consumer's silence when the interval began; 0.0 if there is none.
 
-        A refused operation may be a sign of life or not, and so may one of which no reply came.
+        Refused operations and those without a reply may count as signs of life, so they end the silence here.
         """
-        return max(0.0, moment.at - life.latest_sign(moment))
+        return max(0.0, interval.group_time_began - lifetime.latest_possible_sign(interval))
 
     # Subscriptions
 
-    def perhaps_subscribed(self, life: Life, topic: str, moment: Event) -> bool:
-        """Whether it may have been subscribed, and registered, at some time of the moment."""
-        return not self.certainly_gone(life, moment) and self.perhaps_listed(life, topic, moment)
-
-    def perhaps_listed(self, life: Life, topic: str, moment: Event) -> bool:
-        """Whether it may have been subscribed at some time of the moment, if it was registered then."""
-        return any(
-            subscription.invoked <= moment.completed
-            and not any(
-                departure.done and subscription.before(departure) and departure.before(moment)
-                for departure in life.departures.get(topic, ())
-            )
-            for subscription in life.subscriptions.get(topic, ())
+    def may_be_subscribed(self, lifetime: ConsumerLifetime, topic: str, interval: Event) -> bool:
+        """True if the consumer may have been registered and subscribed at some instant of the interval."""
+        return not self.must_be_gone(lifetime, interval) and self.may_hold_subscription(
+            lifetime, topic, interval
         )
 
-    def certainly_subscribed(self, life: Life, topic: str, moment: Event) -> bool:
-        """Whether it was subscribed during all of the moment."""
+    def may_hold_subscription(self, lifetime: ConsumerLifetime, topic: str, interval: Event) -> bool:
+        """True if the consumer, if registered, may have been subscribed at some instant of the interval."""
         return any(
-            subscription.done
-            and subscription.before(moment)
+            subscription.invoked <= interval.completed
             and not any(
-                departure.completed > subscription.invoked and departure.invoked < moment.completed
-                for departure in life.departures.get(topic, ())
+                unsubscription.succeeded
+                and subscription.before(unsubscription)
+                and unsubscription.before(interval)
+                for unsubscription in lifetime.unsubscriptions.get(topic, ())
             )
-            for subscription in life.subscriptions.get(topic, ())
-        ) and self.alive_through(life, moment)
+            for subscription in lifetime.subscriptions.get(topic, ())
+        )
 
-    def perhaps_subscribers(self, group: str, topic: str, moment: Event) -> list[Life]:
-        """All who may have been subscribed to the topic in the group."""
+    def subscribed_throughout(self, lifetime: ConsumerLifetime, topic: str, interval: Event) -> bool:
+        """True if the consumer was registered and subscribed at every instant of the interval."""
+        return any(
+            subscription.succeeded
+            and subscription.before(interval)
+            and not any(
+                unsubscription.completed > subscription.invoked
+                and unsubscription.invoked < interval.completed
+                for unsubscription in lifetime.unsubscriptions.get(topic, ())
+            )
+            for subscription in lifetime.subscriptions.get(topic, ())
+        ) and self.registered_throughout(lifetime, interval)
+
+    def possible_subscribers(self, group: str, topic: str, interval: Event) -> list[ConsumerLifetime]:
+        """The lifetimes of the group that may have been subscribed to the topic at some instant of the interval."""
         return [
-            life
-            for life in self.of_group[group]
-            if topic in life.subscriptions
-            and life.register.invoked <= moment.completed
-            and self.perhaps_subscribed(life, topic, moment)
+            lifetime
+            for lifetime in self.of_group[group]
+            if topic in lifetime.subscriptions
+            and lifetime.registration.invoked <= interval.completed
+            and self.may_be_subscribed(lifetime, topic, interval)
         ]

@@ -1,119 +1,125 @@
-"""What was handed out to whom, and what became of it: in flight, given up, committed, for certain or perhaps."""
+"""Deliveries of a history: who got which record, and bounds on how long it was in flight and when it was committed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from conformance.history.consumer_lifetimes import Life, Lives
-from conformance.history.events import Acknowledge, Event, GiveBack, Got, Naming, Poll, Settle
+from conformance.history.consumer_lifetimes import ConsumerLifetime, ConsumerLifetimes
+from conformance.history.events import Acknowledge, ConsumerEvent, Event, GiveBack, Poll, PolledRecord, Settle
 from conformance.history.rebalances import Rebalances
-from conformance.history.records import Record, Records
+from conformance.history.records import HistoryRecord, HistoryRecords
 
 
 @dataclass(eq=False)
-class Delivery:
-    """One record in the reply to one poll; `life` is that of the consumer, None for a stranger."""
+class RecordDelivery:
+    """One record in the reply to one poll; `lifetime` is the consumer's, None if it has not tried to register."""
 
     poll: Poll
-    got: Got
-    record: Record
-    life: Life | None
+    polled: PolledRecord
+    record: HistoryRecord
+    lifetime: ConsumerLifetime | None
 
     @property
     def group(self) -> str:
-        """The group that it was handed out in; empty for a stranger."""
-        return self.life.group if self.life is not None else ""
+        """The group of the consumer; empty if it has not tried to register."""
+        return self.lifetime.group if self.lifetime is not None else ""
 
     @property
     def consumer(self) -> str:
-        """Who got it."""
+        """The name of the consumer."""
         return self.poll.consumer
 
 
 @dataclass(eq=False)
-class Settlement:
-    """An acknowledgement or a return, with the deliveries that it may be about.
+class RecordSettlement:
+    """An acknowledgement or a negative one, with the deliveries that it may settle.
 
-    `about` is empty if the consumer never got a record under that id.
+    `candidates` is empty if the consumer never got a record under that id.
     """
 
     event: Settle
-    life: Life | None
-    about: list[Delivery] = field(default_factory=list)
+    lifetime: ConsumerLifetime | None
+    candidates: list[RecordDelivery] = field(default_factory=list)
 
     @property
-    def record(self) -> Record | None:
-        """The record that it is about, if that is certain."""
-        records = {id(delivery.record): delivery.record for delivery in self.about}
+    def record(self) -> HistoryRecord | None:
+        """The record that it settles; None unless all candidates are deliveries of one record."""
+        records = {id(delivery.record): delivery.record for delivery in self.candidates}
         return next(iter(records.values())) if len(records) == 1 else None
 
 
-class Deliveries:
+class RecordDeliveries:
     """All deliveries and settlements of a history."""
 
     def __init__(
-        self, events: Iterable[Event], lives: Lives, rebalances: Rebalances, records: Records
+        self,
+        events: Iterable[Event],
+        lifetimes: ConsumerLifetimes,
+        rebalances: Rebalances,
+        records: HistoryRecords,
     ) -> None:
-        self._lives = lives
+        self._lifetimes = lifetimes
         self._rebalances = rebalances
-        self.all: list[Delivery] = []
-        self.of_record: dict[tuple[str, Record], list[Delivery]] = defaultdict(list)
-        self.of_consumer: dict[str, list[Delivery]] = defaultdict(list)
-        self.of_topic: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
-        self.of_id: dict[int, list[Delivery]] = defaultdict(list)
-        self.settlements: list[Settlement] = []
-        self._settled: dict[Delivery, list[Settlement]] = defaultdict(list)
-        self._first_attempt: dict[tuple[str, Record], Acknowledge] = {}
-        self._first_commit: dict[tuple[str, Record], Acknowledge] = {}
+        self.all: list[RecordDelivery] = []
+        self.of_record: dict[tuple[str, HistoryRecord], list[RecordDelivery]] = defaultdict(list)
+        self.of_consumer: dict[str, list[RecordDelivery]] = defaultdict(list)
+        self.of_topic: dict[tuple[str, str], list[RecordDelivery]] = defaultdict(list)
+        self.of_id: dict[int, list[RecordDelivery]] = defaultdict(list)
+        self.settlements: list[RecordSettlement] = []
+        self._settled: dict[RecordDelivery, list[RecordSettlement]] = defaultdict(list)
+        self._first_attempt: dict[tuple[str, HistoryRecord], Acknowledge] = {}
+        self._first_commit: dict[tuple[str, HistoryRecord], Acknowledge] = {}
         ordered = sorted(events, key=lambda event: event.invoked)
         for event in ordered:
             if isinstance(event, Poll):
-                for got in event.records:
-                    self._take(Delivery(event, got, records.find(got), lives.life_at(event)))
+                for polled in event.records:
+                    self._add(
+                        RecordDelivery(event, polled, records.find(polled), lifetimes.lifetime_at(event))
+                    )
         for event in ordered:
             if isinstance(event, Settle):
-                self._match(Settlement(event, lives.life_at(event)))
+                self._match(RecordSettlement(event, lifetimes.lifetime_at(event)))
 
-    def _take(self, delivery: Delivery) -> None:
+    def _add(self, delivery: RecordDelivery) -> None:
         self.all.append(delivery)
         self.of_record[delivery.group, delivery.record].append(delivery)
         self.of_consumer[delivery.consumer].append(delivery)
         self.of_topic[delivery.group, delivery.record.topic].append(delivery)
-        self.of_id[delivery.got.message_id].append(delivery)
+        self.of_id[delivery.polled.message_id].append(delivery)
 
-    def _match(self, settlement: Settlement) -> None:
-        """Find what a settlement is about: what the consumer got last under the id, or gets at the same time."""
+    def _match(self, settlement: RecordSettlement) -> None:
+        """Find the candidates: the consumer's latest delivery under the id, and those whose polls overlap."""
         event = settlement.event
         same = [
             delivery
             for delivery in self.of_consumer.get(event.consumer, ())
-            if delivery.got.message_id == event.message_id and delivery.poll.invoked < event.completed
+            if delivery.polled.message_id == event.message_id and delivery.poll.invoked < event.completed
         ]
         earlier = [delivery for delivery in same if delivery.poll.before(event)]
-        settlement.about = [delivery for delivery in same if not delivery.poll.before(event)]
-        settlement.about += earlier[-1:]
+        settlement.candidates = [delivery for delivery in same if not delivery.poll.before(event)]
+        settlement.candidates += earlier[-1:]
         self.settlements.append(settlement)
         for delivery in same:
             self._settled[delivery].append(settlement)
             if isinstance(event, Acknowledge) and event.possible:
-                self._note(delivery, event, certain=event.done and settlement.record is delivery.record)
+                self._note_acknowledgement(
+                    delivery, event, certain=event.succeeded and settlement.record is delivery.record
+                )
 
-    def _note(self, delivery: Delivery, event: Acknowledge, *, certain: bool) -> None:
-        """Keep the first acknowledgements of a record: those that may have, and that have for certain, committed it."""
-        place = delivery.group, delivery.record
-        if place not in self._first_attempt or event.invoked < self._first_attempt[place].invoked:
-            self._first_attempt[place] = event
-        if certain and (
-            place not in self._first_commit or event.completed < self._first_commit[place].completed
-        ):
-            self._first_commit[place] = event
+    def _note_acknowledgement(self, delivery: RecordDelivery, event: Acknowledge, *, certain: bool) -> None:
+        """Keep the first acknowledgement that may have committed the record, and the first that must have."""
+        key = delivery.group, delivery.record
+        if key not in self._first_attempt or event.invoked < self._first_attempt[key].invoked:
+            self._first_attempt[key] = event
+        if certain and (key not in self._first_commit or event.completed < self._first_commit[key].completed):
+            self._first_commit[key] = event
 
-    def in_group(self, group: str, record: Record) -> list[Delivery]:
-        """The deliveries of a record in a group, by the beginnings of their polls."""
+    def in_group(self, group: str, record: HistoryRecord) -> list[RecordDelivery]:
+        """The deliveries of a record in a group, in the order of their polls' invocations."""
         return self.of_record.get((group, record), [])
 
-    def settlements_of(self, delivery: Delivery) -> Iterator[Settlement]:
-        """What the consumer said about what it got, under its id, then or later."""
+    def settlements_of(self, delivery: RecordDelivery) -> Iterator[RecordSettlement]:
+        """The consumer's settlements of the delivery's message id that may have come after the delivery."""
         return (
             settlement
             for settlement in self._settled.get(delivery, ())
@@ -122,63 +128,74 @@ class Deliveries:
 
     # In flight
 
-    def may_be_released(self, delivery: Delivery, moment: Event) -> bool:
-        """Whether it may have ceased to be in flight before the moment ended, for any of the reasons there are."""
-        return self.may_be_free(delivery, moment) or any(
-            settlement.event is not moment
+    def may_be_released(self, delivery: RecordDelivery, interval: Event) -> bool:
+        """True if the record may have ceased to be in flight before the interval ended, committed or not."""
+        return self.may_be_redeliverable(delivery, interval) or any(
+            settlement.event is not interval
             and settlement.event.possible
-            and settlement.event.invoked < moment.completed
+            and settlement.event.invoked < interval.completed
             for settlement in self.settlements_of(delivery)
         )
 
-    def may_be_free(self, delivery: Delivery, moment: Event) -> bool:
-        """Whether it may have been given back or lost, so that it had to come again, before the moment ended."""
-        poll, life = delivery.poll, delivery.life
-        if life is None:
+    def may_be_redeliverable(self, delivery: RecordDelivery, interval: Event) -> bool:
+        """True if the record may have ceased to be in flight, uncommitted, before the interval ended.
+
+        The causes are those of the text: the consumer gave the record back, unsubscribed, left or was evicted, or a
+        rebalance revoked the record (NACK-OK-1, DELIVER-2, REBALANCE-5).
+        """
+        poll, lifetime = delivery.poll, delivery.lifetime
+        if lifetime is None:
             return True
         for settlement in self.settlements_of(delivery):
             event = settlement.event
-            if isinstance(event, GiveBack) and event.possible and event.invoked < moment.completed:
+            if isinstance(event, GiveBack) and event.possible and event.invoked < interval.completed:
                 return True
-        for departure in life.departures.get(delivery.record.topic, ()):
-            if departure.completed > poll.invoked and departure.invoked < moment.completed:
+        for unsubscription in lifetime.unsubscriptions.get(delivery.record.topic, ()):
+            if unsubscription.completed > poll.invoked and unsubscription.invoked < interval.completed:
                 return True
-        # Who is served in the same life was not evicted before.
-        same_life = isinstance(moment, Naming) and moment.done and self._lives.life_at(moment) is life
-        if not same_life and not self._lives.alive_through(life, moment):
+        # A consumer that is served in the same lifetime was not evicted before.
+        same_lifetime = (
+            lifetime.unambiguous
+            and isinstance(interval, ConsumerEvent)
+            and interval.succeeded
+            and self._lifetimes.lifetime_at(interval) is lifetime
+        )
+        if not same_lifetime and not self._lifetimes.registered_throughout(lifetime, interval):
             return True
-        return self._rebalances.may_take_back(delivery.group, poll, moment)
+        return self._rebalances.may_have_revoked(delivery.group, poll, interval)
 
-    def in_flight_through(self, delivery: Delivery, moment: Event) -> bool:
-        """Whether it was in flight for certain during all of the moment."""
-        return delivery.poll.before(moment) and not self.may_be_released(delivery, moment)
+    def in_flight_throughout(self, delivery: RecordDelivery, interval: Event) -> bool:
+        """True if the record was in flight at every instant of the interval."""
+        return delivery.poll.before(interval) and not self.may_be_released(delivery, interval)
 
-    def given_up(self, delivery: Delivery, moment: Event) -> bool:
-        """Whether it had for certain ceased to be in flight, without a commit, before the moment began."""
-        life = delivery.life
-        if life is None:
+    def must_be_released(self, delivery: RecordDelivery, interval: Event) -> bool:
+        """True if the record had ceased to be in flight, uncommitted by this delivery, before the interval began."""
+        lifetime = delivery.lifetime
+        if lifetime is None:
             return False
         returned = any(
             isinstance(settlement.event, GiveBack)
-            and settlement.event.done
-            and settlement.event.before(moment)
+            and settlement.event.succeeded
+            and settlement.event.before(interval)
             and delivery.poll.before(settlement.event)
             for settlement in self.settlements_of(delivery)
         )
         left = any(
-            departure.done and delivery.poll.before(departure) and departure.before(moment)
-            for departure in life.departures.get(delivery.record.topic, ())
+            unsubscription.succeeded
+            and delivery.poll.before(unsubscription)
+            and unsubscription.before(interval)
+            for unsubscription in lifetime.unsubscriptions.get(delivery.record.topic, ())
         )
-        return returned or left or self._lives.certainly_gone(life, moment)
+        return returned or left or self._lifetimes.must_be_gone(lifetime, interval)
 
     # Committed
 
-    def perhaps_committed(self, group: str, record: Record, moment: Event) -> bool:
-        """Whether an acknowledgement in the group may have committed the record before the moment ended."""
+    def may_be_committed(self, group: str, record: HistoryRecord, interval: Event) -> bool:
+        """True if an acknowledgement in the group may have committed the record before the interval ended."""
         first = self._first_attempt.get((group, record))
-        return first is not None and first.invoked < moment.completed
+        return first is not None and first.invoked < interval.completed
 
-    def committed_by(self, group: str, record: Record, moment: Event) -> Acknowledge | None:
-        """An acknowledgement by which the record was committed for certain before the moment began."""
+    def commit_before(self, group: str, record: HistoryRecord, interval: Event) -> Acknowledge | None:
+        """An acknowledgement that must have committed the record before the interval began; None if there is none."""
         first = self._first_commit.get((group, record))
-        return first if first is not None and first.before(moment) else None
+        return first if first is not None and first.before(interval) else None

@@ -1,51 +1,68 @@
-"""Records that come again without a reason: DELIVER-3, ACK-COMMIT-1."""
+"""Checkers of repeated deliveries: DELIVER-3, ACK-COMMIT-1, DELIVER-4, POLL-REDELIVERED-1, POLL-OK-2."""
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import TYPE_CHECKING
 
-from conformance.history.deliveries import Delivery
+from conformance.history.deliveries import RecordDelivery
 from conformance.history.events import Poll
-from conformance.history.index import Reading
+from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
 
 if TYPE_CHECKING:
-    from conformance.history.records import Record
+    from conformance.history.records import HistoryRecord
 
 
-def duplicate(reading: Reading) -> Iterator[Anomaly]:
-    """A record comes twice to a group, and in neither order can the first delivery have been over before."""
-    for (group, record), of_record in reading.deliveries.of_record.items():
+def duplicate(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A record was delivered twice to a group while it was in flight (DELIVER-3).
+
+    Anomaly: two deliveries of one record in one group, neither after an acknowledgement that must have committed it,
+    such that in neither order the first may have been released, uncommitted, before the poll of the second ended.
+
+    No false alarm: a conforming server hands one of the two out first. It hands out the other only after the first
+    was released, since a committed record is not handed out again (ACK-COMMIT-1), and before that poll ended.
+
+    All pairs are compared. Neighbours are not enough: a long poll that overlaps three others may precede each of
+    the first two, which were given back, and still share the record with the third.
+    """
+    for (group, record), of_record in index.deliveries.of_record.items():
         if not group:
             continue
-        # One that is neither the next nor the one after it follows those between.
-        pairs = [*pairwise(of_record), *zip(of_record, of_record[2:], strict=False)]
-        for one, other in pairs:
-            polls = (one.poll, other.poll)
-            if any(reading.deliveries.committed_by(group, record, poll) for poll in polls):
-                continue  # that is a redelivery after the acknowledgement
-            if not _may_follow(reading, one, other) and not _may_follow(reading, other, one):
+        # Deliveries after the commit belong to `redelivery_after_acknowledgement`.
+        uncommitted = [
+            delivery
+            for delivery in of_record
+            if not index.deliveries.commit_before(group, record, delivery.poll)
+        ]
+        for one, other in combinations(uncommitted, 2):
+            if not _may_precede(index, one, other) and not _may_precede(index, other, one):
                 yield Anomaly(
                     "duplicate",
                     "DELIVER-3",
-                    f"{record} came to {one.consumer} and to {other.consumer} of {group}; it was in flight",
-                    polls,
+                    f"{record} was delivered to {one.consumer} and to {other.consumer} of {group} while in flight",
+                    (one.poll, other.poll),
                 )
 
 
-def _may_follow(reading: Reading, first: Delivery, second: Delivery) -> bool:
+def _may_precede(index: HistoryIndex, first: RecordDelivery, second: RecordDelivery) -> bool:
     if first.poll is second.poll or second.poll.before(first.poll):
         return False
-    return reading.deliveries.may_be_free(first, second.poll)
+    return index.deliveries.may_be_redeliverable(first, second.poll)
 
 
-def redelivery_after_acknowledgement(reading: Reading) -> Iterator[Anomaly]:
-    """A record comes again in a group that has acknowledged it."""
-    for delivery in reading.deliveries.all:
-        if delivery.life is None:
+def redelivery_after_acknowledgement(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A record was delivered again in a group that had acknowledged it (ACK-COMMIT-1).
+
+    Anomaly: an acknowledgement of the record succeeded before the poll of the delivery was invoked, and can settle
+    no other record.
+
+    No false alarm: the acknowledgement and the poll do not overlap, so the commit preceded the delivery.
+    """
+    for delivery in index.deliveries.all:
+        if delivery.lifetime is None:
             continue
-        commit = reading.deliveries.committed_by(delivery.group, delivery.record, delivery.poll)
+        commit = index.deliveries.commit_before(delivery.group, delivery.record, delivery.poll)
         if commit is not None:
             yield Anomaly(
                 "redelivery after acknowledgement",
@@ -56,63 +73,83 @@ def redelivery_after_acknowledgement(reading: Reading) -> Iterator[Anomaly]:
             )
 
 
-def stored_twice(reading: Reading) -> Iterator[Anomaly]:
-    """One publish is delivered from two positions."""
-    seen: dict[Record, dict[tuple[int, int], Poll]] = defaultdict(dict)
-    for delivery in reading.deliveries.all:
-        got = delivery.got
-        if got.partition is not None and got.offset is not None:
-            seen[delivery.record].setdefault((got.partition, got.offset), delivery.poll)
+def stored_twice(index: HistoryIndex) -> Iterator[Anomaly]:
+    """One publish was delivered from two positions (DELIVER-4).
+
+    Anomaly: deliveries of one text give two pairs of partition and offset.
+
+    No false alarm: each text is published once, and a record has one position for ever.
+    """
+    seen: dict[HistoryRecord, dict[tuple[int, int], Poll]] = defaultdict(dict)
+    for delivery in index.deliveries.all:
+        polled = delivery.polled
+        if polled.partition is not None and polled.offset is not None:
+            seen[delivery.record].setdefault((polled.partition, polled.offset), delivery.poll)
     for record, positions in seen.items():
         if len(positions) > 1:
             yield Anomaly(
                 "stored twice",
                 "DELIVER-4",
-                f"{record} was published once and comes from {' and '.join(map(str, positions))}",
+                f"{record} was published once and delivered from {' and '.join(map(str, positions))}",
                 tuple(positions.values()),
             )
 
 
-def mismarked_redelivery(reading: Reading) -> Iterator[Anomaly]:
-    """`redelivered` says of a record that it was handed out before in the group, or not, and it is not so."""
-    for delivery in reading.deliveries.all:
-        told, poll = delivery.got.redelivered, delivery.poll
-        if told is None or delivery.life is None:
+def mismarked_redelivery(index: HistoryIndex) -> Iterator[Anomaly]:
+    """The member `redelivered` of a delivery is wrong (POLL-REDELIVERED-1).
+
+    Anomaly: it is true, and no other poll of the group that began before this one ended may have taken the record;
+    or it is false, and another delivery of the record in the group completed before this poll was invoked.
+
+    No false alarm: overlapping deliveries count for true, not for false; polls without a reply count for true.
+    """
+    for delivery in index.deliveries.all:
+        redelivered, poll = delivery.polled.redelivered, delivery.poll
+        if redelivered is None or delivery.lifetime is None:
             continue
         others = [
             other
-            for other in reading.deliveries.in_group(delivery.group, delivery.record)
+            for other in index.deliveries.in_group(delivery.group, delivery.record)
             if other is not delivery
         ]
-        before = [other.poll for other in others if other.poll.before(poll)]
-        perhaps = [other for other in others if other.poll.invoked < poll.completed]
-        if told and not perhaps and not _unanswered(reading, delivery.group, poll):
-            yield _mismarked(delivery, "was never handed out before", (poll,))
-        elif not told and before:
-            yield _mismarked(delivery, "was handed out before", (before[0], poll))
+        earlier = [other.poll for other in others if other.poll.before(poll)]
+        possible = [other for other in others if other.poll.invoked < poll.completed]
+        if redelivered and not possible and not _unanswered_before(index, delivery.group, poll):
+            yield _mismarked(delivery, "was never delivered before", (poll,))
+        elif not redelivered and earlier:
+            yield _mismarked(delivery, "was delivered before", (earlier[0], poll))
 
 
-def _mismarked(delivery: Delivery, fact: str, events: tuple[Poll, ...]) -> Anomaly:
-    message = f"redelivered is {delivery.got.redelivered}, but {delivery.record} {fact} in {delivery.group}"
+def _mismarked(delivery: RecordDelivery, fact: str, events: tuple[Poll, ...]) -> Anomaly:
+    message = (
+        f"redelivered is {delivery.polled.redelivered}, but {delivery.record} {fact} in {delivery.group}"
+    )
     return Anomaly("mismarked redelivery", "POLL-REDELIVERED-1", message, events)
 
 
-def _unanswered(reading: Reading, group: str, moment: Poll) -> bool:
-    """Whether a poll of the group of which no reply came may have been before."""
-    return any(poll.invoked < moment.completed for _, poll in reading.unanswered_polls.get(group, ()))
+def _unanswered_before(index: HistoryIndex, group: str, interval: Poll) -> bool:
+    """True if a poll of the group without a reply may precede the end of the interval."""
+    return any(poll.invoked < interval.completed for _, poll in index.unanswered_polls.get(group, ()))
 
 
-def id_in_use(reading: Reading) -> Iterator[Anomaly]:
-    """Two records are in flight under one message id."""
-    for message_id, deliveries in reading.deliveries.of_id.items():
+def id_in_use(index: HistoryIndex) -> Iterator[Anomaly]:
+    """Two records were in flight under one message id (POLL-OK-2).
+
+    Anomaly: deliveries of two records have one message id, and one of them was in flight throughout the poll that
+    returned the other.
+
+    No false alarm: no settlement, departure, eviction or rebalance may have released the first before that poll
+    ended.
+    """
+    for message_id, deliveries in index.deliveries.of_id.items():
         for one, other in combinations(deliveries, 2):
             if one.record is other.record:
                 continue
             for first, second in ((one, other), (other, one)):
-                if reading.deliveries.in_flight_through(first, second.poll):
+                if index.deliveries.in_flight_throughout(first, second.poll):
                     yield Anomaly(
                         "id in use",
                         "POLL-OK-2",
-                        f"{second.record} came under the id {message_id}, under which {first.record} is in flight",
+                        f"{second.record} has the id {message_id}, under which {first.record} was in flight",
                         (first.poll, second.poll),
                     )

@@ -1,62 +1,69 @@
-"""What happened: one event for each operation of a client, and for what its producers were told.
+"""Event types of a history: one event for each operation of a client, and for each producer acknowledgement.
 
-Two kinds of time lie in an event. `invoked` and `completed`, in seconds of one monotonic clock, say in which order
-things can have happened: one event is before another only if it was completed before the other was invoked. `at`
-and `until`, in seconds of the queue's time, say how long somebody may have been silent; on a server with a virtual
-clock it stands still, or jumps.
+An event has two kinds of time. `invoked` and `completed`, in seconds of one monotonic clock, order events: one
+precedes another only if it completed before the other was invoked. `group_time_began` and `group_time_ended`, in
+seconds of the group's clock, bound silence: the group's clock showed at least `group_time_began` when the operation
+was invoked, and at most `group_time_ended` when it completed. A virtual clock stands still or jumps.
 
-An operation whose reply never came is *unknown*: it may have happened at any time after `invoked`, or never. Then
-`completed` and `until` are infinite.
+An operation without a reply has an *unknown* outcome: the server may have carried it out at any time after `invoked`,
+or never. Its `completed` and `group_time_ended` are infinite.
 """
 
 from dataclasses import dataclass
 
-#: When an operation of which no reply came may have happened at the latest, in seconds.
+#: Completion of an operation without a reply, in seconds.
 NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Anything that happened. `process` is the client that did it; a process does one thing at a time."""
+    """One operation. `process` is the client that performed it; a process performs one operation at a time.
+
+    Times are in seconds; see the module. `status` is that of the reply, None if none came.
+    """
 
     process: str
     invoked: float
     completed: float = NEVER
-    at: float = 0.0
-    until: float = NEVER
+    group_time_began: float = 0.0
+    group_time_ended: float = NEVER
     status: int | None = None
 
     @property
-    def done(self) -> bool:
-        """Whether it happened for certain: a status of the class 2xx."""
+    def succeeded(self) -> bool:
+        """True if the server carried the operation out: the status is of class 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def refused(self) -> bool:
-        """Whether it did not happen, for certain: a status of the class 4xx, or 507."""
+        """True if the server changed nothing (REFUSE-1): the status is of class 4xx, or 507."""
         return self.status is not None and (400 <= self.status < 500 or self.status == 507)
 
     @property
     def possible(self) -> bool:
-        """Whether it may have happened."""
+        """True if the server may have carried the operation out: it was not refused."""
         return not self.refused
 
     def before(self, other: "Event") -> bool:
-        """Whether this was over when the other began."""
+        """True if this event completed before the other was invoked."""
         return self.completed < other.invoked
 
     def __str__(self) -> str:
-        told = "no reply" if self.status is None else str(self.status)
-        return f"{self.invoked:.3f}…{self.completed:.3f} {self.process}: {self.words()} → {told}"
+        outcome = "no reply" if self.status is None else str(self.status)
+        return f"{self.invoked:.3f}…{self.completed:.3f} {self.process}: {self.description()} → {outcome}"
 
-    def words(self) -> str:
-        """What was done, for a reader."""
+    def description(self) -> str:
+        """The operation in words, for the report."""
         return type(self).__name__.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish(Event):
-    """A record was sent. `text` is its message, and unique; `partition` and `offset` as the reply told."""
+    """A record was sent.
+
+    `text` is its message, unique in the topic. `label` is the producer's messageID. `partition` and `offset` are
+    those of the reply, if it had them (extension record-position).
+    """
 
     topic: str
     text: str
@@ -65,92 +72,98 @@ class Publish(Event):
     partition: int | None = None
     offset: int | None = None
 
-    def words(self) -> str:
+    def description(self) -> str:
         return f"publish {self.text!r} with key {self.key!r} to {self.topic}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listen(Event):
-    """A subscription to the acknowledgements of a topic was taken; `listener` is its name."""
+class AckSubscription(Event):
+    """A client subscribed to the producer acknowledgements of a topic.
 
-    listener: str
+    `subscription` names the subscription; `clause` promises the acknowledgements on its destination.
+    """
+
+    subscription: str
     topic: str
     clause: str = "PUB-ACK-1"
 
+    def description(self) -> str:
+        return f"subscribe to the acknowledgements of {self.topic} as {self.subscription}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told(Event):
-    """A producer acknowledgement came: `outcome` is ACK or FAILED, `label` its messageId."""
+class ProducerAck(Event):
+    """A producer acknowledgement arrived: `outcome` is ACK or FAILED, `label` its messageId."""
 
-    listener: str
+    subscription: str
     label: str | int | None
     outcome: str
 
-    def words(self) -> str:
-        return f"told {self.outcome} for {self.label!r}"
+    def description(self) -> str:
+        return f"{self.outcome} for {self.label!r} on {self.subscription}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence(Event):
-    """All that was on its way to the listener before has come."""
+    """Every acknowledgement that was sent to the subscription before the fence has arrived."""
 
-    listener: str
+    subscription: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passed(Event):
-    """The virtual clock of a group was moved: from `at` to `until`."""
+class ClockAdvanced(Event):
+    """The virtual clock of a group moved from `group_time_began` to `group_time_ended`."""
 
     group: str
 
-    def words(self) -> str:
-        return f"{self.until - self.at:g} s pass for {self.group}"
+    def description(self) -> str:
+        return f"advance the clock of {self.group} by {self.group_time_ended - self.group_time_began:g} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Naming(Event):
+class ConsumerEvent(Event):
     """An operation that names a consumer."""
 
     consumer: str
 
-    def words(self) -> str:
+    def description(self) -> str:
         return f"{type(self).__name__.lower()} {self.consumer}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Register(Naming):
-    """A consumer was registered in a group."""
+class Register(ConsumerEvent):
+    """A consumer registered in a group."""
 
     group: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unregister(Naming):
-    """A consumer left."""
+class Unregister(ConsumerEvent):
+    """A consumer left its group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscribe(Naming):
+class Subscribe(ConsumerEvent):
     """A consumer subscribed to topics."""
 
     topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsubscribe(Naming):
-    """A consumer gave up topics."""
+class Unsubscribe(ConsumerEvent):
+    """A consumer unsubscribed from topics."""
 
     topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat(Naming):
-    """A consumer said that it is alive."""
+class Heartbeat(ConsumerEvent):
+    """A consumer sent a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
-class Got:
-    """A record as a poll brought it; the last three where the server told them."""
+class PolledRecord:
+    """One record in the reply to a poll; the last three are None where the reply lacks them."""
 
     message_id: int
     topic: str
@@ -162,39 +175,39 @@ class Got:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Poll(Naming):
-    """A consumer polled; `records` is what came."""
+class Poll(ConsumerEvent):
+    """A consumer polled; `records` are those of the reply."""
 
-    records: tuple[Got, ...] = ()
+    records: tuple[PolledRecord, ...] = ()
 
     @property
     def empty(self) -> bool:
-        """Whether the server had nothing to give."""
+        """True if the poll was answered, not refused, and brought no record."""
         return self.status is not None and not self.refused and not self.records
 
-    def words(self) -> str:
-        got = ", ".join(f"{got.text!r} as {got.message_id}" for got in self.records)
-        return f"poll {self.consumer}{', got ' + got if got else ''}"
+    def description(self) -> str:
+        records = ", ".join(f"{record.text!r} as {record.message_id}" for record in self.records)
+        return f"poll {self.consumer}{', got ' + records if records else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settle(Naming):
-    """A consumer said what it did with a record, by its message id."""
+class Settle(ConsumerEvent):
+    """A consumer settled a record, named by its message id."""
 
     message_id: int
 
-    def words(self) -> str:
+    def description(self) -> str:
         return f"{type(self).__name__.lower()} {self.consumer} {self.message_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledge(Settle):
-    """It is done with the record."""
+    """A consumer acknowledged a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveBack(Settle):
-    """It gives the record back."""
+    """A consumer gave a record back: a negative acknowledgement."""
 
 
 #: The events of one run, in any order.

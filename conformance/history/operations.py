@@ -1,4 +1,4 @@
-"""What programs of clients ask for, and the event that each operation becomes."""
+"""Operations of client programs, and the event that records each in the history."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from conformance.history.events import (
     NEVER,
     Acknowledge,
+    ConsumerEvent,
     Event,
     GiveBack,
-    Got,
     Heartbeat,
-    Naming,
     Poll,
+    PolledRecord,
     Publish,
     Register,
     Subscribe,
@@ -42,10 +42,10 @@ class Answer(Protocol):
 
 
 @dataclass(frozen=True)
-class Ask:
-    """Perform an operation. With `cut` the connection is cut before the reply; then there is none.
+class ClientOperation:
+    """A request to perform. With `cut` the connection is closed before the reply, so that there is none.
 
-    `group`: whose clock matters; empty for publishing.
+    `group` is the group whose clock times the operation; empty for publishing.
     """
 
     path: str
@@ -55,91 +55,93 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Rest:
-    """Do nothing for so many seconds of real time."""
+class Pause:
+    """Pause the program for so many seconds of real time."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Pass:
-    """Let so many seconds pass on the virtual clock of a group."""
+class AdvanceClock:
+    """Advance the virtual clock of a group by so many seconds."""
 
     seconds: float
     group: str
 
 
-#: What a client does: it is sent the answer to each `Ask`, None where none came.
-Program = Generator[Ask | Rest | Pass, Answer | None, None]
+#: The program of a client; it is sent the answer to each `ClientOperation`, or None if there was none.
+ClientProgram = Generator[ClientOperation | Pause | AdvanceClock, Answer | None, None]
 
 
 @dataclass(frozen=True)
-class Times:
-    """When an operation began and ended; see `events`."""
+class OperationTimes:
+    """The times of an operation, in seconds; see `events`."""
 
     invoked: float
-    at: float
+    group_time_began: float
     completed: float = NEVER
-    until: float = NEVER
+    group_time_ended: float = NEVER
 
 
-def event_of(ask: Ask, process: str, times: Times, answer: Answer | None) -> Event:
-    """The event that an operation is in the history.
+def event_from(
+    operation: ClientOperation, process: str, times: OperationTimes, answer: Answer | None
+) -> Event:
+    """The event that records an operation in the history.
 
-    Raises Violation where a poll is answered by status 200 and no record (POLL-OK-1).
+    Raises Violation if the reply to a poll has status 200 and no well-formed record (POLL-OK-1).
     """
     common: dict[str, Any] = {
         "process": process,
         "invoked": times.invoked,
-        "at": times.at,
+        "group_time_began": times.group_time_began,
         "completed": times.completed if answer is not None else NEVER,
-        "until": times.until if answer is not None else NEVER,
+        "group_time_ended": times.group_time_ended if answer is not None else NEVER,
         "status": answer.status if answer is not None else None,
     }
-    if ask.path.startswith(PUBLISH):
-        return _publish(ask, common, answer)
-    common["consumer"] = ask.body["consumer_name"]
-    if ask.path == REGISTER:
-        return Register(group=ask.body["consumer_group_name"], **common)
-    if ask.path in (SUBSCRIBE, UNSUBSCRIBE):
-        kind = Subscribe if ask.path == SUBSCRIBE else Unsubscribe
-        return kind(topics=tuple(ask.body["topic_list"].split(",")), **common)
-    if ask.path in (ACKNOWLEDGE, GIVE_BACK):
-        settle = Acknowledge if ask.path == ACKNOWLEDGE else GiveBack
-        return settle(message_id=int(ask.body["message_id"]), **common)
-    if ask.path == POLL:
-        return Poll(records=_records(ask, answer), **common)
-    plain: dict[str, type[Naming]] = {UNREGISTER: Unregister, HEARTBEAT: Heartbeat}
-    return plain[ask.path](**common)
+    if operation.path.startswith(PUBLISH):
+        return _publish(operation, common, answer)
+    common["consumer"] = operation.body["consumer_name"]
+    if operation.path == REGISTER:
+        return Register(group=operation.body["consumer_group_name"], **common)
+    if operation.path in (SUBSCRIBE, UNSUBSCRIBE):
+        kind = Subscribe if operation.path == SUBSCRIBE else Unsubscribe
+        return kind(topics=tuple(operation.body["topic_list"].split(",")), **common)
+    if operation.path in (ACKNOWLEDGE, GIVE_BACK):
+        settle = Acknowledge if operation.path == ACKNOWLEDGE else GiveBack
+        return settle(message_id=int(operation.body["message_id"]), **common)
+    if operation.path == POLL:
+        return Poll(records=_records(operation, answer), **common)
+    plain: dict[str, type[ConsumerEvent]] = {UNREGISTER: Unregister, HEARTBEAT: Heartbeat}
+    return plain[operation.path](**common)
 
 
-def _publish(ask: Ask, common: dict[str, Any], answer: Answer | None) -> Publish:
-    told = answer.body if answer is not None and isinstance(answer.body, dict) else {}
+def _publish(operation: ClientOperation, common: dict[str, Any], answer: Answer | None) -> Publish:
+    reply = answer.body if answer is not None and isinstance(answer.body, dict) else {}
     return Publish(
-        topic=ask.path.removeprefix(PUBLISH),
-        text=ask.body["message"],
-        label=ask.body["messageID"],
-        key=ask.body.get("key"),
-        partition=_natural(told.get("partition")),
-        offset=_natural(told.get("offset")),
+        topic=operation.path.removeprefix(PUBLISH),
+        text=operation.body["message"],
+        label=operation.body["messageID"],
+        key=operation.body.get("key"),
+        partition=_non_negative_integer(reply.get("partition")),
+        offset=_non_negative_integer(reply.get("offset")),
         **common,
     )
 
 
-def _records(ask: Ask, answer: Answer | None) -> tuple[Got, ...]:
+def _records(operation: ClientOperation, answer: Answer | None) -> tuple[PolledRecord, ...]:
     if answer is None or answer.status != 200:
         return ()
     items: Any = [answer.body]
-    if "max_messages" in ask.body:
+    if "max_messages" in operation.body:
         items = answer.body.get("records") if isinstance(answer.body, dict) else None
     if not isinstance(items, list) or not items:
         raise Violation("POLL-OK-1", "a record, or another status than 200", answer)
-    return tuple(_got(item, answer) for item in items)
+    return tuple(_polled_record(item, answer) for item in items)
 
 
-def _got(item: Any, answer: Answer) -> Got:
+def _polled_record(item: Any, answer: Answer) -> PolledRecord:
     inner = item.get("message") if isinstance(item, dict) else None
-    message_id = _natural(item.get("messageId")) if isinstance(item, dict) else None
+    message_id = _non_negative_integer(item.get("messageId")) if isinstance(item, dict) else None
     if (
         message_id is None
         or not isinstance(inner, dict)
@@ -150,16 +152,16 @@ def _got(item: Any, answer: Answer) -> Got:
             "POLL-OK-1", "a record with messageId, and message with message and topicName", answer
         )
     redelivered = item.get("redelivered")
-    return Got(
+    return PolledRecord(
         message_id,
         inner["topicName"],
         inner["message"],
         inner.get("key"),
-        _natural(item.get("partition")),
-        _natural(item.get("offset")),
+        _non_negative_integer(item.get("partition")),
+        _non_negative_integer(item.get("offset")),
         redelivered if isinstance(redelivered, bool) else None,
     )
 
 
-def _natural(value: object) -> int | None:
+def _non_negative_integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,37 +1,124 @@
-"""Records out of their order, in groups and in partitions: ORDER, PUB-STORE."""
+"""Checkers of the order of records in a partition: ORDER, DELIVER-2, REBALANCE-2, PUB-STORE-1.
+
+Eight of the checkers report skipped records by cause: their anomaly, and the argument against false alarms, is that
+of `skipped_records`; the docstring adds what the cause requires. For each of them the skipped record was stored and
+no acknowledgement may have committed it, so the delivery is wrong whichever cause is named.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from conformance.history.index import Reading
+from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
-from conformance.history.skipped_records import named
+from conformance.history.skipped_records import anomalies_named
 
 if TYPE_CHECKING:
-    from conformance.history.records import Record
+    from conformance.history.records import HistoryRecord
 
 
-def poll_skip(reading: Reading) -> Iterator[Anomaly]:
-    """A record comes before one that lies in front of it, which comes only later."""
-    return named(reading, "poll-skip")
+def poll_skip(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A record was delivered before an earlier one of its partition (ORDER-1).
+
+    Anomaly: a skipped record whose polls all began after the delivery had ended; they have no key in common.
+
+    No false alarm: see `skipped_records`.
+    """
+    return anomalies_named(index, "poll-skip")
 
 
-def key_order_broken(reading: Reading) -> Iterator[Anomaly]:
-    """Of two records of a key, the later one comes first, be it over a rebalance or not."""
-    return named(reading, "key order broken")
+def key_order_broken(index: HistoryIndex) -> Iterator[Anomaly]:
+    """Of two records with one key, the later one was delivered first (ORDER-1).
+
+    Anomaly: a skipped record whose polls all began after the delivery had ended; its key is the same.
+
+    No false alarm: see `skipped_records`.
+    """
+    return anomalies_named(index, "key order broken")
 
 
-def more_than_one_in_flight(reading: Reading) -> Iterator[Anomaly]:
-    """A consumer gets the next record of a partition while it holds one of it."""
-    return named(reading, "more than one in flight")
+def more_than_one_in_flight(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A consumer got the next record of a partition while it held one of it (ORDER-2).
+
+    Anomaly: a skipped record that was delivered before and neither committed nor known to be released.
+
+    No false alarm: see `skipped_records`.
+    """
+    return anomalies_named(index, "more than one in flight")
 
 
-def nonmonotonic_poll(reading: Reading) -> Iterator[Anomaly]:
-    """The polls of one consumer go back behind what it got before."""
-    deliveries = reading.deliveries
+def lost(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A stored record was never delivered to a group that got a later one (DELIVER-1).
+
+    Anomaly: a skipped record without any delivery in the group.
+
+    No false alarm: see `skipped_records`.
+    """
+    return anomalies_named(index, "lost")
+
+
+def not_delivered_again(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A record whose holder left, unsubscribed or was evicted was not delivered again before a later one (DELIVER-2).
+
+    Anomaly: a skipped record whose latest delivery must have been released before the poll.
+
+    No false alarm: see `skipped_records`.
+    """
+    return anomalies_named(index, "not delivered again")
+
+
+def given_back_and_skipped(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A record that was given back was not delivered again before a later one (NACK-AGAIN-1).
+
+    Anomaly: a skipped record with a negative acknowledgement that succeeded.
+
+    No false alarm: see `skipped_records`.
+    """
+    return anomalies_named(index, "given back and skipped")
+
+
+def moved_under_its_holder(index: HistoryIndex) -> Iterator[Anomaly]:
+    """The next record of a partition went to another consumer while one of it was in flight (REBALANCE-2).
+
+    Anomaly: a skipped record that was in flight with another consumer throughout the poll.
+
+    No false alarm: see `skipped_records`.
+    """
+    return anomalies_named(index, "moved under its holder")
+
+
+def committed_by_a_zombie(index: HistoryIndex) -> Iterator[Anomaly]:
+    """The refused acknowledgement of a consumer that was gone committed a record all the same (LIVE-GONE-3).
+
+    Anomaly: a skipped record with a refused acknowledgement by a consumer that may have been gone.
+
+    No false alarm: see `skipped_records`; a refused acknowledgement commits nothing (REFUSE-1).
+    """
+    return anomalies_named(index, "committed by a zombie")
+
+
+def committed_though_refused(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A refused acknowledgement committed a record all the same (REFUSE-1).
+
+    Anomaly: a skipped record with a refused acknowledgement by a consumer that was registered.
+
+    No false alarm: see `skipped_records`; a refused acknowledgement commits nothing.
+    """
+    return anomalies_named(index, "committed though refused")
+
+
+def nonmonotonic_poll(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A consumer got a record after a later one of the same partition (ORDER-1).
+
+    Anomaly: one consumer got a record, and the nearest known record before it in a poll invoked after that of the
+    first had completed.
+
+    No false alarm: when the later record was handed out, the earlier one was committed (ORDER-2), and a committed
+    record is not handed out again in the group (ACK-COMMIT-1).
+    """
+    deliveries = index.deliveries
     for later in deliveries.all:
-        for record in reading.records.before(later.record):
+        for record in index.records.predecessors(later.record):
             for earlier in deliveries.in_group(later.group, record):
                 if earlier.consumer == later.consumer and later.poll.before(earlier.poll):
                     yield Anomaly(
@@ -42,16 +129,24 @@ def nonmonotonic_poll(reading: Reading) -> Iterator[Anomaly]:
                     )
 
 
-def nonmonotonic_send(reading: Reading) -> Iterator[Anomaly]:
-    """A record lies before another one that was stored before it was sent."""
-    by_partition: dict[tuple[str, int], list[tuple[int, Record]]] = defaultdict(list)
-    for record in reading.records:
+def nonmonotonic_send(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A record lies before another one that had been stored before it was sent (PUB-STORE-1).
+
+    Anomaly: of two records of a partition, the one with the higher offset was stored before the publish of the
+    other was invoked.
+
+    No false alarm: a record is stored at the end of its partition, so offsets grow in the order of storing.
+
+    One record with the earliest `stored_by` is compared: if any record behind was stored in time, that one was.
+    """
+    by_partition: dict[tuple[str, int], list[tuple[int, HistoryRecord]]] = defaultdict(list)
+    for record in index.records:
         if record.position is not None and record.publish is not None:
             partition, offset = record.position
             by_partition[record.topic, partition].append((offset, record))
     for placed in by_partition.values():
         placed.sort(key=lambda pair: pair[0])
-        first: Record | None = None
+        first: HistoryRecord | None = None
         for _, record in reversed(placed):
             publish = record.publish
             if publish is not None and first is not None and first.stored_by < publish.invoked:
@@ -59,38 +154,8 @@ def nonmonotonic_send(reading: Reading) -> Iterator[Anomaly]:
                 yield Anomaly(
                     "nonmonotonic send",
                     "PUB-STORE-1",
-                    f"{record} was stored before {first}, which was there before it was sent",
+                    f"{record} lies before {first}, which was stored before it was sent",
                     (*first_publish, publish),
                 )
             if first is None or record.stored_by < first.stored_by:
                 first = record
-
-
-def lost(reading: Reading) -> Iterator[Anomaly]:
-    """A stored record never comes to a group that has got one behind it."""
-    return named(reading, "lost")
-
-
-def not_delivered_again(reading: Reading) -> Iterator[Anomaly]:
-    """A record whose holder was evicted, left or unsubscribed does not come again before the next one."""
-    return named(reading, "not delivered again")
-
-
-def given_back_and_skipped(reading: Reading) -> Iterator[Anomaly]:
-    """A record that was given back does not come again before the next one."""
-    return named(reading, "given back and skipped")
-
-
-def moved_under_its_holder(reading: Reading) -> Iterator[Anomaly]:
-    """The next record of a partition goes to another consumer while one of it is in flight."""
-    return named(reading, "moved under its holder")
-
-
-def committed_by_a_zombie(reading: Reading) -> Iterator[Anomaly]:
-    """The refused acknowledgement of a consumer that was gone commits all the same."""
-    return named(reading, "committed by a zombie")
-
-
-def committed_though_refused(reading: Reading) -> Iterator[Anomaly]:
-    """An acknowledgement that was refused commits all the same."""
-    return named(reading, "committed though refused")

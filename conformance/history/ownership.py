@@ -1,114 +1,140 @@
-"""Who may be handed out what: ASSIGN, POLL-NONE."""
+"""Checkers of the assignment of partitions and of subscriptions: ASSIGN, POLL-NONE, MEMBER-UNSUBSCRIBE-1."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from conformance.history.deliveries import Delivery
+from conformance.history.deliveries import RecordDelivery
 from conformance.history.events import Event
-from conformance.history.index import Reading
-from conformance.history.records import Record
+from conformance.history.index import HistoryIndex
+from conformance.history.records import HistoryRecord
 from conformance.history.server_parameters import Anomaly
 
-#: Something that lies in one partition for certain: the number of the partition, or a key.
-Place = int | str
+#: All records with one of these lie in one partition: the number of the partition, or the key (PART-KEY-1).
+PartitionOrKey = int | str
 
 
 @dataclass
-class Rest:
-    """Deliveries of a topic to a group while no rebalance can have been under way."""
+class StablePeriod:
+    """Deliveries of a topic to a group during a period in which no rebalance was under way."""
 
     group: str
     topic: str
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: list[RecordDelivery] = field(default_factory=list)
 
     def span(self) -> Event:
-        """The moment from the first to the last."""
+        """The interval from the first to the last delivery."""
         polls = [delivery.poll for delivery in self.deliveries]
         return Event(
             process="",
             invoked=polls[0].invoked,
             completed=max(poll.completed for poll in polls),
-            at=min(poll.at for poll in polls),
-            until=max(poll.until for poll in polls),
+            group_time_began=min(poll.group_time_began for poll in polls),
+            group_time_ended=max(poll.group_time_ended for poll in polls),
         )
 
 
-def rests(reading: Reading) -> Iterator[Rest]:
-    """The times of rest of all groups, as long as they last."""
-    for (group, topic), deliveries in reading.deliveries.of_topic.items():
+def stable_periods(index: HistoryIndex) -> Iterator[StablePeriod]:
+    """The stable periods of all groups.
+
+    A period ends at the first delivery such that a rebalance may have been under way since the first of the period.
+    """
+    for (group, topic), deliveries in index.deliveries.of_topic.items():
         if not group:
             continue
-        rest = Rest(group, topic)
+        period = StablePeriod(group, topic)
         for delivery in deliveries:
-            first = rest.deliveries[0] if rest.deliveries else delivery
-            if not reading.rebalances.quiet(group, first.poll, delivery.poll):
-                yield rest
-                rest = Rest(group, topic)
-                if not reading.rebalances.settled(group, delivery.poll):
+            first = period.deliveries[0] if period.deliveries else delivery
+            if not index.rebalances.no_rebalance_between(group, first.poll, delivery.poll):
+                yield period
+                period = StablePeriod(group, topic)
+                if not index.rebalances.settled_throughout(group, delivery.poll):
                     continue
-            rest.deliveries.append(delivery)
-        yield rest
+            period.deliveries.append(delivery)
+        yield period
 
 
-def _place(record: Record) -> Place | None:
+def _partition_or_key(record: HistoryRecord) -> PartitionOrKey | None:
     return record.position[0] if record.position is not None else record.key
 
 
-def two_owners_at_once(reading: Reading) -> Iterator[Anomaly]:
-    """Two consumers get records of one partition, and no rebalance can have been between."""
-    for rest in reading.once(rests):
-        owners: dict[Place, Delivery] = {}
-        for delivery in rest.deliveries:
-            place = _place(delivery.record)
-            if place is None:
+def two_owners_at_once(index: HistoryIndex) -> Iterator[Anomaly]:
+    """Two consumers got records of one partition with no rebalance between (ASSIGN-1).
+
+    Anomaly: in a stable period two consumers of a group got records of one partition, or with one key.
+
+    No false alarm: a partition changes its owner in a rebalance only, and none was under way from the start of the
+    first poll to the end of the last one.
+    """
+    for period in index.cached(stable_periods):
+        owners: dict[PartitionOrKey, RecordDelivery] = {}
+        for delivery in period.deliveries:
+            partition_or_key = _partition_or_key(delivery.record)
+            if partition_or_key is None:
                 continue
-            first = owners.setdefault(place, delivery)
+            first = owners.setdefault(partition_or_key, delivery)
             if first.consumer != delivery.consumer:
                 yield Anomaly(
                     "two owners at once",
                     "ASSIGN-1",
-                    f"{first.consumer} and {delivery.consumer} of {rest.group} got records of one partition of "
-                    f"{rest.topic} ({place!r}), with no rebalance between",
+                    f"{first.consumer} and {delivery.consumer} of {period.group} got records of one partition of "
+                    f"{period.topic} ({partition_or_key!r}), with no rebalance between",
                     (first.poll, delivery.poll),
                 )
 
 
-def unfair_assignment(reading: Reading) -> Iterator[Anomaly]:
-    """A consumer gets records of more partitions than its share, and no rebalance can have been between."""
-    for rest in reading.once(rests):
-        partitions = reading.facts.partitions.get(rest.topic)
-        if partitions is None or not rest.deliveries:
+def unfair_assignment(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A consumer got records of more partitions than its share with no rebalance between (ASSIGN-2).
+
+    Anomaly: in a stable period a consumer got records of more than ⌈p / m⌉ of the p partitions of a topic, where m
+    consumers were subscribed throughout the period.
+
+    No false alarm: assigned numbers differ by one at most, so with m or more members none is above ⌈p / m⌉.
+    """
+    for period in index.cached(stable_periods):
+        partitions = index.parameters.partitions.get(period.topic)
+        if partitions is None or not period.deliveries:
             continue
-        span = rest.span()
-        lives = reading.lives.of_group[rest.group]
-        members = [life for life in lives if reading.lives.certainly_subscribed(life, rest.topic, span)]
-        owned: dict[str, dict[int, Delivery]] = defaultdict(dict)
-        for delivery in rest.deliveries:
+        span = period.span()
+        lifetimes = index.lifetimes.of_group[period.group]
+        members = [
+            lifetime
+            for lifetime in lifetimes
+            if index.lifetimes.subscribed_throughout(lifetime, period.topic, span)
+        ]
+        owned: dict[str, dict[int, RecordDelivery]] = defaultdict(dict)
+        for delivery in period.deliveries:
             if delivery.record.position is not None:
                 owned[delivery.consumer][delivery.record.position[0]] = delivery
         most = -(-partitions // max(1, len(members)))
-        for consumer, places in owned.items():
-            if len(places) > most:
+        for consumer, partitions_owned in owned.items():
+            if len(partitions_owned) > most:
                 yield Anomaly(
                     "unfair assignment",
                     "ASSIGN-2",
-                    f"{consumer} got records of partitions {sorted(places)} of {rest.topic}, more than {most} of "
-                    f"{partitions}; {', '.join(life.name for life in members)} are subscribed",
-                    tuple(delivery.poll for delivery in places.values()),
+                    f"{consumer} got records of partitions {sorted(partitions_owned)} of {period.topic}, "
+                    f"more than {most} of {partitions}; {', '.join(member.name for member in members)} are subscribed",
+                    tuple(delivery.poll for delivery in partitions_owned.values()),
                 )
 
 
-def delivery_without_subscription(reading: Reading) -> Iterator[Anomaly]:
-    """A consumer gets a record of a topic that it never subscribed to, or has given up."""
-    for delivery in reading.deliveries.all:
-        life, topic = delivery.life, delivery.record.topic
-        if life is None or reading.lives.perhaps_listed(life, topic, delivery.poll):
+def delivery_without_subscription(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A consumer got a record of a topic that it was not subscribed to (POLL-NONE-1, MEMBER-UNSUBSCRIBE-1).
+
+    Anomaly: each subscription to the topic that began before the poll ended was followed by an unsubscription, and
+    that succeeded before the poll was invoked.
+
+    No false alarm: subscriptions count even without a reply, unsubscriptions only if they succeeded and overlap
+    neither the subscription nor the poll.
+    """
+    for delivery in index.deliveries.all:
+        lifetime, topic = delivery.lifetime, delivery.record.topic
+        if lifetime is None or index.lifetimes.may_hold_subscription(lifetime, topic, delivery.poll):
             continue
         left = tuple(
-            departure
-            for departure in life.departures.get(topic, ())
-            if departure.done and departure.before(delivery.poll)
+            unsubscription
+            for unsubscription in lifetime.unsubscriptions.get(topic, ())
+            if unsubscription.succeeded and unsubscription.before(delivery.poll)
         )
         yield Anomaly(
             "delivery without subscription",

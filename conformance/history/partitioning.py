@@ -1,21 +1,26 @@
-"""Where records lie: partitions of keys, rounds of keyless records, offsets. PART, PUB-POSITION."""
+"""Checkers of the partitions and offsets of records: PART, PUB-POSITION."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from conformance.history.events import Event, Publish
-from conformance.history.index import Reading
+from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
 
 if TYPE_CHECKING:
-    from conformance.history.records import Record
+    from conformance.history.records import HistoryRecord
 
 
-def key_moved(reading: Reading) -> Iterator[Anomaly]:
-    """Records of one key lie in two partitions."""
+def key_moved(index: HistoryIndex) -> Iterator[Anomaly]:
+    """Records with one key lie in two partitions (PART-KEY-1).
+
+    Anomaly: replies give two partitions for records of one topic with the same key.
+
+    No false alarm: the partition of a key never changes; records without a key, or with an empty one, don't count.
+    """
     home: dict[tuple[str, str], tuple[int, Event]] = {}
-    for record in reading.records:
+    for record in index.records:
         if not record.key:
             continue
         for (partition, _), event in record.positions.items():
@@ -29,10 +34,15 @@ def key_moved(reading: Reading) -> Iterator[Anomaly]:
                 )
 
 
-def inconsistent_offsets(reading: Reading) -> Iterator[Anomaly]:
-    """Two records are told to lie at one position, or one record at two."""
-    taken: dict[tuple[str, int, int], tuple[Record, Event]] = {}
-    for record in reading.records:
+def inconsistent_offsets(index: HistoryIndex) -> Iterator[Anomaly]:
+    """Two records have one position, or one record has two (PUB-POSITION-1).
+
+    Anomaly: replies give two positions for one text, or one position for two texts of a topic.
+
+    No false alarm: texts are unique in a topic, and the position of a record never changes.
+    """
+    taken: dict[tuple[str, int, int], tuple[HistoryRecord, Event]] = {}
+    for record in index.records:
         if len(record.positions) > 1:
             yield Anomaly(
                 "inconsistent offsets",
@@ -51,11 +61,17 @@ def inconsistent_offsets(reading: Reading) -> Iterator[Anomaly]:
                 )
 
 
-def offset_gap(reading: Reading) -> Iterator[Anomaly]:
-    """More offsets are missing below the highest ones than there are publishes that may fill them."""
-    if not reading.facts.positions:
+def offset_gap(index: HistoryIndex) -> Iterator[Anomaly]:
+    """Offsets are missing that no record can have (PUB-POSITION-1).
+
+    Anomaly: below the highest offsets of a topic's partitions more offsets are missing than the topic has records
+    that may have been stored and whose position is unknown.
+
+    No false alarm: offsets count up by one, the topic is new, and all its publishes are in the history.
+    """
+    if not index.parameters.positions:
         return
-    for topic, records in reading.records.of_topic.items():
+    for topic, records in index.records.of_topic.items():
         taken: dict[int, dict[int, Event]] = defaultdict(dict)
         for record in records:
             for (partition, offset), event in record.positions.items():
@@ -78,14 +94,21 @@ def offset_gap(reading: Reading) -> Iterator[Anomaly]:
             )
 
 
-def uneven_spread(reading: Reading) -> Iterator[Anomaly]:
-    """Of as many keyless records in a row as there are partitions, two lie in one."""
+def uneven_spread(index: HistoryIndex) -> Iterator[Anomaly]:
+    """Of as many keyless records in a row as there are partitions, two lie in one partition (PART-RR-1).
+
+    Anomaly: N consecutive publishes without a key succeeded, where N is the number of partitions of the topic, and
+    their replies give fewer than N partitions.
+
+    No false alarm: the publishes don't overlap each other or any other publish to the topic that may have been
+    stored, so the server stored just these records one after another.
+    """
     by_topic: dict[str, list[Publish]] = defaultdict(list)
-    for publish in reading.of_kind(Publish):
+    for publish in index.of_type(Publish):
         if publish.possible:
             by_topic[publish.topic].append(publish)
     for topic, publishes in by_topic.items():
-        partitions = reading.facts.partitions.get(topic, 0)
+        partitions = index.parameters.partitions.get(topic, 0)
         for run in _keyless_runs(publishes):
             for end in range(partitions, len(run) + 1):
                 row = run[end - partitions : end]
@@ -100,7 +123,7 @@ def uneven_spread(reading: Reading) -> Iterator[Anomaly]:
 
 
 def _keyless_runs(publishes: list[Publish]) -> Iterator[list[Publish]]:
-    """Publishes without a key, one after another: nothing else can have been stored between them."""
+    """Runs of keyless publishes, in their order, such that no other record can have been stored within a run."""
     run: list[Publish] = []
     latest = float("-inf")
     for number, publish in enumerate(publishes):
@@ -109,7 +132,7 @@ def _keyless_runs(publishes: list[Publish]) -> Iterator[list[Publish]]:
         alone = follows and (
             number + 1 == len(publishes) or publish.completed < publishes[number + 1].invoked
         )
-        if publish.key or publish.partition is None or not publish.done or not alone:
+        if publish.key or publish.partition is None or not publish.succeeded or not alone:
             yield run
             run = []
         else:

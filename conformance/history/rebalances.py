@@ -1,105 +1,142 @@
-"""When a group may have been rebalancing.
+"""Rebalances derived from a history: bounds on when each group was rebalancing.
 
-A rebalance starts when a member subscribes, unsubscribes, leaves or is evicted. When an eviction happened is only
-known within bounds, and so is everything of which no reply came; what is concluded from a group at rest must hold
-wherever in these bounds it happened.
+A rebalance starts when a member subscribes, unsubscribes, leaves or is evicted. The instant of an eviction, and of
+an operation without a reply, is known within bounds only. A group counts as settled only if it was settled for every
+instant within these bounds.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from conformance.history.consumer_lifetimes import Life, Lives
-from conformance.history.events import NEVER, Event, Passed, Subscribe, Unregister, Unsubscribe
-from conformance.history.server_parameters import Facts
+from conformance.history.consumer_lifetimes import ConsumerLifetime, ConsumerLifetimes
+from conformance.history.events import NEVER, ClockAdvanced, Event, Subscribe, Unregister, Unsubscribe
+from conformance.history.server_parameters import ServerParameters
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
-    """What may have started a rebalance: between `invoked` and `completed`, at a queue's time from `at` to `until`."""
+class RebalanceTrigger:
+    """An event that may have started a rebalance, between `invoked` and `completed`.
+
+    All times are in seconds; the last two are bounds on the group's clock at that event.
+    """
 
     invoked: float
     completed: float
-    at: float
-    until: float
+    group_time_began: float
+    group_time_ended: float
 
-    def may_be_past(self, moment: Event) -> bool:
-        """Whether it may have happened before the moment ended."""
-        return self.invoked <= moment.completed and self.at <= moment.until
+    def may_be_past(self, interval: Event) -> bool:
+        """True if the trigger may have happened before the interval ended."""
+        return self.invoked <= interval.completed and self.group_time_began <= interval.group_time_ended
 
 
 class Rebalances:
-    """The triggers of all groups of a history."""
+    """The rebalance triggers of all groups of a history."""
 
-    def __init__(self, events: Iterable[Event], lives: Lives, facts: Facts) -> None:
-        self._facts = facts
-        self._jumps: dict[str, list[Passed]] = defaultdict(list)
+    def __init__(
+        self, events: Iterable[Event], lifetimes: ConsumerLifetimes, parameters: ServerParameters
+    ) -> None:
+        self._parameters = parameters
+        self._advances: dict[str, list[ClockAdvanced]] = defaultdict(list)
         for event in events:
-            if isinstance(event, Passed):
-                self._jumps[event.group].append(event)
-        self.of_group: dict[str, list[Trigger]] = defaultdict(list)
-        for group, of_group in lives.of_group.items():
-            triggers = [trigger for life in of_group for trigger in self._triggers(life)]
-            # The latest first: what is asked for is whether any of them may still be under way.
-            self.of_group[group] = sorted(triggers, key=lambda trigger: -trigger.until)
+            if isinstance(event, ClockAdvanced):
+                self._advances[event.group].append(event)
+        self.of_group: dict[str, list[RebalanceTrigger]] = defaultdict(list)
+        for group, of_group in lifetimes.of_group.items():
+            triggers = [trigger for lifetime in of_group for trigger in self._triggers(lifetime)]
+            # Latest first: a search ends at the first trigger whose rebalance must be settled.
+            self.of_group[group] = sorted(triggers, key=lambda trigger: -trigger.group_time_ended)
 
-    def _triggers(self, life: Life) -> list[Trigger]:
+    def _triggers(self, lifetime: ConsumerLifetime) -> list[RebalanceTrigger]:
         triggers = [
-            self._by_operation(life, event)
-            for event in life.events
+            self._by_operation(lifetime, event)
+            for event in lifetime.events
             if isinstance(event, Subscribe | Unsubscribe | Unregister) and event.possible
         ]
-        if life.subscriptions and not any(end.done for end in life.ends):
-            triggers.append(self._eviction(life))
+        if lifetime.subscriptions and not any(event.succeeded for event in lifetime.unregistrations):
+            triggers.append(self._eviction(lifetime))
         return triggers
 
-    def _by_operation(self, life: Life, event: Event) -> Trigger:
-        """An operation of which no reply came can't start anything after its consumer was found to be gone."""
-        completed, until = event.completed, event.until
-        if life.successor is None:
-            for farewell in life.farewells:
-                completed, until = min(completed, farewell.completed), min(until, farewell.until)
-        return Trigger(event.invoked, max(completed, event.invoked), event.at, max(until, event.at))
+    def _by_operation(self, lifetime: ConsumerLifetime, event: Event) -> RebalanceTrigger:
+        """The trigger of an operation; one without a reply has no effect after the consumer was proved gone."""
+        completed, group_time_ended = event.completed, event.group_time_ended
+        if lifetime.successor is None:
+            for refusal in lifetime.refusals:
+                completed, group_time_ended = (
+                    min(completed, refusal.completed),
+                    min(group_time_ended, refusal.group_time_ended),
+                )
+        return RebalanceTrigger(
+            event.invoked,
+            max(completed, event.invoked),
+            event.group_time_began,
+            max(group_time_ended, event.group_time_began),
+        )
 
-    def _eviction(self, life: Life) -> Trigger:
-        """When it was evicted, if it was: after its last sign of life, before it was found to be gone."""
-        timeout = self._facts.heartbeat_timeout
-        if not life.clear:
-            return Trigger(life.register.invoked, NEVER, life.register.at, NEVER)
-        last = max(life.signs, key=lambda sign: sign.at)
-        latest = max(event.until for event in [life.register, *life.events]) + self._facts.silence
+    def _eviction(self, lifetime: ConsumerLifetime) -> RebalanceTrigger:
+        """The trigger of an eviction, if there was one.
+
+        It came heartbeat_timeout or more after the last sign of life, and before the consumer was proved gone.
+        """
+        timeout = self._parameters.heartbeat_timeout
+        if not lifetime.unambiguous:
+            return RebalanceTrigger(
+                lifetime.registration.invoked, NEVER, lifetime.registration.group_time_began, NEVER
+            )
+        last = max(lifetime.signs_of_life, key=lambda sign: sign.group_time_began)
+        latest = (
+            max(event.group_time_ended for event in [lifetime.registration, *lifetime.events])
+            + self._parameters.eviction_limit
+        )
         completed = NEVER
-        proofs = list(life.farewells)
-        if life.successor is not None and life.successor.register.done:
-            proofs.append(life.successor.register)
+        proofs = list(lifetime.refusals)
+        if lifetime.successor is not None and lifetime.successor.registration.succeeded:
+            proofs.append(lifetime.successor.registration)
         for proof in proofs:
-            latest, completed = min(latest, proof.until), min(completed, proof.completed)
-        return Trigger(last.invoked, completed, last.at + timeout, self._landed(life.group, latest))
+            latest, completed = min(latest, proof.group_time_ended), min(completed, proof.completed)
+        return RebalanceTrigger(
+            last.invoked,
+            completed,
+            last.group_time_began + timeout,
+            self._end_of_clock_advance(lifetime.group, latest),
+        )
 
-    def _landed(self, group: str, latest: float) -> float:
-        """Where a jump of the clock passes the time, its end: a server may count from there (CLOCK-1)."""
-        ends = [jump.until for jump in self._jumps.get(group, ()) if jump.at < latest <= jump.until]
+    def _end_of_clock_advance(self, group: str, latest: float) -> float:
+        """The end of the clock advance that passes `latest`: a server may count the rebalance from there (CLOCK-1)."""
+        ends = [
+            advance.group_time_ended
+            for advance in self._advances.get(group, ())
+            if advance.group_time_began < latest <= advance.group_time_ended
+        ]
         return max(ends, default=latest)
 
-    def settled(self, group: str, moment: Event) -> bool:
-        """Whether every rebalance that may have started must be over, all through the moment: REBALANCE-1."""
-        return self.quiet(group, moment, moment)
+    def settled_throughout(self, group: str, interval: Event) -> bool:
+        """True if no rebalance was under way at any instant of the interval (REBALANCE-1)."""
+        return self.no_rebalance_between(group, interval, interval)
 
-    def quiet(self, group: str, first: Event, last: Event) -> bool:
-        """Whether no rebalance can have been under way at any time from the first moment to the last."""
-        settling = self._facts.settling
+    def no_rebalance_between(self, group: str, first: Event, last: Event) -> bool:
+        """True if no rebalance was under way at any instant from the start of `first` to the end of `last`."""
+        rebalance_limit = self._parameters.rebalance_limit
         for trigger in self.of_group.get(group, ()):
-            if trigger.until + settling < first.at:
+            if trigger.group_time_ended + rebalance_limit < first.group_time_began:
                 return True
             if trigger.may_be_past(last):
                 return False
         return True
 
-    def may_take_back(self, group: str, handed_out: Event, moment: Event) -> bool:
-        """Whether a rebalance may have taken back, by the moment, what was handed out before: REBALANCE-5."""
+    def may_have_revoked(self, group: str, poll: Event, interval: Event) -> bool:
+        """True if a rebalance may have revoked, before the interval ended, a record handed out by `poll` (REBALANCE-5).
+
+        A rebalance that must have been settled before the poll began cannot; nor can one that was not under way for
+        rebalance_timeout when the interval ended.
+        """
         for trigger in self.of_group.get(group, ()):
-            if trigger.until + self._facts.settling < handed_out.at:
+            if trigger.group_time_ended + self._parameters.rebalance_limit < poll.group_time_began:
                 return False
-            if trigger.may_be_past(moment) and trigger.at + self._facts.rebalance_timeout <= moment.until:
+            if (
+                trigger.may_be_past(interval)
+                and trigger.group_time_began + self._parameters.rebalance_timeout <= interval.group_time_ended
+            ):
                 return True
         return False

@@ -1,21 +1,22 @@
-"""The records of a history: what was published, what is known to be stored, and which one lies before which."""
+"""Records of a history: their publishes, bounds on their storing, their positions and predecessors."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from conformance.history.events import NEVER, Event, Got, Listen, Poll, Publish, Told
+from conformance.history.events import NEVER, AckSubscription, Event, Poll, PolledRecord, ProducerAck, Publish
 
 Position = tuple[int, int]
 
 
 @dataclass(eq=False)
-class Record:
-    """One text that was published to a topic, or that came from it.
+class HistoryRecord:
+    """One text that was published to a topic, or delivered from it.
 
-    `stored_by`: when it was stored for certain, in seconds of `completed`; infinite where that is not known.
-    `positions`: partition and offset as they were told, with the first event that told them.
+    `stored_by` is the earliest completion of an event that proves that the record was stored, in seconds; infinite
+    if there is none. `positions` are the pairs of partition and offset that replies gave, with the first event that
+    gave each.
     """
 
     topic: str
@@ -26,17 +27,17 @@ class Record:
 
     @property
     def key(self) -> str | None:
-        """The key that it was published with; None for none."""
+        """The key that the record was published with; None if it had none, or an empty one."""
         return (self.publish.key or None) if self.publish is not None else None
 
     @property
     def position(self) -> Position | None:
-        """Partition and offset, where they were told and never contradicted."""
+        """Partition and offset; None if replies gave no position, or several."""
         return next(iter(self.positions)) if len(self.positions) == 1 else None
 
     @property
     def refused(self) -> bool:
-        """Whether its publish was refused."""
+        """True if the publish was refused."""
         return self.publish is not None and self.publish.refused
 
     def __str__(self) -> str:
@@ -44,81 +45,82 @@ class Record:
         return f"{self.text!r} of {self.topic}{where}"
 
 
-class Records:
+class HistoryRecords:
     """All records of a history."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        self._by_text: dict[tuple[str, str], Record] = {}
-        self._before: dict[Record, tuple[Record, ...]] = {}
+        self._by_text: dict[tuple[str, str], HistoryRecord] = {}
+        self._predecessors: dict[HistoryRecord, tuple[HistoryRecord, ...]] = {}
         events = list(events)
         published = [event for event in events if isinstance(event, Publish)]
         for publish in published:
-            self._publish(publish)
+            self._add_publish(publish)
         for event in events:
             if isinstance(event, Poll):
-                for got in event.records:
-                    self._got(event, got)
-        self._told(events, published)
-        self.of_topic: dict[str, list[Record]] = defaultdict(list)
+                for polled in event.records:
+                    self._add_delivery(event, polled)
+        self._add_acks(events, published)
+        self.of_topic: dict[str, list[HistoryRecord]] = defaultdict(list)
         for record in self._by_text.values():
             self.of_topic[record.topic].append(record)
         for records in self.of_topic.values():
-            self._arrange(records)
+            self._find_predecessors(records)
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[HistoryRecord]:
         return iter(self._by_text.values())
 
-    def find(self, got: Got) -> Record:
-        """The record that a poll brought."""
-        return self._by_text[got.topic, got.text]
+    def find(self, polled: PolledRecord) -> HistoryRecord:
+        """The record that a poll returned."""
+        return self._by_text[polled.topic, polled.text]
 
-    def before(self, record: Record) -> tuple[Record, ...]:
-        """The records that lie nearest before this one in its partition, for certain.
+    def predecessors(self, record: HistoryRecord) -> tuple[HistoryRecord, ...]:
+        """The known records that lie nearest before this one in its partition.
 
-        By offsets, where they were told; else by keys: a record of the same key that was stored before this one
-        was sent lies before it (PART-KEY-1).
+        With positions, that is the one with the next lower offset. Without, a record of the same key that was stored
+        before this one was sent lies before it (PART-KEY-1, PUB-STORE-1); the nearest ones are those that no other
+        record of the key must follow.
         """
-        return self._before.get(record, ())
+        return self._predecessors.get(record, ())
 
     # Building
 
-    def _record(self, topic: str, text: str) -> Record:
+    def _record(self, topic: str, text: str) -> HistoryRecord:
         record = self._by_text.get((topic, text))
         if record is None:
-            record = self._by_text[topic, text] = Record(topic, text)
+            record = self._by_text[topic, text] = HistoryRecord(topic, text)
         return record
 
-    def _publish(self, publish: Publish) -> None:
+    def _add_publish(self, publish: Publish) -> None:
         record = self._record(publish.topic, publish.text)
         if record.publish is None:
             record.publish = publish
-        if publish.done:
+        if publish.succeeded:
             record.stored_by = min(record.stored_by, publish.completed)
             if publish.partition is not None and publish.offset is not None:
                 record.positions.setdefault((publish.partition, publish.offset), publish)
 
-    def _got(self, poll: Poll, got: Got) -> None:
-        record = self._record(got.topic, got.text)
+    def _add_delivery(self, poll: Poll, polled: PolledRecord) -> None:
+        record = self._record(polled.topic, polled.text)
         record.stored_by = min(record.stored_by, poll.completed)
-        if got.partition is not None and got.offset is not None:
-            record.positions.setdefault((got.partition, got.offset), poll)
+        if polled.partition is not None and polled.offset is not None:
+            record.positions.setdefault((polled.partition, polled.offset), poll)
 
-    def _told(self, events: list[Event], published: list[Publish]) -> None:
-        """An ACK says that a record is stored, if its label is that of one publish only."""
+    def _add_acks(self, events: list[Event], published: list[Publish]) -> None:
+        """Take an ACK as proof that a record was stored, if one publish only has its label."""
         labelled: dict[tuple[str, str | int], list[Publish]] = defaultdict(list)
         for publish in published:
             labelled[publish.topic, publish.label].append(publish)
-        topics = {event.listener: event.topic for event in events if isinstance(event, Listen)}
-        for told in events:
-            if isinstance(told, Told) and told.outcome == "ACK" and told.label is not None:
-                of_label = labelled.get((topics.get(told.listener, ""), told.label), [])
+        topics = {event.subscription: event.topic for event in events if isinstance(event, AckSubscription)}
+        for ack in events:
+            if isinstance(ack, ProducerAck) and ack.outcome == "ACK" and ack.label is not None:
+                of_label = labelled.get((topics.get(ack.subscription, ""), ack.label), [])
                 if len(of_label) == 1:
                     record = self._record(of_label[0].topic, of_label[0].text)
-                    record.stored_by = min(record.stored_by, told.completed)
+                    record.stored_by = min(record.stored_by, ack.completed)
 
-    def _arrange(self, records: list[Record]) -> None:
-        by_partition: dict[int, list[tuple[int, Record]]] = defaultdict(list)
-        by_key: dict[str, list[Record]] = defaultdict(list)
+    def _find_predecessors(self, records: list[HistoryRecord]) -> None:
+        by_partition: dict[int, list[tuple[int, HistoryRecord]]] = defaultdict(list)
+        by_key: dict[str, list[HistoryRecord]] = defaultdict(list)
         for record in records:
             if record.position is not None:
                 by_partition[record.position[0]].append((record.position[1], record))
@@ -128,14 +130,14 @@ class Records:
             placed.sort(key=lambda pair: pair[0])
             for (earlier, one), (later, other) in pairwise(placed):
                 if earlier != later:
-                    self._before[other] = (one,)
+                    self._predecessors[other] = (one,)
         for of_key in by_key.values():
             for record in of_key:
-                self._before[record] = _nearest(record, of_key)
+                self._predecessors[record] = _nearest(record, of_key)
 
 
-def _nearest(record: Record, of_key: list[Record]) -> tuple[Record, ...]:
-    """Of those that were stored before the record was sent, the ones behind which no other certainly lies."""
+def _nearest(record: HistoryRecord, of_key: list[HistoryRecord]) -> tuple[HistoryRecord, ...]:
+    """The records of the key stored before this one was sent, without those that another one of them must follow."""
     if record.publish is None:
         return ()
     earlier = [one for one in of_key if one.publish is not None and one.stored_by < record.publish.invoked]

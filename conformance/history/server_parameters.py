@@ -1,4 +1,4 @@
-"""What has to be known about a server to judge a history, and what a judgement says."""
+"""Parameters that a server declares and by which its history is judged, and the anomalies of a judgement."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from conformance.history.events import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """Times in seconds, as the server declares them; `slack` is what a real clock may be late by.
+class ServerParameters:
+    """Times in seconds, as the server declares them.
 
-    `partitions` maps topics to the number of their partitions, where that is known. `positions`: the server
-    declares that it tells partition and offset (extension record-position).
+    `slack` is the allowance for scheduling delays on a real clock, in seconds. `partitions` maps topics to their
+    number of partitions, where it is known. `positions` is True if the server declares the extension record-position.
     """
 
     heartbeat_timeout: float = 30.0
@@ -22,19 +22,19 @@ class Facts:
     positions: bool = False
 
     @property
-    def silence(self) -> float:
-        """After how many seconds of silence a consumer is evicted for certain: LIVE-EVICT-1."""
+    def eviction_limit(self) -> float:
+        """Seconds of silence after which a consumer must have been evicted (LIVE-EVICT-1)."""
         return self.heartbeat_timeout + self.eviction_grace + self.slack
 
     @property
-    def settling(self) -> float:
-        """After how many seconds a rebalance is settled for certain: REBALANCE-1."""
+    def rebalance_limit(self) -> float:
+        """Seconds after its last trigger by which a rebalance must be settled (REBALANCE-1)."""
         return self.rebalance_timeout + self.slack
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """Something that no conforming server does. `events` prove it, in the order in which they matter."""
+    """A violation of a clause, which no conforming server shows. `events` prove it, in the order of the argument."""
 
     name: str
     clause: str

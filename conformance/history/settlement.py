@@ -1,43 +1,59 @@
-"""Acknowledgements that are accepted or refused wrongly: ACK."""
+"""Checkers of acknowledgements that were wrongly accepted or refused: ACK, REBALANCE-2."""
 
 from collections.abc import Iterator
 
-from conformance.history.deliveries import Delivery, Settlement
+from conformance.history.deliveries import RecordDelivery, RecordSettlement
 from conformance.history.events import NEVER, Acknowledge, Event, Poll
-from conformance.history.index import Reading
+from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
 
 
-def _accepted(reading: Reading) -> Iterator[Settlement]:
-    """Accepted acknowledgements of consumers whose polls were all answered: it is known what they got."""
+def _judged_acknowledgements(index: HistoryIndex) -> Iterator[RecordSettlement]:
+    """Accepted acknowledgements by consumers whose earlier polls all had replies: their deliveries are known.
+
+    The lifetime must be unambiguous, so that no delivery of an earlier one counts.
+    """
     unanswered: dict[str, float] = {}
-    for poll in reading.of_kind(Poll):
+    for poll in index.of_type(Poll):
         if poll.status is None:
             unanswered.setdefault(poll.consumer, poll.invoked)
-    for settlement in reading.deliveries.settlements:
-        event, life = settlement.event, settlement.life
-        if not isinstance(event, Acknowledge) or not event.done or life is None or not life.clear:
+    for settlement in index.deliveries.settlements:
+        event, lifetime = settlement.event, settlement.lifetime
+        if (
+            not isinstance(event, Acknowledge)
+            or not event.succeeded
+            or lifetime is None
+            or not lifetime.unambiguous
+        ):
             continue
         if unanswered.get(event.consumer, NEVER) >= event.completed:
             yield settlement
 
 
-def _held_before(settlement: Settlement) -> Delivery | None:
-    """What the consumer had got under the id when it acknowledged, unless it was getting it at that time."""
-    if len(settlement.about) == 1 and settlement.about[0].poll.before(settlement.event):
-        return settlement.about[0]
+def _delivery_before(settlement: RecordSettlement) -> RecordDelivery | None:
+    """The one delivery that the settlement is about, if its poll had completed before; else None."""
+    if len(settlement.candidates) == 1 and settlement.candidates[0].poll.before(settlement.event):
+        return settlement.candidates[0]
     return None
 
 
-def accepted_from_a_non_owner(reading: Reading) -> Iterator[Anomaly]:
-    """A consumer acknowledges what another one holds, and that is accepted."""
-    for settlement in reading.once(_accepted):
+def accepted_from_a_non_owner(index: HistoryIndex) -> Iterator[Anomaly]:
+    """The acknowledgement of a record that another consumer had got last was accepted (ACK-OTHER-1).
+
+    Anomaly: the consumer never got the id, and another consumer's delivery with the id was in flight throughout the
+    acknowledgement; or it got the record before, and another consumer of the group got it after that and before the
+    acknowledgement was invoked.
+
+    No false alarm: all polls of the consumer had replies, so it was not given the record again; a delivery in
+    another group is another one's record in flight and doesn't count.
+    """
+    for settlement in index.cached(_judged_acknowledgements):
         event = settlement.event
-        for delivery in reading.deliveries.of_id.get(event.message_id, ()):
+        for delivery in index.deliveries.of_id.get(event.message_id, ()):
             if delivery.consumer == event.consumer:
                 continue
-            held = _held_before(settlement)
-            if settlement.about and (
+            held = _delivery_before(settlement)
+            if settlement.candidates and (
                 held is None
                 or held.record is not delivery.record
                 or held.group != delivery.group
@@ -45,7 +61,7 @@ def accepted_from_a_non_owner(reading: Reading) -> Iterator[Anomaly]:
                 or not delivery.poll.before(event)
             ):
                 continue
-            if settlement.about or reading.deliveries.in_flight_through(delivery, event):
+            if settlement.candidates or index.deliveries.in_flight_throughout(delivery, event):
                 yield Anomaly(
                     "accepted from a non-owner",
                     "ACK-OTHER-1",
@@ -54,15 +70,21 @@ def accepted_from_a_non_owner(reading: Reading) -> Iterator[Anomaly]:
                 )
 
 
-def accepted_for_nothing(reading: Reading) -> Iterator[Anomaly]:
-    """A consumer acknowledges an id that nobody got, or not this consumer, and that is accepted."""
-    for settlement in reading.once(_accepted):
+def accepted_for_nothing(index: HistoryIndex) -> Iterator[Anomaly]:
+    """The acknowledgement of an id that the consumer never got was accepted (ACK-UNKNOWN-1).
+
+    Anomaly: no delivery to the consumer that began before the acknowledgement ended has the id, and no other
+    consumer's delivery with it was in flight throughout; that would be `accepted_from_a_non_owner`.
+
+    No false alarm: all polls of the consumer had replies, so nothing was in flight with it under the id.
+    """
+    for settlement in index.cached(_judged_acknowledgements):
         event = settlement.event
-        if settlement.about:
+        if settlement.candidates:
             continue
         if not any(
-            reading.deliveries.in_flight_through(delivery, event)
-            for delivery in reading.deliveries.of_id.get(event.message_id, ())
+            index.deliveries.in_flight_throughout(delivery, event)
+            for delivery in index.deliveries.of_id.get(event.message_id, ())
         ):
             yield Anomaly(
                 "accepted for nothing",
@@ -72,17 +94,24 @@ def accepted_for_nothing(reading: Reading) -> Iterator[Anomaly]:
             )
 
 
-def accepted_twice(reading: Reading) -> Iterator[Anomaly]:
-    """A consumer acknowledges twice what it got once, and both are accepted."""
-    for settlement in reading.once(_accepted):
-        held = _held_before(settlement)
+def accepted_twice(index: HistoryIndex) -> Iterator[Anomaly]:
+    """Two acknowledgements of one delivery were accepted (ACK-UNKNOWN-1).
+
+    Anomaly: the consumer got the record once under the id, and two acknowledgements succeeded after that, one after
+    the other.
+
+    No false alarm: the first of the two settled the delivery, and no poll that may have returned the record again
+    began before the second ended.
+    """
+    for settlement in index.cached(_judged_acknowledgements):
+        held = _delivery_before(settlement)
         if held is None:
             continue
-        for other in reading.deliveries.settlements_of(held):
+        for other in index.deliveries.settlements_of(held):
             first = other.event
             if (
                 isinstance(first, Acknowledge)
-                and first.done
+                and first.succeeded
                 and held.poll.before(first)
                 and first.before(settlement.event)
             ):
@@ -94,11 +123,21 @@ def accepted_twice(reading: Reading) -> Iterator[Anomaly]:
                 )
 
 
-def accepted_late(reading: Reading) -> Iterator[Anomaly]:
-    """A consumer acknowledges what it had given back, or lost with a topic, and that is accepted."""
-    for settlement in reading.once(_accepted):
-        held, event = _held_before(settlement), settlement.event
-        if held is None or settlement.life is not held.life or not _let_go(reading, held, event):
+def accepted_late(index: HistoryIndex) -> Iterator[Anomaly]:
+    """The acknowledgement of a record that the consumer no longer held was accepted (ACK-UNKNOWN-1).
+
+    Anomaly: the consumer had given the record back, or unsubscribed from its topic, before it acknowledged, and got
+    it no more.
+
+    No false alarm: both succeeded before the acknowledgement was invoked; an eviction doesn't count here.
+    """
+    for settlement in index.cached(_judged_acknowledgements):
+        held, event = _delivery_before(settlement), settlement.event
+        if (
+            held is None
+            or settlement.lifetime is not held.lifetime
+            or not _no_longer_held(index, held, event)
+        ):
             continue
         yield Anomaly(
             "accepted late",
@@ -108,24 +147,31 @@ def accepted_late(reading: Reading) -> Iterator[Anomaly]:
         )
 
 
-def _let_go(reading: Reading, held: Delivery, event: Event) -> bool:
-    life = held.life
-    if life is None or reading.lives.certainly_gone(life, event):
+def _no_longer_held(index: HistoryIndex, held: RecordDelivery, event: Event) -> bool:
+    """True if the record was released before the event, other than by an eviction."""
+    lifetime = held.lifetime
+    if lifetime is None or index.lifetimes.must_be_gone(lifetime, event):
         return False
-    return reading.deliveries.given_up(held, event)
+    return index.deliveries.must_be_released(held, event)
 
 
-def holder_refused(reading: Reading) -> Iterator[Anomaly]:
-    """A consumer acknowledges what it holds for certain, and is refused."""
-    for settlement in reading.deliveries.settlements:
-        event, held = settlement.event, _held_before(settlement)
+def holder_refused(index: HistoryIndex) -> Iterator[Anomaly]:
+    """The acknowledgement of a record in flight with the consumer was refused (ACK-OK-1, REBALANCE-2).
+
+    Anomaly: the delivery was in flight throughout the acknowledgement, and that has a status of class 4xx or 507.
+
+    No false alarm: nothing may have released the record before the acknowledgement ended: no other settlement under
+    the id, no unsubscription, no eviction, no rebalance that had lasted for rebalance_timeout.
+    """
+    for settlement in index.deliveries.settlements:
+        event, held = settlement.event, _delivery_before(settlement)
         if not isinstance(event, Acknowledge) or not event.refused or held is None:
             continue
-        if reading.deliveries.in_flight_through(held, event):
-            quiet = reading.rebalances.quiet(held.group, held.poll, event)
+        if index.deliveries.in_flight_throughout(held, event):
+            no_rebalance_between = index.rebalances.no_rebalance_between(held.group, held.poll, event)
             yield Anomaly(
                 "holder refused",
-                "ACK-OK-1" if quiet else "REBALANCE-2",
+                "ACK-OK-1" if no_rebalance_between else "REBALANCE-2",
                 f"{event.consumer} holds {held.record} and is refused",
                 (held.poll, event),
             )

@@ -1,36 +1,47 @@
-"""Records that were handed out while an earlier one of their partition cannot have been acknowledged.
+"""Skipped records: deliveries before an earlier record of the partition was acknowledged, classified by cause.
 
-Before a record is handed out, the group has acknowledged all that lie before it (ORDER-2). So for each delivery and
-each record before it there must be an acknowledgement that began before the poll ended, whoever won the race. Where
-there is none, what happened to the record that was left behind says what went wrong.
+A server hands out a record only after the group has acknowledged all earlier records of its partition (ORDER-2).
+
+Anomaly: a record d was delivered in a group, a stored record s lies before d in its partition, and no acknowledgement
+of s in the group that may have committed s began before the poll of d ended.
+
+No false alarm: a conforming server committed s before it handed out d, so an acknowledgement of s began before the
+poll of d ended. That acknowledgement is in the history, matched with a delivery that its consumer saw: after a poll
+without a reply a client program does not settle records under that name.
+
+Only the nearest predecessors of d are looked at, without loss. Take s before p before d, with p nearest to d. If p has
+no such acknowledgement, d with p is reported. If it has, its consumer acknowledged p after a poll that returned p and
+that ended before the poll of d did; no acknowledgement of s began before that poll ended either, so p is a delivery
+that skipped s, and is reported by induction.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.history.deliveries import Delivery, Settlement
+from conformance.history.deliveries import RecordDelivery, RecordSettlement
 from conformance.history.events import NEVER, Acknowledge, Event, GiveBack
-from conformance.history.index import Reading
-from conformance.history.records import Record
+from conformance.history.index import HistoryIndex
+from conformance.history.records import HistoryRecord
 from conformance.history.server_parameters import Anomaly
 
 
 @dataclass(frozen=True)
-class Overtaking:
-    """`delivery` came though `skipped`, which lies before it, was not acknowledged.
+class SkippedRecord:
+    """A delivery although `skipped`, which lies before its record, was not acknowledged.
 
-    `earlier`: the deliveries of the skipped record that may have been before it, in their order.
+    `earlier` are the deliveries of the skipped record that may have preceded it, in the order of their polls;
+    `proof` are further events that show the cause.
     """
 
     name: str
     clause: str
-    delivery: Delivery
-    skipped: Record
-    earlier: tuple[Delivery, ...]
+    delivery: RecordDelivery
+    skipped: HistoryRecord
+    earlier: tuple[RecordDelivery, ...]
     proof: tuple[Event, ...] = ()
 
     def anomaly(self) -> Anomaly:
-        """What the checkers report."""
+        """The anomaly to report."""
         events = [d.poll for d in self.earlier[-1:]] + [*self.proof, self.delivery.poll]
         if self.skipped.publish is not None:
             events.insert(0, self.skipped.publish)
@@ -43,69 +54,69 @@ class Overtaking:
         )
 
 
-def overtakings(reading: Reading) -> Iterator[Overtaking]:
-    """All of them, each with the name of what went wrong."""
-    deliveries, records = reading.deliveries, reading.records
+def skipped_records(index: HistoryIndex) -> Iterator[SkippedRecord]:
+    """All skipped records of a history, each with the name of its cause."""
+    deliveries, records = index.deliveries, index.records
     for delivery in deliveries.all:
-        if delivery.life is None:
+        if delivery.lifetime is None:
             continue
-        for skipped in records.before(delivery.record):
-            if skipped.stored_by < NEVER and not deliveries.perhaps_committed(
+        for skipped in records.predecessors(delivery.record):
+            if skipped.stored_by < NEVER and not deliveries.may_be_committed(
                 delivery.group, skipped, delivery.poll
             ):
-                yield _named(reading, delivery, skipped)
+                yield _classified(index, delivery, skipped)
 
 
-def _named(reading: Reading, delivery: Delivery, skipped: Record) -> Overtaking:
-    all_of_it = reading.deliveries.in_group(delivery.group, skipped)
-    earlier = tuple(d for d in all_of_it if d.poll.invoked < delivery.poll.completed)
+def anomalies_named(index: HistoryIndex, name: str) -> Iterator[Anomaly]:
+    """The anomalies of one name."""
+    return (found.anomaly() for found in index.cached(skipped_records) if found.name == name)
+
+
+def _classified(index: HistoryIndex, delivery: RecordDelivery, skipped: HistoryRecord) -> SkippedRecord:
+    of_skipped = index.deliveries.in_group(delivery.group, skipped)
+    earlier = tuple(d for d in of_skipped if d.poll.invoked < delivery.poll.completed)
     proof: tuple[Event, ...] = ()
-    if not all_of_it:
+    if not of_skipped:
         name, clause = "lost", "DELIVER-1"
     elif not earlier:
         same_key = skipped.key is not None and skipped.key == delivery.record.key
         name, clause = ("key order broken" if same_key else "poll-skip"), "ORDER-1"
-    elif reading.deliveries.in_flight_through(earlier[-1], delivery.poll):
+    elif index.deliveries.in_flight_throughout(earlier[-1], delivery.poll):
         moved = earlier[-1].consumer != delivery.consumer
         name, clause = (
             ("moved under its holder", "REBALANCE-2") if moved else ("more than one in flight", "ORDER-2")
         )
     else:
-        name, clause, proof = _of_the_freed(reading, delivery, earlier)
-    return Overtaking(name, clause, delivery, skipped, earlier, proof)
+        name, clause, proof = _classified_after_release(index, delivery, earlier)
+    return SkippedRecord(name, clause, delivery, skipped, earlier, proof)
 
 
-def _of_the_freed(
-    reading: Reading, delivery: Delivery, earlier: tuple[Delivery, ...]
+def _classified_after_release(
+    index: HistoryIndex, delivery: RecordDelivery, earlier: tuple[RecordDelivery, ...]
 ) -> tuple[str, str, tuple[Event, ...]]:
-    """The record had been handed out and was not settled, or may not have been, when the later one came."""
-    said = [
+    """Name, clause and proof for a skipped record that was delivered before and may have been released."""
+    settlements = [
         settlement
         for held in earlier
-        for settlement in reading.deliveries.settlements_of(held)
+        for settlement in index.deliveries.settlements_of(held)
         if settlement.event.invoked < delivery.poll.completed
     ]
-    for settlement in said:
+    for settlement in settlements:
         if isinstance(settlement.event, Acknowledge) and settlement.event.refused:
-            if _came_from_the_dead(reading, settlement):
+            if _may_be_gone(index, settlement):
                 return "committed by a zombie", "LIVE-GONE-3", (settlement.event,)
             return "committed though refused", "REFUSE-1", (settlement.event,)
-    for settlement in said:
-        if isinstance(settlement.event, GiveBack) and settlement.event.done:
+    for settlement in settlements:
+        if isinstance(settlement.event, GiveBack) and settlement.event.succeeded:
             return "given back and skipped", "NACK-AGAIN-1", (settlement.event,)
-    if reading.deliveries.given_up(earlier[-1], delivery.poll):
+    if index.deliveries.must_be_released(earlier[-1], delivery.poll):
         return "not delivered again", "DELIVER-2", ()
     return "more than one in flight", "ORDER-2", ()
 
 
-def _came_from_the_dead(reading: Reading, settlement: Settlement) -> bool:
-    """Whether it was refused because its consumer was gone."""
-    life, event = settlement.life, settlement.event
-    return life is not None and (
-        event.status == 404 or reading.lives.certainly_gone(life, event) or any(life.farewells)
+def _may_be_gone(index: HistoryIndex, settlement: RecordSettlement) -> bool:
+    """True if the settlement was probably refused because its consumer was not registered any more."""
+    lifetime, event = settlement.lifetime, settlement.event
+    return lifetime is not None and (
+        event.status == 404 or index.lifetimes.must_be_gone(lifetime, event) or any(lifetime.refusals)
     )
-
-
-def named(reading: Reading, name: str) -> Iterator[Anomaly]:
-    """The anomalies of one name."""
-    return (found.anomaly() for found in reading.once(overtakings) if found.name == name)

@@ -1,19 +1,31 @@
-"""Pure models of the queue: what its text allows, given the operations so far and the server's replies.
+"""Pure models of the partitioned queue: the replies that the text allows, given all operations so far.
 
-A model never foretells what a server does. It keeps what is certain, and says of each reply whether the
-text allows it. Where the text leaves a choice (which partition a key maps to, which consumer owns a
-partition, at which moment of the grace a silent consumer is evicted) the model knows nothing until replies
-tell, and learns from them.
+A model never predicts a reply. It keeps the facts that earlier replies prove, and judges each new reply against them.
+If the text leaves a choice (the partition of a key, the owner of a partition, the moment of an eviction within the
+grace), the model treats every choice as possible until a reply rules it out.
 
-`judging`     how a model reports: clause, ok, expected, observed
-`placement`   what is known about which records share a partition
-`topics`      the records of a topic, and what a reply to a publish may say
-`cursors`     one group's progress in one topic: order, records in flight, committed records
-`members`     consumers of a group, the window in which a silent one may be evicted
-`groups`      a group: members, rebalances, ownership
-`queue`       the whole: one `observe_…` for each operation
-`producers`   the acknowledgements that producers receive
-`world`       what a model is run against: operations, time, names
-`driver`      performs an operation and lets the model judge the reply
-`machines`    the Hypothesis state machines, `reach` their coverage
+`judging`             the interface by which a model reports assertions
+`queue`               the whole model: one `observe_…` method for each operation
+`topics`              the records of a topic; replies to publishes
+`partition_classes`   records known to share a partition, and records known not to
+`groups`              one consumer group: members, rebalances, records in flight
+`members`             consumers, and the interval in which a silent one is evicted
+`cursors`             the progress of one group in one topic
+`consumer_registry`   all consumers ever registered; refusals of unknown ones
+`record_matching`     the published record that a delivered item stands for
+`deliveries`          replies to polls
+`assignments`         owners of partitions, and their shares
+`settlements`         replies to acknowledgements and negative acknowledgements
+`clause_attribution`  the clause to name when a record is missing, early or repeated
+`producers`           the acknowledgements that producers receive
+`queue_under_test`    the interface to the queue that a model runs against
+`driver`              performs operations and gives each reply to the model
+`machines`            the base of the Hypothesis state machines, and `run`
+`publishing_machine`  producers, partitioning and order
+`delivery_machine`    polls, acknowledgements and committed offsets
+`membership_machine`  registration, liveness and rebalances
+`membership_scenario` the topics, groups and consumers of that machine
+`minimizer`           the search for the shortest failing program
+`rule_coverage`       counts of rules by class of state
+`stomp`               the model of plain STOMP, with a map of its own
 """

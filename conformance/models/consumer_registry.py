@@ -1,13 +1,17 @@
-"""What every operation that names a consumer must do about it: serve it, or refuse it as unknown.
+"""Every consumer that was registered, and the replies to operations that name one: MEMBER-*, LIVE-*.
 
-`Consumers` holds every consumer that was ever registered. A consumer may be alive for certain, gone for
-certain, or in the window between: then a success proves it alive, and a refusal that has no other reason
-proves it gone.
+Condition, for an operation sent in the interval [a, b] of the group's time by a consumer whose last sign of life lies
+in [s, t]: it succeeds if b < s + timeout (LIVE-KEEP-1); it is refused with 4xx if a > t + timeout + grace + slack
+(LIVE-EVICT-1), or if the consumer left, was removed with its group, or never registered.
+
+No false alarm: between the two bounds either reply is allowed, and the reply decides the consumer's state: success
+proves it registered, and a refusal that has no other possible reason proves it evicted. A refused operation may count
+as a sign of life, and widens [s, t].
 """
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from conformance.models.members import Member, When
+from conformance.models.members import Member, TimeInterval
 
 if TYPE_CHECKING:
     from typing import Any
@@ -16,8 +20,8 @@ if TYPE_CHECKING:
     from conformance.models.judging import Judge
 
 
-class Answer(Protocol):
-    """The reply to an operation: the status of the operations table, and the decoded JSON body or None."""
+class OperationReply(Protocol):
+    """Reply to an operation: the status of the operations table, and the decoded JSON body or None."""
 
     @property
     def status(self) -> int: ...
@@ -25,52 +29,63 @@ class Answer(Protocol):
     def body(self) -> "Any": ...
 
 
-class Naming(NamedTuple):
-    """The clauses of an operation that names a consumer: served, refused if unknown, with which status.
+class ConsumerOperation(NamedTuple):
+    """An operation that names a consumer, with its clauses.
 
-    `success`: the statuses of which one must come; empty where others are judged elsewhere.
+    `served_clause` requires success, with one of `success_statuses` (empty if the caller judges the status).
+    `unknown_clause` requires a refusal for an unknown consumer, `unknown_status_clause` recommends its status.
     """
 
-    operation: str
-    served: str
-    unknown: str
-    unknown_status: str
-    success: tuple[int, ...]
+    name: str
+    served_clause: str
+    unknown_clause: str
+    unknown_status_clause: str
+    success_statuses: tuple[int, ...]
 
 
-#: Any status answers a poll that has nothing to give, except 200: POLL-EMPTY-1, POLL-EMPTY-2. Where it is one of a
-#: refusal, a heartbeat tells whether the consumer is there.
-POLL = Naming("poll", "POLL-OK-1", "POLL-UNKNOWN-1", "POLL-UNKNOWN-2", ())
-ACKNOWLEDGE = Naming("acknowledge", "ACK-OK-1", "ACK-CONSUMER-1", "ACK-CONSUMER-2", (202,))
-RETURN = Naming("negative-acknowledge", "NACK-OK-1", "NACK-UNKNOWN-1", "NACK-UNKNOWN-2", (202,))
-HEARTBEAT = Naming("heartbeat", "LIVE-BEAT-1", "LIVE-BEAT-2", "LIVE-BEAT-3", (202,))
-SUBSCRIBE = Naming("subscribe", "MEMBER-SUBSCRIBE-1", "MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3", (200,))
-UNSUBSCRIBE = Naming(
+#: An empty poll may have any status but 200 (POLL-EMPTY-1, POLL-EMPTY-2). If it is 4xx, a heartbeat shows whether the
+#: consumer is registered.
+POLL = ConsumerOperation("poll", "POLL-OK-1", "POLL-UNKNOWN-1", "POLL-UNKNOWN-2", ())
+ACKNOWLEDGE = ConsumerOperation("acknowledge", "ACK-OK-1", "ACK-CONSUMER-1", "ACK-CONSUMER-2", (202,))
+NEGATIVE_ACKNOWLEDGE = ConsumerOperation(
+    "negative-acknowledge", "NACK-OK-1", "NACK-UNKNOWN-1", "NACK-UNKNOWN-2", (202,)
+)
+HEARTBEAT = ConsumerOperation("heartbeat", "LIVE-BEAT-1", "LIVE-BEAT-2", "LIVE-BEAT-3", (202,))
+SUBSCRIBE = ConsumerOperation(
+    "subscribe", "MEMBER-SUBSCRIBE-1", "MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3", (200,)
+)
+UNSUBSCRIBE = ConsumerOperation(
     "unsubscribe", "MEMBER-UNSUBSCRIBE-1", "MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3", (202,)
 )
-UNREGISTER = Naming("unregister", "MEMBER-UNREGISTER-1", "MEMBER-UNREGISTER-2", "MEMBER-UNREGISTER-3", (202,))
+UNREGISTER = ConsumerOperation(
+    "unregister", "MEMBER-UNREGISTER-1", "MEMBER-UNREGISTER-2", "MEMBER-UNREGISTER-3", (202,)
+)
 
 _ENDED_BY = {"left": "MEMBER-UNREGISTER-1", "removed": "GROUP-REMOVE-2"}
 
 
-def served(reply: Answer) -> bool:
-    """Whether the operation succeeded."""
+def is_success(reply: OperationReply) -> bool:
+    """True if the operation succeeded (2xx)."""
     return 200 <= reply.status < 300
 
 
-def refused(reply: Answer) -> bool:
-    """Whether the operation was refused, as the text wants refusals: 4xx."""
+def is_refusal(reply: OperationReply) -> bool:
+    """True if the operation was refused as the text requires it (4xx)."""
     return 400 <= reply.status < 500
 
 
-def judge_refusal(judge: "Judge", clauses: tuple[str, str], status: int, reply: Answer, why: str) -> None:
-    """The operation must be refused with 4xx (the first clause), and should be with `status` (the second)."""
-    judge(clauses[0], refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
-    judge(clauses[1], reply.status == status, expected=f"status {status}: {why}", observed=reply)
+def judge_refusal(
+    judge: "Judge", clauses: tuple[str, str], status: int, reply: OperationReply, why: str
+) -> None:
+    """Require a refusal with 4xx (`clauses[0]`), and recommend `status` for it (`clauses[1]`)."""
+    judge(clauses[0], is_refusal(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
+    # The status of a producer acknowledgement only stands for FAILED.
+    if not getattr(reply, "is_acknowledgement", False):
+        judge(clauses[1], reply.status == status, expected=f"status {status}: {why}", observed=reply)
 
 
-class Consumers:
-    """Every consumer name that was registered, with its latest holder."""
+class ConsumerRegistry:
+    """Every registered consumer name with its latest holder."""
 
     def __init__(self, judge: "Judge", groups: "dict[str, GroupModel]") -> None:
         self._judge = judge
@@ -78,107 +93,122 @@ class Consumers:
         self.by_name: dict[str, Member] = {}
 
     def group_of(self, member: Member) -> "GroupModel":
-        """The group that the consumer belongs to."""
+        """Return the group of a consumer."""
         return self._groups[member.group]
 
-    def current(self, name: str, when: When) -> Member | None:
-        """The latest consumer of that name, after time passed up to `when`; None if there never was one."""
+    def current(self, name: str, when: TimeInterval) -> Member | None:
+        """Return the latest consumer named `name`, with its group's state as of `when`; None if no such name was
+        registered.
+        """
         member = self.by_name.get(name)
-        if member is not None and not member.fate:
+        if member is not None and not member.end_reason:
             self._groups[member.group].refresh(when)
         return member
 
-    def named(
+    def judge_named(
         self,
-        naming: Naming,
+        operation: ConsumerOperation,
         name: str,
-        reply: Answer,
-        when: When,
+        reply: OperationReply,
+        when: TimeInterval,
         *,
-        innocent: bool = True,
-        is_there: bool = False,
+        otherwise_valid: bool = True,
+        is_registered: bool = False,
     ) -> Member | None:
-        """Judge the reply as to the consumer's existence. The consumer, if it was served; else None.
+        """Judge the reply as to the consumer's registration. Returns the consumer if it was served, else None.
 
-        `innocent`: nothing else about the operation could be a reason to refuse it. `is_there`: a heartbeat behind
-        the operation was served, so that a refused poll is one that had nothing to give.
+        `otherwise_valid`: True if an unknown consumer is the only possible reason for a refusal. `is_registered`:
+        True if a heartbeat sent after this operation succeeded, so that a refused poll is an empty one.
         """
         member = self.current(name, when)
         if member is None:
-            clauses = naming.unknown, naming.unknown_status
+            clauses = operation.unknown_clause, operation.unknown_status_clause
             judge_refusal(self._judge, clauses, 404, reply, f"consumer {name!r} is unknown")
             return None
-        if member.fate:
-            self._judge_gone(naming, member, reply)
+        if member.end_reason:
+            self._judge_gone(operation, member, reply)
             return None
         group = self._groups[member.group]
-        if served(reply) or (naming is POLL and (is_there or not refused(reply))):
+        if is_success(reply) or (operation is POLL and (is_registered or not is_refusal(reply))):
             self._judge_kept(member, group, when)
-            if innocent and naming.success:
+            if otherwise_valid and operation.success_statuses:
                 self._judge(
-                    naming.served,
-                    reply.status in naming.success,
-                    expected=f"{naming.operation}: status {' or '.join(map(str, naming.success))}",
+                    operation.served_clause,
+                    reply.status in operation.success_statuses,
+                    expected=f"{operation.name}: status {' or '.join(map(str, operation.success_statuses))}",
                     observed=reply,
                 )
-            group.proved_alive(member, when, naming.operation)
+            group.proved_alive(member, when, operation.name)
             return member
-        if member.doubt is not None and refused(reply):
-            if innocent:
-                group.proved_gone(member, when)
+        if member.possible_eviction is not None and is_refusal(reply):
+            if otherwise_valid:
+                group.proved_evicted(member, when)
             else:
-                member.perhaps_signed(when)
+                member.may_have_signed(when)
             return None
-        if innocent or not refused(reply):
+        if otherwise_valid or not is_refusal(reply):
             self._judge(
-                self._clause_of_early_end(naming, member, group, reply, when),
+                self._clause_of_early_end(operation, member, group, reply, when),
                 False,
-                expected=f"{naming.operation} of {name!r} served: it is registered, and its last sign of "
-                f"life ({member.sign_by}) was at most {when.latest - member.sign.earliest:.3f} s ago",
+                expected=f"{operation.name} of {name!r} served: it is registered, and its last sign of "
+                f"life ({member.last_sign_operation}) was at most {when.latest - member.last_sign.earliest:.3f} s ago",
                 observed=reply,
             )
-        member.perhaps_signed(when)
+        member.may_have_signed(when)
         return None
 
-    def _judge_gone(self, naming: Naming, member: Member, reply: Answer) -> None:
-        """LIVE-EVICT-1, LIVE-GONE-1 to -3, and their like for those that left or whose group was removed."""
-        if member.fate != "evicted":
-            clause = _ENDED_BY[member.fate]
+    def _judge_gone(self, operation: ConsumerOperation, member: Member, reply: OperationReply) -> None:
+        """LIVE-EVICT-1 and LIVE-GONE-1 to LIVE-GONE-3 for an evicted consumer; MEMBER-UNREGISTER-1 or GROUP-REMOVE-2
+        for others.
+        """
+        if member.end_reason != "evicted":
+            clause = _ENDED_BY[member.end_reason]
             why = f"consumer {member.name!r} is gone: {clause}"
-            self._judge(clause, refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
+            self._judge(clause, is_refusal(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
             return
         why = f"consumer {member.name!r} has been silent for longer than timeout and grace"
-        if not member.observed:
-            self._judge("LIVE-EVICT-1", refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
-        if naming is ACKNOWLEDGE:
-            self._judge("LIVE-GONE-3", refused(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
+        if not member.end_was_observed:
+            self._judge("LIVE-EVICT-1", is_refusal(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
+        if operation is ACKNOWLEDGE:
+            self._judge("LIVE-GONE-3", is_refusal(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
         judge_refusal(self._judge, ("LIVE-GONE-1", "LIVE-GONE-2"), 404, reply, why)
-        member.observed = True
+        member.end_was_observed = True
 
-    def _judge_kept(self, member: Member, group: "GroupModel", when: When) -> None:
-        """LIVE-KEEP-1, and LIVE-SIGN-1 where only the last sign of life kept the consumer."""
+    def _judge_kept(self, member: Member, group: "GroupModel", when: TimeInterval) -> None:
+        """LIVE-KEEP-1, and LIVE-SIGN-1 if no heartbeat but another operation kept the consumer alive."""
         timings = group.timings
-        if when.earliest - member.sign.latest >= timings.heartbeat_timeout / 2 and member.doubt is None:
+        if (
+            when.earliest - member.last_sign.latest >= timings.heartbeat_timeout / 2
+            and member.possible_eviction is None
+        ):
             self._judge("LIVE-KEEP-1", True, expected="served below the timeout", observed="served")
         if (
-            member.sign_by != HEARTBEAT.operation
-            and when.earliest > member.previous.latest + timings.heartbeat_timeout + timings.eviction_grace
+            member.last_sign_operation != HEARTBEAT.name
+            and when.earliest
+            > member.previous_sign.latest + timings.heartbeat_timeout + timings.eviction_grace
         ):
-            self._judge("LIVE-SIGN-1", True, expected=f"{member.sign_by} kept it alive", observed="served")
+            self._judge(
+                "LIVE-SIGN-1", True, expected=f"{member.last_sign_operation} kept it alive", observed="served"
+            )
 
     def _clause_of_early_end(
-        self, naming: Naming, member: Member, group: "GroupModel", reply: Answer, when: When
+        self,
+        operation: ConsumerOperation,
+        member: Member,
+        group: "GroupModel",
+        reply: OperationReply,
+        when: TimeInterval,
     ) -> str:
-        """Which clause a refusal breaks that most likely takes a living consumer for unknown."""
+        """Return the clause broken by a refusal that most likely takes a live consumer for unknown."""
         timeout = group.timings.heartbeat_timeout
-        if reply.status in (400, 409) or not refused(reply):
-            return naming.served
+        if reply.status in (400, 409) or not is_refusal(reply):
+            return operation.served_clause
         if (
-            when.latest - member.sign.earliest < timeout / 20
-            and when.latest - member.previous.earliest < timeout
+            when.latest - member.last_sign.earliest < timeout / 20
+            and when.latest - member.previous_sign.earliest < timeout
         ):
-            return naming.served
-        nearly = when.latest - member.sign.earliest >= 0.9 * timeout
-        if not nearly and when.latest - member.previous.earliest >= timeout:
-            return "LIVE-BEAT-1" if member.sign_by == HEARTBEAT.operation else "LIVE-SIGN-1"
+            return operation.served_clause
+        nearly = when.latest - member.last_sign.earliest >= 0.9 * timeout
+        if not nearly and when.latest - member.previous_sign.earliest >= timeout:
+            return "LIVE-BEAT-1" if member.last_sign_operation == HEARTBEAT.name else "LIVE-SIGN-1"
         return "LIVE-KEEP-1"

@@ -1,4 +1,8 @@
-"""One group's progress in one topic: what is committed, in flight, and in which order records may come."""
+"""Progress of one group in one topic: committed, released and in-flight records, and known owners.
+
+A record of the topic is *uncommitted* until the group acknowledges it, *in flight* from its delivery to its
+settlement or release, and *free* if it is uncommitted and no record of its partition is in flight.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,10 +14,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
-    """A record handed to a consumer and not settled.
+class InFlightRecord:
+    """A record delivered to a consumer and not settled.
 
-    `since` is the earliest time of its delivery, in seconds.
+    `since`: the earliest time of the delivery, in seconds of the group's time.
     """
 
     record: "Record"
@@ -23,115 +27,123 @@ class Flight:
 
 
 class Cursor:
-    """The state of one topic in one group.
+    """State of one topic in one group.
 
-    `suspect` names a clause for the whole topic, until deliveries show that it was kept. `suspects` maps a
-    record to the clause that a refused operation on it would have broken, and `freed` to why it was given back;
-    `committed_elsewhere` holds records that other groups acknowledged meanwhile. All of them only serve to name
-    the right clause when a record fails to come.
+    `uncommitted`: records not acknowledged, by number. `records_at_start`: the number of records when the group first
+    subscribed. `delivered`: numbers of the records ever delivered. `owners`: known owners of partitions, by node of
+    `PartitionClasses`, since the last rebalance.
+
+    Four attributes only serve to name the right clause for a missing record. `suspect` sets a clause for the whole
+    topic, until a delivery of the partition clears it. `suspects`: the clause that a refused operation on the record
+    would have broken, by record. `release_reasons`: why the record was released, by record. `committed_elsewhere`:
+    records that other groups acknowledged meanwhile.
     """
 
     def __init__(self, topic: "TopicModel") -> None:
         self.topic = topic
-        self.waiting: dict[int, Record] = {record.number: record for record in topic.records}
-        self.at_start = len(topic.records)
-        self.flights: dict[int, Flight] = {}
+        self.uncommitted: dict[int, Record] = {record.number: record for record in topic.records}
+        self.records_at_start = len(topic.records)
+        self.in_flight: dict[int, InFlightRecord] = {}
         self.delivered: set[int] = set()
-        self.freed: dict[int, str] = {}
+        self.release_reasons: dict[int, str] = {}
         self.suspects: dict[int, str] = {}
         self.committed_elsewhere: set[int] = set()
         self.owners: dict[int, str] = {}
-        self.committed_in_epoch = False
+        self.committed_since_rebalance = False
         self._cause = ""
         self._cleared: set[int] = set()
 
     def suspect(self, clause: str) -> None:
-        """Something happened that must not move the group's offsets: the clause that says so, or none ("")."""
+        """Name `clause` for missing records from now on: an event happened that must not move the offsets. "" names
+        none.
+        """
         self._cause = clause
         self._cleared.clear()
 
     def cause(self, record: "Record") -> str:
-        """The clause that is to blame if the record does not come as it should; empty if none in particular."""
-        find = self.topic.placement.find
+        """Return the suspected clause for a missing record of this partition; "" if there is none."""
+        find = self.topic.partition_classes.find
         return "" if self._cause and find(record.node) in map(find, self._cleared) else self._cause
 
     def published(self, record: "Record") -> None:
-        """A record was stored behind the others."""
-        self.waiting[record.number] = record
+        """Append a stored record."""
+        self.uncommitted[record.number] = record
 
     def is_committed(self, record: "Record") -> bool:
-        """Whether this group acknowledged the record."""
-        return record.number not in self.waiting
+        """True if this group acknowledged the record."""
+        return record.number not in self.uncommitted
 
     def earlier(self, record: "Record") -> "Iterator[Record]":
-        """The records before this one that the group has not acknowledged."""
-        for number, other in self.waiting.items():
+        """Yield the uncommitted records stored before this one."""
+        for number, other in self.uncommitted.items():
             if number >= record.number:
                 return
             yield other
 
-    def take(self, record: "Record", consumer: str, message_id: int, since: float) -> Flight:
-        """The record was handed out."""
-        flight = self.flights[record.number] = Flight(record, consumer, message_id, since)
+    def hand_out(self, record: "Record", consumer: str, message_id: int, since: float) -> InFlightRecord:
+        """Put a delivered record in flight."""
+        flight = self.in_flight[record.number] = InFlightRecord(record, consumer, message_id, since)
         self.delivered.add(record.number)
-        self.freed.pop(record.number, None)
+        self.release_reasons.pop(record.number, None)
         if self._cause:
             self._cleared.add(record.node)
         return flight
 
-    def commit(self, flight: Flight) -> None:
-        """The record was acknowledged by its holder."""
-        del self.flights[flight.record.number]
-        del self.waiting[flight.record.number]
+    def commit(self, flight: InFlightRecord) -> None:
+        """Commit a record that its holder acknowledged."""
+        del self.in_flight[flight.record.number]
+        del self.uncommitted[flight.record.number]
         self.suspects.pop(flight.record.number, None)
-        self.committed_in_epoch = True
+        self.committed_since_rebalance = True
 
-    def free(self, flight: Flight, reason: str) -> None:
-        """The record went back: it must be delivered again."""
-        del self.flights[flight.record.number]
-        self.freed[flight.record.number] = reason
+    def release(self, flight: InFlightRecord, reason: str) -> None:
+        """Release a record in flight; it must be delivered again. `reason`: a key of `REDELIVERY_CLAUSES`."""
+        del self.in_flight[flight.record.number]
+        self.release_reasons[flight.record.number] = reason
         self.suspects.pop(flight.record.number, None)
 
-    def held_by(self, consumer: str) -> list[Flight]:
-        """The records in flight with this consumer."""
-        return [flight for flight in self.flights.values() if flight.consumer == consumer]
+    def held_by(self, consumer: str) -> list[InFlightRecord]:
+        """Return the records in flight with this consumer, oldest delivery first."""
+        return [flight for flight in self.in_flight.values() if flight.consumer == consumer]
 
-    def by_id(self, consumer: str, message_id: int) -> Flight | None:
-        """The record in flight with this consumer under this id."""
-        for flight in self.flights.values():
+    def find_in_flight(self, consumer: str, message_id: int) -> InFlightRecord | None:
+        """Return the record in flight with this consumer under this id, or None."""
+        for flight in self.in_flight.values():
             if flight.message_id == message_id and flight.consumer == consumer:
                 return flight
         return None
 
     def free_records(self) -> "Iterator[Record]":
-        """Records that lie, for certain, in a partition with nothing in flight.
+        """Yield records whose partition must have no record in flight.
 
-        Such a partition has a free record, though perhaps an earlier one than the record that shows it.
+        Such a partition has a deliverable record: the yielded one, or an earlier one.
         """
-        flights = [flight.record.node for flight in self.flights.values()]
-        differ = self.topic.placement.differ
-        for number, record in self.waiting.items():
-            if number not in self.flights and all(differ(record.node, node) for node in flights):
+        in_flight = [flight.record.node for flight in self.in_flight.values()]
+        differ = self.topic.partition_classes.differ
+        for number, record in self.uncommitted.items():
+            if number not in self.in_flight and all(differ(record.node, node) for node in in_flight):
                 yield record
 
     def owner(self, record: "Record") -> str | None:
-        """The consumer known to own the record's partition since the last rebalance was settled."""
-        same = self.topic.placement.same
+        """Return the known owner of the record's partition since the last rebalance, or None."""
+        same = self.topic.partition_classes.same
         for node, consumer in self.owners.items():
             if same(node, record.node):
                 return consumer
         return None
 
-    def owned(self, consumer: str) -> int:
-        """How many different partitions the consumer certainly owns."""
-        find = self.topic.placement.find
+    def owned_partitions(self, consumer: str) -> int:
+        """Return a lower bound on the number of partitions that the consumer owns."""
+        find = self.topic.partition_classes.find
         numbered = {
-            self.topic.placement.number(node) for node, owner in self.owners.items() if owner == consumer
+            self.topic.partition_classes.number(node)
+            for node, owner in self.owners.items()
+            if owner == consumer
         } - {None}
         nodes = {find(flight.record.node) for flight in self.held_by(consumer)}
         held = sum(1 for node in nodes if any(find(known) == node for known in self.owners))
         return max(len(numbered), held)
 
     def forget_owners(self) -> None:
-        """A rebalance may be under way: nobody is known to own anything."""
+        """Discard known owners: a rebalance may be under way."""
         self.owners.clear()

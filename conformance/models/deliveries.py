@@ -1,67 +1,88 @@
-"""What a poll may return: POLL, ORDER, DELIVER, REBALANCE."""
+"""Replies to polls: POLL-*, ORDER-1, ORDER-2, DELIVER-*, REBALANCE-2, and POLL-BATCH-1.
+
+Condition, for a record r of partition p delivered to a consumer c of group g: r was published, g has not committed
+it, it is not in flight in g, every earlier record of p is committed in g, and no other record of p is in flight in g.
+For an empty poll of c: no partition that c owns has a free record.
+
+No false alarm: a record counts as in flight only while its holder cannot have been evicted and no rebalance can have
+taken it back; two records count as one partition only if equal keys or the server's positions prove it; an empty poll
+is judged only once every rebalance must be settled, for a record whose owner is known or that every subscriber failed
+to get.
+"""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from conformance.models import clause_attribution as blame
-from conformance.models.assignments import judge_owner, judge_shares
-from conformance.models.consumer_registry import POLL, Answer, Consumers
-from conformance.models.record_matching import Delivery, Recognition
+from conformance.models.assignments import judge_owner, judge_share_sizes
+from conformance.models.clause_attribution import (
+    clause_of_committed_record,
+    clause_of_missing_record,
+    clause_of_skipped_record,
+    clauses_kept,
+)
+from conformance.models.consumer_registry import POLL, ConsumerRegistry, OperationReply
+from conformance.models.record_matching import MatchedRecord, RecordMatcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.models.cursors import Flight
+    from conformance.models.cursors import InFlightRecord
     from conformance.models.groups import GroupModel
     from conformance.models.judging import Judge
-    from conformance.models.members import Member, When
+    from conformance.models.members import Member, TimeInterval
     from conformance.models.topics import Record, TopicModel
 
 
 @dataclass(slots=True)
-class Polled:
-    """What a poll brought. `due`: a record that must come once the rebalance is settled, but has not yet."""
+class PollOutcome:
+    """Records that a poll delivered, and `due`: a record that must come once the rebalance is settled, and has not
+    yet.
+    """
 
-    flights: "list[Flight]" = field(default_factory=list)
+    in_flight: "list[InFlightRecord]" = field(default_factory=list)
     served: bool = True
     due: "Record | None" = None
 
 
 class Deliveries:
-    """Judges polls against what is known of topics, groups and consumers."""
+    """Judge of polls, given the known state of topics, groups and consumers."""
 
     def __init__(
         self,
         judge: "Judge",
         topics: "Mapping[str, TopicModel]",
         groups: "Mapping[str, GroupModel]",
-        consumers: Consumers,
+        consumers: ConsumerRegistry,
     ) -> None:
         self._judge = judge
         self._groups = groups
-        self._consumers = consumers
-        self._recognition = Recognition(judge, topics, groups)
+        self._registry = consumers
+        self._matcher = RecordMatcher(judge, topics, groups)
 
     def observe_poll(
         self,
         name: str,
-        reply: Answer,
-        when: "When",
+        reply: OperationReply,
+        when: "TimeInterval",
         *,
         max_messages: int | None = None,
-        is_there: bool = False,
-    ) -> Polled:
-        """The consumer polled; `max_messages` if it asked for a batch, `is_there` if it is registered for certain."""
-        member = self._consumers.named(POLL, name, reply, when, is_there=is_there)
-        if member is None:
-            return Polled(served=False)
-        group = self._consumers.group_of(member)
-        if reply.status != 200:
-            return Polled(due=self._came_up_empty(member, group, reply, when))
-        items = [reply.body] if max_messages is None else self._batch(reply, max_messages)
-        return Polled([self._delivered(member, group, item, when) for item in items])
+        is_registered: bool = False,
+    ) -> PollOutcome:
+        """Judge the reply to a poll.
 
-    def _batch(self, reply: Answer, max_messages: int) -> list[Any]:
+        `max_messages`: the size of the requested batch, None for a single record. `is_registered`: True if a later
+        heartbeat proved the consumer registered.
+        """
+        member = self._registry.judge_named(POLL, name, reply, when, is_registered=is_registered)
+        if member is None:
+            return PollOutcome(served=False)
+        group = self._registry.group_of(member)
+        if reply.status != 200:
+            return PollOutcome(due=self._judge_empty_poll(member, group, reply, when))
+        items = [reply.body] if max_messages is None else self._batch(reply, max_messages)
+        return PollOutcome([self._delivered(member, group, item, when) for item in items])
+
+    def _batch(self, reply: OperationReply, max_messages: int) -> list[Any]:
         records = reply.body.get("records") if isinstance(reply.body, dict) else None
         self._judge(
             "POLL-BATCH-1",
@@ -71,8 +92,10 @@ class Deliveries:
         )
         return records if isinstance(records, list) else []
 
-    def _delivered(self, member: "Member", group: "GroupModel", item: Any, when: "When") -> "Flight":
-        delivery = self._recognition.recognise(member, group, item, when)
+    def _delivered(
+        self, member: "Member", group: "GroupModel", item: Any, when: "TimeInterval"
+    ) -> "InFlightRecord":
+        delivery = self._matcher.match(member, group, item, when)
         cursor, number = delivery.cursor, delivery.record.number
         self._judge_in_flight(delivery)
         self._judge_order(delivery)
@@ -86,8 +109,8 @@ class Deliveries:
                 else "redelivered false: the record was never handed out before",
                 observed=item,
             )
-        self._pass(*blame.kept_by(delivery.record, group, cursor))
-        flight = cursor.take(delivery.record, member.name, delivery.message_id, when.earliest)
+        self._pass(*clauses_kept(delivery.record, group, cursor))
+        flight = cursor.hand_out(delivery.record, member.name, delivery.message_id, when.earliest)
         judge_owner(self._judge, delivery)
         return flight
 
@@ -95,60 +118,64 @@ class Deliveries:
         for clause in clauses:
             self._judge(clause, True, expected="delivered", observed="delivered")
 
-    def _judge_in_flight(self, delivery: Delivery) -> None:
-        """ACK-COMMIT-1, DELIVER-3, REBALANCE-2: a record comes twice only where something gave it back."""
+    def _judge_in_flight(self, delivery: MatchedRecord) -> None:
+        """ACK-COMMIT-1, DELIVER-3, REBALANCE-2: no delivery of a committed record, nor of one in flight."""
         member, group, cursor, record, _, item, when = delivery
         committed = cursor.is_committed(record)
         self._judge(
-            blame.for_acknowledged(record, cursor) if committed else "ACK-COMMIT-1",
+            clause_of_committed_record(record, cursor) if committed else "ACK-COMMIT-1",
             not committed,
             expected="no record that the group has acknowledged",
             observed=item,
         )
-        flight = cursor.flights.get(record.number)
+        flight = cursor.in_flight.get(record.number)
         if flight is None:
             self._judge("DELIVER-3", True, expected="not in flight", observed="not in flight")
             return
         moving = flight.consumer != member.name and not group.is_settled(when)
         self._judge(
             "REBALANCE-2" if moving and len(group.subscribers(record.topic)) > 1 else "DELIVER-3",
-            not group.is_sure(flight, when),
+            not group.must_be_in_flight(flight, when),
             expected=f"no second delivery: {record} is in flight with {flight.consumer}",
             observed=f"{member.name} got {item}",
         )
         holder = group.members.get(flight.consumer)
-        if holder is not None and holder.doubt is not None and not group.may_be_taken_back(flight, when):
-            group.proved_gone(holder, when)
+        if (
+            holder is not None
+            and holder.possible_eviction is not None
+            and not group.may_be_taken_back(flight, when)
+        ):
+            group.proved_evicted(holder, when)
         else:
             if holder is not None:
-                holder.late_ids[flight.message_id] = (record.topic, record.number)
-            cursor.free(flight, "revoked")
+                holder.released_ids[flight.message_id] = (record.topic, record.number)
+            cursor.release(flight, "revoked")
 
-    def _judge_order(self, delivery: Delivery) -> None:
-        """ORDER-1 and ORDER-2; where partitions are not told, as far as they can be concluded."""
+    def _judge_order(self, delivery: MatchedRecord) -> None:
+        """ORDER-1 and ORDER-2; without positions, as far as the deliveries prove which records share a partition."""
         member, group, cursor, record, _, item, when = delivery
         topic = cursor.topic
         for other in cursor.earlier(record):
             if topic.same(other, record):
                 self._judge(
-                    blame.for_overtaking(other, group, cursor, member.name, when),
+                    clause_of_skipped_record(other, group, cursor, member.name, when),
                     False,
                     expected=f"{other} acknowledged before a later record of its partition is delivered",
                     observed=item,
                 )
-            topic.placement.separate(other.node, record.node)
-        for flight in cursor.flights.values():
-            if group.is_sure(flight, when):
+            topic.partition_classes.separate(other.node, record.node)
+        for flight in cursor.in_flight.values():
+            if group.must_be_in_flight(flight, when):
                 self._judge(
                     "ORDER-2",
-                    topic.placement.separate(flight.record.node, record.node),
+                    topic.partition_classes.separate(flight.record.node, record.node),
                     expected="one record of a partition in flight at a time",
                     observed=item,
                 )
         self._pass("ORDER-1", "ORDER-2")
-        partitions = topic.placement.partitions
-        if not topic.positions and partitions is not None and not topic.placement.feasible():
-            in_flight = sum(group.is_sure(flight, when) for flight in cursor.flights.values())
+        partitions = topic.partition_classes.partitions
+        if not topic.positions and partitions is not None and not topic.partition_classes.is_feasible():
+            in_flight = sum(group.must_be_in_flight(flight, when) for flight in cursor.in_flight.values())
             self._judge(
                 "ORDER-2" if in_flight >= partitions else "ORDER-1",
                 False,
@@ -156,14 +183,11 @@ class Deliveries:
                 observed=item,
             )
 
-    def _came_up_empty(
-        self, member: "Member", group: "GroupModel", reply: Answer, when: "When"
+    def _judge_empty_poll(
+        self, member: "Member", group: "GroupModel", reply: OperationReply, when: "TimeInterval"
     ) -> "Record | None":
-        """Nothing came.
-
-        The record that is due, if its rebalance may still be under way; else it had to come.
-        """
-        group.came_up_empty.add(member.name)
+        """Judge an empty poll. Returns a record that is due after a rebalance that may still be under way, or None."""
+        group.polled_empty.add(member.name)
         self._judge("POLL-EMPTY-2", reply.status == 204, expected="status 204", observed=reply)
         settled = group.is_settled(when)
         due = None
@@ -174,7 +198,7 @@ class Deliveries:
                 continue
             if settled:
                 self._judge(
-                    blame.for_missing(record, group),
+                    clause_of_missing_record(record, group),
                     False,
                     expected=f"{record}: it is free, and its partition must have an owner",
                     observed=reply,
@@ -185,28 +209,34 @@ class Deliveries:
         return due
 
     def _due(self, member: "Member", group: "GroupModel", topic: str) -> "Record | None":
-        """A record that the poll should have brought: the consumer's own, or one that nobody got."""
+        """Return a record that the poll had to deliver: one the consumer owns, or one that no subscriber got; or
+        None.
+        """
         subscribers = group.subscribers(topic)
         if len(subscribers) == 1:
-            return group.owed(topic, None)
-        record = group.owed(topic, member.name)
-        everyone = all(other.doubt is None and other.name in group.came_up_empty for other in subscribers)
-        return group.owed(topic, None) if record is None and everyone else record
+            return group.due_record(topic, None)
+        record = group.due_record(topic, member.name)
+        everyone = all(
+            other.possible_eviction is None and other.name in group.polled_empty for other in subscribers
+        )
+        return group.due_record(topic, None) if record is None and everyone else record
 
-    def _judge_exhausted(self, group: "GroupModel", topic: str, when: "When") -> None:
-        """Nothing of the topic is due to this consumer; what that shows once all of them came up empty."""
+    def _judge_exhausted(self, group: "GroupModel", topic: str, when: "TimeInterval") -> None:
+        """Record the clauses kept by polls that returned nothing of the topic to any of its subscribers."""
         subscribers = group.subscribers(topic)
-        if not all(other.doubt is None and other.name in group.came_up_empty for other in subscribers):
+        if not all(
+            other.possible_eviction is None and other.name in group.polled_empty for other in subscribers
+        ):
             return
         cursor = group.cursors[topic]
-        if len(cursor.flights) > 1:
+        if len(cursor.in_flight) > 1:
             self._pass("POLL-FAIR-1")
-        if not cursor.waiting and cursor.topic.records:
+        if not cursor.uncommitted and cursor.topic.records:
             self._pass("DELIVER-1")
-        if len(subscribers) > 1 and cursor.flights and not group.is_settled(when):
+        if len(subscribers) > 1 and cursor.in_flight and not group.is_settled(when):
             self._pass("REBALANCE-2")
         if group.is_settled(when):
             cursor.suspect("")
         if len(self._groups) > 1:
             self._pass("ISOLATE-1")
-        judge_shares(self._judge, group, topic, when)
+        judge_share_sizes(self._judge, group, topic, when)

@@ -1,22 +1,22 @@
-"""Model (b): poll, acknowledge, negative acknowledge, redelivery, committed offsets, in two groups."""
+"""State machine of polls, acknowledgements, redelivery and committed offsets, in two groups."""
 
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
-from conformance.models.machines import QueueMachine, declares, move
+from conformance.models.machines import ModelMachine, counted_rule, declares
 
 if TYPE_CHECKING:
-    from conformance.models.cursors import Flight
+    from conformance.models.cursors import InFlightRecord
 
 KEYS = ("a", "b", "c", "d", "e", None)
 _INDEX = st.integers(0, 11)
-_MOST_WAITING = 24
+_GREATEST_LAG = 24
 
 
-class DeliveryMachine(QueueMachine):
-    """One topic and a second one; a group with one consumer, and a group with two."""
+class DeliveryMachine(ModelMachine):
+    """Two topics; one group with one consumer, another with two."""
 
     STATES = ("nothing to read", "waiting", "one in flight", "several in flight")
     IMPOSSIBLE = frozenset(
@@ -27,15 +27,15 @@ class DeliveryMachine(QueueMachine):
 
     @initialize(partitions=st.integers(1, 4), keys=st.lists(st.sampled_from(KEYS), max_size=8))
     def start(self, partitions: int, keys: list[str | None]) -> None:
-        """Two topics, perhaps with records in the first, and three consumers in two groups that are settled."""
+        """Two topics, the first with up to eight records, and three consumers in two settled groups."""
         self.guarded(DeliveryMachine._start, partitions=partitions, keys=keys)
 
     def _start(self, partitions: int, keys: list[str | None]) -> None:
-        driver, world = self.driver, self.world
-        self.topics = [world.fresh("topic"), world.fresh("topic")]
-        self.groups = [world.fresh("group"), world.fresh("group")]
-        self.consumers = [world.fresh("consumer") for _ in range(3)]
-        self.done: list[tuple[str, int]] = []
+        driver, system = self.driver, self.system
+        self.topics = [system.fresh("topic"), system.fresh("topic")]
+        self.groups = [system.fresh("group"), system.fresh("group")]
+        self.consumers = [system.fresh("consumer") for _ in range(3)]
+        self.acknowledged: list[tuple[str, int]] = []
         driver.add_topic(self.topics[0], partitions)
         driver.add_topic(self.topics[1], 2)
         for key in keys:
@@ -50,19 +50,19 @@ class DeliveryMachine(QueueMachine):
         self.ready = True
 
     def state(self) -> str:
-        """By what is in flight, and whether anything waits."""
+        """Class of state by records in flight and uncommitted records."""
         cursors = [cursor for group in self.driver.model.groups.values() for cursor in group.cursors.values()]
-        flights = sum(len(cursor.flights) for cursor in cursors)
-        if flights:
-            return "one in flight" if flights == 1 else "several in flight"
-        return "waiting" if any(cursor.waiting for cursor in cursors) else "nothing to read"
+        in_flight = sum(len(cursor.in_flight) for cursor in cursors)
+        if in_flight:
+            return "one in flight" if in_flight == 1 else "several in flight"
+        return "waiting" if any(cursor.uncommitted for cursor in cursors) else "nothing to read"
 
     def _consumer(self, index: int) -> str:
         return self.consumers[index % len(self.consumers)]
 
-    def _held(self, index: int) -> "tuple[str, Flight] | None":
-        """A record in flight and its holder, near `index`; where nothing is in flight, what a poll brings."""
-        held = [(name, flight) for name in self.consumers for flight in self.driver.flights_of(name)]
+    def _held(self, index: int) -> "tuple[str, InFlightRecord] | None":
+        """Return a record in flight and its holder, chosen by `index`; if none is in flight, one that a poll brings."""
+        held = [(name, flight) for name in self.consumers for flight in self.driver.in_flight_with(name)]
         if not held and self.state() == "waiting":
             name = self._consumer(index)
             held = [(name, flight) for flight in self.driver.poll(name)]
@@ -70,79 +70,79 @@ class DeliveryMachine(QueueMachine):
 
     def _acknowledge(self, name: str, message_id: int, *, as_text: bool = False) -> None:
         if self.driver.acknowledge(name, str(message_id) if as_text else message_id):
-            self.done.append((name, message_id))
+            self.acknowledged.append((name, message_id))
 
-    @move(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=5))
+    @counted_rule(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=5))
     def publish(self, topic: bool, keys: list[str | None]) -> None:
-        """Some records, unless many wait already: then everything is read first."""
+        """Publish records, after reading everything if many are uncommitted."""
         for group in self.groups:
-            if self.driver.waiting(group, self.topics[topic]) > _MOST_WAITING:
+            if self.driver.lag(group, self.topics[topic]) > _GREATEST_LAG:
                 self._read_everything(group)
         for key in keys:
             self.driver.publish(self.topics[topic], key)
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def poll(self, consumer: int) -> None:
-        """One poll."""
+        """Poll once."""
         self.driver.poll(self._consumer(consumer))
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def poll_until_empty(self, consumer: int) -> None:
-        """Polls without acknowledging: one record of each partition that the consumer owns (POLL-FAIR-1)."""
+        """Poll without acknowledging: one record of each partition that the consumer owns (POLL-FAIR-1)."""
         while self.driver.poll(self._consumer(consumer)):
             pass
 
-    @move(consumer=_INDEX, most=st.sampled_from([1, 1, 2, 5]))
+    @counted_rule(consumer=_INDEX, most=st.sampled_from([1, 1, 2, 5]))
     def poll_batch(self, consumer: int, most: int) -> None:
-        """A batch, where the server has them, else one poll, of a consumer that holds nothing."""
+        """Acknowledge all that a consumer holds, and poll a batch (one record without extension batch-poll)."""
         name = self._consumer(consumer)
-        for flight in self.driver.flights_of(name):
+        for flight in self.driver.in_flight_with(name):
             self._acknowledge(name, flight.message_id)
-        self.driver.poll(name, most if self.driver.has("batch-poll") else None)
+        self.driver.poll(name, most if self.driver.has_extension("batch-poll") else None)
 
-    @move(index=_INDEX, as_text=st.booleans())
+    @counted_rule(index=_INDEX, as_text=st.booleans())
     def acknowledge(self, index: int, as_text: bool) -> None:
-        """A holder acknowledges, the id as a number or as text."""
+        """A holder acknowledges, with the id as a number or as a decimal string (ACK-OK-2)."""
         if (held := self._held(index)) is not None:
             self._acknowledge(held[0], held[1].message_id, as_text=as_text)
 
-    @move(index=_INDEX)
+    @counted_rule(index=_INDEX)
     def acknowledge_and_poll(self, index: int) -> None:
         """A consumer acknowledges and polls: the next record of the partition is available (ACK-COMMIT-2)."""
         if (held := self._held(index)) is not None:
             self._acknowledge(held[0], held[1].message_id)
             self.driver.poll(held[0])
 
-    @move(index=_INDEX)
+    @counted_rule(index=_INDEX)
     def acknowledge_again(self, index: int) -> None:
-        """An id that was acknowledged before: refused, and nothing changes."""
-        if self.done:
-            self.driver.acknowledge(*self.done[index % len(self.done)])
+        """A repeated acknowledgement is refused and changes nothing."""
+        if self.acknowledged:
+            self.driver.acknowledge(*self.acknowledged[index % len(self.acknowledged)])
 
-    @move(index=_INDEX, other=_INDEX)
+    @counted_rule(index=_INDEX, other=_INDEX)
     def acknowledge_anothers(self, index: int, other: int) -> None:
-        """Another consumer's record: refused, and its holder can still acknowledge."""
+        """An acknowledgement of another consumer's record is refused; its holder can still acknowledge it."""
         if (held := self._held(index)) is not None:
             self.driver.acknowledge(self._consumer(other), held[1].message_id)
             self.driver.poll(held[0])
 
-    @move(consumer=_INDEX, message_id=st.sampled_from([0, 10**6, 2**53 + 1, 2**63 - 1]))
+    @counted_rule(consumer=_INDEX, message_id=st.sampled_from([0, 10**6, 2**53 + 1, 2**63 - 1]))
     def acknowledge_unheard_of(self, consumer: int, message_id: int) -> None:
-        """An id that was never handed out, most likely."""
+        """An acknowledgement of an id that was most likely never delivered."""
         self.driver.acknowledge(self._consumer(consumer), message_id)
 
-    @move(where=declares("negative-acknowledgement"), index=_INDEX, again=st.booleans())
+    @counted_rule(where=declares("negative-acknowledgement"), index=_INDEX, again=st.booleans())
     def give_back(self, index: int, again: bool) -> None:
-        """A holder gives a record back; it comes again before any later one."""
+        """A holder acknowledges negatively; the record comes again before any later one of its partition."""
         if (held := self._held(index)) is not None:
-            self.driver.give_back(held[0], held[1].message_id)
+            self.driver.negative_acknowledge(held[0], held[1].message_id)
             if again:
-                self.driver.give_back(held[0], held[1].message_id)
+                self.driver.negative_acknowledge(held[0], held[1].message_id)
 
-    @move(stranger=st.sampled_from(["poll", "acknowledge", "subscribe", "heartbeat"]))
+    @counted_rule(stranger=st.sampled_from(["poll", "acknowledge", "subscribe", "heartbeat"]))
     def stranger(self, stranger: str) -> None:
-        """Operations of a consumer that nobody registered, on records that others hold."""
-        name = self.world.fresh("stranger")
+        """Operations of an unregistered consumer on records that others hold."""
+        name = self.system.fresh("stranger")
         if stranger == "poll":
             self.driver.poll(name)
         elif stranger == "acknowledge":
@@ -153,14 +153,14 @@ class DeliveryMachine(QueueMachine):
         else:
             self.driver.heartbeat(name)
 
-    @move(group=st.booleans())
+    @counted_rule(group=st.booleans())
     def add_group_again(self, group: bool) -> None:
-        """An existing group: members and offsets stay (GROUP-ADD-2)."""
+        """Adding an existing group leaves members and offsets unchanged (GROUP-ADD-2)."""
         self.driver.add_group(self.groups[group])
 
-    @move(consumer=_INDEX, holding=st.booleans())
+    @counted_rule(consumer=_INDEX, holding=st.booleans())
     def leave_topic_and_return(self, consumer: int, holding: bool) -> None:
-        """Unsubscribe and subscribe again: records in flight are free, committed offsets stay."""
+        """A consumer unsubscribes and subscribes again: its records are released, committed offsets stay."""
         name = self._consumer(consumer)
         while holding and self.driver.poll(name):
             pass
@@ -168,31 +168,29 @@ class DeliveryMachine(QueueMachine):
         self.driver.subscribe(name, self.topics[0])
         self.driver.settle(self.driver.group_name_of(name))
 
-    @move(group=st.booleans(), acknowledge=st.booleans())
+    @counted_rule(group=st.booleans(), acknowledge=st.booleans())
     def sweep(self, group: bool, acknowledge: bool) -> None:
-        """All members of a group poll until nothing comes; every free record must have come to one of
-        them.
-        """
-        self.driver.sweep(self.groups[group], acknowledge=acknowledge)
+        """All members poll until nothing comes: every free record must come to one of them."""
+        self.driver.poll_all(self.groups[group], acknowledge=acknowledge)
 
-    @move()
+    @counted_rule()
     def read_all(self) -> None:
-        """Both groups read all that there is, and acknowledge it."""
+        """Both groups read everything and acknowledge it."""
         for group in self.groups:
             self._read_everything(group)
 
     def _read_everything(self, group: str) -> None:
         for index, name in enumerate(self.consumers):
             if self.groups[min(index, 1)] == group:
-                if name not in self.driver.alive(group):
+                if name not in self.driver.alive_members(group):
                     self.driver.register(group, name)
                     self.driver.subscribe(name, *self.topics)
-                for flight in self.driver.flights_of(name):
+                for flight in self.driver.in_flight_with(name):
                     self._acknowledge(name, flight.message_id)
-        self.driver.sweep(group, acknowledge=True)
+        self.driver.poll_all(group, acknowledge=True)
 
     def finish(self) -> None:
-        """Every group reads all that was published (DELIVER-1); a removed group's offsets are gone."""
+        """Every group reads all published records (DELIVER-1), and is removed."""
         for group in self.groups:
             self._read_everything(group)
             self.driver.remove_group(group)

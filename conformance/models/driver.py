@@ -1,91 +1,98 @@
-"""Performs operations on a world, lets the model judge each reply, and writes down what was done.
+"""Driver of a queue under test: performs operations, has the model judge each reply, and records the program.
 
-`program` is what a reader of a failure sees: one line for each operation and what came of it.
+The program is the list of operations with their replies that a failure report shows.
 """
 
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from conformance.models.consumer_registry import refused, served
-from conformance.models.members import When
+from conformance.models.consumer_registry import is_refusal, is_success
+from conformance.models.members import TimeInterval
 from conformance.models.queue import QueueModel
-from conformance.wire.failures import WaitTooLong
+from conformance.wire.failures import PeerFailure, WaitTooLong
+from conformance.wire.operations import promise_of
 
 if TYPE_CHECKING:
-    from conformance.models.consumer_registry import Answer
-    from conformance.models.cursors import Flight
-    from conformance.models.deliveries import Polled
-    from conformance.models.system_under_test import World
+    from conformance.models.consumer_registry import OperationReply
+    from conformance.models.cursors import InFlightRecord
+    from conformance.models.deliveries import PollOutcome
+    from conformance.models.queue_under_test import QueueUnderTest
     from conformance.models.topics import Record
 
 _LINES_KEPT = 300
 #: Most steps of a virtual clock in one wait.
 MOST_STEPS = 2000
-#: Just past a deadline, in seconds: at the deadline itself a float may fall on either side.
+#: Seconds past a deadline; at the deadline itself a rounded time may fall on either side.
 MARGIN = 0.001
 
 
-class Step(NamedTuple):
-    """One operation and what came of it; made into a line only where somebody reads it."""
+class PerformedOperation(NamedTuple):
+    """An operation and its reply; formatted only when a report needs it."""
 
     path: str
     body: dict[str, Any]
-    reply: "Answer"
+    reply: "OperationReply"
 
     def __str__(self) -> str:
         told = "" if self.reply.body is None else f" {self.reply.body}"
         return f"{self.path} {self.body} -> {self.reply.status}{told}"
 
 
-class Driver:
-    """One run: a world, a model of it, and the program so far.
+class QueueDriver:
+    """One run: a queue under test, its model, and the program so far.
 
-    `done` counts the operations, and the times that time was made to pass.
+    `actions`: the number of operations performed and of times that time was advanced.
     """
 
-    def __init__(self, world: "World") -> None:
-        self.world = world
+    def __init__(self, system: "QueueUnderTest") -> None:
+        self.system = system
         self.model = QueueModel(
-            world.judge,
-            world.timings,
-            partitions=world.partitions,
-            positions="record-position" in world.extensions,
+            system.judge,
+            system.timings,
+            partitions=system.partitions,
+            positions="record-position" in system.extensions,
         )
-        self.program: deque[Step | str] = deque(maxlen=_LINES_KEPT)
-        self.done = 0
+        self.program: deque[PerformedOperation | str] = deque(maxlen=_LINES_KEPT)
+        self.actions = 0
         self._published = 0
 
-    # The plumbing
+    # Calls
 
-    def has(self, extension: str) -> bool:
-        """Whether the server declares the extension."""
-        return extension in self.world.extensions
+    def has_extension(self, extension: str) -> bool:
+        """True if the server declares the extension."""
+        return extension in self.system.extensions
 
     def group_name_of(self, consumer: str) -> str:
-        """The group in which the consumer was last registered; empty for one that never was."""
-        member = self.model.consumers.by_name.get(consumer)
+        """Return the group in which the consumer was last registered; "" if it never was."""
+        member = self.model.registry.by_name.get(consumer)
         return member.group if member is not None else ""
 
-    def _call(self, path: str, body: dict[str, Any], group: str = "") -> "tuple[Answer, When]":
-        started = self.world.now(group)
-        reply = self.world.call(path, body)
-        ended = self.world.now(group)
-        self.done += 1
-        self.program.append(Step(path, body, reply))
-        return reply, When(started, ended)
+    def _call(
+        self, path: str, body: dict[str, Any], group: str = ""
+    ) -> "tuple[OperationReply, TimeInterval]":
+        started = self.system.now(group)
+        try:
+            reply = self.system.call(path, body)
+        except PeerFailure as silence:
+            silence.promise = silence.promise or promise_of(path)
+            raise
+        ended = self.system.now(group)
+        self.actions += 1
+        self.program.append(PerformedOperation(path, body, reply))
+        return reply, TimeInterval(started, ended)
 
     # Topics
 
     def add_topic(self, name: str, partitions: int | None = None) -> None:
-        """Add a topic, with `partitions` where the server lets one choose."""
+        """Add a topic, with `partitions` if the server has extension topic-partitions."""
         body: dict[str, Any] = {"topicName": name}
-        if partitions is not None and self.has("topic-partitions"):
+        if partitions is not None and self.has_extension("topic-partitions"):
             body["partitions"] = partitions
         reply, _ = self._call("/topic/add-topic", body)
         self.model.observe_add_topic(name, reply, body.get("partitions"))
 
     def publish(self, topic: str, key: str | None = None, label: str | int | None = None) -> "Record | None":
-        """Publish a record with a text of its own."""
+        """Publish a record with a unique text. Returns it, or None if the topic is unknown."""
         self._published += 1
         text = f"text {self._published}"
         body: dict[str, Any] = {
@@ -99,7 +106,7 @@ class Driver:
         return self.model.observe_publish(topic, body["messageID"], key, text, reply)
 
     def publish_badly(self, topic: str, body: dict[str, Any]) -> None:
-        """Publish a body that lacks what is required."""
+        """Publish a body that lacks a required member or has one of a wrong type (PUB-BODY-1)."""
         reply, _ = self._call(f"/producer/publish/{topic}", body)
         self.model.observe_bad_publish(reply)
 
@@ -118,15 +125,15 @@ class Driver:
     def register(self, group: str, name: str) -> None:
         """Register a consumer in a group."""
         holder = self.group_name_of(name) or group
-        started = self.world.now(holder)
+        started = self.system.now(holder)
         reply, when = self._call(
             "/consumer/register-consumer", {"consumer_group_name": group, "consumer_name": name}, group
         )
-        at_holder = When(started, self.world.now(holder))
+        at_holder = TimeInterval(started, self.system.now(holder))
         self.model.observe_register(group, name, reply, when, at_holder=at_holder)
 
     def unregister(self, name: str) -> None:
-        """Let a consumer leave (extension unregister)."""
+        """Unregister a consumer (extension unregister)."""
         reply, when = self._call(
             "/consumer/unregister-consumer", {"consumer_name": name}, self.group_name_of(name)
         )
@@ -139,7 +146,7 @@ class Driver:
         self.model.observe_subscribe(name, topics, reply, when)
 
     def unsubscribe(self, name: str, *topics: str) -> None:
-        """Let a consumer give up topics."""
+        """Unsubscribe a consumer from topics."""
         body = {"consumer_name": name, "topic_list": ",".join(topics)}
         reply, when = self._call("/consumer/unsubscribe-topic", body, self.group_name_of(name))
         self.model.observe_unsubscribe(name, topics, reply, when)
@@ -151,89 +158,91 @@ class Driver:
 
     # Deliveries
 
-    def poll_once(self, name: str, max_messages: int | None = None) -> "Polled":
-        """One poll, a batch where `max_messages` is given."""
+    def poll_once(self, name: str, max_messages: int | None = None) -> "PollOutcome":
+        """Poll once, for a batch if `max_messages` is given."""
         body: dict[str, Any] = {"consumer_name": name}
         if max_messages is not None:
             body["max_messages"] = max_messages
         reply, when = self._call("/consumer/poll", body, self.group_name_of(name))
-        if not refused(reply) or not self._may_be_there(name):
+        if not is_refusal(reply) or not self._may_be_there(name):
             return self.model.observe_poll(name, reply, when, max_messages=max_messages)
-        # An empty poll may be answered by any status but 200: is it empty, or is the consumer gone?
+        # An empty poll may have any status but 200. The heartbeat shows whether 4xx means an empty poll or an eviction.
         beat, after = self._call("/consumer/heartbeat", {"consumer_name": name}, self.group_name_of(name))
-        polled = self.model.observe_poll(name, reply, when, max_messages=max_messages, is_there=served(beat))
+        polled = self.model.observe_poll(
+            name, reply, when, max_messages=max_messages, is_registered=is_success(beat)
+        )
         self.model.observe_heartbeat(name, beat, after)
         return polled
 
     def _may_be_there(self, name: str) -> bool:
-        member = self.model.consumers.by_name.get(name)
-        return member is not None and not member.fate
+        member = self.model.registry.by_name.get(name)
+        return member is not None and not member.end_reason
 
-    def poll(self, name: str, max_messages: int | None = None) -> "list[Flight]":
-        """Poll; where the consumer is alone and its rebalance may still be under way, until that must be
-        settled.
-        """
+    def poll(self, name: str, max_messages: int | None = None) -> "list[InFlightRecord]":
+        """Poll; while the only subscriber is owed a record and its rebalance may be under way, wait and poll again."""
         polled = self.poll_once(name, max_messages)
         while polled.due is not None and self._is_alone(name, polled.due.topic):
             self.wait_for_rebalance(self.group_name_of(name))
             polled = self.poll_once(name, max_messages)
-        return polled.flights
+        return polled.in_flight
 
     def _is_alone(self, name: str, topic: str) -> bool:
         group = self.model.groups.get(self.group_name_of(name))
         return group is not None and [m.name for m in group.subscribers(topic)] == [name]
 
     def acknowledge(self, name: str, message_id: int | str) -> bool:
-        """Acknowledge a message id; whether that was accepted."""
+        """Acknowledge a message id. Returns True if the server accepted it."""
         body = {"consumer_name": name, "message_id": message_id}
         reply, when = self._call("/consumer/acknowledgement", body, self.group_name_of(name))
         return self.model.observe_acknowledge(name, message_id, reply, when)
 
-    def give_back(self, name: str, message_id: int | str) -> bool:
-        """Acknowledge a message id negatively (extension negative-acknowledgement); whether that was
-        accepted.
+    def negative_acknowledge(self, name: str, message_id: int | str) -> bool:
+        """Acknowledge a message id negatively (extension negative-acknowledgement). Returns True if the server
+        accepted it.
         """
         body = {"consumer_name": name, "message_id": message_id}
         reply, when = self._call("/consumer/negative-acknowledgement", body, self.group_name_of(name))
-        return self.model.observe_return(name, message_id, reply, when)
+        return self.model.observe_negative_acknowledge(name, message_id, reply, when)
 
-    def flights_of(self, name: str) -> "list[Flight]":
-        """The records in flight with a consumer, oldest delivery first."""
+    def in_flight_with(self, name: str) -> "list[InFlightRecord]":
+        """Return the records in flight with a consumer, by topic, oldest delivery first."""
         group = self.model.groups.get(self.group_name_of(name))
         if group is None or name not in group.members:
             return []
         return [flight for cursor in group.cursors.values() for flight in cursor.held_by(name)]
 
-    def waiting(self, group: str, topic: str) -> int:
-        """How many records of a topic a group has not acknowledged; 0 while nobody in it ever subscribed to it."""
+    def lag(self, group: str, topic: str) -> int:
+        """Return the number of records of a topic that a group has not acknowledged; 0 if no member ever subscribed
+        to it.
+        """
         model = self.model.groups.get(group)
         cursor = model.cursors.get(topic) if model is not None else None
-        return len(cursor.waiting) if cursor is not None else 0
+        return len(cursor.uncommitted) if cursor is not None else 0
 
     # Time, and whole groups
 
     def pass_time(self, seconds: float, group: str) -> None:
-        """Let time pass for a group."""
-        self.done += 1
+        """Advance the group's clock by `seconds`."""
+        self.actions += 1
         self.program.append(f"{seconds:g} s pass for {group}")
-        self.world.pass_time(seconds, group)
+        self.system.pass_time(seconds, group)
 
-    def alive(self, group: str) -> list[str]:
-        """The members of a group that are alive for certain."""
+    def alive_members(self, group: str) -> list[str]:
+        """Return the members of a group that cannot have been evicted."""
         model = self.model.groups[group]
-        now = self.world.now(group)
-        model.refresh(When(now, now))
-        return [member.name for member in model.members.values() if member.doubt is None]
+        now = self.system.now(group)
+        model.refresh(TimeInterval(now, now))
+        return [member.name for member in model.members.values() if member.possible_eviction is None]
 
     def settle(self, group: str) -> None:
-        """Pass the time in which the group must have settled its rebalances; every member sends
-        heartbeats meanwhile.
+        """Advance time until all rebalances of the group must be settled; every live member sends heartbeats
+        meanwhile.
         """
         model = self.model.groups[group]
-        step = self.world.timings.heartbeat_timeout * 0.6
-        while self.world.time_is_virtual:
-            living = self.alive(group)
-            missing = model.settled_at() + MARGIN - self.world.now(group)
+        step = self.system.timings.heartbeat_timeout * 0.6
+        while self.system.time_is_virtual:
+            living = self.alive_members(group)
+            missing = model.settled_at() + MARGIN - self.system.now(group)
             if missing <= 0:
                 return
             if missing > MOST_STEPS * step:
@@ -243,34 +252,33 @@ class Driver:
                 self.heartbeat(name)
 
     def is_settled(self, group: str) -> bool:
-        """Whether every rebalance of the group must be over."""
-        now = self.world.now(group)
-        return self.model.groups[group].is_settled(When(now, now))
+        """True if every rebalance of the group must be settled."""
+        now = self.system.now(group)
+        return self.model.groups[group].is_settled(TimeInterval(now, now))
 
     def wait_for_rebalance(self, group: str) -> None:
-        """Give the rebalances of a group time: all that they may take where time is virtual, else some."""
-        if self.world.time_is_virtual:
+        """Advance a virtual clock past the rebalances of a group; on a real clock, pause briefly."""
+        if self.system.time_is_virtual:
             self.settle(group)
         else:
-            self.world.pause()
+            self.system.pause()
 
-    def sweep(self, group: str, *, acknowledge: bool = False) -> int:
-        """Poll all members of a group until none gets anything, with or without acknowledging; how many
-        records came.
+    def poll_all(self, group: str, *, acknowledge: bool = False) -> int:
+        """Poll all members of a group until none gets a record. Returns the number of records.
 
-        What nobody gets though it is free breaks a clause; before the rebalance must be settled, it is
-        waited for.
+        With `acknowledge`, every record is acknowledged. A free record that no member gets breaks a clause, once the
+        rebalance must be settled; until then the method waits and polls again.
         """
         count = 0
         while True:
             due = False
             came = 0
-            for name in self.alive(group):
+            for name in self.alive_members(group):
                 polled = self.poll_once(name)
-                while polled.flights:
+                while polled.in_flight:
                     came += 1
                     if acknowledge:
-                        for flight in self.flights_of(name):
+                        for flight in self.in_flight_with(name):
                             self.acknowledge(name, flight.message_id)
                     polled = self.poll_once(name)
                 due = due or polled.due is not None

@@ -1,9 +1,17 @@
-"""One consumer group: its members, its rebalances, and who is known to own what."""
+"""One consumer group: members, rebalances, and records in flight.
+
+Condition of a settled group, at a time t: t > latest possible start of any rebalance + rebalance_timeout + slack
+(REBALANCE-1). Condition of a record that a rebalance may have taken back (REBALANCE-5): some rebalance of its topic
+may have started early enough to reach its timeout by now, and late enough to do so after the delivery.
+
+No false alarm: an eviction in the grace counts as a possible rebalance until replies prove or disprove it, and every
+comparison takes the end of the interval that is favourable to the server.
+"""
 
 from typing import TYPE_CHECKING
 
-from conformance.models.cursors import Cursor, Flight
-from conformance.models.members import Member, Timings, Trigger, When
+from conformance.models.cursors import Cursor, InFlightRecord
+from conformance.models.members import Member, RebalanceTrigger, TimeInterval, Timings
 
 if TYPE_CHECKING:
     from conformance.models.topics import Record, TopicModel
@@ -13,111 +21,118 @@ _TRIGGERS_KEPT = 12
 
 
 class GroupModel:
-    """The state of one consumer group, as far as it is certain.
+    """State of one consumer group, as far as replies prove it.
 
-    `reborn`: a group of that name was removed before.
+    `was_removed_before`: True if a group of that name was removed. `polled_empty`: names of members whose last poll
+    returned nothing, since anything became deliverable. `triggers`: rebalances that may still matter.
     """
 
-    def __init__(self, name: str, timings: Timings, *, reborn: bool = False) -> None:
-        self.reborn = reborn
+    def __init__(self, name: str, timings: Timings, *, was_removed_before: bool = False) -> None:
+        self.was_removed_before = was_removed_before
         self.name = name
         self.timings = timings
         self.members: dict[str, Member] = {}
         self.cursors: dict[str, Cursor] = {}
-        self.triggers: list[Trigger] = []
-        self.came_up_empty: set[str] = set()
+        self.triggers: list[RebalanceTrigger] = []
+        self.polled_empty: set[str] = set()
         self.was_settled = True
         self._reached = float("-inf")
 
     def cursor(self, topic: "TopicModel") -> Cursor:
-        """The group's progress in the topic."""
+        """Return the group's progress in the topic, starting it if necessary."""
         cursor = self.cursors.get(topic.name)
         if cursor is None:
             cursor = self.cursors[topic.name] = Cursor(topic)
-            if self.reborn:
+            if self.was_removed_before:
                 cursor.suspect("GROUP-REMOVE-3")
-            elif topic.added_again:
+            elif topic.was_added_again:
                 cursor.suspect("TOPIC-ADD-2")
         return cursor
 
     # Membership
 
     def subscribers(self, topic: str) -> list[Member]:
-        """Members subscribed to the topic, those included that may have been evicted meanwhile."""
+        """Return the members subscribed to the topic, including those that may have been evicted."""
         return [member for member in self.members.values() if topic in member.topics]
 
     def membership_is_certain(self, topic: str) -> bool:
-        """Whether no subscriber of the topic may have been evicted unnoticed."""
-        return all(member.doubt is None for member in self.subscribers(topic))
+        """True if no subscriber of the topic may have been evicted."""
+        return all(member.possible_eviction is None for member in self.subscribers(topic))
 
-    def refresh(self, when: When) -> None:
-        """Let time pass up to `when`: silent members become doubtful, then are gone for certain."""
+    def refresh(self, when: TimeInterval) -> None:
+        """Advance to `when`: silent members are first possibly evicted, then evicted."""
         self._reached = max(self._reached, when.earliest)
         for member in list(self.members.values()):
-            if member.certainly_alive(when, self.timings):
+            if member.must_be_alive(when, self.timings):
                 continue
-            if member.doubt is None:
-                member.doubt = self.trigger(member.eviction_window(self.timings), possible=True)
+            if member.possible_eviction is None:
+                member.possible_eviction = self.trigger(member.eviction_window(self.timings), possible=True)
             else:
-                member.doubt.when = member.eviction_window(self.timings)
-            if member.certainly_silent_too_long(when, self.timings):
-                # A clock that jumps past the window finds the consumer silent only where it lands.
-                member.doubt.when = When(member.doubt.when.earliest, when.latest)
+                member.possible_eviction.when = member.eviction_window(self.timings)
+            if member.must_be_evicted(when, self.timings):
+                # A virtual clock that jumps past the window evicts the consumer at the new time.
+                member.possible_eviction.when = TimeInterval(
+                    member.possible_eviction.when.earliest, when.latest
+                )
                 self.end(member, "evicted")
         settled = self.is_settled(when)
         if settled != self.was_settled:
             self.was_settled = settled
-            self.came_up_empty.clear()
+            self.polled_empty.clear()
 
-    def proved_alive(self, member: Member, when: When, operation: str) -> None:
-        """The member was served: it had not been evicted, and this was a sign of life."""
-        member.signed(when, operation)
-        if member.doubt is not None:
-            self.triggers.remove(member.doubt)
-            member.doubt = None
+    def proved_alive(self, member: Member, when: TimeInterval, operation: str) -> None:
+        """Note that the member was served: it had not been evicted, and gave a sign of life."""
+        member.gave_sign_of_life(when, operation)
+        if member.possible_eviction is not None:
+            self.triggers.remove(member.possible_eviction)
+            member.possible_eviction = None
 
-    def proved_gone(self, member: Member, when: When) -> None:
-        """A reply shows that the member was evicted, at `when` or before."""
-        if member.doubt is not None:
-            window = member.doubt.when
-            member.doubt.when = When(window.earliest, max(window.earliest, min(window.latest, when.latest)))
-        member.observed = True
+    def proved_evicted(self, member: Member, when: TimeInterval) -> None:
+        """Note that a reply proves the member's eviction, at `when` or before."""
+        if member.possible_eviction is not None:
+            window = member.possible_eviction.when
+            member.possible_eviction.when = TimeInterval(
+                window.earliest, max(window.earliest, min(window.latest, when.latest))
+            )
+        member.end_was_observed = True
         self.end(member, "evicted")
 
-    def end(self, member: Member, fate: str, when: When | None = None) -> None:
-        """The member is out: its records in flight are free again, the rest of the group rebalances."""
-        member.fate = fate
+    def end(self, member: Member, reason: str, when: TimeInterval | None = None) -> None:
+        """Remove a member: its records in flight are released, and the rest of the group rebalances.
+
+        `reason`: "evicted", "left" or "removed". `when`: the time at which a rebalance starts; None if the possible
+        eviction has noted it already, or if the whole group is removed.
+        """
+        member.end_reason = reason
         self.members.pop(member.name, None)
-        if member.doubt is not None:
-            member.doubt.possible = False
-            member.doubt = None
+        if member.possible_eviction is not None:
+            member.possible_eviction.possible = False
+            member.possible_eviction = None
         elif when is not None and member.topics:
             self.trigger(when)
         for topic in list(member.topics):
-            self.release(member, topic, fate)
-        self.came_up_empty.clear()
+            self.release(member, topic, reason)
+        self.polled_empty.clear()
 
     def release(self, member: Member, topic: str, reason: str) -> None:
-        """The member gives up its records in flight of the topic; late acknowledgements of them are
-        remembered.
-        """
+        """Release the member's records in flight of the topic, and remember their ids for late acknowledgements."""
         cursor = self.cursors.get(topic)
         if cursor is None:
             return
         for flight in cursor.held_by(member.name):
-            member.late_ids[flight.message_id] = (topic, flight.record.number)
-            cursor.free(flight, reason)
+            member.released_ids[flight.message_id] = (topic, flight.record.number)
+            cursor.release(flight, reason)
 
     # Rebalances
 
-    def trigger(self, when: When, *, possible: bool = False) -> Trigger:
-        """A rebalance starts at `when`: what was known about owners is void."""
+    def trigger(self, when: TimeInterval, *, possible: bool = False) -> RebalanceTrigger:
+        """Start a rebalance at `when`: known owners are void. `possible`: True if it may not have started at all."""
         contended = frozenset(
             topic
             for topic in self.cursors
             if len([m for m in self.members.values() if topic in m.topics]) > 1
         )
-        trigger = Trigger(when, contended, possible)
+        trigger = RebalanceTrigger(when, contended, possible)
         if len(self.triggers) >= _TRIGGERS_KEPT:
             self._forget_old_triggers()
         self.triggers.append(trigger)
@@ -125,52 +140,54 @@ class GroupModel:
         return trigger
 
     def _forget_old_triggers(self) -> None:
-        """Forget the rebalances that were over before anything that is in flight, and before any reply to come.
+        """Discard rebalances that ended before every delivery in flight and before every reply to come.
 
-        Not by the time of the newest trigger: that of an eviction may lie in the future.
+        The time of the newest trigger is no bound: that of a possible eviction may lie in the future.
         """
-        flights = [flight.since for cursor in self.cursors.values() for flight in cursor.flights.values()]
-        oldest = min(flights, default=self._reached)
-        reach = self.timings.rebalance_timeout + self.timings.slack
+        in_flight = [flight.since for cursor in self.cursors.values() for flight in cursor.in_flight.values()]
+        oldest = min(in_flight, default=self._reached)
+        longest = self.timings.rebalance_timeout + self.timings.slack
         self.triggers = [
-            t for t in self.triggers if t.possible or t.when.latest + reach >= min(oldest, self._reached)
+            t for t in self.triggers if t.possible or t.when.latest + longest >= min(oldest, self._reached)
         ]
 
     def unsettle(self) -> None:
-        """Forget who owns what, and who polled in vain."""
-        self.came_up_empty.clear()
+        """Discard known owners and empty polls."""
+        self.polled_empty.clear()
         for cursor in self.cursors.values():
             cursor.forget_owners()
-            cursor.committed_in_epoch = False
+            cursor.committed_since_rebalance = False
 
     def settled_at(self) -> float:
-        """The group's time from which on every rebalance so far must be settled, in seconds: REBALANCE-1."""
-        reach = self.timings.rebalance_timeout + self.timings.slack
+        """Return the group's time from which every rebalance so far must be settled, in seconds (REBALANCE-1)."""
+        longest = self.timings.rebalance_timeout + self.timings.slack
         latest = float("-inf")
         for trigger in self.triggers:
             if trigger.when.latest > latest:
                 latest = trigger.when.latest
-        return latest + reach
+        return latest + longest
 
-    def is_settled(self, when: When) -> bool:
-        """Whether every rebalance must be settled, whenever in `when` the server looked."""
+    def is_settled(self, when: TimeInterval) -> bool:
+        """True if every rebalance must be settled at every moment of `when`."""
         return when.earliest > self.settled_at() + _ROUNDING
 
     # Records in flight
 
-    def is_sure(self, flight: Flight, when: When) -> bool:
-        """Whether the record is certainly still in flight with its holder.
+    def must_be_in_flight(self, flight: InFlightRecord, when: TimeInterval) -> bool:
+        """True if the record must still be in flight with its holder.
 
-        It may not be where the holder may have been evicted, or where a rebalance ran into its timeout and
-        took the record back (REBALANCE-5).
+        False if the holder may have been evicted, or if a rebalance may have reached its timeout and taken the record
+        back (REBALANCE-5).
         """
         member = self.members.get(flight.consumer)
-        return member is not None and member.doubt is None and not self.may_be_taken_back(flight, when)
+        return (
+            member is not None
+            and member.possible_eviction is None
+            and not self.may_be_taken_back(flight, when)
+        )
 
-    def may_be_taken_back(self, flight: Flight, when: When) -> bool:
-        """Whether a rebalance that began before or after the delivery may have ended by taking the record
-        back.
-        """
+    def may_be_taken_back(self, flight: InFlightRecord, when: TimeInterval) -> bool:
+        """True if a rebalance may have taken the record back at its timeout, by the end of `when` (REBALANCE-5)."""
         timeout, slack = self.timings.rebalance_timeout, self.timings.slack
         topic = flight.record.topic
         return any(
@@ -180,17 +197,17 @@ class GroupModel:
             for trigger in self.triggers
         )
 
-    def is_moving(self, flight: Flight, when: When) -> bool:
-        """Whether a rebalance that began after the delivery may be under way."""
+    def may_be_moving(self, flight: InFlightRecord, when: TimeInterval) -> bool:
+        """True if a rebalance that began after the delivery may be in progress."""
         topic = flight.record.topic
         return not self.is_settled(when) and any(
             topic in trigger.contended and trigger.when.latest >= flight.since for trigger in self.triggers
         )
 
-    def owed(self, topic: str, consumer: str | None) -> "Record | None":
-        """A record of the topic that a poll must return once the group is settled, or None.
+    def due_record(self, topic: str, consumer: str | None) -> "Record | None":
+        """Return a record of the topic that a poll must return once the group is settled, or None.
 
-        With `consumer`, one that this consumer is known to own; else one that somebody must own.
+        With `consumer`, a record whose known owner it is; with None, one that some member must own.
         """
         cursor = self.cursors.get(topic)
         if cursor is None:

@@ -1,6 +1,6 @@
-"""How a model reports what it saw: one call for each assertion, good or bad.
+"""Interface by which models report assertions, passed and failed.
 
-`bench.judge` of the suite is a `Judge`. `Ledger` is the judge of tests that run without the suite.
+`bench.judge` of the suite is a `Judge`; `Ledger` is the judge of tests without a suite.
 """
 
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import Protocol
 
 from conformance.wire.failures import Violation
 
-#: The SHOULD clauses that the models judge: a server that fails one of them deviates, and the run goes on.
+#: SHOULD clauses that the models judge; a failure is a deviation and the run goes on.
 RECOMMENDED = frozenset(
     {
         "ACK-CONSUMER-2",
@@ -32,20 +32,20 @@ RECOMMENDED = frozenset(
 
 
 class Judge(Protocol):
-    """Takes one assertion about a clause. A failed MUST raises `Violation`; a failed SHOULD returns False."""
+    """Takes one assertion about a clause. Raises `Violation` if a MUST fails; returns False if a SHOULD fails."""
 
     def __call__(self, clause: str, ok: bool, /, *, expected: str, observed: object) -> bool: ...
 
 
 class Ledger:
-    """A judge that counts what was asserted, collects deviations, and raises at the first failed MUST."""
+    """Judge that counts assertions, collects failed SHOULDs, and raises on the first failed MUST."""
 
     def __init__(self) -> None:
         self.asserted: Counter[str] = Counter()
         self.deviations: list[tuple[str, str, object]] = []
 
     def __call__(self, clause: str, ok: bool, /, *, expected: str, observed: object) -> bool:
-        """Count the assertion. Raises `Violation` where a MUST fails."""
+        """Count the assertion. Returns False if a SHOULD fails; raises `Violation` if a MUST fails."""
         self.asserted[clause] += 1
         if ok:
             return True

@@ -1,10 +1,9 @@
-"""Consumers of a group, and the window of time in which a silent one may be evicted.
+"""Consumers of a group, and the interval in which a silent one may be evicted.
 
-Every instant is an interval (`When`): a server acted somewhere between the moment a request left and the
-moment its reply came. On a virtual clock both ends are equal. A consumer's last sign of life is such an
-interval too, so `Member.certainly_alive` and `certainly_silent_too_long` leave a gap between them in which
-both outcomes are allowed: at least the declared grace, and more where it is uncertain when, or whether,
-something counted as a sign of life.
+A server acts at an unknown moment between the request and its reply, so every time is an interval (`TimeInterval`);
+on a virtual clock both ends are equal. The last sign of life is such an interval, too. `Member.must_be_alive` and
+`Member.must_be_evicted` are both false in between, where both outcomes are allowed: for the declared grace, and
+longer if the time of the last sign of life is uncertain.
 """
 
 from dataclasses import dataclass, field
@@ -13,20 +12,20 @@ from typing import NamedTuple
 _ROUNDING = 1e-6
 
 
-class When(NamedTuple):
-    """An interval of a group's time, in seconds, in which something happened."""
+class TimeInterval(NamedTuple):
+    """Interval of a group's time, in seconds, that contains the moment of an event."""
 
     earliest: float
     latest: float
 
 
-#: Before every comparison: a sign of life that there was not.
-NEVER = When(float("inf"), float("inf"))
+#: The previous sign of life of a consumer that gave only one: later than every moment, so no silence since is too long.
+NEVER = TimeInterval(float("inf"), float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """The timings that a server declares, in seconds, and `slack`: what its real clock may be late by."""
+    """Timings that a server declares, in seconds. `slack`: the greatest lateness of its real clock, in seconds."""
 
     heartbeat_timeout: float = 30.0
     eviction_grace: float = 1.0
@@ -35,16 +34,14 @@ class Timings:
 
 
 @dataclass(slots=True, eq=False)
-class Trigger:
-    """Something that starts a rebalance, and when.
+class RebalanceTrigger:
+    """Start of a rebalance.
 
-    `contended`: topics that have other subscribers besides.
-
-    `possible`: it is not certain that it happened at all (the eviction of a consumer that is silent in the
-    grace).
+    `contended`: topics with several subscribers at that time. `possible`: True if the rebalance may not have started
+    (eviction of a consumer that is silent within the grace).
     """
 
-    when: When
+    when: TimeInterval
     contended: frozenset[str]
     possible: bool = False
 
@@ -53,52 +50,54 @@ class Trigger:
 class Member:
     """A registered consumer.
 
-    `sign` is when it last gave a sign of life, by `sign_by`; `previous` the one before.
+    `last_sign`: the last sign of life, given by operation `last_sign_operation`; `previous_sign`: the one before.
+    `possible_eviction`: the rebalance of an eviction that may have happened, None if none can have.
 
-    `fate` is empty while it may be alive, and then says how it ended: "evicted", "left", "removed".
-    `observed`: its end was seen in a reply, not only concluded from the time. `dropped`: topics it
-    unsubscribed from. `denied`: topics of lists that were refused. `late_ids`: topic and record number under
-    each message id that was taken from it; `former_ids`: the same of the evicted consumer that had its name
-    before.
+    `end_reason`: "" for a consumer that may be registered, else "evicted", "left" or "removed". `end_was_observed`:
+    True if a reply showed the end, False if only elapsed time implies it.
+
+    `unsubscribed_topics`: topics given up. `refused_topics`: topics of refused subscriptions. `released_ids`: topic
+    and record number by message id, of released records. `predecessor_ids`: the `released_ids` of the evicted
+    consumer that had the name before.
     """
 
     name: str
     group: str
-    sign: When
-    sign_by: str = "register"
-    previous: When = NEVER
+    last_sign: TimeInterval
+    last_sign_operation: str = "register"
+    previous_sign: TimeInterval = NEVER
     topics: set[str] = field(default_factory=set)
-    doubt: Trigger | None = None
-    fate: str = ""
-    observed: bool = False
-    dropped: set[str] = field(default_factory=set)
-    denied: set[str] = field(default_factory=set)
-    late_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
-    former_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
+    possible_eviction: RebalanceTrigger | None = None
+    end_reason: str = ""
+    end_was_observed: bool = False
+    unsubscribed_topics: set[str] = field(default_factory=set)
+    refused_topics: set[str] = field(default_factory=set)
+    released_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
+    predecessor_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
 
-    def certainly_alive(self, when: When, timings: Timings) -> bool:
-        """Silent for less than the timeout, whenever in `when` the server looked: LIVE-KEEP-1."""
-        return when.latest < self.sign.earliest + timings.heartbeat_timeout - _ROUNDING
+    def must_be_alive(self, when: TimeInterval, timings: Timings) -> bool:
+        """True if the silence is shorter than the timeout at every moment of `when` (LIVE-KEEP-1)."""
+        return when.latest < self.last_sign.earliest + timings.heartbeat_timeout - _ROUNDING
 
-    def certainly_silent_too_long(self, when: When, timings: Timings) -> bool:
-        """Silent for the timeout and its grace, whenever in `when` the server looked: LIVE-EVICT-1."""
+    def must_be_evicted(self, when: TimeInterval, timings: Timings) -> bool:
+        """True if the silence is longer than timeout and grace at every moment of `when` (LIVE-EVICT-1)."""
         return when.earliest > self.eviction_window(timings).latest + _ROUNDING
 
-    def eviction_window(self, timings: Timings) -> When:
-        """When the server evicts it unless it gives another sign of life."""
-        earliest = self.sign.earliest + timings.heartbeat_timeout
-        latest = self.sign.latest + timings.heartbeat_timeout + timings.eviction_grace + timings.slack
-        return When(earliest, latest)
+    def eviction_window(self, timings: Timings) -> TimeInterval:
+        """Return the interval in which the server evicts the member, unless it gives another sign of life."""
+        earliest = self.last_sign.earliest + timings.heartbeat_timeout
+        latest = self.last_sign.latest + timings.heartbeat_timeout + timings.eviction_grace + timings.slack
+        return TimeInterval(earliest, latest)
 
-    def signed(self, when: When, operation: str) -> None:
-        """An operation that names it succeeded: LIVE-SIGN-1."""
-        if when.earliest > self.sign.latest:
-            self.previous = self.sign
-            self.sign_by = operation
+    def gave_sign_of_life(self, when: TimeInterval, operation: str) -> None:
+        """Note that an operation of the member succeeded (LIVE-SIGN-1)."""
+        if when.earliest > self.last_sign.latest:
+            self.previous_sign = self.last_sign
+            self.last_sign_operation = operation
         elif operation == "heartbeat":
-            self.sign_by = operation
-        self.sign = When(max(when.earliest, self.sign.earliest), when.latest)
+            self.last_sign_operation = operation
+        self.last_sign = TimeInterval(max(when.earliest, self.last_sign.earliest), when.latest)
 
-    def perhaps_signed(self, when: When) -> None:
-        """A refused operation named it: it may count as a sign of life or not."""
-        self.sign = When(self.sign.earliest, max(when.latest, self.sign.latest))
+    def may_have_signed(self, when: TimeInterval) -> None:
+        """Note that an operation of the member was refused; it may count as a sign of life."""
+        self.last_sign = TimeInterval(self.last_sign.earliest, max(when.latest, self.last_sign.latest))

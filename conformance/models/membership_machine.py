@@ -1,24 +1,23 @@
-"""Model (c): registration, subscriptions, heartbeats, eviction, rebalancing of several groups and topics."""
+"""State machine of registration, subscriptions, heartbeats, eviction and rebalances of several groups and topics."""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
 from conformance.models.driver import MARGIN
-from conformance.models.machines import QueueMachine, move, time_is_virtual
+from conformance.models.machines import counted_rule, time_is_virtual
+from conformance.models.membership_scenario import KEYS, MembershipScenario
 
-KEYS = ("a", "b", "c", "d", None, None)
 _INDEX = st.integers(0, 11)
 _GROUP = st.sampled_from([0, 0, 0, 1])
-_MOST_WAITING = 16
+_GREATEST_LAG = 16
 
 
-class MembershipMachine(QueueMachine):
+class MembershipMachine(MembershipScenario):
     """Two groups, two topics with different numbers of partitions, four consumers.
 
-    Time passes only on a virtual clock; without one, liveness is judged elsewhere, in real time.
+    Time advances only on a virtual clock; on a real one other tests judge liveness.
     """
 
-    STATES = ("nobody", "alone", "several", "several, in flight", "rebalancing", "rebalancing, in flight")
     IMPOSSIBLE = frozenset(
         (rule, state)
         for rule, states in {
@@ -31,138 +30,67 @@ class MembershipMachine(QueueMachine):
 
     @initialize(partitions=st.integers(1, 5), members=st.integers(1, 3))
     def start(self, partitions: int, members: int) -> None:
-        """Topics with records, groups, and members of the first group, settled where time can be made to
-        pass.
-        """
+        """Topics with records, two groups, and members of the first group, settled if time is virtual."""
         self.guarded(MembershipMachine._start, partitions=partitions, members=members)
 
-    def _start(self, partitions: int, members: int) -> None:
-        driver, world = self.driver, self.world
-        self.topics = [world.fresh("topic"), world.fresh("topic")]
-        self.groups = [world.fresh("group"), world.fresh("group")]
-        self.consumers = [world.fresh("consumer") for _ in range(4)]
-        driver.add_topic(self.topics[0], partitions)
-        driver.add_topic(self.topics[1], 3)
-        for group in self.groups:
-            driver.add_group(group)
-        for number in range(5):
-            driver.publish(self.topics[0], KEYS[number])
-        for index, consumer in enumerate(self.consumers[:members]):
-            driver.register(self.groups[0], consumer)
-            driver.subscribe(consumer, *self._topics(2 - index))
-        driver.settle(self.groups[0])
-        self.ready = True
-
-    def state(self) -> str:
-        """How many members the larger group has, whether its rebalance may go on, whether anything is in flight."""
-        groups = self.driver.model.groups.values()
-        group = max(groups, key=lambda g: len(g.members), default=None)
-        subscribed = sum(bool(member.topics) for member in group.members.values()) if group is not None else 0
-        if group is None or subscribed == 0:
-            return "nobody"
-        now = self.world.now(group.name)
-        flying = any(cursor.flights for each in groups for cursor in each.cursors.values())
-        in_flight = ", in flight" if flying else ""
-        if now <= group.settled_at():
-            return "rebalancing" + in_flight
-        return "alone" if subscribed == 1 else "several" + in_flight
-
-    def _consumer(self, index: int) -> str:
-        return self.consumers[index % len(self.consumers)]
-
-    def _group(self, index: int) -> str:
-        return self.groups[index % len(self.groups)]
-
-    def _topics(self, index: int) -> list[str]:
-        return [self.topics[:1], self.topics[1:], self.topics][index % 3]
-
-    def _living(self, index: int) -> str | None:
-        """A consumer that is registered, near `index`."""
-        living = [name for group in self.driver.model.groups for name in self.driver.alive(group)]
-        return living[index % len(living)] if living else None
-
-    def _newcomer(self, index: int) -> str:
-        """A consumer that is not registered, near `index`; if all are, any."""
-        living = {name for group in self.driver.model.groups for name in self.driver.alive(group)}
-        others = [name for name in self.consumers if name not in living] or self.consumers
-        return others[index % len(others)]
-
-    @move(consumer=_INDEX, group=_GROUP, topics=_INDEX)
+    @counted_rule(consumer=_INDEX, group=_GROUP, topics=_INDEX)
     def join(self, consumer: int, group: int, topics: int) -> None:
-        """Register, whether the name is free or taken, and subscribe; a rebalance begins."""
+        """Register a consumer, under a free or a taken name, and subscribe it; a rebalance begins."""
         self.driver.register(self._group(group), self._consumer(consumer))
         self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
 
-    @move(consumer=_INDEX, topics=_INDEX)
+    @counted_rule(consumer=_INDEX, topics=_INDEX)
     def subscribe(self, consumer: int, topics: int) -> None:
-        """Subscribe, perhaps to what it is subscribed to already, perhaps as nobody."""
+        """Subscribe a consumer that may be subscribed already, or may not be registered."""
         self.driver.subscribe(self._consumer(consumer), *self._topics(topics))
 
-    @move(
+    @counted_rule(
         consumer=_INDEX,
         kind=st.sampled_from(["register", "subscribe", "unsubscribe", "unregister", "group", "remove"]),
         look=st.booleans(),
     )
     def be_refused(self, consumer: int, kind: str, look: bool) -> None:
-        """What must be refused and change nothing: a taken name, an unknown topic in the list, or group."""
-        name, nowhere = self._living(consumer) or self._consumer(consumer), self.world.fresh("nowhere")
+        """Operations that must be refused and change nothing: a taken name, an unknown topic or group."""
+        name, nowhere = self._living(consumer) or self._consumer(consumer), self.system.fresh("nowhere")
         if kind == "register":
             self.driver.register(self._group(consumer), name)
         elif kind == "subscribe":
             self._subscribe_in_part(name, nowhere)
         elif kind == "unsubscribe":
             self.driver.unsubscribe(name, self.topics[0], nowhere)
-        elif kind == "unregister" and self.driver.has("unregister"):
-            self.driver.unregister(self.world.fresh("stranger"))
+        elif kind == "unregister" and self.driver.has_extension("unregister"):
+            self.driver.unregister(self.system.fresh("stranger"))
         elif kind == "group":
-            self.driver.register(nowhere, self.world.fresh("consumer"))
+            self.driver.register(nowhere, self.system.fresh("consumer"))
         else:
             self.driver.remove_group(nowhere)
         if look:
             self._look_at(self.groups[0])
 
-    def _subscribe_in_part(self, name: str, nowhere: str) -> None:
-        """A list with an unknown topic in it gives nothing, also not the topic that there is."""
-        topic = self.topics[0]
-        self.driver.unsubscribe(name, topic)
-        self.driver.subscribe(name, topic, nowhere)
-        for _ in range(3):
-            self.driver.publish(topic)
-        self._poll_until_empty(name)
-
-    def _poll_until_empty(self, name: str) -> None:
-        while self.driver.poll(name):
-            pass
-
-    def _look_at(self, group: str) -> None:
-        """Once settled, every free record comes, and only where it may."""
-        self.driver.settle(group)
-        self.driver.sweep(group)
-
-    @move(
+    @counted_rule(
         consumer=_INDEX,
         topics=_INDEX,
         kind=st.sampled_from(["unsubscribe", "unregister"]),
         look=st.booleans(),
     )
     def leave(self, consumer: int, topics: int, kind: str, look: bool) -> None:
-        """Give up topics, or leave for good; what was in flight goes to others."""
+        """A consumer unsubscribes or unregisters; its records in flight go to others."""
         name = self._living(consumer)
-        if kind == "unregister" and self.driver.has("unregister"):
+        if kind == "unregister" and self.driver.has_extension("unregister"):
             self.driver.unregister(name or self._consumer(consumer))
         elif name is not None:
             self.driver.unsubscribe(name, *self._topics(topics))
         if name is not None and look:
             self._look_at(self.driver.group_name_of(name))
 
-    @move(index=_INDEX, acknowledge=st.booleans())
+    @counted_rule(index=_INDEX, acknowledge=st.booleans())
     def remove_group_and_return(self, index: int, acknowledge: bool) -> None:
-        """A group is removed and added again: its members are out, and it starts at the oldest record."""
+        """A group is removed and added again: its members are gone, and it starts at the oldest record."""
         group = self.groups[0]
         if acknowledge:
-            self._settle_all_flights(group)
-            self.driver.sweep(group, acknowledge=True)
-        members = self.driver.alive(group)
+            self._acknowledge_all_in_flight(group)
+            self.driver.poll_all(group, acknowledge=True)
+        members = self.driver.alive_members(group)
         self.driver.remove_group(group)
         for name in members[:1]:
             self.driver.heartbeat(name)
@@ -172,9 +100,9 @@ class MembershipMachine(QueueMachine):
         self.driver.subscribe(name, *self.topics)
         self._look_at(group)
 
-    @move(where=time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
+    @counted_rule(where=time_is_virtual, keeper=_INDEX, newcomer=_INDEX)
     def keep_through_a_rebalance(self, keeper: int, newcomer: int) -> None:
-        """A member keeps what it holds while another joins: it is taken back at the timeout (REBALANCE-5)."""
+        """A member keeps its records while another joins: they are taken back at the timeout (REBALANCE-5)."""
         name = self._living(keeper)
         if name is None:
             return
@@ -187,9 +115,9 @@ class MembershipMachine(QueueMachine):
         self.driver.subscribe(other, *self.topics)
         self._look_at(group)
 
-    @move(holder=_INDEX, newcomer=_INDEX)
+    @counted_rule(holder=_INDEX, newcomer=_INDEX)
     def join_while_another_holds(self, holder: int, newcomer: int) -> None:
-        """What a member holds when another joins stays with it until it acknowledges (REBALANCE-2)."""
+        """Records held when another member joins stay with their holder until it acknowledges (REBALANCE-2)."""
         name, other = self._living(holder), self._newcomer(newcomer)
         if name is None:
             return
@@ -198,68 +126,63 @@ class MembershipMachine(QueueMachine):
         self.driver.register(self.driver.group_name_of(name), other)
         self.driver.subscribe(other, *self.topics)
         self._poll_until_empty(other)
-        for flight in self.driver.flights_of(name):
+        for flight in self.driver.in_flight_with(name):
             self.driver.acknowledge(name, flight.message_id)
 
-    def _settle_all_flights(self, group: str) -> None:
-        for name in self.driver.alive(group):
-            for flight in self.driver.flights_of(name):
-                self.driver.acknowledge(name, flight.message_id)
-
-    @move(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=3, max_size=8))
+    @counted_rule(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=3, max_size=8))
     def publish(self, topic: bool, keys: list[str | None]) -> None:
-        """Some records."""
-        waiting = [self.driver.waiting(group, self.topics[topic]) for group in self.groups]
-        if max(waiting) <= _MOST_WAITING:
+        """Publish records, unless many are uncommitted."""
+        lags = [self.driver.lag(group, self.topics[topic]) for group in self.groups]
+        if max(lags) <= _GREATEST_LAG:
             for key in keys:
                 self.driver.publish(self.topics[topic], key)
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def poll(self, consumer: int) -> None:
-        """One poll, perhaps by one that is gone."""
+        """Poll once, with a consumer that may be gone."""
         self.driver.poll(self._consumer(consumer))
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def poll_until_empty(self, consumer: int) -> None:
-        """Polls without acknowledging, so that much is in flight."""
+        """Poll without acknowledging, to put many records in flight."""
         if (name := self._living(consumer)) is not None:
             self._poll_until_empty(name)
 
-    @move(consumer=_INDEX, index=_INDEX)
+    @counted_rule(consumer=_INDEX, index=_INDEX)
     def acknowledge(self, consumer: int, index: int) -> None:
-        """A living consumer acknowledges one of its records."""
-        if (name := self._living(consumer)) is not None and (flights := self.driver.flights_of(name)):
-            self.driver.acknowledge(name, flights[index % len(flights)].message_id)
+        """A registered consumer acknowledges one of its records."""
+        if (name := self._living(consumer)) is not None and (in_flight := self.driver.in_flight_with(name)):
+            self.driver.acknowledge(name, in_flight[index % len(in_flight)].message_id)
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def acknowledge_all(self, consumer: int) -> None:
-        """A living consumer acknowledges all it holds."""
+        """A registered consumer acknowledges all its records."""
         if (name := self._living(consumer)) is not None:
-            for flight in self.driver.flights_of(name):
+            for flight in self.driver.in_flight_with(name):
                 self.driver.acknowledge(name, flight.message_id)
 
-    @move(index=_INDEX)
+    @counted_rule(index=_INDEX)
     def acknowledge_late(self, index: int) -> None:
-        """A consumer acknowledges what was taken from it when it was evicted, left, or lost the partition."""
+        """A consumer acknowledges a record released by its eviction, its departure, or a rebalance."""
         late = [
             (member.name, message_id)
-            for member in self.driver.model.consumers.by_name.values()
-            for message_id in member.former_ids | member.late_ids
+            for member in self.driver.model.registry.by_name.values()
+            for message_id in member.predecessor_ids | member.released_ids
         ]
         if late:
             self.driver.acknowledge(*late[index % len(late)])
 
-    @move(consumer=_INDEX)
+    @counted_rule(consumer=_INDEX)
     def heartbeat(self, consumer: int) -> None:
-        """A heartbeat, perhaps of one that is gone."""
+        """Send a heartbeat for a consumer that may be gone."""
         self.driver.heartbeat(self._consumer(consumer))
 
-    @move(where=time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
+    @counted_rule(where=time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)
     def pass_time(self, tenths: int, group: int) -> None:
-        """Some of the timeout passes without a sign of life."""
-        self.driver.pass_time(self.world.timings.heartbeat_timeout * tenths / 10, self._group(group))
+        """Advance time by a part of the heartbeat timeout."""
+        self.driver.pass_time(self.system.timings.heartbeat_timeout * tenths / 10, self._group(group))
 
-    @move(
+    @counted_rule(
         where=time_is_virtual,
         silent=_INDEX,
         length=st.sampled_from(["below", "within", "past", "past"]),
@@ -267,18 +190,18 @@ class MembershipMachine(QueueMachine):
         late=st.booleans(),
     )
     def fall_silent(self, silent: int, length: str, holding: bool, late: bool) -> None:
-        """One member is silent until just below the timeout, into the grace, or past it; the others are not.
+        """One member is silent until just below the timeout, into the grace, or past it; the others send heartbeats.
 
         If it is `holding` records, it may acknowledge one of them `late`.
         """
         name = self._living(silent)
         if name is None:
             return
-        timings = self.world.timings
+        timings = self.system.timings
         if holding:
             self._poll_until_empty(name)
         self.driver.heartbeat(name)
-        held = self.driver.flights_of(name)
+        held = self.driver.in_flight_with(name)
         group = self.driver.group_name_of(name)
         seconds = {
             "below": timings.heartbeat_timeout - MARGIN,
@@ -293,29 +216,22 @@ class MembershipMachine(QueueMachine):
         if held and length == "past":
             self._look_at(group)
 
-    def _silence(self, name: str, seconds: float) -> None:
-        """Time passes in two halves; everybody else in the group of `name` sends heartbeats."""
-        group = self.driver.group_name_of(name)
-        others = [other for other in self.driver.alive(group) if other != name]
-        for _ in range(2):
-            for other in others:
-                self.driver.heartbeat(other)
-            self.driver.pass_time(seconds / 2, group)
-        for other in others:
-            self.driver.heartbeat(other)
-
-    @move(where=time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"]))
+    @counted_rule(
+        where=time_is_virtual, consumer=_INDEX, sign=st.sampled_from(["poll", "subscribe", "acknowledge"])
+    )
     def live_without_heartbeats(self, consumer: int, sign: str) -> None:
-        """Two silences, too long together, and between them an operation that is no heartbeat: LIVE-SIGN-1."""
+        """Two silences, together longer than the timeout, separated by an operation other than a heartbeat
+        (LIVE-SIGN-1).
+        """
         name = self._living(consumer)
         if name is None:
             return
-        seconds = self.world.timings.heartbeat_timeout * 0.75
+        seconds = self.system.timings.heartbeat_timeout * 0.75
         self.driver.poll(name)
         self._silence(name, seconds)
-        flights = self.driver.flights_of(name)
-        if sign == "acknowledge" and flights:
-            self.driver.acknowledge(name, flights[0].message_id)
+        in_flight = self.driver.in_flight_with(name)
+        if sign == "acknowledge" and in_flight:
+            self.driver.acknowledge(name, in_flight[0].message_id)
         elif sign == "subscribe":
             self.driver.subscribe(name, self.topics[1])
         else:
@@ -323,24 +239,22 @@ class MembershipMachine(QueueMachine):
         self._silence(name, seconds)
         self.driver.poll(name)
 
-    @move(where=time_is_virtual, group=_GROUP)
+    @counted_rule(where=time_is_virtual, group=_GROUP)
     def settle(self, group: int) -> None:
-        """A rebalance gets all the time that it may take."""
+        """Advance time until every rebalance must be settled."""
         self.driver.settle(self._group(group))
 
-    @move(group=_GROUP, acknowledge=st.booleans())
+    @counted_rule(group=_GROUP, acknowledge=st.booleans())
     def settle_and_sweep(self, group: int, acknowledge: bool) -> None:
-        """Once a rebalance must be settled, each free partition delivers to one member, and shares are
-        even.
-        """
+        """Once the group is settled, each free partition delivers to one member, and shares are even."""
         self.driver.settle(self._group(group))
-        self.driver.sweep(self._group(group), acknowledge=acknowledge)
+        self.driver.poll_all(self._group(group), acknowledge=acknowledge)
 
     def finish(self) -> None:
-        """Whoever is left reads everything; then the groups go."""
+        """The remaining members read everything; then the groups are removed."""
         for group in self.groups:
             self.driver.settle(group)
-            self._settle_all_flights(group)
-            self.driver.sweep(group)
-            self.driver.sweep(group, acknowledge=True)
+            self._acknowledge_all_in_flight(group)
+            self.driver.poll_all(group)
+            self.driver.poll_all(group, acknowledge=True)
             self.driver.remove_group(group)

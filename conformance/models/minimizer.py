@@ -1,8 +1,8 @@
-"""The search for the shortest program that shows a failure.
+"""Search for the shortest program that shows a failure.
 
-Hypothesis shrinks a failing program for minutes, and lets another failure slip in where it is shorter. Here
-the first failure stays the one that is looked for, and the search ends when its time is up: over a wire every
-attempt costs its round trips.
+Hypothesis shrinks a failing program for minutes, and may switch to another failure with a shorter program. The
+minimizer keeps to the first failure and stops after a fixed time, because every attempt costs round trips to the
+server.
 """
 
 import functools
@@ -16,19 +16,22 @@ from conformance.wire.failures import Violation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-#: Seconds for shrinking where another test shows the same failure already.
+#: Seconds for shrinking a failure that another test shows, too.
 BRIEF = 0.3
 
 
-class Enough(BaseException):
-    """The time for shrinking is up. No `Exception`, so that Hypothesis takes it for no failure of its own."""
+class StopExamples(BaseException):
+    """Stops Hypothesis: the time for shrinking is over, or the run has ended.
+
+    It is no `Exception`, so that Hypothesis does not take it for a failure.
+    """
 
 
-class Search:
-    """What one run of a machine found. `seconds` is the time for shrinking, from the first failure on.
+class Minimizer:
+    """Failure of one run and its shortest program. `seconds`: time for shrinking, counted from the first failure.
 
-    It is cut short where `is_known` says that another test shows the failure too: that one is an example, as short
-    as it was written, and many tests would otherwise shrink one and the same mistake of a server.
+    The time is cut to `BRIEF` if `is_known` says that another test shows the same failure: that test is an example of
+    it, and many tests would shrink the same fault of a server.
     """
 
     def __init__(
@@ -45,23 +48,23 @@ class Search:
         self._began = float("inf")
 
     def check_time(self) -> None:
-        """Raises `Enough` when the time for shrinking is up, or the run has ended.
+        """Raises StopExamples if the time for shrinking is over or the run has ended.
 
-        Hypothesis may take a KeyboardInterrupt for a strategy that is flaky, and go on.
+        A KeyboardInterrupt would not do: Hypothesis may take it for a flaky strategy and go on.
         """
         if self._has_run_ended():
-            raise Enough
+            raise StopExamples
         if self.failure is None:
             return
         spent = time.monotonic() - self._began
         if spent > self._seconds or (spent > BRIEF and self._is_known(self.failure)):
-            raise Enough
+            raise StopExamples
 
-    def found(self, failure: Exception, program: "Iterable[object]") -> Exception:
-        """Take note of a failure; returns what the machine shall raise, to Hypothesis, in its place.
+    def keep_shortest(self, failure: Exception, program: "Iterable[object]") -> Exception:
+        """Note a failure and its program. Returns the exception that the machine must raise to Hypothesis instead.
 
-        Failures of different clauses are of different types there. What is not the failure that was found
-        first counts as a program of no interest.
+        Each clause has an exception type of its own, so that Hypothesis tells failures apart. A failure of another
+        kind than the first rejects the example.
         """
         if self.failure is None:
             self._began = time.monotonic()

@@ -1,19 +1,25 @@
-"""What is known about which records of one topic share a partition.
+"""Records of one topic that share a partition, and records that do not.
 
-The text fixes that equal keys share a partition, not which one. A `Placement` therefore holds *nodes*: each
-node stands for records that certainly share a partition. Two nodes can be found to be the same partition,
-or found to be different ones. Where the server tells partitions (extension record-position) a node carries
-its number, and everything is exact; elsewhere the deliveries tell: two records that are in flight in one
-group at the same time, or that overtake each other, lie in different partitions (ORDER-1, ORDER-2).
+The text requires equal keys to share a partition, and leaves open which. A *node* stands for records known to share a
+partition. Two nodes may later prove to be one partition, or two different ones. With extension record-position a node
+has its partition's number, and all is known. Without it deliveries tell: two records in flight in one group at the
+same time, or delivered out of order, lie in different partitions (ORDER-1, ORDER-2).
+
+Condition: with P partitions, the nodes can be coloured with P colours so that different partitions have different
+colours.
+
+No false alarm: nodes are merged and separated only by equal keys, the server's positions, or deliveries that ORDER-1
+and ORDER-2 allow for different partitions only; a colouring that is not found within a bounded search counts as
+possible.
 """
 
 _SEARCH_STEPS = 5_000
 
 
-class Placement:
-    """Nodes of one topic with equality and difference.
+class PartitionClasses:
+    """Nodes of one topic, with the pairs known equal and the pairs known different.
 
-    `partitions` is the topic's number of them, if known.
+    `partitions`: the topic's number of partitions, None if unknown.
     """
 
     def __init__(self, partitions: int | None) -> None:
@@ -32,7 +38,7 @@ class Placement:
         return node
 
     def find(self, node: int) -> int:
-        """The node that stands for this one and all that were found to be the same partition."""
+        """Return the node that represents this one and all nodes known to be the same partition."""
         parent = self._parent
         while parent[node] != node:
             parent[node] = parent[parent[node]]
@@ -40,11 +46,11 @@ class Placement:
         return node
 
     def number(self, node: int) -> int | None:
-        """The partition's number, where the server told it."""
+        """Return the partition's number, or None if no reply stated it."""
         return self._number[self.find(node)]
 
     def node_of_key(self, key: str | None) -> int:
-        """The node of records with this key; a new node each time for records without one."""
+        """Return the node of records with this key; a new node for each record without one."""
         if not key:
             return self._new()
         node = self._of_key.get(key)
@@ -53,22 +59,22 @@ class Placement:
         return node
 
     def node_of_number(self, number: int) -> int:
-        """The node of partition `number`."""
+        """Return the node of partition `number`."""
         node = self._of_number.get(number)
         if node is None:
             node = self._of_number[number] = self._new(number)
         return node
 
     def knows_key(self, key: str) -> bool:
-        """Whether a record with this key was placed before."""
+        """True if a record with this key was published before."""
         return key in self._of_key
 
     def same(self, a: int, b: int) -> bool:
-        """Whether two nodes are certainly one partition."""
+        """True if two nodes are known to be one partition."""
         return a == b or self.find(a) == self.find(b)
 
     def differ(self, a: int, b: int) -> bool:
-        """Whether two nodes are certainly different partitions."""
+        """True if two nodes are known to be different partitions."""
         a, b = self.find(a), self.find(b)
         if a == b:
             return False
@@ -78,10 +84,7 @@ class Placement:
         return b in self._unlike[a]
 
     def merge(self, a: int, b: int) -> bool:
-        """Learn that two nodes are one partition.
-
-        False: they are known to be different, nothing is changed.
-        """
+        """Note that two nodes are one partition. Returns False, without effect, if they are known to differ."""
         a, b = self.find(a), self.find(b)
         if a == b:
             return True
@@ -98,10 +101,7 @@ class Placement:
         return True
 
     def separate(self, a: int, b: int) -> bool:
-        """Learn that two nodes are different partitions.
-
-        False: they are known to be one, nothing is changed.
-        """
+        """Note that two nodes are different partitions. Returns False, without effect, if they are known to be one."""
         a, b = self.find(a), self.find(b)
         if a == b:
             return False
@@ -110,12 +110,12 @@ class Placement:
             self._unlike[b].add(a)
         return True
 
-    def feasible(self) -> bool:
-        """Whether the topic's partitions suffice for all differences learnt so far.
+    def is_feasible(self) -> bool:
+        """True if the topic's number of partitions allows all differences noted so far.
 
-        This is the question whether a graph can be coloured with that many colours. Nodes with fewer
-        different neighbours than colours never matter, so what is left to search is tiny. True where the
-        number of partitions is unknown, and where the search would take too long: silence is no accusation.
+        This is graph colouring with one colour per partition. Nodes with fewer different neighbours than colours can
+        always be coloured last, and are removed first; little is left to search. Returns True if the number of
+        partitions is unknown or the search exceeds its bound.
         """
         if self.partitions is None:
             return True
@@ -130,7 +130,7 @@ class Placement:
 
 
 def _colourable(unlike: dict[int, set[int]], colours: int, fixed: dict[int, int | None]) -> bool:
-    """Search a colouring; bounded, and True when the bound is hit."""
+    """Search a colouring in a bounded number of steps; True if the bound is reached."""
     colour: dict[int, int] = {n: number for n, number in fixed.items() if number is not None}
     order = sorted((n for n in unlike if n not in colour), key=lambda n: -len(unlike[n]))
     steps = 0

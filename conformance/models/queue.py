@@ -1,8 +1,12 @@
-"""The queue as a whole: one `observe_…` for each operation, to be called with each reply, in their order.
+"""The model of the whole queue: one `observe_…` method for each operation, called with each reply in order.
 
-Times are intervals in seconds (`When`), in the time of the group concerned; every group may have a clock of
-its own. Every method raises `Violation` through the judge as soon as a reply is one that the text does not
-allow.
+Times are intervals in seconds (`TimeInterval`) of the group's time; every group may have a clock of its own. Every
+method raises `Violation`, through the judge, if the text does not allow the reply.
+
+Condition of the operations judged here: adding, removing and publishing succeed for known names, and are refused with
+4xx for unknown, taken or malformed ones.
+
+No false alarm: all names belong to this run, so no other client creates, removes or takes them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,14 +16,14 @@ from conformance.models.consumer_registry import (
     SUBSCRIBE,
     UNREGISTER,
     UNSUBSCRIBE,
-    Answer,
-    Consumers,
+    ConsumerRegistry,
+    OperationReply,
+    is_refusal,
     judge_refusal,
-    refused,
 )
-from conformance.models.deliveries import Deliveries, Polled
+from conformance.models.deliveries import Deliveries, PollOutcome
 from conformance.models.groups import GroupModel
-from conformance.models.members import Member, Timings, When
+from conformance.models.members import Member, TimeInterval, Timings
 from conformance.models.settlements import Settlements
 from conformance.models.topics import Record, TopicModel
 
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class QueueModel:
-    """What is certain about the topics, groups and consumers that one run created, under names of its own."""
+    """Known state of the topics, groups and consumers that one run created, under names of its own."""
 
     def __init__(self, judge: "Judge", timings: Timings, *, partitions: int | None, positions: bool) -> None:
         self._judge = judge
@@ -40,17 +44,17 @@ class QueueModel:
         self.topics: dict[str, TopicModel] = {}
         self.groups: dict[str, GroupModel] = {}
         self._removed: set[str] = set()
-        self.consumers = Consumers(judge, self.groups)
-        self._deliveries = Deliveries(judge, self.topics, self.groups, self.consumers)
-        self._settlements = Settlements(judge, self.groups, self.consumers)
+        self.registry = ConsumerRegistry(judge, self.groups)
+        self._deliveries = Deliveries(judge, self.topics, self.groups, self.registry)
+        self._settlements = Settlements(judge, self.groups, self.registry)
 
     # Topics
 
-    def observe_add_topic(self, name: str, reply: Answer, partitions: int | None = None) -> None:
-        """A topic was added, with `partitions` if that was asked for."""
+    def observe_add_topic(self, name: str, reply: OperationReply, partitions: int | None = None) -> None:
+        """Judge the reply to add-topic, sent with `partitions` unless None: TOPIC-ADD-1 to TOPIC-ADD-3."""
         if name in self.topics:
             judge_refusal(self._judge, ("TOPIC-ADD-2", "TOPIC-ADD-3"), 409, reply, "the topic exists")
-            self.topics[name].added_again = True
+            self.topics[name].was_added_again = True
             for group in self.groups.values():
                 if name in group.cursors:
                     group.cursors[name].suspect("TOPIC-ADD-2")
@@ -61,31 +65,31 @@ class QueueModel:
         )
 
     def observe_publish(
-        self, topic: str, label: str | int, key: str | None, text: str, reply: Answer
+        self, topic: str, label: str | int, key: str | None, text: str, reply: OperationReply
     ) -> Record | None:
-        """A well-formed record was published. The stored record, or None where the topic is unknown."""
+        """Judge the reply to a well-formed publish. Returns the stored record, or None if the topic is unknown."""
         known = self.topics.get(topic)
         if known is None:
             judge_refusal(self._judge, ("PUB-TOPIC-1", "PUB-TOPIC-2"), 404, reply, "no such topic")
             return None
         clause = "PUB-STORE-1" if key else "PUB-KEY-1"
         self._judge(clause, reply.status == 200, expected="publish: status 200", observed=reply)
-        record = known.stored(label, key, text, reply.body)
+        record = known.store(label, key, text, reply.body)
         for group in self.groups.values():
             if topic in group.cursors:
                 group.cursors[topic].published(record)
-                group.came_up_empty.clear()
+                group.polled_empty.clear()
         return record
 
-    def observe_bad_publish(self, reply: Answer) -> None:
-        """A publish without one of the required members, or with one of a wrong type."""
+    def observe_bad_publish(self, reply: OperationReply) -> None:
+        """Judge the reply to a publish that lacks a required member or has one of a wrong type (PUB-BODY-1)."""
         wanted = "a refusal, 4xx: a member is missing or of a wrong type"
-        self._judge("PUB-BODY-1", refused(reply), expected=wanted, observed=reply)
+        self._judge("PUB-BODY-1", is_refusal(reply), expected=wanted, observed=reply)
 
     # Groups
 
-    def observe_add_group(self, name: str, reply: Answer, when: When) -> None:
-        """A group was added, for the first time or again."""
+    def observe_add_group(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
+        """Judge the reply to adding a group, for the first time or again: GROUP-ADD-1, GROUP-ADD-2."""
         again = name in self.groups
         clause = "GROUP-ADD-2" if again else "GROUP-ADD-1"
         self._judge(clause, reply.status == 200, expected="consumer-group/add: status 200", observed=reply)
@@ -94,10 +98,10 @@ class QueueModel:
             for cursor in self.groups[name].cursors.values():
                 cursor.suspect("GROUP-ADD-2")
         else:
-            self.groups[name] = GroupModel(name, self._timings, reborn=name in self._removed)
+            self.groups[name] = GroupModel(name, self._timings, was_removed_before=name in self._removed)
 
-    def observe_remove_group(self, name: str, reply: Answer, when: When) -> None:
-        """A group was removed: its members are out, its offsets gone."""
+    def observe_remove_group(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
+        """Judge the reply to removing a group: its members and offsets are gone (GROUP-REMOVE-1 to GROUP-REMOVE-5)."""
         group = self.groups.get(name)
         if group is None:
             judge_refusal(self._judge, ("GROUP-REMOVE-4", "GROUP-REMOVE-5"), 404, reply, "no such group")
@@ -112,112 +116,133 @@ class QueueModel:
     # Members
 
     def observe_register(
-        self, group_name: str, name: str, reply: Answer, when: When, *, at_holder: When | None = None
+        self,
+        group_name: str,
+        name: str,
+        reply: OperationReply,
+        when: TimeInterval,
+        *,
+        at_holder: TimeInterval | None = None,
     ) -> None:
-        """A consumer was registered in a group; `at_holder` is when, in the time of the group of that name now."""
+        """Judge the reply to a registration: MEMBER-REGISTER-1 to MEMBER-REGISTER-5, LIVE-GONE-4.
+
+        `at_holder`: the same interval in the time of the group that holds the name now; `when` if None.
+        """
         at_holder = at_holder or when
-        holder = self.consumers.current(name, at_holder)
+        holder = self.registry.current(name, at_holder)
         group = self.groups.get(group_name)
         if group is None:
             judge_refusal(
                 self._judge, ("MEMBER-REGISTER-2", "MEMBER-REGISTER-3"), 404, reply, "no such group"
             )
             return
-        if holder is not None and not holder.fate and holder.doubt is None:
+        if holder is not None and not holder.end_reason and holder.possible_eviction is None:
             judge_refusal(
                 self._judge, ("MEMBER-REGISTER-4", "MEMBER-REGISTER-5"), 409, reply, "the name is taken"
             )
-            holder.perhaps_signed(at_holder)
+            holder.may_have_signed(at_holder)
             return
-        if holder is not None and not holder.fate:
-            if refused(reply):
-                holder.perhaps_signed(at_holder)
+        if holder is not None and not holder.end_reason:
+            if is_refusal(reply):
+                holder.may_have_signed(at_holder)
                 return
-            self.consumers.group_of(holder).proved_gone(holder, at_holder)
-        again = holder is not None and holder.fate == "evicted"
+            self.registry.group_of(holder).proved_evicted(holder, at_holder)
+        again = holder is not None and holder.end_reason == "evicted"
         clause = "LIVE-GONE-4" if again else "MEMBER-REGISTER-1"
         self._judge(clause, reply.status == 200, expected="register-consumer: status 200", observed=reply)
-        member = self.consumers.by_name[name] = Member(name, group_name, when)
+        member = self.registry.by_name[name] = Member(name, group_name, when)
         if again and holder is not None and holder.group == group_name:
-            member.former_ids = holder.late_ids
+            member.predecessor_ids = holder.released_ids
         group.members[name] = member
 
-    def observe_unregister(self, name: str, reply: Answer, when: When) -> None:
-        """A consumer left its group (extension unregister)."""
-        member = self.consumers.named(UNREGISTER, name, reply, when)
+    def observe_unregister(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
+        """Judge the reply to unregister (extension unregister)."""
+        member = self.registry.judge_named(UNREGISTER, name, reply, when)
         if member is not None:
-            self.consumers.group_of(member).end(member, "left", when)
+            self.registry.group_of(member).end(member, "left", when)
 
-    def observe_subscribe(self, name: str, topics: "Iterable[str]", reply: Answer, when: When) -> None:
-        """A consumer subscribed to topics, known or not."""
+    def observe_subscribe(
+        self, name: str, topics: "Iterable[str]", reply: OperationReply, when: TimeInterval
+    ) -> None:
+        """Judge the reply to a subscription to known or unknown topics: MEMBER-SUBSCRIBE-1 to MEMBER-SUBSCRIBE-4."""
         wanted = list(topics)
         known = all(topic in self.topics for topic in wanted)
-        holder = self.consumers.by_name.get(name)
+        holder = self.registry.by_name.get(name)
         again = holder is not None and set(wanted) <= holder.topics
-        naming = SUBSCRIBE._replace(served="MEMBER-SUBSCRIBE-4") if again else SUBSCRIBE
-        member = self.consumers.named(naming, name, reply, when, innocent=known)
+        operation = SUBSCRIBE._replace(served_clause="MEMBER-SUBSCRIBE-4") if again else SUBSCRIBE
+        member = self.registry.judge_named(operation, name, reply, when, otherwise_valid=known)
         if not known:
             self._must_refuse_topics(("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3"), wanted, reply)
             if holder is not None:
-                holder.denied.update(wanted)
+                holder.refused_topics.update(wanted)
         if member is None or not known or again:
             return
-        group = self.consumers.group_of(member)
+        group = self.registry.group_of(member)
         for topic in wanted:
             group.cursor(self.topics[topic])
         member.topics.update(wanted)
         group.trigger(when)
 
-    def observe_unsubscribe(self, name: str, topics: "Iterable[str]", reply: Answer, when: When) -> None:
-        """A consumer gave up topics. One that it was not subscribed to may be refused or ignored."""
+    def observe_unsubscribe(
+        self, name: str, topics: "Iterable[str]", reply: OperationReply, when: TimeInterval
+    ) -> None:
+        """Judge the reply to unsubscribe. A topic without a subscription may be refused or ignored."""
         wanted = list(topics)
         known = all(topic in self.topics for topic in wanted)
-        current = self.consumers.current(name, when)
+        current = self.registry.current(name, when)
         subscribed = current is not None and set(wanted) <= current.topics
-        member = self.consumers.named(UNSUBSCRIBE, name, reply, when, innocent=known and subscribed)
+        member = self.registry.judge_named(
+            UNSUBSCRIBE, name, reply, when, otherwise_valid=known and subscribed
+        )
         if not known:
             self._must_refuse_topics(("MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3"), wanted, reply)
         if member is None or not known:
             return
-        group = self.consumers.group_of(member)
+        group = self.registry.group_of(member)
         for topic in wanted:
             if topic in member.topics:
                 member.topics.discard(topic)
-                member.dropped.add(topic)
-                member.denied.discard(topic)
+                member.unsubscribed_topics.add(topic)
+                member.refused_topics.discard(topic)
                 group.release(member, topic, "unsubscribed")
                 group.cursors[topic].suspect("MEMBER-UNSUBSCRIBE-4")
         group.trigger(when)
 
-    def _must_refuse_topics(self, clauses: tuple[str, str], topics: list[str], reply: Answer) -> None:
+    def _must_refuse_topics(self, clauses: tuple[str, str], topics: list[str], reply: OperationReply) -> None:
         unknown = [topic for topic in topics if topic not in self.topics]
         judge_refusal(self._judge, clauses, 404, reply, f"no topic {unknown}")
 
-    def observe_heartbeat(self, name: str, reply: Answer, when: When) -> None:
-        """A consumer sent a heartbeat."""
-        self.consumers.named(HEARTBEAT, name, reply, when)
+    def observe_heartbeat(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
+        """Judge the reply to a heartbeat: LIVE-BEAT-1 to LIVE-BEAT-3."""
+        self.registry.judge_named(HEARTBEAT, name, reply, when)
 
     # Deliveries
 
     def observe_poll(
         self,
         name: str,
-        reply: Answer,
-        when: When,
+        reply: OperationReply,
+        when: TimeInterval,
         *,
         max_messages: int | None = None,
-        is_there: bool = False,
-    ) -> Polled:
-        """A consumer polled, `max_messages` if it asked for a batch (extension batch-poll).
+        is_registered: bool = False,
+    ) -> PollOutcome:
+        """Judge the reply to a poll; `max_messages` for a batch (extension batch-poll).
 
-        `is_there`: a heartbeat after a poll that was refused has shown that the consumer is registered.
+        `is_registered`: True if a heartbeat after a refused poll proved the consumer registered.
         """
-        return self._deliveries.observe_poll(name, reply, when, max_messages=max_messages, is_there=is_there)
+        return self._deliveries.observe_poll(
+            name, reply, when, max_messages=max_messages, is_registered=is_registered
+        )
 
-    def observe_acknowledge(self, name: str, message_id: Any, reply: Answer, when: When) -> bool:
-        """A consumer acknowledged a message id. True if that was accepted."""
+    def observe_acknowledge(
+        self, name: str, message_id: Any, reply: OperationReply, when: TimeInterval
+    ) -> bool:
+        """Judge the reply to an acknowledgement. Returns True if it was accepted."""
         return self._settlements.observe_acknowledge(name, message_id, reply, when)
 
-    def observe_return(self, name: str, message_id: Any, reply: Answer, when: When) -> bool:
-        """A consumer acknowledged a message id negatively. True if that was accepted."""
-        return self._settlements.observe_return(name, message_id, reply, when)
+    def observe_negative_acknowledge(
+        self, name: str, message_id: Any, reply: OperationReply, when: TimeInterval
+    ) -> bool:
+        """Judge the reply to a negative acknowledgement. Returns True if it was accepted."""
+        return self._settlements.observe_negative_acknowledge(name, message_id, reply, when)

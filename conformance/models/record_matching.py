@@ -1,8 +1,16 @@
-"""Which record a poll's reply carries, and whether the reply tells it as it was published."""
+"""The published record that a delivered item stands for: POLL-OK-1, POLL-OK-2, POLL-NONE-1, DELIVER-4, PUB-TEXT-1.
+
+Condition: every delivered item has the members that POLL-OK-1 requires, the text, topic and key of an accepted
+publish, a topic that the consumer is subscribed to, and a `messageId` from 0 to 2⁶³ - 1 that no other record in
+flight has.
+
+No false alarm: every published text is unique, so it identifies its record; topics are known by the replies to this
+consumer's own operations; an id counts as taken only by a record that must still be in flight.
+"""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from conformance.models.topics import natural
+from conformance.models.topics import non_negative_integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,12 +18,14 @@ if TYPE_CHECKING:
     from conformance.models.cursors import Cursor
     from conformance.models.groups import GroupModel
     from conformance.models.judging import Judge
-    from conformance.models.members import Member, When
+    from conformance.models.members import Member, TimeInterval
     from conformance.models.topics import Record, TopicModel
 
 
-class Delivery(NamedTuple):
-    """One record in the reply to a poll: `item` as it came, `when` in the time of the group."""
+class MatchedRecord(NamedTuple):
+    """A delivered record: `item` is the decoded item of the reply, `when` the interval of the poll in the group's
+    time.
+    """
 
     member: "Member"
     group: "GroupModel"
@@ -23,11 +33,11 @@ class Delivery(NamedTuple):
     record: "Record"
     message_id: int
     item: dict[str, Any]
-    when: "When"
+    when: "TimeInterval"
 
 
-class Recognition:
-    """Finds the record behind an item of a poll's reply."""
+class RecordMatcher:
+    """Matches items of replies to polls with published records."""
 
     def __init__(
         self, judge: "Judge", topics: "Mapping[str, TopicModel]", groups: "Mapping[str, GroupModel]"
@@ -36,8 +46,8 @@ class Recognition:
         self._topics = topics
         self._groups = groups
 
-    def recognise(self, member: "Member", group: "GroupModel", item: Any, when: "When") -> Delivery:
-        """POLL-OK-1, DELIVER-4, POLL-NONE-1, and what `_judge_content` and `_judge_id` say."""
+    def match(self, member: "Member", group: "GroupModel", item: Any, when: "TimeInterval") -> MatchedRecord:
+        """Judge an item (POLL-OK-1, POLL-OK-2, DELIVER-4, POLL-NONE-1, PUB-TEXT-1) and return its record."""
         empty = not isinstance(item, dict) or item.get("messageId") is None
         self._judge(
             "POLL-EMPTY-1" if empty else "POLL-OK-1",
@@ -53,9 +63,9 @@ class Recognition:
         if topic is None or record is None:
             raise AssertionError("a failed MUST raises")
         subscribed, clause = topic.name in member.topics, "POLL-NONE-1"
-        if not subscribed and topic.name in member.denied:
+        if not subscribed and topic.name in member.refused_topics:
             clause = "MEMBER-SUBSCRIBE-2"
-        elif not subscribed and topic.name in member.dropped:
+        elif not subscribed and topic.name in member.unsubscribed_topics:
             clause = "MEMBER-UNSUBSCRIBE-1"
         self._judge(
             clause,
@@ -63,13 +73,15 @@ class Recognition:
             expected="only records of topics that the consumer is subscribed to",
             observed=item,
         )
-        delivery = Delivery(member, group, group.cursors[topic.name], record, item["messageId"], item, when)
+        delivery = MatchedRecord(
+            member, group, group.cursors[topic.name], record, item["messageId"], item, when
+        )
         self._judge_content(delivery)
         self._judge_id(delivery)
         return delivery
 
-    def _judge_content(self, delivery: Delivery) -> None:
-        """PUB-TEXT-1, and PUB-POSITION-1 where the server tells positions."""
+    def _judge_content(self, delivery: MatchedRecord) -> None:
+        """PUB-TEXT-1, and PUB-POSITION-1 if the server states positions."""
         record, item = delivery.record, delivery.item
         key = item["message"]["key"]
         self._judge(
@@ -79,31 +91,31 @@ class Recognition:
             observed=item,
         )
         topic = delivery.cursor.topic
-        known = {"partition": topic.placement.number(record.node), "offset": record.offset}
+        known = {"partition": topic.partition_classes.number(record.node), "offset": record.offset}
         told = {name: item[name] for name in known if name in item}
         if topic.positions and record.offset is not None and told:
             self._judge(
                 "PUB-POSITION-1",
-                all(natural(number) == known[name] for name, number in told.items()),
+                all(non_negative_integer(number) == known[name] for name, number in told.items()),
                 expected=f"{known}, as told when it was published, where it is told again",
                 observed=item,
             )
 
-    def _judge_id(self, delivery: Delivery) -> None:
-        """POLL-OK-2: an integer of 63 bits, under which no other record is in flight."""
+    def _judge_id(self, delivery: MatchedRecord) -> None:
+        """POLL-OK-2: an integer of 63 bits that no other record in flight has as its id."""
         self._judge(
             "POLL-OK-2",
-            natural(delivery.message_id) is not None and delivery.message_id < 2**63,
+            non_negative_integer(delivery.message_id) is not None and delivery.message_id < 2**63,
             expected="a messageId that is an integer from 0 to 2⁶³ - 1",
             observed=delivery.item,
         )
         for group in self._groups.values():
             for cursor in group.cursors.values():
-                for flight in cursor.flights.values():
+                for flight in cursor.in_flight.values():
                     if flight.message_id == delivery.message_id and flight.record is not delivery.record:
                         self._judge(
                             "POLL-OK-2",
-                            not group.is_sure(flight, delivery.when),
+                            not group.must_be_in_flight(flight, delivery.when),
                             expected="a messageId that no other record in flight has",
                             observed=f"{delivery.item}; under this id in flight: {flight.record}",
                         )
@@ -111,7 +123,7 @@ class Recognition:
 
 
 def _is_shaped(item: Any) -> bool:
-    """The members of a delivered record that the text requires."""
+    """True if the item has the members that POLL-OK-1 requires."""
     if not isinstance(item, dict):
         return False
     message = item.get("message")

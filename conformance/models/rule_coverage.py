@@ -1,7 +1,7 @@
-"""What the state machines reached: how often each rule ran in each class of state.
+"""Coverage of the state machines: how often each rule ran in each class of state.
 
-A rule that never runs where it matters tests nothing. Every machine names its classes of state; the share
-of pairs (rule, class) that were reached is printed by reports, and tests hold it above a bound.
+A rule that never runs in a state tests nothing there. Every machine names its classes of state; reports print the
+share of pairs (rule, class) that occurred, and tests require a minimum.
 """
 
 from collections import Counter
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Reach:
-    """Counts for one machine. `rules` and `states` are all that there are; `impossible` pairs don't count."""
+class RuleCoverage:
+    """Counts of one machine. `rules` and `states`: all that exist; `impossible`: pairs that cannot occur."""
 
     machine: str
     rules: set[str] = field(default_factory=set)
@@ -18,38 +18,38 @@ class Reach:
     impossible: frozenset[tuple[str, str]] = frozenset()
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def note(self, rule: str, state: str) -> None:
-        """The rule runs in this class of state."""
+    def record(self, rule: str, state: str) -> None:
+        """Count a run of the rule in this class of state."""
         self.counts[rule, state] += 1
 
     def possible(self) -> set[tuple[str, str]]:
-        """All pairs that can be reached."""
+        """Return all pairs that can occur."""
         return {(rule, state) for rule in self.rules for state in self.states} - self.impossible
 
     def missed(self) -> list[tuple[str, str]]:
-        """The pairs that were not reached."""
+        """Return the possible pairs that did not occur, sorted."""
         return sorted(self.possible() - self.counts.keys())
 
     def share(self) -> float:
-        """The share of the possible pairs that were reached, 0 to 1."""
+        """Return the share of possible pairs that occurred, 0 to 1."""
         possible = self.possible()
         return 1 - len(self.missed()) / len(possible) if possible else 0.0
 
     def steps(self) -> int:
-        """How many rules ran in all."""
+        """Return the number of rules that ran."""
         return self.counts.total()
 
     def table(self) -> list[tuple[str, dict[str, int]]]:
-        """For each rule the number of its runs in each class of state; for a report."""
+        """Return for each rule its number of runs by class of state."""
         return [
             (rule, {state: self.counts[rule, state] for state in self.states}) for rule in sorted(self.rules)
         ]
 
 
-#: The reach of every machine that ran in this process, by name of machine and binding.
-REACHED: dict[str, Reach] = {}
+#: The coverage of every machine that ran in this process, by name of machine and binding.
+COVERAGE_BY_MACHINE: dict[str, RuleCoverage] = {}
 
 
-def reached() -> list[Reach]:
-    """What the machines of this process reached, in order of names."""
-    return [REACHED[name] for name in sorted(REACHED)]
+def collected_coverage() -> list[RuleCoverage]:
+    """Return the coverage of all machines of this process, sorted by name."""
+    return [COVERAGE_BY_MACHINE[name] for name in sorted(COVERAGE_BY_MACHINE)]

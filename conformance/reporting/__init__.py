@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from conformance.models.rule_coverage import reached
+from conformance.models.rule_coverage import collected_coverage
 from conformance.reporting import html_report, json_report, junit
 from conformance.reporting.plan import Meta, Plan
 from conformance.specification.clauses import BINDINGS
@@ -54,5 +54,5 @@ def meta_of(run: Run) -> Meta:
         started=datetime.fromtimestamp(run.started, UTC),
         duration=max(time.time() - run.started, 0.0),
         suite_failures=tuple(run.suite_failures),
-        reach=tuple(reached()),
+        reach=tuple(collected_coverage()),
     )

@@ -15,7 +15,7 @@ from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_co
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conformance.models.rule_coverage import Reach
+    from conformance.models.rule_coverage import RuleCoverage
     from conformance.reporting.plan import Meta
     from conformance.reporting.summary import ReplayCommand
     from conformance.specification.clauses import Book, Clause
@@ -35,7 +35,7 @@ def build(
 ) -> dict[str, Any]:
     """The report as a JSON object. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
-    again = replay_command or plain_command(target.url)
+    replay_command = replay_command or plain_command(target.url)
     return {
         "format": FORMAT,
         "suite": {"name": "stompliance", "version": meta.suite_version},
@@ -47,7 +47,9 @@ def build(
             "sentence": _text(closing_sentence(result)),
         },
         "counts": dict(sorted(Counter(verdict.kind.value for verdict in result.verdicts).items())),
-        "verdicts": [_verdict(verdict, book[verdict.key.clause], again) for verdict in result.verdicts],
+        "verdicts": [
+            _verdict(verdict, book[verdict.key.clause], replay_command) for verdict in result.verdicts
+        ],
         "stale_waivers": [_waiver(waiver) for waiver in result.stale],
         "reach": [_reach(reach) for reach in meta.reach],
     }
@@ -100,7 +102,7 @@ def _run(result: Result, meta: Meta) -> dict[str, Any]:
     }
 
 
-def _reach(reach: Reach) -> dict[str, Any]:
+def _reach(reach: RuleCoverage) -> dict[str, Any]:
     return {
         "model": reach.machine,
         "steps": reach.steps(),
@@ -110,7 +112,7 @@ def _reach(reach: Reach) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str, Any]:
+def _verdict(verdict: Verdict, clause: Clause, replay_command: ReplayCommand) -> dict[str, Any]:
     return {
         "clause": clause.id,
         "binding": verdict.key.binding,
@@ -126,11 +128,11 @@ def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str
         "roots": list(verdict.roots),
         "waiver": verdict.waiver,
         "asserted": verdict.asserted,
-        "failures": [_failure(failure, again) for failure in verdict.failures],
+        "failures": [_failure(failure, replay_command) for failure in verdict.failures],
     }
 
 
-def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
+def _failure(failure: Failure, replay_command: ReplayCommand) -> dict[str, Any]:
     return {
         "test": _text(failure.test),
         "at": round(failure.at, 3),
@@ -138,7 +140,7 @@ def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
         "observed": _text(failure.observed),
         "steps": [_text(step) for step in failure.steps],
         "frames": [_frame(entry) for entry in failure.frames],
-        "replay": _text(again(failure)),
+        "replay": _text(replay_command(failure)),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from conformance.models.rule_coverage import Reach
+    from conformance.models.rule_coverage import RuleCoverage
 
 
 @dataclass(frozen=True)
@@ -47,5 +47,5 @@ class Meta:
     started: datetime
     duration: float
     suite_failures: tuple[str, ...] = ()
-    reach: tuple[Reach, ...] = ()
+    reach: tuple[RuleCoverage, ...] = ()
     suite_version: str = field(default_factory=suite_version)

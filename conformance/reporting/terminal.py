@@ -19,11 +19,11 @@ from conformance.reporting.summary import (
     broken,
     closing_sentence,
     counted,
+    first_ids,
     grouped,
     mark_of,
     plain_command,
     reasons,
-    some_ids,
     without_secrets,
 )
 from conformance.verdicts.verdicts import Exit, Kind
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self, TextIO
 
-    from conformance.models.rule_coverage import Reach
+    from conformance.models.rule_coverage import RuleCoverage
     from conformance.reporting.progress import ProgressView
     from conformance.reporting.summary import ReplayCommand
     from conformance.specification.clauses import Book
@@ -135,7 +135,7 @@ class Presenter:
             style = _CLOSING_STYLES.get(result.exit, "bold yellow")
             self._screen.paragraph(Text(printable(closing_sentence(result)), style))
 
-    def show_reach(self, machines: Sequence[Reach]) -> None:
+    def show_reach(self, machines: Sequence[RuleCoverage]) -> None:
         """Print the coverage of the stateful models."""
         print_reach(self._screen, machines)
 
@@ -189,7 +189,7 @@ class Presenter:
                 continue
             self._screen.heading(title)
             for reason, ids in reasons(found):
-                names = ", ".join(ids) if self._verbose else some_ids(ids)
+                names = ", ".join(ids) if self._verbose else first_ids(ids)
                 body = Text(f"{reason}: ").append(names, "dim")
                 self._screen.paragraph(body, indent=8, label=f"  {len(ids):4}  ")
 

@@ -19,10 +19,10 @@ from conformance.targets.target import (
     with_capabilities,
 )
 from conformance.wire.connection import tls_context
-from conformance.wire.failures import PeerFailure, Unreachable, Violation
+from conformance.wire.failures import PeerFailure, Unreachable, UpgradeRefused, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.stomp import StompClient
-from conformance.wire.websocket import UpgradeRefused, WebSocketLink
+from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
     import threading
@@ -54,11 +54,11 @@ def probe_target(options: Options, interrupted: threading.Event | None = None) -
     is_secure = parse_url(options.url).scheme in SECURE
     # Loading the system's certificate authorities takes longer than many tests do: only for TLS.
     tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
-    target = _as_asked(from_file(options.file, options.url, tls), options)
+    target = _with_options(from_file(options.file, options.url, tls), options)
     contact = _FirstContact(interrupted)
     try:
         document, round_trip = contact.ask(target)
-        target = _as_asked(with_capabilities(replace(target, round_trip=round_trip), document), options)
+        target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
         asked, _ = split_classes(options.classes)
         if not target.classes | asked:
             target = replace(target, classes=contact.discover(target))
@@ -69,7 +69,7 @@ def probe_target(options: Options, interrupted: threading.Event | None = None) -
     return replace(target, stomp_versions=versions or target.stomp_versions)
 
 
-def _as_asked(target: Target, options: Options) -> Target:
+def _with_options(target: Target, options: Options) -> Target:
     """Target with the values of the command line, which override all other sources."""
     _, extensions = split_classes(options.classes)
     return replace(

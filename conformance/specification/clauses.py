@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.specification.markdown import HEADING, ITEM, NOTE, SpecError, check_form, paragraphs
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 #: Columns of the table of verdicts; each is also a class.
-BINDINGS = ("queue-http", "queue-stomp", "stomp-1.0", "stomp-1.1", "stomp-1.2", "websocket")
+BINDINGS = ("queue-http", "queue-stomp", "stomp-publish", "stomp-1.0", "stomp-1.1", "stomp-1.2", "websocket")
 EXTENSIONS = (
     "topic-partitions",
     "topic-limits",
@@ -39,16 +41,7 @@ QUEUE_BINDINGS = ("queue-http", "queue-stomp")
 _PACKAGE = Path(__file__).resolve().parents[1]
 _KEY_WORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")
 _OTHER_KEY_WORD = re.compile(r"\b(REQUIRED|SHALL|RECOMMENDED|OPTIONAL)\b")
-_ITEM = re.compile(r"- \*\*\[([A-Z0-9]+(?:-[A-Z0-9]+)*-[0-9]+)\]\*\* +")
-_LIKE_ITEM = re.compile(r"^\s*(?:[-*+]|[0-9]+[.)]) +\*\*\[", re.MULTILINE)
-_HEADING = re.compile(r"(#{1,6}) +(.*)")
 _LINK = re.compile(r"\]\(([^)#:]+\.md)")
-_NOTE = re.compile(r"\*(Classes|Depends on|Not judged|Restates): (.+?)\.?\*(?=\s|$)", re.DOTALL)
-_LIKE_NOTE = re.compile(r"(?<!\*)\*([A-Z][A-Za-z ]*):")
-
-
-class SpecError(Exception):
-    """The text is malformed; the message names the file, the line and the expected form."""
 
 
 class Level(enum.Enum):
@@ -82,8 +75,8 @@ class Clause:
     def columns(self, classes: Collection[str], extensions: Collection[str]) -> tuple[str, ...]:
         """Bindings in which the clause is judged on a server that claims `classes` and `extensions`.
 
-        These are the bindings that the clause names, or both bindings of the queue if it names none. An extension limits
-        them to servers that declare it; `http-publish` instead adds queue-http on servers that declare it.
+        These are the bindings that the clause names, or both bindings of the queue if it names none. An extension
+        limits them to servers that declare it; `http-publish` instead adds queue-http on servers that declare it.
         """
         bindings = [name for name in self.classes if name in BINDINGS]
         narrowing = [name for name in self.classes if name in EXTENSIONS and name != "http-publish"]
@@ -183,60 +176,18 @@ def parse_chapter(text: str, source: str) -> list[Clause]:
     defaults: dict[int, tuple[str, ...]] = {}
     level = 0
     found: list[Clause] = []
-    for line, paragraph in _paragraphs(text, source):
-        _check_form(paragraph, f"{source}:{line}")
-        if heading := _HEADING.match(paragraph):
+    for line, paragraph in paragraphs(text, source):
+        check_form(paragraph, f"{source}:{line}")
+        if heading := HEADING.match(paragraph):
             level = len(heading[1])
             chapter = heading[2].strip() if level == 1 else chapter
             defaults = {depth: classes for depth, classes in defaults.items() if depth < level}
-        elif item := _ITEM.match(paragraph):
+        elif item := ITEM.match(paragraph):
             nearest = defaults[max(defaults)] if defaults else ()
             found.append(_clause(item, paragraph, nearest, chapter, source, line))
-        elif (note := _NOTE.fullmatch(paragraph.strip())) and note[1] == "Classes":
+        elif (note := NOTE.fullmatch(paragraph.strip())) and note[1] == "Classes":
             defaults[level] = _classes(note[2], f"{source}:{line}")
     return found
-
-
-def _check_form(paragraph: str, where: str) -> None:
-    """Raises SpecError if a paragraph resembles a clause or a note, but would be silently ignored."""
-    if len(_LIKE_ITEM.findall(paragraph)) > bool(_ITEM.match(paragraph)):
-        first = paragraph.splitlines()[0]
-        raise SpecError(
-            f"{where}: {first!r} looks like a clause: expected `- **[ID-1]** ` at the beginning of a line"
-        )
-    if not _ITEM.match(paragraph):
-        return
-    names = _LIKE_NOTE.findall(paragraph)
-    known = [note[1] for note in _NOTE.finditer(paragraph)]
-    if sorted(names) != sorted(set(known)):
-        raise SpecError(
-            f"{where}: expected at most one of each of the notes *Classes: ….*, *Depends on: ….*, *Not judged: ….*, "
-            f"*Restates: ….*; found {', '.join(names)}"
-        )
-
-
-def _paragraphs(text: str, source: str) -> Iterator[tuple[int, str]]:
-    """Paragraphs of the text with the number of their first line.
-
-    A heading is a paragraph, and each list item starts one; fenced code is left out. Raises SpecError if a fence isn't
-    closed.
-    """
-    fenced = 0
-    start, lines = 0, list[str]()
-    for number, line in enumerate([*text.splitlines(), ""], 1):
-        if line.lstrip().startswith("```"):
-            fenced = 0 if fenced else number
-            continue
-        after_heading = bool(lines) and lines[-1].startswith("#")
-        ends = fenced or after_heading or not line.strip() or line.startswith(("- ", "#"))
-        if ends and lines:
-            yield start, "\n".join(lines)
-            lines = []
-        if line.strip() and not fenced:
-            start = start if lines else number
-            lines.append(line)
-    if fenced:
-        raise SpecError(f"{source}:{fenced}: the code that begins here has no end: expected a line with ```")
 
 
 def _clause(
@@ -244,8 +195,8 @@ def _clause(
 ) -> Clause:
     where = f"{source}:{line}: {item[1]}"
     body = paragraph[item.end() :]
-    notes = {note[1]: " ".join(note[2].split()) for note in _NOTE.finditer(body)}
-    first_note = _NOTE.search(body)
+    notes = {note[1]: " ".join(note[2].split()) for note in NOTE.finditer(body)}
+    first_note = NOTE.search(body)
     sentence = " ".join(body[: first_note.start() if first_note else None].split())
     key_words = _KEY_WORD.findall(sentence)
     if len(key_words) != 1 or _OTHER_KEY_WORD.search(sentence):

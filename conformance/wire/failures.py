@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from conformance.wire.trace import TraceEntry
 
@@ -22,10 +22,14 @@ class Violation(AssertionError):
 
 
 class PeerFailure(AssertionError):
-    """The peer failed in a way that no single clause names: it closed a connection, or left a request unanswered."""
+    """The peer closed a connection, or left a request unanswered.
 
-    def __init__(self, expected: object, observed: object) -> None:
+    `promise` is the clause that promises the answer; empty if only the test knows which clause that is.
+    """
+
+    def __init__(self, expected: object, observed: object, promise: str = "") -> None:
         super().__init__(f"expected {expected}; observed {observed}")
+        self.promise = promise
         self.evidence: tuple[Sequence[str], Sequence[TraceEntry]] | None = None
         self.expected = str(expected)
         self.observed = observed
@@ -33,6 +37,18 @@ class PeerFailure(AssertionError):
 
 class TooLong(PeerFailure):
     """The peer sent more octets for one message or reply than the suite accepts."""
+
+
+class UpgradeRefused(PeerFailure):
+    """The server answered the upgrade with a status other than 101."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(
+            "101 Switching Protocols", f"{status} {body[:200].decode('utf-8', 'replace')}".strip()
+        )
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class Unreachable(Exception):

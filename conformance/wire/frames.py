@@ -1,4 +1,4 @@
-"""STOMP frames: a strict reader of servers' frames, and an encoder of clients' frames.
+"""STOMP frames, and a strict reader of those that servers send.
 
 The reader takes octets in any grouping and returns whole frames. Octets that break the grammar of the session's
 version raise `BadFrame` with the broken clause. The reader accepts all that the text leaves open: line ends before
@@ -15,14 +15,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from conformance.wire.encoding import ESCAPED, LITERAL_COMMANDS, is_utf8, unescape
 from conformance.wire.failures import TooLong, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SERVER_COMMANDS = frozenset({"CONNECTED", "MESSAGE", "RECEIPT", "ERROR"})
-#: Frames whose headers are never escaped (STOMP-ENC-005, STOMP-ENC-006).
-LITERAL_COMMANDS = frozenset({"CONNECT", "STOMP", "CONNECTED"})
 #: Longest frame that the reader accepts, in octets, where the suite has sent nothing long itself.
 FRAME_LIMIT = 4 << 20
 #: Digits of a content-length that is a number of octets at all.
@@ -40,13 +39,6 @@ OCTETS_KEPT = 64 << 10
 _NUL = 0
 _LF = 10
 _CR = 13
-_ESCAPED = {
-    "1.1": {"\\": "\\\\", "\n": "\\n", ":": "\\c"},
-    "1.2": {"\\": "\\\\", "\n": "\\n", ":": "\\c", "\r": "\\r"},
-}
-_DECODED = {version: {pair[1]: octet for octet, pair in pairs.items()} for version, pairs in _ESCAPED.items()}
-_NEEDS_ESCAPE = re.compile(r"[\\\n:\r]")
-_PAIR = re.compile(r"\\(.?)", re.DOTALL)
 _EXCERPT = 200
 _LINE_ENDS = re.compile(rb"\n*")
 _LINE_ENDS_WITH_CR = re.compile(rb"(?:\r?\n)*")
@@ -91,44 +83,6 @@ class Frame:
     def all(self, name: str) -> list[str]:
         """All values of a header, in order."""
         return [value for header, value in self.headers if header == name]
-
-
-def escape(text: str, version: str | None) -> str:
-    """Header name or value as it is encoded on a session of `version` (None: 1.2; 1.0 has no escapes)."""
-    pairs = _ESCAPED.get(version or "1.2")
-    if pairs is None or not _NEEDS_ESCAPE.search(text):
-        return text
-    return "".join(pairs.get(character, character) for character in text)
-
-
-def unescape(text: str, version: str | None) -> str:
-    """Decoded header name or value. Raises ValueError at a backslash that begins no escape of `version`."""
-    pairs = _DECODED.get(version or "1.2")
-    if pairs is None or "\\" not in text:
-        return text
-
-    def decoded(match: re.Match[str]) -> str:
-        octet = pairs.get(match.group(1))
-        if octet is None:
-            raise ValueError(f"undefined escape {match.group()!r}")
-        return octet
-
-    return _PAIR.sub(decoded, text)
-
-
-def encode(
-    command: str,
-    headers: Iterable[tuple[str, str]] = (),
-    body: bytes = b"",
-    version: str | None = "1.2",
-    eol: str = "\n",
-) -> bytes:
-    """Octets of a frame that a client of `version` sends. Adds no header, not even `content-length`."""
-    if command in LITERAL_COMMANDS:
-        version = "1.0"
-    lines = [command]
-    lines += [f"{escape(name, version)}:{escape(value, version)}" for name, value in headers]
-    return (eol.join(lines) + eol + eol).encode() + body + b"\0"
 
 
 @dataclass(slots=True)
@@ -204,7 +158,7 @@ class FrameSplitter:
             bytes(memoryview(self._buffer)[head.body : end]),
             bytes(memoryview(self._buffer)[: min(end + 1, OCTETS_KEPT)]),
         )
-        if frame.body and head.command in ("CONNECTED", "RECEIPT") and head.rules in _ESCAPED:
+        if frame.body and head.command in ("CONNECTED", "RECEIPT") and head.rules in ESCAPED:
             raise self._bad("STOMP-BODY-001", f"no body in {head.command}")
         del self._buffer[: end + 1]
         self._head, self._searched = None, 0
@@ -247,7 +201,7 @@ class FrameSplitter:
             raise self._bad("STOMP-ABNF-001", f"LF alone as line end in STOMP {rules}")
         if command not in SERVER_COMMANDS:
             raise self._bad("STOMP-ABNF-002", f"one of {', '.join(sorted(SERVER_COMMANDS))}")
-        if rules in _ESCAPED and not is_utf8(octets):
+        if rules in ESCAPED and not is_utf8(octets):
             raise self._bad("STOMP-ENC-001", "a command and headers in UTF-8")
         headers = tuple(self._header(line, command, rules) for line in lines)
         return _Head(command, headers, rules, body, self._length(headers, rules))
@@ -285,7 +239,7 @@ class FrameSplitter:
             raise self._bad("STOMP-ABNF-001", "header lines of the form name:value", line)
         if command in LITERAL_COMMANDS:
             return name, value
-        if (rules in _ESCAPED and ":" in value) or (rules == "1.2" and "\r" in line):
+        if (rules in ESCAPED and ":" in value) or (rules == "1.2" and "\r" in line):
             raise self._bad("STOMP-ABNF-004", "colons and CRs escaped in headers", line)
         if "\\" not in line:
             return name, value
@@ -335,17 +289,6 @@ class FrameSplitter:
 
     def _excerpt(self) -> bytes:
         return bytes(self._buffer[:_EXCERPT])
-
-
-def is_utf8(octets: bytes) -> bool:
-    """True if the octets are valid UTF-8."""
-    if octets.isascii():
-        return True
-    try:
-        octets.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _version_of(lines: Iterable[str]) -> str:

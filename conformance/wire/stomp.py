@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from conformance.wire import stomper_frames
+from conformance.wire.encoding import encode, is_utf8
 from conformance.wire.failures import PeerFailure, TooLong, Violation
-from conformance.wire.frames import FEED_LIMIT, FRAME_LIMIT, BadFrame, Frame, FrameSplitter, encode, is_utf8
+from conformance.wire.frames import FEED_LIMIT, FRAME_LIMIT, BadFrame, Frame, FrameSplitter
+from conformance.wire.headers import Headers, merged_headers
 from conformance.wire.websocket import Closed
 
 if TYPE_CHECKING:
-    from conformance.wire.websocket import WebSocketLink
+    from collections.abc import Callable, Iterable
 
-Headers = Mapping[str, str | None] | Iterable[tuple[str, str | None]]
+    from conformance.wire.websocket import WebSocketLink
 
 #: Memory that the unclaimed frames of a connection may take, in bytes, where the test has sent nothing long itself.
 INBOX_LIMIT = 16 << 20
@@ -87,7 +88,7 @@ class StompClient:
         """Open the session and return CONNECTED. Raises PeerFailure if it doesn't come."""
         host = urlsplit(self.link.url).hostname
         defaults: Headers = {"accept-version": self._asked_version, "host": host}
-        self.frame(command, _merged(defaults, headers, more))
+        self.frame(command, merged_headers(defaults, headers, more))
         self.connected = self.expect("CONNECTED")
         return self.connected
 
@@ -98,42 +99,42 @@ class StompClient:
         octets = body.encode() if isinstance(body, str) else body
         length = str(len(octets)) if octets else None
         defaults: Headers = {"destination": destination, "content-length": length}
-        self.frame("SEND", _merged(defaults, headers, more), octets)
+        self.frame("SEND", merged_headers(defaults, headers, more), octets)
 
     def subscribe(self, destination: str, headers: Headers = (), **more: str | None) -> str:
         """SUBSCRIBE, with a new id unless the caller gives one; returns the id, "" if it is left out."""
         defaults: Headers = {"id": f"sub-{next(self._numbers)}", "destination": destination}
-        merged = _merged(defaults, headers, more)
+        merged = merged_headers(defaults, headers, more)
         self.frame("SUBSCRIBE", merged)
         return dict(merged).get("id", "")
 
     def unsubscribe(self, identifier: str, headers: Headers = (), **more: str | None) -> None:
         """UNSUBSCRIBE by the id of the subscription."""
-        self.frame("UNSUBSCRIBE", _merged({"id": identifier}, headers, more))
+        self.frame("UNSUBSCRIBE", merged_headers({"id": identifier}, headers, more))
 
     def ack(self, message: Frame | str, headers: Headers = (), **more: str | None) -> None:
         """ACK a MESSAGE frame, or a message by its id."""
-        self.frame("ACK", _merged(self._naming(message), headers, more))
+        self.frame("ACK", merged_headers(self._naming(message), headers, more))
 
     def nack(self, message: Frame | str, headers: Headers = (), **more: str | None) -> None:
         """NACK a MESSAGE frame, or a message by its id."""
-        self.frame("NACK", _merged(self._naming(message), headers, more))
+        self.frame("NACK", merged_headers(self._naming(message), headers, more))
 
     def begin(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
         """BEGIN a transaction."""
-        self.frame("BEGIN", _merged({"transaction": transaction}, headers, more))
+        self.frame("BEGIN", merged_headers({"transaction": transaction}, headers, more))
 
     def commit(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
         """COMMIT a transaction."""
-        self.frame("COMMIT", _merged({"transaction": transaction}, headers, more))
+        self.frame("COMMIT", merged_headers({"transaction": transaction}, headers, more))
 
     def abort(self, transaction: str, headers: Headers = (), **more: str | None) -> None:
         """ABORT a transaction."""
-        self.frame("ABORT", _merged({"transaction": transaction}, headers, more))
+        self.frame("ABORT", merged_headers({"transaction": transaction}, headers, more))
 
     def disconnect(self, headers: Headers = (), **more: str | None) -> None:
         """DISCONNECT, without waiting for a RECEIPT or the end of the connection."""
-        self.frame("DISCONNECT", _merged({}, headers, more))
+        self.frame("DISCONNECT", merged_headers({}, headers, more))
 
     def frame(self, command: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> None:
         """Send a frame with exactly these headers, escaped by the rules of the session's version."""
@@ -317,15 +318,3 @@ def _required(frame: Frame, name: str, clause: str) -> str:
     if value is None:
         raise Violation(clause, f"a header {name}", frame)
     return value
-
-
-def _merged(defaults: Headers, headers: Headers, more: Mapping[str, str | None]) -> list[tuple[str, str]]:
-    """Headers of a frame; those that the caller gives replace defaults of the same name."""
-    given = list(_pairs(headers)) + [(name.replace("_", "-"), value) for name, value in more.items()]
-    names = {name for name, _ in given}
-    kept = [(name, value) for name, value in _pairs(defaults) if name not in names]
-    return [(name, value) for name, value in kept + given if value is not None]
-
-
-def _pairs(headers: Headers) -> Iterable[tuple[str, str | None]]:
-    return headers.items() if isinstance(headers, Mapping) else headers

@@ -12,7 +12,7 @@ import re
 
 import stomper
 
-from conformance.wire.frames import LITERAL_COMMANDS, escape
+from conformance.wire.encoding import LITERAL_COMMANDS, escape
 
 #: Characters that may need escapes in some version; headers without them need no further check.
 _SPECIAL = re.compile(r"[\\:\r\n]")

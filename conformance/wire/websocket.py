@@ -14,8 +14,8 @@ import websocket
 from websocket import ABNF
 
 from conformance.wire.connection import ALLOWANCE, Connection, tls_context
-from conformance.wire.failures import PeerFailure, TooLong, Violation
-from conformance.wire.frames import is_utf8
+from conformance.wire.encoding import is_utf8
+from conformance.wire.failures import PeerFailure, TooLong, UpgradeRefused, Violation
 from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
 
 if TYPE_CHECKING:
@@ -33,18 +33,6 @@ _WAITING_KEPT = 20_000
 _CONTROL_LIMIT = 2_000
 #: Longest answer to an upgrade, in octets.
 _HANDSHAKE_LIMIT = 64 << 10
-
-
-class UpgradeRefused(PeerFailure):
-    """The server answered the upgrade with a status other than 101."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(
-            "101 Switching Protocols", f"{status} {body[:200].decode('utf-8', 'replace')}".strip()
-        )
-        self.status = status
-        self.headers = headers
-        self.body = body
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What tests say about themselves."""
+"""Marks of tests: clauses, waits, threads."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_a_virtual_clock_spares_waits_for_the_queue_alone(clock, extensions, sec
     assert wait.on(target(extensions=extensions)) == seconds
 
 
-def test_a_test_that_is_alone_is_performed_in_its_turn():
+def test_an_exclusive_test_runs_in_the_main_thread():
     @exclusive
     def lonely() -> None: ...
 

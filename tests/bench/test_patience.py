@@ -1,4 +1,4 @@
-"""How long a test waits for what must come."""
+"""Patience of a bench: the wait for a required answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ USUAL = 5.0
 
 
 def bench_on_a_machine(delay: float) -> Bench:
-    """The bench of a test on a machine that has kept a thread waiting for so many seconds."""
+    """Bench of a test on a machine with this scheduling delay, in seconds."""
     run = SimpleNamespace(
         target=SimpleNamespace(patience=USUAL, version_for=lambda _binding: "1.2"),
         options=SimpleNamespace(effort=Effort.QUICK, seed=None),
@@ -27,17 +27,17 @@ def bench_on_a_machine(delay: float) -> Bench:
 
 @pytest.mark.parametrize("delay", [0.0, 0.2, 0.5])
 def test_a_busy_machine_makes_a_test_patient(delay: float) -> None:
-    """A server that has to share the machine is no silent one."""
+    """Scheduling delay adds to the patience: the server may share the machine."""
     assert bench_on_a_machine(delay).patience == USUAL + PATIENCE_PER_DELAY * delay
 
 
 def test_a_machine_that_slept_makes_nobody_wait_for_hours() -> None:
-    """What is added has a bound."""
+    """The extra patience has a cap."""
     assert bench_on_a_machine(3600.0).patience == USUAL + MOST_EXTRA_PATIENCE * USUAL
 
 
 def test_long_answers_have_their_time() -> None:
-    """The more octets there are, the longer a slow network takes for them."""
+    """Patience grows with the number of octets."""
     bench = bench_on_a_machine(0.0)
     assert bench.patience_for(0) == USUAL
     assert bench.patience_for(1 << 20) > bench.patience_for(1 << 10) > USUAL

@@ -1,1 +1,1 @@
-"""The command line, as processes, against real servers on free ports."""
+"""Tests of the command line, as processes, against real servers on free ports."""

@@ -1,4 +1,4 @@
-"""Servers to be judged, and the command that judges them."""
+"""Servers to judge, and the command that judges them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
 SERVER = f"{sys.executable} -m reference_server --port 0 --virtual-clock"
-#: Longest time for one command, in seconds.
+#: Time limit of one command, in seconds.
 COMMAND_SECONDS = 120.0
 
 
@@ -31,7 +31,7 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture
 def web_server_url() -> Iterator[str]:
-    """A plain web server that knows nothing of STOMP."""
+    """A plain web server without STOMP."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -43,12 +43,12 @@ def web_server_url() -> Iterator[str]:
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def conformance() -> Command:
-    """Runs `python -m conformance` to its end."""
+    """Function that runs `python -m conformance` to its end."""
 
     def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""What the command says and how it exits, for each way in which a run can go."""
+"""Exit status and messages of the command, for each way in which a run can end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_clause_that_holds_is_conforming(conformance: Command, server_url: str
 
 
 def test_an_extension_that_is_claimed_in_vain_is_not_conforming(conformance: Command) -> None:
-    # Without a virtual clock there is none to advance: whoever asks for the extension gets a broken clause.
+    # A server without a virtual clock breaks the clauses of that extension.
     ended = conformance(
         "--launch",
         f"{sys.executable} -m reference_server --port 0",
@@ -124,14 +124,14 @@ def test_ctrl_c_ends_the_run_with_what_was_judged(server_url: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Where these tests run in the background of a shell, they and their children ignore it.
+        # Processes in the background of a shell ignore SIGINT, and pass that on to their children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert run.stdout is not None
     for line in run.stdout:
         if re.search(
             r"\d+ of \d+ tests in ", line
-        ):  # progress: before that, nothing may have been judged yet
+        ):  # a line of progress: before it, there may be no verdict yet
             break
     run.send_signal(signal.SIGINT)
     try:

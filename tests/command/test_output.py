@@ -1,4 +1,4 @@
-"""What the command writes: reports, lists, help; and the suite under pytest's own command line."""
+"""Output of the command: reports, lists, help; and the suite on pytest's own command line."""
 
 from __future__ import annotations
 
@@ -95,5 +95,5 @@ def test_pytest_without_a_server_says_what_it_needs() -> None:
         check=False,
         cwd="/",
     )
-    assert ended.returncode == 4  # pytest's own: usage error
+    assert ended.returncode == 4  # pytest's usage error
     assert "--url" in ended.stderr + ended.stdout

@@ -1,4 +1,4 @@
-"""Legal histories of every kind, one for each seed: `python -m tests.history.legal COUNT [FIRST]` judges so many."""
+"""Legal histories, one for each seed: `python -m tests.history.legal COUNT [FIRST]` judges COUNT of them."""
 
 import argparse
 import multiprocessing
@@ -9,19 +9,20 @@ from dataclasses import replace
 
 from conformance.history.checkers import judge_history
 from conformance.history.events import History
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.workload_state import Plan
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.workload_state import WorkloadPlan
+from tests.figures.store import own_command, record
 from tests.history.simulation import Simulation
 from tests.models.choices import some_choices
 from tests.models.toy_queue import Choices, ToyQueue
 
-#: After how many histories a line tells how far it is.
+#: Histories between two lines of progress.
 PROGRESS = 5_000
 
 
-def facts_of(choices: Choices, *, partitions_known: bool = True) -> Facts:
-    """What a conforming queue with these choices declares."""
-    return Facts(
+def parameters_of(choices: Choices, *, partitions_known: bool = True) -> ServerParameters:
+    """The parameters that a conforming queue with these choices declares."""
+    return ServerParameters(
         heartbeat_timeout=choices.heartbeat_timeout,
         eviction_grace=choices.eviction_grace,
         rebalance_timeout=choices.rebalance_timeout,
@@ -30,10 +31,10 @@ def facts_of(choices: Choices, *, partitions_known: bool = True) -> Facts:
     )
 
 
-def some_plan(seed: int) -> Plan:
-    """A small scenario."""
+def some_plan(seed: int) -> WorkloadPlan:
+    """The plan of a small run."""
     pick = random.Random(f"plan {seed}")
-    return Plan(
+    return WorkloadPlan(
         seed=seed,
         producers=pick.randint(1, 3),
         consumers=pick.choice([1, 2, 2, 3, 4]),
@@ -47,8 +48,8 @@ def some_plan(seed: int) -> Plan:
     )
 
 
-def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, Facts]:
-    """A history, and the facts to judge it by; legal, unless the queue is a broken one."""
+def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, ServerParameters]:
+    """A history and its server parameters; legal unless the queue is a broken one."""
     pick = random.Random(f"history {seed}")
     choices, virtual = some_choices(seed), pick.random() < 0.6
     if not virtual:
@@ -58,27 +59,28 @@ def some_history(seed: int, queue: type[ToyQueue] = ToyQueue) -> tuple[History, 
             eviction_grace=pick.choice([0.02, 0.2]),
             rebalance_timeout=pick.choice([0.05, 0.3, 1.0]),
         )
-    facts = facts_of(choices, partitions_known=pick.random() < 0.7)
-    simulation = Simulation(queue(choices), some_plan(seed), facts, virtual=virtual)
-    return simulation.run(), facts
+    parameters = parameters_of(choices, partitions_known=pick.random() < 0.7)
+    simulation = Simulation(queue(choices), some_plan(seed), parameters, virtual=virtual)
+    return simulation.run(), parameters
 
 
 def judged(seed: int) -> tuple[int, list[str]]:
-    """How many events the history of this seed has, and what it is wrongly blamed for."""
-    history, facts = some_history(seed)
-    return len(history), [f"seed {seed}: {anomaly}" for anomaly in judge_history(history, facts)]
+    """The number of events in the history of this seed, and the false alarms in words."""
+    history, parameters = some_history(seed)
+    return len(history), [f"seed {seed}: {anomaly}" for anomaly in judge_history(history, parameters)]
 
 
 def main() -> int:
-    """Print the anomalies that are seen in legal histories: there are none."""
+    """Judge legal histories and print every false alarm; the exit status is 1 if there is one."""
     values = _arguments()
     seeds = range(values.first, values.first + values.count)
-    events = alarms = 0
+    events = alarms = left_alone = 0
     started = time.perf_counter()
     with multiprocessing.Pool(values.jobs) as pool:
         for number, (length, blamed) in enumerate(pool.imap_unordered(judged, seeds, chunksize=50), 1):
             events += length
             alarms += len(blamed)
+            left_alone += not blamed
             for alarm in blamed:
                 print(alarm, flush=True)
             if number % PROGRESS == 0:
@@ -87,22 +89,26 @@ def main() -> int:
     spent = time.perf_counter() - started
     mean = events / len(seeds)
     print(f"{len(seeds)} legal histories of {mean:.0f} events: {alarms} false alarms, {spent:.0f} s")
+    if values.record:
+        figures = {"histories": len(seeds), "left_alone": left_alone}
+        record("legal histories", figures, own_command("tests.history.legal"))
     return 1 if alarms else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.history.legal",
-        description="Judge histories that a conforming queue can have, one for each seed. Exit status: 0 when none of "
-        "them is blamed, else 1.",
+        description="Judge legal histories of a conforming queue, one per seed. Exit status: 0 without false alarms, "
+        "else 1.",
     )
     parser.add_argument(
-        "count", type=_positive, help="so many histories; 1,000 take a minute or so on one processor"
+        "count", type=_positive, help="number of histories; 1,000 take about a minute on one processor"
     )
-    parser.add_argument("first", type=int, nargs="?", default=0, help="the first seed (default: 0)")
+    parser.add_argument("first", type=int, nargs="?", default=0, help="first seed (default: 0)")
     parser.add_argument(
-        "--jobs", type=_positive, metavar="N", help="so many processes (default: one for each processor)"
+        "--jobs", type=_positive, metavar="N", help="number of processes (default: one per processor)"
     )
+    parser.add_argument("--record", action="store_true", help="write the figures to docs/figures.json")
     return parser.parse_args()
 
 

@@ -1,8 +1,8 @@
-"""The programs of the concurrent scenario against a queue in memory, in simulated time: one thread, one seed.
+"""Simulation of a concurrent run: the client programs against a queue in memory, in one thread, from one seed.
 
-Requests and replies take their time on the way, so that operations overlap in every way that they can; requests
-and replies get lost, and some requests are carried out long after their client has given up. With a queue that
-conforms, every history that comes out is a legal one.
+Requests and replies are delayed at random, so that operations overlap in all possible ways. Some requests and replies
+are lost, and some requests are carried out long after the client has closed its connection. A conforming queue
+produces legal histories only.
 """
 
 import heapq
@@ -12,33 +12,54 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from conformance.history.events import Event, Fence, History, Listen, Passed, Publish, Told
-from conformance.history.operations import Ask, Pass, Program, Rest, Times, event_of
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.consumers import Consumer
+from conformance.history.events import (
+    AckSubscription,
+    ClockAdvanced,
+    Event,
+    Fence,
+    History,
+    ProducerAck,
+    Publish,
+)
+from conformance.history.operations import (
+    AdvanceClock,
+    ClientOperation,
+    ClientProgram,
+    OperationTimes,
+    Pause,
+    event_from,
+)
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.consumers import ConsumerClient
 from conformance.history.workload.programs import clock, drain, producer
-from conformance.history.workload.workload_state import Plan, Stage
+from conformance.history.workload.workload_state import WorkloadPlan, WorkloadState
 from tests.models.toy_queue import ToyQueue, ToyReply
 
 EXTENSIONS = frozenset({"negative-acknowledgement", "unregister", "batch-poll", "record-position"})
-#: What passes between a reply and the next request of a client, in seconds: no two instants are one.
+#: Seconds between a reply and the next request of a client, so that no two instants are equal.
 NO_TIME = 1e-6
-#: The longest time that something is on its way, in seconds, and how many in a hundred take no longer.
+#: Longest delays of a message, in seconds, and how many of a hundred messages take no longer.
 DELAYS, DELAYS_UP_TO = (0.001, 0.005, 0.03), (80, 98, 100)
-#: Simulated seconds that the consumers, and then the last readers, may take.
+#: Simulated seconds that the consumers may take, and then the final readers.
 LONGEST = 2.0
 
 
 class Simulation:
-    """One scenario. `virtual`: the queue has a clock that only the clock program moves."""
+    """One simulated run; with `virtual` the clock program alone moves the clocks of the groups."""
 
     def __init__(
-        self, queue: ToyQueue, plan: Plan, facts: Facts, *, virtual: bool, longest: float = LONGEST
+        self,
+        queue: ToyQueue,
+        plan: WorkloadPlan,
+        parameters: ServerParameters,
+        *,
+        virtual: bool,
+        longest: float = LONGEST,
     ) -> None:
         self.longest = longest
         self.queue = queue
         self.plan = plan
-        self.facts = facts
+        self.parameters = parameters
         self.virtual = virtual
         self.random = random.Random(f"wire {plan.seed}")
         self.events: list[Event] = []
@@ -54,8 +75,8 @@ class Simulation:
 
     # Time
 
-    def at(self, delay: float, action: Callable[[], None]) -> None:
-        """Do something later."""
+    def schedule(self, delay: float, action: Callable[[], None]) -> None:
+        """Call `action` after a delay in seconds."""
         heapq.heappush(self.agenda, (self.now + delay, next(self.order), action))
 
     def earliest(self, group: str) -> float:
@@ -70,7 +91,7 @@ class Simulation:
             action()
 
     def tick(self) -> None:
-        """Let the queue see what time it is; in real time it evicts when it is due, not when it is asked."""
+        """Bring the queue up to the present; in real time it evicts members when they are due."""
         if self.virtual:
             return
         past = math.nextafter(self.now, 0.0)
@@ -82,138 +103,144 @@ class Simulation:
                 members = len(group.members)
                 self.queue.tick(group)
                 if len(group.members) == members:
-                    break  # a queue that does not evict
+                    break  # this queue does not evict
             group.now = self.now
 
     # Programs
 
-    def start(self, process: str, program: Program) -> None:
-        """Let a program run from now on."""
-        self.at(self.delay(), lambda: self.step(process, program, None, first=True))
+    def start(self, process: str, program: ClientProgram) -> None:
+        """Start a program after a delay."""
+        self.schedule(self.delay(), lambda: self.step(process, program, None, first=True))
 
-    def step(self, process: str, program: Program, answer: ToyReply | None, *, first: bool = False) -> None:
+    def step(
+        self, process: str, program: ClientProgram, answer: ToyReply | None, *, first: bool = False
+    ) -> None:
         try:
             asked = next(program) if first else program.send(answer)
         except StopIteration:
             return
-        if isinstance(asked, Rest):
-            self.at(asked.seconds, lambda: self.step(process, program, None))
-        elif isinstance(asked, Pass):
-            self.let_pass(asked, lambda: self.step(process, program, None))
+        if isinstance(asked, Pause):
+            self.schedule(asked.seconds, lambda: self.step(process, program, None))
+        elif isinstance(asked, AdvanceClock):
+            self.advance_clock(asked, lambda: self.step(process, program, None))
         else:
-            self.ask(process, asked, lambda answer: self.step(process, program, answer))
+            self.operation(process, asked, lambda answer: self.step(process, program, answer))
 
     def delay(self) -> float:
-        """How long something is on its way, in seconds: mostly a moment, sometimes much longer."""
+        """The delay of one message, in seconds: mostly short, sometimes much longer."""
         longest = self.random.choices(DELAYS, cum_weights=DELAYS_UP_TO)[0]
         return self.random.uniform(0.0, longest)
 
-    def let_pass(self, passing: Pass, done: Callable[[], None]) -> None:
+    def advance_clock(self, passing: AdvanceClock, then: Callable[[], None]) -> None:
         group, before, invoked = passing.group, self.earliest(passing.group), self.now
         self.ahead[group] = passing.seconds
 
-        def happen() -> None:
+        def carry_out() -> None:
             self.queue.advance(group, passing.seconds)
-            self.at(self.delay(), reply)
+            self.schedule(self.delay(), reply)
 
         def reply() -> None:
             self.moved[group] = before + passing.seconds
             self.ahead[group] = 0.0
             self.events.append(
-                Passed(
+                ClockAdvanced(
                     process="clock",
                     invoked=invoked,
                     completed=self.now,
-                    at=before,
-                    until=self.moved[group],
+                    group_time_began=before,
+                    group_time_ended=self.moved[group],
                     status=200,
                     group=group,
                 )
             )
-            done()
+            then()
 
-        self.at(self.delay(), happen)
+        self.schedule(self.delay(), carry_out)
 
-    def ask(self, process: str, ask: Ask, done: Callable[[ToyReply | None], None]) -> None:
-        invoked, at = self.now, self.earliest(ask.group)
+    def operation(
+        self, process: str, operation: ClientOperation, then: Callable[[ToyReply | None], None]
+    ) -> None:
+        invoked, group_time_began = self.now, self.earliest(operation.group)
 
         def record(answer: ToyReply | None) -> None:
-            times = Times(invoked, at, self.now, self.latest(ask.group))
-            self.events.append(event_of(ask, process, times, answer))
-            self.at(NO_TIME, lambda: done(answer))
+            times = OperationTimes(invoked, group_time_began, self.now, self.latest(operation.group))
+            self.events.append(event_from(operation, process, times, answer))
+            self.schedule(NO_TIME, lambda: then(answer))
 
-        if ask.cut:
+        if operation.cut:
             fate = self.random.choice(["lost", "soon", "late", "much later"])
             if fate != "lost":
                 late = {"soon": 0.0, "late": 0.2, "much later": 5.0}[fate]
-                self.at(self.delay() + late * self.random.random(), lambda: self.happen(ask))
-            self.at(self.delay(), lambda: record(None))
+                self.schedule(self.delay() + late * self.random.random(), lambda: self.carry_out(operation))
+            self.schedule(self.delay(), lambda: record(None))
             return
 
-        def happen() -> None:
-            reply = self.happen(ask)
-            self.at(self.delay(), lambda: record(reply))
+        def carry_out() -> None:
+            reply = self.carry_out(operation)
+            self.schedule(self.delay(), lambda: record(reply))
 
-        self.at(self.delay(), happen)
+        self.schedule(self.delay(), carry_out)
 
-    def happen(self, ask: Ask) -> ToyReply:
+    def carry_out(self, operation: ClientOperation) -> ToyReply:
         self.tick()
-        reply = self.queue.perform(ask.path, ask.body)
+        reply = self.queue.perform(operation.path, operation.body)
         self.tick()
-        topic = ask.path.removeprefix("/producer/publish/")
-        if topic != ask.path:
-            self.tell(topic, ask.body, reply)
+        topic = operation.path.removeprefix("/producer/publish/")
+        if topic != operation.path:
+            self.send_acks(topic, operation.body, reply)
         return reply
 
-    def tell(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
-        """Every listener of the topic hears of a publish, sooner or later."""
+    def send_acks(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
+        """Send the outcome of a publish to every subscription of the topic, each with a delay."""
         outcome = "ACK" if reply.status == 200 else "FAILED"
         for listener in self.listeners:
             if listener.endswith(f"/{topic}"):
-                self.at(self.delay(), lambda one=listener: self.hear(one, body["messageID"], outcome))
+                self.schedule(
+                    self.delay(), lambda one=listener: self.receive_ack(one, body["messageID"], outcome)
+                )
 
-    def hear(self, listener: str, label: str | int, outcome: str) -> None:
+    def receive_ack(self, listener: str, label: str | int, outcome: str) -> None:
         self.events.append(
-            Told(
+            ProducerAck(
                 process="listener",
                 invoked=self.now,
                 completed=self.now,
                 status=200,
-                listener=listener,
+                subscription=listener,
                 label=label,
                 outcome=outcome,
             )
         )
 
-    # The scenario
+    # The run
 
     def set_up(self) -> None:
         for topic in self.topics:
             body: dict[str, Any] = {"topicName": topic}
-            if topic in self.facts.partitions:
-                body["partitions"] = self.facts.partitions[topic]
+            if topic in self.parameters.partitions:
+                body["partitions"] = self.parameters.partitions[topic]
             self.queue.perform("/topic/add-topic", body)
         for group in self.groups:
             self.queue.perform("/consumer-group/add", {"consumer_group_name": group})
         for listener in self.listeners:
             self.events.append(
-                Listen(
+                AckSubscription(
                     process="listener",
                     invoked=-1.0,
                     completed=-0.5,
                     status=200,
-                    listener=listener,
+                    subscription=listener,
                     topic=listener.partition("/")[2],
                 )
             )
 
     def run(self) -> History:
-        """Play the scenario to its end."""
+        """Run all programs to their end; returns the history."""
         self.set_up()
-        stage = Stage(
+        state = WorkloadState(
             plan=self.plan,
-            facts=self.facts,
-            extensions=EXTENSIONS if self.facts.positions else frozenset(),
+            parameters=self.parameters,
+            extensions=EXTENSIONS if self.parameters.positions else frozenset(),
             fresh=lambda stem: f"{stem}-{next(self.names)}",
             topics=self.topics,
             groups=self.groups,
@@ -224,16 +251,16 @@ class Simulation:
             consuming=self.plan.consumers,
         )
         for number in range(self.plan.producers):
-            self.start(f"producer {number}", producer(stage, number))
+            self.start(f"producer {number}", producer(state, number))
         for number in range(self.plan.consumers):
-            self.start(f"consumer {number}", Consumer(stage, number).program())
+            self.start(f"consumer {number}", ConsumerClient(state, number).program())
         if self.virtual:
-            self.start("clock", clock(stage))
+            self.start("clock", clock(state))
         self.run_until_idle()
         drained = self.now + self.longest
-        stage.expired = lambda: self.now > drained
+        state.expired = lambda: self.now > drained
         for group in self.groups:
-            self.start(f"drain {group}", drain(stage, group))
+            self.start(f"drain {group}", drain(state, group))
             self.run_until_idle()
         for listener in self.listeners:
             self.events.append(
@@ -242,12 +269,12 @@ class Simulation:
                     invoked=self.now + 1.0,
                     completed=self.now + 1.0,
                     status=200,
-                    listener=listener,
+                    subscription=listener,
                 )
             )
         return tuple(self.events)
 
 
 def publishes(history: History) -> int:
-    """How many records were sent."""
+    """The number of publishes."""
     return sum(isinstance(event, Publish) for event in history)

@@ -1,42 +1,44 @@
-"""Histories written by hand: one operation a second, unless a time is given."""
+"""Stories: histories written by hand, with one operation after another unless an interval is given."""
 
 from typing import Any
 
 from conformance.history.events import (
     NEVER,
     Acknowledge,
+    AckSubscription,
+    ClockAdvanced,
     Event,
     Fence,
     GiveBack,
-    Got,
     Heartbeat,
     History,
-    Listen,
-    Passed,
     Poll,
+    PolledRecord,
+    ProducerAck,
     Publish,
     Register,
     Subscribe,
-    Told,
     Unregister,
     Unsubscribe,
 )
-from conformance.history.server_parameters import Facts
+from conformance.history.server_parameters import ServerParameters
 
 Interval = tuple[float, float]
-#: A key that is chosen by the partition, or that is the key with which the record was published.
+#: The default key: that of the partition for a publish, that of the publish for a delivery.
 AUTO = "auto"
 
 
 class Story:
-    """Events as they are told. Times in seconds; queue's time and real time are one, unless the clock is moved.
+    """Events in the order of their calls. Times are in seconds; a group's clock is the wall clock until it is advanced.
 
-    Every operation takes `during` as the interval in which it lies, and `status`; with `status=None` no reply came.
-    A record has the topic `t` and an id by its text, unless told otherwise.
+    Every operation takes `during`, its interval, and `status`, which is None if no reply came. A record has the topic
+    `t` and a message id of its own, unless given otherwise.
     """
 
-    def __init__(self, **facts: Any) -> None:
-        self.facts = Facts(**{"rebalance_timeout": 5.0, "positions": True, "partitions": {"t": 2}, **facts})
+    def __init__(self, **parameters: Any) -> None:
+        self.parameters = ServerParameters(
+            **{"rebalance_timeout": 5.0, "positions": True, "partitions": {"t": 2}, **parameters}
+        )
         self.events: list[Event] = []
         self.now = 0.0
         self.ahead = 0.0
@@ -45,19 +47,22 @@ class Story:
 
     @property
     def history(self) -> History:
-        """What has happened."""
+        """The events so far."""
         return tuple(self.events)
 
     def wait(self, seconds: float) -> None:
-        """Nothing happens for so long."""
+        """Let so many seconds pass."""
         self.now += seconds
 
     def clock(self, seconds: float, group: str = "g") -> None:
-        """The virtual clock is moved."""
+        """The virtual clock of a group was advanced by so many seconds."""
         before = self.now + self.ahead
         self.ahead += seconds
-        common = self._common(None, 200) | {"at": before, "until": self.now + self.ahead}
-        self.events.append(Passed(process="clock", group=group, **common))
+        common = self._common(None, 200) | {
+            "group_time_began": before,
+            "group_time_ended": self.now + self.ahead,
+        }
+        self.events.append(ClockAdvanced(process="clock", group=group, **common))
 
     def _common(self, during: Interval | None, status: int | None) -> dict[str, Any]:
         begun, ended = during if during is not None else (self.now + 1.0, self.now + 1.5)
@@ -65,8 +70,8 @@ class Story:
         return {
             "invoked": begun,
             "completed": ended if status is not None else NEVER,
-            "at": begun + self.ahead,
-            "until": ended + self.ahead if status is not None else NEVER,
+            "group_time_began": begun + self.ahead,
+            "group_time_ended": ended + self.ahead if status is not None else NEVER,
             "status": status,
         }
 
@@ -87,7 +92,7 @@ class Story:
         status: int | None = 200,
         during: Interval | None = None,
     ) -> None:
-        """A record was sent; `place` is what the reply told. Unless told otherwise, partitions have a key each."""
+        """A record was sent; `place` is the position in the reply. By default each partition has a key of its own."""
         partition, offset = place if place is not None else (None, None)
         if key == AUTO:
             key = f"key of {partition}" if place is not None else None
@@ -107,21 +112,21 @@ class Story:
         )
 
     def listened(self, listener: str = "l", topic: str = "t") -> None:
-        """Somebody subscribed to acknowledgements."""
+        """A client subscribed to producer acknowledgements."""
         self.events.append(
-            Listen(process="listener", listener=listener, topic=topic, **self._common(None, 200))
+            AckSubscription(process="listener", subscription=listener, topic=topic, **self._common(None, 200))
         )
 
     def told(self, label: str, outcome: str = "ACK", listener: str = "l") -> None:
-        """An acknowledgement came."""
+        """A producer acknowledgement arrived."""
         common = self._common(None, 200)
         self.events.append(
-            Told(process="listener", listener=listener, label=label, outcome=outcome, **common)
+            ProducerAck(process="listener", subscription=listener, label=label, outcome=outcome, **common)
         )
 
     def fenced(self, listener: str = "l") -> None:
-        """Nothing is on its way any more."""
-        self.events.append(Fence(process="listener", listener=listener, **self._common(None, 200)))
+        """All producer acknowledgements that were sent have arrived."""
+        self.events.append(Fence(process="listener", subscription=listener, **self._common(None, 200)))
 
     # Consumers
 
@@ -141,7 +146,7 @@ class Story:
         self.events.append(Subscribe(process=name, consumer=name, topics=topics or ("t",), **common))
 
     def unsubscribed(self, name: str, *topics: str, status: int | None = 202) -> None:
-        """A consumer gave up topics."""
+        """A consumer unsubscribed."""
         common = self._common(None, status)
         self.events.append(Unsubscribe(process=name, consumer=name, topics=topics or ("t",), **common))
 
@@ -167,9 +172,10 @@ class Story:
     ) -> None:
         """A consumer polled and got a record."""
         partition, offset = place if place is not None else (None, None)
-        number = self.id_of(text) if number is None else number
+        if number is not None:
+            self.ids[text] = number
         key = self.keys.get(text) if key == AUTO else key
-        record = Got(number, topic, text, key, partition, offset, redelivered)
+        record = PolledRecord(self.id_of(text), topic, text, key, partition, offset, redelivered)
         self.events.append(Poll(process=name, consumer=name, records=(record,), **self._common(during, 200)))
 
     def polled(self, name: str, status: int | None = 204, during: Interval | None = None) -> None:
@@ -183,9 +189,11 @@ class Story:
         common = self._common(during, status)
         self.events.append(Acknowledge(process=name, consumer=name, message_id=self.id_of(text), **common))
 
-    def gave_back(self, name: str, text: str, status: int | None = 202) -> None:
+    def gave_back(
+        self, name: str, text: str, status: int | None = 202, during: Interval | None = None
+    ) -> None:
         """A consumer gave a record back."""
-        common = self._common(None, status)
+        common = self._common(during, status)
         self.events.append(GiveBack(process=name, consumer=name, message_id=self.id_of(text), **common))
 
     def read(self, name: str, *texts: str) -> None:

@@ -1,14 +1,14 @@
-"""What a conforming queue may choose, drawn at random: for the search for false alarms."""
+"""Random legal choices of a conforming queue, for the search for false alarms."""
 
 import random
 
-from tests.models.slow_world import SlowWorld
+from tests.models.slow_adapter import SlowQueueAdapter
+from tests.models.toy_adapters import SharedClockQueueAdapter, ToyQueueAdapter
 from tests.models.toy_queue import Choices
-from tests.models.worlds import SharedClockWorld, ToyWorld
 
 
 def some_choices(seed: int) -> Choices:
-    """Legal choices of every kind."""
+    """Return legal choices of every kind."""
     pick = random.Random(f"choices {seed}")
     return Choices(
         seed=seed,
@@ -30,20 +30,20 @@ def some_choices(seed: int) -> Choices:
     )
 
 
-def some_world(seed: int) -> ToyWorld:
-    """A queue with legal choices: on a virtual clock of each group or of all, or slow and on a real one."""
+def some_adapter(seed: int) -> ToyQueueAdapter:
+    """Return a queue with legal choices: on a virtual clock per group or for all, or slow and on a real clock."""
     pick = random.Random(f"world {seed}")
     bare = pick.random() < 0.4
     kind = pick.choice(["virtual", "shared", "slow", "slow"])
-    world: ToyWorld
+    system: ToyQueueAdapter
     if kind == "slow":
-        world = SlowWorld(some_choices(seed), bare=bare, seed=seed)
+        system = SlowQueueAdapter(some_choices(seed), bare=bare, seed=seed)
     elif kind == "shared":
-        world = SharedClockWorld(some_choices(seed), bare=bare)
+        system = SharedClockQueueAdapter(some_choices(seed), bare=bare)
     else:
-        world = ToyWorld(some_choices(seed), bare=bare)
+        system = ToyQueueAdapter(some_choices(seed), bare=bare)
     if pick.random() < 0.4:
-        world.partitions = None
+        system.partitions = None
     if bare and pick.random() < 0.5:
-        world.extensions -= {"topic-partitions"}
-    return world
+        system.extensions -= {"topic-partitions"}
+    return system

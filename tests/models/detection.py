@@ -1,4 +1,4 @@
-"""On which clause, and how soon, each broken queue is caught: `python -m tests.models.detection [SEEDS]`."""
+"""Detection of each broken queue, by clause and number of rules: `python -m tests.models.detection [SEEDS]`."""
 
 import statistics
 import sys
@@ -10,7 +10,7 @@ from tests.models.test_faults import detect
 
 
 def main() -> None:
-    """Print one line for each fault, and how many were caught on the very clause that they break."""
+    """Print one line for each fault, and the number of runs that named exactly the broken clause."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     exact = allowed = 0
     for name, fault in FAULTS.items():

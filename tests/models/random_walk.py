@@ -1,13 +1,13 @@
 """A light random driver: the models' operations in random order, without Hypothesis.
 
-It covers what examples of a few dozen steps don't reach, and shows how fast model and queue are together.
+It reaches states that examples of a few dozen steps do not, and serves to measure speed.
 """
 
 import random
 from typing import TYPE_CHECKING
 
-from conformance.models.driver import MARGIN, Driver
-from conformance.models.system_under_test import World
+from conformance.models.driver import MARGIN, QueueDriver
+from conformance.models.queue_under_test import QueueUnderTest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,19 +15,17 @@ if TYPE_CHECKING:
 KEYS = ("a", "b", "c", "d", "e", "f", None, None, "")
 
 
-class Walk:
-    """Random operations on a few topics, groups and consumers; `step` performs one move of one or more
-    operations.
-    """
+class RandomWalk:
+    """Random operations on a few topics, groups and consumers; `step` makes one move of one or more operations."""
 
     def __init__(
-        self, world: World, seed: int, *, topics: int = 2, groups: int = 2, consumers: int = 5
+        self, system: QueueUnderTest, seed: int, *, topics: int = 2, groups: int = 2, consumers: int = 5
     ) -> None:
         self.random = random.Random(seed)
-        self.driver = Driver(world)
-        self.topics = [world.fresh("topic") for _ in range(topics)]
-        self.groups = [world.fresh("group") for _ in range(groups)]
-        self.consumers = [world.fresh("consumer") for _ in range(consumers)]
+        self.driver = QueueDriver(system)
+        self.topics = [system.fresh("topic") for _ in range(topics)]
+        self.groups = [system.fresh("group") for _ in range(groups)]
+        self.consumers = [system.fresh("consumer") for _ in range(consumers)]
         for index, topic in enumerate(self.topics):
             self.driver.add_topic(topic, index * 2 + 2)
         for group in self.groups:
@@ -43,13 +41,13 @@ class Walk:
             (self.heartbeat, 4),
             (self.sweep, 2),
         ]
-        if world.time_is_virtual:
+        if system.time_is_virtual:
             self.moves += [(self.pass_time, 4), (self.silence, 1)]
-        if self.driver.has("negative-acknowledgement"):
+        if self.driver.has_extension("negative-acknowledgement"):
             self.moves.append((self.give_back, 6))
-        if self.driver.has("unregister"):
+        if self.driver.has_extension("unregister"):
             self.moves.append((self.unregister, 1))
-        if self.driver.has("batch-poll"):
+        if self.driver.has_extension("batch-poll"):
             self.moves.append((self.poll_batch, 3))
         self.choose = [move for move, _ in self.moves]
         self.weights = [weight for _, weight in self.moves]
@@ -58,19 +56,19 @@ class Walk:
         self.random.choices(self.choose, self.weights)[0]()
 
     def finish(self) -> None:
-        """Everything that was published comes to every group with a member, and is acknowledged."""
+        """Every group with a member reads all published records and acknowledges them."""
         for group in self.groups:
-            if self.driver.alive(group):
+            if self.driver.alive_members(group):
                 self.driver.settle(group)
-                self.driver.sweep(group)
-                self.driver.sweep(group, acknowledge=True)
+                self.driver.poll_all(group)
+                self.driver.poll_all(group, acknowledge=True)
 
     def consumer(self) -> str:
         return self.random.choice(self.consumers)
 
     def publish(self) -> None:
         topic = self.random.choice(self.topics)
-        if all(len(cursor.waiting) < 25 for g in self.groups for cursor in self.cursors(g, topic)):
+        if all(len(cursor.uncommitted) < 25 for g in self.groups for cursor in self.cursors(g, topic)):
             self.driver.publish(topic, self.random.choice(KEYS), self.random.randrange(5))
 
     def cursors(self, group: str, topic: str) -> list:
@@ -85,22 +83,22 @@ class Walk:
 
     def acknowledge(self) -> None:
         name = self.consumer()
-        flights = self.driver.flights_of(name)
-        if flights:
-            message_id = self.random.choice(flights).message_id
+        in_flight = self.driver.in_flight_with(name)
+        if in_flight:
+            message_id = self.random.choice(in_flight).message_id
             self.driver.acknowledge(name, self.random.choice([message_id, str(message_id)]))
 
     def acknowledge_foreign(self) -> None:
-        flights = self.driver.flights_of(self.consumer())
-        late = [i for m in self.driver.model.consumers.by_name.values() for i in m.late_ids]
-        ids = [flight.message_id for flight in flights] + late + [10**9]
+        in_flight = self.driver.in_flight_with(self.consumer())
+        late = [i for m in self.driver.model.registry.by_name.values() for i in m.released_ids]
+        ids = [flight.message_id for flight in in_flight] + late + [10**9]
         self.driver.acknowledge(self.consumer(), self.random.choice(ids))
 
     def give_back(self) -> None:
         name = self.consumer()
-        flights = self.driver.flights_of(name)
-        if flights:
-            self.driver.give_back(name, self.random.choice(flights).message_id)
+        in_flight = self.driver.in_flight_with(name)
+        if in_flight:
+            self.driver.negative_acknowledge(name, self.random.choice(in_flight).message_id)
 
     def register(self) -> None:
         self.driver.register(self.random.choice(self.groups), self.consumer())
@@ -122,7 +120,7 @@ class Walk:
         self.driver.pass_time(self.random.choice([0.5, 7.0, 13.0]), self.random.choice(self.groups))
 
     def silence(self) -> None:
-        timings = self.driver.world.timings
+        timings = self.driver.system.timings
         group = self.random.choice(self.groups)
         exact = self.random.choice(
             [
@@ -131,7 +129,9 @@ class Walk:
                 timings.heartbeat_timeout + timings.eviction_grace + MARGIN,
             ]
         )
-        kept = self.random.sample(self.driver.alive(group), len(self.driver.alive(group)) // 2)
+        kept = self.random.sample(
+            self.driver.alive_members(group), len(self.driver.alive_members(group)) // 2
+        )
         for part in (0.4, 0.4, 0.2):
             self.driver.pass_time(exact * part, group)
             for name in kept:
@@ -141,5 +141,5 @@ class Walk:
         group = self.random.choice(self.groups)
         if self.random.random() < 0.5:
             self.driver.settle(group)
-        if self.driver.alive(group):
-            self.driver.sweep(group, acknowledge=self.random.random() < 0.5)
+        if self.driver.alive_members(group):
+            self.driver.poll_all(group, acknowledge=self.random.random() < 0.5)

@@ -1,7 +1,7 @@
-"""How fast the models drive the pure core of the reference server: `python -m tests.models.speed`.
+"""Speed of the models on the pure core of the reference server: `python -m tests.models.speed`.
 
-Prints operations a second of processor time, each with the model's judgement, in random walks and in Hypothesis
-machines. Processor time, so that a busy machine tells the same.
+Prints operations per second of processor time, judged by the model, in random walks and Hypothesis machines.
+Processor time does not depend on the load of the machine.
 """
 
 import time
@@ -9,26 +9,26 @@ import time
 from hypothesis import HealthCheck, settings
 
 from conformance.models.machines import run
-from tests.models.core_world import CoreWorld
+from tests.models.core_adapter import CoreQueueAdapter
 from tests.models.machines import MACHINES
-from tests.models.random_walk import Walk
+from tests.models.random_walk import RandomWalk
 
 
 def walking_speed(steps: int = 20_000) -> float:
-    """Operations a second of random walks of a thousand moves each."""
-    world = CoreWorld()
+    """Return the operations per second of random walks of a thousand moves each."""
+    system = CoreQueueAdapter()
     started = time.process_time()
     for seed in range(steps // 1_000):
-        walk = Walk(world, seed)
+        walk = RandomWalk(system, seed)
         for _ in range(1_000):
             walk.step()
         walk.finish()
-    return world.calls / (time.process_time() - started)
+    return system.calls / (time.process_time() - started)
 
 
 def machine_speed(name: str, examples: int = 150) -> float:
-    """Operations a second of a machine under Hypothesis."""
-    world = CoreWorld()
+    """Return the operations per second of a machine under Hypothesis."""
+    system = CoreQueueAdapter()
     chosen = settings(
         max_examples=examples,
         stateful_step_count=30,
@@ -37,8 +37,8 @@ def machine_speed(name: str, examples: int = 150) -> float:
         suppress_health_check=list(HealthCheck),
     )
     started = time.process_time()
-    run(MACHINES[name], world, chosen, name=f"speed {name}", seed=1)
-    return world.calls / (time.process_time() - started)
+    run(MACHINES[name], system, chosen, name=f"speed {name}", seed=1)
+    return system.calls / (time.process_time() - started)
 
 
 def main() -> None:

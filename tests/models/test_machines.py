@@ -1,23 +1,23 @@
-"""The machines leave alone what conforms, and reach what they are for."""
+"""The machines accept conforming queues, and cover their rules and states."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from conformance.models.machines import QueueMachine, move, run
-from conformance.models.rule_coverage import Reach
+from conformance.models.machines import ModelMachine, counted_rule, run
+from conformance.models.rule_coverage import RuleCoverage
 from reference_server.queue.settings import QueueSettings
-from tests.models.choices import some_world
-from tests.models.core_world import BARE, EXTENSIONS, CoreWorld
+from tests.models.choices import some_adapter
+from tests.models.core_adapter import BARE, EXTENSIONS, CoreQueueAdapter
 from tests.models.machines import MACHINES
+from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import Choices
-from tests.models.worlds import ToyWorld
 
-#: The share of the pairs (rule, class of state) that the machines reach in the examples of one test here.
-LEAST_REACH = 0.85
+#: Least share of the pairs (rule, class of state) that a machine reaches in the examples of one test here.
+LEAST_COVERAGE = 0.85
 
 
 def examples(count: int) -> settings:
-    """So many examples of 30 rules at most."""
+    """Settings for `count` examples of at most 30 rules."""
     return settings(
         max_examples=count,
         stateful_step_count=30,
@@ -29,16 +29,16 @@ def examples(count: int) -> settings:
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("seed", range(6))
 def test_nothing_is_wrong_with_odd_choices(machine: str, seed: int) -> None:
-    """Whatever a conforming queue chooses, and however slow it is, no clause fails."""
-    world = some_world(seed)
-    reach = run(MACHINES[machine], world, examples(12), name=f"odd {machine} {seed}", seed=seed)
-    assert reach.steps() > 50
-    allowed = {"POLL-EMPTY-2"} if world.queue.choices.empty_status != 204 else set()
-    if world.queue.choices.refused_status:
+    """No clause fails on a queue with any legal choices and any delays."""
+    system = some_adapter(seed)
+    coverage = run(MACHINES[machine], system, examples(12), name=f"odd {machine} {seed}", seed=seed)
+    assert coverage.steps() > 50
+    allowed = {"POLL-EMPTY-2"} if system.queue.choices.empty_status != 204 else set()
+    if system.queue.choices.refused_status:
         allowed |= {
-            clause for clause, expected, _ in world.judge.deviations if expected.startswith("status 4")
+            clause for clause, expected, _ in system.judge.deviations if expected.startswith("status 4")
         }
-    assert {clause for clause, _, _ in world.judge.deviations} <= allowed
+    assert {clause for clause, _, _ in system.judge.deviations} <= allowed
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -46,46 +46,50 @@ def test_nothing_is_wrong_with_odd_choices(machine: str, seed: int) -> None:
 def test_nothing_is_wrong_with_the_core_of_the_reference_server(
     machine: str, extensions: frozenset[str]
 ) -> None:
-    """The pure core passes every machine, with its extensions and judged as if it had none."""
-    world = CoreWorld(QueueSettings(partitions=3), extensions=extensions)
-    run(MACHINES[machine], world, examples(40), name=f"core {machine} {len(extensions)}", seed=7)
-    assert world.judge.deviations == []
-    assert len(world.judge.asserted) > 25
+    """The pure core passes every machine, with its extensions and without."""
+    system = CoreQueueAdapter(QueueSettings(partitions=3), extensions=extensions)
+    run(MACHINES[machine], system, examples(40), name=f"core {machine} {len(extensions)}", seed=7)
+    assert system.judge.deviations == []
+    assert len(system.judge.asserted) > 25
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_rules_reach_the_states(machine: str) -> None:
-    """Most rules run, with something to do, in most classes of state; what is impossible does not count."""
-    reach = run(MACHINES[machine], ToyWorld(Choices(seed=3)), examples(100), name=f"reach {machine}", seed=11)
-    assert reach.share() >= LEAST_REACH, reach.missed()
-    assert {rule for rule, _ in reach.counts} == reach.rules
+    """Most rules do something in most of their possible classes of state."""
+    coverage = run(
+        MACHINES[machine], ToyQueueAdapter(Choices(seed=3)), examples(100), name=f"reach {machine}", seed=11
+    )
+    assert coverage.share() >= LEAST_COVERAGE, coverage.missed()
+    assert {rule for rule, _ in coverage.counts} == coverage.rules
 
 
 def test_what_is_not_reached_is_told() -> None:
-    """The share is of the possible pairs only, and those that were missed are listed."""
-    reach = Reach("some", {"join", "leave"}, ("empty", "full"), frozenset({("leave", "empty")}))
-    reach.note("join", "empty")
-    reach.note("join", "empty")
-    assert reach.missed() == [("join", "full"), ("leave", "full")]
-    assert reach.share() == pytest.approx(1 / 3)
-    assert reach.steps() == 2
-    assert reach.table() == [
+    """The share counts possible pairs only, and missed pairs are listed."""
+    coverage = RuleCoverage("some", {"join", "leave"}, ("empty", "full"), frozenset({("leave", "empty")}))
+    coverage.record("join", "empty")
+    coverage.record("join", "empty")
+    assert coverage.missed() == [("join", "full"), ("leave", "full")]
+    assert coverage.share() == pytest.approx(1 / 3)
+    assert coverage.steps() == 2
+    assert coverage.table() == [
         ("join", {"empty": 2, "full": 0}),
         ("leave", {"empty": 0, "full": 0}),
     ]
 
 
 def test_a_rule_that_cannot_be_used_here_is_not_counted() -> None:
-    """Without the extension there is no rule for it, and none that was missed."""
-    bare = run(MACHINES["delivery"], ToyWorld(Choices(), bare=True), examples(3), name="no nack", seed=1)
+    """A rule of an extension that the server lacks is neither counted nor missed."""
+    bare = run(
+        MACHINES["delivery"], ToyQueueAdapter(Choices(), bare=True), examples(3), name="no nack", seed=1
+    )
     assert "give_back" not in bare.rules
     assert "poll" in bare.rules
 
 
 def test_a_run_in_which_nothing_happens_is_an_error() -> None:
-    """A machine whose rules do nothing shows nothing, and says so."""
+    """A machine whose rules do nothing raises RuntimeError."""
 
-    class Idle(QueueMachine):
+    class Idle(ModelMachine):
         """Its only rule performs no operation."""
 
         STATES = ("idle",)
@@ -93,9 +97,9 @@ def test_a_run_in_which_nothing_happens_is_an_error() -> None:
         def state(self) -> str:
             return "idle"
 
-        @move()
+        @counted_rule()
         def rest(self) -> None:
             """Nothing."""
 
     with pytest.raises(RuntimeError, match="no rule did anything"):
-        run(Idle, ToyWorld(Choices()), examples(5), name="idle", seed=0)
+        run(Idle, ToyQueueAdapter(Choices()), examples(5), name="idle", seed=0)

@@ -1,18 +1,18 @@
-"""When the search for a shorter program ends."""
+"""The end of the search for a shorter program."""
 
 from __future__ import annotations
 
 import pytest
 
-from conformance.models import minimizer as search
-from conformance.models.minimizer import BRIEF, Enough, Search
+from conformance.models import minimizer
+from conformance.models.minimizer import BRIEF, Minimizer, StopExamples
 from conformance.wire.failures import Violation
 
 FAILURE = Violation("ORDER-1", "one order", "another")
 
 
 class Clock:
-    """Time that passes when it is told to, in seconds."""
+    """A clock that only tests advance, in seconds."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -24,50 +24,50 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(search, "time", clock)
+    monkeypatch.setattr(minimizer, "time", clock)
     return clock
 
 
 def test_the_time_begins_with_the_first_failure(clock: Clock) -> None:
-    """However long no failure shows, a whole search follows it."""
-    looked = Search(10.0)
+    """The time for shrinking starts with the first failure, however late that is."""
+    minimized = Minimizer(10.0)
     clock.now += 1000
-    looked.check_time()
-    looked.found(FAILURE, ["a step"])
+    minimized.check_time()
+    minimized.keep_shortest(FAILURE, ["a step"])
     clock.now += 9
-    looked.check_time()
+    minimized.check_time()
     clock.now += 2
-    with pytest.raises(Enough):
-        looked.check_time()
+    with pytest.raises(StopExamples):
+        minimized.check_time()
 
 
 def test_a_failure_that_others_show_too_is_shrunk_briefly(clock: Clock) -> None:
-    """As soon as another test has shown the failure, and not before this one had a little time."""
+    """Shrinking stops once another test has shown the failure, but not before `BRIEF` seconds."""
     known: list[str] = []
-    looked = Search(10.0, lambda failure: isinstance(failure, Violation) and failure.clause in known)
-    looked.found(FAILURE, ["a step"])
+    minimized = Minimizer(10.0, lambda failure: isinstance(failure, Violation) and failure.clause in known)
+    minimized.keep_shortest(FAILURE, ["a step"])
     clock.now += BRIEF + 1
-    looked.check_time()
+    minimized.check_time()
     known.append("ORDER-1")
-    with pytest.raises(Enough):
-        looked.check_time()
+    with pytest.raises(StopExamples):
+        minimized.check_time()
 
 
 def test_what_is_known_already_has_a_little_time(clock: Clock) -> None:
-    """A program that is found in no time is worth it."""
-    looked = Search(10.0, lambda _failure: True)
-    looked.found(FAILURE, ["a step", "another"])
+    """A known failure is shrunk for `BRIEF` seconds."""
+    minimized = Minimizer(10.0, lambda _failure: True)
+    minimized.keep_shortest(FAILURE, ["a step", "another"])
     clock.now += BRIEF / 2
-    looked.check_time()
-    looked.found(FAILURE, ["a step"])
-    assert looked.program == ["a step"]
+    minimized.check_time()
+    minimized.keep_shortest(FAILURE, ["a step"])
+    assert minimized.program == ["a step"]
 
 
 def test_a_run_that_has_ended_ends_the_search() -> None:
-    """A machine stops at its next rule even before any failure."""
+    """At the end of the run a machine stops at its next rule, even without a failure."""
     ended = False
-    looked = Search(10.0, has_run_ended=lambda: ended)
-    looked.check_time()
+    minimized = Minimizer(10.0, has_run_ended=lambda: ended)
+    minimized.check_time()
     ended = True
-    with pytest.raises(Enough):
-        looked.check_time()
+    with pytest.raises(StopExamples):
+        minimized.check_time()

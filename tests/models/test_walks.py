@@ -1,16 +1,18 @@
-"""Long random walks: what examples of a few dozen steps don't reach, at the speed of the queue itself."""
+"""Long random walks: states that examples of a few dozen steps do not reach."""
 
 import pytest
 
-from tests.models.choices import some_world
-from tests.models.core_world import BARE, EXTENSIONS, CoreWorld
-from tests.models.random_walk import Walk
+from tests.models.choices import some_adapter
+from tests.models.core_adapter import BARE, EXTENSIONS, CoreQueueAdapter
+from tests.models.random_walk import RandomWalk
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_nothing_is_wrong_with_odd_choices(seed: int) -> None:
-    """Hundreds of operations in random order on a queue with legal choices: no clause fails."""
-    walk = Walk(some_world(seed), seed, topics=1 + seed % 3, groups=1 + seed % 2, consumers=2 + seed % 5)
+    """No clause fails in hundreds of random operations on a queue with legal choices."""
+    walk = RandomWalk(
+        some_adapter(seed), seed, topics=1 + seed % 3, groups=1 + seed % 2, consumers=2 + seed % 5
+    )
     for _ in range(250):
         walk.step()
     walk.finish()
@@ -18,11 +20,11 @@ def test_nothing_is_wrong_with_odd_choices(seed: int) -> None:
 
 @pytest.mark.parametrize("extensions", [EXTENSIONS, BARE], ids=["declared", "bare"])
 def test_nothing_is_wrong_with_the_core_of_the_reference_server(extensions: frozenset[str]) -> None:
-    """Thousands of operations on the pure core: no clause fails."""
-    world = CoreWorld(extensions=extensions)
+    """No clause fails in thousands of operations on the pure core."""
+    system = CoreQueueAdapter(extensions=extensions)
     for seed in range(4):
-        walk = Walk(world, seed)
+        walk = RandomWalk(system, seed)
         for _ in range(1_000):
             walk.step()
         walk.finish()
-    assert world.judge.deviations == []
+    assert system.judge.deviations == []

@@ -1,7 +1,7 @@
-"""A small queue in memory that conforms in many odd ways: every freedom of the text is a choice here.
+"""A small conforming queue in memory, in which every freedom of the text is a choice.
 
-It serves the tests of the models: they must find nothing to object to, whatever is chosen. It shares no
-code with the reference server, so that the models are not fitted to that one.
+The models must accept every combination of choices. The queue shares no code with the reference server, so that the
+models are not fitted to that server.
 """
 
 import math
@@ -21,11 +21,11 @@ class ToyReply(NamedTuple):
 
 @dataclass(frozen=True)
 class Choices:
-    """What a conforming queue may choose. Times are fractions of the declared grace or timeout.
+    """Choices open to a conforming queue. Times are fractions of the declared grace or timeout.
 
-    `evict`: "late" by `evict_after` of the grace, "anywhere" in it, or where a "sweep" comes by, once in a grace.
-    `settle_after`: how long of rebalance_timeout a partition that is to move rests; None: each another time.
-    `lazy`: partitions move only when a member of the group polls.
+    `evict`: "late" by `evict_after` of the grace, "anywhere" in it, or at a "sweep" once in every grace.
+    `settle_after`: the part of rebalance_timeout for which a moving partition rests; None for a random part each
+    time. `lazy`: True if partitions move only when a member of the group polls.
     """
 
     seed: int = 0
@@ -251,7 +251,7 @@ class ToyQueue:
     # Assignment
 
     def deal(self, group: Group, topic: str) -> None:
-        """Choose new owners; a partition moves when it rests and its time has come."""
+        """Choose new owners; a partition moves once it has no record in flight and its rest is over."""
         shards = group.shards.setdefault(topic, [Shard(log) for log in self.topics[topic]])
         subscribers = sorted(name for name, member in group.members.items() if topic in member.topics)
         order = list(range(len(shards)))
@@ -303,11 +303,11 @@ class ToyQueue:
             self.move(group)
 
     def is_due(self, consumer: Consumer, now: float) -> bool:
-        """Whether the consumer is evicted by now; asked for often, and mostly answered by the first half."""
+        """True if the consumer must be evicted by now; the first comparison answers most calls."""
         return now >= consumer.seen + self.choices.heartbeat_timeout and now >= self.due(consumer)
 
     def due(self, consumer: Consumer) -> float:
-        """The time of the group at which the consumer is evicted unless it gives another sign of life."""
+        """Return the group's time at which the consumer is evicted, unless it gives another sign of life."""
         timeout, grace = self.choices.heartbeat_timeout, self.choices.eviction_grace
         if self.choices.evict == "sweep":
             return math.ceil((consumer.seen + timeout) / grace) * grace

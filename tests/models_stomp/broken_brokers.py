@@ -1,28 +1,27 @@
-"""Brokers in memory with one fault each, and the clauses on which the model may catch it.
+"""Brokers in memory with one fault each, and the clauses on which the model may find it.
 
-The first clause is the one that the fault breaks; others are what the same fault looks like in the frame that
-happens to come first.
+The first clause is the one that the fault breaks. The others are those that the first wrong frame may break instead.
 """
 
 from typing import Any, NamedTuple
 
 from tests.models_stomp.toy_broker import ToyBroker
-from tests.models_stomp.toy_state import Pending, Place, Refused, Stored, Subscription, ToySession
+from tests.models_stomp.toy_state import Pending, Refused, Stored, Subscription, ToyDestination, ToySession
 
 
-class Fault(NamedTuple):
+class BrokerFault(NamedTuple):
     broker: type[ToyBroker]
     versions: tuple[str, ...]
     clauses: frozenset[str]
 
 
-FAULTS: dict[str, Fault] = {}
+FAULTS: dict[str, BrokerFault] = {}
 ALL, LATER = ("1.0", "1.1", "1.2"), ("1.1", "1.2")
 
 
 def breaks(*clauses: str, versions: tuple[str, ...] = LATER) -> Any:
     def register(broker: type[ToyBroker]) -> type[ToyBroker]:
-        FAULTS[broker.__name__] = Fault(broker, versions, frozenset(clauses))
+        FAULTS[broker.__name__] = BrokerFault(broker, versions, frozenset(clauses))
         return broker
 
     return register
@@ -33,9 +32,9 @@ def breaks(*clauses: str, versions: tuple[str, ...] = LATER) -> Any:
 
 @breaks("STOMP-SEND-002", "STOMP-TX-003", "STOMP-TX-004", "STOMP-SUB-014", versions=ALL)
 class LosesOneInSeven(ToyBroker):
-    def put(self, place: Place, stored: Stored) -> None:
+    def put(self, destination: ToyDestination, stored: Stored) -> None:
         if stored.number % 7:
-            super().put(place, stored)
+            super().put(destination, stored)
 
 
 @breaks("STOMP-SUB-008", "STOMP-SUB-007", "STOMP-SUB-014", versions=ALL)
@@ -48,35 +47,35 @@ class DeliversToOneAgain(ToyBroker):
 
 @breaks("STOMP-SUB-014", "STOMP-SUB-008")
 class GivesAQueuesMessageToAll(ToyBroker):
-    def hand_out(self, place: Place) -> None:
-        if place.waiting and len(place.subscriptions) > 1:
-            stored = place.waiting.popleft()
-            for subscription in list(place.subscriptions):
+    def hand_out(self, destination: ToyDestination) -> None:
+        if destination.waiting and len(destination.subscriptions) > 1:
+            stored = destination.waiting.popleft()
+            for subscription in list(destination.subscriptions):
                 self.deliver(subscription, stored)
-        super().hand_out(place)
+        super().hand_out(destination)
 
 
 @breaks("STOMP-SUB-014", "STOMP-SEND-002")
 class GivesAConnectionOneCopy(ToyBroker):
-    def put(self, place: Place, stored: Stored) -> None:
-        if place.is_queue:
-            super().put(place, stored)
+    def put(self, destination: ToyDestination, stored: Stored) -> None:
+        if destination.is_queue:
+            super().put(destination, stored)
             return
-        for session in {each.session: each for each in place.subscriptions}.values():
+        for session in {each.session: each for each in destination.subscriptions}.values():
             self.deliver(session, stored)
 
 
 @breaks("STOMP-SEND-005", versions=ALL)
 class CutsABody(ToyBroker):
-    def put(self, place: Place, stored: Stored) -> None:
+    def put(self, destination: ToyDestination, stored: Stored) -> None:
         body = stored.body[:-1] if stored.number % 4 == 0 else stored.body
-        super().put(place, Stored(stored.number, body + (b" " if body != stored.body else b"")))
+        super().put(destination, Stored(stored.number, body + (b" " if body != stored.body else b"")))
 
 
 @breaks("STOMP-MESSAGE-002", "STOMP-ACK-002", "STOMP-ACK-001", versions=ALL)
 class RepeatsMessageIds(ToyBroker):
-    def put(self, place: Place, stored: Stored) -> None:
-        super().put(place, Stored(stored.number % 3, stored.body))
+    def put(self, destination: ToyDestination, stored: Stored) -> None:
+        super().put(destination, Stored(stored.number % 3, stored.body))
 
 
 @breaks("STOMP-MESSAGE-004", versions=("1.2",))
@@ -97,8 +96,8 @@ class MixesConnectionsUp(ToyBroker):
     def deliver(self, subscription: Subscription, stored: Stored) -> None:
         others = [
             other
-            for place in self.places.values()
-            for other in place.subscriptions
+            for destination in self.destinations.values()
+            for other in destination.subscriptions
             if other.id == subscription.id and other.mode == "auto" == subscription.mode
         ]
         mine, subscription.session = (
@@ -118,9 +117,9 @@ class ForgetsToRemove(ToyBroker):
         subscription = session.subscriptions.get(headers.get("id", ""))
         super().unsubscribe(session, headers)
         if subscription is not None and subscription.mode == "auto":
-            place = self.place_of(subscription)
-            if not place.is_queue:
-                place.subscriptions.append(subscription)
+            destination = self.destination_of(subscription)
+            if not destination.is_queue:
+                destination.subscriptions.append(subscription)
 
 
 @breaks("STOMP-SUB-005")
@@ -133,8 +132,8 @@ class ReplacesASubscription(ToyBroker):
 
 @breaks("STOMP-SUB-004", "STOMP-SEND-001", versions=ALL)
 class AsksForNoDestination(ToyBroker):
-    def place(self, headers: dict[str, str]) -> Place:
-        return self.place_named(headers.get("destination", "nowhere"))
+    def destination(self, headers: dict[str, str]) -> ToyDestination:
+        return self.destination_named(headers.get("destination", "nowhere"))
 
 
 # Acknowledgement
@@ -162,7 +161,7 @@ class ForgetsAnAck(ToyBroker):
         found = self.find(session, headers)
         super().settle(session, headers, consumed=consumed)
         if found is not None and consumed and found[1].stored.number % 3 == 0:
-            self.take_back(self.place_of(found[0]), [found[1].stored])
+            self.take_back(self.destination_of(found[0]), [found[1].stored])
 
 
 @breaks("STOMP-ACK-001", "STOMP-ACK-002", "STOMP-SUB-014")
@@ -200,8 +199,8 @@ class CoversOtherSubscriptions(ToyBroker):
 @breaks("STOMP-ACK-004", "STOMP-ACK-010", versions=("1.2",))
 class LetsOthersAcknowledge(ToyBroker):
     def find(self, session: ToySession, headers: dict[str, str]) -> tuple[Subscription, Pending] | None:
-        for place in self.places.values():
-            for subscription in place.subscriptions:
+        for destination in self.destinations.values():
+            for subscription in destination.subscriptions:
                 if (found := super().find(subscription.session, headers)) is not None:
                     return found
         return super().find(session, headers)
@@ -321,7 +320,7 @@ class GrantsTwice(ToyBroker):
 
 @breaks("STOMP-RECEIPT-008", "STOMP-RECEIPT-002", versions=ALL)
 class GrantsUnasked(ToyBroker):
-    def put(self, place: Place, stored: Stored) -> None:
-        super().put(place, stored)
-        for subscription in place.subscriptions[:1]:
+    def put(self, destination: ToyDestination, stored: Stored) -> None:
+        super().put(destination, stored)
+        for subscription in destination.subscriptions[:1]:
             subscription.session.emit("RECEIPT", {"receipt-id": "nobody-asked"})

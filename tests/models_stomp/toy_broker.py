@@ -1,19 +1,19 @@
-"""A small STOMP broker in memory that conforms in many odd ways: every freedom of the text is a choice here.
+"""A small conforming STOMP broker in memory, in which every freedom of the text is a choice.
 
-It serves the tests of the model, which must find nothing to object to, whatever is chosen. It takes and gives decoded
-frames, and shares no code with the reference server.
+The model must accept every combination of choices. The broker exchanges decoded frames, and shares no code with the
+reference server.
 """
 
 import random
 
 from tests.models_stomp.toy_state import (
-    Choices,
+    BrokerChoices,
     Pending,
-    Place,
     Refused,
     Step,
     Stored,
     Subscription,
+    ToyDestination,
     ToySession,
 )
 
@@ -21,11 +21,11 @@ from tests.models_stomp.toy_state import (
 class ToyBroker:
     """Plain destinations: names that begin with `queue` are queues."""
 
-    def __init__(self, choices: Choices, version: str) -> None:
+    def __init__(self, choices: BrokerChoices, version: str) -> None:
         self.choices = choices
         self.version = version
         self.random = random.Random(choices.seed)
-        self.places: dict[str, Place] = {}
+        self.destinations: dict[str, ToyDestination] = {}
         self.numbers = 0
         self.lost_sessions: list[tuple[ToySession, int]] = []
         self.handled = 0
@@ -88,7 +88,7 @@ class ToyBroker:
 
     def perform(self, session: ToySession, command: str, headers: dict[str, str], body: bytes) -> None:
         if command == "SEND":
-            self.put(self.place(headers), Stored(self.number(), body))
+            self.put(self.destination(headers), Stored(self.number(), body))
         elif command == "SUBSCRIBE":
             self.subscribe(session, headers)
         elif command == "UNSUBSCRIBE":
@@ -139,39 +139,39 @@ class ToyBroker:
                 if found is not None:
                     subscription, pending = found
                     self.forget(subscription, pending)
-                    self.take_back(self.place_of(subscription), [pending.stored])
+                    self.take_back(self.destination_of(subscription), [pending.stored])
 
     # Subscriptions
 
-    def place(self, headers: dict[str, str]) -> Place:
+    def destination(self, headers: dict[str, str]) -> ToyDestination:
         if "destination" not in headers:
             raise Refused("no destination")
-        return self.place_named(headers["destination"])
+        return self.destination_named(headers["destination"])
 
-    def place_named(self, name: str) -> Place:
-        return self.places.setdefault(name, Place(name, name.startswith("queue")))
+    def destination_named(self, name: str) -> ToyDestination:
+        return self.destinations.setdefault(name, ToyDestination(name, name.startswith("queue")))
 
-    def place_of(self, subscription: Subscription) -> Place:
-        return self.place_named(subscription.destination)
+    def destination_of(self, subscription: Subscription) -> ToyDestination:
+        return self.destination_named(subscription.destination)
 
     def subscribe(self, session: ToySession, headers: dict[str, str]) -> None:
-        place, identifier = self.place(headers), headers.get("id", headers.get("destination", ""))
+        destination, identifier = self.destination(headers), headers.get("id", headers.get("destination", ""))
         if identifier in session.subscriptions:
             raise Refused("id in use")
         if identifier in session.used_ids and self.choices.used_ids == "refuse":
             raise Refused("id used before")
         session.used_ids.add(identifier)
-        subscription = Subscription(identifier, place.name, headers.get("ack", "auto"), session)
+        subscription = Subscription(identifier, destination.name, headers.get("ack", "auto"), session)
         session.subscriptions[identifier] = subscription
-        place.subscriptions.append(subscription)
-        self.hand_out(place)
+        destination.subscriptions.append(subscription)
+        self.hand_out(destination)
 
     def unsubscribe(self, session: ToySession, headers: dict[str, str]) -> None:
         subscription = session.subscriptions.pop(headers.get("id", ""), None)
         if subscription is None:
             raise Refused("no such subscription")
-        place = self.place_of(subscription)
-        place.subscriptions.remove(subscription)
+        destination = self.destination_of(subscription)
+        destination.subscriptions.remove(subscription)
         pending, subscription.pending = subscription.pending, []
         session.former |= {(subscription.id, each.message_id) for each in pending}
         session.former |= {("", each.ack) for each in pending}
@@ -180,38 +180,38 @@ class ToyBroker:
             subscription.held = stored
             session.subscriptions[f"held {self.number()}"] = subscription
         else:
-            self.take_back(place, stored)
-        self.left(place)
+            self.take_back(destination, stored)
+        self.left(destination)
 
-    def left(self, place: Place) -> None:
-        if not place.subscriptions and not self.choices.keeps:
-            place.waiting.clear()
+    def left(self, destination: ToyDestination) -> None:
+        if not destination.subscriptions and not self.choices.keeps:
+            destination.waiting.clear()
 
     # Messages
 
-    def put(self, place: Place, stored: Stored) -> None:
-        if place.is_queue:
-            if self.choices.keeps or place.subscriptions:
-                place.waiting.append(stored)
-                self.hand_out(place)
+    def put(self, destination: ToyDestination, stored: Stored) -> None:
+        if destination.is_queue:
+            if self.choices.keeps or destination.subscriptions:
+                destination.waiting.append(stored)
+                self.hand_out(destination)
             return
-        for subscription in list(place.subscriptions):
+        for subscription in list(destination.subscriptions):
             self.deliver(subscription, stored)
 
-    def takers(self, place: Place) -> list[Subscription]:
+    def takers(self, destination: ToyDestination) -> list[Subscription]:
         window = self.choices.window
-        return [each for each in place.subscriptions if window is None or len(each.pending) < window]
+        return [each for each in destination.subscriptions if window is None or len(each.pending) < window]
 
-    def hand_out(self, place: Place) -> None:
-        while place.is_queue and place.waiting and (takers := self.takers(place)):
-            self.deliver(self.choose(place, takers), place.waiting.popleft())
+    def hand_out(self, destination: ToyDestination) -> None:
+        while destination.is_queue and destination.waiting and (takers := self.takers(destination)):
+            self.deliver(self.choose(destination, takers), destination.waiting.popleft())
 
-    def choose(self, place: Place, takers: list[Subscription]) -> Subscription:
-        place.turns += 1
+    def choose(self, destination: ToyDestination, takers: list[Subscription]) -> Subscription:
+        destination.turns += 1
         turn = self.choices.turn
         if turn == "random":
             return self.random.choice(takers)
-        return takers[{"first": 0, "last": -1}.get(turn, place.turns % len(takers))]
+        return takers[{"first": 0, "last": -1}.get(turn, destination.turns % len(takers))]
 
     def deliver(self, subscription: Subscription, stored: Stored) -> None:
         number = self.number()
@@ -228,13 +228,13 @@ class ToyBroker:
                 headers["ack"] = ack
         subscription.session.emit("MESSAGE", headers, stored.body)
 
-    def take_back(self, place: Place, returned: list[Stored]) -> None:
-        if place.is_queue:
+    def take_back(self, destination: ToyDestination, returned: list[Stored]) -> None:
+        if destination.is_queue:
             if self.choices.back_to == "front":
-                place.waiting.extendleft(reversed(returned))
+                destination.waiting.extendleft(reversed(returned))
             else:
-                place.waiting.extend(returned)
-            self.hand_out(place)
+                destination.waiting.extend(returned)
+            self.hand_out(destination)
 
     # Settling
 
@@ -264,10 +264,10 @@ class ToyBroker:
         covered = self.covered(subscription, pending)
         for each in covered:
             self.forget(subscription, each)
-        place = self.place_of(subscription)
+        destination = self.destination_of(subscription)
         if not consumed and self.choices.nack == "again":
-            self.take_back(place, [each.stored for each in covered])
-        self.hand_out(place)
+            self.take_back(destination, [each.stored for each in covered])
+        self.hand_out(destination)
 
     def covered(self, subscription: Subscription, pending: Pending) -> list[Pending]:
         if subscription.mode == "client-individual" or (
@@ -285,7 +285,7 @@ class ToyBroker:
     # Endings
 
     def die(self, session: ToySession) -> None:
-        """The broker ends a session, after what is under way."""
+        """End a session from the broker's side, after the frames on their way."""
         session.is_dead = True
         self.clean_up(session)
 
@@ -308,12 +308,12 @@ class ToyBroker:
         subscriptions = list(session.subscriptions.values())
         session.subscriptions.clear()
         for subscription in subscriptions:
-            place = self.place_of(subscription)
-            if subscription in place.subscriptions:
-                place.subscriptions.remove(subscription)
+            destination = self.destination_of(subscription)
+            if subscription in destination.subscriptions:
+                destination.subscriptions.remove(subscription)
         for subscription in subscriptions:
-            place = self.place_of(subscription)
+            destination = self.destination_of(subscription)
             stored = [*subscription.held, *(pending.stored for pending in subscription.pending)]
             if self.choices.redelivers:
-                self.take_back(place, stored)
-            self.left(place)
+                self.take_back(destination, stored)
+            self.left(destination)

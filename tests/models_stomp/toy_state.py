@@ -1,4 +1,4 @@
-"""What the broker in memory may choose, and what it keeps of messages, places, subscriptions and sessions."""
+"""Choices of the toy broker, and its messages, destinations, subscriptions and sessions."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,23 +11,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What a conforming broker may choose."""
+class BrokerChoices:
+    """Choices open to a conforming broker."""
 
     seed: int = 0
-    turn: str = "round robin"  # who gets a message of a queue: "round robin", "first", "last", "random"
-    back_to: str = "front"  # where in a queue a returned message goes: "front", "back"
+    turn: str = "round robin"  # the receiver of a queue's message: "round robin", "first", "last", "random"
+    back_to: str = "front"  # the place of a returned message in its queue: "front", "back"
     message_ids: str = "per message"  # or "per delivery"
     acks: str = "numbers"  # or "message-id": the ack header has the same value
     nack: str = "again"  # or "drop"
     late: str = "refuse"  # a late ACK: "refuse", "grant"
-    unsubscribed: str = "return"  # what a removed subscription had to settle: "return", "hold" until the end
+    unsubscribed: str = (
+        "return"  # unsettled messages of a removed subscription: "return", "hold" until the end
+    )
     aborted: str = "keep"  # an ACK that was aborted: "keep" the delivery, or deliver "anew"
-    nack_in_transaction: str = "commit"  # takes effect "at once" or with the "commit"
+    nack_in_transaction: str = "commit"  # it takes effect "at once" or with the "commit"
     begin_again: str = "refuse"  # or "go on"
     used_ids: str = "accept"  # ids that were used before: "accept", "refuse"
     cumulative_1_0: bool = True  # an ACK of 1.0 covers earlier messages
-    window: int | None = None  # most messages that a subscription may have to settle
+    window: int | None = None  # most unsettled messages of a subscription
     receipt_first: bool = False  # the RECEIPT before the messages that the frame makes available
     redelivers: bool = True
     keeps: bool = True
@@ -65,7 +67,7 @@ class Subscription:
 
 
 @dataclass(eq=False)
-class Place:
+class ToyDestination:
     name: str
     is_queue: bool
     waiting: deque[Stored] = field(default_factory=deque)
@@ -77,7 +79,7 @@ Step = tuple[str, dict[str, str], bytes]
 
 
 class ToySession:
-    """One connection; the test's end of it is `receive`."""
+    """One connection; the test reads its end by `receive`."""
 
     def __init__(self, broker: "ToyBroker") -> None:
         self.broker = broker

@@ -1,9 +1,10 @@
-"""Who tests the tests: faulty brokers that the suite must catch, odd but conforming ones that it must leave alone.
+"""Mutants of the reference server: faulty brokers that the suite must catch, odd ones that it must pass.
 
-`faults` holds the faults and `variants` the oddities; each is a function that patches the reference server from
-outside. `serving` starts a server so patched, `judging` has the suite judge it, `tables` prints what came of it.
+`faults` holds the faults and `variants` the odd but conforming brokers; each is a function that patches the reference
+server from outside. `serving` starts a patched server, `judging` runs the suite against it, `tables` prints the
+outcomes.
 
-A fault is here only if a client can see it by some requirement. A slow leak is none: the text says nothing about
-memory, and what a client would see of it, that the server ends one day, no suite can wait for. That connections leave
-nothing behind is tested from inside, in `tests/server`.
+A fault must break a requirement in a way that a client can observe. A slow memory leak is no such fault: the text has
+no requirement on memory, and no test run is long enough to see the server fail. `tests/server` tests from inside that
+connections leave nothing behind.
 """

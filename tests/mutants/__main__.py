@@ -1,11 +1,11 @@
-"""`python -m tests.mutants`: judges every faulty and every odd broker, and prints both tables.
+"""Command line `python -m tests.mutants`: judges faulty and odd brokers, and prints both tables.
 
-    python -m tests.mutants                         all of them
-    python -m tests.mutants a-lost-record …         these
-    python -m tests.mutants --sample 12 --seed 7    some, chosen by a number
+    python -m tests.mutants                         all brokers
+    python -m tests.mutants a-lost-record …         brokers by name
+    python -m tests.mutants --sample 12 --seed 7    a random sample
     python -m tests.mutants --seeds 20 --hard       the hard faults, each with 20 seeds
 
-Exit status: 0 when every fault is caught, on the right clause often enough, and nobody odd is blamed; else 1.
+Exit status: 0 if every fault is caught, at least 95 % of them on the right clause, and every odd broker passes; else 1.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from pathlib import Path
 from rich.console import Console
 
 from conformance.specification.clauses import book
+from tests.figures.store import own_command, record
+from tests.figures.summaries import of_mutants
 from tests.mutants import tables
 from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge
 from tests.mutants.registry import Fault, Variant, faults, variants
 
-#: Columns of the tables where they are written to a file or a pipe.
+#: Width of the tables in a file or a pipe, in columns.
 WIDTH_OF_FILES = 160
-#: The place by which the last oddity has begun; one takes as long as five faults.
+#: Position in the order by which the last odd broker starts; judging one takes as long as five faults.
 _VARIANTS_END = 0.9
 
 
 def main() -> int:
-    """Judge, print, and return the exit status."""
+    """Judge the chosen mutants and print the tables; returns the exit status."""
     values = _arguments()
-    # A file has room for whole names; rich takes it for a terminal of 80 columns.
+    # rich assumes 80 columns for a file; whole names need more.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     chosen = _chosen(values)
     if values.list:
@@ -57,9 +59,11 @@ def main() -> int:
     for sentence in sentences:
         console.print(sentence)
     console.print(f"{len(chosen)} brokers were judged in {(time.monotonic() - began) / 60:.1f} minutes.")
+    document = tables.as_document(kept_faults, kept_variants, outcomes, book())
     if values.json:
-        document = tables.as_document(kept_faults, kept_variants, outcomes, book())
         values.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    if values.record:
+        record("mutants", of_mutants(document), own_command("tests.mutants"))
     return 0 if good else 1
 
 
@@ -69,29 +73,41 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="judge these; a part of a name selects all with it"
-    )
-    parser.add_argument("--sample", type=int, metavar="N", help="judge so many, chosen by --seed")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the sample (default: 0)")
-    parser.add_argument("--only", choices=["faults", "variants"], help="judge only these")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="judge the mutants whose names contain NAME")
+    parser.add_argument("--sample", type=int, metavar="N", help="judge N mutants, chosen by --seed")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
+    parser.add_argument("--only", choices=["faults", "variants"], help="judge only faults or only variants")
     parser.add_argument("--hard", action="store_true", help="judge only the hard faults")
-    parser.add_argument("--seeds", type=int, metavar="N", help="judge each fault with N seeds, and count")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="judge each fault with N seeds, and count how often it is caught",
+    )
     parser.add_argument(
         "--whole",
         action="store_true",
-        help="look for each fault in its whole binding, not only in its chapter, and judge oddities in all versions",
+        help="judge each fault by its whole bindings, not only by its chapters, and variants in all versions",
     )
     parser.add_argument(
         "--jobs",
         type=int,
         default=2 * (os.cpu_count() or 2) + 1,
         metavar="N",
-        help="so many at a time; most of them wait now and then (default: two for each processor, and one)",
+        help="judge N mutants at a time (default: two per processor, plus one)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables for programs there")
     parser.add_argument("--list", action="store_true", help="list them, and end")
-    return parser.parse_args()
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write the figures of all brokers, or with --hard and --seeds of all hard faults, to docs/figures.json",
+    )
+    values = parser.parse_args()
+    is_part = values.names or values.sample is not None or values.only or values.whole
+    if values.record and (is_part or values.list or values.hard != bool(values.seeds)):
+        parser.error("--record is for all brokers, or for --hard with --seeds")
+    return values
 
 
 def _chosen(values: argparse.Namespace) -> list[Fault | Variant]:
@@ -131,10 +147,10 @@ def _effort(mutant: Fault | Variant) -> str:
 
 
 def _place(mutant: Fault | Variant) -> float:
-    """Its place in the order, from 0 to 1, the same each time.
+    """Position of a mutant in the order, from 0 to 1, the same in every run.
 
-    What takes long begins first, so that the end is not a wait for one of them. The others are mixed: those beside
-    each other in the lists are alike, and where all wait for something at a time, no processor has anything to do.
+    Long runs start first, so that none of them prolongs the end. The others are mixed: neighbours in the lists are
+    alike, and would leave the processors idle by waiting at the same time.
     """
     if isinstance(mutant, Fault) and mutant.effort != "quick":
         return 0.0
@@ -149,16 +165,17 @@ def _told(mutant: Fault | Variant, outcome: Outcome) -> str:
 
 
 def _in_short(trouble: str) -> str:
-    """The line of what a run said that tells most: why the suite failed, or else the last one."""
+    """Most telling line of a run's output: an error or failure of the suite, otherwise the last line."""
     lines = [line for line in trouble.splitlines() if line.strip()]
     told = [line for line in lines if "suite itself failed" in line or "Error" in line]
     return f"TROUBLE: {(told or lines)[-1].strip()}" if lines else ""
 
 
 def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Console) -> int:
-    """Judge each fault with several seeds, and say by which of them it was missed."""
+    """Judge each fault with several seeds, and print the seeds that missed it; returns the exit status."""
     seeds = range(values.seeds)
     missed_any = False
+    found = 0
     with ThreadPoolExecutor(values.jobs) as pool:
         runs = {
             fault.name: [
@@ -170,12 +187,16 @@ def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Consol
             outcomes = [run.result() for run in runs[fault.name]]
             missed = [seed for seed in seeds if not is_caught(fault, outcomes[seed])]
             missed_any = missed_any or bool(missed)
+            found += not missed
             named = sum(is_named(fault, outcome, book()) for outcome in outcomes)
             console.print(
                 f"{fault.name}: caught with {values.seeds - len(missed)} of {values.seeds} seeds at {fault.effort} "
                 f"effort, on its clause first with {named}"
                 + (f"; missed with {', '.join(map(str, missed))}" if missed else "")
             )
+    if values.record:
+        figures = {"faults": len(chosen), "found": found, "seeds": values.seeds}
+        record("hard faults", figures, own_command("tests.mutants"))
     return 1 if missed_any else 0
 
 

@@ -1,4 +1,4 @@
-"""Apply every patch, each in a process of its own: `python -m tests.mutants.applying` prints those that fail."""
+"""Command line `python -m tests.mutants.applying`: applies each patch in a process, and prints those that fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.mutants.registry import faults, variants
 
 
 def failing() -> list[str]:
-    """The names of the patches that raise; why is written to the standard error."""
+    """Names of the patches that raise; their tracebacks go to standard error."""
     preload()
     failed = []
     for mutant in [*faults().values(), *variants().values()]:
@@ -19,7 +19,7 @@ def failing() -> list[str]:
         if child == 0:
             try:
                 mutant.apply()
-            except BaseException:  # noqa: BLE001  whatever it is, the patch does not fit the server
+            except BaseException:  # noqa: BLE001  any exception means that the patch does not fit the server
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)

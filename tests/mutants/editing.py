@@ -1,26 +1,29 @@
-"""Shorthands for patches: other statuses, other causes, requests and replies that are edited on their way."""
+"""Helpers for patches of the queue: other statuses and causes, edited requests and replies."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Cursor, Group
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.refusal import CAUSES, Refusal
 from tests.mutants.patching import wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from reference_server.queue.settings import QueueSettings
+    from reference_server.queue.topic import Partition
 
 _PUBLISH = ("/producer/publish/", "/publish/")
 
 
 def answer_by(method: str, status: int) -> None:
-    """Have a row of the table of operations succeed by another status."""
+    """Make an operation succeed with another status."""
 
     @wrap(Operations, method)
     def perform(original: Any, self: Operations, *arguments: Any, **named: Any) -> Outcome:
@@ -29,7 +32,7 @@ def answer_by(method: str, status: int) -> None:
 
 
 def accept_refused(method: str, cause: str, status: int) -> None:
-    """Have a row of the table of operations succeed where it is refused for that cause; nothing is done."""
+    """Answer an operation that is refused for `cause` with a successful status, without performing it."""
 
     @wrap(Operations, method)
     def perform(original: Any, self: Operations, *arguments: Any, **named: Any) -> Any:
@@ -42,7 +45,7 @@ def accept_refused(method: str, cause: str, status: int) -> None:
 
 
 def refuse_by(owner: type, method: str, cause: str, status: int) -> None:
-    """Give refusals of one method for that cause another status."""
+    """Give refusals of one method for `cause` another status."""
 
     @wrap(owner, method)
     def perform(original: Any, *arguments: Any, **named: Any) -> Any:
@@ -55,14 +58,14 @@ def refuse_by(owner: type, method: str, cause: str, status: int) -> None:
 
 
 def refuse_everywhere_by(cause: str, status: int) -> None:
-    """Give all refusals for that cause another status."""
+    """Give all refusals for `cause` another status."""
     CAUSES[cause] = (status, CAUSES[cause][1])
 
 
 def edit_requests(path: str, edit: Callable[[dict[str, Any]], object]) -> None:
-    """Have `edit` change the body of each operation whose path begins so, before it is read.
+    """Let `edit` change the body of each operation whose path begins with `path`, before the server reads it.
 
-    What is no JSON object is left to the server.
+    Bodies that are no JSON object are not edited.
     """
 
     @wrap(Operations, "perform")
@@ -77,7 +80,7 @@ def edit_requests(path: str, edit: Callable[[dict[str, Any]], object]) -> None:
 
 
 def edit_replies(path: str, edit: Callable[[Outcome], Outcome]) -> None:
-    """Have `edit` change what comes of each operation whose path begins so, long polls that wait excepted."""
+    """Let `edit` change the outcome of each operation whose path begins with `path`, except for waiting long polls."""
 
     @wrap(Operations, "perform")
     def perform(original: Any, self: Operations, asked: str, body: bytes, **named: Any) -> Outcome | None:
@@ -86,7 +89,7 @@ def edit_replies(path: str, edit: Callable[[Outcome], Outcome]) -> None:
 
 
 def change_settings(**changes: Callable[[Any], Any]) -> None:
-    """Have the queue go by other settings than those that the server declares."""
+    """Run the queue with other settings than those that the server declares."""
 
     @wrap(QueueBroker, "__init__")
     def begin(original: Any, self: QueueBroker, settings: QueueSettings) -> None:
@@ -94,8 +97,26 @@ def change_settings(**changes: Callable[[Any], Any]) -> None:
         original(self, msgspec.structs.replace(settings, **changed))
 
 
+def open_cursors() -> Mapping[Partition, list[Cursor]]:
+    """The cursors of all groups by partition, from now on."""
+    found: defaultdict[Partition, list[Cursor]] = defaultdict(list)
+
+    @wrap(Cursor, "__init__")
+    def begin(original: Any, self: Cursor, partition: Partition) -> None:
+        original(self, partition)
+        found[partition].append(self)
+
+    @wrap(Group, "dissolve")
+    def dissolve(original: Any, self: Group) -> None:
+        for cursor in self.all_cursors():
+            found[cursor.partition].remove(cursor)
+        original(self)
+
+    return found
+
+
 def as_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in a body, or None where there is none."""
+    """JSON object in a body, None if the body is no JSON object."""
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -104,7 +125,7 @@ def as_object(body: bytes) -> dict[str, Any] | None:
 
 
 def topic_of(path: str) -> str | None:
-    """The topic in the path of a publish; None: it is another operation."""
+    """Topic in the path of a publish; None for other operations."""
     for prefix in _PUBLISH:
         if path.startswith(prefix):
             return path[len(prefix) :]

@@ -1,4 +1,4 @@
-"""Has the suite judge a patched server, over the wire and in processes of their own, as a user would."""
+"""Runs of the suite against a patched server, over the wire and in separate processes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from conformance.specification.clauses import Book
 
-#: Longest time that one run of the suite may take, in seconds, before it counts as stuck.
+#: Time limit of one run of the suite, in seconds, after which it counts as stuck.
 RUN_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of the suite said about a patched server.
+    """Outcome of a run of the suite against a patched server.
 
-    `failed` are the clauses that count against it, in the order in which they failed; `deviating` the SHOULDs.
-    `detected` is the time from the start of the run to the first failure, in seconds, and `steps` the length of its
-    program. `trouble` is what kept the run from ending as runs end.
+    `failed` are the broken MUSTs in the order in which they failed, `deviating` the broken SHOULDs. `detected` is the
+    time from the start of the run to the first failure, in seconds, `steps` the number of steps of that failure.
+    `trouble` is the end of the output of a run that did not end normally.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def found(self) -> tuple[str, ...]:
-        """All clauses that are not obeyed, MUST and SHOULD."""
+        """All broken clauses, MUST and SHOULD."""
         return self.failed + self.deviating
 
 
@@ -57,10 +57,10 @@ def judge(
     whole: bool = False,
     fail_fast: bool = False,
 ) -> Outcome:
-    """Run the suite against a server with this fault or oddity; with `fail_fast` up to the first broken requirement.
+    """Run the suite against a server with this fault or variant; `fail_fast` ends at the first broken requirement.
 
-    A fault is looked for in the chapters of the clauses that it breaks, an oddity that says where it shows is judged
-    there, and in one version of STOMP; `whole` judges all their bindings as a whole.
+    A fault is judged by the chapters of the clauses that it breaks, a variant by the clauses in its `near` and in one
+    version of STOMP; `whole` judges all clauses of all their bindings.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
@@ -87,7 +87,7 @@ def judge(
 
 
 def judged_bindings(mutant: Fault | Variant) -> tuple[str, ...]:
-    """Its bindings; of the versions of STOMP in which an oddity shows alike only one, not the same for all oddities."""
+    """Bindings of a mutant, for a variant with only one of its STOMP versions, chosen by its name."""
     if isinstance(mutant, Fault):
         return mutant.bindings
     versions = [binding for binding in mutant.bindings if binding.startswith("stomp-")]
@@ -96,7 +96,7 @@ def judged_bindings(mutant: Fault | Variant) -> tuple[str, ...]:
 
 
 def selection(mutant: Fault | Variant) -> list[str]:
-    """The options that say by which clauses it is judged; none for whole bindings."""
+    """Options that select the clauses a mutant is judged by; empty for whole bindings."""
     if isinstance(mutant, Variant):
         near = list(mutant.near)
     elif mutant.scope == "binding":
@@ -138,16 +138,16 @@ def _names(verdicts: Iterator[dict[str, Any]]) -> tuple[str, ...]:
 
 
 def is_caught(fault: Fault, outcome: Outcome) -> bool:
-    """Whether the suite noticed the fault at all: by a failed MUST, or a deviation where a SHOULD is broken."""
+    """True if a MUST failed or a SHOULD deviated in a run without trouble."""
     return bool(outcome.found) and not outcome.trouble
 
 
 def is_named(fault: Fault, outcome: Outcome, book: Book) -> bool:
-    """Whether a clause that the fault breaks, or one that such a clause depends on, is among those that failed."""
+    """True if a clause that the fault breaks, or a root of such a clause, is among the broken ones."""
     named = {root for clause in fault.breaks for root in (clause, *book.ancestors(clause))}
     return any(clause in named for clause in outcome.found)
 
 
 def is_left_alone(outcome: Outcome) -> bool:
-    """Whether an odd but conforming broker passed: nothing failed, nothing deviated, no MUST is unjudged."""
+    """True if an odd but conforming broker passed: no failure, no deviation, no unjudged MUST."""
     return outcome.status == 0 and not outcome.found and not outcome.unjudged and not outcome.trouble

@@ -1,4 +1,4 @@
-"""How patches are written: replace a method, or wrap it."""
+"""Decorators for patches: replace a method, or wrap it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def replace(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Put the decorated function in the place of `owner.name`. Raises AttributeError where there is none."""
+    """Replace `owner.name` by the decorated function. Raises AttributeError if the owner has no such attribute."""
     original = getattr(owner, name)
 
     def put(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -22,7 +22,10 @@ def replace(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..
 
 
 def wrap(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Put the decorated function in the place of `owner.name`; it gets the original as its first argument."""
+    """Replace `owner.name` by the decorated function, which gets the original as its first argument.
+
+    Raises AttributeError if the owner has no such attribute.
+    """
     original = getattr(owner, name)
 
     def put(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Imported once by the process from which servers and runs are forked."""
+"""Preload module of the fork server, imported once before servers and runs are forked."""
 
 from tests.mutants.processes import preload
 

@@ -1,6 +1,6 @@
-"""Processes for a server and for a run of the suite: real ones, forked from one that has imported everything.
+"""Processes for servers and for runs of the suite, forked from a process that has imported everything.
 
-An interpreter of its own for each would spend more time on imports than the suite does on a chapter.
+A new interpreter for each would take longer to import modules than the suite takes to judge a chapter.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The status of a run that was ended because it took too long.
+#: Status of a run that was killed because it took too long.
 STUCK = -1
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
-#: The status of a process can be read once. Whoever starts one looks whether others have ended, and of two threads that
-#: look at the same time one would take 255 for the status.
-_looking = threading.Lock()
+#: The status of a process can be read only once. Starting a process polls all others, and of two threads that poll at
+#: the same time one would get 255 for the status.
+_polling = threading.Lock()
 _URL = re.compile(r"ws://\S+")
-#: What a run imports where it first needs it.
+#: Modules that a run imports only when it first needs them.
 _IMPORTED_LATE = (
     "_pytest._argcomplete",
     "encodings.idna",
@@ -46,12 +46,12 @@ _IMPORTED_LATE = (
     "hypothesis.internal.conjecture.optimiser",
     "pdb",
 )
-#: A character that has rich load its table of widths.
+#: A character that makes rich load its table of widths.
 _WIDE = "\u4e00"
 
 
 class NotServing(Exception):
-    """A patched server did not start; the message has what it said."""
+    """A patched server did not start; the message holds its output."""
 
 
 def _context() -> ForkServerContext:
@@ -61,7 +61,7 @@ def _context() -> ForkServerContext:
 
 
 def preload() -> None:
-    """Import what servers and runs need; nothing is patched by that, and no thread is started."""
+    """Import all that servers and runs need, without applying a patch or starting a thread."""
     for name in ("conformance.command.cli", "reference_server.__main__", "tests.mutants.registry"):
         importlib.import_module(name)
     registry = sys.modules["tests.mutants.registry"]
@@ -72,15 +72,15 @@ def preload() -> None:
         importlib.import_module(name)
     cell_len(_WIDE)
     book()
-    # Hypothesis takes constants from local modules, and tries them as values. An installed suite is no such module;
-    # here it would be, and with it the server and its faults, which would tell how to find them.
+    # Hypothesis collects constants from local modules to try them as values. For an installed suite it collects none;
+    # in this checkout it would, also from the server and its faults, which would make the faults easier to find.
     providers.is_local_module_file = lambda path: False
-    gc.freeze()  # what was imported stays as it is: no process has to look through it for garbage, or copy it
+    gc.freeze()  # keeps imported modules out of garbage collections, and their pages shared
 
 
 @contextmanager
 def served(name: str, flags: Sequence[str]) -> Iterator[str]:
-    """The URL of a server with a fault or an oddity, which ends with the context. Raises NotServing."""
+    """URL of a server with a fault or a variant, which runs as long as the context. Raises NotServing."""
     reader, writer = _context().Pipe(duplex=False)
     server = _context().Process(target=_serve, args=(name, tuple(flags), writer), daemon=True)
     _start(server)
@@ -103,7 +103,7 @@ def served(name: str, flags: Sequence[str]) -> Iterator[str]:
 
 
 def run_suite(arguments: Sequence[str], output: Path, seconds: float) -> int:
-    """Run the suite's command line with its output in a file; its exit status, or STUCK after so many seconds."""
+    """Run the suite's command line with its output in a file; returns its exit status, STUCK after `seconds`."""
     run = _context().Process(target=_judge, args=(tuple(arguments), output), daemon=True)
     _start(run)
     if _has_ended(run, seconds):
@@ -115,21 +115,21 @@ def run_suite(arguments: Sequence[str], output: Path, seconds: float) -> int:
 
 
 def _start(process: ForkServerProcess) -> None:
-    with _looking:
+    with _polling:
         process.start()
 
 
 def _has_ended(process: ForkServerProcess, seconds: float | None = None) -> bool:
-    """Wait until it ends, and keep its status; whether it did within so many seconds."""
+    """Wait up to `seconds` for the end of a process, and read its status; True if it ended."""
     if not multiprocessing.connection.wait([process.sentinel], seconds):
         return False
-    with _looking:
+    with _polling:
         process.join()
     return True
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that asked for it is gone, however that ended."""
+    """End this process when its parent has ended, for whatever reason."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""The faults and the oddities by name."""
+"""Registry of faults and variants, by name."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Literal
 
 Patch = Callable[[], None]
 
-#: In which binding a fault is looked for: one is enough, where it breaks something below both.
+#: Bindings in which a fault is judged: one is enough if the fault is below both.
 HTTP = ("queue-http",)
 STOMP = ("queue-stomp",)
+PUBLISH = ("stomp-publish",)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A seeded fault: what it breaks, and where it is looked for.
+    """A seeded fault: the clauses that it breaks, and the selection that the suite judges it by.
 
-    `breaks` are the clauses that are not obeyed any more, the one that the suite should name first. `bindings` are
-    the columns that are judged, and `scope` how much of them, to save time: the chapters of those clauses, or the
-    whole `binding`. `effort` is the least at which the suite has to find it. A `hard` fault shows rarely, or only in
-    a state that few sequences of operations reach; it is looked for with several seeds. `flags` go to the server,
-    `options` to the suite.
+    `breaks` are the broken clauses; the first is the one that the suite should name. `bindings` are the judged
+    columns, and `scope` limits them, to save time: to the chapters of those clauses, or not (`binding`). `effort` is
+    the lowest effort at which the suite must catch the fault. A `hard` fault shows rarely, or only in a state that few
+    sequences of operations reach; it is judged with several seeds. `flags` go to the server, `options` to the suite.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Variant:
-    """An oddity that the text allows. `freedom` says what in the text leaves it open.
+    """An odd but conforming broker. `freedom` names the freedom of the text that it uses.
 
-    `bindings` are judged; of one that shows in few places only the clauses whose ids begin with one of `near`.
+    `bindings` are the judged columns; `near` limits them to the clauses whose ids begin with one of these prefixes.
     """
 
     name: str
@@ -69,7 +69,7 @@ def fault(
     flags: tuple[str, ...] = ("--virtual-clock",),
     options: tuple[str, ...] = (),
 ) -> Callable[[Patch], Patch]:
-    """Register a fault; its name is that of the function, its summary the first line of the docstring."""
+    """Register a fault, named by the function, with the first line of its docstring as summary."""
 
     def register(patch: Patch) -> Patch:
         name, summary = _described(patch, _FAULTS)
@@ -87,7 +87,7 @@ def variant(
     flags: tuple[str, ...] = ("--virtual-clock",),
     options: tuple[str, ...] = (),
 ) -> Callable[[Patch], Patch]:
-    """Register an odd but conforming broker."""
+    """Register an odd but conforming broker, named and summarised as a fault is."""
 
     def register(patch: Patch) -> Patch:
         name, summary = _described(patch, _VARIANTS)
@@ -104,7 +104,7 @@ def faults() -> dict[str, Fault]:
 
 
 def variants() -> dict[str, Variant]:
-    """All oddities by name."""
+    """All variants by name."""
     _load("variants")
     return _VARIANTS
 

@@ -1,4 +1,4 @@
-"""A reference server with a fault or an oddity: `python -m tests.mutants.serving NAME [flags of the server]`."""
+"""Patched reference server: `python -m tests.mutants.serving NAME [flags of the server]`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from tests.mutants.registry import faults, variants
 
 
 def serve(name: str, flags: list[str]) -> int:
-    """Patch this process and serve until it is ended."""
+    """Patch this process and serve until it is terminated; returns the exit status."""
     {**faults(), **variants()}[name].apply()
     return main(["--port", "0", *flags])
 

@@ -1,4 +1,4 @@
-"""Shorthands for patches of the STOMP side: frames edited on their way in and out, refusals that don't happen."""
+"""Helpers for patches of STOMP sessions: frames edited on their way in and out, missing refusals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Lines = list[bytes]
 
 
 def edit_output(command: str, edit: Callable[[Session, bytes], bytes]) -> None:
-    """Have `edit` change the octets of each frame of that command that a session sends."""
+    """Let `edit` change the octets of each frame with that command that a session sends."""
     start = command.encode() + b"\n"
 
     @wrap(Session, "emit")
@@ -31,7 +31,7 @@ def edit_output(command: str, edit: Callable[[Session, bytes], bytes]) -> None:
 
 
 def edit_lines(command: str, edit: Callable[[Lines], Lines]) -> None:
-    """Have `edit` change the header lines of each frame of that command that a session sends."""
+    """Let `edit` change the header lines of each frame with that command that a session sends."""
 
     def edit_frame(_session: Session, data: bytes) -> bytes:
         head, _, body = data.partition(b"\n\n")
@@ -42,13 +42,13 @@ def edit_lines(command: str, edit: Callable[[Lines], Lines]) -> None:
 
 
 def drop_header(command: str, name: str) -> None:
-    """Leave a header out of each frame of that command."""
+    """Leave a header out of each sent frame with that command."""
     start = name.encode() + b":"
     edit_lines(command, lambda lines: [line for line in lines if not line.startswith(start)])
 
 
 def set_header(command: str, name: str, change: Callable[[bytes], bytes]) -> None:
-    """Change the value, as it is written, of a header of each frame of that command that has it."""
+    """Change the encoded value of a header in each sent frame with that command that has it."""
     start = name.encode() + b":"
 
     def edit(lines: Lines) -> Lines:
@@ -58,22 +58,22 @@ def set_header(command: str, name: str, change: Callable[[bytes], bytes]) -> Non
 
 
 def edit_input(edit: Callable[[Session, Frame], Frame]) -> None:
-    """Have `edit` change each frame of a client before it is obeyed; readers share headers, so it makes new ones."""
+    """Let `edit` replace each frame of a client before it is processed. It must not change the shared headers."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         original(self, edit(self, frame))
 
 
 def edit_headers(edit: Callable[[Session, Frame], Mapping[str, str]]) -> None:
-    """Have `edit` say which headers each frame of a client has."""
+    """Let `edit` return the headers of each frame of a client."""
     edit_input(lambda session, frame: msgspec.structs.replace(frame, headers=dict(edit(session, frame))))
 
 
 def overlook(summary: str, *, receipt: bool = False) -> None:
-    """Do nothing about a well-formed frame where an ERROR with that in its summary is due; or grant its receipt."""
+    """Ignore a well-formed frame that requires an ERROR with `summary` in its text; `receipt` still sends a RECEIPT."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         try:
             original(self, frame)
@@ -85,7 +85,7 @@ def overlook(summary: str, *, receipt: bool = False) -> None:
 
 
 def wrap_action(*commands: str) -> Callable[[Callable[..., bool]], Callable[..., bool]]:
-    """Put the decorated function in the place of what these commands do; it gets that as its first argument."""
+    """Replace the action of these commands by the decorated function, which gets the original as first argument."""
 
     def put(function: Callable[..., bool]) -> Callable[..., bool]:
         for served in TRANSITIONS.values():
@@ -99,9 +99,9 @@ def wrap_action(*commands: str) -> Callable[[Callable[..., bool]], Callable[...,
 
 
 def edit_octets(edit: Callable[[FrameReader, bytes], bytes]) -> None:
-    """Have `edit` change the octets of a client before they are cut into frames.
+    """Let `edit` change the octets of a client before they are split into frames.
 
-    They are mostly one frame, or several, for the suite sends a message for each.
+    They usually hold one or more whole frames, because the suite sends a message per frame.
     """
 
     @wrap(FrameReader, "feed")
@@ -111,7 +111,7 @@ def edit_octets(edit: Callable[[FrameReader, bytes], bytes]) -> None:
 
 
 def answer_and_go_on(summary: str = "") -> None:
-    """Send the ERROR and leave the connection open where one with that in its summary is due."""
+    """Send an ERROR with `summary` in its text, but leave the connection open."""
 
     @wrap(Session, "refuse")
     def refuse(original: Any, self: Session, error: ProtocolError, frame: Frame | None = None) -> None:
@@ -126,7 +126,7 @@ def answer_and_go_on(summary: str = "") -> None:
 
 
 def close_without_error(summary: str = "") -> None:
-    """End the connection without a word where an ERROR with that in its summary is due."""
+    """Close the connection without the required ERROR with `summary` in its text."""
 
     @wrap(Session, "refuse")
     def refuse(original: Any, self: Session, error: ProtocolError, frame: Frame | None = None) -> None:

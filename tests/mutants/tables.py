@@ -1,4 +1,4 @@
-"""The two tables, for people and for programs."""
+"""Tables of faults and variants, for the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from conformance.specification.clauses import Book
     from tests.mutants.registry import Fault, Variant
 
-#: Shares and numbers that the suite is held to.
+#: Required share of faults caught on their clause, and limit of the median number of broken clauses.
 NAMED_SHARE = 0.95
 MEDIAN_CLAUSES = 3.0
 
 
 def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outcome], book: Book) -> None:
-    """Fault, clause it breaks, caught or not, on which clause first, how many failed, time and steps.
+    """Print for each fault: broken clauses, caught or not, first failed clause, number of failures, time, steps.
 
-    Where quick effort is not enough, `caught` says which is.
+    The column `caught` names the effort of faults that need more than quick.
     """
     table = Table(
         "fault", "breaks", "caught", "first", "clauses", "seconds", "steps", box=box.SIMPLE, pad_edge=False
@@ -51,7 +51,7 @@ def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outc
 
 
 def print_variants(console: Console, variants: list[Variant], outcomes: dict[str, Outcome]) -> None:
-    """Variant, verdict."""
+    """Print for each variant the freedom that it uses and its verdict."""
     table = Table("odd but conforming broker", "left open by", "verdict", box=box.SIMPLE, pad_edge=False)
     for variant in variants:
         outcome = outcomes[variant.name]
@@ -71,7 +71,7 @@ def print_variants(console: Console, variants: list[Variant], outcomes: dict[str
 def summary(
     faults: list[Fault], variants: list[Variant], outcomes: dict[str, Outcome], book: Book
 ) -> tuple[list[str], bool]:
-    """The numbers in sentences, and whether they are what the suite is held to."""
+    """Totals in sentences, and True if they meet the requirements on the suite."""
     sentences = []
     good = True
     if faults:
@@ -81,7 +81,7 @@ def summary(
         median = statistics.median(counts) if counts else 0.0
         good = (
             len(caught) == len(faults)
-            # One that is caught elsewhere says nothing about a sample.
+            # In a small sample, one fault caught on another clause is allowed.
             and len(faults) - len(named) <= max(1, (1 - NAMED_SHARE) * len(faults))
             and median <= MEDIAN_CLAUSES
         )
@@ -99,7 +99,7 @@ def summary(
 def as_document(
     faults: list[Fault], variants: list[Variant], outcomes: dict[str, Outcome], book: Book
 ) -> dict[str, Any]:
-    """Both tables for programs."""
+    """Both tables as a JSON object."""
     return {
         "faults": [
             {

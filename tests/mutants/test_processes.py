@@ -1,4 +1,4 @@
-"""What the processes are like in which mutants are judged."""
+"""Processes in which mutants are judged."""
 
 import subprocess
 import sys

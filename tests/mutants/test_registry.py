@@ -1,4 +1,4 @@
-"""The faulty and the odd brokers fit the server and the text, and the way from a patch to a verdict works."""
+"""Registry of mutants: patches fit the server and the text, and a patch leads to a verdict."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.mutants.registry import Fault, Variant, faults, variants
 
 FAULTS = list(faults().values())
 VARIANTS = list(variants().values())
-#: MUSTs that no fault breaks though they are judged, and why.
+#: Judged MUSTs that no fault breaks, with the reason.
 UNBROKEN: dict[str, str] = {}
 
 
 def test_every_patch_applies() -> None:
-    """What a patch replaces is there: a server that was changed may leave patches without a hold."""
+    """Every patch finds the attributes that it replaces in the server."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.mutants.applying"],
         cwd=ROOT,
@@ -33,14 +33,14 @@ def test_every_patch_applies() -> None:
 
 
 def test_names_are_unique() -> None:
-    """A name says which of them is meant, faults and oddities together."""
+    """Faults and variants have different names."""
     names = [mutant.name for mutant in (*FAULTS, *VARIANTS)]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_breaks_clauses_that_are_judged_where_it_is_looked_for(fault: Fault) -> None:
-    """Its clauses are in the text, and the first of them is judged in each of its bindings."""
+    """The broken clauses exist, and the first of them is judged in each binding of the fault."""
     assert fault.breaks
     assert all(clause in book() for clause in fault.breaks)
     assert set(fault.bindings) <= set(book()[fault.breaks[0]].columns(CLASSES, EXTENSIONS))
@@ -49,7 +49,7 @@ def test_a_fault_breaks_clauses_that_are_judged_where_it_is_looked_for(fault: Fa
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 def test_an_oddity_says_what_leaves_it_open(variant: Variant) -> None:
-    """It names its freedom, and what of it is judged."""
+    """A variant names its freedom, its bindings, and only prefixes that select clauses."""
     assert variant.freedom.endswith(".")
     assert variant.bindings
     assert set(variant.bindings) <= set(BINDINGS)
@@ -58,7 +58,7 @@ def test_an_oddity_says_what_leaves_it_open(variant: Variant) -> None:
 
 @pytest.mark.parametrize("part", ["queue/", "stomp/", "websocket.md"])
 def test_every_requirement_is_broken_by_a_fault(part: str) -> None:
-    """A MUST that nothing breaks is one of which nobody knows whether the suite would notice."""
+    """Every judged MUST has a fault that breaks it, which shows that the suite can detect it."""
     broken = {clause for fault in FAULTS for clause in fault.breaks}
     musts = {
         clause.id
@@ -70,13 +70,13 @@ def test_every_requirement_is_broken_by_a_fault(part: str) -> None:
 
 
 def test_there_are_as_many_as_were_promised() -> None:
-    """At least 120 faults and 30 oddities; the queue has its share."""
+    """There are at least 120 faults and 30 variants."""
     assert len(FAULTS) >= 120
     assert len(VARIANTS) >= 30
 
 
 def test_a_fault_is_judged_from_end_to_end() -> None:
-    """A server with a fault is started, judged over the wire, and blamed for the clause that it breaks."""
+    """A server with a fault is started, judged over the wire, and fails on the clause that the fault breaks."""
     fault = faults()["endpoints-are-a-list"]
     outcome = judge(fault, effort="quick")
     assert is_caught(fault, outcome), outcome
@@ -86,21 +86,21 @@ def test_a_fault_is_judged_from_end_to_end() -> None:
 
 
 def test_an_oddity_is_judged_from_end_to_end() -> None:
-    """A server with an oddity is started and passes; here in one chapter only, to save time."""
+    """A variant is started, judged over the wire, and passes; in two chapters only, to save time."""
     variant = dataclasses.replace(variants()["json-is-written-wide"], near=("CAP", "INTRO"))
     outcome = judge(variant, effort="quick")
     assert is_left_alone(outcome), outcome
 
 
 def test_a_fault_is_looked_for_in_its_chapters() -> None:
-    """The chapters of all clauses that it breaks, or everything."""
+    """A fault is judged by the chapters of the clauses that it breaks."""
     options = selection(faults()["endpoints-are-a-list"])
     assert options[:2] == ["--clause", "CAP-1"]
     assert "INTRO-TOPIC-1" not in options
 
 
 def test_an_oddity_of_stomp_is_judged_in_one_version() -> None:
-    """The choice is always the same for one oddity, and each version has its share."""
+    """A variant's STOMP version is fixed, and each version gets at least ten variants."""
     judged = {variant.name: judged_bindings(variant) for variant in VARIANTS}
     for variant in VARIANTS:
         dropped = set(variant.bindings) - set(judged[variant.name])

@@ -1,4 +1,4 @@
-"""A run with everything in it that a report has to show."""
+"""Sample run with everything that a report shows."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ NASTY = "\x1b[31mred\x07 \u202e\ufffe <b>&amp;</b> ]]> [bold]x[/bold] \x00 \udcf
 
 
 def frame(at: float, connection: str, direction: Direction, kind: Kind, octets: bytes) -> TraceEntry:
-    """A frame that is kept whole."""
+    """Trace entry with all octets of its frame."""
     return TraceEntry(at, connection, direction, kind, octets, len(octets))
 
 
@@ -50,7 +50,7 @@ SELECTED = [Key(clause, binding) for clause, bindings in COLUMNS.items() for bin
 
 
 def failure(key: Key, observed: str = "silence", steps: int = 3) -> Failure:
-    """A failure with evidence."""
+    """Failure with evidence."""
     return Failure(
         key.clause,
         key.binding,
@@ -63,7 +63,7 @@ def failure(key: Key, observed: str = "silence", steps: int = 3) -> Failure:
 
 
 def judge() -> Recorder:
-    """The record of the run."""
+    """Tallies of the run."""
     record = Recorder(BOOK, COLUMNS)
     tallies = {
         Key("ACCOUNT-OPEN-1", "queue-http"): Tally(
@@ -92,12 +92,12 @@ WAIVERS = (
 
 
 def result(waivers: tuple[Waiver, ...] = WAIVERS, *, ended_early: str = "") -> Result:
-    """The verdicts of the run."""
+    """Verdicts of the run."""
     return decide(BOOK, SELECTED, judge().tallies, waivers, ended_early=ended_early)
 
 
 def many_clauses(number: int) -> Book:
-    """A book of so many clauses."""
+    """Book with `count` clauses."""
     items = "\n".join(
         f"- **[LONG-CHAPTER-{index:03}]** The server MUST do the thing that has the number {index}."
         for index in range(number)

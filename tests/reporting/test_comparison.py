@@ -1,4 +1,4 @@
-"""Reports side by side."""
+"""Comparison of reports as Markdown."""
 
 import json
 

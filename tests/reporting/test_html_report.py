@@ -1,4 +1,4 @@
-"""The page: whole without a network or a script, and harmless whatever a server says."""
+"""HTML report: complete without network or scripts, and safe for any text of a server."""
 
 import dataclasses
 import re
@@ -20,7 +20,7 @@ VOID = {"meta"}
 
 
 class Page(HTMLParser):
-    """What a browser would make of the page, as far as the tests ask."""
+    """Parser of the page that collects its elements and text for the tests."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)

@@ -1,4 +1,4 @@
-"""The report for programs: valid by its schema, complete, and exact about octets."""
+"""JSON report: valid by its schema, complete, exact about octets."""
 
 import base64
 import dataclasses
@@ -21,7 +21,7 @@ from tests.verdicts.test_situations import SITUATIONS
 
 
 def built(result: Result, **more) -> dict:
-    """The report as a program reads it."""
+    """The report, written and parsed."""
     document = json_report.build(result, BOOK, more.pop("target", TARGET), META, **more)
     return json.loads(json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8"))
 

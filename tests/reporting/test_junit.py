@@ -1,4 +1,4 @@
-"""The report for CI servers: well formed whatever a server says, and never green without a judgement."""
+"""JUnit report: well formed for any text of a server, and never passed without a verdict."""
 
 import dataclasses
 import xml.etree.ElementTree as ET
@@ -16,7 +16,7 @@ from tests.verdicts.test_situations import SITUATIONS
 
 
 def read(result: Result, **more) -> ET.Element:
-    """The report as a parser gives it."""
+    """The report, written and parsed."""
     element = junit.build(result, BOOK, more.pop("target", TARGET), META, **more)
     return ET.fromstring(ET.tostring(element, encoding="utf-8"))
 

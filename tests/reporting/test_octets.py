@@ -1,4 +1,4 @@
-"""Octets of the wire as text: readable, harmless, and without the passcode."""
+"""Octets of the wire as text: readable, safe, without the passcode."""
 
 import pytest
 from hypothesis import given

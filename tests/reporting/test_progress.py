@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a line now and then elsewhere, colour only where it is wanted."""
+"""Progress of a run: a bar on a terminal, lines elsewhere, colour only if wanted."""
 
 import io
 import os
@@ -19,7 +19,7 @@ ANIMATION = re.compile(r"\x1b\[[0-9?;]*[A-HJKSThl]|\r(?!\n)")
 
 
 class Clock:
-    """A clock that a test moves."""
+    """Clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -36,7 +36,7 @@ def _plain_environment(monkeypatch):
 
 
 def run(presenter: Presenter) -> None:
-    """A run with two tests."""
+    """Run with two tests."""
     presenter.announce(TARGET, PLAN)
     for name in ("first[queue-http]", "second[queue-http]"):
         presenter.test_started(name)
@@ -63,7 +63,7 @@ def on_a_terminal(monkeypatch, **environment: str) -> str:
         try:
             while octets := os.read(ours, 65536):
                 read.append(octets)
-        except OSError:  # what Linux answers once the other end is closed
+        except OSError:  # Linux raises it once the other end is closed
             pass
 
     reader = threading.Thread(target=drain)

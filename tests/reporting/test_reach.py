@@ -1,23 +1,23 @@
-"""What the models reached, on the terminal and in the report for programs."""
+"""Coverage of the models, on the terminal and in the JSON report."""
 
 import dataclasses
 import io
 
-from conformance.models.rule_coverage import Reach
+from conformance.models.rule_coverage import RuleCoverage
 from conformance.reporting import json_report
 from conformance.reporting.terminal import Presenter
 from conformance.specification import schemas
 from tests.reporting import samples
 
-REACH = Reach(
+REACH = RuleCoverage(
     "Machine over queue-http",
     rules={"poll", "publish"},
     states=("empty", "full"),
     impossible=frozenset({("publish", "full")}),
 )
-REACH.note("publish", "empty")
-REACH.note("poll", "full")
-REACH.note("poll", "full")
+REACH.record("publish", "empty")
+REACH.record("poll", "full")
+REACH.record("poll", "full")
 
 
 def test_a_person_sees_the_share_and_what_was_missed():

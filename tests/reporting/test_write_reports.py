@@ -1,4 +1,4 @@
-"""All reports of a run, written into one folder."""
+"""Reports of a run, all written to one folder."""
 
 import json
 import xml.etree.ElementTree as ET

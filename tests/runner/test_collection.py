@@ -1,4 +1,4 @@
-"""Which modules of the suite a run looks at."""
+"""Selection of the suite's modules by the clauses of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IDS = re.compile(r"^@clauses\((.*?)\)$", re.MULTILINE | re.DOTALL)
 
 
 class _Selection:
-    """A run in which these clauses are selected, in one binding."""
+    """Run in which these clauses are selected, in one binding."""
 
     def __init__(self, clauses: Iterable[str]) -> None:
         self._clauses = frozenset(clauses)

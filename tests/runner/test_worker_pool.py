@@ -1,15 +1,15 @@
-"""Tests side by side: their order, how many at a time, and their end."""
+"""Concurrent tests: their order, their number, their end."""
 
 import threading
 
 from conformance.runner.worker_pool import WorkerPool
 
-#: Longest wait for something that must come, in seconds.
+#: Longest wait for a required event, in seconds.
 DEADLINE = 20.0
 
 
 class Example:
-    """A test that ends when it is let."""
+    """Test that ends once `let` is set."""
 
     def __init__(self, begun: list["Example"], *, ends: bool = True) -> None:
         self._begun = begun

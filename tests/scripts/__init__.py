@@ -1,1 +1,1 @@
-"""Tests of the sample clients, as the processes that a newcomer starts."""
+"""Tests of the sample clients, run as processes."""

@@ -1,4 +1,4 @@
-"""The sample clients get a real server."""
+"""A real server for the sample clients."""
 
 from tests.server.conftest import serve, server
 

@@ -26,14 +26,14 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 @contextmanager
 def script(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a sample client; kill it at the end if it is still there."""
+    """Process of a sample client, killed at the end of the context if it still runs."""
     command = [sys.executable, str(SCRIPTS / name), *arguments]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Where these tests run in the background of a shell, they and their children ignore it.
+        # Processes in the background of a shell ignore SIGINT, and pass that on to their children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
@@ -43,13 +43,13 @@ def script(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Wait for the end; return status, output and complaints."""
+    """Wait for the end; returns exit status, standard output and standard error."""
     output, complaints = process.communicate(timeout=DEADLINE)
     return process.returncode, output, complaints
 
 
 def lines_until(process: subprocess.Popen[str], pattern: str) -> list[str]:
-    """Read lines until one matches."""
+    """Read lines of output until one matches."""
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:
@@ -65,7 +65,7 @@ def url(server: Server, path: str = "", scheme: str = "ws") -> str:
 
 @pytest.mark.parametrize("endpoint", [("ws", "/producer"), ("ws", "/stomp"), ("http", "")])
 def test_a_producer(server: Server, endpoint: tuple[str, str]) -> None:
-    """It registers the topic, publishes, and says of each record when it was sent and when it was stored."""
+    """The producer registers the topic, publishes, and reports each record as sent and as stored."""
     scheme, path = endpoint
     for _ in range(2):  # the second time the topic exists
         with script(
@@ -80,7 +80,7 @@ def test_a_producer(server: Server, endpoint: tuple[str, str]) -> None:
 
 
 def test_a_consumer(server: Server) -> None:
-    """It joins, prints and acknowledges each record, and leaves: nothing is in flight, nobody is a member."""
+    """The consumer joins, prints and acknowledges each record, and leaves no record in flight and no member."""
     with Http.to(server) as client:
         client.ask("/topic/add-topic", topicName="orders", partitions=2)
         for number in range(4):
@@ -98,7 +98,7 @@ def test_a_consumer(server: Server) -> None:
 
 
 def test_both_until_ctrl_c(server: Server) -> None:
-    """Records go from one to the other until each is told to end, which it does cleanly."""
+    """Records go from producer to consumer until Ctrl-C ends each cleanly."""
     with script("producer.py", "orders", "0.01", "--url", url(server, "/producer")) as producer:
         lines_until(producer, "acknowledged")
         with script("consumer.py", "alice", "billing", "orders", "0.01", "--url", url(server)) as consumer:
@@ -117,7 +117,7 @@ def test_both_until_ctrl_c(server: Server) -> None:
 
 
 def test_a_consumer_that_waits_long_stays_a_member(serve: Serve) -> None:
-    """Between polls that lie far apart it sends heartbeats, as often as the server needs them."""
+    """Between two polls the consumer sends heartbeats at a third of the declared timeout."""
     server = serve(heartbeat_timeout=3)
     with Http.to(server) as client:
         client.ask("/topic/add-topic", topicName="orders")
@@ -138,7 +138,7 @@ def test_a_consumer_that_waits_long_stays_a_member(serve: Serve) -> None:
 
 
 def test_an_evicted_consumer_joins_again(server: Server) -> None:
-    """It says so, and goes on."""
+    """An evicted consumer reports the eviction and joins again."""
     with Http.to(server) as client:
         client.ask("/topic/add-topic", topicName="orders")
         with script("consumer.py", "alice", "billing", "orders", "0.01", "--url", url(server)) as process:
@@ -155,7 +155,7 @@ def test_an_evicted_consumer_joins_again(server: Server) -> None:
     [("producer.py", ["orders", "1"]), ("consumer.py", ["alice", "billing", "orders", "1"])],
 )
 def test_nobody_is_there(name: str, arguments: list[str]) -> None:
-    """A message that says what to do, exit 2, no traceback."""
+    """A missing broker gives advice and exit status 2, without a traceback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nowhere = f"ws://127.0.0.1:{free.getsockname()[1]}/producer"
@@ -169,7 +169,7 @@ def test_nobody_is_there(name: str, arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("bad", ["nonsense", "ftp://127.0.0.1", "http://127.0.0.1:x", "http://"])
 def test_urls_that_are_none(bad: str) -> None:
-    """The same, for what is no URL."""
+    """A malformed URL gives advice and exit status 2, without a traceback."""
     with script("producer.py", "orders", "1", "--url", bad) as process:
         status, _, complaints = finish(process)
     assert status == 2
@@ -178,7 +178,7 @@ def test_urls_that_are_none(bad: str) -> None:
 
 
 def test_the_server_stops_meanwhile(serve: Serve) -> None:
-    """Both say so and end."""
+    """Both clients report the lost broker and exit."""
     server = serve()
     with script("producer.py", "orders", "0.01", "--url", url(server, "/producer")) as producer:
         lines_until(producer, "acknowledged")
@@ -193,7 +193,7 @@ def test_the_server_stops_meanwhile(serve: Serve) -> None:
 
 
 def test_refusals(server: Server) -> None:
-    """What the broker refuses is told in its words, exit 1."""
+    """A refusal is reported in the broker's words, with exit status 1."""
     cases = [
         ("producer.py", ["a/b", "1"], "topicName"),
         ("consumer.py", ["c", "g", "missing", "1"], "there is no topic 'missing'"),
@@ -208,7 +208,7 @@ def test_refusals(server: Server) -> None:
 
 @pytest.mark.parametrize("name", ["producer.py", "consumer.py"])
 def test_help(name: str) -> None:
-    """It says what it does and gives an example; bad numbers are refused."""
+    """`--help` describes the client with an example; malformed numbers are refused."""
     with script(name, "--help") as process:
         status, output, _ = finish(process)
     assert status == 0

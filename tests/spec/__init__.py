@@ -1,1 +1,1 @@
-"""Tests of the text itself: its form, its links, its examples, and the files for machines beside it."""
+"""Tests of the specification: its form, links and examples, and its machine-readable files."""

@@ -1,4 +1,4 @@
-"""The chapters of the text as the tests see them: links, headings, fences, and the table of operations."""
+"""Chapters of the text, parsed for the tests: links, headings, fences, the table of operations."""
 
 import re
 from pathlib import Path
@@ -18,34 +18,34 @@ _ROW = re.compile(r"^\| `(/[^`]+)`(?:\\\*)? \| (.*?) \| (.*?) \| (.*?) \| .*\|$"
 
 
 def name_of(path: Path) -> str:
-    """The path below `spec/`, for ids of tests."""
+    """Path below `spec/`, for ids of tests."""
     return path.relative_to(ROOT).as_posix()
 
 
 class Fence(NamedTuple):
-    """One fenced block: its language, if it names one, and its text."""
+    """A fenced block: its language, "" if it names none, and its text."""
 
     language: str
     text: str
 
 
 def fences(path: Path) -> list[Fence]:
-    """The fenced blocks of a chapter, in order."""
+    """Fenced blocks of a chapter, in order."""
     return [Fence(language, text) for language, text in _FENCE.findall(path.read_text("utf-8"))]
 
 
 def prose(path: Path) -> str:
-    """A chapter without its fenced blocks."""
+    """Text of a chapter without its fenced blocks."""
     return _FENCE.sub("", path.read_text("utf-8"))
 
 
 def links(path: Path) -> list[str]:
-    """The targets of the links of a chapter."""
+    """Targets of the links of a chapter."""
     return _LINK.findall(prose(path))
 
 
 def anchors(path: Path) -> set[str]:
-    """The fragments by which the headings of a chapter can be linked to, as the common renderers make them."""
+    """Fragments of the headings of a chapter, as common renderers make them."""
     headings = re.findall(r"^#{1,6} +(.*)$", prose(path), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
@@ -59,7 +59,7 @@ class Operation(NamedTuple):
 
 
 def operations() -> list[Operation]:
-    """The table of operations, where a row that says "the same" is read as the row above it."""
+    """Rows of the table of operations; "the same" repeats the row above."""
     rows: list[Operation] = []
     for path, _request, success, refused in _ROW.findall((ROOT / "queue/model.md").read_text("utf-8")):
         if success == "the same":
@@ -89,7 +89,7 @@ def references(document: Any) -> list[str]:
 
 
 def pointed_to(document: Any, pointer: str) -> Any:
-    """What a local reference such as `#/channels/poll` points to. Raises KeyError."""
+    """Target of a local reference such as `#/channels/poll`. Raises KeyError."""
     for part in pointer.removeprefix("#/").split("/"):
         document = document[part.replace("~1", "/").replace("~0", "~")]
     return document

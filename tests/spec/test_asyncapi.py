@@ -1,4 +1,4 @@
-"""`asyncapi.yaml`: everything that it refers to is there, and it is the same as the table of operations."""
+"""`asyncapi.yaml`: its references resolve, and it agrees with the table of operations."""
 
 import json
 
@@ -12,7 +12,7 @@ ENDPOINTS = {"/stomp", "/producer", "/consumer"}
 
 
 def test_its_references_lead_somewhere() -> None:
-    """To a part of the document, or to a schema beside it."""
+    """Each reference names a part of the document or a schema beside it."""
     assert DOCUMENT["asyncapi"] == "3.0.0"
     for ref in references(DOCUMENT):
         if ref.startswith("#"):
@@ -22,7 +22,7 @@ def test_its_references_lead_somewhere() -> None:
 
 
 def test_its_channels_are_those_of_the_table() -> None:
-    """One for each operation, one for replies, one for each spelling of the acknowledgements."""
+    """The channels are the operations, the replies, and both spellings of acknowledgements."""
     addresses = [channel["address"] for channel in DOCUMENT["channels"].values()]
     assert len(set(addresses)) == len(addresses)
     assert set(addresses) == {row.path for row in operations()} | {REPLIES} | ACKNOWLEDGEMENTS
@@ -54,6 +54,6 @@ def test_it_has_the_bodies_of_openapi() -> None:
 
 
 def test_its_extensions_are_known() -> None:
-    """What is marked as an extension is one."""
+    """`x-extension` names only known extensions."""
     marked = {channel.get("x-extension") for channel in DOCUMENT["channels"].values()} - {None}
     assert marked <= set(EXTENSIONS)

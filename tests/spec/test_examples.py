@@ -1,4 +1,4 @@
-"""The examples of the text are right themselves: bodies fit their schemas, lengths count octets."""
+"""Examples of the text: bodies are valid by their schemas, lengths count octets."""
 
 import json
 import re
@@ -32,14 +32,14 @@ _ACKNOWLEDGEMENT = re.compile(r"/topic/acknowledge?ment/\w+$")
 
 
 class Example(NamedTuple):
-    """A JSON object in a fence, and the schema that it must fit."""
+    """A JSON object in a fence, and the name of its schema."""
 
     schema: str
     body: Any
 
 
 def _path_before(text: str) -> str:
-    """The row of the table that the nearest path in front belongs to; "" for none."""
+    """Row of the table for the nearest path before; "" if there is none."""
     for path in reversed(_PATH.findall(text)):
         if _ACKNOWLEDGEMENT.match(path):
             return "acknowledgement"
@@ -67,7 +67,7 @@ def _schema(before: str, body: Any) -> str:
 
 
 def examples(fence: Fence) -> list[Example]:
-    """The whole JSON objects of a fence; those that leave something out (…) are passed over."""
+    """Complete JSON objects of a fence; objects with an ellipsis (…) are skipped."""
     text = re.sub(r"^[<>] ?", "", fence.text, flags=re.MULTILINE)
     found, position = [], 0
     while (start := text.find("{", position)) >= 0:
@@ -92,18 +92,18 @@ def examples(fence: Fence) -> list[Example]:
 
 @pytest.mark.parametrize("path", QUEUE, ids=name_of)
 def test_bodies_fit_their_schemas(path: Path) -> None:
-    """Every JSON object in an exchange is what the schema of its operation asks for."""
+    """Every JSON object in an exchange is valid by the schema of its operation."""
     for fence in fences(path):
         if fence.language == "json":
             continue
         for example in examples(fence):
             if example.schema.endswith("-request") and path.name == "refusals.md":
-                continue  # what is refused there is wrong on purpose
+                continue  # requests in this chapter are invalid on purpose
             assert problems(example.schema, example.body) == [], example
 
 
 def test_the_examples_were_found() -> None:
-    """The reader of examples reads them: most schemas have one."""
+    """Examples of most schemas are found."""
     seen = Counter(
         example.schema
         for path in QUEUE
@@ -123,7 +123,7 @@ def test_the_examples_were_found() -> None:
 
 
 def test_json_blocks_fit_their_schemas() -> None:
-    """The acknowledgements in the chapter on publishing, and the document in the one on capabilities."""
+    """The acknowledgements in the chapter on publishing, and the capabilities document, are valid."""
     (acknowledgements,) = [f.text for f in fences(ROOT / "queue/publishing.md") if f.language == "json"]
     for line in acknowledgements.splitlines():
         assert problems("producer-acknowledgement", json.loads(line)) == []
@@ -133,7 +133,7 @@ def test_json_blocks_fit_their_schemas() -> None:
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name_of)
 def test_lengths_count_the_octets_of_bodies(path: Path) -> None:
-    """`content-length` in an example is right, for a frame that ends and for an HTTP message."""
+    """`content-length` is right in frames that are complete and in HTTP messages."""
     for fence in fences(path):
         for block in re.split(r"\n(?=[<>] [A-Z]+(?:\n| /|/1\.1))", f"\n{fence.text}"):
             text = re.sub(r"^[<>] ?", "", block, flags=re.MULTILINE)

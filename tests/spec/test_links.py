@@ -1,4 +1,4 @@
-"""Links between the chapters, and the list of chapters in the README."""
+"""Links between the chapters, and the README's list of chapters."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.spec.documents import CHAPTERS, ROOT, anchors, links, name_of
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name_of)
 def test_links_lead_somewhere(path: Path) -> None:
-    """Every relative link names a file or folder of the text, and its fragment a heading there."""
+    """Every relative link names an existing file or folder, and an existing heading."""
     for link in links(path):
         if "://" in link:
             continue
@@ -22,7 +22,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def test_the_readme_lists_every_chapter() -> None:
-    """A chapter that nobody can find is not a part of the text."""
+    """The README links to every chapter and to both API descriptions."""
     listed = {(ROOT / link).resolve() for link in links(ROOT / "README.md")}
     assert {path for path in CHAPTERS if path.name != "README.md"} <= listed
     assert {ROOT / "openapi.yaml", ROOT / "asyncapi.yaml"} <= listed

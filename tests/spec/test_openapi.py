@@ -1,4 +1,4 @@
-"""`openapi.yaml`: valid, and the same as the table of operations."""
+"""`openapi.yaml`: valid, and in agreement with the table of operations."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ READING = {"/topics", "/topics/{topic}", "/consumer-groups/{group}", "/capabilit
 
 
 def test_it_is_valid() -> None:
-    """It is OpenAPI 3.1, with everything that it refers to."""
+    """The document is valid OpenAPI 3.1, and its references resolve."""
     validate(DOCUMENT, base_uri=(ROOT / "openapi.yaml").as_uri())
     for ref in references(DOCUMENT):
         assert pointed_to(DOCUMENT, ref) if ref.startswith("#") else (ROOT / ref).is_file(), ref
 
 
 def test_its_paths_are_those_of_the_table() -> None:
-    """Every operation is a POST of its path; the rest are the extensions that are there over HTTP only."""
+    """Every operation is a POST to its path; the other paths are extensions that exist over HTTP only."""
     posts = {path for path, item in DOCUMENT["paths"].items() if "post" in item}
     gets = {path for path, item in DOCUMENT["paths"].items() if "get" in item}
     assert posts == {operation.path for operation in operations()} | {"/clock/advance"}
@@ -27,7 +27,7 @@ def test_its_paths_are_those_of_the_table() -> None:
 
 
 def test_its_statuses_are_those_of_the_table() -> None:
-    """Successes exactly; refusals at least, since every body can be a bad one."""
+    """Successful statuses equal those of the table; refusals have 400 in addition, for malformed bodies."""
     for operation in operations():
         statuses = {int(status) for status in _post(operation.path)["responses"]}
         assert {status for status in statuses if status < 400} == operation.successes, operation.path
@@ -35,7 +35,7 @@ def test_its_statuses_are_those_of_the_table() -> None:
 
 
 def test_its_extensions_are_known() -> None:
-    """What is marked as an extension is one."""
+    """`x-extension` names only known extensions."""
     marked = {
         operation["x-extension"]
         for item in DOCUMENT["paths"].values()

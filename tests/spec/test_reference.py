@@ -1,4 +1,4 @@
-"""The reference server says what the text says: its bodies, its causes, its paths."""
+"""Bodies, causes and paths of the reference server, checked against the text."""
 
 import ast
 import json
@@ -20,7 +20,7 @@ CAUSE = re.compile(r"^\| `urn:stompliance:problem:([a-z-]+)` \| (\d{3}) \|", re.
 TABLE = {
     cause: int(status) for cause, status in CAUSE.findall((ROOT / "queue/refusals.md").read_text("utf-8"))
 }
-#: A run through every operation of the table, and the schema of its reply; None: it has no body.
+#: Calls of every operation of the table, each with the schema of its reply, None for an empty body.
 RUN: list[tuple[str, dict[str, Any], int, str | None]] = [
     ("/topic/add-topic", {"topicName": "t", "partitions": 2, "partition_bytes": 50}, 200, "topic"),
     ("/addTopic", {"topicName": "u"}, 200, "topic"),
@@ -72,7 +72,7 @@ def _check(outcome: Outcome, status: int, schema: str | None) -> None:
 
 
 def test_every_reply_has_the_form_of_its_schema() -> None:
-    """All operations, performed once with success and once without."""
+    """Every operation, with success and with a refusal, has a reply that is valid by its schema."""
     served = Operations(QueueBroker(QueueSettings()))
     for path, body, status, schema in RUN:
         outcome = served.perform(path, json.dumps(body).encode(), now=0.0)
@@ -102,7 +102,7 @@ def test_what_can_be_read_has_the_form_of_its_schema(path: str, status: int, sch
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_causes_of_the_queue_are_in_the_table(cause: str) -> None:
-    """REFUSE-3: each has the status and the URN of the table."""
+    """REFUSE-3: each cause has the status and the URN of the table."""
     assert TABLE[cause] == CAUSES[cause][0]
     document = json.loads(Refusal(cause, "detail", "member").problem())
     assert document["type"] == f"urn:stompliance:problem:{cause}"
@@ -110,7 +110,7 @@ def test_causes_of_the_queue_are_in_the_table(cause: str) -> None:
 
 
 def test_causes_of_the_http_layer_are_in_the_table() -> None:
-    """REFUSE-3: every problem that the server's I/O makes."""
+    """REFUSE-3: every problem that the HTTP layer reports has the status and the cause of the table."""
     made: dict[str, int] = {}
     for path in sorted(Path(reference_server.server.__file__).parent.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

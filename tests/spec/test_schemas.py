@@ -1,4 +1,4 @@
-"""The JSON Schemas, by themselves and against what the reference server sends."""
+"""JSON Schemas: their form, and documents of the reference server."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from reference_server.server.capabilities import describe
 from tests.spec.documents import ROOT, read_yaml, references
 
 SCHEMAS = sorted((ROOT / "schemas").glob("*.json"))
-#: What the suite writes, and no server.
+#: Schemas of documents that the suite writes, not a server.
 OF_THE_SUITE = {"report"}
 BODIES = [path for path in SCHEMAS if path.stem not in OF_THE_SUITE]
 
@@ -77,7 +77,7 @@ INVALID: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.stem)
 def test_a_schema_is_one(path: Path) -> None:
-    """It is valid JSON Schema 2020-12, says what it is, and refers to files that are there."""
+    """A schema is valid JSON Schema 2020-12 with title and description, and its references resolve."""
     schema = json.loads(path.read_text("utf-8"))
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -89,14 +89,14 @@ def test_a_schema_is_one(path: Path) -> None:
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
 def test_a_schema_of_a_body_is_open(path: Path) -> None:
-    """Requests and replies may have further members (REFUSE-4), so nothing is closed."""
+    """No schema forbids further members of requests and replies (REFUSE-4)."""
     text = path.read_text("utf-8")
     assert '"additionalProperties": false' not in text
     assert "unevaluatedProperties" not in text
 
 
 def test_every_schema_of_a_body_is_used() -> None:
-    """By a description of a binding, or by another schema."""
+    """Each schema is used by an API description or by another schema."""
     used = references(read_yaml("openapi.yaml")) + references(read_yaml("asyncapi.yaml"))
     used += [ref for path in BODIES for ref in references(json.loads(path.read_text("utf-8")))]
     assert {path.name for path in BODIES} == {ref.rpartition("/")[2] for ref in used if ref.endswith(".json")}
@@ -104,22 +104,21 @@ def test_every_schema_of_a_body_is_used() -> None:
 
 @pytest.mark.parametrize(("name", "body"), VALID)
 def test_what_a_schema_takes(name: str, body: Any) -> None:
-    """Bodies that the text allows."""
+    """Bodies that the text allows are valid."""
     assert problems(name, body) == []
 
 
 @pytest.mark.parametrize(("name", "body"), INVALID)
 def test_what_a_schema_refuses(name: str, body: Any) -> None:
-    """Bodies that the text forbids."""
+    """Bodies that the text forbids are invalid."""
     assert problems(name, body) != []
 
 
 @pytest.mark.parametrize("clock", [False, True])
 def test_what_the_reference_server_declares_is_valid(*, clock: bool) -> None:
-    """CAP-1: and every limit and timing of it is explained in the chapter."""
+    """CAP-1: the declaration is valid, and the chapter explains each of its members."""
     settings = Settings(virtual_clock=clock)
-    octets = describe(settings, name="n", version="1", name_length=128, frame_bytes=settings.body_bytes)
-    declared = json.loads(octets)
+    declared = json.loads(describe(settings, name="n", version="1"))
     assert problems("capabilities", declared) == []
     chapter = (ROOT / "queue/capabilities.md").read_text("utf-8")
     for name in (*declared["limits"], *declared["timings"], *declared["defaults"], *declared["endpoints"]):

@@ -1,4 +1,4 @@
-"""The test vectors: recomputed here from the words of the text, and held against the code of both sides."""
+"""Test vectors, recomputed from the text and checked against suite and reference server."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.wire import frames
+from conformance.wire import encoding
 from reference_server.queue.partitioner import key_number, partition_of
 from reference_server.stomp import escapes
 from reference_server.stomp.errors import ProtocolError
@@ -14,7 +14,7 @@ from tests.spec.documents import ROOT
 
 PARTITIONER = json.loads((ROOT / "vectors/partitioner.json").read_text("utf-8"))
 ESCAPES = json.loads((ROOT / "vectors/frame-escapes.json").read_text("utf-8"))
-#: Octet by octet as in the table of the chapter on frames.
+#: Escapes as in the table of the chapter on frames.
 PAIRS = {
     "1.0": {},
     "1.1": {"\n": "\\n", ":": "\\c", "\\": "\\\\"},
@@ -29,7 +29,7 @@ def _shown(vector: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("vector", PARTITIONER["vectors"], ids=_shown)
 def test_partitioner(vector: dict[str, Any]) -> None:
-    """PART-KEY-2, by hand and by the reference server."""
+    """PART-KEY-2: recomputed here, and by the reference server."""
     octets = hashlib.md5(vector["key"].encode("utf-8")).digest()[:4]
     number = octets[0] + 256 * (octets[1] + 256 * (octets[2] + 256 * octets[3]))
     assert vector["digest_prefix"] == octets.hex()
@@ -39,7 +39,7 @@ def test_partitioner(vector: dict[str, Any]) -> None:
 
 
 def test_partitioner_vectors_are_worth_having() -> None:
-    """Signed numbers, other byte orders, other encodings and truncated keys give other partitions for some of them."""
+    """Some vectors expose signed numbers, other byte orders, other encodings and truncated keys."""
     vectors = PARTITIONER["vectors"]
     keys = [vector["key"] for vector in vectors]
     assert len(set(keys)) == len(keys)
@@ -54,24 +54,24 @@ def test_partitioner_vectors_are_worth_having() -> None:
 
 @pytest.mark.parametrize("vector", ESCAPES["vectors"], ids=_shown)
 def test_escapes(vector: dict[str, str]) -> None:
-    """STOMP-ENC-002, -004 and -009, by hand and by the codecs of both sides."""
+    """STOMP-ENC-002, -004 and -009: recomputed here, and by the codecs of both sides."""
     version, raw, encoded = vector["version"], vector["raw"], vector["encoded"]
     assert encoded == "".join(PAIRS[version].get(character, character) for character in raw)
-    assert escapes.escape(raw, version) == frames.escape(raw, version) == encoded
-    assert escapes.unescape(encoded, version) == frames.unescape(encoded, version) == raw
+    assert escapes.escape(raw, version) == encoding.escape(raw, version) == encoded
+    assert escapes.unescape(encoded, version) == encoding.unescape(encoded, version) == raw
 
 
 @pytest.mark.parametrize("vector", ESCAPES["undefined"], ids=_shown)
 def test_undefined_escapes(vector: dict[str, str]) -> None:
-    """STOMP-ENC-003: a backslash that begins no pair is refused by both sides."""
+    """STOMP-ENC-003: both sides refuse a backslash that begins no escape."""
     with pytest.raises(ProtocolError):
         escapes.unescape(vector["encoded"], vector["version"])
     with pytest.raises(ValueError, match="escape"):
-        frames.unescape(vector["encoded"], vector["version"])
+        encoding.unescape(vector["encoded"], vector["version"])
 
 
 def test_escape_vectors_cover_every_pair_of_every_version() -> None:
-    """Each version has its pairs, and text that is decoded wrongly by one replacement after another."""
+    """The vectors have every escape of each version, and text that successive replacements would decode wrongly."""
     for version, pairs in PAIRS.items():
         encoded = [vector["encoded"] for vector in ESCAPES["vectors"] if vector["version"] == version]
         assert encoded

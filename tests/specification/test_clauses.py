@@ -1,8 +1,9 @@
-"""The reader of the text: what it takes for a clause, and what it refuses by name of file and line."""
+"""Reader of the text: recognised clauses, and errors with file and line."""
 
 import pytest
 
-from conformance.specification.clauses import Level, SpecError, book, parse_chapter, read_book, with_prefix
+from conformance.specification.clauses import Level, book, parse_chapter, read_book, with_prefix
+from conformance.specification.markdown import SpecError
 from tests.verdicts import books
 
 CHAPTER = """\

@@ -1,15 +1,15 @@
-"""`python -m tests.stability`: runs the quick suite again and again, and counts the verdicts that change.
+"""Command line `python -m tests.stability`: repeats quick runs of the suite, and counts verdicts that change.
 
     python -m tests.stability                 some 30 runs, in about half an hour
-    python -m tests.stability --runs 200      as many as that
+    python -m tests.stability --runs 200      about 200 runs
     python -m tests.stability --only latency --class queue-http
 
 Situations: `plain`; `hogs`, beside twice as many busy processes as there are cores; `octets`, through a proxy that
-hands on single octets, the first 2,048 of what comes at once; `shuffled`, in another order each time; `together`, eight
-at a time; `latency`, through a proxy that is 50 ms late each way, 100 ms both, eight at a time too, since they do
-little but wait. All of them on one server, which is in use ever longer.
+forwards single octets, up to 2,048 of each chunk; `shuffled`, with the tests in another order each time; `together`,
+eight runs at a time; `latency`, through a proxy with a delay of 50 ms each way, also eight runs at a time. All runs
+use the same server.
 
-Exit status: 0 when all verdicts are those of the first run, else 1.
+Exit status: 0 if all verdicts equal those of the first run, else 1.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conformance.targets.server_process import running_server
+from tests.figures.store import own_command, record
 from tests.stability.proxy import proxied
 
 if TYPE_CHECKING:
@@ -40,25 +41,25 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = f"{sys.executable} -m reference_server --port 0 --virtual-clock"
-#: Longest time of one run, in seconds, before it counts as stuck.
+#: Time limit of one run, in seconds, after which it counts as stuck.
 RUN_SECONDS = 3600.0
 LATENCY_SECONDS = 0.05
-#: How many runs of a situation go on at a time; elsewhere one.
+#: Concurrent runs of a situation; 1 for the others.
 AT_A_TIME = {"together": 8, "latency": 8}
-#: How the runs are shared among the situations: out of a hundred.
+#: Share of each situation in the runs, in percent.
 SHARES = {"plain": 4, "hogs": 12, "octets": 4, "shuffled": 20, "together": 56, "latency": 4}
 
-#: What a clause came to, and what showed it where it failed.
+#: Kind of verdict and first failure ("" if none), by clause and binding.
 Verdicts = dict[str, tuple[str, str]]
 NONE = ("none", "")
 
 
 def main() -> int:
-    """Run, compare, print, and return the exit status."""
+    """Run the situations, compare and print; returns the exit status."""
     values = _arguments()
     console = Console(highlight=False)
     table = Table("situation", "runs", "verdicts", "seconds a run", box=box.SIMPLE)
-    changes = 0
+    changes = runs_in_all = unchanged = 0
     with running_server(SERVER) as url:
         expected = _judge(url, values.classes)
         console.print(f"first run: {len(expected)} verdicts")
@@ -71,9 +72,14 @@ def main() -> int:
                 console.print(f"{name} {len(found)}: {_shown([difference])}", style="dim")
             seconds = (time.monotonic() - began) / len(found)
             changes += sum(map(len, found))
+            runs_in_all += len(found)
+            unchanged += sum(not difference for difference in found)
             table.add_row(name, str(len(found)), _shown(found), f"{seconds:.1f}")
     console.print(table)
     console.print(f"{changes} verdicts changed.")
+    if values.record:
+        figures = {"runs": runs_in_all, "unchanged": unchanged}
+        record("stability", figures, own_command("tests.stability"))
     return 1 if changes else 0
 
 
@@ -120,7 +126,7 @@ def _spin() -> None:
 
 
 def _judge(url: str, classes: list[str], *more: str) -> Verdicts:
-    """The verdicts of one quick run, by clause and binding; what kept it from its end stands for a verdict."""
+    """Verdicts of one quick run, by clause and binding; a run without a report gives one verdict on the run."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -153,7 +159,7 @@ def _judge(url: str, classes: list[str], *more: str) -> Verdicts:
 
 
 def _why(verdict: dict[str, Any]) -> str:
-    """What its first failure was; empty where nothing failed."""
+    """First failure of a verdict as text; empty if there is none."""
     for failure in verdict["failures"]:
         return f"{failure['test']} after {failure['at']:.1f} s: {failure['expected']}; came: {failure['observed']}"
     return ""
@@ -179,15 +185,24 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--runs", type=int, default=20, metavar="N", help="so many runs in all (default: 20)")
+    parser.add_argument(
+        "--runs", type=int, default=20, metavar="N", help="number of runs in all (default: 20)"
+    )
     parser.add_argument(
         "--only",
         choices=list(SHARES),
         action="append",
-        help="only this situation and its share of the runs; repeatable",
+        help="run only this situation, with its share of the runs; may be repeated",
+    )
+    parser.add_argument(
+        "--class", dest="classes", action="append", default=[], metavar="CLASS", help="as in the suite"
     )
     parser.add_argument("--class", dest="classes", action="append", default=[], metavar="CLASS")
-    return parser.parse_args()
+    parser.add_argument("--record", action="store_true", help="write the figures to docs/figures.json")
+    values = parser.parse_args()
+    if values.record and (values.only or values.classes):
+        parser.error("--record is for all situations and classes")
+    return values
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that makes a network worse: late, or in single octets."""
+"""TCP proxy on loopback that simulates a bad network: delayed, or in single octets."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _READ = 64 * 1024
-#: What one direction of one connection may hold back, in chunks.
+#: Chunks that one direction of a connection may buffer.
 _HELD = 4096
-#: So much of what comes at once is handed on in single octets, what follows in pieces of this size: else a body of a
-#: mebibyte takes half a minute, and shows nothing that its beginning does not.
+#: Octets of a chunk that are forwarded singly; the rest follows in pieces of this size, because a body of a mebibyte in
+#: single octets takes half a minute.
 _SINGLY = 2048
 
 
 class _Pair:
-    """A client and the server, hung up on both when neither has anything left to say: descriptors are few."""
+    """Sockets to a client and to the server, both closed once both directions have ended."""
 
     def __init__(self, client: socket.socket, server: socket.socket, delay: float | None) -> None:
         self._ends = (client, server)
@@ -43,13 +43,13 @@ class _Pair:
         self.close()
 
     def close(self) -> None:
-        """Hang up, whatever is under way."""
+        """Close both sockets, also in the middle of a transfer."""
         for end in self._ends:
             end.close()
 
 
 class _Late:
-    """Hands on what one socket says to the other, `delay` seconds later; calls `ended` when there is no more."""
+    """Forwards octets from `source` to `sink` after `delay` seconds; calls `ended` at the end of the stream."""
 
     def __init__(
         self, source: socket.socket, sink: socket.socket, delay: float, ended: Callable[[], None]
@@ -86,9 +86,9 @@ class _Late:
 
 
 class _Singly:
-    """Hands on what one socket says in single octets, the first _SINGLY of what comes at once.
+    """Forwards octets from `source` to `sink`, the first _SINGLY of a chunk one by one.
 
-    Calls `ended` when there is no more.
+    Calls `ended` at the end of the stream.
     """
 
     def __init__(self, source: socket.socket, sink: socket.socket, ended: Callable[[], None]) -> None:
@@ -108,7 +108,7 @@ class _Singly:
 
 
 def _says(sink: socket.socket, data: bytes) -> bool:
-    """Whether the other end still takes it."""
+    """Send octets; False if the other side is gone."""
     try:
         sink.sendall(data)
     except OSError:
@@ -123,9 +123,10 @@ def _says_no_more(sink: socket.socket) -> None:
 
 @contextlib.contextmanager
 def proxied(host: str, port: int, *, delay: float | None = None) -> Iterator[int]:
-    """The port, on loopback, of a proxy to a server, which ends with the context.
+    """Port on loopback of a proxy to a server, which runs as long as the context.
 
-    It is `delay` seconds late in each direction; without a delay it hands on single octets, as far as _SINGLY goes.
+    The proxy delays each direction by `delay` seconds; without a delay it forwards single octets, up to _SINGLY of a
+    chunk.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
 

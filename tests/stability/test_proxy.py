@@ -1,4 +1,4 @@
-"""The proxies of the stability runs hand on everything, and keep nothing of a connection that has ended."""
+"""Proxies of the stability runs: they forward everything, and leave no descriptor open."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEADLINE = 20.0
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """The port of a server that sends everything back, in the order in which connections come."""
+    """Port of an echo server that serves one connection at a time."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -40,7 +40,7 @@ def echo() -> Iterator[int]:
 
 
 def through(port: int, octets: bytes) -> bytes:
-    """What comes back of these octets."""
+    """Octets that the echo server returns for these."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as client:
         threading.Thread(target=lambda: (client.sendall(octets), client.shutdown(socket.SHUT_WR))).start()
         with client.makefile("rb") as incoming:
@@ -48,13 +48,13 @@ def through(port: int, octets: bytes) -> bytes:
 
 
 def descriptors() -> int:
-    """How many files and sockets this process has open."""
+    """Number of open files and sockets of this process."""
     return len(list(Path("/dev/fd").iterdir()))
 
 
 @pytest.mark.parametrize("delay", [None, 0.01])
 def test_everything_comes_through_in_order(echo: int, delay: float | None) -> None:
-    """Both in single octets and late."""
+    """Octets arrive complete and in order, singly or delayed."""
     octets = bytes(range(256)) * 80
     with proxied("127.0.0.1", echo, delay=delay) as port:
         assert through(port, octets) == octets
@@ -62,7 +62,7 @@ def test_everything_comes_through_in_order(echo: int, delay: float | None) -> No
 
 @pytest.mark.parametrize("delay", [None, 0.0])
 def test_no_descriptor_outlives_its_connection(echo: int, delay: float | None) -> None:
-    """Thousands of connections go through one proxy in a run."""
+    """No descriptor stays open after its connection, since one run makes thousands of them."""
     with proxied("127.0.0.1", echo, delay=delay) as port:
         before = descriptors()
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Target files: what they may say, and what is said about a bad one."""
+"""Target files: allowed content, and messages about bad files."""
 
 import math
 

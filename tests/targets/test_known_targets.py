@@ -1,4 +1,4 @@
-"""The target files that come with the suite, and the page that says how to write one."""
+"""Target files that come with the suite, and the page that documents the format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FILES = sorted(FOLDER.glob("*.toml"))
 NAMES = [path.stem for path in FILES]
 README = (FOLDER / "README.md").read_text("utf-8")
-#: Keys of a table in the page: what stands in code at the beginning of its rows.
+#: Keys of the tables in the page: code spans in the first cell of a row.
 ROWS = {
     name.strip("[]")
     for line in README.splitlines()
@@ -40,12 +40,12 @@ ROWS = {
 
 @pytest.fixture(params=FILES, ids=NAMES)
 def file(request: pytest.FixtureRequest) -> TargetFile:
-    """Each target file in turn."""
+    """One of the target files."""
     return read_target(request.param)
 
 
 def test_the_brokers_that_the_suite_knows_are_there() -> None:
-    """Every broker that the manual names has a file, and `known` finds them all."""
+    """Every broker that the manual names has a file, and `known_targets` finds all of them."""
     expected = {
         "activemq",
         "artemis",
@@ -68,7 +68,7 @@ def test_a_file_is_found_by_its_name_and_by_its_path(path: Path) -> None:
 
 
 def test_a_file_says_what_the_server_is_and_where_it_listens(file: TargetFile) -> None:
-    """Title and URL are there, and the URL is one that the suite can use."""
+    """Every file has a title, and a URL that the suite can use."""
     assert file.title
     target = from_file(file, file.url)
     assert isinstance(target, Target)
@@ -77,12 +77,12 @@ def test_a_file_says_what_the_server_is_and_where_it_listens(file: TargetFile) -
 
 
 def test_login_and_passcode_come_together(file: TargetFile) -> None:
-    """A login without passcode, or the reverse, is a slip."""
+    """A file has both login and passcode, or neither."""
     assert (file.login is None) == (file.passcode is None)
 
 
 def test_waivers_name_clauses_of_the_text(file: TargetFile) -> None:
-    """Every waived clause exists, is judged at all, and is one that can be broken."""
+    """Every waived clause exists, is judged, and is no MAY."""
     check_waivers(file, book())
     for waiver in file.waivers:
         clause = book()[waiver.clause]
@@ -91,7 +91,7 @@ def test_waivers_name_clauses_of_the_text(file: TargetFile) -> None:
 
 
 def test_waivers_apply_to_what_is_judged(file: TargetFile) -> None:
-    """A waiver of a clause, or in a binding, that the target doesn't claim would never be looked at."""
+    """No waiver names a clause or a binding that is not judged on the target."""
     for waiver in file.waivers:
         columns = book()[waiver.clause].columns(file.classes, ())
         assert columns, f"{waiver.clause} belongs to none of {', '.join(file.classes)}"
@@ -99,7 +99,7 @@ def test_waivers_apply_to_what_is_judged(file: TargetFile) -> None:
 
 
 def test_waivers_have_reasons_and_are_not_doubled(file: TargetFile) -> None:
-    """Each says what the server does instead, as a sentence; each clause is excused once in a binding."""
+    """Each reason is a sentence, and a clause has at most one waiver per binding."""
     seen: set[tuple[str, str]] = set()
     for waiver in file.waivers:
         assert waiver.reason[0].isupper() or waiver.reason.startswith(("content-length", "`"))
@@ -111,7 +111,7 @@ def test_waivers_have_reasons_and_are_not_doubled(file: TargetFile) -> None:
 
 
 def test_a_denied_fact_isnt_said_where_it_is_usual(file: TargetFile) -> None:
-    """A file says only what differs from what is taken for granted."""
+    """A file states no fact that is the default anyway."""
     for fact, value in file.facts.items():
         assert value != (fact in USUAL_FACTS), f"{fact} = {value} is what is taken anyway"
 
@@ -121,26 +121,26 @@ def test_a_denied_fact_isnt_said_where_it_is_usual(file: TargetFile) -> None:
 
 @pytest.mark.parametrize("key", TargetFile.__dataclass_fields__)
 def test_the_page_explains_every_key(key: str) -> None:
-    """Each key of a target file has its row."""
+    """Each key of a target file has a row."""
     assert key in ROWS
 
 
 @pytest.mark.parametrize("name", [*FACTS, *TIMINGS, "clause", "reason", "bindings"])
 def test_the_page_explains_every_fact_timing_and_key_of_a_waiver(name: str) -> None:
-    """Each name that a table of a target file may hold has its row."""
+    """Each key of a table in a target file has a row."""
     assert name in ROWS
 
 
 @pytest.mark.parametrize("fact", FACTS)
 def test_the_page_says_what_a_fact_means_and_what_is_taken_without_it(fact: str) -> None:
-    """Meaning and default of the page are those of the code."""
+    """The page has the meanings and defaults of the code."""
     default = str(fact in USUAL_FACTS).lower()
     assert f"| `{fact}` | {FACTS[fact]} | `{default}` |" in README
 
 
 @pytest.mark.parametrize("name", TIMINGS)
 def test_the_page_says_which_timings_are_taken(name: str) -> None:
-    """The defaults of the page are those of the code."""
+    """The page has the defaults of the code."""
     default = getattr(Timings(), name)
     row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
     assert row.endswith(f"| {default:g} |" if default is not None else "| nothing is judged by it |")
@@ -148,12 +148,12 @@ def test_the_page_says_which_timings_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_lists_every_file(name: str) -> None:
-    """Each broker has its row."""
+    """Each broker has a row."""
     assert f"{name}.toml" in ROWS
 
 
 def test_the_examples_of_the_page_are_target_files() -> None:
-    """What a reader copies is accepted."""
+    """The examples are valid target files."""
     examples = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     whole, waiver = examples
     first = parse_target(tomllib.loads(whole), "README")
@@ -162,7 +162,7 @@ def test_the_examples_of_the_page_are_target_files() -> None:
     check_waivers(second, book())
 
 
-# What is refused
+# Refused files
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_the_examples_of_the_page_are_target_files() -> None:
     ],
 )
 def test_a_slip_is_named_with_its_key_and_what_is_expected(document: dict[str, object], told: str) -> None:
-    """Nothing is passed over in silence: the message has the file, the key, and what belongs there."""
+    """A message names the file, the key, and the expected value."""
     with pytest.raises(BadTargetFile) as refused:
         parse_target(document, "mine.toml")
     assert str(refused.value).startswith("mine.toml: ")
@@ -199,36 +199,36 @@ def test_a_slip_is_named_with_its_key_and_what_is_expected(document: dict[str, o
 
 
 def test_a_waiver_of_an_unknown_clause_is_refused() -> None:
-    """An id that no chapter has would excuse nothing."""
+    """A waiver of an unknown clause is refused."""
     file = parse_target({"name": "x", "waivers": [{"clause": "STOMP-NO-1", "reason": "r"}]}, "mine.toml")
     with pytest.raises(BadTargetFile, match=r"target x: waivers of STOMP-NO-1"):
         check_waivers(file, book())
 
 
 def test_an_unknown_target_is_refused_with_the_known_ones() -> None:
-    """A misspelt name gets the list."""
+    """The message about an unknown name lists the known ones."""
     with pytest.raises(BadTargetFile, match="rabbitmq, reference-server"):
         find_target("rabitmq")
 
 
 def test_a_broken_file_is_refused_by_its_path(tmp_path: Path) -> None:
-    """TOML that isn't."""
+    """A file that is no TOML is refused."""
     path = tmp_path / "mine.toml"
     path.write_text("name = ", "utf-8")
     with pytest.raises(BadTargetFile, match=re.escape(str(path))):
         find_target(str(path))
 
 
-# What is taken where a file says nothing
+# Defaults
 
 
 def test_usual_facts_are_facts() -> None:
-    """Every fact that is taken for granted can be denied."""
+    """A file can deny every usual fact."""
     assert set(FACTS) >= USUAL_FACTS
 
 
 def test_usual_facts_hold_until_they_are_denied() -> None:
-    """A fact that is usual is true without a word; others are not."""
+    """Usual facts are true by default, others false."""
     silent = from_file(parse_target({"name": "x"}, "x"), "ws://127.0.0.1:1/")
     denying = from_file(parse_target({"name": "x", "facts": {"receipts": False}}, "x"), "ws://127.0.0.1:1/")
     assert silent.fact("receipts")
@@ -237,7 +237,7 @@ def test_usual_facts_hold_until_they_are_denied() -> None:
 
 
 def test_a_server_of_the_queue_refuses_a_destination_by_its_text() -> None:
-    """Without a target file `/nowhere` is known to be refused where queue-stomp is claimed, and nothing elsewhere."""
+    """Without a target file the refused destination is `/nowhere` with queue-stomp, and unknown otherwise."""
     queue = from_file(parse_target({"name": "x", "classes": ["queue-stomp"]}, "x"), "ws://127.0.0.1:1/")
     plain = from_file(parse_target({"name": "x", "classes": ["stomp-1.2"]}, "x"), "ws://127.0.0.1:1/")
     named = from_file(parse_target({"name": "x", "refused": "/no"}, "x"), "ws://127.0.0.1:1/")

@@ -1,4 +1,4 @@
-"""Starting a server for one run: its URL, its end, and what is said when it does not come."""
+"""Process of a launched server: its URL, its end, and messages about failed starts."""
 
 import os
 import shlex
@@ -12,16 +12,16 @@ from conformance.targets import server_process
 from conformance.targets.server_process import LaunchFailed, running_server
 
 START = subprocess.Popen
-#: Longest wait for something that must come, in seconds.
+#: Longest wait for a required event, in seconds.
 DEADLINE = 20.0
 
 
 def python(program: str) -> str:
-    """The command that runs a program."""
+    """Command line that runs a Python program."""
     return shlex.join([sys.executable, "-u", "-c", program])
 
 
-#: Prints its URL and its process id, and goes on until it is told to stop.
+#: Program that prints its URL and its process id, and runs until SIGTERM.
 SERVER = "import os, threading; print('ws://127.0.0.1:{}/s'.format(os.getpid()), flush=True); threading.Event().wait()"
 
 
@@ -85,7 +85,7 @@ def test_octets_that_are_no_text_do_no_harm():
 def test_a_server_that_prints_a_lot_is_not_held_up():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE)
-        # More than a pipe holds, before it does what the run waits for.
+        # More output than a pipe holds, before the event that the test waits for.
         program = (
             "import socket; print('ws://h:1/s'); print(('x' * 99 + '\\n') * 50_000);"
             f"socket.create_connection(('127.0.0.1', {listener.getsockname()[1]}))"

@@ -1,4 +1,4 @@
-"""What is known about a server: from its URL, its target file, and what it declares."""
+"""Target: values from the URL, the target file and the capabilities."""
 
 import math
 

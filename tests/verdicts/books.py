@@ -1,4 +1,4 @@
-"""Small books of clauses, written as the text is and read by the reader of the text."""
+"""Small books of clauses, in the format of the specification."""
 
 from conformance.specification.clauses import Book, parse_chapter
 
@@ -28,7 +28,7 @@ STOMP = """\
 
 
 def book(*chapters: str) -> Book:
-    """A book of these chapters; of both of the above for none."""
+    """Book of these chapters; without any, of QUEUE and STOMP."""
     texts = {f"chapter{number}.md": text for number, text in enumerate(chapters or (QUEUE, STOMP))}
     clauses = [clause for source, text in texts.items() for clause in parse_chapter(text, source)]
     return Book({clause.id: clause for clause in clauses})

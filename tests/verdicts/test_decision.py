@@ -1,4 +1,4 @@
-"""From one clause's record to its verdict; blocking by roots; waivers."""
+"""Verdicts from tallies; blocking by roots; waivers."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def verdict_on(clause: str, tally: Tally) -> Verdict:
 
 MUST, SHOULD, MAY, NOT_JUDGED = "ACCOUNT-OPEN-1", "ACCOUNT-PAY-2", "ACCOUNT-PAY-3", "TALK-3"
 RECORDS = [
-    # what was recorded; clause; verdict; a part of the reason
+    # record; clause; tally; verdict; part of the reason
     ("an assertion that failed", MUST, failed(MUST), Kind.FAIL, "silence"),
     ("an assertion that failed", SHOULD, failed(SHOULD), Kind.DEVIATION, "silence"),
     ("an assertion that failed", MAY, failed(MAY), Kind.OBSERVED, "silence"),
@@ -65,7 +65,7 @@ RECORDS = [
     ("no test", MUST, Tally(), Kind.INCONCLUSIVE, "no test names it"),
     ("something seen", MAY, Tally(observations=["it rounds", "up", "up"]), Kind.OBSERVED, "it rounds; up"),
     ("seen, and asserted", MAY, held(observations=["it rounds"]), Kind.OBSERVED, "it rounds"),
-    # What was only looked at says nothing about what is required.
+    # An observation alone says nothing about a requirement.
     ("seen, but not asserted", MUST, Tally(observations=["it hums"]), Kind.INCONCLUSIVE, "it hums"),
     ("seen, and asserted", MUST, held(observations=["it hums"]), Kind.PASS, ""),
     ("seen, and broken", SHOULD, failed(SHOULD, observations=["it hums"]), Kind.DEVIATION, "silence"),
@@ -166,7 +166,7 @@ def test_a_root_without_a_verdict_in_that_binding_counts_where_it_has_one():
 
 
 def test_a_root_of_the_queues_other_binding_only_is_no_excuse():
-    """What both bindings have depends on the roots of both; each is blocked by its own."""
+    """A clause of both bindings depends on the roots of both, and is blocked in each by that binding's roots."""
     book = books.book(
         "# Two roots\n\n*Classes: queue-http.*\n\n- **[POST-1]** It MUST take a POST.\n",
         "# Others\n\n*Classes: queue-stomp.*\n\n- **[TALK-1]** It MUST talk.\n- **[SEND-1]** It MUST take a SEND.\n"
@@ -188,11 +188,11 @@ def test_a_root_of_the_queues_other_binding_only_is_no_excuse():
     found = kinds(("POST-1", HTTP), ("BOTH-1", HTTP), ("BOTH-1", STOMP))
     assert found[Key("BOTH-1", HTTP)] is Kind.BLOCKED
     assert found[Key("BOTH-1", STOMP)] is Kind.FAIL
-    # Published over STOMP for want of publishing over HTTP: then that does count.
+    # Records are published over STOMP for lack of http-publish: then the root of queue-stomp does count.
     assert kinds(("PUBLISH-1", STOMP), ("READ-1", HTTP))[Key("READ-1", HTTP)] is Kind.BLOCKED
 
 
-# What is selected
+# Selection
 
 
 def test_a_failure_counts_also_where_its_clause_was_not_selected():

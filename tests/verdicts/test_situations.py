@@ -1,4 +1,4 @@
-"""The ways in which a run can go, and for each the verdicts, the exit status and what is said at the end."""
+"""Situations of a run, each with its verdicts, exit status and closing sentence."""
 
 from dataclasses import dataclass, field
 
@@ -38,7 +38,7 @@ def all_held(**others: Tally) -> dict[Key, Tally]:
 
 @dataclass(frozen=True)
 class Situation:
-    """A run and what becomes of it; `kinds` has only the verdicts that are worth a word."""
+    """A run with its expected result; `kinds` holds only the notable verdicts."""
 
     name: str
     status: Exit

@@ -1,4 +1,4 @@
-"""How long a connection waits for a server that takes what is sent, or sends, slowly or not at all."""
+"""Deadlines of a connection to a server that reads or sends slowly, or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATIENCE = 5.0
 
 
 class Clock:
-    """Time that passes when it is told to, in seconds."""
+    """Clock in seconds that a test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -22,7 +22,7 @@ class Clock:
 
 
 class SlowSocket:
-    """A socket through which each piece takes so many seconds."""
+    """Socket that takes so many seconds for each piece."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock, self._seconds = clock, seconds
@@ -47,7 +47,7 @@ class SlowSocket:
 
 
 def opened(monkeypatch: pytest.MonkeyPatch, seconds: float) -> tuple[Connection, SlowSocket]:
-    """A connection over such a socket, at the beginning of a wait."""
+    """Connection over such a socket, at the start of a wait."""
     clock = Clock()
     monkeypatch.setattr(connection, "time", clock)
     made, slow = Connection.__new__(Connection), SlowSocket(clock, seconds)
@@ -58,7 +58,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, seconds: float) -> tuple[Connection,
 
 
 def read(made: Connection, pieces: int, octets: int) -> None:
-    """Read so many pieces of so many octets each."""
+    """Read `pieces` pieces of `octets` octets each."""
     buffer = memoryview(bytearray(octets))
     for _ in range(pieces):
         made.read_into(buffer)
@@ -66,21 +66,21 @@ def read(made: Connection, pieces: int, octets: int) -> None:
 
 @pytest.mark.parametrize("octets", [0, 1, PIECE, PIECE + 1, 3 * PIECE])
 def test_everything_is_sent_once(monkeypatch: pytest.MonkeyPatch, octets: int) -> None:
-    """Whatever the pieces are."""
+    """All octets are sent, however they are split."""
     made, slow = opened(monkeypatch, 0.0)
     made.sendall(bytes(octets))
     assert slow.sent == octets
 
 
 def test_each_piece_that_gets_through_puts_the_deadline_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a long body gets through a slow network, though it takes many patiences."""
+    """A long body gets through a slow network in more than one patience."""
     made, slow = opened(monkeypatch, PATIENCE - 1)
     made.sendall(bytes(10 * PIECE))
     assert slow.sent == 10 * PIECE
 
 
 def test_a_piece_that_does_not_get_through_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that doesn't read is waited for no longer than before."""
+    """A server that doesn't read gets one patience."""
     made, slow = opened(monkeypatch, PATIENCE + 1)
     with pytest.raises(TimeoutError):
         made.sendall(bytes(10 * PIECE))
@@ -88,14 +88,14 @@ def test_a_piece_that_does_not_get_through_ends_the_wait(monkeypatch: pytest.Mon
 
 
 def test_each_piece_that_comes_puts_the_deadline_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a long reply comes through a slow network, though it takes many patiences."""
+    """A long reply gets through a slow network in more than one patience."""
     made, slow = opened(monkeypatch, PATIENCE - 1)
     read(made, 10, PIECE)
     assert slow.received == 10 * PIECE
 
 
 def test_what_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Less than a piece within one patience puts nothing off."""
+    """Less than a PIECE within one patience doesn't extend the deadline."""
     made, slow = opened(monkeypatch, PATIENCE / 10 + 0.001)
     with pytest.raises(TimeoutError):
         read(made, 10, PIECE // 10)
@@ -103,7 +103,7 @@ def test_what_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_deadline_that_was_asked_for_is_not_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for something not to come, or not to come in time, waits no longer than that."""
+    """A wait with a deadline of its own is never extended."""
     made, slow = opened(monkeypatch, PATIENCE - 1)
     made.begin(deadline=made.deadline)
     with pytest.raises(TimeoutError):
@@ -112,7 +112,7 @@ def test_a_deadline_that_was_asked_for_is_not_put_off(monkeypatch: pytest.Monkey
 
 
 def test_no_more_than_the_allowance_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a server sends, the suite's memory is bounded."""
+    """The allowance bounds the octets read in one wait."""
     made, slow = opened(monkeypatch, 0.0)
     with pytest.raises(TooLong):
         read(made, 5, ALLOWANCE // 4)

@@ -1,4 +1,4 @@
-"""How the suite reads what a server sends: where a head ends, whatever ends its lines and wherever it is cut."""
+"""Reading of a server's frames: the end of the head, for all line ends and all cuts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from conformance.wire.frames import FrameSplitter
 
-#: The ends of the command line, of the header line and of the empty line.
+#: Line ends of the command line, the header line and the empty line.
 LINE_ENDS = list(itertools.product([b"\n", b"\r\n"], repeat=3))
-#: Bodies that begin with what could be taken for the end of a head.
+#: Bodies that begin like the end of a head.
 BODIES = [
     b"",
     b"x",
@@ -29,7 +29,7 @@ BODIES = [
 @pytest.mark.parametrize("ends", LINE_ENDS)
 @pytest.mark.parametrize("body", BODIES)
 def test_a_head_ends_at_the_first_empty_line(body: bytes, ends: tuple[bytes, ...]) -> None:
-    """In 1.2 a line may end with LF or CR LF; what follows the empty line is the body (STOMP-ABNF-001)."""
+    """In 1.2 a line ends with LF or CR LF, and the body follows the empty line (STOMP-ABNF-001)."""
     octets = b"MESSAGE" + ends[0] + b"a:b" + ends[1] + ends[2] + body + b"\0"
     for cut in range(len(octets) + 1):
         splitter = FrameSplitter("1.2")
@@ -42,7 +42,7 @@ def test_a_head_ends_at_the_first_empty_line(body: bytes, ends: tuple[bytes, ...
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("body", BODIES)
 def test_a_cr_ends_no_line_before_1_2(body: bytes, version: str) -> None:
-    """There a line ends with LF alone."""
+    """In 1.0 and 1.1 a line ends with LF alone."""
     octets = b"MESSAGE\na:b\n\n" + body + b"\0"
     for cut in range(len(octets) + 1):
         splitter = FrameSplitter(version)

@@ -1,9 +1,9 @@
-"""Which frames are left to `stomper`, and that they say what was meant."""
+"""Frames that `stomper` writes, and frames that it can't write."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.wire.frames import escape
+from conformance.wire.encoding import escape
 from conformance.wire.stomper_frames import packed
 
 TEXT = st.text(st.sampled_from("ab :\\\r\n/é"), max_size=6)
@@ -12,7 +12,7 @@ VERSIONS = st.sampled_from(["1.0", "1.1", "1.2"])
 
 @given(name=TEXT.filter(bool), value=TEXT, version=VERSIONS)
 def test_a_header_that_must_be_escaped_is_not_left_to_it(name: str, value: str, version: str) -> None:
-    """It escapes nothing: what the version wants escaped, and what would change the lines, is written by us."""
+    """`stomper` escapes nothing: it gets no header that needs escapes or would break lines."""
     altered = escape(name, version) != name or escape(value, version) != value
     unwritable = ":" in name or "\n" in name or "\n" in value
     octets = packed("SEND", [("destination", "/queue/a"), (name, value)], b"", version)
@@ -32,7 +32,7 @@ def test_it_writes_what_was_meant(values: list[str], body: str, version: str) ->
 
 
 def test_what_it_cannot_write_is_left_to_us() -> None:
-    """Repeated names, octets that are no text, and the command STOMP."""
+    """`stomper` can't write repeated names, bodies that are no text, and the command STOMP."""
     assert packed("SEND", [("a", "1"), ("a", "2")], b"", "1.2") is None
     assert packed("SEND", [], b"\xff", "1.2") is None
     assert packed("STOMP", [], b"", "1.2") is None

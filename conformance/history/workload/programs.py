@@ -1,7 +1,8 @@
-"""Producers, the clock and the last reader of the concurrent scenario: programs that know nothing of connections.
+"""Producers, the clock and the final readers of a concurrent run.
 
-A program yields what it asks for, and is sent the answers. Threads run it against a server (`scenario`), the tests
-against a queue in memory. Which client does what is chosen by a seed; how it turns out is up to the race.
+A program is a generator that yields operations and is sent the replies, so it knows nothing of connections. Threads
+run programs against a server (`concurrent_run`); the tests run them against a queue in memory. A seed decides the
+operations of each program; their interleaving is up to the scheduler.
 """
 
 import random
@@ -13,138 +14,146 @@ from conformance.history.operations import (
     PUBLISH,
     REGISTER,
     SUBSCRIBE,
-    Ask,
-    Pass,
-    Program,
-    Rest,
+    AdvanceClock,
+    ClientOperation,
+    ClientProgram,
+    Pause,
 )
-from conformance.history.workload.workload_state import TICK, Stage, refused, served
+from conformance.history.workload.workload_state import TICK, WorkloadState, refused, served
 
-#: Looks that the clock takes at the members before it moves on without one that has not been heard of.
-PATIENCE = 2_000
-#: How long consumers make trouble at least, where the clock is virtual, in heartbeat timeouts.
-STORM = 3
-#: Empty polls in a row with which a group counts as drained.
-EMPTY_POLLS = 3
-#: Empty polls in a row after which the last reader gives up waiting for what is missing.
-MOST_EMPTY_POLLS = 20_000
+#: Checks for missing signs of life before the clock advances without them.
+MAX_LOOKS = 2_000
+#: Shortest time in which consumers fail on a virtual clock, in heartbeat timeouts.
+MIN_TROUBLE = 3
+#: Consecutive empty polls after which a group counts as drained.
+DRAINED_AFTER = 3
+#: Consecutive empty polls after which a final reader stops waiting for missing records.
+MAX_DRAIN_POLLS = 20_000
 
 
-def producer(stage: Stage, number: int) -> Program:
-    """Send records with few keys, or none, to all topics."""
-    chance = random.Random(f"{stage.plan.seed} producer {number}")
-    records = max(2, stage.plan.records // stage.plan.producers)
+def producer(state: WorkloadState, number: int) -> ClientProgram:
+    """A producer: it publishes records to all topics, with few keys or none."""
+    draw = random.Random(f"{state.plan.seed} producer {number}")
+    records = max(2, state.plan.records // state.plan.producers)
     for count in range(records):
         if count == records // 2:
-            yield from _wait_for_rest(stage)
-        topic = chance.choice(stage.topics)
+            yield from _wait_until_settled(state)
+        topic = draw.choice(state.topics)
         text = f"{number}.{count}"
         body: dict[str, object] = {"messageID": f"{topic}/{text}", "message": text, "timestamp": 0}
-        key = chance.randrange(stage.plan.keys + 2)
-        if key < stage.plan.keys:
+        key = draw.randrange(state.plan.keys + 2)
+        if key < state.plan.keys:
             body["key"] = f"Key {key}"
-        elif chance.random() < 0.1:
-            body["key"] = 7  # of a wrong type: it is to be refused (PUB-BODY-1)
-        cut = stage.plan.cuts and chance.random() < 0.04
-        answer = yield Ask(PUBLISH + topic, body, cut=cut)
+        elif draw.random() < 0.1:
+            body["key"] = 7  # of a wrong type: the server must refuse it (PUB-BODY-1)
+        cut = state.plan.cuts and draw.random() < 0.04
+        answer = yield ClientOperation(PUBLISH + topic, body, cut=cut)
         if served(answer):
-            with stage.lock:
-                stage.stored.add((topic, text))
-        if chance.random() < 0.3:
-            yield Rest(TICK * chance.random() * 3)
-    with stage.lock:
-        stage.producing -= 1
+            with state.lock:
+                state.stored.add((topic, text))
+        if draw.random() < 0.3:
+            yield Pause(TICK * draw.random() * 3)
+    with state.lock:
+        state.producing -= 1
 
 
-def _wait_for_rest(stage: Stage) -> Program:
-    with stage.lock:
-        stage.waiting += 1
-    while stage.virtual and not stage.rested and not stage.cut_short:
-        yield Rest(TICK)
-    with stage.lock:
-        stage.waiting -= 1
+def _wait_until_settled(state: WorkloadState) -> ClientProgram:
+    with state.lock:
+        state.waiting += 1
+    while state.virtual and not state.settled and not state.aborted:
+        yield Pause(TICK)
+    with state.lock:
+        state.waiting -= 1
 
 
-def clock(stage: Stage) -> Program:
-    """Move the virtual clock of all groups in steps, and let everybody give a sign of life between two of them.
+def clock(state: WorkloadState) -> ClientProgram:
+    """The clock: it advances the virtual clocks of all groups in steps.
 
-    When the producers wait for it, calm begins; after the time in which the groups must have settled, they are
-    rested.
+    Between two steps every active consumer gives a sign of life. When all producers wait, the run becomes `calm`; it
+    is `settled` after the eviction limit and the rebalance limit have passed for every group.
     """
-    chance = random.Random(f"{stage.plan.seed} clock")
-    facts = stage.facts
-    longest = 0.45 * facts.heartbeat_timeout
-    stormy_until = {group: stage.now(group) + STORM * facts.heartbeat_timeout for group in stage.groups}
-    gone_at: dict[str, float] = {}
-    rested_at: dict[str, float] = {}
-    while stage.consuming and not stage.cut_short:
-        enough = all(stage.now(group) > at for group, at in stormy_until.items())
-        if not stage.calm and enough and stage.producing == stage.waiting:
-            stage.calm = True
-            gone_at = {group: stage.now(group) + facts.silence for group in stage.groups}
-            rested_at = {group: at + longest + facts.settling for group, at in gone_at.items()}
-        if stage.calm and not stage.rested and all(stage.now(group) > at for group, at in gone_at.items()):
-            yield from _look_for_the_gone(stage)
-        if stage.calm and all(stage.now(group) > at for group, at in rested_at.items()):
-            stage.rested = True
-        seen = dict(stage.beats)
-        for _ in range(PATIENCE):
-            with stage.lock:
+    draw = random.Random(f"{state.plan.seed} clock")
+    parameters = state.parameters
+    longest = 0.45 * parameters.heartbeat_timeout
+    trouble_until = {
+        group: state.now(group) + MIN_TROUBLE * parameters.heartbeat_timeout for group in state.groups
+    }
+    evicted_at: dict[str, float] = {}
+    settled_at: dict[str, float] = {}
+    while state.consuming and not state.aborted:
+        enough = all(state.now(group) > time for group, time in trouble_until.items())
+        if not state.calm and enough and state.producing == state.waiting:
+            state.calm = True
+            evicted_at = {group: state.now(group) + parameters.eviction_limit for group in state.groups}
+            settled_at = {
+                group: time + longest + parameters.rebalance_limit for group, time in evicted_at.items()
+            }
+        if (
+            state.calm
+            and not state.settled
+            and all(state.now(group) > time for group, time in evicted_at.items())
+        ):
+            yield from _probe_abandoned(state)
+        if state.calm and all(state.now(group) > time for group, time in settled_at.items()):
+            state.settled = True
+        seen = dict(state.signs_of_life)
+        for _ in range(MAX_LOOKS):
+            with state.lock:
                 waited_for = [
-                    name for name, count in seen.items() if stage.beats.get(name, count + 1) == count
+                    name for name, count in seen.items() if state.signs_of_life.get(name, count + 1) == count
                 ]
-            if not waited_for or not stage.consuming or stage.cut_short:
+            if not waited_for or not state.consuming or state.aborted:
                 break
-            yield Rest(TICK)
-        yield Pass(longest * chance.uniform(0.3, 1.0), chance.choice(stage.groups))
-        yield Rest(TICK * 2)
+            yield Pause(TICK)
+        yield AdvanceClock(longest * draw.uniform(0.3, 1.0), draw.choice(state.groups))
+        yield Pause(TICK * 2)
 
 
-def drain(stage: Stage, group: str) -> Program:
-    """After all others: one consumer reads everything that is left, in a group that comes to rest."""
-    name = stage.fresh("drain")
+def drain(state: WorkloadState, group: str) -> ClientProgram:
+    """The final reader of a group: after all other programs it reads the remaining records."""
+    name = state.fresh("drain")
     known = {"consumer_name": name}
-    if not served((yield Ask(REGISTER, {**known, "consumer_group_name": group}, group))):
+    if not served((yield ClientOperation(REGISTER, {**known, "consumer_group_name": group}, group))):
         return
-    yield Ask(SUBSCRIBE, {**known, "topic_list": ",".join(stage.topics)}, group)
-    if stage.virtual:
-        yield from _let_rest(stage, group, name)
+    yield ClientOperation(SUBSCRIBE, {**known, "topic_list": ",".join(state.topics)}, group)
+    if state.virtual:
+        yield from _let_group_settle(state, group, name)
     empty = read = 0
-    # A server that delivers one record for ever must not hold up anybody for ever.
-    while read <= 3 * len(stage.stored) + 20 and empty < MOST_EMPTY_POLLS:
-        if empty >= EMPTY_POLLS and (stage.virtual or not stage.unread(group) or stage.cut_short):
+    # The bound ends the run on a server that redelivers one record in a loop.
+    while read <= 3 * len(state.stored) + 20 and empty < MAX_DRAIN_POLLS:
+        if empty >= DRAINED_AFTER and (state.virtual or not state.has_unacknowledged(group) or state.aborted):
             return
-        answer = yield Ask(POLL, known, group)
+        answer = yield ClientOperation(POLL, known, group)
         if answer is None or refused(answer):
             return
         if answer.status != 200:
             empty += 1
-            yield Rest(TICK)
+            yield Pause(TICK)
             continue
         empty, read = 0, read + 1
         message_id, record = answer.body["messageId"], answer.body["message"]
-        stage.note_handed_out(group, message_id, record["topicName"], record["message"])
-        if not refused((yield Ask(ACKNOWLEDGE, {**known, "message_id": message_id}, group))):
-            stage.note_acknowledged(group, message_id)
+        state.note_delivery(group, message_id, record["topicName"], record["message"])
+        if not refused((yield ClientOperation(ACKNOWLEDGE, {**known, "message_id": message_id}, group))):
+            state.note_acknowledged(group, message_id)
 
 
-def _let_rest(stage: Stage, group: str, name: str) -> Program:
-    """Let all be evicted who are gone, and the rebalances after that be settled; `name` lives on."""
-    facts = stage.facts
-    step = 0.6 * facts.heartbeat_timeout
+def _let_group_settle(state: WorkloadState, group: str, name: str) -> ClientProgram:
+    """Advance the clock until silent members are evicted and the group is settled; `name` sends heartbeats."""
+    parameters = state.parameters
+    step = 0.6 * parameters.heartbeat_timeout
     passed = 0.0
-    while passed <= facts.silence + step + facts.settling:
-        yield Pass(step, group)
+    while passed <= parameters.eviction_limit + step + parameters.rebalance_limit:
+        yield AdvanceClock(step, group)
         passed += step
-        yield Ask(HEARTBEAT, {"consumer_name": name}, group)
-        if passed > facts.silence:
-            yield from _look_for_the_gone(stage)
+        yield ClientOperation(HEARTBEAT, {"consumer_name": name}, group)
+        if passed > parameters.eviction_limit:
+            yield from _probe_abandoned(state)
 
 
-def _look_for_the_gone(stage: Stage) -> Program:
-    """Have it in the history that those are gone who must have been evicted."""
-    with stage.lock:
-        gone = list(stage.abandoned)
-        stage.abandoned.clear()
+def _probe_abandoned(state: WorkloadState) -> ClientProgram:
+    """Send a heartbeat under each abandoned name, so that its eviction shows in the history."""
+    with state.lock:
+        gone = list(state.abandoned)
+        state.abandoned.clear()
     for group, name in gone:
-        yield Ask(HEARTBEAT, {"consumer_name": name}, group)
+        yield ClientOperation(HEARTBEAT, {"consumer_name": name}, group)

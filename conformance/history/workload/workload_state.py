@@ -1,29 +1,29 @@
-"""What the clients of the concurrent scenario share: how much shall happen, and what has happened so far."""
+"""Plan of a concurrent run, and the state that its client programs share."""
 
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from conformance.history.operations import Answer
-from conformance.history.server_parameters import Facts
+from conformance.history.server_parameters import ServerParameters
 
-#: Seconds of real time between two looks at what the others do.
+#: Seconds of real time between two checks of the shared state.
 TICK = 0.003
-#: Empty polls in a row after which a group that is rested gets nothing any more, if it has not by then.
-FRUITLESS = 60
-#: How often a group gets each record, on an average, before ever the same ones must be coming again: this many times,
-#: and so many extra where records are few. A server that conforms gives few of them twice.
-MOST_TIMES, MOST_EXTRA_TIMES = 4, 100
+#: Consecutive empty polls of a settled group after which no further records are expected.
+MAX_EMPTY_POLLS = 60
+#: Stop after 4 * records * groups + 100 deliveries: the server is redelivering in a loop. A conforming server delivers
+#: few records twice.
+MAX_DELIVERIES_PER_RECORD, EXTRA_DELIVERIES = 4, 100
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much happens. `chance`s are those of a consumer at each turn, from 0 to 1.
+class WorkloadPlan:
+    """Size and kinds of a workload. The `chance_of_…` are those of a consumer at each turn, from 0 to 1.
 
-    `silence`: whether consumers may fall silent for longer than the timeout, which takes real time where the
-    clock is not virtual. `cuts`: whether connections are cut. `waits`: whether a consumer whose connection was cut
-    may be left to its eviction; else what it held is freed at once under its name. `batch`: the most records that
-    are asked for in a poll, where it may ask for several.
+    `silence` lets consumers stay silent for longer than the timeout, which takes real time unless the clock is
+    virtual. `cuts` lets connections be cut. `waits` leaves a consumer whose connection was cut to its eviction, at
+    random; else the client leaves under its name at once. `batch` is the largest number of records of one poll, if
+    the server supports several.
     """
 
     seed: int = 0
@@ -40,15 +40,16 @@ class Plan:
 
 
 @dataclass
-class Stage:
-    """What the programs of one scenario share; used by several threads.
+class WorkloadState:
+    """State that the programs of one run share, in several threads; `lock` guards it.
 
-    Where the clock is virtual, the second half of the records is sent into `calm`: producers wait until nobody
-    makes trouble any more, all who are gone are evicted, and rebalances are settled, so that the group is `rested`.
+    With a virtual clock a run has two phases. After the first half of the records the producers wait. Consumers stop
+    failing (`calm`), the silent ones are evicted, and the rebalances end (`settled`); then the second half is sent.
+    `now` gives the time of a group in seconds, `fresh` makes new names.
     """
 
-    plan: Plan
-    facts: Facts
+    plan: WorkloadPlan
+    parameters: ServerParameters
     extensions: Collection[str]
     fresh: Callable[[str], str]
     topics: list[str]
@@ -60,72 +61,74 @@ class Stage:
     consuming: int = 0
     waiting: int = 0
     calm: bool = False
-    rested: bool = False
-    beats: dict[str, int] = field(default_factory=dict)
+    settled: bool = False
+    signs_of_life: dict[str, int] = field(default_factory=dict)
     stored: set[tuple[str, str]] = field(default_factory=set)
     acknowledged: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     abandoned: list[tuple[str, str]] = field(default_factory=list)
-    handed_out: dict[tuple[str, int], tuple[str, str]] = field(default_factory=dict)
-    fruitless: dict[str, int] = field(default_factory=dict)
+    delivered: dict[tuple[str, int], tuple[str, str]] = field(default_factory=dict)
+    empty_polls: dict[str, int] = field(default_factory=dict)
     deliveries: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note_handed_out(self, group: str, message_id: int, topic: str, text: str) -> None:
-        """A consumer of the group was handed a record under this id."""
+    def note_delivery(self, group: str, message_id: int, topic: str, text: str) -> None:
+        """Note that a consumer of the group got a record under this id."""
         with self.lock:
-            self.handed_out[group, message_id] = topic, text
+            self.delivered[group, message_id] = topic, text
             self.deliveries += 1
-            self.fruitless[group] = 0
+            self.empty_polls[group] = 0
 
     def note_empty(self, group: str) -> None:
-        """A poll of a consumer of the group, which holds nothing, gave nothing."""
+        """Note an empty poll of a consumer of the group that has no record in flight."""
         with self.lock:
-            self.fruitless[group] = (
-                self.fruitless.get(group, 0) + 1 if self.rested and not self.producing else 0
+            self.empty_polls[group] = (
+                self.empty_polls.get(group, 0) + 1 if self.settled and not self.producing else 0
             )
 
     def note_acknowledged(self, group: str, message_id: int) -> None:
-        """A delivery was acknowledged, or may have been: nobody is to wait for its record any more."""
+        """Note that a delivery may have been acknowledged; its record is no longer expected."""
         with self.lock:
-            record = self.handed_out.get((group, message_id))
+            record = self.delivered.get((group, message_id))
             if record is not None:
                 self.acknowledged.setdefault(group, set()).add(record)
 
-    def unread(self, group: str) -> bool:
-        """Whether records are stored that the group has not acknowledged."""
+    def has_unacknowledged(self, group: str) -> bool:
+        """True if a stored record has not been acknowledged in the group."""
         with self.lock:
             return not self.stored <= self.acknowledged.get(group, set())
 
     @property
-    def cut_short(self) -> bool:
-        """Whether time is up, or so much was handed out that records come again for ever.
+    def aborted(self) -> bool:
+        """True if time is up, or the server is redelivering in a loop.
 
-        Both may happen at any time, and take nothing from what is known by then. How long a history takes to be
-        judged grows with the square of how often one record came.
+        The history up to then is judged as usual. The bound on deliveries keeps that quick: the time of a judgement
+        grows with the square of the number of deliveries of one record.
         """
-        most = MOST_TIMES * self.plan.records * len(self.groups) + MOST_EXTRA_TIMES
+        most = MAX_DELIVERIES_PER_RECORD * self.plan.records * len(self.groups) + EXTRA_DELIVERIES
         return self.deliveries > most or self.expired()
 
     @property
-    def over(self) -> bool:
-        """Whether the consumers shall come to an end: everything was sent, and read by each group, or it is cut short.
+    def finished(self) -> bool:
+        """True if the consumers must stop: every group has acknowledged every record, or the run is aborted.
 
-        What a rested group does not get it will not get: there is nobody left whose end would free a record.
+        A settled group that gets nothing for a while stops too: it has no pending eviction, so nothing further will
+        be released.
         """
-        if self.cut_short:
+        if self.aborted:
             return True
         if self.producing:
             return False
         return all(
-            self.fruitless.get(group, 0) >= FRUITLESS or not self.unread(group) for group in self.groups
+            self.empty_polls.get(group, 0) >= MAX_EMPTY_POLLS or not self.has_unacknowledged(group)
+            for group in self.groups
         )
 
 
 def served(answer: Answer | None) -> bool:
-    """Whether the operation happened for certain."""
+    """True if the operation succeeded: a status of class 2xx."""
     return answer is not None and 200 <= answer.status < 300
 
 
 def refused(answer: Answer | None) -> bool:
-    """Whether the operation was refused."""
+    """True if the operation was refused: a status of class 4xx."""
     return answer is not None and 400 <= answer.status < 500

@@ -1,20 +1,20 @@
-"""A pure model of plain STOMP: what its text allows over queue-like and topic-like destinations.
+"""A pure model of plain STOMP: the frames that the text allows over queue-like and topic-like destinations.
 
-Like the models of the queue, it never foretells what a server does. It knows of each message whether it must come,
-may come or must not come, and to whom, and says of each frame whether the text allows it. Where the text leaves a
-choice (who gets a message of a queue, in which order, whether a NACK brings it back, whether a late ACK is
-an error) the model knows nothing until frames tell, and learns from them.
+Like the model of the queue, it never predicts a frame. It knows for each copy of a message whether it must come, may
+come or must not come, and judges each frame by that. If the text leaves a choice (the receiver of a queue's
+message, the order of messages, redelivery after a NACK, an ERROR for a late ACK), the model holds every choice
+possible until a frame rules it out.
 
-`messages`      messages, the copies of them that can arrive, deliveries, subscriptions, destinations
-`sessions`      what a session has open, and what was seen of the server
-`arrivals`      what a MESSAGE frame may be
-`settling`      ACK and NACK: what one of them covers
-`transactions`  what takes effect together
-`broker`        the whole: one method for each operation
-`judging`       a judge that knows which clauses a version has
-`world`         what the model is run against: sessions on a server, destinations, names
-`lines`         sends frames and reads what comes, on every connection
-`driver`        performs an operation and lets the model judge what comes
-`choosing`      what the rules of the machine choose from
-`machine`       the Hypothesis state machine
+`judging`            a judge that skips clauses that the session's version lacks
+`broker`             the whole model: one method for each operation
+`entities`           destinations, subscriptions, messages, deliveries, transactions, sessions
+`message_checks`     MESSAGE frames
+`settling`           ACK and NACK, and the deliveries that one of them covers
+`transactions`       BEGIN, COMMIT and ABORT
+`server_findings`    properties of the server, learnt over all examples of a run
+`broker_under_test`  the interface to the broker that the model runs against
+`connections`        sends and reads frames on all connections of a run
+`driver`             performs operations and gives each answer to the model
+`draws`              sessions, destinations and deliveries chosen by Hypothesis
+`machine`            the Hypothesis state machine
 """

@@ -1,43 +1,55 @@
-"""The model of the whole: sessions, destinations, and one method for each operation.
+"""The model of the whole broker: sessions, destinations, and one method for each operation.
 
-Most operations are two calls: the method when the frame is sent, for its effect may show at once, and what it hands
-back when the answer is there.
+A method is called before its frame is sent, because the frame's effects may show before its answer. Most methods
+return a function to call with the answer.
+
+Condition at rest, for each copy of a message: a copy that must come has come once every session was read and waited
+for with the whole patience; a copy that must not come never came.
+
+No false alarm: a copy must come only to subscriptions confirmed by a RECEIPT, and, of a queue, only if no ended
+subscription may still consume it and no taker may have exhausted its window of unsettled messages.
 """
 
 from typing import TYPE_CHECKING
 
 from conformance.models.stomp.entities import (
     AUTO,
-    NOTHING,
-    Copy,
-    Delivery,
+    NO_CLAUSE,
+    CopyState,
     Destination,
     Message,
+    MessageCopy,
+    MessageDelivery,
     Session,
-    State,
     Subscription,
 )
 from conformance.models.stomp.judging import VersionJudge
-from conformance.models.stomp.message_checks import Arrivals
-from conformance.models.stomp.server_findings import Seen
+from conformance.models.stomp.message_checks import MessageChecks
+from conformance.models.stomp.server_findings import ServerFindings
 from conformance.models.stomp.settling import Settling
 from conformance.models.stomp.transactions import Transactions
 
 if TYPE_CHECKING:
     from conformance.models.judging import Judge
-    from conformance.models.stomp.broker_under_test import Outcome
-    from conformance.models.stomp.settling import Then
+    from conformance.models.stomp.broker_under_test import FrameOutcome
+    from conformance.models.stomp.settling import OutcomeHandler
     from conformance.wire.frames import Frame
 
 
 class StompModel:
-    """What is known of a server with plain destinations, in sessions of one version.
+    """Known state of a server with plain destinations, in sessions of one version.
 
-    `redelivers`, `keeps` and `seen`: see `world.StompWorld`. What breaks a MUST raises Violation.
+    `redelivers`, `keeps`, `findings`: as in `BrokerUnderTest`. A broken MUST raises Violation.
     """
 
     def __init__(
-        self, judge: "Judge", version: str, *, redelivers: bool, keeps: bool, seen: Seen | None = None
+        self,
+        judge: "Judge",
+        version: str,
+        *,
+        redelivers: bool,
+        keeps: bool,
+        findings: ServerFindings | None = None,
     ) -> None:
         self.judge = VersionJudge(judge, version)
         self.version = version
@@ -48,29 +60,31 @@ class StompModel:
         self.transactions = Transactions(self.judge, self.settling, self.sessions)
         self._redelivers = redelivers
         self._keeps = keeps
-        self._seen = Seen() if seen is None else seen
-        self._arrivals = Arrivals(self.judge, self.sessions, self.messages, self._seen)
+        self._findings = ServerFindings() if findings is None else findings
+        self._message_checks = MessageChecks(self.judge, self.sessions, self.messages, self._findings)
 
     def add_destination(self, name: str, *, is_queue: bool) -> Destination:
-        """A destination that nobody used before."""
+        """Return a new destination."""
         return self.destinations.setdefault(name, Destination(name, is_queue, self._keeps))
 
     def add_session(self) -> Session:
-        """A session that was opened."""
+        """Return a newly opened session."""
         session = Session(len(self.sessions), self.version)
         self.sessions.append(session)
         return session
 
     # Subscriptions
 
-    def subscribe(self, session: Session, identifier: str, destination: Destination, mode: str) -> "Then":
-        """SUBSCRIBE with an id that isn't in use; one that was used before may be refused."""
+    def subscribe(
+        self, session: Session, identifier: str, destination: Destination, mode: str
+    ) -> "OutcomeHandler":
+        """SUBSCRIBE with an id that is not in use; an id used before may be refused."""
         used_before = any(each.id == identifier for each in session.removed)
         subscription = Subscription(identifier, destination, mode, session)
         session.subscriptions[identifier] = subscription
         destination.subscriptions.append(subscription)
 
-        def answered(outcome: "Outcome") -> None:
+        def handle_outcome(outcome: "FrameOutcome") -> None:
             self.judge(
                 "STOMP-UNSUB-004" if used_before else "STOMP-SUB-001",
                 outcome.granted,
@@ -79,15 +93,15 @@ class StompModel:
             )
             subscription.is_active = outcome.granted
 
-        return answered
+        return handle_outcome
 
-    def unsubscribe(self, subscription: Subscription) -> "Then":
-        """UNSUBSCRIBE: what is not settled may be delivered to others now, or when the session ends."""
+    def unsubscribe(self, subscription: Subscription) -> "OutcomeHandler":
+        """UNSUBSCRIBE: unsettled messages may go to others now, or when the session ends."""
         subscription.is_active = False
         self._doubt_all(subscription)
 
-        def answered(outcome: "Outcome") -> None:
-            self._doubt_all(subscription)  # also what crossed the UNSUBSCRIBE on its way
+        def handle_outcome(outcome: "FrameOutcome") -> None:
+            self._doubt_all(subscription)  # includes messages that crossed the UNSUBSCRIBE
             self.judge(
                 "STOMP-RECEIPT-001",
                 outcome.granted,
@@ -97,67 +111,71 @@ class StompModel:
             subscription.is_gone = True
             session = subscription.session
             session.removed.append(session.subscriptions.pop(subscription.id))
-            self._leave(subscription)
+            self._remove_subscription(subscription)
 
-        return answered
+        return handle_outcome
 
     @staticmethod
     def _doubt_all(subscription: Subscription) -> None:
-        """Whether what a removed subscription was sent can still be settled isn't said."""
+        """Allow redelivery of unsettled messages: the text does not say whether an ended subscription can settle
+        them.
+        """
         for delivery in subscription.unsettled:
             delivery.doubt = delivery.doubt or "STOMP-ACK-001"
-            delivery.copy.become(State.OPEN)
+            delivery.copy.set_state(CopyState.ALLOWED)
 
     # Messages
 
     def new_message(self, destination: Destination) -> Message:
-        """A message that nobody has sent yet."""
+        """Return a message with a unique body, not sent yet."""
         number = len(self.messages) + 1
         message = Message(number, destination, f"message {number}".encode())
         self.messages[message.body] = message
         destination.messages.append(message)
         return message
 
-    def send(self, message: Message) -> "Then":
-        """SEND outside of a transaction."""
+    def send(self, message: Message) -> "OutcomeHandler":
+        """SEND outside a transaction."""
         message.audience = message.destination.active
 
-        def answered(outcome: "Outcome") -> None:
+        def handle_outcome(outcome: "FrameOutcome") -> None:
             self.judge(
                 "STOMP-SEND-002",
                 outcome.granted,
                 expected=f"a RECEIPT for SEND of {message}",
                 observed=outcome,
             )
-            message.is_sent("STOMP-SEND-002")
+            message.mark_sent("STOMP-SEND-002")
 
-        return answered
+        return handle_outcome
 
     def send_in(self, session: Session, transaction: str, message: Message) -> None:
-        """SEND in a transaction that is open."""
-        message.become(State.BARRED, "STOMP-TX-004")
+        """SEND in an open transaction."""
+        message.set_state(CopyState.FORBIDDEN, "STOMP-TX-004")
         message.audience = message.destination.active
         session.transactions[transaction].messages.append(message)
 
-    def settle_in(self, session: Session, transaction: str, delivery: Delivery, *, is_ack: bool) -> None:
-        """ACK or NACK in a transaction that is open; a NACK may take effect at once (STOMP-NACK-004)."""
+    def settle_in(
+        self, session: Session, transaction: str, delivery: MessageDelivery, *, is_ack: bool
+    ) -> None:
+        """ACK or NACK in an open transaction; a NACK may take effect at once (STOMP-NACK-004)."""
         session.transactions[transaction].settlements.append((delivery, is_ack))
         if is_ack:
             for each in self.settling.covered(delivery):
                 each.copy.suspects.add("STOMP-ACK-006")
         else:
-            self.settling.doubt(delivery, NOTHING)
+            self.settling.doubt(delivery, NO_CLAUSE)
 
-    def arrived(self, session: Session, frame: "Frame") -> None:
-        """A MESSAGE came, perhaps behind our DISCONNECT."""
-        self._arrivals.arrived(session, frame)
+    def observe_message(self, session: Session, frame: "Frame") -> None:
+        """Judge a MESSAGE frame, which may have crossed our DISCONNECT."""
+        self._message_checks.check(session, frame)
         if session.is_over:
             self._return_all(session)
 
     # Endings
 
-    def not_carried_out(self, message: Message) -> None:
-        """A SEND that came behind a frame for which there was an ERROR."""
+    def judge_dropped(self, message: Message) -> None:
+        """Require that a SEND behind a frame with an ERROR has no effect (STOMP-ERROR-002)."""
         if self.judge.has("STOMP-ERROR-002"):
             came = any(copy.arrivals for copy in message.copies)
             self.judge(
@@ -166,18 +184,18 @@ class StompModel:
                 expected=f"{message}, sent behind an ERROR, is dropped",
                 observed="it came",
             )
-            message.become(State.BARRED, "STOMP-ERROR-002")
+            message.set_state(CopyState.FORBIDDEN, "STOMP-ERROR-002")
 
     def end(self, session: Session, *, orderly: bool = False) -> None:
-        """The session is about to end, by DISCONNECT (`orderly`) or in any other way, or has ended."""
+        """End a session, by DISCONNECT (`orderly`) or without one; called before or after the end of the connection."""
         if session.is_over:
             return
         session.is_over = True
         self.transactions.lost(session, orderly=orderly)
         for subscription in list(session.subscriptions.values()):
             subscription.is_active = False
-            self._haunt(subscription)
-            self._leave(subscription)
+            self._mark_swallowing(subscription)
+            self._remove_subscription(subscription)
         self._return_all(session)
 
     def _return_all(self, session: Session) -> None:
@@ -185,79 +203,79 @@ class StompModel:
             self._return(delivery)
             session.settle(delivery)
 
-    def _return(self, delivery: Delivery) -> None:
+    def _return(self, delivery: MessageDelivery) -> None:
         copy, destination = delivery.copy, delivery.subscription.destination
         if copy.delivery is not delivery or not destination.is_queue:
             return
-        known = next(iter(sorted(copy.suspects & self._seen.broken)), "")
+        known = next(iter(sorted(copy.suspects & self._findings.broken)), "")
         clause = delivery.doubt or known or copy.suspect or "STOMP-ACK-001"
-        is_certain = self._redelivers and not destination.haunted and clause != NOTHING
-        if clause != "STOMP-ACK-001" and not self._seen.redelivery:
-            is_certain = False  # it could be lost because everything is
+        is_certain = self._redelivers and not destination.may_swallow and clause != NO_CLAUSE
+        if clause != "STOMP-ACK-001" and not self._findings.redelivery:
+            is_certain = False  # the server may redeliver nothing at all
         if is_certain and (self._keeps or destination.active):
-            copy.become(State.DUE, clause)
+            copy.set_state(CopyState.DUE, clause)
         else:
-            copy.become(State.OPEN)
+            copy.set_state(CopyState.ALLOWED)
 
-    def _haunt(self, subscription: Subscription) -> None:
-        """When a server notices that a connection is gone isn't said: until then the subscription eats messages.
+    def _mark_swallowing(self, subscription: Subscription) -> None:
+        """Note that an ended subscription may consume messages until the server notices the loss of its connection.
 
-        Those in client modes are given back by servers that redeliver.
+        Messages consumed in client modes come back on servers that redeliver.
         """
         destination = subscription.destination
         if not destination.is_queue or (self._redelivers and subscription.mode != AUTO):
             return
-        destination.haunted = True
-        self._let_go(destination)
+        destination.may_swallow = True
+        self._expect_nothing_more(destination)
 
-    def _leave(self, subscription: Subscription) -> None:
+    def _remove_subscription(self, subscription: Subscription) -> None:
         destination = subscription.destination
         destination.subscriptions.remove(subscription)
         if destination.is_queue and not self._keeps and not destination.active:
-            self._let_go(destination)
+            self._expect_nothing_more(destination)
 
     @staticmethod
-    def _let_go(destination: Destination) -> None:
-        """Nothing must come any more of what is on its way, or left by a subscription that was removed."""
+    def _expect_nothing_more(destination: Destination) -> None:
+        """Allow, but no longer require, all messages of the destination that are on their way or unsettled."""
         for message in destination.messages:
             for copy in message.copies:
-                if copy.state is State.DUE:
-                    copy.become(State.OPEN)
+                if copy.state is CopyState.DUE:
+                    copy.set_state(CopyState.ALLOWED)
                 if copy.delivery is not None and copy.delivery.doubt:
-                    copy.delivery.doubt = NOTHING
+                    copy.delivery.doubt = NO_CLAUSE
 
-    # What must come
+    # Messages that must come, and messages that must not
 
-    def due(self) -> list[Copy]:
-        """The copies that must come now."""
+    def due(self) -> list[MessageCopy]:
+        """Return the copies that must come now."""
         return [
             copy
             for destination in self.destinations.values()
             if destination.subscriptions
             for message in destination.messages
             for copy in message.copies
-            if copy.state is State.DUE and self._must_come(copy, destination)
+            if copy.state is CopyState.DUE and self._must_come(copy, destination)
         ]
 
-    def _must_come(self, copy: Copy, destination: Destination) -> bool:
-        """It may hold back what a session has to settle before it gets more: a window."""
+    def _must_come(self, copy: MessageCopy, destination: Destination) -> bool:
+        """True if no subscription that may take the copy can be held back by a window of unsettled messages."""
         takers = destination.active if copy.subscription is None else [copy.subscription]
-        return bool(takers) and all(each.is_active and self._seen.takes_more(each) for each in takers)
+        return bool(takers) and all(each.is_active and self._findings.takes_more(each) for each in takers)
 
-    def kept_away(self) -> None:
-        """At the end: what must not come did not come."""
-        kept: list[Message | Copy] = [
+    def judge_absences(self) -> None:
+        """At the end, pass the clauses that forbid a message: no forbidden message came."""
+        kept: list[Message | MessageCopy] = [
             *self.messages.values(),
             *(copy for each in self.messages.values() for copy in each.copies),
         ]
-        barred = {each.clause for each in kept if each.state is State.BARRED}
-        if "STOMP-SUB-008" in barred:
-            barred.add("STOMP-SUB-007")  # these SUBSCRIBE frames had no `ack`
-        for clause in sorted(filter(None, barred)):
+        forbidden = {each.clause for each in kept if each.state is CopyState.FORBIDDEN}
+        if "STOMP-SUB-008" in forbidden:
+            forbidden.add("STOMP-SUB-007")  # these SUBSCRIBE frames had no `ack`
+        for clause in sorted(filter(None, forbidden)):
             self.judge(clause, True, expected="no delivery", observed="no delivery")
 
-    def missing(self, copy: Copy) -> None:
-        """What is due did not come within the patience."""
+    def missing(self, copy: MessageCopy) -> None:
+        """Fail the clause of a copy that must come and did not come within the patience."""
         taker = copy.subscription or " or ".join(map(str, copy.message.destination.active))
         came = f"it came {copy.arrivals} times before" if copy.arrivals else "it never came"
         self.judge(
@@ -266,4 +284,4 @@ class StompModel:
             expected=f"{copy.message} of {copy.message.destination} for {taker}",
             observed=f"nothing; {came}",
         )
-        copy.become(State.OPEN)
+        copy.set_state(CopyState.ALLOWED)

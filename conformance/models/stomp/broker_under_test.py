@@ -1,6 +1,6 @@
-"""What the model is run against.
+"""Interface to the broker that the model runs against.
 
-The suite runs it over the wire, the tests of this project on a broker in memory.
+The suite implements it over the wire, the project's tests with a broker in memory.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conformance.models.judging import Judge
-    from conformance.models.stomp.server_findings import Seen
+    from conformance.models.stomp.server_findings import ServerFindings
     from conformance.wire.frames import Frame
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a frame with a receipt was answered; `is_over`: the connection has ended, or will after the ERROR."""
+class FrameOutcome:
+    """Answer to a frame with a receipt. `is_over`: the connection has ended, or must end after the ERROR."""
 
     granted: bool = False
     error: "Frame | None" = None
@@ -24,7 +24,7 @@ class Outcome:
 
     @property
     def refused(self) -> bool:
-        """Whether the server showed that it refused the frame."""
+        """True if the server refused the frame, by an ERROR or by ending the connection."""
         return self.error is not None or (self.is_over and not self.granted)
 
     def __str__(self) -> str:
@@ -36,20 +36,20 @@ class Outcome:
         return ", ".join(parts) or "no answer"
 
 
-class Link(Protocol):
-    """A connection on which a session was opened."""
+class ModelClient(Protocol):
+    """A client with an open session."""
 
     @property
     def is_over(self) -> bool:
-        """Whether the connection has ended, as far as was read."""
+        """True if the end of the connection was read."""
         ...
 
     def send(self, command: str, headers: "Sequence[tuple[str, str]]", body: bytes = b"") -> None:
-        """Send a frame with these headers and no others."""
+        """Send a frame with these headers and no others, but for a content-length."""
         ...
 
     def receive(self, *, wait: bool) -> "Frame | None":
-        """The next frame; None where none has come, with `wait` not even within the patience of the world."""
+        """Return the next frame; None if none has arrived, or, with `wait`, none within the patience."""
         ...
 
     def end(self, how: str) -> None:
@@ -57,44 +57,44 @@ class Link(Protocol):
         ...
 
 
-class StompWorld(Protocol):
+class BrokerUnderTest(Protocol):
     """A server with plain destinations."""
 
     @property
     def judge(self) -> "Judge": ...
     @property
     def version(self) -> str:
-        """The version of all sessions, such as "1.2"."""
+        """Version of all sessions, such as "1.2"."""
         ...
 
     @property
     def redelivers(self) -> bool:
-        """Whether a queue delivers again what was not acknowledged when a connection ended (else it may)."""
+        """True if a queue must redeliver unacknowledged messages after the end of a connection; False if it may."""
         ...
 
     @property
     def keeps(self) -> bool:
-        """Whether a queue keeps its messages while it has no subscription (else it may)."""
+        """True if a queue must keep its messages while it has no subscription; False if it may."""
         ...
 
     @property
-    def seen(self) -> "Seen":
-        """What all examples of a run have seen of the server; kept by the model."""
+    def findings(self) -> "ServerFindings":
+        """Findings about the server over all examples of a run; the model updates them."""
         ...
 
     @property
-    def place_headers(self) -> "dict[bool, Sequence[tuple[str, str]]]":
+    def destination_headers(self) -> "dict[bool, Sequence[tuple[str, str]]]":
         """Headers that SEND and SUBSCRIBE need for a queue (True) and for a topic (False)."""
         ...
 
-    def connect(self) -> Link:
+    def connect(self) -> ModelClient:
         """Open a session."""
         ...
 
     def destination(self, *, is_queue: bool) -> str:
-        """A destination that nobody used: one that gives a message to one subscriber, or to all."""
+        """Return the name of a new destination: a queue gives a message to one subscriber, a topic to all."""
         ...
 
-    def wait(self, links: "Sequence[Link]") -> bool:
-        """Wait until something has come on one of the links; False where that took longer than the patience."""
+    def wait(self, clients: "Sequence[ModelClient]") -> bool:
+        """Wait until a frame or the end arrives on one of the clients; False if none does within the patience."""
         ...

@@ -1,6 +1,12 @@
-"""Sends frames on the connections of a run, reads what comes on them, and writes both down.
+"""The connections of a run: sends frames, reads frames, judges RECEIPT and ERROR, and records the program.
 
-The list `program` is what a reader of a failure sees: one line for each frame and how it was answered.
+The program is the list of frames and answers that a failure report shows.
+
+Condition: every frame with a receipt is answered by exactly one RECEIPT with its id, or by an ERROR and the end of
+the connection, never by both; no frame follows an ERROR; no other RECEIPT arrives.
+
+No false alarm: missing answers are judged after the whole patience; the end of a connection is judged only if no
+frame sent on it may be refused.
 """
 
 from collections import deque
@@ -9,148 +15,160 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conformance.models.stomp.broker import StompModel
-from conformance.models.stomp.broker_under_test import Outcome
+from conformance.models.stomp.broker_under_test import FrameOutcome
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from conformance.models.stomp.broker_under_test import Link, StompWorld
+    from conformance.models.stomp.broker_under_test import BrokerUnderTest, ModelClient
     from conformance.models.stomp.entities import Session
-    from conformance.models.stomp.settling import Then
+    from conformance.models.stomp.settling import OutcomeHandler
     from conformance.wire.frames import Frame
 
 _LINES_KEPT = 300
-#: More frames than one operation can make a server send.
+#: Bound on the frames read in a row; no operation makes a server send so many.
 _FRAMES_IN_A_ROW = 10_000
 
 
 @dataclass(eq=False, slots=True)
-class Line:
-    """A session with its connection, and the answers that came on it.
+class ModelConnection:
+    """A session, its client, and the answers that arrived.
 
-    `to_refuse` has for the receipts of frames that must be refused the clause, and what is expected. `is_doubtful`:
-    a frame was granted that could have been refused. `may_end`: a frame may still be refused.
+    `granted`, `requested`: ids of receipts that arrived, and that were asked for. `must_be_refused`: the clause and
+    expectation of frames that must be refused, by id of their receipt. `is_doubtful`: True if a frame was granted
+    that the server could have refused. `may_end`: True if a frame may still be refused.
     """
 
     session: "Session"
-    link: "Link"
+    client: "ModelClient"
     granted: set[str] = field(default_factory=set)
-    asked: set[str] = field(default_factory=set)
-    to_refuse: dict[str, tuple[str, str]] = field(default_factory=dict)
+    requested: set[str] = field(default_factory=set)
+    must_be_refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     error: "Frame | None" = None
     receipts: int = 0
     is_doubtful: bool = False
     may_end: bool = False
 
 
-class Lines:
-    """The connections of one run, a model of the server, and the program so far."""
+class Connections:
+    """All connections of one run, the model of the server, and the program so far.
 
-    def __init__(self, world: "StompWorld") -> None:
-        self.world = world
+    `actions`: the number of frames sent and connections ended.
+    """
+
+    def __init__(self, system: "BrokerUnderTest") -> None:
+        self.system = system
         self.model = StompModel(
-            world.judge, world.version, redelivers=world.redelivers, keeps=world.keeps, seen=world.seen
+            system.judge,
+            system.version,
+            redelivers=system.redelivers,
+            keeps=system.keeps,
+            findings=system.findings,
         )
         self.program: deque[str] = deque(maxlen=_LINES_KEPT)
-        self.done = 0
-        self.lines: list[Line] = []
+        self.actions = 0
+        self.connections: list[ModelConnection] = []
 
     def close(self) -> None:
-        """Leave no connection behind."""
-        for line in self.lines:
-            line.link.end("close")
-        self.lines.clear()
+        """Close all connections."""
+        for connection in self.connections:
+            connection.client.end("close")
+        self.connections.clear()
 
     # Reading
 
     def collect(self) -> None:
-        """Take what has come on all sessions, and wait for what must come."""
+        """Read all frames that have arrived, and wait for messages that must come."""
         while True:
-            for line in list(self.lines):
-                self._drain(line)
+            for connection in list(self.connections):
+                self._read_available(connection)
             if not self.model.due():
                 return
-            if not self.world.wait([line.link for line in self.lines]):
-                for line in list(self.lines):
-                    self._drain(line)
+            if not self.system.wait([connection.client for connection in self.connections]):
+                for connection in list(self.connections):
+                    self._read_available(connection)
                 for copy in self.model.due():
                     self.model.missing(copy)
 
-    def look(self) -> None:
-        """Fence every session, so that whatever the server sends without being asked is there."""
-        for line in list(self.lines):
-            self.fence(line)
+    def fence_all(self) -> None:
+        """Fence every session, so that unsolicited frames have arrived, and read them."""
+        for connection in list(self.connections):
+            self.fence(connection)
         self.collect()
 
-    def line_of(self, session: "Session") -> Line:
-        """The line of a session that is not over."""
-        return next(line for line in self.lines if line.session is session)
+    def connection_of(self, session: "Session") -> ModelConnection:
+        """Return the connection of a session that is not over."""
+        return next(connection for connection in self.connections if connection.session is session)
 
     # Frames and answers
 
-    def receipt(self, line: Line) -> str:
-        """A value for a `receipt` header that the line was not asked yet."""
-        line.receipts += 1
-        receipt = f"r{line.session.number}-{line.receipts}"
-        line.asked.add(receipt)
+    def receipt(self, connection: ModelConnection) -> str:
+        """Return a receipt id that is new on the connection."""
+        connection.receipts += 1
+        receipt = f"r{connection.session.number}-{connection.receipts}"
+        connection.requested.add(receipt)
         return receipt
 
     def send_frame(
-        self, line: Line, command: str, headers: Iterable[tuple[str, str]], body: bytes = b""
+        self, connection: ModelConnection, command: str, headers: Iterable[tuple[str, str]], body: bytes = b""
     ) -> None:
-        """Send a frame, and write it down."""
+        """Send a frame and record it in the program."""
         pairs = list(headers)
-        self.program.append(f"{line.session}: {command} {dict(pairs)} {body.decode()}".rstrip())
-        self.done += 1
-        line.link.send(command, pairs, body)
+        self.program.append(f"{connection.session}: {command} {dict(pairs)} {body.decode()}".rstrip())
+        self.actions += 1
+        connection.client.send(command, pairs, body)
 
-    def ask(
+    def request(
         self,
-        line: Line,
+        connection: ModelConnection,
         command: str,
         headers: Iterable[tuple[str, str]],
-        then: "Then",
+        handle_outcome: "OutcomeHandler",
         *,
         is_certain: bool = True,
-        is_fine: bool = True,
-    ) -> Outcome:
-        """Perform, let the model judge, and take what came of it on all sessions.
+        must_be_granted: bool = True,
+    ) -> FrameOutcome:
+        """Send a frame with a receipt, call `handle_outcome` with its answer, and collect frames on all connections.
 
-        Where it isn't certain that the frame is fine, a RECEIPT for it is checked by a fence. With `is_fine` False it
-        may be refused, too, but a RECEIPT needs no check.
+        `is_certain`: False if the frame may be invalid; a RECEIPT for it is then checked by a fence.
+        `must_be_granted`: False if a valid frame may be refused; a RECEIPT for it needs no check.
         """
-        outcome = self.perform(line, command, headers, is_fine=is_certain and is_fine)
-        then(outcome)
+        outcome = self.send_with_receipt(
+            connection, command, headers, must_be_granted=is_certain and must_be_granted
+        )
+        handle_outcome(outcome)
         if not is_certain:
-            self.check_receipt(line, outcome)
+            self.check_receipt(connection, outcome)
         self.collect()
         return outcome
 
-    def perform(
+    def send_with_receipt(
         self,
-        line: Line,
+        connection: ModelConnection,
         command: str,
         headers: Iterable[tuple[str, str]],
         body: bytes = b"",
         *,
-        is_fine: bool = False,
-    ) -> Outcome:
-        """Send a frame with a receipt, and read until it is answered; if it `is_fine`, it can't be refused."""
-        receipt = self.receipt(line)
-        self.send_frame(line, command, [*headers, ("receipt", receipt)], body)
-        while receipt not in line.granted and line.error is None:
-            frame = line.link.receive(wait=True)
+        must_be_granted: bool = False,
+    ) -> FrameOutcome:
+        """Send a frame with a receipt and read until its answer. `must_be_granted`: True if it may not be refused."""
+        receipt = self.receipt(connection)
+        self.send_frame(connection, command, [*headers, ("receipt", receipt)], body)
+        while receipt not in connection.granted and connection.error is None:
+            frame = connection.client.receive(wait=True)
             if frame is None:
                 break
-            self._take(line, frame)
-        if line.error is not None:
-            self._refused(line)
-        outcome = Outcome(receipt in line.granted, line.error, line.link.is_over)
+            self._process_frame(connection, frame)
+        if connection.error is not None:
+            self._judge_error(connection)
+        outcome = FrameOutcome(receipt in connection.granted, connection.error, connection.client.is_over)
         self.program.append(f"  -> {outcome}")
         if outcome.is_over:
-            if is_fine and line.is_doubtful and not outcome.granted:
-                self._contradicted(line, f"a RECEIPT for {command}, as for the frames before it", outcome)
-            self.model.end(line.session)
-            self.hang_up(line, "close")
+            if must_be_granted and connection.is_doubtful and not outcome.granted:
+                self._contradicted(
+                    connection, f"a RECEIPT for {command}, as for the frames before it", outcome
+                )
+            self.model.end(connection.session)
+            self.end_connection(connection, "close")
         elif not outcome.granted:
             self.model.judge(
                 "STOMP-DISCONNECT-001" if command == "DISCONNECT" else "STOMP-RECEIPT-001",
@@ -160,101 +178,103 @@ class Lines:
             )
         return outcome
 
-    def _refused(self, line: Line) -> None:
-        """After an ERROR: nothing follows but the end (STOMP-ERROR-001, STOMP-ERROR-002)."""
+    def _judge_error(self, connection: ModelConnection) -> None:
+        """After an ERROR the connection ends, and no frame follows (STOMP-ERROR-001, STOMP-ERROR-002)."""
         is_judged = self.model.judge.has("STOMP-ERROR-001")
-        while is_judged and not line.link.is_over:
-            frame = line.link.receive(wait=True)
+        while is_judged and not connection.client.is_over:
+            frame = connection.client.receive(wait=True)
             if frame is None:
                 break
-            self._take(line, frame)
+            self._process_frame(connection, frame)
         self.model.judge(
             "STOMP-ERROR-001",
-            line.link.is_over,
+            connection.client.is_over,
             expected="the end of the connection after the ERROR",
             observed="it stays open",
         )
-        self.model.end(line.session)
-        self.hang_up(line, "close")
+        self.model.end(connection.session)
+        self.end_connection(connection, "close")
 
-    def hang_up(self, line: Line, how: str) -> None:
-        """End a connection; its session is over."""
-        line.link.end(how)
-        if line in self.lines:
-            self.lines.remove(line)
+    def end_connection(self, connection: ModelConnection, how: str) -> None:
+        """End a connection whose session is over."""
+        connection.client.end(how)
+        if connection in self.connections:
+            self.connections.remove(connection)
 
-    def _drain(self, line: Line) -> None:
+    def _read_available(self, connection: ModelConnection) -> None:
         for _ in range(_FRAMES_IN_A_ROW):
-            frame = line.link.receive(wait=False)
+            frame = connection.client.receive(wait=False)
             if frame is None:
                 break
-            self._take(line, frame)
-        if line.error is not None or line.link.is_over:
-            self._lost(line)
+            self._process_frame(connection, frame)
+        if connection.error is not None or connection.client.is_over:
+            self._judge_unexpected_end(connection)
 
-    def _lost(self, line: Line) -> None:
-        """The server ended a session in which everything was answered."""
-        expected = f"{line.session} to stay open: everything in it was answered"
-        observed = line.error if line.error is not None else "the end of the connection"
-        if not line.is_doubtful and not line.may_end:
+    def _judge_unexpected_end(self, connection: ModelConnection) -> None:
+        """Judge the end of a session in which every frame was answered. Raises PeerFailure if no frame explains it."""
+        expected = f"{connection.session} to stay open: everything in it was answered"
+        observed = connection.error if connection.error is not None else "the end of the connection"
+        if not connection.is_doubtful and not connection.may_end:
             raise PeerFailure(expected, observed)
-        self._contradicted(line, expected, observed)
-        self.model.end(line.session)
-        self.hang_up(line, "close")
+        self._contradicted(connection, expected, observed)
+        self.model.end(connection.session)
+        self.end_connection(connection, "close")
 
-    def _contradicted(self, line: Line, expected: str, observed: object) -> None:
-        """A RECEIPT for a frame that could have been refused, and after it the end for the same reason."""
-        if not line.may_end:
+    def _contradicted(self, connection: ModelConnection, expected: str, observed: object) -> None:
+        """STOMP-RECEIPT-003: a RECEIPT for a frame, and then the end of the connection for the same frame."""
+        if not connection.may_end:
             self.model.judge("STOMP-RECEIPT-003", False, expected=expected, observed=observed)
 
-    def _take(self, line: Line, frame: "Frame") -> None:
-        judge, session = self.model.judge, line.session
-        judge("STOMP-ERROR-002", line.error is None, expected="no frame behind an ERROR", observed=frame)
+    def _process_frame(self, connection: ModelConnection, frame: "Frame") -> None:
+        judge, session = self.model.judge, connection.session
+        judge(
+            "STOMP-ERROR-002", connection.error is None, expected="no frame behind an ERROR", observed=frame
+        )
         if frame.command == "MESSAGE":
             self.program.append(
                 f"  {session} gets {frame.body.decode(errors='replace')!r} {dict(frame.headers)}"
             )
-            self.model.arrived(session, frame)
+            self.model.observe_message(session, frame)
         elif frame.command == "ERROR":
-            line.error = frame
+            connection.error = frame
         elif frame.command == "RECEIPT":
-            self._take_receipt(line, frame)
+            self._process_receipt(connection, frame)
 
-    def _take_receipt(self, line: Line, frame: "Frame") -> None:
+    def _process_receipt(self, connection: ModelConnection, frame: "Frame") -> None:
         judge, receipt = self.model.judge, frame.get("receipt-id")
         judge("STOMP-RECEIPT-002", receipt is not None, expected="a receipt-id", observed=frame)
         judge(
             "STOMP-RECEIPT-008",
-            receipt in line.asked,
+            receipt in connection.requested,
             expected="no RECEIPT that nobody asked for",
             observed=frame,
         )
         judge(
             "STOMP-RECEIPT-001",
-            receipt not in line.granted,
+            receipt not in connection.granted,
             expected="one RECEIPT for a frame",
             observed=frame,
         )
         if receipt is not None:
-            line.granted.add(receipt)
-        if receipt in line.to_refuse:
-            clause, expected = line.to_refuse[receipt]
+            connection.granted.add(receipt)
+        if receipt in connection.must_be_refused:
+            clause, expected = connection.must_be_refused[receipt]
             judge(clause, False, expected=expected, observed=frame)
 
-    def check_receipt(self, line: Line, outcome: Outcome) -> None:
-        """A RECEIPT, and after it the end for the same reason, contradict each other (STOMP-RECEIPT-003)."""
+    def check_receipt(self, connection: ModelConnection, outcome: FrameOutcome) -> None:
+        """STOMP-RECEIPT-003: after a RECEIPT for a frame, the server must not end the session because of it."""
         if not outcome.granted:
             return
-        line.is_doubtful = True
+        connection.is_doubtful = True
         self.model.judge(
             "STOMP-RECEIPT-003",
-            line in self.lines and self.fence(line),
+            connection in self.connections and self.fence(connection),
             expected="no RECEIPT for a frame that was refused",
             observed="a RECEIPT, and after it an ERROR or the end of the connection",
         )
 
-    def fence(self, line: Line) -> bool:
-        """Whether the server still works for this session; if so, it has worked off what was sent before."""
-        name = f"fence-{self.done}"
-        self.send_frame(line, "BEGIN", [("transaction", name)])
-        return self.perform(line, "ABORT", [("transaction", name)]).granted
+    def fence(self, connection: ModelConnection) -> bool:
+        """Return True if the session is alive; the server has then processed all frames sent before on it."""
+        name = f"fence-{self.actions}"
+        self.send_frame(connection, "BEGIN", [("transaction", name)])
+        return self.send_with_receipt(connection, "ABORT", [("transaction", name)]).granted

@@ -1,12 +1,12 @@
-"""Several sessions over plain queues and topics: subscriptions, the three modes, transactions, redelivery."""
+"""State machine of sessions over plain queues and topics: subscriptions, ack modes, transactions, redelivery."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
-from conformance.models.machines import move
-from conformance.models.stomp.draws import ChoosingMachine, Headers
+from conformance.models.machines import counted_rule
+from conformance.models.stomp.draws import DrawingMachine, Headers
 from conformance.models.stomp.entities import AUTO
 
 _INDEX = st.integers(0, 11)
@@ -22,16 +22,16 @@ REFUSED: tuple[tuple[str, str, Headers], ...] = (
 )
 
 
-def _is_later(world: Any) -> bool:
-    return bool(world.version != "1.0")
+def _is_later(system: Any) -> bool:
+    return bool(system.version != "1.0")
 
 
-def _is_newest(world: Any) -> bool:
-    return bool(world.version == "1.2")
+def _is_newest(system: Any) -> bool:
+    return bool(system.version == "1.2")
 
 
-class StompMachine(ChoosingMachine):
-    """Two queues, two topics, three sessions; sessions that end are replaced."""
+class StompMachine(DrawingMachine):
+    """Two queues, two topics and three sessions; ended sessions are replaced."""
 
     IMPOSSIBLE = frozenset({("settle_everything", "nothing to settle")})
 
@@ -41,236 +41,239 @@ class StompMachine(ChoosingMachine):
         self.guarded(StompMachine._start, first=first)
 
     def _start(self, first: int) -> None:
-        self.places = [self.plain.destination(is_queue=number < 2) for number in range(4)]
-        self.made = first
-        self.line_at(0)
+        self.destinations = [self.stomp.destination(is_queue=number < 2) for number in range(4)]
+        self.counter = first
+        self.connection_at(0)
         self.ready = True
 
     # Subscriptions and messages
 
-    @move(line=_INDEX, place=_INDEX, mode=_INDEX, again=st.booleans())
-    def subscribe(self, line: int, place: int, mode: int, again: bool) -> None:
-        """A subscription under an id that other connections use too, or that was used before."""
-        self.subscribe_to(self.line_at(line), self.place_at(place), mode, again=again)
+    @counted_rule(connection=_INDEX, to=_INDEX, mode=_INDEX, again=st.booleans())
+    def subscribe(self, connection: int, to: int, mode: int, again: bool) -> None:
+        """SUBSCRIBE with an id that other connections use, or that was used before."""
+        self.subscribe_to(self.connection_at(connection), self.destination_at(to), mode, again=again)
 
-    @move(index=_INDEX)
+    @counted_rule(index=_INDEX)
     def unsubscribe(self, index: int) -> None:
-        """A subscription ends; what it had to settle is open."""
-        if (subscription := self.a_subscription(index)) is not None:
-            self.plain.unsubscribe(subscription)
+        """UNSUBSCRIBE; its unsettled messages may go to others."""
+        if (subscription := self.subscription_outside_transactions(index)) is not None:
+            self.stomp.unsubscribe(subscription)
 
-    @move(line=_INDEX, places=st.lists(_INDEX, min_size=1, max_size=6))
-    def send(self, line: int, places: list[int]) -> None:
-        """Some messages in a row."""
-        self.plain.send(self.line_at(line), [self.place_at(place) for place in places])
+    @counted_rule(sender=_INDEX, to=st.lists(_INDEX, min_size=1, max_size=6))
+    def send(self, sender: int, to: list[int]) -> None:
+        """SEND messages to several destinations."""
+        self.stomp.send(self.connection_at(sender), [self.destination_at(each) for each in to])
 
-    @move(line=_INDEX, place=_INDEX, count=st.integers(2, 5))
-    def send_several(self, line: int, place: int, count: int) -> None:
-        """Several messages to one destination."""
-        self.plain.send(self.line_at(line), [self.place_at(place)] * count)
+    @counted_rule(sender=_INDEX, to=_INDEX, count=st.integers(2, 5))
+    def send_several(self, sender: int, to: int, count: int) -> None:
+        """SEND several messages to one destination."""
+        self.stomp.send(self.connection_at(sender), [self.destination_at(to)] * count)
 
-    @move()
+    @counted_rule()
     def look(self) -> None:
-        """Whatever comes without being asked for has had its chance."""
-        self.plain.look()
+        """Fence all sessions, so that unsolicited frames arrive."""
+        self.stomp.fence_all()
 
     # Settling
 
-    @move(index=_INDEX)
+    @counted_rule(index=_INDEX)
     def ack(self, index: int) -> None:
-        """One ACK; in mode client it covers what was delivered before."""
-        if (delivery := self.some_delivery(index)) is not None:
-            self.plain.ack(delivery)
+        """ACK; in mode client it covers earlier deliveries."""
+        if (delivery := self.existing_or_new_delivery(index)) is not None:
+            self.stomp.ack(delivery)
 
-    @move(place=_INDEX, count=st.integers(2, 4), settled=st.lists(_INDEX, min_size=1, max_size=2))
-    def send_and_ack(self, place: int, count: int, settled: list[int]) -> None:
-        """Several messages, of which some are acknowledged."""
-        self.plain.send(self.line_at(place), [self.place_at(place)] * count)
+    @counted_rule(
+        destination=_INDEX, count=st.integers(2, 4), settled=st.lists(_INDEX, min_size=1, max_size=2)
+    )
+    def send_and_ack(self, destination: int, count: int, settled: list[int]) -> None:
+        """SEND several messages, and ACK some deliveries."""
+        self.stomp.send(self.connection_at(destination), [self.destination_at(destination)] * count)
         for index in settled:
-            if (delivery := self.some_delivery(index)) is not None:
-                self.plain.ack(delivery)
+            if (delivery := self.existing_or_new_delivery(index)) is not None:
+                self.stomp.ack(delivery)
 
-    @move(where=_is_later, index=_INDEX)
+    @counted_rule(where=_is_later, index=_INDEX)
     def nack(self, index: int) -> None:
-        """One NACK."""
-        if (delivery := self.some_delivery(index)) is not None:
-            self.plain.nack(delivery)
+        """NACK."""
+        if (delivery := self.existing_or_new_delivery(index)) is not None:
+            self.stomp.nack(delivery)
 
     # Transactions
 
-    @move(line=_INDEX, again=st.booleans())
-    def begin(self, line: int, again: bool) -> None:
-        """A transaction, under a name that other connections use too, or that was used before."""
-        self.begin_on(self.line_at(line), again=again)
+    @counted_rule(session=_INDEX, again=st.booleans())
+    def begin(self, session: int, again: bool) -> None:
+        """BEGIN with a name that other connections use, or that was used before."""
+        self.begin_on(self.connection_at(session), again=again)
 
-    @move(
+    @counted_rule(
         where=_is_newest,
         index=_INDEX,
-        place=_INDEX,
+        to=_INDEX,
         commit=st.booleans(),
     )
-    def begin_again(self, index: int, place: int, commit: bool) -> None:
-        """BEGIN of an open transaction with something in it."""
-        line, name = self.some_transaction(index)
-        self.plain.send_in(line, name, self.place_at(place))
-        self.leave_queues(line)
-        self.plain.begin_again(line, name)
-        if commit and line in self.plain.lines:
-            self.plain.commit(line, name)
+    def begin_again(self, index: int, to: int, commit: bool) -> None:
+        """BEGIN of an open transaction that contains a SEND."""
+        connection, name = self.open_or_new_transaction(index)
+        self.stomp.send_in(connection, name, self.destination_at(to))
+        self.leave_queues(connection)
+        self.stomp.begin_again(connection, name)
+        if commit and connection in self.stomp.connections:
+            self.stomp.commit(connection, name)
 
-    @move(index=_INDEX, places=st.lists(_INDEX, min_size=1, max_size=3))
-    def send_in_transaction(self, index: int, places: list[int]) -> None:
-        """Messages that nobody may see yet."""
-        line, name = self.some_transaction(index)
-        for place in places:
-            self.plain.send_in(line, name, self.place_at(place))
-        self.plain.look()
+    @counted_rule(index=_INDEX, to=st.lists(_INDEX, min_size=1, max_size=3))
+    def send_in_transaction(self, index: int, to: list[int]) -> None:
+        """SEND messages in a transaction; none may arrive yet."""
+        connection, name = self.open_or_new_transaction(index)
+        for each in to:
+            self.stomp.send_in(connection, name, self.destination_at(each))
+        self.stomp.fence_all()
 
-    @move(index=_INDEX, number=_INDEX, is_nack=st.booleans())
+    @counted_rule(index=_INDEX, number=_INDEX, is_nack=st.booleans())
     def settle_in_transaction(self, index: int, number: int, is_nack: bool) -> None:
-        """An ACK or NACK that waits for the COMMIT."""
-        self.settle_within(*self.some_transaction(index), number, is_nack=is_nack)
+        """ACK or NACK in a transaction."""
+        self.settle_within(*self.open_or_new_transaction(index), number, is_nack=is_nack)
 
-    @move(
+    @counted_rule(
         index=_INDEX,
         how=st.sampled_from(("COMMIT", "COMMIT", "COMMIT", "ABORT", "cut")),
     )
     def end_transaction(self, index: int, how: str) -> None:
-        """Everything in it takes effect, or nothing."""
-        self.close_transaction(*self.some_transaction(index), how)
+        """End a transaction: everything in it takes effect, or nothing."""
+        self.close_transaction(*self.open_or_new_transaction(index), how)
 
-    @move(
-        line=_INDEX,
-        places=st.lists(_INDEX, min_size=1, max_size=3),
+    @counted_rule(
+        index=_INDEX,
+        to=st.lists(_INDEX, min_size=1, max_size=3),
         number=_INDEX,
         how=st.sampled_from(("COMMIT", "ABORT", "ABORT, cut", "spoilt", "DISCONNECT", "close", "cut")),
     )
-    def transact(self, line: int, places: list[int], number: int, how: str) -> None:
-        """A whole transaction, with an ACK if there is something to acknowledge."""
-        self.line_at(line)
-        busy = [each for each in self.plain.lines if self.to_settle(each)]
-        here = busy[line % len(busy)] if busy else self.line_at(line)
-        destinations = [self.place_at(place) for place in places]
+    def transact(self, index: int, to: list[int], number: int, how: str) -> None:
+        """A whole transaction, with an ACK if there is a delivery to settle."""
+        self.connection_at(index)
+        busy = [each for each in self.stomp.connections if self.to_settle(each)]
+        here = busy[index % len(busy)] if busy else self.connection_at(index)
+        destinations = [self.destination_at(each) for each in to]
         if how == "spoilt":
             self.leave_queues(here)
-            self.made += 1
-            self.plain.commit_spoilt(here, f"spoilt{self.made}", destinations, self.nonsense())
+            self.counter += 1
+            self.stomp.commit_spoilt(here, f"spoilt{self.counter}", destinations, self.key_of_no_message())
             return
         name = self.begin_on(here)
         for destination in destinations:
-            self.plain.send_in(here, name, destination)
+            self.stomp.send_in(here, name, destination)
         self.settle_within(here, name, number, is_nack=False)
-        self.plain.look()
+        self.stomp.fence_all()
         how, _, leaves = how.partition(", ")
         if how in ("COMMIT", "ABORT"):
             self.close_transaction(here, name, how)
         else:
             leaves = how
-        if leaves and here in self.plain.lines:
+        if leaves and here in self.stomp.connections:
             self.end_session(here, leaves)
 
-    @move(
-        line=_INDEX,
-        places=st.lists(_INDEX, min_size=2, max_size=4),
+    @counted_rule(
+        index=_INDEX,
+        to=st.lists(_INDEX, min_size=2, max_size=4),
         other=st.booleans(),
         how=st.sampled_from(("COMMIT", "ABORT")),
     )
-    def transact_twice(self, line: int, places: list[int], other: bool, how: str) -> None:
-        """Two transactions side by side, on one connection or under one name on two."""
-        here = self.line_at(line)
-        there = self.line_at(line + 1) if other else here
+    def transact_twice(self, index: int, to: list[int], other: bool, how: str) -> None:
+        """Two transactions side by side, on one connection or with one name on two."""
+        here = self.connection_at(index)
+        there = self.connection_at(index + 1) if other else here
         opened = [(here, self.begin_on(here)), (there, self.begin_on(there))]
-        for number, place in enumerate(places):
-            self.plain.send_in(*opened[number % 2], self.place_at(place))
+        for number, each in enumerate(to):
+            self.stomp.send_in(*opened[number % 2], self.destination_at(each))
         self.close_transaction(*opened[0], "COMMIT")
-        self.plain.look()
-        self.plain.model.judge(
+        self.stomp.fence_all()
+        self.stomp.model.judge(
             "STOMP-TX-010" if other else "STOMP-TX-012",
             True,
             expected="nothing of the other transaction",
             observed="nothing of it",
         )
-        if opened[1][0] in self.plain.lines:
+        if opened[1][0] in self.stomp.connections:
             self.close_transaction(*opened[1], how)
 
     # Endings
 
-    @move(line=_INDEX, how=st.sampled_from(("DISCONNECT", "close", "cut")), tidy=st.integers(0, 3))
-    def leave(self, line: int, how: str, tidy: int) -> None:
-        """A session ends; what it had to settle comes to others."""
-        self.end_session(self.line_at(line), how, tidy=bool(tidy))
+    @counted_rule(session=_INDEX, how=st.sampled_from(("DISCONNECT", "close", "cut")), tidy=st.integers(0, 3))
+    def leave(self, session: int, how: str, tidy: int) -> None:
+        """End a session; its unsettled messages go to others."""
+        self.end_session(self.connection_at(session), how, tidy=bool(tidy))
 
-    @move(ack=st.booleans())
+    @counted_rule(ack=st.booleans())
     def settle_everything(self, ack: bool) -> None:
-        """All transactions end, all that waits is delivered and acknowledged."""
-        while (found := self.a_transaction(0)) is not None:
+        """End all transactions, and settle all deliveries."""
+        while (found := self.open_transaction(0)) is not None:
             self.close_transaction(*found, "COMMIT" if ack else "ABORT")
-        while (delivery := self.a_delivery(0)) is not None:
-            self.plain.ack(delivery)
-        for line in list(self.plain.lines):
-            if line.session.unsettled:
-                self.end_session(line, "DISCONNECT")
+        while (delivery := self.existing_delivery(0)) is not None:
+            self.stomp.ack(delivery)
+        for connection in list(self.stomp.connections):
+            if connection.session.unsettled:
+                self.end_session(connection, "DISCONNECT")
 
     # Misuse; most of it ends the session
 
-    @move(line=_INDEX, index=_INDEX, is_nack=st.booleans())
-    def settle_again(self, line: int, index: int, is_nack: bool) -> None:
-        """A late or double ACK or NACK, of what is settled or perhaps is."""
-        here = self.line_at(line)
-        session = here.session
+    @counted_rule(session=_INDEX, index=_INDEX, is_nack=st.booleans())
+    def settle_again(self, session: int, index: int, is_nack: bool) -> None:
+        """A late or repeated ACK or NACK of a delivery that is settled or may be."""
+        here = self.connection_at(session)
         doubtful = [
             delivery
-            for delivery in session.unsettled
-            if delivery.doubt and not session.touched_by_transaction(delivery.subscription)
+            for delivery in here.session.unsettled
+            if delivery.doubt and not here.session.touched_by_transaction(delivery.subscription)
         ]
-        if found := doubtful or session.former:
+        if found := doubtful or here.session.former:
             self.leave_queues(here)
-            command = "NACK" if is_nack and session.version != "1.0" else "ACK"
-            self.plain.settle_late(found[index % len(found)], command)
+            command = "NACK" if is_nack and here.session.version != "1.0" else "ACK"
+            self.stomp.settle_late(found[index % len(found)], command)
 
-    @move(line=_INDEX, index=_INDEX)
-    def ack_stray(self, line: int, index: int) -> None:
-        """An ACK of what another connection has to settle, or of nothing."""
-        here = self.line_at(line)
+    @counted_rule(session=_INDEX, index=_INDEX)
+    def ack_stray(self, session: int, index: int) -> None:
+        """An ACK of another connection's delivery, or of no message."""
+        here = self.connection_at(session)
         others = [
             delivery
-            for other in self.plain.lines
+            for other in self.stomp.connections
             if other is not here
             for delivery in other.session.unsettled
         ]
         if others or index == 0:
             self.leave_queues(here)
-            self.plain.ack_stray(here, others[index % len(others)].key if others else self.nonsense())
+            self.stomp.ack_stray(
+                here, others[index % len(others)].key if others else self.key_of_no_message()
+            )
 
-    @move(line=_INDEX, place=_INDEX, kind=st.sampled_from(REFUSED))
-    def refusal(self, line: int, place: int, kind: tuple[str, str, Headers]) -> None:
+    @counted_rule(session=_INDEX, to=_INDEX, kind=st.sampled_from(REFUSED))
+    def refusal(self, session: int, to: int, kind: tuple[str, str, Headers]) -> None:
         """A frame that must be refused, and a SEND behind it."""
-        here, (clause, command, headers) = self.line_at(line), kind
+        here, (clause, command, headers) = self.connection_at(session), kind
         self.leave_queues(here)
-        if self.plain.model.judge.has(clause):
-            self.plain.refused(here, clause, "no RECEIPT", command, headers, self.place_at(place))
+        if self.stomp.model.judge.has(clause):
+            self.stomp.refused(here, clause, "no RECEIPT", command, headers, self.destination_at(to))
 
-    @move(where=_is_later, line=_INDEX)
-    def subscribe_twice(self, line: int) -> None:
-        """SUBSCRIBE with an id that is in use, to a new queue: a topic could keep half a subscription for ever."""
-        here, there = self.line_at(line), self.plain.destination(is_queue=True)
+    @counted_rule(where=_is_later, session=_INDEX)
+    def subscribe_twice(self, session: int) -> None:
+        """SUBSCRIBE with an id in use, to a new queue: a topic might keep half a subscription for ever."""
+        here, there = self.connection_at(session), self.stomp.destination(is_queue=True)
         self.leave_queues(here)
         if here.session.subscriptions:
             headers = (
                 ("id", next(iter(here.session.subscriptions))),
                 ("destination", there.name),
-                *self.plain.world.place_headers[there.is_queue],
+                *self.stomp.system.destination_headers[there.is_queue],
             )
             expected = "no RECEIPT: the id is in use"
-            self.plain.refused(here, "STOMP-SUB-005", expected, "SUBSCRIBE", headers, there)
+            self.stomp.refused(here, "STOMP-SUB-005", expected, "SUBSCRIBE", headers, there)
 
     def finish(self) -> None:
-        """All sessions end; what was not acknowledged comes to a new one, and nothing else does."""
-        for number, line in enumerate(list(self.plain.lines), start=self.made):
-            self.end_session(line, ("DISCONNECT", "cut")[number % 2], tidy=number % 3 > 0)
-        last = self.plain.connect()
-        for number, place in enumerate(self.places):
-            if place.is_queue:
-                self.plain.subscribe(last, f"last{number}", place, AUTO)
-        self.plain.look()
-        self.plain.model.kept_away()
+        """End all sessions; unacknowledged messages, and no others, come to a new session."""
+        for number, connection in enumerate(list(self.stomp.connections), start=self.counter):
+            self.end_session(connection, ("DISCONNECT", "cut")[number % 2], tidy=number % 3 > 0)
+        last = self.stomp.connect()
+        for number, destination in enumerate(self.destinations):
+            if destination.is_queue:
+                self.stomp.subscribe(last, f"last{number}", destination, AUTO)
+        self.stomp.fence_all()
+        self.stomp.model.judge_absences()

@@ -1,35 +1,50 @@
-"""What a MESSAGE frame may be: MESSAGE, SEND, SUB, and that nothing comes that must not."""
+"""MESSAGE frames: STOMP-MESSAGE-*, STOMP-SEND-*, STOMP-SUB-*, and messages that must not come.
+
+Condition, for a MESSAGE on a session: its body is one that was sent; its message-id belongs to that message alone on
+the session; it names a subscription of the session to the message's destination, whose UNSUBSCRIBE has no RECEIPT;
+and the copy for that subscription is not FORBIDDEN and not UNSETTLED.
+
+No false alarm: bodies are unique, so a body identifies its message; destinations are new, so no other client sends to
+them; the state of a copy that the text allows to come again is ALLOWED.
+"""
 
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.entities import AUTO, Copy, Delivery, State, Subscription, key_of
+from conformance.models.stomp.entities import (
+    AUTO,
+    CopyState,
+    MessageCopy,
+    MessageDelivery,
+    Subscription,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conformance.models.stomp.entities import Message, Session
     from conformance.models.stomp.judging import VersionJudge
-    from conformance.models.stomp.server_findings import Seen
+    from conformance.models.stomp.server_findings import ServerFindings
     from conformance.wire.frames import Frame
 
 
-class Arrivals:
-    """Judges MESSAGE frames against the messages that were sent, by body."""
+class MessageChecks:
+    """Judge of MESSAGE frames, given the messages that were sent."""
 
     def __init__(
         self,
         judge: "VersionJudge",
         sessions: "Sequence[Session]",
         messages: "Mapping[bytes, Message]",
-        seen: "Seen",
+        findings: "ServerFindings",
     ) -> None:
         self._judge = judge
         self._sessions = sessions
         self._messages = messages
-        self._seen = seen
+        self._findings = findings
 
-    def arrived(self, session: "Session", frame: "Frame") -> None:
-        """A MESSAGE came on a session."""
+    def check(self, session: "Session", frame: "Frame") -> None:
+        """Judge a MESSAGE on a session and note its delivery."""
         shown = _shown(frame)
         message = self._messages.get(frame.body)
         self._judge(
@@ -77,7 +92,7 @@ class Arrivals:
         )
 
     def _subscription_of(self, session: "Session", message: "Message", frame: "Frame") -> Subscription | None:
-        """The subscription that the frame names; where 1.0 need not name one, any that fits."""
+        """Return the subscription that the frame names; in 1.0, which need not name one, any that fits; else None."""
         named = frame.get("subscription")
         everything = [*session.subscriptions.values(), *reversed(session.removed)]
         meant = [each for each in everything if each.id == named]
@@ -94,7 +109,7 @@ class Arrivals:
             expected=f"the id of a subscription of {message.destination}",
             observed=_shown(frame),
         )
-        # Where another session uses the id for another destination, taking one for the other would show.
+        # If another session uses the id for another destination, a broker that confuses the two would show here.
         others = [
             other.subscriptions[named].destination
             for other in self._sessions
@@ -115,16 +130,16 @@ class Arrivals:
         )
         return None
 
-    def _judge_copy(self, copy: Copy, subscription: Subscription, frame: "Frame") -> None:
-        if copy.state is State.BARRED:
+    def _judge_copy(self, copy: MessageCopy, subscription: Subscription, frame: "Frame") -> None:
+        if copy.state is CopyState.FORBIDDEN:
             self._judge(
                 copy.clause,
                 False,
                 expected=f"{copy.message} does not come (again)",
                 observed=_shown(frame),
             )
-        elif copy.state is State.HELD and copy.delivery is not None:
-            # What comes again while it is held was given back, most likely by a NACK.
+        elif copy.state is CopyState.UNSETTLED and copy.delivery is not None:
+            # The server returned an unsettled message to the queue, most likely because of a NACK.
             suspect = "STOMP-NACK-002" if "STOMP-NACK-002" in copy.suspects else copy.suspect
             self._judge(
                 suspect or "STOMP-SUB-014",
@@ -133,24 +148,25 @@ class Arrivals:
                 observed=f"for {subscription}: {_shown(frame)}",
             )
         else:
-            if copy.state is State.DUE and copy.clause == "STOMP-ACK-001":
-                self._seen.redelivery = True
-            kept = copy.suspects if copy.state is State.DUE else ()
+            if copy.state is CopyState.DUE and copy.clause == "STOMP-ACK-001":
+                self._findings.redelivery = True
+            kept = copy.suspects if copy.state is CopyState.DUE else ()
             for clause in (copy.clause, "STOMP-SUB-001", *kept):
                 self._judge(clause, True, expected="a message", observed=_shown(frame))
-        group, copy.message.together = copy.message.together, []
+        group, copy.message.committed_together = copy.message.committed_together, []
         for message in group:
-            message.together = []
-            message.is_sent("STOMP-TX-003")
+            message.committed_together = []
+            message.mark_sent("STOMP-TX-003")
 
-    def _deliver(self, copy: Copy, subscription: Subscription, frame: "Frame") -> None:
+    def _deliver(self, copy: MessageCopy, subscription: Subscription, frame: "Frame") -> None:
         copy.arrivals += 1
         former, copy.delivery = copy.delivery, None
         if former is not None and not former.is_settled:
-            former.subscription.session.settle(former)  # it was in doubt; now the message is here
+            former.subscription.session.settle(former)  # it was in doubt; this delivery replaces it
         if subscription.mode == AUTO:
-            copy.become(
-                State.BARRED, "STOMP-SUB-007" if subscription.session.version == "1.0" else "STOMP-SUB-008"
+            copy.set_state(
+                CopyState.FORBIDDEN,
+                "STOMP-SUB-007" if subscription.session.version == "1.0" else "STOMP-SUB-008",
             )
             return
         key = key_of(frame, subscription.session.version)
@@ -164,12 +180,12 @@ class Arrivals:
             expected="an ack header that no other outstanding message has",
             observed=_shown(frame),
         )
-        copy.delivery = Delivery(copy, subscription, key or ())
+        copy.delivery = MessageDelivery(copy, subscription, key or ())
         copy.suspects = set()
-        copy.become(State.HELD)
+        copy.set_state(CopyState.UNSETTLED)
         subscription.unsettled.append(copy.delivery)
         session.unsettled.append(copy.delivery)
-        self._seen.delivered(subscription)
+        self._findings.delivered(subscription)
 
 
 def _shown(frame: "Frame") -> str:

@@ -1,4 +1,4 @@
-"""The client's side of one session, as the model knows it."""
+"""Findings about a server, collected over all examples of a run."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -8,12 +8,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Seen:
-    """What all examples of a run have seen of a server, and what was known before.
+class ServerFindings:
+    """Properties of a server that earlier examples showed, or that were known before the run.
 
-    `broken`: clauses that the server is known to break. If one of them explains what happens, it does.
-    `redelivery`: a message came again that was not settled when its session ended. `in_subscription` and `in_session`:
-    the most messages that either had to settle, the newest included, by what that came from: mode, and whether a queue.
+    `broken`: clauses that the server is known to break; a lost message is put down to one of them if it can be.
+    `redelivery`: True if an unsettled message came again after the end of its session. `in_subscription`,
+    `in_session`: the largest number of unsettled messages, the newest included, by mode and whether the destination
+    is a queue.
     """
 
     redelivery: bool = False
@@ -22,7 +23,7 @@ class Seen:
     in_session: dict[tuple[str, bool], int] = field(default_factory=dict)
 
     def delivered(self, subscription: "Subscription") -> None:
-        """A message came for a subscription in one of the client modes."""
+        """Count a message that arrived for a subscription in one of the client modes."""
         kind = subscription.kind
         for counts, unsettled in (
             (self.in_subscription, subscription.unsettled),
@@ -31,7 +32,7 @@ class Seen:
             counts[kind] = max(len(unsettled), counts.get(kind, 0))
 
     def takes_more(self, subscription: "Subscription") -> bool:
-        """Whether the server sends to this subscription, whatever it holds back from those with much to settle."""
+        """True if the server has sent to subscriptions of this kind with as many unsettled messages as this one has."""
         unsettled = subscription.session.unsettled
         return not unsettled or (
             len(unsettled) < self.in_session.get(subscription.kind, 0)

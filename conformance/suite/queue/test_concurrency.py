@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.bench.model_adapter import SLACK, BenchAdapter
+from conformance.bench.model_adapter import SLACK, BenchQueueAdapter
 from conformance.history.checkers import judge_history
-from conformance.history.concurrent_run import Server, run_scenario
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.workload_state import Plan
+from conformance.history.client_runner import ServerAccess
+from conformance.history.concurrent_run import run_concurrently
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.workload_state import WorkloadPlan
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.queue_client import MARGIN
 
@@ -40,11 +41,11 @@ WITH_POSITIONS = ("PART-KEY-1", "PUB-POSITION-1")
 @clauses(*ALWAYS)
 def test_many_clients_at_once(bench: Bench) -> None:
     """Run many producers and consumers at once; expect a history that a conforming server can have produced."""
-    queue, world = QueueFixture(bench), BenchAdapter(bench)
+    queue, world = QueueFixture(bench), BenchQueueAdapter(bench)
     topics, groups = [queue.new_topic(), queue.new_topic()], [queue.new_group(), queue.new_group()]
     timings = world.timings
     partitions = bench.target.partitions
-    facts = Facts(
+    parameters = ServerParameters(
         heartbeat_timeout=timings.heartbeat_timeout,
         eviction_grace=timings.eviction_grace,
         rebalance_timeout=timings.rebalance_timeout,
@@ -54,9 +55,9 @@ def test_many_clients_at_once(bench: Bench) -> None:
     )
     if world.time_is_virtual:
         step = timings.heartbeat_timeout / 2
-        queue.check_steps(max(facts.silence + facts.settling, MARGIN), step)
-    short = world.time_is_virtual or facts.silence <= SHORT_SILENCE
-    server = Server(
+        queue.check_steps(max(parameters.eviction_limit + parameters.rebalance_limit, MARGIN), step)
+    short = world.time_is_virtual or parameters.eviction_limit <= SHORT_SILENCE
+    server = ServerAccess(
         new_client=bench.queue,
         fresh=bench.fresh,
         time=bench.clock,
@@ -65,15 +66,15 @@ def test_many_clients_at_once(bench: Bench) -> None:
         watch=world.watch,
         over_http=world.publishes_over_http,
     )
-    plan = Plan(
+    plan = WorkloadPlan(
         seed=bench.seed,
         records=bench.examples(40, 120, 600),
         silence=short,
         waits=short,
         batch=int(min(bench.limit("poll_messages") or BATCH, BATCH)),
     )
-    history = run_scenario(server, plan, facts, topics, groups, SECONDS)
-    for anomaly in judge_history(history, facts):
+    history = run_concurrently(server, plan, parameters, topics, groups, SECONDS)
+    for anomaly in judge_history(history, parameters):
         bench.judge(anomaly.clause, False, expected=f"no anomaly: {anomaly.name}", observed=anomaly)
-    for clause in (*ALWAYS, *(WITH_POSITIONS if facts.positions else ())):
+    for clause in (*ALWAYS, *(WITH_POSITIONS if parameters.positions else ())):
         bench.judge(clause, True, expected="a history without anomalies", observed=f"{len(history)} events")

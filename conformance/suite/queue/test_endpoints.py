@@ -11,12 +11,11 @@ from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_status
 from conformance.suite.queue.fixture import ADD_GROUP, ADD_TOPIC, QueueFixture
 from conformance.suite.queue.queue_client import HEARTBEAT
-from conformance.wire.failures import PeerFailure, Violation
-from conformance.wire.frames import encode
+from conformance.wire.encoding import encode
+from conformance.wire.failures import PeerFailure, UpgradeRefused, Violation
 from conformance.wire.operations import REPLIES, StompOperations
 from conformance.wire.seed_clients import SPELLINGS, SeedProducer
 from conformance.wire.stomp import StompClient
-from conformance.wire.websocket import UpgradeRefused
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses, main_thread_only
-from conformance.bench.model_adapter import BenchAdapter
+from conformance.bench.model_adapter import BenchQueueAdapter
 from conformance.models.delivery_machine import DeliveryMachine
 from conformance.models.machines import run
 from conformance.models.membership_machine import MembershipMachine
@@ -14,7 +14,7 @@ from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.models.machines import QueueMachine
+    from conformance.models.machines import ModelMachine
 
 #: Largest number of operations in one example, by effort.
 STEPS = (20, 30, 30)
@@ -22,7 +22,7 @@ STEPS = (20, 30, 30)
 SHRINK_SECONDS = (2, 10, 60)
 
 
-def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, thorough: int) -> None:
+def _run(bench: Bench, machine: type[ModelMachine], quick: int, standard: int, thorough: int) -> None:
     """Run a machine for as many examples as the effort asks for; a failure has its shortest program as its steps."""
     settings = bench.hypothesis(
         bench.examples(quick, standard, thorough), stateful_step_count=bench.examples(*STEPS)
@@ -32,7 +32,7 @@ def _run(bench: Bench, machine: type[QueueMachine], quick: int, standard: int, t
     try:
         run(
             machine,
-            BenchAdapter(bench),
+            BenchQueueAdapter(bench),
             settings,
             name=name,
             note=program.append,

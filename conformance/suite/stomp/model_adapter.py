@@ -1,47 +1,47 @@
-"""The server under test as a world for the model of plain STOMP."""
+"""The server under test, as the broker that the model of plain STOMP runs against."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from conformance.models.stomp.server_findings import Seen
+from conformance.models.stomp.server_findings import ServerFindings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conformance.models.judging import Judge
-    from conformance.models.stomp.broker_under_test import Link
-    from conformance.suite.stomp.scene import Scene
+    from conformance.models.stomp.broker_under_test import ModelClient
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-#: Seconds to listen to one connection before the next one has its turn.
+#: Seconds to read one connection before turning to the next.
 TURN = 0.002
 
 
-class PlainLink:
-    """A session, as the model's driver uses it."""
+class BenchClient:
+    """A `ModelClient` (conformance.models.stomp.broker_under_test) on a STOMP client of the wire."""
 
     def __init__(self, client: StompClient) -> None:
         self._client = client
 
     @property
     def is_over(self) -> bool:
-        """Whether the connection has ended, as far as was read."""
+        """True if the end of the connection was read."""
         return self._client.closed is not None
 
     def send(self, command: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:
-        """Send a frame; one with a body says how long it is."""
+        """Send a frame; one with a body gets a content-length."""
         length = [("content-length", str(len(body)))] if body else []
         self._client.frame(command, [*headers, *length], body)
 
     def receive(self, *, wait: bool) -> Frame | None:
-        """The next frame; None where none has come, with `wait` within the patience of the client."""
+        """Return the next frame; None if none has arrived, or, with `wait`, none within the client's patience."""
         return self._client.receive(self._client.patience if wait else 0.0)
 
     def has_news(self, within: float) -> bool:
-        """Whether a frame or the end comes within so many seconds."""
+        """True if a frame or the end arrives within so many seconds."""
         if not self._client.inbox and not self._client.closed:
             frame = self._client.receive(within)
             if frame is not None:
@@ -56,35 +56,35 @@ class PlainLink:
             self._client.close()
 
 
-class PlainWorld:
-    """A `StompWorld` (conformance.models.stomp.broker_under_test) on a scene, in the version of its test."""
+class BenchBrokerAdapter:
+    """A `BrokerUnderTest` (conformance.models.stomp.broker_under_test) on a scene, in the version of its test."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: StompFixture) -> None:
         target = scene.bench.target
         self._scene = scene
         self.judge: Judge = scene.bench.judge
         self.version = scene.bench.version
         self.redelivers = target.fact("redelivers")
         self.keeps = target.fact("queues")
-        self.seen = Seen(broken=frozenset(waiver.clause for waiver in target.waivers))
-        self.place_headers: dict[bool, Sequence[tuple[str, str]]] = {
+        self.findings = ServerFindings(broken=frozenset(waiver.clause for waiver in target.waivers))
+        self.destination_headers: dict[bool, Sequence[tuple[str, str]]] = {
             True: tuple(target.queue_headers.items()),
             False: tuple(target.topic_headers.items()),
         }
 
-    def connect(self) -> PlainLink:
+    def connect(self) -> BenchClient:
         """Open a session."""
-        return PlainLink(self._scene.client())
+        return BenchClient(self._scene.client())
 
     def destination(self, *, is_queue: bool) -> str:
-        """A destination that nobody used."""
-        return (self._scene.queue() if is_queue else self._scene.topic()).destination
+        """Return the name of a new destination."""
+        return (self._scene.queue() if is_queue else self._scene.topic()).name
 
-    def wait(self, links: Sequence[Link]) -> bool:
-        """Listen to the links in turn until something comes; False where the patience ends first."""
+    def wait(self, clients: Sequence[ModelClient]) -> bool:
+        """Read the clients in turn until a frame or an end arrives; False if none does within the bench's patience."""
         deadline = time.monotonic() + self._scene.bench.patience
-        mine = [link for link in links if isinstance(link, PlainLink)]
+        mine = [client for client in clients if isinstance(client, BenchClient)]
         while mine and time.monotonic() < deadline:
-            if any(link.has_news(TURN) for link in mine):
+            if any(client.has_news(TURN) for client in mine):
                 return True
         return False

@@ -1,7 +1,7 @@
-"""Queues that break what only clients at the same time, or a long history, show; and the anomaly that each shows.
+"""Broken queues, and the anomaly that each shows in a history.
 
-Most faults are those that also prove the models (`tests.models.broken`); here are the ones that only producers'
-acknowledgements, races or several groups bring out.
+Most faults are those that also prove the models (`tests.models.broken`). The modules here add faults that need
+producer acknowledgements, races or several groups.
 """
 
 from tests.history.broken.table import BLIND, SHOWN_BY, broken_history

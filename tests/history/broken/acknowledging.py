@@ -1,4 +1,4 @@
-"""Faults in which acknowledgements of consumers are accepted or refused, and in what they commit."""
+"""Faults in consumer acknowledgements: which are accepted, and which records they commit."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tests.models.toy_queue import Choices, Group, Refused, Shard, ToyQueue, Toy
 
 
 class TakesAnyAcknowledgement(ToyQueue):
-    """An id that the consumer does not hold is accepted, and nothing comes of it."""
+    """The acknowledgement of an id that the consumer does not hold is accepted, and has no effect."""
 
     def acknowledge(self, body: dict[str, Any]) -> ToyReply:
         self.named(body)
@@ -17,7 +17,7 @@ class TakesAnyAcknowledgement(ToyQueue):
 
 
 class RepliesTwice(ToyQueue):
-    """What a consumer acknowledged last it may acknowledge again."""
+    """A consumer may acknowledge its latest record again."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__(choices)
@@ -34,7 +34,7 @@ class RepliesTwice(ToyQueue):
 
 
 class AcceptsWhatWasGivenBack(ToyQueue):
-    """An acknowledgement after the return is accepted, though it commits nothing."""
+    """An acknowledgement of a returned record is accepted, and commits nothing."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__(choices)

@@ -1,4 +1,4 @@
-"""Faults in which record a poll brings, and how it looks."""
+"""Faults in the records that polls return."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tests.models.toy_queue import Consumer, Shard, ToyQueue, ToyReply
 
 
 class ChangesKeys(ToyQueue):
-    """Keys come in lower case."""
+    """Delivered keys are in lower case."""
 
     def hand_out(self, shard: Shard, consumer: Consumer) -> dict[str, Any]:
         body = super().hand_out(shard, consumer)
@@ -15,7 +15,7 @@ class ChangesKeys(ToyQueue):
 
 
 class RevokesInSilence(ToyQueue):
-    """One record of four is given to the next member that asks while it is held, in a group at rest."""
+    """In a settled group, one record of four goes to the next member that polls while another one holds it."""
 
     def poll(self, body: dict[str, Any]) -> ToyReply:
         reply = super().poll(body)
@@ -29,7 +29,7 @@ class RevokesInSilence(ToyQueue):
 
 
 class HandsOutTheNext(ToyQueue):
-    """A poll that comes up empty brings the next record of a partition in which the consumer holds one."""
+    """A poll that would be empty returns the next record of a partition in which the consumer holds one."""
 
     def poll(self, body: dict[str, Any]) -> ToyReply:
         reply = super().poll(body)

@@ -1,4 +1,4 @@
-"""Faults in who is served, and who owns what."""
+"""Faults in registrations and in the assignment of partitions."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tests.models.toy_queue import Choices, Consumer, Group, ToyQueue, ToyReply
 
 
 class ForgetsWhoWasEvicted(ToyQueue):
-    """An evicted consumer hears of it once, and then is served as if nothing had been."""
+    """An evicted consumer is refused once, and then served as before."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__(choices)
@@ -32,7 +32,7 @@ class ForgetsWhoWasEvicted(ToyQueue):
 
 
 class ServesWhoHasLeft(ToyQueue):
-    """Heartbeats of those who unregistered are taken."""
+    """Heartbeats of unregistered consumers are accepted."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__(choices)
@@ -48,7 +48,7 @@ class ServesWhoHasLeft(ToyQueue):
 
 
 class ServesStrangers(ToyQueue):
-    """Heartbeats of consumers that nobody registered are taken."""
+    """Heartbeats of consumers that were never registered are accepted."""
 
     def heartbeat(self, body: dict[str, Any]) -> ToyReply:
         if body["consumer_name"].startswith("stranger"):
@@ -57,7 +57,7 @@ class ServesStrangers(ToyQueue):
 
 
 class LetsTwoOwn(ToyQueue):
-    """Any member that comes up empty gets what another one owns, if nobody holds it."""
+    """A poll that would be empty returns a free record of another member's partition."""
 
     def poll(self, body: dict[str, Any]) -> ToyReply:
         reply = super().poll(body)
@@ -71,7 +71,7 @@ class LetsTwoOwn(ToyQueue):
 
 
 class LeavesAPartitionAlone(ToyQueue):
-    """The last partition of a topic belongs to nobody as soon as two are subscribed."""
+    """The last partition of a topic has no owner once two members are subscribed."""
 
     def poll(self, body: dict[str, Any]) -> ToyReply:
         group, consumer = self.named(body)
@@ -83,7 +83,7 @@ class LeavesAPartitionAlone(ToyQueue):
 
 
 class GivesAllToOne(ToyQueue):
-    """The first of the subscribers owns everything."""
+    """The first subscriber owns all partitions."""
 
     def deal(self, group: Group, topic: str) -> None:
         super().deal(group, topic)
@@ -94,7 +94,7 @@ class GivesAllToOne(ToyQueue):
 
 
 class MovesUnderTheHolder(ToyQueue):
-    """The next record of a partition that is to move goes to its heir while its owner holds one."""
+    """The next record of a partition that is to move goes to its next owner while the old one holds one."""
 
     def poll(self, body: dict[str, Any]) -> ToyReply:
         reply = super().poll(body)

@@ -1,4 +1,4 @@
-"""Faults in which records are stored, in which partition, and at which offset."""
+"""Faults in the records that are stored, their partitions and their offsets."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tests.models.toy_queue import Choices, ToyQueue, ToyReply
 
 
 class StoresWhatItRefuses(ToyQueue):
-    """A record with a key of a wrong type is refused, and stored without it."""
+    """A record whose key has a wrong type is refused, and stored without the key."""
 
     def publish(self, topic: str, body: dict[str, Any]) -> ToyReply:
         if not isinstance(body.get("key"), str | None):
@@ -15,7 +15,7 @@ class StoresWhatItRefuses(ToyQueue):
 
 
 class MovesAKey(ToyQueue):
-    """After ten records, some keys have another partition."""
+    """Some keys have another partition after ten records."""
 
     def publish(self, topic: str, body: dict[str, Any]) -> ToyReply:
         reply = super().publish(topic, body | {"key": f"{body['key']}'"} if self.moves(topic, body) else body)
@@ -61,7 +61,7 @@ class StoresTwice(ToyQueue):
 
 
 class TellsOneOffsetTwice(ToyQueue):
-    """Every eighth publish is told the offset of the one before it in the partition."""
+    """The reply to every eighth publish gives the offset of the record before it."""
 
     def publish(self, topic: str, body: dict[str, Any]) -> ToyReply:
         reply = super().publish(topic, body)

@@ -1,10 +1,10 @@
-"""The fault that shows each anomaly, and a history of a queue that has it."""
+"""The fault that shows each anomaly, and histories of queues that have it."""
 
 from dataclasses import replace
 
 from conformance.history.events import History
-from conformance.history.server_parameters import Facts
-from conformance.history.workload.workload_state import Plan
+from conformance.history.server_parameters import ServerParameters
+from conformance.history.workload.workload_state import WorkloadPlan
 from tests.history.broken.acknowledging import (
     AcceptsWhatWasGivenBack,
     CommitsForTheEvicted,
@@ -38,14 +38,14 @@ from tests.history.broken.telling import (
     TellsTheOpposite,
     TellsTwice,
 )
-from tests.history.legal import facts_of
+from tests.history.legal import parameters_of
 from tests.history.simulation import Simulation
 from tests.models.broken import delivery, membership, publishing
 from tests.models.toy_queue import Choices, ToyQueue
 
 Broken = type[ToyQueue] | type[Simulation]
 
-#: What shows each anomaly.
+#: The fault that shows each anomaly.
 SHOWN_BY: dict[str, Broken] = {
     "lost": delivery.LosesARecord,
     "unseen": delivery.StartsNewGroupsAtTheEnd,
@@ -94,12 +94,12 @@ SHOWN_BY: dict[str, Broken] = {
     "never acknowledged": TellsOneSpelling,
 }
 
-#: Without positions, where order and loss must be concluded from keys.
+#: Anomalies that are shown without positions, so that order is derived from keys.
 BLIND = frozenset({"key order broken"})
 
 
-def broken_history(anomaly: str, seed: int) -> tuple[History, Facts]:
-    """A larger scenario with much trouble on a queue that has the fault."""
+def broken_history(anomaly: str, seed: int) -> tuple[History, ServerParameters]:
+    """A history of a larger run, with many failing consumers, on a queue that has the fault."""
     broken = SHOWN_BY[anomaly]
     choices = Choices(
         seed=seed,
@@ -108,12 +108,14 @@ def broken_history(anomaly: str, seed: int) -> tuple[History, Facts]:
         tells_positions=anomaly not in BLIND,
         evict="anywhere",
     )
-    plan = Plan(seed=seed, records=80, consumers=5, keys=4, chance_of_trouble=0.25, chance_of_leaving=0.05)
+    plan = WorkloadPlan(
+        seed=seed, records=80, consumers=5, keys=4, chance_of_trouble=0.25, chance_of_leaving=0.05
+    )
     if anomaly == "uneven spread":
         plan = replace(plan, producers=1, keys=0)
     if anomaly in ("stale", "unseen"):
         plan = replace(plan, consumers=1)
-    facts = replace(facts_of(choices), positions=choices.tells_positions)
+    parameters = replace(parameters_of(choices), positions=choices.tells_positions)
     if issubclass(broken, Simulation):
-        return broken(ToyQueue(choices), plan, facts, virtual=True, longest=3.0).run(), facts
-    return Simulation(broken(choices), plan, facts, virtual=True, longest=3.0).run(), facts
+        return broken(ToyQueue(choices), plan, parameters, virtual=True, longest=3.0).run(), parameters
+    return Simulation(broken(choices), plan, parameters, virtual=True, longest=3.0).run(), parameters

@@ -1,53 +1,36 @@
-"""For each anomaly a smallest history that has it, and one that nearly has it and is legal.
+"""Cases: stories with an anomaly, and stories that nearly have it.
 
-Where a history without a reply, or with operations that overlap, is what makes it legal, there is one for each.
+For each anomaly there is a smallest history that has it, and one that nearly has it and is legal. If operations that
+overlap, or have no reply, make a history legal, it has a case of its own.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
+from tests.history.language import told
 from tests.history.story import Story
-
-Tell = Callable[[], Story]
 
 
 class Case(NamedTuple):
-    """A story about an anomaly: with it, on a clause, or without any."""
+    """A story about an anomaly: with the anomaly, on `clause`, or without any, for `reason`."""
 
     anomaly: str
-    clause: str
-    tell: Tell
+    steps: str
+    clause: str = ""
+    reason: str = ""
+
+    def tell(self) -> Story:
+        """The story, told anew."""
+        return told(self.steps)
+
+    def __str__(self) -> str:
+        return f"{self.anomaly}: {self.reason or self.steps}"
 
 
-BAD: list[Case] = []
-GOOD: list[Case] = []
+def bad(anomaly: str, clause: str, steps: str) -> Case:
+    """The story has the anomaly, which breaks the clause."""
+    return Case(anomaly, steps, clause=clause)
 
 
-def bad(anomaly: str, clause: str) -> Callable[[Tell], Tell]:
-    """The story has the anomaly."""
-
-    def register(tell: Tell) -> Tell:
-        BAD.append(Case(anomaly, clause, tell))
-        return tell
-
-    return register
-
-
-def good(anomaly: str) -> Callable[[Tell], Tell]:
-    """The story nearly has the anomaly, and has none."""
-
-    def register(tell: Tell) -> Tell:
-        GOOD.append(Case(anomaly, "", tell))
-        return tell
-
-    return register
-
-
-def settled(*names: str, **facts: object) -> Story:
-    """Consumers have joined group g, and their rebalance is over; the last thing are their heartbeats."""
-    story = Story(**facts)
-    story.joined(*names)
-    story.wait(10.0)
-    for name in names:
-        story.beat(name)
-    return story
+def good(anomaly: str, reason: str, steps: str) -> Case:
+    """The story nearly has the anomaly, and is legal for the reason."""
+    return Case(anomaly, steps, reason=reason)

@@ -1,156 +1,22 @@
-"""Who may be handed out what."""
+"""Stories about the assignment of partitions and of subscriptions."""
 
-from tests.history.cases.base import bad, good, settled
-from tests.history.story import Story
+from tests.history.cases.base import bad, good
 
-
-@bad("two owners at once", "ASSIGN-1")
-def two_members_get_records_of_one_partition() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.read("ann", "a")
-    story.read("bob", "b")
-    return story
-
-
-@bad("two owners at once", "ASSIGN-1")
-def two_members_get_records_of_one_key() -> Story:
-    story = settled("ann", "bob", positions=False)
-    story.published("a", key="k")
-    story.published("b", key="k")
-    story.read("ann", "a")
-    story.read("bob", "b")
-    return story
-
-
-@good("two owners at once")
-def a_rebalance_is_between() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.read("ann", "a")
-    story.joined("cid")
-    story.wait(10.0)
-    story.read("bob", "b")
-    return story
-
-
-@good("two owners at once")
-def a_rebalance_is_under_way() -> Story:
-    story = Story()
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.joined("ann", "bob")
-    story.read("ann", "a")
-    story.read("bob", "b")
-    return story
-
-
-@good("two owners at once")
-def an_eviction_may_be_between() -> Story:
-    story = settled("ann", "bob", "cid", heartbeat_timeout=25.0)
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.read("ann", "a")
-    for _ in range(3):
-        story.wait(6.0)
-        story.beat("ann")
-        story.beat("bob")
-    story.read("bob", "b")
-    return story
-
-
-@bad("unfair assignment", "ASSIGN-2")
-def one_of_two_members_owns_both_partitions() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(1, 0))
-    story.read("ann", "a", "b")
-    story.beat("bob")
-    return story
-
-
-@good("unfair assignment")
-def one_of_two_members_owns_two_of_three_partitions() -> Story:
-    story = settled("ann", "bob", partitions={"t": 3})
-    story.published("a", place=(0, 0))
-    story.published("b", place=(1, 0))
-    story.read("ann", "a", "b")
-    story.beat("bob")
-    return story
-
-
-@good("unfair assignment")
-def the_other_member_is_subscribed_to_something_else() -> Story:
-    story = Story()
-    story.joined("ann")
-    story.joined("bob", topics=("u",))
-    story.wait(10.0)
-    story.published("a", place=(0, 0))
-    story.published("b", place=(1, 0))
-    story.read("ann", "a", "b")
-    story.beat("bob")
-    return story
-
-
-@bad("delivery without subscription", "POLL-NONE-1")
-def it_never_subscribed() -> Story:
-    story = Story()
-    story.registered("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    return story
-
-
-@bad("delivery without subscription", "MEMBER-UNSUBSCRIBE-1")
-def it_had_unsubscribed() -> Story:
-    story = settled("ann")
-    story.unsubscribed("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    return story
-
-
-@good("delivery without subscription")
-def no_reply_came_to_its_subscription() -> Story:
-    story = Story()
-    story.registered("ann")
-    story.subscribed("ann", status=None)
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    return story
-
-
-@good("delivery without subscription")
-def it_subscribed_again() -> Story:
-    story = settled("ann")
-    story.unsubscribed("ann")
-    story.subscribed("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    return story
-
-
-@bad("moved under its holder", "REBALANCE-2")
-def the_next_goes_to_a_newcomer_while_the_first_is_held() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.got("ann", "a")
-    story.joined("bob")
-    story.got("bob", "b")
-    story.acknowledged("ann", "a")
-    return story
-
-
-@good("moved under its holder")
-def the_next_goes_to_a_newcomer_when_the_first_is_acknowledged() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.got("ann", "a")
-    story.joined("bob")
-    story.acknowledged("ann", "a")
-    story.got("bob", "b")
-    return story
+# ruff: noqa: E501 - a table: one line per story
+# fmt: off
+CASES = (
+    bad("two owners at once", "ASSIGN-1", "ann bob settle; send a@0.0 b@0.1; ann reads a; bob reads b"),
+    bad("two owners at once", "ASSIGN-1", "given positions=no; ann bob settle; send a/k b/k; ann reads a; bob reads b"),
+    good("two owners at once", "a rebalance came between", "ann bob settle; send a@0.0 b@0.1; ann reads a; cid joins; wait 10; bob reads b"),
+    good("two owners at once", "a rebalance is under way", "send a@0.0 b@0.1; ann bob join; ann reads a; bob reads b"),
+    good("two owners at once", "an eviction may have come between", "given heartbeat_timeout=25.0; ann bob cid settle; send a@0.0 b@0.1; ann reads a; 3 x (wait 6; ann bob beat); bob reads b"),
+    bad("unfair assignment", "ASSIGN-2", "ann bob settle; send a@0.0 b@1.0; ann reads a b; bob beats"),
+    good("unfair assignment", "its share of three partitions is two", "given partitions=3; ann bob settle; send a@0.0 b@1.0; ann reads a b; bob beats"),
+    good("unfair assignment", "the other member is subscribed to another topic", "ann joins; bob joins topic=u; wait 10; send a@0.0 b@1.0; ann reads a b; bob beats"),
+    bad("delivery without subscription", "POLL-NONE-1", "ann registers; send a@0.0; gets a"),
+    bad("delivery without subscription", "MEMBER-UNSUBSCRIBE-1", "ann settles; unsubscribes; send a@0.0; gets a"),
+    good("delivery without subscription", "a subscription without a reply may have succeeded", "ann registers; subscribes -> ?; send a@0.0; gets a"),
+    good("delivery without subscription", "it subscribed again", "ann settles; unsubscribes; subscribes; send a@0.0; gets a"),
+    bad("moved under its holder", "REBALANCE-2", "ann settles; send a@0.0 b@0.1; gets a; bob joins; gets b; ann acks a"),
+    good("moved under its holder", "the first record was acknowledged before", "ann settles; send a@0.0 b@0.1; gets a; bob joins; ann acks a; bob gets b"),
+)

@@ -1,233 +1,30 @@
-"""Acknowledgements of consumers."""
+"""Stories about consumer acknowledgements."""
 
-from tests.history.cases.base import bad, good, settled
-from tests.history.story import Story
+from tests.history.cases.base import bad, good
 
-
-@bad("accepted from a non-owner", "ACK-OTHER-1")
-def it_acknowledges_what_another_one_holds() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.acknowledged("bob", "a")
-    story.beat("ann")
-    return story
-
-
-@bad("accepted from a non-owner", "ACK-OTHER-1")
-def it_acknowledges_what_has_gone_to_another_one() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.gave_back("ann", "a")
-    story.got("bob", "a")
-    story.acknowledged("ann", "a")
-    return story
-
-
-@good("accepted from a non-owner")
-def it_is_refused() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.acknowledged("bob", "a", status=409)
-    story.acknowledged("ann", "a")
-    return story
-
-
-@good("accepted from a non-owner")
-def a_poll_without_a_reply_may_have_brought_it() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.gave_back("ann", "a")
-    story.polled("bob", status=None)
-    story.acknowledged("bob", "a")
-    return story
-
-
-@good("accepted from a non-owner")
-def it_got_the_same_record_in_another_group() -> Story:
-    story = settled("ann")
-    story.joined("bob", group="h")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.got("bob", "a")
-    story.acknowledged("bob", "a")
-    return story
-
-
-@bad("accepted for nothing", "ACK-UNKNOWN-1")
-def nobody_ever_got_that_id() -> Story:
-    story = settled("ann")
-    story.acknowledged("ann", "a")
-    return story
-
-
-@good("accepted for nothing")
-def the_poll_that_brings_it_overlaps() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a", during=(30.0, 32.0))
-    story.acknowledged("ann", "a", during=(31.0, 33.0))
-    return story
-
-
-@bad("accepted twice", "ACK-UNKNOWN-1")
-def it_acknowledges_twice() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.read("ann", "a")
-    story.acknowledged("ann", "a")
-    return story
-
-
-@good("accepted twice")
-def the_second_time_is_refused() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.read("ann", "a")
-    story.acknowledged("ann", "a", status=409)
-    return story
-
-
-@good("accepted twice")
-def no_reply_came_to_the_first_time() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.acknowledged("ann", "a", status=None)
-    story.acknowledged("ann", "a")
-    return story
-
-
-@bad("accepted late", "ACK-UNKNOWN-1")
-def it_acknowledges_what_it_gave_back() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.gave_back("ann", "a")
-    story.acknowledged("ann", "a")
-    return story
-
-
-@bad("accepted late", "ACK-UNKNOWN-1")
-def it_acknowledges_what_it_lost_with_the_topic() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.unsubscribed("ann")
-    story.acknowledged("ann", "a")
-    return story
-
-
-@good("accepted late")
-def it_got_it_again_after_it_gave_it_back() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.gave_back("ann", "a")
-    story.got("ann", "a")
-    story.acknowledged("ann", "a")
-    return story
-
-
-@good("accepted late")
-def no_reply_came_when_it_gave_it_back() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.gave_back("ann", "a", status=None)
-    story.acknowledged("ann", "a")
-    return story
-
-
-@bad("holder refused", "ACK-OK-1")
-def it_holds_a_record_and_may_not_acknowledge() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.acknowledged("ann", "a", status=409)
-    return story
-
-
-@bad("holder refused", "REBALANCE-2")
-def it_holds_a_record_in_a_rebalance_and_may_not_acknowledge() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.joined("bob")
-    story.acknowledged("ann", "a", status=409)
-    return story
-
-
-@good("holder refused")
-def the_rebalance_may_have_taken_it_back() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a")
-    story.joined("bob")
-    story.wait(5.0)
-    story.acknowledged("ann", "a", status=409)
-    return story
-
-
-@good("holder refused")
-def it_acknowledges_while_it_polls() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.got("ann", "a", during=(30.0, 32.0))
-    story.acknowledged("ann", "a", status=409, during=(31.0, 33.0))
-    return story
-
-
-@bad("committed by a zombie", "LIVE-GONE-3")
-def the_refused_acknowledgement_of_one_who_is_gone_commits() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.got("ann", "a")
-    for _ in range(4):
-        story.wait(9.0)
-        story.beat("bob")
-    story.acknowledged("ann", "a", status=404)
-    story.got("bob", "b")
-    return story
-
-
-@good("committed by a zombie")
-def what_one_who_is_gone_held_comes_again() -> Story:
-    story = settled("ann", "bob")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.got("ann", "a")
-    for _ in range(4):
-        story.wait(9.0)
-        story.beat("bob")
-    story.acknowledged("ann", "a", status=404)
-    story.read("bob", "a", "b")
-    return story
-
-
-@bad("committed though refused", "REFUSE-1")
-def the_refused_acknowledgement_of_another_commits() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.got("ann", "a")
-    story.gave_back("ann", "a")
-    story.acknowledged("ann", "a", status=409)
-    story.got("ann", "b")
-    return story
-
-
-@good("committed though refused")
-def what_was_refused_comes_again() -> Story:
-    story = settled("ann")
-    story.published("a", place=(0, 0))
-    story.published("b", place=(0, 1))
-    story.got("ann", "a")
-    story.gave_back("ann", "a")
-    story.acknowledged("ann", "a", status=409)
-    story.read("ann", "a", "b")
-    return story
+# ruff: noqa: E501 - a table: one line per story
+# fmt: off
+CASES = (
+    bad("accepted from a non-owner", "ACK-OTHER-1", "ann bob settle; send a@0.0; ann gets a; bob acks a; ann beats"),
+    bad("accepted from a non-owner", "ACK-OTHER-1", "ann bob settle; send a@0.0; ann gets a; returns a; bob gets a; ann acks a"),
+    good("accepted from a non-owner", "the acknowledgement is refused", "ann bob settle; send a@0.0; ann gets a; bob acks a -> 409; ann acks a"),
+    good("accepted from a non-owner", "a poll without a reply may have taken it", "ann bob settle; send a@0.0; ann gets a; returns a; bob polls -> ?; acks a"),
+    good("accepted from a non-owner", "it got the same record in another group", "ann settles; bob joins group=h; send a@0.0; ann gets a; bob gets a; acks a"),
+    bad("accepted for nothing", "ACK-UNKNOWN-1", "ann settles; acks a"),
+    good("accepted for nothing", "the poll that returns it overlaps", "ann settles; send a@0.0; gets a [30-32]; acks a [31-33]"),
+    bad("accepted twice", "ACK-UNKNOWN-1", "ann settles; send a@0.0; reads a; acks a"),
+    good("accepted twice", "the second acknowledgement is refused", "ann settles; send a@0.0; reads a; acks a -> 409"),
+    good("accepted twice", "the first acknowledgement may have failed", "ann settles; send a@0.0; gets a; acks a -> ?; acks a"),
+    bad("accepted late", "ACK-UNKNOWN-1", "ann settles; send a@0.0; gets a; returns a; acks a"),
+    bad("accepted late", "ACK-UNKNOWN-1", "ann settles; send a@0.0; gets a; unsubscribes; acks a"),
+    good("accepted late", "it got the record again", "ann settles; send a@0.0; gets a; returns a; gets a; acks a"),
+    good("accepted late", "the return may have failed", "ann settles; send a@0.0; gets a; returns a -> ?; acks a"),
+    bad("holder refused", "ACK-OK-1", "ann settles; send a@0.0; gets a; acks a -> 409"),
+    bad("holder refused", "REBALANCE-2", "ann settles; send a@0.0; gets a; bob joins; ann acks a -> 409"),
+    good("holder refused", "the rebalance may have revoked it", "ann settles; send a@0.0; gets a; bob joins; wait 5; ann acks a -> 409"),
+    good("holder refused", "the acknowledgement overlaps the poll", "ann settles; send a@0.0; gets a [30-32]; acks a -> 409 [31-33]"),
+    bad("committed by a zombie", "LIVE-GONE-3", "ann bob settle; send a@0.0 b@0.1; ann gets a; 4 x (wait 9; bob beats); ann acks a -> 404; bob gets b"),
+    good("committed by a zombie", "the record comes again", "ann bob settle; send a@0.0 b@0.1; ann gets a; 4 x (wait 9; bob beats); ann acks a -> 404; bob reads a b"),
+    bad("committed though refused", "REFUSE-1", "ann settles; send a@0.0 b@0.1; gets a; returns a; acks a -> 409; gets b"),
+    good("committed though refused", "the record comes again", "ann settles; send a@0.0 b@0.1; gets a; returns a; acks a -> 409; reads a b"),
+)

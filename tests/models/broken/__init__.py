@@ -1,6 +1,6 @@
-"""Queues in memory with one fault each: the models must find every one of them."""
+"""Queues in memory with one fault each, all of which the models must find."""
 
 from tests.models.broken import acknowledgements, delivery, membership, publishing, statuses
-from tests.models.broken.registry import FAULTS, Fault
+from tests.models.broken.registry import FAULTS, QueueFault
 
-__all__ = ["FAULTS", "Fault", "acknowledgements", "delivery", "membership", "publishing", "statuses"]
+__all__ = ["FAULTS", "QueueFault", "acknowledgements", "delivery", "membership", "publishing", "statuses"]

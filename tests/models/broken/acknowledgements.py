@@ -1,67 +1,81 @@
-"""Faults in what producers are told."""
+"""Faults in the acknowledgements to producers."""
 
 from typing import Any
 
 from tests.models.broken.registry import UNDELIVERED, breaks
+from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import ToyReply
-from tests.models.worlds import ToyWorld
 
 
-class _Telling(ToyWorld):
-    """A world in which `told` says what each publish brings to which destinations."""
+class _AcknowledgingAdapter(ToyQueueAdapter):
+    """An adapter whose `acknowledgements` of a publish and their `destinations` a fault can change."""
 
     SPELLINGS = ("acknowledgment", "acknowledgement")
 
-    def told(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
-        told: dict[str, Any] = {"messageId": body.get("messageID"), "acknowledgementMessage": "ACK"}
-        return [told if stored else told | {"acknowledgementMessage": "FAILED", "reason": "refused"}]
+    def acknowledgements(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
+        acknowledgement: dict[str, Any] = {
+            "messageId": body.get("messageID"),
+            "acknowledgementMessage": "ACK",
+        }
+        return [
+            acknowledgement
+            if stored
+            else acknowledgement | {"acknowledgementMessage": "FAILED", "reason": "refused"}
+        ]
 
-    def heard(self, topic: str) -> list[str]:
+    def destinations(self, topic: str) -> list[str]:
         return [f"/topic/{spelling}/{topic}" for spelling in self.SPELLINGS]
 
     def acknowledge_producer(self, topic: str, body: dict[str, Any], reply: ToyReply) -> None:
-        for destination in self.heard(topic):
+        for destination in self.destinations(topic):
             for watch in self.watches.get(destination, []):
-                watch.bodies.extend(self.told(body, reply.status == 200))
+                watch.bodies.extend(self.acknowledgements(body, reply.status == 200))
 
 
 @breaks("publishing", "PUB-ACK-1", "PUB-ACK-3")
-class KnowsOneSpelling(_Telling):
+class KnowsOneSpelling(_AcknowledgingAdapter):
     SPELLINGS = ("acknowledgement",)
 
 
 @breaks("publishing", "PUB-ACK-2", "PUB-ACK-3")
-class KnowsTheOtherSpelling(_Telling):
+class KnowsTheOtherSpelling(_AcknowledgingAdapter):
     SPELLINGS = ("acknowledgment",)
 
 
 @breaks("publishing", "PUB-ACK-3")
-class SaysNothingOfRefusals(_Telling):
-    def told(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
-        return super().told(body, stored) if stored else []
+class SaysNothingOfRefusals(_AcknowledgingAdapter):
+    def acknowledgements(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
+        return super().acknowledgements(body, stored) if stored else []
 
 
 @breaks("publishing", "PUB-ACK-3")
-class GivesNoReason(_Telling):
-    def told(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
-        return [{**told, "reason": ""} if not stored else told for told in super().told(body, stored)]
+class GivesNoReason(_AcknowledgingAdapter):
+    def acknowledgements(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
+        return [
+            {**acknowledgement, "reason": ""} if not stored else acknowledgement
+            for acknowledgement in super().acknowledgements(body, stored)
+        ]
 
 
 @breaks("publishing", "PUB-ACK-4")
-class TellsSomeTwice(_Telling):
-    def told(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
-        return super().told(body, stored) * (2 if str(body.get("messageID")).endswith("/2") else 1)
+class TellsSomeTwice(_AcknowledgingAdapter):
+    def acknowledgements(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
+        return super().acknowledgements(body, stored) * (
+            2 if str(body.get("messageID")).endswith("/2") else 1
+        )
 
 
 @breaks("publishing", "PUB-ACK-4")
-class TellsBothOutcomes(_Telling):
-    def told(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
-        return super().told(body, stored) + (super().told(body, stored=False) if stored else [])
+class TellsBothOutcomes(_AcknowledgingAdapter):
+    def acknowledgements(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
+        return super().acknowledgements(body, stored) + (
+            super().acknowledgements(body, stored=False) if stored else []
+        )
 
 
 @breaks("publishing", "PUB-ACK-5", "PUB-POSITION-1", *UNDELIVERED)
-class AcknowledgesBeforeItStores(_Telling):
-    """A record comes with the next operation but one."""
+class AcknowledgesBeforeItStores(_AcknowledgingAdapter):
+    """A record is stored only at the next operation but one."""
 
     def call(self, path: str, body: object) -> ToyReply:
         reply = super().call(path, body)
@@ -75,21 +89,24 @@ class AcknowledgesBeforeItStores(_Telling):
 
 
 @breaks("publishing", "PUB-ACK-6")
-class TellsLabelsAsText(_Telling):
-    def told(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
-        return [{**told, "messageId": f"{told['messageId']} "} for told in super().told(body, stored)]
+class TellsLabelsAsText(_AcknowledgingAdapter):
+    def acknowledgements(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
+        return [
+            {**acknowledgement, "messageId": f"{acknowledgement['messageId']} "}
+            for acknowledgement in super().acknowledgements(body, stored)
+        ]
 
 
 @breaks("publishing", "PUB-ACK-7")
-class TellsProducersOfOtherTopics(_Telling):
-    def heard(self, topic: str) -> list[str]:
+class TellsProducersOfOtherTopics(_AcknowledgingAdapter):
+    def destinations(self, topic: str) -> list[str]:
         others = [name for name in self.watches if not name.endswith(f"/{topic}")]
-        return super().heard(topic) + others[-2:]
+        return super().destinations(topic) + others[-2:]
 
 
 @breaks("publishing", "PUB-ACK-8")
-class SaysNothingOfWhatCameOverHttp(_Telling):
+class SaysNothingOfWhatCameOverHttp(_AcknowledgingAdapter):
     publishes_over_http = True
 
-    def told(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
-        return [] if stored else super().told(body, stored)
+    def acknowledgements(self, body: dict[str, Any], stored: bool) -> list[dict[str, Any]]:
+        return [] if stored else super().acknowledgements(body, stored)

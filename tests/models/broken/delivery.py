@@ -194,7 +194,7 @@ class CallsNothingRedelivered(ToyQueue):
 
 @breaks("delivery", "DELIVER-3")
 class HandsOutWhatIsInFlight(ToyQueue):
-    """Where nothing is free, a record that another member of the group holds."""
+    """An empty poll becomes the delivery of a record that another member of the group holds."""
 
     def poll(self, body: dict[str, Any]) -> ToyReply:
         reply = super().poll(body)
@@ -218,7 +218,7 @@ class LosesWhatUnsubscribersHeld(ToyQueue):
 
 @breaks("delivery", "POLL-FAIR-1", *UNDELIVERED)
 class ServesOnePartitionAtATime(ToyQueue):
-    """A consumer that holds a record gets nothing more."""
+    """A consumer that holds a record gets no other."""
 
     def poll(self, body: dict[str, Any]) -> ToyReply:
         group, consumer = self.named(body)

@@ -1,4 +1,4 @@
-"""Faults in who is a member, who owns what, and for how long."""
+"""Faults in membership, assignment and liveness."""
 
 from typing import Any
 

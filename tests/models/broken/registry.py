@@ -1,16 +1,15 @@
-"""Worlds with one fault each, and the clauses on which a model may catch it.
+"""Registry of the broken queues: each fault with its machine and the clauses on which a model may find it.
 
-The first clause is the one that the fault breaks; others are what the same fault looks like in the reply that
-happens to come first.
+The first clause is the one that the fault breaks. The others are those that the first wrong reply may break instead.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import Choices, ToyQueue
-from tests.models.worlds import ToyWorld
 
-#: What a record that never comes may be put down to, by what happened before.
+#: Clauses to which a missing record may be attributed, depending on earlier operations.
 UNDELIVERED = (
     "DELIVER-1",
     "DELIVER-2",
@@ -26,34 +25,34 @@ UNDELIVERED = (
 )
 
 
-class Fault(NamedTuple):
-    """One fault: how to make a world with it, which machine must find it, and on which clauses it may."""
+class QueueFault(NamedTuple):
+    """A fault: a function that makes an adapter with it, the machine that must find it, and the clauses named then."""
 
-    world: Callable[[Choices], ToyWorld]
+    make_adapter: Callable[[Choices], ToyQueueAdapter]
     machine: str
     clauses: tuple[str, ...]
 
 
-FAULTS: dict[str, Fault] = {}
+FAULTS: dict[str, QueueFault] = {}
 
 
-def _world_of(broken: type[ToyQueue] | type[ToyWorld]) -> Callable[[Choices], ToyWorld]:
-    if issubclass(broken, ToyWorld):
+def _adapter_factory(broken: type[ToyQueue] | type[ToyQueueAdapter]) -> Callable[[Choices], ToyQueueAdapter]:
+    if issubclass(broken, ToyQueueAdapter):
         return broken
 
-    def make(choices: Choices) -> ToyWorld:
-        world = ToyWorld(choices)
-        world.queue = broken(choices)
-        return world
+    def make(choices: Choices) -> ToyQueueAdapter:
+        system = ToyQueueAdapter(choices)
+        system.queue = broken(choices)
+        return system
 
     return make
 
 
 def breaks(machine: str, *clauses: str) -> Any:
-    """Register a queue, or a world, that breaks the first of the clauses."""
+    """Register a queue or an adapter that breaks the first of the clauses."""
 
     def register(broken: Any) -> Any:
-        FAULTS[broken.__name__] = Fault(_world_of(broken), machine, clauses)
+        FAULTS[broken.__name__] = QueueFault(_adapter_factory(broken), machine, clauses)
         return broken
 
     return register

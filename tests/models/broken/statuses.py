@@ -1,4 +1,4 @@
-"""Faults that show in the status of one reply: what must be refused is accepted, or the number is another."""
+"""Faults in the status of one reply: an operation is accepted that must be refused, or the number is wrong."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tests.models.toy_queue import ToyQueue, ToyReply
 
 
 def answers(machine: str, path: str, right: int, wrong: int, *clauses: str) -> None:
-    """Register a queue that answers the operation by the status `wrong` in place of `right`."""
+    """Register a queue that answers the operation with status `wrong` instead of `right`."""
 
     class Wrong(ToyQueue):
         def perform(self, asked: str, body: dict[str, Any]) -> ToyReply:
@@ -20,7 +20,7 @@ def answers(machine: str, path: str, right: int, wrong: int, *clauses: str) -> N
     breaks(machine, *clauses)(Wrong)
 
 
-#: What it may look like where an operation of somebody who is gone is accepted.
+#: Clauses that an accepted operation of an ended consumer may break.
 GONE = ("LIVE-EVICT-1", "LIVE-GONE-1", "GROUP-REMOVE-2", "MEMBER-UNREGISTER-1", "LIVE-BEAT-1", "LIVE-SIGN-1")
 
 ADD_TOPIC, PUBLISH = "/topic/add-topic", "/producer/publish/"

@@ -1,17 +1,17 @@
-"""The odd little queue behind a slow wire: time is real, that is, it passes by itself, and replies take long."""
+"""The toy queue behind a slow connection: real time, and replies that take long."""
 
 import random
 
 from conformance.models.members import Timings
+from tests.models.toy_adapters import ToyQueueAdapter
 from tests.models.toy_queue import Choices, ToyReply
-from tests.models.worlds import ToyWorld
 
 
-class SlowWorld(ToyWorld):
-    """A `World` whose clock nobody can move, without waiting: the clock is only counted.
+class SlowQueueAdapter(ToyQueueAdapter):
+    """A `QueueUnderTest` with a real clock, which is counted instead of waited for.
 
-    An operation reaches the queue some time after it was sent, and its reply comes back some time later. Most
-    take a moment, some a good part of the heartbeat timeout or more than all of it.
+    An operation reaches the queue some time after it was sent, and its reply arrives some time later: mostly a
+    moment, sometimes a large part of the heartbeat timeout or more than all of it.
     """
 
     time_is_virtual = False
@@ -24,7 +24,7 @@ class SlowWorld(ToyWorld):
         self.random = random.Random(seed)
 
     def spend(self) -> None:
-        """Let time pass, seldom much of it."""
+        """Let time pass, seldom much."""
         longest = self.random.choices(
             (0.002, 0.3, 0.6 * self.timings.heartbeat_timeout, 1.5 * self.timings.heartbeat_timeout),
             (90, 8, 1.5, 0.5),
@@ -32,7 +32,7 @@ class SlowWorld(ToyWorld):
         self.wait(self.random.uniform(0.0, longest))
 
     def wait(self, seconds: float) -> None:
-        """Let time pass for all groups; the queue evicts whom it evicts in time, not when it is asked next."""
+        """Let time pass for all groups; the queue evicts members in time, not at the next operation."""
         self.clock += seconds
         for group in self.queue.groups.values():
             while due := [at for at in map(self.queue.due, group.members.values()) if at < self.clock]:
@@ -52,7 +52,7 @@ class SlowWorld(ToyWorld):
         return self.clock
 
     def pass_time(self, seconds: float, group: str) -> None:
-        raise AssertionError(f"nobody can let {seconds} s pass for {group}")
+        raise AssertionError(f"the clock of {group} is real: it cannot be advanced by {seconds} s")
 
     def pause(self) -> None:
         self.wait(self.random.uniform(0.0, self.timings.rebalance_timeout / 10))

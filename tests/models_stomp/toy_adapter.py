@@ -1,18 +1,18 @@
-"""A world for the model on the broker in memory, and a judge that knows the levels of the clauses."""
+"""The toy broker as a broker under test, and a judge that knows the levels of clauses."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.models.stomp.server_findings import Seen
+from conformance.models.stomp.server_findings import ServerFindings
 from conformance.specification.clauses import Level, book
 from conformance.wire.failures import Violation
 from tests.models_stomp.toy_broker import ToyBroker
-from tests.models_stomp.toy_state import Choices, ToySession
+from tests.models_stomp.toy_state import BrokerChoices, ToySession
 
 
-class Ledger:
-    """Counts what was asserted, collects deviations, and raises at the first failed MUST."""
+class StompLedger:
+    """Judge that counts assertions, collects failed SHOULDs, and raises on the first failed MUST."""
 
     def __init__(self) -> None:
         self.asserted: Counter[str] = Counter()
@@ -28,22 +28,22 @@ class Ledger:
         return ok
 
 
-class ToyWorld:
-    """A `StompWorld` in memory; time passes only in `wait`."""
+class ToyBrokerAdapter:
+    """A `BrokerUnderTest` in memory; time passes only in `wait`."""
 
     def __init__(self, broker: ToyBroker) -> None:
         self.broker = broker
         self.version = broker.version
-        self.judge = Ledger()
+        self.judge = StompLedger()
         self.redelivers = broker.choices.redelivers
         self.keeps = broker.choices.keeps
-        self.place_headers: dict[bool, Sequence[tuple[str, str]]] = {True: (), False: ()}
+        self.destination_headers: dict[bool, Sequence[tuple[str, str]]] = {True: (), False: ()}
         self.sessions: list[ToySession] = []
-        self.seen = Seen()
+        self.findings = ServerFindings()
         self.names = 0
 
     @classmethod
-    def of(cls, choices: Choices, version: str, broker: type[ToyBroker] = ToyBroker) -> Any:
+    def of(cls, choices: BrokerChoices, version: str, broker: type[ToyBroker] = ToyBroker) -> Any:
         return cls(broker(choices, version))
 
     def connect(self) -> ToySession:
@@ -54,7 +54,7 @@ class ToyWorld:
         self.names += 1
         return f"{'queue' if is_queue else 'topic'}-{self.names}"
 
-    def wait(self, links: Sequence[Any]) -> bool:
+    def wait(self, clients: Sequence[Any]) -> bool:
         noticed = self.broker.notice_lost(now=True)
-        came = [link.flush() for link in links]
+        came = [client.flush() for client in clients]
         return noticed or any(came)

@@ -1,4 +1,4 @@
-"""The odd little queue as a world that models can be run against."""
+"""The toy queue as a queue under test."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ BASE = frozenset({"topic-partitions", "virtual-clock"})
 ALL = BASE | {"record-position", "negative-acknowledgement", "unregister", "batch-poll"}
 
 
-class ToyWatch:
+class ToyAckWatch:
     """Acknowledgements of a topic's producers, made from the replies to the publishes."""
 
     def __init__(self) -> None:
@@ -24,8 +24,8 @@ class ToyWatch:
         return bodies
 
 
-class ToyWorld:
-    """A `World` on a `ToyQueue`, with a clock for each group."""
+class ToyQueueAdapter:
+    """A `QueueUnderTest` on a `ToyQueue`, with a clock for each group."""
 
     time_is_virtual = True
     publishes_over_http = False
@@ -39,7 +39,7 @@ class ToyWorld:
             frozenset() if choices.tells_positions else {"record-position"}
         )
         self.names: Counter[str] = Counter()
-        self.watches: dict[str, list[ToyWatch]] = {}
+        self.watches: dict[str, list[ToyAckWatch]] = {}
 
     def call(self, path: str, body: object) -> ToyReply:
         assert isinstance(body, dict)
@@ -71,14 +71,14 @@ class ToyWorld:
     def pause(self) -> None:
         raise AssertionError("no need to wait on a virtual clock")
 
-    def watch(self, destination: str) -> ToyWatch:
-        watch = ToyWatch()
+    def watch(self, destination: str) -> ToyAckWatch:
+        watch = ToyAckWatch()
         self.watches.setdefault(destination, []).append(watch)
         return watch
 
 
-class SharedClockWorld(ToyWorld):
-    """A world whose virtual clock moves for all groups at once."""
+class SharedClockQueueAdapter(ToyQueueAdapter):
+    """An adapter whose virtual clock advances for all groups at once."""
 
     def __init__(self, choices: Choices, *, bare: bool = False) -> None:
         super().__init__(choices, bare=bare)

@@ -1,4 +1,4 @@
-"""The reference server's pure core as a world that models can be run against, without a socket or a thread."""
+"""The reference server's pure core as a queue under test, without sockets or threads."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ EXTENSIONS = frozenset(
         "virtual-clock",
     }
 )
-#: What an implementation of the bare table has; time can still be made to pass.
+#: Extensions of the bare table, plus the clock that tests need.
 BARE = frozenset({"virtual-clock"})
 
 _decode = msgspec.json.decode
@@ -30,27 +30,27 @@ _encode = msgspec.json.encode
 
 
 class CoreReply(NamedTuple):
-    """An outcome as the models read it."""
+    """An outcome of the core, as the models read it."""
 
     status: int
     body: Any = None
 
 
-class CoreWatch:
-    """The acknowledgements of one topic's producers, as the core says that they are to be sent."""
+class CoreAckWatch:
+    """The acknowledgements of one topic's producers, as the core returns them."""
 
     def __init__(self) -> None:
         self.bodies: list[Any] = []
 
     def take(self, expected: int) -> Sequence[Any]:
-        """Everything since the last call."""
+        """Return everything since the last call."""
         del expected
         bodies, self.bodies = self.bodies, []
         return bodies
 
 
-class CoreWorld:
-    """A `World` on the operations table of the reference server; every group has a clock of its own."""
+class CoreQueueAdapter:
+    """A `QueueUnderTest` on the operations table of the reference server; every group has a clock of its own."""
 
     time_is_virtual = True
     publishes_over_http = False
@@ -66,12 +66,12 @@ class CoreWorld:
         )
         self.partitions: int | None = settings.partitions
         self.extensions = extensions
-        self.watches: dict[str, list[CoreWatch]] = {}
+        self.watches: dict[str, list[CoreAckWatch]] = {}
         self.calls = 0
         self._names: Counter[str] = Counter()
 
     def call(self, path: str, body: object) -> CoreReply:
-        """Perform an operation, and hand its acknowledgement to whoever watches the topic."""
+        """Perform an operation, and pass its acknowledgement to the watches of the topic."""
         self.calls += 1
         outcome = self.operations.perform(path, _encode(body), now=0.0)
         assert outcome is not None
@@ -82,26 +82,26 @@ class CoreWorld:
         return CoreReply(outcome.status, _decode(outcome.body) if outcome.body else None)
 
     def fresh(self, stem: str) -> str:
-        """A name with a number."""
+        """Return a numbered name."""
         self._names[stem] += 1
         return f"{stem}-{self._names[stem]}"
 
     def now(self, group: str) -> float:
-        """How far the group's clock was moved on; nothing else makes time pass here."""
+        """Return the group's time in seconds; only `pass_time` advances it."""
         found = self.operations.broker.groups.get(group)
-        return found.ahead if found is not None else 0.0
+        return found.clock_offset if found is not None else 0.0
 
     def pass_time(self, seconds: float, group: str) -> None:
-        """Move the group's clock on."""
+        """Advance the group's clock."""
         body = _encode({"consumer_group_name": group, "seconds": seconds})
-        assert self.operations.advance_group(body, now=0.0).status == 200
+        assert self.operations.advance(body, lambda _seconds: 0.0, now=0.0).status == 200
 
     def pause(self) -> None:
-        """Never needed: time is virtual."""
+        """Raises AssertionError: on a virtual clock nothing has to wait."""
         raise AssertionError("no need to wait on a virtual clock")
 
-    def watch(self, destination: str) -> CoreWatch:
-        """Subscribe to a destination, in either spelling."""
-        watch = CoreWatch()
+    def watch(self, destination: str) -> CoreAckWatch:
+        """Subscribe to a destination, under either spelling."""
+        watch = CoreAckWatch()
         self.watches.setdefault(destination.rpartition("/")[2], []).append(watch)
         return watch

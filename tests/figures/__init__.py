@@ -1,0 +1,1 @@
+"""Figures of the README: those that were measured, kept in docs/figures.json, and those that can be counted."""
