@@ -35,7 +35,7 @@ CAPABILITIES = "/capabilities"
 #: Requests of which the fastest reply gives the round-trip time.
 ROUND_TRIP_SAMPLES = 3
 #: Longest first contact, in seconds.
-FIRST_CONTACT_SECONDS = 25.0
+FIRST_CONTACT_SECONDS = 20.0
 #: Longest capabilities that the suite reads, in octets.
 CAPABILITIES_LIMIT = 1 << 20
 _ADD_GROUP = "/consumer-group/add"

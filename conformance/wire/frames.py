@@ -212,7 +212,10 @@ class FrameSplitter:
         limit = CONNECTED_HEAD_LIMIT if is_connected else HEAD_LIMIT
         if size > limit:
             what = "CONNECTED" if is_connected else "a frame"
-            raise TooLong(f"at most {limit} octets as the head of {what}", f"{size}: {self._excerpt()!r}…")
+            raise TooLong(
+                f"at most {limit} octets as the head of {what}",
+                f"a head of {size} octets: {self._excerpt()!r}…",
+            )
         if size > HEADERS_LIMIT and self._buffer.count(b"\n", 0, size) > HEADERS_LIMIT:
             raise TooLong(f"at most {HEADERS_LIMIT} headers in a frame", "more than that")
 

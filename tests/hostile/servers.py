@@ -349,7 +349,12 @@ def a_body_to_the_end_that_never_comes(connection: socket.socket, head: bytes) -
 
 @first_contact
 def capabilities_of_100_mb(connection: socket.socket, head: bytes) -> None:
-    connection.sendall(json_reply({**STOMP, "name": "x" * 100_000_000}))
+    connection.sendall(_large_capabilities())
+
+
+@functools.cache
+def _large_capabilities() -> bytes:
+    return json_reply({**STOMP, "name": "x" * 100_000_000})
 
 
 @first_contact

@@ -67,8 +67,8 @@ RUNS = [
     Case("handshake_headers_without_end", 1, "answer to the upgrade", CONNECT),
     Case("one_handshake_header_without_end", 1, "answer to the upgrade", CONNECT),
     Case("a_refusal_with_a_body_without_end", 1, "answer to the upgrade", CONNECT),
-    Case("connected_with_a_million_headers", 1, "WebSocket messages of at most", CONNECT),
-    Case("connected_with_many_headers", 1, "as the head of CONNECTED", CONNECT),
+    Case("connected_with_a_million_headers", 1, "a frame of", CONNECT),
+    Case("connected_with_many_headers", 1, "a head of", CONNECT),
     Case("messages_without_end", 1, "frames", CONNECT),
     Case("tiny_frames_in_one_message", 1, "fewer frames at once", CONNECT),
     Case("line_ends_without_end", 1, "STOMP-SEND-001", CONNECT),
@@ -91,10 +91,13 @@ def _run(case: Case) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def runs() -> Iterator[dict[str, Future[Ended]]]:
-    """All runs, some at a time."""
+def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Ended]]]:
+    """The runs of the selected tests, some at a time."""
+    selected = {
+        item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")
+    }
     with ThreadPoolExecutor(TOGETHER) as pool:
-        yield {case.name: pool.submit(_run, case) for case in [*FIRST_CONTACT, *RUNS]}
+        yield {case.name: pool.submit(_run, case) for case in [*FIRST_CONTACT, *RUNS] if case in selected}
         pool.shutdown(cancel_futures=True)
 
 
