@@ -257,8 +257,13 @@ def a_refusal_with_a_body_without_end(connection: socket.socket, head: bytes) ->
 def connected_with_a_million_headers(connection: socket.socket, head: bytes) -> None:
     upgrade(connection, head)
     connection.recv(65536)
+    drip(connection, _many_headers(), 1)
+
+
+@functools.cache
+def _many_headers() -> bytes:
     headers = b"".join(b"h%d:x\n" % number for number in range(1_000_000))
-    drip(connection, frame(b"CONNECTED\nversion:1.2\n" + headers + b"\n\0"), 1)
+    return frame(b"CONNECTED\nversion:1.2\n" + headers + b"\n\0")
 
 
 @websocket
@@ -470,9 +475,19 @@ def _serve(connection: socket.socket, behaviour: Behaviour, declares: dict[str, 
             _swallow(connection)
 
 
+#: Octets that take long to build, by the behaviour that sends them: built before the first connection.
+PREPARED: dict[str, Callable[[], bytes]] = {
+    "deflate_that_nobody_asked_for": _bomb,
+    "connected_with_a_million_headers": _many_headers,
+    "capabilities_of_100_mb": _large_capabilities,
+}
+
+
 def main(name: str) -> None:
     """Serve with the behaviour of that name until the process is killed."""
     behaviour, declares = BEHAVIOURS[name]
+    if name in PREPARED:
+        PREPARED[name]()
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         print(f"ws://127.0.0.1:{listener.getsockname()[1]}/stomp", flush=True)
         while True:
