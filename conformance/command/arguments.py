@@ -121,6 +121,14 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         default=PARALLEL,
         help="run up to N tests at a time (default: %(default)s)",
     )
+    group.add_argument(
+        "--time-limit",
+        type=_seconds,
+        metavar="SECONDS",
+        default=None,
+        help="end the run after this time, 0 for never (default: by the effort, the distance of the server and its "
+        "timers; some minutes with --effort quick)",
+    )
 
 
 def _add_server(group: argparse._ArgumentGroup) -> None:
@@ -201,6 +209,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         shuffle=values["shuffle"],
         fail_fast=values["fail_fast"],
         parallel=values["parallel"],
+        time_limit=values["time_limit"],
         report=values["report"],
         login=values["login"],
         passcode=values["passcode"],

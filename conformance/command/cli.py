@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,7 @@ from conformance.targets.files import BadTargetFile, known_targets
 from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl
 from conformance.verdicts.verdicts import Exit
+from conformance.wire.failures import RunEnded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.SUITE_FAILED
     except _WRONG_USAGE as error:
         return _wrong_usage(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RunEnded):
         print("Interrupted before anything was judged.", file=sys.stderr)
         return Exit.INCONCLUSIVE
 
@@ -83,13 +85,19 @@ def _server(command: str, options: Options) -> Iterator[Options]:
 
 
 def _judge(options: Options) -> int:
-    target = probe_target(options)
-    run = Run(options, target, book())
+    interruption = _Interruption()
+    with interruption:
+        return _judge_interruptibly(options, interruption)
+
+
+def _judge_interruptibly(options: Options, interruption: _Interruption) -> int:
+    target = probe_target(options, interruption.event)
+    run = interruption.run = Run(options, target, book(), interruption.event)
     presenter = Presenter(verbose=options.verbose)
     scheduler = Scheduler(run, presenter)
     # Imported modules live for the whole run: keep them out of garbage collections and of Hypothesis' gc.get_referrers.
     gc.freeze()
-    with presenter, _interruptible(run):
+    with presenter:
         status = pytest.main(
             _pytest_arguments(options), plugins=[scheduler, _CommandLine(scheduler, presenter)]
         )
@@ -112,22 +120,31 @@ def _judge(options: Options) -> int:
     return int(result.exit)
 
 
-@contextlib.contextmanager
-def _interruptible(run: Run) -> Iterator[None]:
-    """End the run on Ctrl-C, even if the KeyboardInterrupt is swallowed, as Hypothesis does in some places."""
+class _Interruption:
+    """Ends the first contact or the run on Ctrl-C, even if the KeyboardInterrupt is swallowed.
 
-    def interrupt(_number: int, _frame: object) -> None:
-        run.end_early("interrupted")
+    Hypothesis swallows it in some places, and Python in every finalizer. Setting `event` ends all waits for the server.
+    """
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.run: Run | None = None
+        self._is_installed = False
+
+    def __enter__(self) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+            self._is_installed = True
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, _number: int, _frame: object) -> None:
+        if self.run is not None:
+            self.run.end_early("interrupted")
+        self.event.set()
         raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _CommandLine:

@@ -85,6 +85,8 @@ class Presenter:
             "tests": f"{plan.tests} for {counted(plan.clauses, 'clause')}, {plan.effort} effort, {_seed(plan)}",
             "time": _time(plan, target),
         }
+        if target.capabilities_failure:
+            facts["note"] = f"the capabilities could not be read: {one_line(target.capabilities_failure)}"
         if target.waivers:
             facts["known"] = f"{counted(len(target.waivers), 'known deviation')} of target {target.name}"
         for label, text in facts.items():

@@ -33,7 +33,8 @@ class Options:
     `classes` are bindings and extensions; empty selects all that the server claims. `clauses` are ids or prefixes of
     ids. `timings` (seconds) override those that the server declares. `seed` None gives the same examples in every run;
     `shuffle` orders the tests by the seed. `fail_fast` ends the run at the first broken MUST that is no known
-    deviation. `parallel` is the number of concurrent tests.
+    deviation. `parallel` is the number of concurrent tests. `time_limit` is in seconds, 0.0 for none; None is the limit
+    of the effort.
     """
 
     url: str
@@ -46,6 +47,7 @@ class Options:
     shuffle: bool = False
     fail_fast: bool = False
     parallel: int = PARALLEL
+    time_limit: float | None = None
     report: Path | None = None
     login: str | None = None
     passcode: str | None = None

@@ -34,8 +34,10 @@ class NothingSelected(Exception):
 class Run:
     """A run against a probed target. Thread-safe."""
 
-    def __init__(self, options: Options, target: Target, book: Book) -> None:
-        """Raises NothingSelected if the options select no clause."""
+    def __init__(
+        self, options: Options, target: Target, book: Book, interrupted: threading.Event | None = None
+    ) -> None:
+        """`interrupted` is set when the run ends early. Raises NothingSelected if the options select no clause."""
         self.options = options
         self.target = target
         self.book = book
@@ -44,7 +46,7 @@ class Run:
         if not self.selected:
             raise NothingSelected(_why_nothing(options, target))
         self.recorder = Recorder(book, self.columns, target.waivers)
-        self.interrupted = threading.Event()
+        self.interrupted = interrupted or threading.Event()
         self.clock = clock_of(target, self.interrupted)
         # One clock for all groups: a test that moves it would move time for concurrent tests.
         self.workers = 1 if isinstance(self.clock, ServerClock) else options.parallel

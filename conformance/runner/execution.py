@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
 from conformance.specification.clauses import Level
 from conformance.verdicts.case import Case, find_failure
-from conformance.wire.failures import TooSlow, Unreachable
+from conformance.wire.failures import RunEnded, TooSlow, Unreachable, WaitTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,8 @@ class Execution:
         except Unreachable as error:
             self.error = error
             self._run.end_early(f"the server went away during {self.name}: {error}")
+        except RunEnded as error:
+            self.error = error
         except Exception as error:  # noqa: BLE001  the recorder tells the peer's failures from the suite's errors
             self.error = error
         except BaseException as error:
@@ -60,6 +63,8 @@ class Execution:
                     self._recorded = True
                     self._record(case)
             self.bench.close()
+            if self.error is not None:
+                forget_locals(self.error)
             self._done.set()
 
     def _attempt(self, case: Case, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
@@ -67,6 +72,9 @@ class Execution:
         for _ in range(ATTEMPTS):
             try:
                 test(**arguments)
+            except WaitTooLong as wait:
+                reason = str(wait)
+                break
             except TooSlow as slow:
                 reason = str(slow)
             else:
@@ -110,3 +118,21 @@ class Execution:
             case.finish_cut_short()
         else:
             case.finish(self.error)
+
+
+def forget_locals(error: BaseException) -> None:
+    """Drop the local variables that an exception's traceback keeps, and with them what the test has received.
+
+    The run keeps the exception to its end. Those that it came from are treated likewise.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions

@@ -53,6 +53,7 @@ class Target:
 
     `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
     (`conformance/targets/README.md` lists them). `round_trip` is in seconds; `limits` are in bytes or plain numbers.
+    `capabilities_failure` says why the capabilities could not be read, "" if they could or there are none.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Target:
     facts: Mapping[str, bool] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
     capabilities: Any = None
+    capabilities_failure: str = ""
     round_trip: float = 0.0
 
     @property
