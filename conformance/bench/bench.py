@@ -180,7 +180,7 @@ class Bench:
             operations = self._stomp_operations()
         self.at_end(operations.close)
         if not self.target.has_virtual_clock:
-            # Where real time passes, consumers that were left behind would fall silent while later tests run.
+            # In real time, consumers that a test leaves behind would be evicted while later tests run.
             operations = LeavingOperations(operations)
             self.at_end(operations.leave)
         return QueueClient(operations)

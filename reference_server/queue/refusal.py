@@ -48,3 +48,9 @@ class Refusal(Exception):
     def problem(self) -> bytes:
         """Return the body of type application/problem+json (REFUSE-2)."""
         return problem_document(self.cause, self.status, self.title, self.detail, self.member)
+
+
+def unknown_topic(name: str, member: str | None = None) -> Refusal:
+    """Make the refusal of a topic that does not exist; the detail quotes the start of its name."""
+    shown = name if len(name) <= 130 else name[:130] + "…"
+    return Refusal("topic-unknown", f"there is no topic {shown!r}; /topic/add-topic adds one", member)
