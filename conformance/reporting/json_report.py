@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from conformance.reporting.durations import slowest
 from conformance.reporting.octets import printable, readable
 from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_command, without_secrets
 
@@ -48,8 +49,16 @@ def build(
         },
         "counts": dict(sorted(Counter(verdict.kind.value for verdict in result.verdicts).items())),
         "verdicts": [_verdict(verdict, book[verdict.key.clause], again) for verdict in result.verdicts],
+        "hardly_judged": [
+            {"class": share.name, "unjudged": share.unjudged, "claimed": share.claimed}
+            for share in result.hardly_judged
+        ],
         "stale_waivers": [_waiver(waiver) for waiver in result.stale],
         "reach": [_reach(reach) for reach in meta.reach],
+        "tests": [
+            {"test": _text(test), "binding": binding, "seconds": round(seconds, 3)}
+            for seconds, test, binding in slowest(meta.durations, 0)
+        ],
     }
 
 
@@ -125,6 +134,7 @@ def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str
         "reason": _text(verdict.reason),
         "roots": list(verdict.roots),
         "waiver": verdict.waiver,
+        "excluded": verdict.is_excluded,
         "asserted": verdict.asserted,
         "failures": [_failure(failure, again) for failure in verdict.failures],
     }

@@ -33,7 +33,9 @@ class Options:
     `classes` are bindings and extensions; empty selects all that the server claims. `clauses` are ids or prefixes of
     ids. `timings` (seconds) override those that the server declares. `seed` None gives the same examples in every run;
     `shuffle` orders the tests by the seed. `fail_fast` ends the run at the first broken MUST that is no known
-    deviation. `parallel` is the number of concurrent tests.
+    deviation. `parallel` is the number of concurrent tests. `excluded` are ids or prefixes of ids, like `clauses`.
+    `target` is the name or path of the target file as it was given, `launch` the command that started the server, both
+    "" for none. `durations` is the number of the slowest tests to list, 0 for all of them, None for no list.
     """
 
     url: str
@@ -55,3 +57,9 @@ class Options:
     verify_tls: bool = True
     ca_file: str | None = None
     verbose: bool = False
+    excluded: tuple[str, ...] = ()
+    target: str = ""
+    launch: str = ""
+    durations: int | None = None
+    write_waivers: Path | None = None
+    strict_waivers: bool = False

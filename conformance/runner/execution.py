@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
@@ -43,6 +44,7 @@ class Execution:
         """
         case = self.bench.case
         assert case is not None
+        began = time.monotonic()
         try:
             self._attempt(case, test, arguments)
         except Unreachable as error:
@@ -60,6 +62,7 @@ class Execution:
                     self._recorded = True
                     self._record(case)
             self.bench.close()
+            self._run.durations[self.name, self.bench.binding] = time.monotonic() - began
             self._done.set()
 
     def _attempt(self, case: Case, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
@@ -95,6 +98,8 @@ class Execution:
         """True if the test ended at a broken MUST that no waiver covers."""
         key = self.bench.case.ended_at if self.bench.case else None
         if key is None or any(waiver.covers(key) for waiver in self._run.target.waivers):
+            return False
+        if key.clause in self._run.excluded:
             return False
         return self._run.book[key.clause].level is Level.MUST
 

@@ -33,6 +33,14 @@ FACTS = {
 }
 
 
+#: Prefixes of the clauses that demand what a denied fact says is missing.
+FACT_CLAUSES = {
+    "receipts": ("STOMP-RECEIPT",),
+    "transactions": ("STOMP-TX",),
+    "redelivers": ("STOMP-ACK", "STOMP-NACK"),
+}
+
+
 class BadTargetFile(Exception):
     """An unusable target file; the message names the file, the key, and the expected value."""
 
