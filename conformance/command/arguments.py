@@ -46,7 +46,8 @@ levels:
 
 exit status:
   0 conforming   1 not conforming   2 wrong usage, or no server answers at the URL
-  3 the suite itself failed         4 inconclusive: nothing was selected, or nothing could be judged
+  3 the suite itself failed         4 inconclusive: nothing was selected, the run ended early, or most requirements
+                                      of a claimed class could not be judged
 """
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from conformance.specification.clauses import Clause
     from conformance.targets.files import TargetFile
 
-SHELLS = ("bash", "zsh", "tcsh")
-
 
 def add_lists(group: argparse._ArgumentGroup) -> None:
     """Add the options that list something and exit."""
@@ -35,9 +33,8 @@ def add_lists(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--print-completion",
         metavar="SHELL",
-        choices=SHELLS,
         default="",
-        help=f"print the completion of `stompliance` for a shell ({', '.join(SHELLS)}) and exit; needs the extra "
+        help="print the completion of `stompliance` for a shell, such as bash or zsh, and exit; needs the extra "
         "stompliance[completion]",
     )
     group.add_argument("--version", action="version", version=f"stompliance {suite_version()}")
@@ -64,7 +61,7 @@ def asked_for_list(values: Mapping[str, Any]) -> Callable[[], int] | None:
 def print_completion(shell: str, parser: argparse.ArgumentParser) -> int:
     """Print the completion script for a shell; returns the exit status.
 
-    Raises ValueError if shtab, which makes it, is not installed.
+    Raises ValueError if shtab, which makes it, is not installed or doesn't know the shell.
     """
     try:
         shtab = importlib.import_module("shtab")
@@ -72,6 +69,10 @@ def print_completion(shell: str, parser: argparse.ArgumentParser) -> int:
         raise ValueError(
             f"--print-completion {shell} needs shtab: pip install 'stompliance[completion]'"
         ) from error
+    if shell not in shtab.SUPPORTED_SHELLS:
+        raise ValueError(
+            f"--print-completion {shell}: no such shell is known; expected {', '.join(shtab.SUPPORTED_SHELLS)}"
+        )
     parser.prog = "stompliance"
     known: dict[str, Sequence[str]] = {
         "clauses": [clause.id for clause in book()],

@@ -50,18 +50,19 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def conformance() -> Command:
     """Function that runs `python -m conformance` to its end."""
+    return run_conformance
 
-    def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "conformance", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-            env={**clean_environment(), **environment},
-        )
 
-    return command
+def run_conformance(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m conformance` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "conformance", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+        env={**clean_environment(), **environment},
+    )
 
 
 def clean_environment() -> dict[str, str]:
