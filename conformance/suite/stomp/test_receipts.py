@@ -206,7 +206,8 @@ def _judge_once(scene: Scene, client: StompClient) -> None:
     """No RECEIPT that was claimed comes a second time."""
     scene.fence(client)
     extra = Counter(frame.get("receipt-id") for frame in client.take("RECEIPT"))
-    scene.judge("STOMP-RECEIPT-001", not extra, expected="one RECEIPT for each frame", observed=dict(extra))
+    observed = ", ".join(f"{count} more with receipt-id {value!r}" for value, count in extra.items())
+    scene.judge("STOMP-RECEIPT-001", not extra, expected="one RECEIPT for each frame", observed=observed)
 
 
 def _any_receipt(scene: Scene, client: StompClient) -> Frame:
