@@ -28,8 +28,8 @@ PAUSE = 0.02
 WATCHES_OF_A_SESSION = 40
 #: Number of the newest watches kept open; older ones belong to examples that have ended.
 WATCHES_KEPT = 24
-#: Largest requests of the models, by extension: the name of the limit, and the amount.
-ASKED = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
+#: Most that the models ask of an extension: the name of its limit, and the amount.
+NEEDED_LIMITS = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
 _HEARTBEAT = "/consumer/heartbeat"
 
 
@@ -64,10 +64,10 @@ class BenchQueueAdapter:
         """Declared extensions, without those whose limits are below the requests of the models."""
         narrow = {
             extension
-            for extension, (limit, asked) in ASKED.items()
-            if asked > (self._bench.limit(limit) or asked)
+            for extension, (limit, needed) in NEEDED_LIMITS.items()
+            if needed > (self._bench.limit(limit) or needed)
         }
-        return self._bench.target.extensions - narrow
+        return self._bench.extensions() - narrow
 
     @property
     def publishes_over_http(self) -> bool:
@@ -122,7 +122,7 @@ class _AckWatchSession:
         # One subscription is for replies, which fence the session.
         self._operations = StompOperations(self.client)
         self._most = max(1, min(WATCHES_OF_A_SESSION, int(bench.limit("subscriptions") or 1000) - 1))
-        self._nobody = bench.fresh("nobody")
+        self._unknown_consumer = bench.fresh("unknown")
         self.watches = 0
 
     @property
@@ -138,8 +138,8 @@ class _AckWatchSession:
         return watch
 
     def fence(self) -> None:
-        """Return once the server has processed all earlier frames: after its reply to a refused heartbeat."""
-        self._operations.call(_HEARTBEAT, {"consumer_name": self._nobody})
+        """Return once the server has processed all frames sent before: it answers a heartbeat that it must refuse."""
+        self._operations.call(_HEARTBEAT, {"consumer_name": self._unknown_consumer})
 
     def close(self) -> None:
         """End the session."""

@@ -60,7 +60,7 @@ def _write_waivers(path: Path, run: Run, result: Result) -> None:
 
 
 def _append_step_summary(run: Run, result: Result) -> None:
-    """Append to the job's summary. A failure is told and changes no status: the summary is no one's only output."""
+    """Append to the job's summary. A failure is printed and changes no status: the verdicts do not depend on it."""
     file = os.environ.get(STEP_SUMMARY)
     if not file:
         return

@@ -43,7 +43,7 @@ def build(
 ) -> Element:
     """The report as an element `testsuites`. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
-    again = replay_command or plain_command(target.url)
+    replay_command = replay_command or plain_command(target.url)
     root = ET.Element("testsuites", name=f"stompliance {meta.suite_version}")
     stamp = meta.started.replace(tzinfo=None).isoformat(timespec="seconds")
     times = times_of_clauses(meta)
@@ -54,7 +54,7 @@ def build(
         )
         for clause, verdicts in rows:
             for verdict in verdicts.values():
-                _add_case(suite, verdict, clause, again, times.get(verdict.key, 0.0))
+                _add_case(suite, verdict, clause, replay_command, times.get(verdict.key, 0.0))
         _count(suite)
         _add_up_times(suite)
     if result.exit in (Exit.SUITE_FAILED, Exit.INCONCLUSIVE, Exit.USAGE) or result.ended_early:
@@ -93,14 +93,16 @@ def _add_up_times(suite: Element) -> None:
     suite.set("time", f"{sum(float(case.get('time', 0)) for case in suite.iter('testcase')):.3f}")
 
 
-def _add_case(suite: Element, verdict: Verdict, clause: Clause, again: ReplayCommand, seconds: float) -> None:
+def _add_case(
+    suite: Element, verdict: Verdict, clause: Clause, replay_command: ReplayCommand, seconds: float
+) -> None:
     case = _child(suite, "testcase", classname=verdict.key.binding, name=clause.id, time=f"{seconds:.3f}")
     _properties(
         case,
         {"level": clause.key_word, "verdict": verdict.kind.value, "asserted": str(verdict.asserted)}
         | ({"known": verdict.waiver} if verdict.waiver is not None else {}),
     )
-    evidence = "\n\n".join(_evidence(failure, clause, again) for failure in verdict.failures)
+    evidence = "\n\n".join(_evidence(failure, clause, replay_command) for failure in verdict.failures)
     if verdict.counts:
         _child(
             case, "failure", type=clause.key_word, message=one_line(verdict.reason)
@@ -117,14 +119,14 @@ def _add_case(suite: Element, verdict: Verdict, clause: Clause, again: ReplayCom
         )
 
 
-def _evidence(failure: Failure, clause: Clause, again: ReplayCommand) -> str:
+def _evidence(failure: Failure, clause: Clause, replay_command: ReplayCommand) -> str:
     lines = [
         f"{clause.id}: {clause.text}",
         f"spec/{clause.source}:{clause.line}",
         f"expected: {printable(failure.expected)}",
         f"observed: {printable(failure.observed)}",
         f"test:     {printable(failure.test)} ({failure.binding})",
-        f"again:    {again(failure)}",
+        f"again:    {replay_command(failure)}",
     ]
     if failure.steps:
         lines += [

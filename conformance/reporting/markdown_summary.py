@@ -10,9 +10,9 @@ from conformance.reporting.summary import (
     broken,
     closing_sentence,
     counted,
+    first_ids,
     grouped,
     mark_counts,
-    some_ids,
     without_secrets,
 )
 from conformance.verdicts.verdicts import Kind
@@ -38,7 +38,7 @@ def build(result: Result, book: Book, target: Target) -> str:
     parts.append(_broken(result, book))
     if result.stale:
         ids = list(dict.fromkeys(waiver.clause for waiver in result.stale))
-        parts.append(f"Known deviations that deviate no more: {some_ids(ids, 20)}.\n")
+        parts.append(f"Known deviations that deviate no more: {first_ids(ids, 20)}.\n")
     return "\n".join(part for part in parts if part) + "\n"
 
 

@@ -20,11 +20,11 @@ from conformance.reporting.summary import (
     broken,
     closing_sentence,
     counted,
+    first_ids,
     grouped,
     mark_of,
     plain_command,
     reasons,
-    some_ids,
     without_secrets,
 )
 from conformance.verdicts.verdicts import Exit, Kind
@@ -203,13 +203,13 @@ class Presenter:
                 continue
             self._screen.heading(title)
             for reason, ids in reasons(found):
-                names = ", ".join(ids) if self._verbose else some_ids(ids)
+                names = ", ".join(ids) if self._verbose else first_ids(ids)
                 body = Text(f"{reason}: ").append(names, "dim")
                 self._screen.paragraph(body, indent=8, label=f"  {len(ids):4}  ")
         excluded = list(dict.fromkeys(v.key.clause for v in result.verdicts if v.is_excluded))
         if excluded:
             self._screen.heading("Excluded by --exclude, with every test that names one of these clauses")
-            names = ", ".join(excluded) if self._verbose else some_ids(excluded)
+            names = ", ".join(excluded) if self._verbose else first_ids(excluded)
             self._screen.paragraph(names, indent=8, label=f"  {len(excluded):4}  ")
 
     def _print_stale(self, result: Result, target: Target) -> None:

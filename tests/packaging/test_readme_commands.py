@@ -149,7 +149,7 @@ class Terminal:
     def _with_ports(self, line: str) -> str:
         for written, ours in self._ports.items():
             line = line.replace(written, ours)
-        # The sample clients look for port 8080 unless they are told otherwise.
+        # The default port of the sample clients is 8080.
         return f"{line} --url ws://127.0.0.1:{self._ports['8080']}" if "scripts/" in line else line
 
     def _environment(self) -> dict[str, str]:

@@ -306,7 +306,7 @@ def test_one_class_is_not_saved_by_another():
 
 
 def test_skipped_clauses_and_those_of_denied_features_do_not_count():
-    """What the facts of a target exclude is not claimed."""
+    """Features that the facts of a target deny are not claimed."""
     tallies = {Key(ROOT, HTTP): failed(ROOT), **BEHIND}
     result = decide(BOOK, set(tallies), tallies, WAIVED_ROOT, denied={ROOT})
     assert (result.exit, result.hardly_judged) == (Exit.CONFORMING, ())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from conformance.suite.queue.fixture import publish_path
 from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
+    from conformance.wire.acknowledged_publishing import AcknowledgedPublishing
     from conformance.wire.frames import Frame
 
 SPELLINGS = ("acknowledgment", "acknowledgement")
@@ -20,21 +22,47 @@ class ListenerSession:
     """A STOMP session that can hold several listeners."""
 
     def __init__(self, bench: Bench) -> None:
+        """A server of class stomp-publish has neither receipts nor replies: a record of its own is the fence there."""
         self.bench = bench
-        self.operations = StompOperations(bench.stomp())
-        self.client = self.operations.client
+        self._fence_path = ""
+        self._operations: StompOperations | AcknowledgedPublishing
+        if bench.binding == "stomp-publish":
+            topic = bench.fresh("fence")
+            bench.queue().add_topic(topic)
+            self._fence_path = publish_path(topic)
+            self._operations = bench.acknowledged_publishing()
+        else:
+            self._operations = StompOperations(bench.stomp())
+        self.client = self._operations.client
 
-    def listen(self, topic: str, spelling: str = SPELLINGS[0]) -> Listener:
-        """Subscribe to the producer acknowledgements of a topic; returns when the server has granted the receipt."""
-        receipt = self.bench.fresh("listening")
-        destination = f"/topic/{spelling}/{topic}"
-        identifier = self.client.subscribe(destination, receipt=receipt)
-        self.client.expect("RECEIPT", receipt_id=receipt)
+    def listen(self, topic: str, spelling: str = "") -> Listener:
+        """Subscribe to the producer acknowledgements of a topic; returns when the server has processed that.
+
+        Without a `spelling` the first of `spellings_of` is taken.
+        """
+        destination = f"/topic/{spelling or spellings_of(self.bench)[0]}/{topic}"
+        if self._fence_path:
+            identifier = self.client.subscribe(destination)
+            self.fence()
+        else:
+            receipt = self.bench.fresh("listening")
+            identifier = self.client.subscribe(destination, receipt=receipt)
+            self.client.expect("RECEIPT", receipt_id=receipt)
         return Listener(self, identifier, destination)
 
     def fence(self) -> None:
         """Return when the server has processed everything that was sent before, also on other sessions."""
-        self.operations.call(HEARTBEAT, {"consumer_name": self.bench.fresh("nobody")})
+        if self._fence_path:
+            self._operations.call(
+                self._fence_path, {"messageID": self.bench.fresh("fence"), "message": "fence"}
+            )
+        else:
+            self._operations.call(HEARTBEAT, {"consumer_name": self.bench.fresh("nobody")})
+
+
+def spellings_of(bench: Bench) -> tuple[str, ...]:
+    """Spellings under which the server has to send acknowledgements: both, or the one of a stomp-publish server."""
+    return (bench.publish_spelling().word.split("/")[2],) if bench.binding == "stomp-publish" else SPELLINGS
 
 
 class Listener:
