@@ -9,15 +9,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+import trustme
+
 from conformance.command.arguments import options_of, parser
 from conformance.command.once_more import once_more
 from conformance.reporting.failure_text import command_words
+from conformance.targets.server_process import running_server
 from conformance.verdicts.verdicts import Failure
 from tests.command.conftest import COMMAND_SECONDS, clean_environment
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.command.conftest import Command
 
 FAILURE = Failure("CLOCK-1", "queue-http", "test_it", "an answer", "silence")
@@ -137,3 +139,23 @@ def test_the_printed_command_starts_the_server_again(tmp_path: Path) -> None:
     again = in_shell(printed(ended.stdout), tmp_path)
     assert again.returncode == 1, again.stdout + again.stderr
     assert "CLOCK-1" in again.stdout
+
+
+@pytest.mark.parametrize("trust", ["--ca-file", "--insecure"])
+def test_the_printed_command_trusts_the_server_again(tmp_path: Path, trust: str) -> None:
+    """A server with a certificate of its own can be reached again only with the option that made it trusted."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "the ca.pem")
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    trusted = [trust, "the ca.pem"] if trust == "--ca-file" else [trust]
+    with running_server(
+        f"{sys.executable} -m reference_server --port 0 --tls-cert {tmp_path / 'server.pem'} "
+        f"--tls-key {tmp_path / 'server.pem'}"
+    ) as url:
+        judged = ["--class", "virtual-clock", "--class", "queue-http", "--clause", "CLOCK-1"]
+        ended = in_shell(shlex.join(["python", "-m", "conformance", url, *trusted, *judged]), tmp_path)
+        assert ended.returncode == 1, ended.stdout + ended.stderr
+        again = in_shell(printed(ended.stdout), tmp_path)
+        assert again.returncode == 1, again.stdout + again.stderr
+        assert "CLOCK-1" in again.stdout
