@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ class Execution:
         """
         case = self.bench.case
         assert case is not None
+        began = time.monotonic()
         try:
             self._attempt(case, test, arguments)
         except Unreachable as error:
@@ -65,6 +67,7 @@ class Execution:
             self.bench.close()
             if self.error is not None:
                 forget_locals(self.error)
+            self._run.durations[self.name, self.bench.binding] = time.monotonic() - began
             self._done.set()
 
     def _attempt(self, case: Case, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
@@ -103,6 +106,8 @@ class Execution:
         """True if the test ended at a broken MUST that no waiver covers."""
         key = self.bench.case.ended_at if self.bench.case else None
         if key is None or any(waiver.covers(key) for waiver in self._run.target.waivers):
+            return False
+        if key.clause in self._run.excluded:
             return False
         return self._run.book[key.clause].level is Level.MUST
 

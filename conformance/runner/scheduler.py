@@ -94,6 +94,7 @@ class Scheduler:
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
         """Leave out tests without a selected clause, before they are parametrized."""
         ids = clauses_of(obj) if callable(obj) else ()
+        self.run.leave_out(ids)
         return [] if ids and not self.run.bindings_of(ids) else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
