@@ -53,11 +53,11 @@ def _registered(behaviour: Behaviour, declares: dict[str, object] | None) -> Beh
     return behaviour
 
 
-# What the behaviours are made of
+# Parts of the behaviours
 
 
 def read_head(connection: socket.socket) -> bytes:
-    """The head of a request, and of its body what came with it."""
+    """The head of a request, and the part of its body that arrived with it."""
     octets = b""
     while b"\r\n\r\n" not in octets:
         piece = connection.recv(65536)

@@ -41,7 +41,7 @@ def told(ended: Ended) -> str:
 
 
 def check(ended: Ended) -> None:
-    """What holds for every run."""
+    """Assert the properties of every run: no traceback, no mistake of the suite, bounded memory."""
     assert "Traceback" not in ended.said, told(ended)
     assert "mistake of the suite" not in ended.said, told(ended)
     assert ended.memory <= 512 * MIB, told(ended)
@@ -59,7 +59,7 @@ def check(ended: Ended) -> None:
     ],
 )
 def test_no_run_waits_for_timings_that_are_too_long(timings: str, virtual: bool) -> None:
-    """What they rule out is not judged; nothing is promised of the rest, since they are not the server's own."""
+    """Clauses that the timings rule out are not judged; other verdicts may be wrong, as the timings are not true."""
     with relayed(f"'--timings={timings}'", virtual=virtual) as url:
         clauses = ("--clause", "LIVE-EVICT-1", "--clause", "REBALANCE", "--class", "queue-http")
         ended = judged(url, *QUICK, *clauses, within=SECONDS)

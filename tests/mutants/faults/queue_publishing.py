@@ -159,7 +159,7 @@ def publishing_adds_the_topic() -> None:
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, *, now: float) -> Any:
         if name not in self.topics:
-            self.add_topic(name, None, None, now=now)
+            self.add_topic(name, 0, 0, now=now)
         return original(self, name, record, now=now)
 
 
@@ -173,7 +173,7 @@ def a_refused_record_adds_the_topic() -> None:
             return original(self, name, record, now=now)
         except Refusal as refusal:
             if refusal.cause == "topic-unknown":
-                self.add_topic(name, None, None, now=now)
+                self.add_topic(name, 0, 0, now=now)
             raise
 
 

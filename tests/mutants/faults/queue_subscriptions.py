@@ -57,7 +57,7 @@ def subscribing_adds_the_topic() -> None:
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
         for name in names:
             if name not in self.topics:
-                self.add_topic(name, None, None, now=self.now)
+                self.add_topic(name, 0, 0, now=self.now)
         original(self, consumer, names)
 
 

@@ -46,7 +46,7 @@ def a_refused_topic_gets_the_partitions_asked_for() -> None:
 
     @wrap(QueueBroker, "add_topic")
     def add(
-        original: Any, self: QueueBroker, name: str, partitions: int | None, *arguments: Any, **named: Any
+        original: Any, self: QueueBroker, name: str, partitions: int, *arguments: Any, **named: Any
     ) -> Topic:
         known = self.topics.get(name)
         if known is not None and partitions:
@@ -210,13 +210,13 @@ def a_topic_with_too_many_partitions_is_refused_but_there() -> None:
 
     @wrap(QueueBroker, "add_topic")
     def add(
-        original: Any, self: QueueBroker, name: str, partitions: int | None, *arguments: Any, **named: Any
+        original: Any, self: QueueBroker, name: str, partitions: int, *arguments: Any, **named: Any
     ) -> Topic:
         try:
             topic: Topic = original(self, name, partitions, *arguments, **named)
         except Refusal as refusal:
             if refusal.member == "partitions":
-                original(self, name, None, *arguments, **named)
+                original(self, name, 0, *arguments, **named)
             raise
         return topic
 
