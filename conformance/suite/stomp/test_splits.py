@@ -27,7 +27,7 @@ PLAIN = (b"plain:text", ("plain", "text"))
 BODY = b"body\\cof\\n text"
 
 
-@clauses("STOMP-ENC-002", "STOMP-SEND-004", "STOMP-FRAME-006", "STOMP-RECEIPT-002")
+@clauses("STOMP-FRAME-006", "STOMP-ENC-002", "STOMP-SEND-004", "STOMP-RECEIPT-002")
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
 @pytest.mark.parametrize("cut_by", ["messages", "fragments", "segments"])
 def test_a_frame_may_be_cut_at_every_octet(bench: Bench, cut_by: str, counted: bool) -> None:
