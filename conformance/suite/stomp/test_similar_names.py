@@ -27,9 +27,9 @@ def test_transactions_with_similar_names(bench: Bench, pair: tuple[str, str]) ->
     if not fixture.has_transactions:
         bench.skip("STOMP-TX-012", "the server has no transactions")
         return
-    channel = Channel(fixture)
-    sender = channel.sender
     for committed, aborted in (pair, pair[::-1]):
+        channel = Channel(fixture)  # names need not be accepted again (STOMP-TX-011)
+        sender = channel.sender
         names = {"committed": f"t{committed}", "aborted": f"t{aborted}"}
         try:
             for body, name in names.items():
@@ -58,8 +58,9 @@ def test_transactions_with_similar_names(bench: Bench, pair: tuple[str, str]) ->
 def test_subscriptions_with_similar_ids(bench: Bench, pair: tuple[str, str]) -> None:
     """Subscribe with two similar ids, and unsubscribe one; expect the messages of the other only."""
     fixture = StompFixture(bench)
-    reader, sender = fixture.client(), fixture.client()
+    sender = fixture.client()
     for kept, removed in (pair, pair[::-1]):
+        reader = fixture.client()  # ids need not be accepted again (STOMP-UNSUB-004)
         ids = [f"s{kept}", f"s{removed}"]
         topics = [fixture.topic(), fixture.topic()]
         rounds: list[list[bytes]] = []
