@@ -73,10 +73,10 @@ def test_advancing_the_queue_ends_a_rebalance(bench: Bench) -> None:
     """
     if (rebalance := begin_rebalance(bench, "CLOCK-1")) is None:
         return
-    queue, step = rebalance.queue, _step(bench)
-    end = rebalance.started[1] + queue.timings.rebalance_timeout
-    # Far enough from the end that concurrent advances of the whole queue do not reach it.
-    queue.wait_until(rebalance.group, end - max(5 * MARGIN, step))
+    queue, timeout = rebalance.queue, rebalance.queue.timings.rebalance_timeout
+    end = rebalance.started[1] + timeout
+    # So far from the end that neither concurrent advances of the whole queue reach it, nor a clock that runs by itself.
+    queue.wait_until(rebalance.group, end - timeout / 4)
     queue.expect_no_record(
         rebalance.newcomer, "REBALANCE-2", "no record: the rebalance has not come to its end yet"
     )
