@@ -82,6 +82,11 @@ class BenchQueueAdapter:
         """Perform an operation and return its reply."""
         return self._queue.call(path, body)
 
+    def look(self, topic: str, group: str) -> None:
+        """Read a topic and a group."""
+        for path in (f"/topics/{topic}", f"/consumer-groups/{group}"):
+            self._clock_client.request("GET", path)
+
     def fresh(self, stem: str) -> str:
         """Return a name that is new on this server."""
         return self._bench.fresh(stem)

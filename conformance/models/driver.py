@@ -219,6 +219,13 @@ class QueueDriver:
         cursor = model.cursors.get(topic) if model is not None else None
         return len(cursor.uncommitted) if cursor is not None else 0
 
+    def look(self, topic: str, group: str) -> None:
+        """Read a topic and a group, which changes nothing (extension introspection)."""
+        if self.has_extension("introspection"):
+            self.actions += 1
+            self.program.append(f"somebody looks at {topic} and {group}")
+            self.system.look(topic, group)
+
     # Time, and whole groups
 
     def pass_time(self, seconds: float, group: str) -> None:

@@ -156,6 +156,12 @@ class HttpClient:
             self._connection.close()
             self._connection = None
 
+    def cut(self) -> None:
+        """Reset the connection as a failing host does; the next request makes a new one."""
+        if self._connection is not None:
+            self._connection.reset()
+        self.close()
+
     # Connections
 
     def _kept_connection(self) -> Connection:

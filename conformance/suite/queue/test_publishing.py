@@ -214,6 +214,23 @@ def test_a_full_partition_refuses_and_keeps_what_it_has(bench: Bench) -> None:
 
 
 @clauses("PUB-FULL-1")
+@pytest.mark.parametrize("what", ["key", "message", "both"])
+def test_keys_and_messages_count_in_octets(bench: Bench, what: str) -> None:
+    """Publish a record whose key, message or both together have more octets than a partition may hold, though fewer
+    characters; expect a refusal.
+    """
+    queue = QueueFixture(bench)
+    topic = queue.new_topic(partition_bytes=100)
+    body = {
+        "messageID": "1",
+        "key": {"key": "é" * 60, "message": "k", "both": "é" * 26}[what],
+        "message": {"key": "m", "message": "é" * 60, "both": "é" * 26}[what],
+    }
+    reply = queue.call(publish_path(topic), body)
+    expect_publish_refusal(bench, reply, "PUB-FULL-1", "key and message have more than 100 octets of UTF-8")
+
+
+@clauses("PUB-FULL-1")
 def test_acknowledging_makes_no_room(bench: Bench) -> None:
     """Acknowledge a record of a full partition and publish again; expect a refusal as before. Records stay for groups
     that come later.
