@@ -17,8 +17,8 @@ from conformance.run.options import Effort
 from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
-from conformance.wire.connection import Connection
-from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.connection import SLOWEST, Connection
+from conformance.wire.failures import PeerFailure, RunEnded, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
@@ -30,7 +30,7 @@ from conformance.wire.operations import (
     encoded,
 )
 from conformance.wire.stomp import StompClient
-from conformance.wire.trace import Trace
+from conformance.wire.trace import Trace, bounded
 from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
@@ -45,12 +45,11 @@ if TYPE_CHECKING:
 #: Newest steps and trace entries in the evidence of a failure.
 STEPS_KEPT = 200
 FRAMES_KEPT = 80
+EVIDENCE_OCTETS = 128 << 10
 #: Extra patience per second of scheduling delay: suite and server may both be delayed, several times per answer.
 PATIENCE_PER_DELAY = 10
 #: Cap on the extra patience, in multiples of the normal one.
 MOST_EXTRA_PATIENCE = 2
-#: Lowest throughput that a connection is assumed to have, in octets per second.
-SLOWEST = 8 << 10
 #: Phases of Hypothesis, without `explain`: no report shows explanations, and they cost a trace of every example.
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
 
@@ -122,8 +121,8 @@ class Bench:
         self._steps.append(text)
 
     def evidence(self) -> tuple[Sequence[str], Sequence[TraceEntry]]:
-        """Newest steps and frames."""
-        return tuple(self._steps), tuple(self._trace.entries()[-FRAMES_KEPT:])
+        """Newest steps and frames; of what the server sent before the last EVIDENCE_OCTETS, only beginnings."""
+        return tuple(self._steps), bounded(self._trace.entries()[-FRAMES_KEPT:], EVIDENCE_OCTETS)
 
     # Facts
 
@@ -181,7 +180,7 @@ class Bench:
             operations = self._stomp_operations()
         self.at_end(operations.close)
         if not self.target.has_virtual_clock:
-            # Where real time passes, consumers that were left behind would fall silent while later tests run.
+            # In real time, consumers that a test leaves behind would be evicted while later tests run.
             operations = LeavingOperations(operations)
             self.at_end(operations.leave)
         return QueueClient(operations)
@@ -190,7 +189,12 @@ class Bench:
         """Client on a kept-alive HTTP connection of its own."""
         target = self.target
         client = HttpClient(
-            target.host, target.port, tls=target.tls, trace=self._trace, patience=self.patience
+            target.host,
+            target.port,
+            tls=target.tls,
+            trace=self._trace,
+            patience=self.patience,
+            interrupted=self._run.interrupted,
         )
         self.at_end(client.close)
         return client
@@ -212,6 +216,7 @@ class Bench:
             self.patience,
             tls=self.target.tls,
             headers=headers,
+            interrupted=self._run.interrupted,
         )
         self.at_end(link.close)
         return link
@@ -247,7 +252,13 @@ class Bench:
     def tcp(self) -> Connection:
         """New TCP or TLS connection. Raises Unreachable."""
         target = self.target
-        connection = Connection(target.host, target.port, tls=target.tls, patience=self.patience)
+        connection = Connection(
+            target.host,
+            target.port,
+            tls=target.tls,
+            patience=self.patience,
+            interrupted=self._run.interrupted,
+        )
         self.at_end(connection.close)
         return connection
 
@@ -256,10 +267,11 @@ class Bench:
         self._at_end.append(call)
 
     def close(self) -> None:
-        """End the test: run the calls registered by `at_end`."""
+        """End the test: run the calls registered by `at_end`, and drop the trace."""
         while self._at_end:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, RunEnded):
                 self._at_end.pop()()
+        self._trace.clear()
 
     # Time
 

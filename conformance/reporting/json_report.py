@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from conformance.reporting.durations import slowest
 from conformance.reporting.octets import printable, readable
 from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_command, without_secrets
 
@@ -50,8 +51,16 @@ def build(
         "verdicts": [
             _verdict(verdict, book[verdict.key.clause], replay_command) for verdict in result.verdicts
         ],
+        "hardly_judged": [
+            {"class": share.name, "unjudged": share.unjudged, "claimed": share.claimed}
+            for share in result.hardly_judged
+        ],
         "stale_waivers": [_waiver(waiver) for waiver in result.stale],
         "reach": [_reach(reach) for reach in meta.reach],
+        "tests": [
+            {"test": _text(test), "binding": binding, "seconds": round(seconds, 3)}
+            for seconds, test, binding in slowest(meta.durations, 0)
+        ],
     }
 
 
@@ -127,6 +136,7 @@ def _verdict(verdict: Verdict, clause: Clause, replay_command: ReplayCommand) ->
         "reason": _text(verdict.reason),
         "roots": list(verdict.roots),
         "waiver": verdict.waiver,
+        "excluded": verdict.is_excluded,
         "asserted": verdict.asserted,
         "failures": [_failure(failure, replay_command) for failure in verdict.failures],
     }

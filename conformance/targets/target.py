@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from conformance.specification.clauses import BINDINGS, EXTENSIONS
-from conformance.targets.files import is_amount, is_template
+from conformance.targets.files import FACT_CLAUSES, is_amount, is_template
 
 if TYPE_CHECKING:
     import ssl
@@ -54,6 +54,7 @@ class Target:
     `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
     (`conformance/targets/README.md` lists them); declared capabilities override `redelivers`. `round_trip` is in
     seconds; `limits` are in bytes or plain numbers.
+    `capabilities_failure` says why the capabilities could not be read, "" if they could or there are none.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Target:
     facts: Mapping[str, bool] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
     capabilities: Any = None
+    capabilities_failure: str = ""
     round_trip: float = 0.0
 
     @property
@@ -101,6 +103,11 @@ class Target:
     def plain_topic(self, name: str) -> str:
         """Destination that delivers each message to all subscribers."""
         return self.topic_template.format(name=name)
+
+    @property
+    def denied_clauses(self) -> list[str]:
+        """Prefixes of the clauses that demand what the facts deny."""
+        return [prefix for name, ids in FACT_CLAUSES.items() if not self.fact(name) for prefix in ids]
 
     @property
     def refused_destination(self) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.fixture import publish_path
-from conformance.suite.queue.queue_client import HEARTBEAT
+from conformance.bench.acknowledgement_session import AcknowledgementSession
 from conformance.wire.failures import PeerFailure
-from conformance.wire.operations import StompOperations
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.wire.acknowledged_publishing import AcknowledgedPublishing
     from conformance.wire.frames import Frame
 
 SPELLINGS = ("acknowledgment", "acknowledgement")
@@ -22,18 +19,9 @@ class ListenerSession:
     """A STOMP session that can hold several listeners."""
 
     def __init__(self, bench: Bench) -> None:
-        """A server of class stomp-publish has neither receipts nor replies: a record of its own is the fence there."""
         self.bench = bench
-        self._fence_path = ""
-        self._operations: StompOperations | AcknowledgedPublishing
-        if bench.binding == "stomp-publish":
-            topic = bench.fresh("fence")
-            bench.queue().add_topic(topic)
-            self._fence_path = publish_path(topic)
-            self._operations = bench.acknowledged_publishing()
-        else:
-            self._operations = StompOperations(bench.stomp())
-        self.client = self._operations.client
+        self._session = AcknowledgementSession(bench)
+        self.client = self._session.client
 
     def listen(self, topic: str, spelling: str = "") -> Listener:
         """Subscribe to the producer acknowledgements of a topic; returns when the server has processed that.
@@ -41,23 +29,11 @@ class ListenerSession:
         Without a `spelling` the first of `spellings_of` is taken.
         """
         destination = f"/topic/{spelling or spellings_of(self.bench)[0]}/{topic}"
-        if self._fence_path:
-            identifier = self.client.subscribe(destination)
-            self.fence()
-        else:
-            receipt = self.bench.fresh("listening")
-            identifier = self.client.subscribe(destination, receipt=receipt)
-            self.client.expect("RECEIPT", receipt_id=receipt)
-        return Listener(self, identifier, destination)
+        return Listener(self, self._session.subscribe(destination), destination)
 
     def fence(self) -> None:
         """Return when the server has processed everything that was sent before, also on other sessions."""
-        if self._fence_path:
-            self._operations.call(
-                self._fence_path, {"messageID": self.bench.fresh("fence"), "message": "fence"}
-            )
-        else:
-            self._operations.call(HEARTBEAT, {"consumer_name": self.bench.fresh("nobody")})
+        self._session.fence()
 
 
 def spellings_of(bench: Bench) -> tuple[str, ...]:
@@ -85,7 +61,7 @@ class Listener:
                 clause, False, expected=f"{expected} at {self.destination}", observed=failure.observed
             )
             raise
-        body = _decoded(frame)
+        body = decoded(frame.body)
         bench.judge(clause, isinstance(body, dict), expected=expected, observed=frame)
         return body
 
@@ -94,14 +70,7 @@ class Listener:
         # Twice: a message to another session may still be under way when the first reply arrives.
         self.session.fence()
         self.session.fence()
-        return [_decoded(frame) for frame in self.session.client.take("MESSAGE", self._is_ours)]
+        return [decoded(frame.body) for frame in self.session.client.take("MESSAGE", self._is_ours)]
 
     def _is_ours(self, frame: Frame) -> bool:
         return frame.get("subscription") == self._identifier
-
-
-def _decoded(frame: Frame) -> Any:
-    try:
-        return json.loads(frame.body)
-    except ValueError:
-        return None

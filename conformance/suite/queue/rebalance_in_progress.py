@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Shortest rebalance timeout, in seconds of real time, within which the state of a rebalance can be observed.
 SHORTEST_REBALANCE = 2.0
+#: Partitions of the topic, where the server lets clients choose.
+PARTITIONS = 4
 
 
 class RebalanceInProgress:
@@ -25,7 +27,7 @@ class RebalanceInProgress:
     def __init__(self, bench: Bench, *, subscribe: bool = True) -> None:
         """Without `subscribe` the newcomer is registered only, and the test subscribes it."""
         self.queue = QueueFixture(bench)
-        self.probe = OwnershipProbe(self.queue, 2 if bench.declares("topic-partitions") else None)
+        self.probe = OwnershipProbe(self.queue, _partitions(bench))
         self.group = self.queue.new_group()
         self.owner = self.queue.new_consumer(self.group, self.probe.topic)
         self.probe.settled_owners([self.owner])
@@ -69,6 +71,13 @@ class RebalanceInProgress:
             reply = self.queue.poll(self.owner)
             came[partition] = self.queue.record_of(reply) if reply.status == 200 else None
         return came
+
+
+def _partitions(bench: Bench) -> int | None:
+    """Partitions of the topic: enough for two to stay, of which one is acknowledged before the last that moves."""
+    if not bench.declares("topic-partitions"):
+        return None
+    return min(PARTITIONS, int(bench.limit("partitions") or PARTITIONS))
 
 
 def begin_rebalance(bench: Bench, *ids: str, subscribe: bool = True) -> RebalanceInProgress | None:

@@ -13,6 +13,7 @@ from conformance.specification.clauses import spec_file
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ADD_TOPIC, KEY, QueueFixture, publish_path
 from conformance.suite.queue.ownership_probe import partition_count
+from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -264,13 +265,29 @@ def _publish_burst(queue: QueueFixture, topic: str, texts: Sequence[str]) -> Non
         )
 
 
+def _send_burst(queue: QueueFixture, topic: str, texts: Sequence[str]) -> None:
+    """SEND records of one key that ask for no answer, all but the last; judges PUB-STORE-1 by the answer to that."""
+    producer = StompOperations(queue.bench.stomp())
+    for text in texts[:-1]:
+        body = json.dumps({"messageID": text, "message": text, "key": KEY})
+        producer.client.send(publish_path(topic), body.encode(), content_type="application/json")
+    last = producer.call(publish_path(topic), {"messageID": "last", "message": texts[-1], "key": KEY})
+    expect_status(queue.bench, last, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
+
+
 @clauses("ORDER-3")
-def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench) -> None:
-    """Send records over one connection without waiting for answers; expect them in the partition in that order."""
+@pytest.mark.parametrize("asking", [True, False], ids=["answered", "unanswered"])
+def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench, asking: bool) -> None:
+    """Send records over one connection without waiting, each with a correlation-id or none but the last; expect them in
+    the partition in that order.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     texts = [f"m{number}" for number in range(bench.examples(100, 400, 1000))]
-    _publish_burst(queue, topic, texts)
+    if asking or bench.binding == "stomp-publish":
+        _publish_burst(queue, topic, texts)
+    else:
+        _send_burst(queue, topic, texts)
     delivered = [record.message for record in queue.read_and_acknowledge(consumer, len(texts), "ORDER-3")]
     bench.judge(
         "ORDER-3", delivered == texts, expected="the order in which they were sent", observed=delivered

@@ -68,6 +68,8 @@ def test_the_owner_reads_on_only_in_partitions_that_stay(bench: Bench) -> None:
         bench.skip("REBALANCE-4", "the rebalance ran into its timeout before the owner had acknowledged")
         return
     stayed = sum(record is not None for record in came.values())
+    # The last acknowledgement ends the rebalance, so the poll behind it shows nothing about the time before.
+    meanwhile = sum(record is not None for record in list(came.values())[:-1])
     partitions = rebalance.probe.partitions
     seen = f"{stayed} of {partitions} partitions go on for their old owner"
     bench.judge(
@@ -78,9 +80,9 @@ def test_the_owner_reads_on_only_in_partitions_that_stay(bench: Bench) -> None:
     )
     bench.judge(
         "REBALANCE-4",
-        stayed >= rebalance.half,
-        expected=f"the next records of the {rebalance.half} partitions that stay at least",
-        observed=seen,
+        stayed >= rebalance.half and meanwhile >= rebalance.half - 1,
+        expected=f"the next records of the {rebalance.half} partitions that stay, each when it is acknowledged",
+        observed=f"{seen}, {meanwhile} of them before the last acknowledgement",
     )
 
 

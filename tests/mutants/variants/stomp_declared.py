@@ -1,4 +1,4 @@
-"""Oddities in what a server is: versions, limits, and what it declares of them."""
+"""Oddities in versions, limits, and their declaration."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def only_1_0_and_1_1_are_spoken() -> None:
 
 @variant("A server claims the versions that it speaks.", bindings=V10)
 def only_1_0_is_spoken() -> None:
-    """The server speaks STOMP 1.0, and doesn't say so in CONNECTED."""
+    """The server speaks only STOMP 1.0, and CONNECTED has no version."""
     _speak("1.0")
     set_header("CONNECTED", "version", lambda value: value)
 
@@ -113,7 +113,7 @@ def only_1_0_is_spoken() -> None:
     bindings=(*V11, *V12),
 )
 def limits_are_tight() -> None:
-    """A frame has few headers and a body of 40,000 octets, and a connection twenty subscriptions."""
+    """Frames have few headers and at most 40,000 octets of body, connections at most twenty subscriptions."""
 
 
 @variant(
@@ -134,13 +134,13 @@ def limits_are_tight() -> None:
     bindings=(*V10, *V12),
 )
 def limits_are_tight_and_not_declared() -> None:
-    """The limits are like those that others declare, and nobody knows them."""
+    """The limits are like those of other servers, and are not declared."""
     _declare(lambda document: {**document, "limits": {}})
 
 
 @variant("The document of capabilities may be missing as a whole.", bindings=(*V10, *V11, *V12, *WEBSOCKET))
 def nothing_is_declared_of_stomp() -> None:
-    """There is no document of capabilities."""
+    """The server has no capabilities document."""
 
     @wrap(HttpBinding, "answer")
     def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Outcome | None:
@@ -155,7 +155,7 @@ def nothing_is_declared_of_stomp() -> None:
     bindings=(*V11, *V12),
 )
 def nothing_comes_again() -> None:
-    """What was not acknowledged is dropped with its subscription, and so is what a NACK refuses."""
+    """Messages that are unacknowledged at the end of their subscription, or refused by NACK, are dropped."""
     _declare_destinations(redelivers=False)
 
     @wrap(PlainQueue, "take_back")
@@ -172,7 +172,7 @@ def nothing_comes_again() -> None:
     bindings=(*V10, *V12),
 )
 def queues_keep_nothing() -> None:
-    """A queue gives a message to one of its subscriptions, or to nobody where it has none."""
+    """A queue gives a message to one of its subscriptions, and drops it if the queue has none."""
 
     @wrap(PlainQueue, "put")
     def put(original: Any, self: PlainQueue, message: Message) -> None:
