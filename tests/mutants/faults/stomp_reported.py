@@ -250,28 +250,30 @@ def a_send_behind_a_refused_frame_is_delivered() -> None:
 # Logins
 
 
+def _trust_stomp(is_trusted: Callable[[Frame], bool]) -> None:
+    """Have a STOMP frame for which `is_trusted` is true open a session without a look at its login."""
+
+    @wrap_action("STOMP")
+    def connect(action: Any, self: Session, frame: Frame) -> bool:
+        users = self.shared.users
+        if is_trusted(frame):
+            self.shared.users = {}
+        try:
+            return bool(action(self, frame))
+        finally:
+            self.shared.users = users
+
+
 @fault("STOMP-CONNECT-003", "STOMP-CONNECT-015", bindings=V12, flags=_USER, options=_LOGIN)
 def the_command_stomp_needs_no_passcode() -> None:
     """The passcode is looked at in CONNECT and not in STOMP, as two brokers were reported to do."""
-    _trust(("STOMP",))
+    _trust_stomp(lambda _frame: True)
 
 
 @fault("STOMP-CONNECT-015", "STOMP-CONNECT-014", bindings=V11, flags=_USER, options=_LOGIN)
 def a_client_without_login_may_say_stomp() -> None:
     """A STOMP frame without login opens a session, and one with a wrong passcode doesn't."""
-
-    @wrap_action("STOMP")
-    def connect(action: Any, self: Session, frame: Frame) -> bool:
-        if "login" not in frame.headers:
-            self._check_user = lambda _login, _passcode: None  # type: ignore[method-assign]
-        return bool(action(self, frame))
-
-
-def _trust(commands: tuple[str, ...]) -> None:
-    @wrap_action(*commands)
-    def connect(action: Any, self: Session, frame: Frame) -> bool:
-        self._check_user = lambda _login, _passcode: None  # type: ignore[method-assign]
-        return bool(action(self, frame))
+    _trust_stomp(lambda frame: "login" not in frame.headers)
 
 
 def _begin_bare() -> None:
