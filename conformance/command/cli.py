@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.command import replay
 from conformance.command.arguments import (
     LAUNCH_VARIABLE,
     PROGRAM,
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Judge a server; returns the exit status."""
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == [replay.NAME]:
+        return replay.main(arguments[1:])
     values = vars(parser().parse_args(arguments))
     try:
         if values["list_targets"]:

@@ -79,12 +79,14 @@ class ModelMachine(RuleBasedStateMachine):
     system: "ClassVar[QueueUnderTest]"
     coverage: ClassVar[RuleCoverage]
     minimizer: "ClassVar[Minimizer]"
+    begin: "ClassVar[staticmethod[[], object]]" = staticmethod(lambda: None)
 
     STATES: ClassVar[tuple[str, ...]] = ()
     IMPOSSIBLE: ClassVar[frozenset[tuple[str, str]]] = frozenset()
 
     def __init__(self) -> None:
         super().__init__()
+        self.begin()
         self.driver = QueueDriver(self.system)
         self.failed = False
         self.ready = False
@@ -122,13 +124,15 @@ def run(
     shrink_seconds: float = 10.0,
     is_known: "Callable[[Exception], bool]" = lambda _failure: False,
     has_run_ended: "Callable[[], bool]" = lambda: False,
+    begin: "Callable[[], object]" = lambda: None,
 ) -> RuleCoverage:
     """Run a machine on a system under test. Returns its coverage, also kept in `COVERAGE_BY_MACHINE` under `name`.
 
     Raises the first failure, with the shortest program found within `shrink_seconds`, or sooner if the failure
     `is_known`; `note` receives the program's lines. A failure that does not recur is raised too: a server need not be
-    deterministic to be wrong. `seed` chooses the programs, unless `settings` does. Raises RuntimeError if no rule
-    performed anything, which proves nothing, and Interrupted if `has_run_ended` before a failure.
+    deterministic to be wrong. `begin` is called at the start of each example. `seed` chooses the programs, unless
+    `settings` does. Raises RuntimeError if no rule performed anything, which proves nothing, and Interrupted if
+    `has_run_ended` before a failure.
     """
     name = name or machine.__name__
     coverage = COVERAGE_BY_MACHINE.setdefault(
@@ -141,7 +145,9 @@ def run(
     }
     minimizer, steps = Minimizer(shrink_seconds, is_known, has_run_ended), coverage.steps()
     bound: type[ModelMachine] = type(
-        machine.__name__, (machine,), {"system": system, "coverage": coverage, "minimizer": minimizer}
+        machine.__name__,
+        (machine,),
+        {"system": system, "coverage": coverage, "minimizer": minimizer, "begin": staticmethod(begin)},
     )
     if seed is not None:
         bound = choose_programs(seed)(bound)

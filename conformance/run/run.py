@@ -52,12 +52,13 @@ class Run:
         """Seconds since 1970."""
         self.findings: set[str] = set()
         """Findings about this server, as words; later tests use them to skip waits."""
-        self._token = secrets.token_hex(4)
+        self.token = secrets.token_hex(4)
+        """Part of every fresh name, in hexadecimal digits."""
         self._numbers = itertools.count(1)
 
     def fresh(self, stem: str) -> str:
         """Unused name: `stem`, a token of the run, a number."""
-        return f"{stem}-{self._token}-{next(self._numbers)}"
+        return f"{stem}-{self.token}-{next(self._numbers)}"
 
     def bindings_of(self, clauses: tuple[str, ...]) -> list[str]:
         """Bindings in which at least one of the clauses is selected."""

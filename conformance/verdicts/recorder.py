@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import Level
 from conformance.verdicts.verdicts import Failure, Key, Stop, Tally
-from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.failures import Evidence, PeerFailure, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from conformance.specification.clauses import Book
     from conformance.verdicts.verdicts import Waiver
-    from conformance.wire.trace import TraceEntry
-
-    Evidence = tuple[Sequence[str], Sequence[TraceEntry]]
+    from conformance.wire.trace import Recording
 
 #: Failed assertions kept with their evidence, per clause and binding.
 FAILURES_KEPT = 3
 #: Longest observed text that is kept, in characters.
 OBSERVED_LENGTH = 4000
+#: Octets kept in the recordings of all failures.
+RECORDED_OCTETS = 64 << 20
 
 
 class Recorder:
@@ -42,11 +42,20 @@ class Recorder:
         self._waivers = waivers
         self.tallies: dict[Key, Tally] = {}
         self.lock = threading.RLock()
+        self._recorded_octets = 0
         self._started = time.monotonic()
 
     def goes_on(self, key: Key) -> bool:
         """True if a waiver lets a test go on after a failure of this clause."""
         return any(waiver.goes_on and waiver.covers(key) for waiver in self._waivers)
+
+    def kept(self, recording: Recording | None) -> Recording | None:
+        """The recording, or None if the recordings of all failures would hold more than RECORDED_OCTETS."""
+        octets = recording.octets if recording is not None else 0
+        if self._recorded_octets + octets > RECORDED_OCTETS:
+            return None
+        self._recorded_octets += octets
+        return recording
 
     def elapsed(self) -> float:
         """Seconds since the start of the run."""
@@ -103,7 +112,7 @@ class Case:
         binding: str,
         *,
         version: str,
-        evidence: Callable[[], Evidence] = lambda: ((), ()),
+        evidence: Callable[[], Evidence] = Evidence,
     ) -> None:
         self._recorder = recorder
         self.test = test
@@ -229,7 +238,7 @@ class Case:
             tally.broken += 1
             if len(tally.failures) == FAILURES_KEPT:
                 return
-            steps, frames = evidence or self._evidence()
+            steps, frames, recording = Evidence(*(evidence or self._evidence()))
             tally.failures.append(
                 Failure(
                     key.clause,
@@ -240,6 +249,8 @@ class Case:
                     tuple(steps),
                     tuple(frames),
                     at=self._recorder.elapsed(),
+                    number=len(tally.failures) + 1,
+                    recording=self._recorder.kept(recording),
                 )
             )
 

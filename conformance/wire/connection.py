@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conformance.wire.failures import TooLong, Unreachable
 
@@ -46,6 +46,9 @@ class Connection:
     """End of the current wait, in monotonic seconds."""
     allowance: int
     """Octets that may still be read in the current wait."""
+    _since = 0.0
+    _note_to: Callable[..., None] | None = None
+    _is_over = False
 
     def __init__(
         self,
@@ -55,9 +58,12 @@ class Connection:
         tls: ssl.SSLContext | None = None,
         patience: float = 5.0,
         tap: Callable[[Direction, bytes], None] | None = None,
+        note: Callable[..., None] | None = None,
     ) -> None:
+        """`tap` gets the octets of both sides, `note` the other events of a `Trace`."""
         self.patience = patience
         self._tap = tap
+        self._note_to = note
         self.begin()
         self.socket = _connected(host, port, tls, patience)
         self._reader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
@@ -105,6 +111,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection. May be called twice."""
+        self._note("close", how="close")
+        self._is_over = True
         with contextlib.suppress(OSError):
             self.socket.close()
 
@@ -115,7 +123,8 @@ class Connection:
 
         Without `deadline`, each PIECE received extends the wait by the patience, as each PIECE sent does.
         """
-        self.deadline = time.monotonic() + self.patience if deadline is None else deadline
+        self._since = time.monotonic()
+        self.deadline = self._since + self.patience if deadline is None else deadline
         self.allowance = ALLOWANCE
         self._is_patient = deadline is None
         self._of_piece = 0
@@ -133,11 +142,14 @@ class Connection:
 
     def stop_sending(self) -> None:
         """Shut down the sending side; reading goes on."""
+        self._note("close", how="stop")
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Reset the connection as a failing host does; unsent octets are lost."""
+        self._note("close", how="reset")
+        self._is_over = True
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
@@ -151,7 +163,14 @@ class Connection:
         try:
             size = self.socket.recv_into(buffer)
         except (BlockingIOError, ssl.SSLWantReadError) as error:
+            self._note("nothing", seconds=time.monotonic() - self._since)
             raise TimeoutError("nothing came by the deadline") from error
+        except TimeoutError:
+            self._note("nothing", seconds=time.monotonic() - self._since)
+            raise
+        except OSError:
+            self._note("end")
+            raise
         self.allowance -= size
         self._of_piece += size
         if self._is_patient and self._of_piece >= PIECE:
@@ -161,7 +180,13 @@ class Connection:
             raise TooLong(f"at most {ALLOWANCE} octets for one message or reply", "more than that")
         if self._tap and size:
             self._tap("<", bytes(memoryview(buffer)[:size]))
+        if not size:
+            self._note("end")
         return size
+
+    def _note(self, what: str, **facts: Any) -> None:
+        if self._note_to is not None and not self._is_over:
+            self._note_to(what, **facts)
 
     def _limit_wait(self, sock: socket.socket) -> None:
         # A timeout of zero never waits, but still reads octets that have arrived.

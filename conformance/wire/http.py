@@ -165,11 +165,19 @@ class HttpClient:
         if trace is None:
             return Connection(self.host, self.port, tls=self._tls, patience=self.patience)
         label = trace.label("http")
+        trace.note(label, "open", "http")
 
         def tap(direction: Direction, octets: bytes) -> None:
             trace.record(label, direction, "http", octets)
 
-        return Connection(self.host, self.port, tls=self._tls, patience=self.patience, tap=tap)
+        return Connection(
+            self.host,
+            self.port,
+            tls=self._tls,
+            patience=self.patience,
+            tap=tap,
+            note=trace.noting(label),
+        )
 
     def _send(self, connection: Connection, octets: bytes) -> None:
         connection.begin()
