@@ -34,14 +34,20 @@ _HTTP_HEADERS = frozenset(
 _FRESH = re.compile(r"-[0-9a-f]{8}-\d")
 _STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})")
 RUN = "{run}"
+#: Prefix of an id of a JSON body in `Answer.ids`; those of headers have the name of the header.
+MESSAGE_ID = "messageId:"
+_CR = "\r"
 _NO_IDS: tuple[str, ...] = ()
 SILENCE = "nothing"
 END = "end"
+BEATS = "heart-beats"
+_SWITCHING, _REFUSED = 101, 400
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: its kind (a status, a command, `end`), its normal form, and the server's ids in it, in order.
+    """One answer: its kind (a status, a command, `end`), its normal form, and the server's ids in it, in order,
+    each with the name of its member or header.
 
     `octets` is the answer as it was read.
     """
@@ -55,11 +61,22 @@ class Answer:
     def is_refusal(self) -> bool:
         """True if a client could not go on as if the answer were a success."""
         status = self.kind.rpartition(" ")[2]
-        return self.kind in (SILENCE, END, "ERROR") or (status.isdigit() and not 101 <= int(status) < 400)
+        return (
+            self.kind == "ERROR"
+            or self.is_end
+            or (status.isdigit() and not _SWITCHING <= int(status) < _REFUSED)
+        )
+
+    @property
+    def is_end(self) -> bool:
+        """True for silence and for the end of the connection."""
+        return self.kind in (SILENCE, END) or self.kind.startswith("close")
 
     def __str__(self) -> str:
         if self.kind == SILENCE:
             return "no answer"
+        if self.kind.startswith("close"):
+            return f"a Close frame ({self.kind})"
         if self.kind == END:
             return "the end of the connection"
         shown = self.octets[:200].decode("utf-8", "replace")
@@ -90,7 +107,8 @@ def http_answer(octets: bytes, token: str) -> Answer:
 
 def frame_answer(octets: bytes, token: str, *, opcode: int = 1, pieces: int = 1) -> Answer:
     """Answer of the octets of a STOMP frame, NUL included, in so many messages of a WebSocket opcode."""
-    head, body, _ = _frame_parts(octets)
+    head, begin, length = _frame_parts(octets)
+    body = octets[begin:].removesuffix(b"\0") if length is None else octets[begin : begin + length]
     command, *lines = head.decode("utf-8", "surrogateescape").split("\n")
     if not re.fullmatch(r"[A-Z]+\r?", command):
         return octets_answer(octets, token)
@@ -100,8 +118,8 @@ def frame_answer(octets: bytes, token: str, *, opcode: int = 1, pieces: int = 1)
         if name == "status" and kind == "MESSAGE":
             kind = f"MESSAGE {value}"
         if name in _ID_HEADERS and command.startswith("MESSAGE"):
-            ids.append(value)
-            line = f"{name}:#"
+            ids.append(f"{name}:{value.removesuffix(_CR)}")
+            line = f"{name}:#{_CR if value.endswith(_CR) else ''}"
         elif name in _VOLATILE_HEADERS or (name == "message" and command.startswith("ERROR")):
             line = f"{name}:"
         elif name == "content-length" and value.strip() == str(len(body)):
@@ -122,9 +140,8 @@ def octets_answer(octets: bytes, token: str) -> Answer:
 
 def end_of_frame(buffer: bytes) -> int | None:
     """Position after the NUL that ends the first frame; None while it has not come."""
-    _, body, length = _frame_parts(buffer)
+    _, begin, length = _frame_parts(buffer)
     if length is not None:
-        begin = len(buffer) - len(body)
         if begin + length < len(buffer) and buffer[begin + length] == 0:
             return begin + length + 1
         if begin + length >= len(buffer):
@@ -153,16 +170,15 @@ def end_of_reply(buffer: bytes, method: str, *, ended: bool) -> int | None:
     return whole if whole <= len(buffer) else len(buffer) if ended else None
 
 
-def _frame_parts(octets: bytes) -> tuple[bytes, bytes, int | None]:
-    """Head without its empty line, the rest (without the NUL that ends it), and the content-length, if any."""
+def _frame_parts(octets: bytes) -> tuple[bytes, int, int | None]:
+    """Head without its empty line, the position of the body, and the content-length, if any."""
     found = re.search(rb"\n\r?\n", octets)
     nul = octets.find(b"\0")
     if found is None or 0 <= nul < found.start():
-        return octets.rstrip(b"\0"), b"", None
-    head, rest = octets[: found.start()], octets[found.end() :]
+        return octets.rstrip(b"\0"), len(octets), None
+    head = octets[: found.start()]
     length = re.search(rb"\ncontent-length: *(\d{1,15}) *\r?(?:\n|$)", head)
-    whole = int(length.group(1)) if length else None
-    return head, rest.removesuffix(b"\0") if whole is None or len(rest) == whole + 1 else rest, whole
+    return head, found.end(), int(length.group(1)) if length else None
 
 
 def _unchunked(body: bytes) -> bytes:
@@ -190,7 +206,7 @@ def _plain(value: Any, token: str, ids: list[str]) -> Any:
         found: dict[str, Any] = {}
         for name in sorted(value):
             if name in _ID_MEMBERS and isinstance(value[name], int | str):
-                ids.append(str(value[name]))
+                ids.append(f"{MESSAGE_ID}{value[name]}")
                 found[name] = f"# {type(value[name]).__name__}"
             else:
                 found[name] = None if name in _VOLATILE_MEMBERS else _plain(value[name], token, ids)

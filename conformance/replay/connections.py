@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from conformance.replay.script import longest_gap
 from conformance.replay.streams import Stream
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure, Violation
@@ -83,6 +84,14 @@ class Connections:
             if not self._read(name, until):
                 break
         return stream.answers.popleft() if stream.answers else None
+
+    def listen(self, name: str, until: float) -> tuple[Answer | None, float]:
+        """Listen until an answer comes; returns it, and the longest time without octets, in seconds."""
+        stream = self.streams[name]
+        while not stream.answers and self._read(name, until):
+            pass
+        longest = longest_gap(stream.arrivals, self._traces[name].now())
+        return (stream.answers.popleft() if stream.answers else None), longest
 
     def pause(self, until: float) -> None:
         """Let time pass; pings are answered meanwhile."""

@@ -7,12 +7,13 @@ recorded one in its normal form (`conformance.replay.answers`), as are those tha
 from __future__ import annotations
 
 import enum
+import re
 import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.replay.answers import END, SILENCE, Answer
+from conformance.replay.answers import BEATS, END, SILENCE, Answer
 from conformance.replay.connections import Connections
 from conformance.replay.script import Step, steps_of
 from conformance.replay.substitution import Substitution, UnknownId
@@ -31,6 +32,11 @@ _MORE_SILENCE = 1.0
 _SHORTEST_PAUSE = 0.002
 #: Seconds by which an answer must come sooner, or later, to be another answer.
 _SOONER, _LATER = 0.5, 2.0
+#: The same where the failure names a time: a tolerance in seconds, and as a share of the longer time.
+_TIMER_TOLERANCE, _TIMER_SHARE = 0.04, 0.25
+_TIME = re.compile(r"\d s\b")
+#: Share of the recorded longest time between heart-beats from which it is the same.
+_SAME_RHYTHM = 0.7
 
 
 class Outcome(enum.Enum):
@@ -141,13 +147,16 @@ class _Replay:
             for event in events
             if event.connection == self._place.connection
         )
+        self._duration = record.recording.failed_at - (events[0].at if events else 0.0)
+        self._is_timed = _TIME.search(record.observed) is not None
         self._last_act: dict[str, str] = {}
+        self._last_kind: dict[str, str] = {}
         self._last_act_event = max((step.event for step in self._steps if step.act), default=0)
         self._differences: list[str] = []
 
     def run(self) -> Ending:
         """Perform the steps."""
-        done = time.monotonic()
+        done = began = time.monotonic()
         for step in self._steps:
             if step.act is None:
                 ending = self._await(step, done)
@@ -160,6 +169,8 @@ class _Replay:
                 return ending
         if self._place.answer.kind == SILENCE:
             return self._hear_nothing()
+        if self._place.answer.kind == BEATS:
+            return self._hear_beats(began + self._duration)
         return self._same()
 
     def _act(self, step: Step) -> Ending | None:
@@ -196,12 +207,13 @@ class _Replay:
         )
         if came.kind != recorded.kind:
             return self._other_kind(step, recorded, came, at_place=at_place)
+        self._last_kind[step.connection] = came.kind
         if came.form == recorded.form and fits:
-            if at_place and (step.gap - took > _SOONER or took - step.gap > _LATER):
+            if at_place and self._is_another_time(step.gap, took):
                 return Ending(
                     Outcome.FAILS_NO_MORE,
-                    f"{self._where(step)} the same answer came after {took:.1f} s, in the record after "
-                    f"{step.gap:.1f} s",
+                    f"{self._where(step)} the same answer came after {took:.3f} s, in the record after "
+                    f"{step.gap:.3f} s",
                 )
             return None
         difference = f"{self._where(step)} came {came}; in the record {recorded}"
@@ -215,7 +227,11 @@ class _Replay:
         difference = f"{self._where(step)} came {came}; in the record {recorded}"
         is_near = step.event > self._last_act_event
         in_question = step.event >= self._record.recording.held.get(self._record.clause, 0)
-        if at_place or (in_question and (is_near or not came.is_refusal)):
+        # Silence and ends call for no answer: a server that gives one there does better.
+        is_better = recorded.is_end and not came.is_end
+        # Behind an ERROR the server has to end the connection (STOMP-ERROR-001).
+        is_better = is_better or (came.is_end and self._last_kind.get(step.connection) == "ERROR")
+        if at_place or is_better or (in_question and (is_near or not came.is_refusal)):
             return Ending(Outcome.FAILS_NO_MORE, difference)
         return Ending(
             Outcome.NOT_SENT,
@@ -235,12 +251,30 @@ class _Replay:
             return Ending(Outcome.FAILS_NO_MORE, f"a heart-beat came {self._after(place.connection)}")
         return self._same()
 
+    def _hear_beats(self, until: float) -> Ending:
+        place = self._place
+        came, longest = self._connections.listen(place.connection, until)
+        # A replay that was delayed may be refused for its own silence.
+        if came is not None and not came.is_refusal:
+            return Ending(
+                Outcome.FAILS_NO_MORE,
+                f"{self._after(place.connection)} came {came}; in the record heart-beats only",
+            )
+        if not self._connections.streams[place.connection].beats:
+            return Ending(Outcome.FAILS_NO_MORE, "no heart-beat came; in the record there was one")
+        told = f"the longest time without octets was {longest:.2f} s, in the record {place.seconds:.2f} s"
+        outcome = Outcome.FAILS_AGAIN if longest > _SAME_RHYTHM * place.seconds else Outcome.FAILS_NO_MORE
+        return Ending(outcome, f"heart-beats came, and {told}")
+
+    def _is_another_time(self, recorded: float, took: float) -> bool:
+        if self._is_timed:
+            return abs(recorded - took) > max(_TIMER_TOLERANCE, _TIMER_SHARE * max(recorded, took))
+        return recorded - took > _SOONER or took - recorded > _LATER
+
     def _same(self) -> Ending:
         place = self._place
         if self._differences and not place.exact:
             return Ending(Outcome.FAILS_NO_MORE, self._differences[0])
-        if self._beats and not place.exact and not self._connections.streams[place.connection].beats:
-            return Ending(Outcome.FAILS_NO_MORE, "no heart-beat came; in the record there was one")
         if place.answer.kind == SILENCE:
             told = f"nothing came {self._after(place.connection)} for {place.seconds:.1f} s"
         else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from websocket import ABNF
 
-from conformance.replay.answers import SILENCE, Answer
+from conformance.replay.answers import BEATS, SILENCE, Answer
 from conformance.replay.streams import Stream
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import FrameSplitter
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from conformance.wire.trace import Event, Recording
 
-#: Characters of an answer's text below which it may occur in any other text by chance.
-_TELLING = 12
+#: Octets of an answer that the message of a failure shows.
+_SHOWN = 500
 #: Seconds from the last answer to a failure from which the wait itself was the failure.
 _TELLING_WAIT = 0.25
 
@@ -100,15 +101,13 @@ def steps_of(events: Sequence[Event], token: str) -> list[Step]:
 def place_of(recording: Recording, steps: Sequence[Step], observed: str) -> Place | None:
     """Place of the failure with this `observed` text; None if the server was never asked for anything."""
     answers = [step for step in steps if step.answer is not None]
-    newest = {step.connection: step.event for step in answers}
-    by_text = _named_answer(answers, observed)
-    if by_text is not None and by_text[1]:
-        return _at(by_text[0], exact=True)
-    silence = _silence(recording, max(newest.values(), default=-1))
-    if silence is not None:
-        return silence
-    if by_text is not None:
-        return _at(by_text[0], exact=False)
+    named = _named_answer(answers, observed)
+    if named is not None:
+        return _at(named, exact=True)
+    last = max((step.event for step in answers), default=-1)
+    waited_for = _beats(recording, last) or _silence(recording, last)
+    if waited_for is not None:
+        return waited_for
     if answers:
         return _at(answers[-1], exact=False)
     sent = [step for step in steps if step.act is not None]
@@ -136,26 +135,44 @@ def _silence(recording: Recording, last: int) -> Place | None:
     return Place(number, recording.events[number].connection, Answer(SILENCE), seconds=seconds)
 
 
-def _named_answer(answers: Sequence[Step], observed: str) -> tuple[Step, Literal[True, False]] | None:
-    """Newest answer that is the observed one (True), or whose text occurs in it (False)."""
-    for step in reversed(answers):
-        if any(text == observed for text in _texts(step)):
-            return step, True
-    for step in reversed(answers):
-        if any(len(text) >= _TELLING and text in observed for text in _texts(step)):
-            return step, False
-    return None
+def _beats(recording: Recording, last: int) -> Place | None:
+    """Connection with heart-beats after the last answer; `seconds` is the longest time without any octets on it."""
+    connections = {
+        event.connection
+        for event in recording.events[last + 1 :]
+        if event.what == "receive" and event.kind == "stomp" and not event.octets.strip(b"\r\n")
+    }
+    if len(connections) != 1:
+        return None
+    [connection] = connections
+    arrivals = [
+        event.at
+        for event in recording.events
+        if event.connection == connection and event.what in ("receive", "upgraded")
+    ]
+    longest = longest_gap(arrivals, recording.failed_at)
+    return Place(len(recording.events) - 1, connection, Answer(BEATS), seconds=longest)
+
+
+def longest_gap(arrivals: Sequence[float], end: float) -> float:
+    """Longest time without octets up to `end`, in seconds."""
+    return max((after - before for before, after in itertools.pairwise([*arrivals, end])), default=0.0)
+
+
+def _named_answer(answers: Sequence[Step], observed: str) -> Step | None:
+    """Newest answer that is the observed one."""
+    return next((step for step in reversed(answers) if observed in _texts(step)), None)
 
 
 def _texts(step: Step) -> list[str]:
-    """Texts by which a failure shows an answer: a reply, a frame, or their octets."""
+    """Texts by which a failed assertion shows an answer: a reply or a frame."""
     answer = step.answer
     if answer is None or not answer.octets:
         return []
     if answer.octets.startswith(b"HTTP/"):
         body = answer.octets.partition(b"\r\n\r\n")[2]
         return [_reply_text(answer.kind, body)]
-    texts = [f"{answer.octets[:500]!r}"]
+    texts: list[str] = []
     for version in (None, "1.1", "1.2"):
         try:
             frames = FrameSplitter(version).feed(answer.octets)
@@ -169,4 +186,4 @@ def _texts(step: Step) -> list[str]:
 
 
 def _reply_text(status: str, body: bytes) -> str:
-    return f"{status} {body[:500].decode('utf-8', 'replace')}".strip()
+    return f"{status} {body[:_SHOWN].decode('utf-8', 'replace')}".strip()

@@ -30,6 +30,8 @@ class Stream:
     def __init__(self, token: str) -> None:
         self.answers: deque[Answer] = deque()
         """Whole answers that nobody has taken."""
+        self.arrivals: list[float] = []
+        """Times at which octets came, heart-beats included, in seconds since the start of the trace."""
         self.beats = 0
         """Heart-beats received."""
         self._token = token
@@ -46,6 +48,7 @@ class Stream:
 
     def feed(self, event: Event) -> None:
         """Take a received event: octets, the result of an upgrade, or the end of the connection."""
+        self.arrivals.append(event.at)
         if event.what == "upgraded":
             protocol = event.facts.get("subprotocol") or ""
             self.answers.append(Answer(f"upgrade {event.facts.get('status')}", protocol))

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from conformance.replay.answers import MESSAGE_ID
 from conformance.replay.record import HIDDEN_PASSCODE
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Substitution:
             if self._login is not None:
                 head = re.sub(rb"(?m)^login:.*$", lambda _: b"login:" + (self._login or b""), head)
         if _SETTLING.match(head):
-            head = _FRAME_ID.sub(lambda found: found[1] + self._id(found[2]), head)
+            head = _FRAME_ID.sub(self._settled, head)
         counted = body.removesuffix(b"\0")
         changed = self._json(self._named(body))
         head = _with_length(_FRAME_LENGTH, head, counted, changed.removesuffix(b"\0"))
@@ -106,10 +107,17 @@ class Substitution:
         return octets
 
     def _json(self, body: bytes) -> bytes:
-        return _JSON_ID.sub(lambda found: found[1] + found[2] + self._id(found[3]) + found[4], body)
+        return _JSON_ID.sub(
+            lambda found: found[1] + found[2] + self._id(MESSAGE_ID, found[3]) + found[4], body
+        )
 
-    def _id(self, octets: bytes) -> bytes:
-        return self.ids.of(octets.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    def _settled(self, found: re.Match[bytes]) -> bytes:
+        """Header of ACK or NACK: `id` names the `ack` of a MESSAGE, `message-id` its `message-id`."""
+        return found[1] + self._id("ack:" if found[1] == b"id:" else "message-id:", found[2])
+
+    def _id(self, kind: str, octets: bytes) -> bytes:
+        value = octets.decode("utf-8", "surrogateescape")
+        return self.ids.of(kind + value).removeprefix(kind).encode("utf-8", "surrogateescape")
 
 
 def _with_length(pattern: re.Pattern[bytes], head: bytes, body: bytes, changed: bytes) -> bytes:

@@ -112,12 +112,12 @@ class Trace:
         limit = SENT_OCTETS if direction == ">" else ENTRY_OCTETS
         kept = octets if len(octets) <= limit else octets[:limit]
         what: What = "send" if direction == ">" else "receive"
-        self._add(Event(self._now(), connection, what, kind, kept, len(octets), facts or _NO_FACTS))
+        self._add(Event(self.now(), connection, what, kind, kept, len(octets), facts or _NO_FACTS))
 
     def note(self, connection: str, what: What, kind: str = "", **facts: Any) -> None:
         """Add an event without octets."""
         if what != "nothing" or facts["seconds"] >= SHORTEST_WAIT:
-            self._add(Event(self._now(), connection, what, kind, facts=facts))
+            self._add(Event(self.now(), connection, what, kind, facts=facts))
 
     def noting(self, connection: str) -> Callable[..., None]:
         """`note` for one connection."""
@@ -140,7 +140,7 @@ class Trace:
         numbers = [number for number, _ in events]
         return Recording(
             tuple(event for _, event in events),
-            self._now(),
+            self.now(),
             dropped,
             {clause: bisect.bisect_left(numbers, total) for clause, total in held.items()},
         )
@@ -166,7 +166,8 @@ class Trace:
             self._events.clear()
             self._octets = 0
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """Seconds since the start of the trace."""
         return time.monotonic() - self._started
 
     def _add(self, event: Event) -> None:
