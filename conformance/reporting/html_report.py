@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from conformance.reporting.folding import around, shown
 from conformance.reporting.octets import entry_lines, one_line, printable
 from conformance.reporting.page_style import STYLE
 from conformance.reporting.summary import (
@@ -160,8 +161,10 @@ def _anchor(verdict: Verdict) -> str:
 
 
 def _failure(failure: Failure, again: ReplayCommand) -> str:
-    steps = "".join(f"<li>{_escaped(step)}</li>" for step in failure.steps)
-    frames = "".join(_frame(entry) for entry in failure.frames)
+    folds = shown(failure.steps, f"{failure.expected} {failure.observed}")
+    steps = "".join(f'<li value="{fold.first}">{_escaped(fold.text)}</li>' for fold in folds)
+    first, end = around(failure.frames, failure.observed)
+    frames = "".join(_frame(entry) for entry in failure.frames[first:end])
     return (
         '<div class="failure"><dl>'
         f"<dt>Expected</dt><dd><pre>{_escaped(failure.expected)}</pre></dd>"
