@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance.reporting.failure_files import file_name
 from conformance.run.options import PARALLEL, Effort, Options
 from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book, with_prefix
 from conformance.targets.files import GENERIC, TIMINGS, check_waivers, find_target
@@ -30,6 +31,7 @@ examples:
   {PROGRAM} --target rabbitmq ws://127.0.0.1:15674/ws --login guest --passcode guest
   {PROGRAM} --launch "python -m reference_server --port 0"  start a server for this run, and stop it
   {PROGRAM} --list-clauses --clause ACK                     read the clauses
+  {PROGRAM} replay FILE ws://127.0.0.1:8080/stomp           send a failure from DIR/failures of a --report again
 
 classes:
 {textwrap.fill(", ".join(BINDINGS), 100, initial_indent="  ", subsequent_indent="  ")},
@@ -169,7 +171,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         type=Path,
         default=None,
-        help="write report.json, junit.xml and report.html to this folder",
+        help="write report.json, junit.xml and report.html to this folder, and each failure to its folder `failures`, "
+        "as a file for `replay`",
     )
     group.add_argument(
         "--verbose",
@@ -231,6 +234,24 @@ def replay_command(options: Options, failure: Failure) -> str:
     if options.seed is not None:
         words += ["--seed", str(options.seed)]
     words += ["--class", failure.binding, "--clause", failure.clause, "--effort", options.effort.value]
+    return shlex.join(words)
+
+
+def resend_command(options: Options, failure: Failure) -> str:
+    """Command line that sends exactly a recorded failure again; "" if no file of it is written."""
+    if options.report is None or failure.recording is None:
+        return ""
+    words = [*PROGRAM.split(), "replay", str(options.report / file_name(failure)), options.url]
+    if options.login is not None:
+        words += ["--login", options.login]
+    if options.passcode is not None:
+        words += ["--passcode", "…"]
+    if options.host_header is not None:
+        words += ["--host-header", options.host_header]
+    if not options.verify_tls:
+        words.append("--insecure")
+    if options.ca_file is not None:
+        words += ["--ca-file", options.ca_file]
     return shlex.join(words)
 
 

@@ -18,10 +18,12 @@ from conformance.command.arguments import (
     options_of,
     parser,
     replay_command,
+    resend_command,
     with_url,
 )
 from conformance.models.rule_coverage import collected_coverage
 from conformance.reporting import write_reports
+from conformance.reporting.failure_files import FOLDER
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.options import Effort
 from conformance.run.probe import NoServer, probe_target
@@ -103,7 +105,11 @@ def _judge(options: Options) -> int:
     if options.effort is Effort.THOROUGH or options.verbose:
         presenter.show_reach(collected_coverage())
     presenter.finish(
-        result, run.book, target, replay_command=lambda failure: replay_command(options, failure)
+        result,
+        run.book,
+        target,
+        replay_command=lambda failure: replay_command(options, failure),
+        resend_command=lambda failure: resend_command(options, failure),
     )
     for failure in run.suite_failures:
         print(f"The suite itself failed: {failure}", file=sys.stderr)
@@ -112,7 +118,10 @@ def _judge(options: Options) -> int:
             options.report, result, run, replay_command=lambda failure: replay_command(options, failure)
         )
         for path in written:
-            print(f"Written: {path}")
+            if path.parent == options.report:
+                print(f"Written: {path}")
+        if failures := sum(path.parent != options.report for path in written):
+            print(f"Written: {failures} failures in {options.report / FOLDER}")
     return int(result.exit)
 
 

@@ -42,7 +42,13 @@ def summarise(run: Run) -> None:
         return arguments.replay_command(run.options, failure)
 
     with Presenter(verbose=run.options.verbose) as presenter:
-        presenter.finish(result, run.book, run.target, replay_command=once_more)
+        presenter.finish(
+            result,
+            run.book,
+            run.target,
+            replay_command=once_more,
+            resend_command=lambda failure: arguments.resend_command(run.options, failure),
+        )
     if run.options.report is not None:
         write_reports(run.options.report, result, run, replay_command=once_more)
 

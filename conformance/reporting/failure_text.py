@@ -27,7 +27,12 @@ _LABEL_WIDTH = 12
 
 
 def print_failure(
-    screen: Screen, group: ClauseVerdicts, replay_command: ReplayCommand, *, whole: bool
+    screen: Screen,
+    group: ClauseVerdicts,
+    replay_command: ReplayCommand,
+    resend_command: ReplayCommand,
+    *,
+    whole: bool,
 ) -> None:
     """Print a broken clause: its first failure in full, one line per further failure.
 
@@ -51,6 +56,9 @@ def print_failure(
     screen.blank()
     screen.line(("  Once more, this alone:", "bold"))
     screen.command(command_words(replay_command(first)), indent=4)
+    if resend := resend_command(first):
+        screen.line(("  The same octets once more:", "bold"))
+        screen.command(command_words(resend), indent=4)
 
 
 def command_words(command: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from conformance.reporting.failure_files import file_name
 from conformance.reporting.folding import around, shown
 from conformance.reporting.octets import entry_lines, one_line, printable
 from conformance.reporting.page_style import STYLE
@@ -170,7 +171,8 @@ def _failure(failure: Failure, again: ReplayCommand) -> str:
         f"<dt>Expected</dt><dd><pre>{_escaped(failure.expected)}</pre></dd>"
         f'<dt>Observed</dt><dd><pre class="observed">{_escaped(failure.observed)}</pre></dd>'
         f"<dt>Test</dt><dd>{_escaped(failure.test)} <i>{escape(failure.binding)}</i></dd>"
-        f"<dt>Again</dt><dd><code>{_escaped(again(failure))}</code></dd></dl>"
+        f"<dt>Again</dt><dd><code>{_escaped(again(failure))}</code></dd>"
+        f"{_recording(failure)}</dl>"
         + (f"<h3>Steps</h3><ol>{steps}</ol>" if steps else "")
         + (
             '<h3>On the wire</h3><table class="wire"><thead><tr><th>s</th><th>connection</th><th></th>'
@@ -180,6 +182,14 @@ def _failure(failure: Failure, again: ReplayCommand) -> str:
         )
         + "</div>"
     )
+
+
+def _recording(failure: Failure) -> str:
+    """Link to the file that `replay` sends again, if there is one."""
+    if failure.recording is None:
+        return ""
+    name = escape(file_name(failure))
+    return f'<dt>Recorded</dt><dd><a href="{name}">{name}</a>, for <code>replay</code></dd>'
 
 
 def _frame(entry: TraceEntry) -> str:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from conformance.reporting.failure_files import file_name
 from conformance.reporting.folding import around, shown
 from conformance.reporting.octets import printable, readable
 from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_command, without_secrets
@@ -143,6 +144,7 @@ def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
         ],
         "frames": [_frame(entry) for entry in failure.frames[first:end]],
         "replay": _text(again(failure)),
+        "recording": file_name(failure) if failure.recording is not None else None,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -93,6 +94,17 @@ def test_a_failure_comes_again_on_the_faulty_broker_alone(
         mended = run("replay", str(file), reference_url)
         assert mended.returncode == 0, mended.stdout + mended.stderr
         assert mended.stdout.startswith("DOES NOT FAIL ANY MORE")
+
+
+def test_the_printed_command_sends_the_failure_again(tmp_path: Path) -> None:
+    name = "an-upgrade-succeeds-on-every-path"
+    with served(name, faults()[name].flags) as url:
+        ended = run(url, "--clause", "WEBSOCKET-PATH-1", "--report", str(tmp_path / "a folder"))
+        command = ended.stdout.split("The same octets once more:\n", 1)[1].split("\n\n")[0]
+        words = shlex.split(command.replace("\\\n", ""))
+        assert words[:4] == ["python", "-m", "conformance", "replay"]
+        again = run(*words[3:])
+        assert again.returncode == 1, again.stdout + again.stderr
 
 
 @pytest.fixture(scope="module")
