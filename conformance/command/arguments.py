@@ -118,7 +118,7 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--parallel",
-        type=_tests,
+        type=_test_count,
         metavar="N",
         default=PARALLEL,
         help="run up to N tests at a time (default: %(default)s)",
@@ -255,7 +255,7 @@ def resend_command(options: Options, failure: Failure) -> str:
     return shlex.join(words)
 
 
-def _tests(text: str) -> int:
+def _test_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number of tests, from 1 to 64")
     return int(text)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from conformance.models.consumer_registry import is_refusal, is_success
 from conformance.models.members import TimeInterval
 from conformance.models.queue import QueueModel
+from conformance.wire.failures import PeerFailure
+from conformance.wire.operations import promise_of
 
 if TYPE_CHECKING:
     from conformance.models.consumer_registry import OperationReply
@@ -67,7 +69,11 @@ class QueueDriver:
         self, path: str, body: dict[str, Any], group: str = ""
     ) -> "tuple[OperationReply, TimeInterval]":
         started = self.system.now(group)
-        reply = self.system.call(path, body)
+        try:
+            reply = self.system.call(path, body)
+        except PeerFailure as silence:
+            silence.promise = silence.promise or promise_of(path)
+            raise
         ended = self.system.now(group)
         self.actions += 1
         self.program.append(PerformedOperation(path, body, reply))

@@ -37,7 +37,7 @@ def build(
 ) -> dict[str, Any]:
     """The report as a JSON object. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
-    again = replay_command or plain_command(target.url)
+    replay_command = replay_command or plain_command(target.url)
     return {
         "format": FORMAT,
         "suite": {"name": "stompliance", "version": meta.suite_version},
@@ -49,7 +49,9 @@ def build(
             "sentence": _text(closing_sentence(result)),
         },
         "counts": dict(sorted(Counter(verdict.kind.value for verdict in result.verdicts).items())),
-        "verdicts": [_verdict(verdict, book[verdict.key.clause], again) for verdict in result.verdicts],
+        "verdicts": [
+            _verdict(verdict, book[verdict.key.clause], replay_command) for verdict in result.verdicts
+        ],
         "stale_waivers": [_waiver(waiver) for waiver in result.stale],
         "reach": [_reach(reach) for reach in meta.reach],
     }
@@ -112,7 +114,7 @@ def _reach(reach: RuleCoverage) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str, Any]:
+def _verdict(verdict: Verdict, clause: Clause, replay_command: ReplayCommand) -> dict[str, Any]:
     return {
         "clause": clause.id,
         "binding": verdict.key.binding,
@@ -128,11 +130,11 @@ def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str
         "roots": list(verdict.roots),
         "waiver": verdict.waiver,
         "asserted": verdict.asserted,
-        "failures": [_failure(failure, again) for failure in verdict.failures],
+        "failures": [_failure(failure, replay_command) for failure in verdict.failures],
     }
 
 
-def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
+def _failure(failure: Failure, replay_command: ReplayCommand) -> dict[str, Any]:
     first, end = around(failure.frames, failure.observed)
     return {
         "test": _text(failure.test),
@@ -143,7 +145,7 @@ def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
             _text(fold.text) for fold in shown(failure.steps, f"{failure.expected} {failure.observed}")
         ],
         "frames": [_frame(entry) for entry in failure.frames[first:end]],
-        "replay": _text(again(failure)),
+        "replay": _text(replay_command(failure)),
         "recording": file_name(failure) if failure.recording is not None else None,
     }
 

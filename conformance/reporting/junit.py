@@ -42,7 +42,7 @@ def build(
 ) -> Element:
     """The report as an element `testsuites`. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
-    again = replay_command or plain_command(target.url)
+    replay_command = replay_command or plain_command(target.url)
     root = ET.Element("testsuites", name=f"stompliance {meta.suite_version}")
     stamp = meta.started.replace(tzinfo=None).isoformat(timespec="seconds")
     for chapter, rows in by_chapter(result, book).items():
@@ -52,7 +52,7 @@ def build(
         )
         for clause, verdicts in rows:
             for verdict in verdicts.values():
-                _add_case(suite, verdict, clause, again)
+                _add_case(suite, verdict, clause, replay_command)
         _count(suite)
     if result.exit in (Exit.SUITE_FAILED, Exit.INCONCLUSIVE, Exit.USAGE) or result.ended_early:
         suite = _child(root, "testsuite", name="The run", timestamp=stamp, time="0")
@@ -80,14 +80,14 @@ def write(
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _add_case(suite: Element, verdict: Verdict, clause: Clause, again: ReplayCommand) -> None:
+def _add_case(suite: Element, verdict: Verdict, clause: Clause, replay_command: ReplayCommand) -> None:
     case = _child(suite, "testcase", classname=verdict.key.binding, name=clause.id, time="0")
     _properties(
         case,
         {"level": clause.key_word, "verdict": verdict.kind.value, "asserted": str(verdict.asserted)}
         | ({"known": verdict.waiver} if verdict.waiver is not None else {}),
     )
-    evidence = "\n\n".join(_evidence(failure, clause, again) for failure in verdict.failures)
+    evidence = "\n\n".join(_evidence(failure, clause, replay_command) for failure in verdict.failures)
     if verdict.counts:
         _child(
             case, "failure", type=clause.key_word, message=one_line(verdict.reason)
@@ -104,14 +104,14 @@ def _add_case(suite: Element, verdict: Verdict, clause: Clause, again: ReplayCom
         )
 
 
-def _evidence(failure: Failure, clause: Clause, again: ReplayCommand) -> str:
+def _evidence(failure: Failure, clause: Clause, replay_command: ReplayCommand) -> str:
     lines = [
         f"{clause.id}: {clause.text}",
         f"spec/{clause.source}:{clause.line}",
         f"expected: {printable(failure.expected)}",
         f"observed: {printable(failure.observed)}",
         f"test:     {printable(failure.test)} ({failure.binding})",
-        f"again:    {again(failure)}",
+        f"again:    {replay_command(failure)}",
     ]
     if failure.steps:
         lines += [

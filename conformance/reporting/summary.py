@@ -129,7 +129,7 @@ def reasons(verdicts: Iterable[Verdict]) -> list[tuple[str, list[str]]]:
     )
 
 
-def some_ids(ids: Sequence[str], most: int = IDS_NAMED) -> str:
+def first_ids(ids: Sequence[str], most: int = IDS_NAMED) -> str:
     """First ids, and the number of the others."""
     if len(ids) <= most:
         return ", ".join(ids)
@@ -146,7 +146,7 @@ def closing_sentence(result: Result) -> str:
     say = {
         Exit.CONFORMING: _conforming,
         Exit.NOT_CONFORMING: _not_conforming,
-        Exit.USAGE: lambda r: f"NOT JUDGED: {_early(r) or 'nobody answers at the URL'}",
+        Exit.USAGE: lambda r: f"NOT JUDGED: {_reason_to_end_early(r) or 'nobody answers at the URL'}",
         Exit.SUITE_FAILED: _suite_failed,
         Exit.INCONCLUSIVE: _inconclusive,
     }[result.exit]
@@ -175,7 +175,7 @@ def _conforming(result: Result) -> str:
     known = _ids(result, lambda verdict: verdict.kind is Kind.FAIL)
     deviations = _ids(result, lambda verdict: verdict.kind is Kind.DEVIATION and verdict.waiver is None)
     open_musts = _unjudged_musts(result)
-    holding = _holding(result)
+    holding = _holding_musts(result)
     parts = []
     if not musts:
         parts.append("no requirement was among what was judged")
@@ -195,13 +195,13 @@ def _not_conforming(result: Result) -> str:
     ids = _ids(result, lambda verdict: verdict.counts)
     blocked = _ids(result, lambda verdict: verdict.kind is Kind.BLOCKED)
     errors = _ids(result, lambda verdict: verdict.kind is Kind.ERROR)
-    parts = [f"{counted(len(ids), 'requirement')} broken ({some_ids(ids)})"]
+    parts = [f"{counted(len(ids), 'requirement')} broken ({first_ids(ids)})"]
     if blocked:
         parts.append(f"{counted(len(blocked), 'clause')} blocked by what is broken")
     if errors:
         parts.append(f"{counted(len(errors), 'clause')} not judged for mistakes of the suite")
-    parts.append(counted(len(_holding(result)), "requirement holds", "requirements hold"))
-    if early := _early(result):
+    parts.append(counted(len(_holding_musts(result)), "requirement holds", "requirements hold"))
+    if early := _reason_to_end_early(result):
         parts.append(f"and the run ended early: {early}")
     return f"NOT CONFORMING: {', '.join(parts)}"
 
@@ -210,16 +210,16 @@ def _suite_failed(result: Result) -> str:
     ids = _ids(result, lambda verdict: verdict.kind is Kind.ERROR)
     said = ": a mistake of its own"
     if ids:
-        said += f" kept {counted(len(ids), 'clause')} from being judged ({some_ids(ids)})"
+        said += f" kept {counted(len(ids), 'clause')} from being judged ({first_ids(ids)})"
     else:
         said += " outside of all tests"
-    if early := _early(result):
+    if early := _reason_to_end_early(result):
         said += f", and the run ended early: {early}"
     return f"THE SUITE FAILED{said}, which says nothing about the server"
 
 
 def _inconclusive(result: Result) -> str:
-    if early := _early(result):
+    if early := _reason_to_end_early(result):
         judged = _ids(result, lambda verdict: verdict.kind in JUDGED)
         return f"INCONCLUSIVE: {early}, after {counted(len(judged), 'clause was', 'clauses were')} judged"
     if not result.verdicts:
@@ -228,7 +228,7 @@ def _inconclusive(result: Result) -> str:
     return f"INCONCLUSIVE: {counted(len(selected), 'clause')} selected, and none could be judged"
 
 
-def _early(result: Result) -> str:
+def _reason_to_end_early(result: Result) -> str:
     return one_line(result.ended_early).rstrip(".")
 
 
@@ -236,7 +236,7 @@ def _ids(result: Result, holds: Callable[[Verdict], bool]) -> list[str]:
     return list(dict.fromkeys(verdict.key.clause for verdict in result.verdicts if holds(verdict)))
 
 
-def _holding(result: Result) -> list[str]:
+def _holding_musts(result: Result) -> list[str]:
     """MUST clauses that are judged in some binding and broken in none."""
     judged = _ids(result, lambda verdict: verdict.level is Level.MUST and verdict.kind in JUDGED)
     failed = set(_ids(result, lambda verdict: verdict.kind is Kind.FAIL))

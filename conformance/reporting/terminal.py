@@ -19,11 +19,11 @@ from conformance.reporting.summary import (
     broken,
     closing_sentence,
     counted,
+    first_ids,
     grouped,
     mark_of,
     plain_command,
     reasons,
-    some_ids,
     without_secrets,
 )
 from conformance.verdicts.verdicts import Exit, Kind
@@ -195,7 +195,7 @@ class Presenter:
                 continue
             self._screen.heading(title)
             for reason, ids in reasons(found):
-                names = ", ".join(ids) if self._verbose else some_ids(ids)
+                names = ", ".join(ids) if self._verbose else first_ids(ids)
                 body = Text(f"{reason}: ").append(names, "dim")
                 self._screen.paragraph(body, indent=8, label=f"  {len(ids):4}  ")
 

@@ -47,13 +47,13 @@ def probe_target(options: Options) -> Target:
     is_secure = parse_url(options.url).scheme in SECURE
     # Loading the system's certificate authorities takes longer than many tests do: only for TLS.
     tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
-    target = _as_asked(from_file(options.file, options.url, tls), options)
+    target = _with_options(from_file(options.file, options.url, tls), options)
     try:
-        document, round_trip = _ask(target)
-        target = _as_asked(with_capabilities(replace(target, round_trip=round_trip), document), options)
+        document, round_trip = _read_capabilities(target)
+        target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
         asked, _ = split_classes(options.classes)
         if not target.classes | asked:
-            target = replace(target, classes=_discovered(target))
+            target = replace(target, classes=_discover_bindings(target))
         target = replace(target, classes=target.classes | asked)
     except Unreachable as error:
         raise NoServer(f"{error}. Is the server running, and is {options.url} its address?") from error
@@ -61,7 +61,7 @@ def probe_target(options: Options) -> Target:
     return replace(target, stomp_versions=versions or target.stomp_versions)
 
 
-def _as_asked(target: Target, options: Options) -> Target:
+def _with_options(target: Target, options: Options) -> Target:
     """Target with the values of the command line, which override all other sources."""
     _, extensions = split_classes(options.classes)
     return replace(
@@ -75,7 +75,7 @@ def _as_asked(target: Target, options: Options) -> Target:
     )
 
 
-def _ask(target: Target) -> tuple[Any, float]:
+def _read_capabilities(target: Target) -> tuple[Any, float]:
     """Capabilities document (None if the server has none) and round-trip time in seconds."""
     client = HttpClient(target.host, target.port, tls=target.tls, patience=target.patience)
     document = None
@@ -96,7 +96,7 @@ def _ask(target: Target) -> tuple[Any, float]:
     return document, min(samples)
 
 
-def _discovered(target: Target) -> frozenset[str]:
+def _discover_bindings(target: Target) -> frozenset[str]:
     """Bindings found by trying, for a server that declares none.
 
     Raises NoServer if there are none, Unreachable.

@@ -14,11 +14,15 @@ from conformance.specification.clauses import BINDINGS, EXTENSIONS, Level, with_
 from conformance.verdicts.decision import decide
 from conformance.verdicts.recorder import Recorder
 from conformance.verdicts.verdicts import Key, Result
+from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conformance.run.options import Options
     from conformance.specification.clauses import Book, Clause
     from conformance.targets.target import Target
+    from conformance.wire.acknowledged_publishing import Spelling
 
 _RANK = {Level.MUST: 0, Level.SHOULD: 1, Level.MAY: 2}
 
@@ -52,6 +56,8 @@ class Run:
         """Seconds since 1970."""
         self.findings: set[str] = set()
         """Findings about this server, as words; later tests use them to skip waits."""
+        self._publish_spelling: Spelling | PeerFailure | None = None
+        self._finding = threading.Lock()
         self.token = secrets.token_hex(4)
         """Part of every fresh name, in hexadecimal digits."""
         self._numbers = itertools.count(1)
@@ -59,6 +65,22 @@ class Run:
     def fresh(self, stem: str) -> str:
         """Unused name: `stem`, a token of the run, a number."""
         return f"{stem}-{self.token}-{next(self._numbers)}"
+
+    def publish_spelling(self, find: Callable[[], Spelling]) -> Spelling:
+        """The spelling of publishing that the server serves (class stomp-publish).
+
+        `find` is called once in a run; PeerFailure that it raises is raised again for every later caller.
+        """
+        with self._finding:
+            if self._publish_spelling is None:
+                try:
+                    self._publish_spelling = find()
+                except PeerFailure as failure:
+                    self._publish_spelling = failure
+            found = self._publish_spelling
+        if isinstance(found, PeerFailure):
+            raise PeerFailure(found.expected, found.observed, found.promise)
+        return found
 
     def bindings_of(self, clauses: tuple[str, ...]) -> list[str]:
         """Bindings in which at least one of the clauses is selected."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
 from conformance.specification.clauses import Level
-from conformance.verdicts.recorder import Case, find_failure
+from conformance.verdicts.case import Case, find_failure
 from conformance.wire.failures import TooSlow, Unreachable
 
 if TYPE_CHECKING:

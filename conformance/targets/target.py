@@ -124,6 +124,8 @@ class Target:
 
     def version_for(self, binding: str) -> str:
         """STOMP version of a binding's sessions: the one in its name, else the highest of the server."""
+        if binding == "stomp-publish":
+            return "1.0"  # producers of this class send no CONNECT (PUB-STOMP-1)
         prefix, _, version = binding.partition("-")
         return version if prefix == "stomp" else max(self.stomp_versions, default="1.2")
 

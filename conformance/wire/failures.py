@@ -30,10 +30,14 @@ class Violation(AssertionError):
 
 
 class PeerFailure(AssertionError):
-    """The peer failed in a way that no single clause names: it closed a connection, or left a request unanswered."""
+    """The peer closed a connection, or left a request unanswered.
 
-    def __init__(self, expected: object, observed: object) -> None:
+    `promise` is the clause that promises the answer; empty if only the test knows which clause that is.
+    """
+
+    def __init__(self, expected: object, observed: object, promise: str = "") -> None:
         super().__init__(f"expected {expected}; observed {observed}")
+        self.promise = promise
         self.evidence: Evidence | None = None
         self.expected = str(expected)
         self.observed = observed

@@ -92,7 +92,7 @@ class HttpClient:
         if reply is None and reused and method in _REPEATABLE:
             self.start(method, path, body, headers)
             reply = self._reply(within)
-        return self._whole(reply, f"a reply to {method} {path}")
+        return self._required(reply, f"a reply to {method} {path}")
 
     def start(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -110,7 +110,7 @@ class HttpClient:
     def finish(self, within: float | None = None) -> HttpReply:
         """Reply to the request of `start`. Raises PeerFailure if it does not come whole in time."""
         expected = f"a reply to {self._pending}"
-        return self._whole(self._reply(within), expected)
+        return self._required(self._reply(within), expected)
 
     def raw(
         self, octets: bytes, *, stop_sending: bool = False, within: float | None = None
@@ -238,7 +238,7 @@ class HttpClient:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return HttpReply(response.status, headers, body, closes=bool(response.will_close))
 
-    def _whole(self, reply: HttpReply | None, expected: str) -> HttpReply:
+    def _required(self, reply: HttpReply | None, expected: str) -> HttpReply:
         if reply is None:
             raise PeerFailure(expected, "the connection was closed without a reply")
         return reply

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from conformance.wire.failures import Violation
+from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 
 REPLIES = "/user/queue/replies"
 PUBLISH_PATHS = ("/producer/publish/", "/publish/")
+#: The clauses that promise an answer to a valid request, by path.
+PROMISES = {
+    "/topic/add-topic": "TOPIC-ADD-1",
+    "/consumer-group/add": "GROUP-ADD-1",
+    "/consumer-group/remove": "GROUP-REMOVE-1",
+    "/consumer/register-consumer": "MEMBER-REGISTER-1",
+    "/consumer/unregister-consumer": "MEMBER-UNREGISTER-1",
+    "/consumer/subscribe-topic": "MEMBER-SUBSCRIBE-1",
+    "/consumer/unsubscribe-topic": "MEMBER-UNSUBSCRIBE-1",
+    "/consumer/acknowledgement": "ACK-OK-1",
+    "/consumer/negative-acknowledgement": "NACK-OK-1",
+    "/consumer/heartbeat": "LIVE-BEAT-1",
+}
 _SHOWN = 500
 #: Characters that the path of a URL holds unescaped (RFC 3986, section 3.3).
 _PATH_CHARACTERS = "/!$&'()*+,;=:@"
@@ -32,6 +45,8 @@ class Reply:
     body: Any
     raw: bytes
     content_type: str
+    is_acknowledgement: bool = False
+    """True if the status stands for ACK or FAILED: then neither its number nor the body is that of a reply."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.raw[:_SHOWN].decode('utf-8', 'replace')}".strip()
@@ -72,6 +87,11 @@ def encoded(body: object) -> bytes:
         if isinstance(body, bytes)
         else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     )
+
+
+def promise_of(path: str) -> str:
+    """Clause that promises an answer to a valid request to `path`; empty for polls, which several clauses answer."""
+    return "PUB-STORE-1" if path.startswith(PUBLISH_PATHS) else PROMISES.get(path, "")
 
 
 def long_poll_seconds(body: object) -> float:
@@ -149,7 +169,8 @@ class StompOperations:
         correlation = f"c{next(self._correlations)}"
         self.client.send(path, encoded(body), correlation_id=correlation, content_type="application/json")
         patience = self.client.patience + long_poll_seconds(body)
-        return _StompPending(self.client, correlation, patience)
+        promise = "QSTOMP-REPLY-1" if path.startswith(PUBLISH_PATHS) else ""
+        return _StompPending(self.client, correlation, patience, promise)
 
     def close(self) -> None:
         self.client.close()
@@ -162,10 +183,15 @@ class _StompPending:
     client: StompClient
     correlation: str
     patience: float
+    promise: str
 
     def reply(self, within: float | None = None) -> Reply:
         patience = self.patience if within is None else within
-        frame = self.client.expect("MESSAGE", within=patience, correlation_id=self.correlation)
+        try:
+            frame = self.client.expect("MESSAGE", within=patience, correlation_id=self.correlation)
+        except PeerFailure as silence:
+            silence.promise = self.promise
+            raise
         return Reply(_status(frame), _decoded(frame.body), frame.body, _media_type(frame.get("content-type")))
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Cursor, Group
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.refusal import CAUSES, Refusal
 from tests.mutants.patching import wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from reference_server.queue.settings import QueueSettings
+    from reference_server.queue.topic import Partition
 
 _PUBLISH = ("/producer/publish/", "/publish/")
 
@@ -92,6 +95,24 @@ def change_settings(**changes: Callable[[Any], Any]) -> None:
     def begin(original: Any, self: QueueBroker, settings: QueueSettings) -> None:
         changed = {name: change(getattr(settings, name)) for name, change in changes.items()}
         original(self, msgspec.structs.replace(settings, **changed))
+
+
+def open_cursors() -> Mapping[Partition, list[Cursor]]:
+    """The cursors of all groups by partition, from now on."""
+    found: defaultdict[Partition, list[Cursor]] = defaultdict(list)
+
+    @wrap(Cursor, "__init__")
+    def begin(original: Any, self: Cursor, partition: Partition) -> None:
+        original(self, partition)
+        found[partition].append(self)
+
+    @wrap(Group, "dissolve")
+    def dissolve(original: Any, self: Group) -> None:
+        for cursor in self.all_cursors():
+            found[cursor.partition].remove(cursor)
+        original(self)
+
+    return found
 
 
 def as_object(body: bytes) -> dict[str, Any] | None:

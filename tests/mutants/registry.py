@@ -14,6 +14,7 @@ Patch = Callable[[], None]
 #: Bindings in which a fault is judged: one is enough if the fault is below both.
 HTTP = ("queue-http",)
 STOMP = ("queue-stomp",)
+PUBLISH = ("stomp-publish",)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from reference_server.queue.settings import QueueSettings
 
 @dataclass(frozen=True)
 class Reply:
-    """What an operation came to; `body` is decoded JSON, None where there is none."""
+    """The outcome of an operation; `body` is decoded JSON, or None."""
 
     status: int
     body: Any
@@ -32,14 +32,15 @@ def read(outcome: Outcome) -> Reply:
 
 @dataclass
 class Core:
-    """A broker with its operations; `now` is the queue's time in seconds."""
+    """A broker with its operations; `now` is the queue's time, `wall` that of long polls, both in seconds."""
 
     settings: QueueSettings = field(default_factory=QueueSettings)
     now: float = 1000.0
 
     def __post_init__(self) -> None:
         self.broker = QueueBroker(self.settings)
-        self.operations = Operations(self.broker)
+        self.wall = 0.0
+        self.operations = Operations(self.broker, lambda: self.wall)
         self._labels = 0
 
     def raw(self, path: str, body: bytes) -> Reply:
@@ -119,7 +120,7 @@ class Core:
     # Looking inside.
 
     def group(self, name: str) -> Any:
-        """What introspection tells of a group."""
+        """The introspection document of a group."""
         return read(self.operations.read(f"/consumer-groups/{name}", now=self.now)).body
 
     def owners(self, group: str, topic: str) -> list[str | None]:
@@ -144,7 +145,7 @@ class Core:
             },
             "groups": {
                 group.name: (
-                    group.ahead,
+                    group.clock_offset,
                     {name: (sorted(m.topics), list(m.held), m.waiting) for name, m in group.members.items()},
                     {
                         topic: [
@@ -154,7 +155,7 @@ class Core:
                                 cursor.in_flight,
                                 cursor.overdue,
                                 cursor.owner and cursor.owner.name,
-                                cursor.heir and cursor.heir.name,
+                                cursor.next_owner and cursor.next_owner.name,
                             )
                             for cursor in cursors
                         ]

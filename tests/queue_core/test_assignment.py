@@ -1,4 +1,4 @@
-"""Who gets which partition: properties of the pure function (ASSIGN-1 to ASSIGN-4)."""
+"""Properties of the assignment function (ASSIGN-1 to ASSIGN-4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be read: placement, end offsets, members, assignment, committed offsets, lag."""
+"""Introspection: placement, end offsets, members, assignment, committed offsets, lag."""
 
 from __future__ import annotations
 

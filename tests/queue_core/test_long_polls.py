@@ -57,7 +57,7 @@ def test_a_published_record_answers(waiting: Waiting) -> None:
     """The first of the polls that wait gets it; the rest wait on (POLL-WAIT-1)."""
     assert waiting.poll("w1") is None
     assert waiting.poll("w2") is None
-    assert waiting.core.operations.wait_of("w1") == 20
+    assert waiting.core.operations.next_deadline() == 20
     assert waiting.answered() == {}
     waiting.core.publish("news", "first")
     assert waiting.answered() == {"w1": ["first"]}
@@ -116,13 +116,29 @@ def test_a_batch_may_wait(waiting: Waiting) -> None:
     assert waiting.answered() == {"w": ["a", "b"]}
 
 
-def test_cancelled(waiting: Waiting) -> None:
-    """A poll whose time is up is answered as empty, once (POLL-WAIT-2)."""
+def test_its_time_is_over(waiting: Waiting) -> None:
+    """A poll is answered as empty at the end of its time, once and not before (POLL-WAIT-2)."""
+    operations = waiting.core.operations
+    waiting.core.wall = 5.0
     assert waiting.poll("w") is None
-    outcome = waiting.core.operations.cancel("w")
-    assert outcome is not None
-    assert (outcome.status, outcome.body) == (204, b"")
-    assert waiting.core.operations.cancel("w") is None
+    waiting.core.wall = operations.next_deadline() - 0.001
+    assert waiting.answered() == {}
+    waiting.core.wall = 25.0
+    [(waiter, outcome)] = operations.answered()
+    assert (waiter, outcome.status, outcome.body) == ("w", 204, b"")
+    assert waiting.answered() == {}
+    waiting.core.publish("news", "m")
+    assert waiting.answered() == {}
+    assert texts([waiting.core.poll("c")]) == ["m"]
+
+
+def test_cancelled(waiting: Waiting) -> None:
+    """A poll whose client is gone gets nothing, and takes no record."""
+    assert waiting.poll("w") is None
+    for _ in range(2):
+        waiting.core.operations.cancel("w")
+    waiting.core.wall = 25.0
+    assert waiting.answered() == {}
     waiting.core.publish("news", "m")
     assert waiting.answered() == {}
     assert texts([waiting.core.poll("c")]) == ["m"]
@@ -145,7 +161,7 @@ def test_alive_while_it_waits(waiting: Waiting) -> None:
 
 @pytest.mark.parametrize("how", ["unregister", "remove group"])
 def test_refused_when_the_registration_ends(waiting: Waiting, how: str) -> None:
-    """Whoever waits is told that the consumer is gone (POLL-WAIT-1)."""
+    """A long poll is refused when its consumer is removed (POLL-WAIT-1)."""
     assert waiting.poll("w") is None
     if how == "unregister":
         waiting.core.do("/consumer/unregister-consumer", consumer_name="c")

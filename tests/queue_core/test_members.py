@@ -66,7 +66,7 @@ def test_subscriptions_add_up(core: Core) -> None:
 
 @pytest.mark.parametrize("how", ["unsubscribe", "unregister", "evict"])
 def test_offsets_outlive_members(core: Core, how: str) -> None:
-    """What was committed stays committed when the last member goes (MEMBER-UNSUBSCRIBE-4, DELIVER-2)."""
+    """Committed offsets stay when the last member leaves (MEMBER-UNSUBSCRIBE-4, DELIVER-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 3)
     core.join("g", "c", "news")

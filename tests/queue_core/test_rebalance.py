@@ -34,7 +34,7 @@ def test_topics_are_dealt_out_one_by_one(core: Core) -> None:
 
 
 def test_a_partition_in_flight_moves_when_it_is_settled(core: Core) -> None:
-    """Until then its owner gets nothing more of it, and the heir nothing (REBALANCE-2, ORDER-2)."""
+    """Until then its owner gets nothing more of it, and the next owner nothing (REBALANCE-2, ORDER-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 3)
     core.join("g", "c", "news")
@@ -71,8 +71,10 @@ def test_a_moving_record_is_settled(core: Core, settle: str) -> None:
     core.join("g", "c", "news")
     records = core.drain("c")
     core.join("g", "d", "news")
-    heirs = [cursor.heir and cursor.heir.name for cursor in core.broker.groups["g"].cursors["news"]]
-    moving = heirs.index("d")
+    next_owners = [
+        cursor.next_owner and cursor.next_owner.name for cursor in core.broker.groups["g"].cursors["news"]
+    ]
+    moving = next_owners.index("d")
     assert getattr(core, settle)("c", records[moving]).status == 202
     assert core.owners("g", "news")[moving] == "d"
     assert core.acknowledge("c", records[moving]).status == 409
@@ -88,8 +90,8 @@ def test_the_others_go_on_meanwhile(core: Core) -> None:
     core.join("g", "c", "news")
     records = core.drain("c")
     core.join("g", "d", "news")
-    heirs = [cursor.heir for cursor in core.broker.groups["g"].cursors["news"]]
-    staying = heirs.index(None)
+    next_owners = [cursor.next_owner for cursor in core.broker.groups["g"].cursors["news"]]
+    staying = next_owners.index(None)
     record = records[staying]
     for offset in range(1, 5):
         core.acknowledge("c", record)
@@ -98,14 +100,14 @@ def test_the_others_go_on_meanwhile(core: Core) -> None:
 
 
 def test_a_rebalance_ends_in_time(core: Core) -> None:
-    """What is still in flight at `rebalance_timeout` is taken back, and goes to the heir (REBALANCE-5)."""
+    """A record in flight at `rebalance_timeout` is taken back, and goes to the next owner (REBALANCE-5)."""
     core = Core(QueueSettings(rebalance_timeout=12.0))
     core.topic("news", 2)
     core.fill("news", 2, 1)
     core.join("g", "c", "news")
     records = core.drain("c")
     core.join("g", "d", "news")
-    moving = [cursor.heir is not None for cursor in core.broker.groups["g"].cursors["news"]].index(True)
+    moving = [cursor.next_owner is not None for cursor in core.broker.groups["g"].cursors["news"]].index(True)
     core.pass_time(11.9)
     core.beat("c")
     assert core.poll("d") is None
@@ -155,7 +157,7 @@ def test_an_heir_that_leaves(core: Core) -> None:
 
 
 def test_an_owner_that_leaves_while_its_partition_moves(core: Core) -> None:
-    """The record is free for the heir at once (DELIVER-2)."""
+    """The record is free for the next owner at once (DELIVER-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 1)
     core.join("g", "c", "news")
@@ -225,12 +227,12 @@ class Watched:
                 assert cursor.owner.held[cursor.in_flight] is cursor
                 assert cursor.in_flight == cursor.partition.ids[cursor.committed]
             else:
-                assert cursor.heir is None
+                assert cursor.next_owner is None
             assert (cursor.owner is None) == (not any(m.topics for m in members.values()))
             if cursor.owner is not None:
                 assert cursor in cursor.owner.assigned
                 assert members[cursor.owner.name] is cursor.owner
-            assert (cursor.heir is not None) == (cursor.overdue < float("inf"))
+            assert (cursor.next_owner is not None) == (cursor.overdue < float("inf"))
         for member in members.values():
             assert all(cursor.owner is member for cursor in member.assigned)
             assert len(set(map(id, member.assigned))) == len(member.assigned)
@@ -255,4 +257,4 @@ def test_whatever_happens(history: list[tuple[str, str]]) -> None:
         counts = [owners.count(name) for name in alive]
         assert sum(counts) == len(owners)
         assert max(counts) - min(counts) <= 1
-        assert all(cursor.heir is None for cursor in core.broker.groups["g"].all_cursors())
+        assert all(cursor.next_owner is None for cursor in core.broker.groups["g"].all_cursors())

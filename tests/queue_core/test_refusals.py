@@ -27,7 +27,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "/consumer/negative-acknowledgement": {"consumer_name": "c", "message_id": 1},
     "/consumer/heartbeat": {"consumer_name": "c"},
 }
-"""What each operation requires."""
+"""Required members of each operation."""
 
 OPTIONAL: list[tuple[str, str]] = [
     ("/topic/add-topic", "partitions"),
@@ -231,7 +231,7 @@ def test_unknown_consumers(core: Core, path: str) -> None:
 
 
 def test_an_unknown_group(core: Core) -> None:
-    """What is not there cannot be removed (GROUP-REMOVE-4)."""
+    """An unknown group cannot be removed (GROUP-REMOVE-4)."""
     assert cause(refused(core, "/consumer-group/remove", b'{"consumer_group_name":"x"}')) == "group-unknown"
 
 

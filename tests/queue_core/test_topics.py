@@ -1,4 +1,4 @@
-"""Where records go, and what happens when there is no more room."""
+"""Topics: the partition of each record, and full partitions."""
 
 from __future__ import annotations
 

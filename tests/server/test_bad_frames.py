@@ -157,7 +157,7 @@ USERS = {"user": ("alice:secret", "bob:with:colons:", "empty:")}
 
 @pytest.mark.parametrize(("login", "passcode"), [("alice", "secret"), ("bob", "with:colons:"), ("empty", "")])
 def test_logins(serve: Serve, login: str, passcode: str) -> None:
-    """Who may connect does; a passcode may have colons (STOMP-CONNECT-002)."""
+    """Configured users may connect; a passcode may have colons (STOMP-CONNECT-002)."""
     server = serve(**USERS)
     for path in ("/stomp", "/producer"):
         with Stomp.connected(server, path=path, login=login, passcode=passcode) as client:

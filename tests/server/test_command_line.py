@@ -113,7 +113,7 @@ def test_help_and_version() -> None:
 def test_flags_environment_and_file(tmp_path: Path) -> None:
     """All of them reach the server."""
     file = tmp_path / "application.properties"
-    file.write_text("server.port=0\nnumber.of.brokers=7\nnumber.of.partitions=5\nheartbeat.seconds=12\n")
+    file.write_text("server.port=0\nbrokers=7\npartitions=5\nheartbeat.timeout=12\n")
     with running("--config", str(file), "--virtual-clock", STOMPLIANCE_PARTITIONS="6") as server:
         with Http.to(server) as client:
             declared = client.get("/capabilities").json

@@ -122,7 +122,7 @@ def test_statuses_without_body(server: Server) -> None:
 
 
 def test_capabilities(serve: Serve) -> None:
-    """What is declared is what is set (CAP-1, CAP-2)."""
+    """The capabilities declare the settings (CAP-1, CAP-2)."""
     server = serve(brokers=2, partitions=5, heartbeat_timeout=7.5, body_bytes=5000)
     with Http.to(server) as client:
         declared = client.get("/capabilities").json

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reference_server.server.long_poll import LongPoll
 from tests.server.wire import Http, Stomp, eventually, request
 
 if TYPE_CHECKING:
@@ -100,6 +101,43 @@ def test_a_client_that_is_gone(server: Server, client: Http, path: str) -> None:
         eventually(lambda: waiting(server) == 0, "it still waits")
         client.ask("/publish/news", messageID=1, message="m")
         assert client.ask("/consumer/poll", consumer_name="c").status == 200
+
+
+@pytest.mark.parametrize(
+    "acts", [("read",), ("cancel",), ("resume",), ("read", "resume"), ("cancel", "resume")]
+)
+def test_an_eviction_is_noticed(serve: Serve, acts: tuple[str, ...]) -> None:
+    """The next owner's long poll is answered by the first call that notices an eviction (POLL-WAIT-1)."""
+    server = serve(virtual_clock=True, partitions=1)
+    application = server.application
+    with Http.to(server) as client, Http.to(server) as other:
+        client.ask("/topic/add-topic", topicName="news")
+        client.ask("/publish/news", messageID=1, message="m")
+        for group, name in (("g", "holder"), ("g", "next"), ("h", "elsewhere")):
+            client.ask("/consumer-group/add", consumer_group_name=group)
+            client.ask("/consumer/register-consumer", consumer_group_name=group, consumer_name=name)
+        for name in ("holder", "next"):
+            client.ask("/consumer/subscribe-topic", consumer_name=name, topic_list="news")
+        assert client.ask("/consumer/poll", consumer_name="holder").status == 200
+        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"next","wait_seconds":30}'))
+        waiter, session = LongPoll(), application.open_session(lenient=False)
+        assert (
+            application.perform("/consumer/poll", b'{"consumer_name":"elsewhere","wait_seconds":30}', waiter)
+            is None
+        )
+        eventually(lambda: waiting(server) == 2, "they do not wait")
+        application.clock.advance(31)  # as real time does: nothing has looked at the queue since
+        for act in acts:
+            match act:
+                case "read":
+                    application.read("/topics")
+                case "cancel":
+                    application.cancel(waiter)
+                case "resume":
+                    application.resume(session)
+        other.link.settimeout(5)
+        assert other.answer().json["redelivered"] is True
+        application.cancel(waiter)
 
 
 def test_over_stomp(server: Server, client: Http) -> None:

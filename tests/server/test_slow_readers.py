@@ -71,7 +71,7 @@ def test_a_queue_waits(serve: Serve) -> None:
 
 
 def test_what_a_slow_reader_leaves_goes_to_others(serve: Serve) -> None:
-    """What it was not handed, and what it did not acknowledge."""
+    """Others get the messages that a slow reader was not handed, and those that it did not acknowledge."""
     server = serve()
     with Stomp.connected(server) as producer:
         slow = Stomp.to(server, receive_buffer=4096)

@@ -1,4 +1,4 @@
-"""What happens by itself: evictions in real time and on the virtual clock, and heart-beats."""
+"""Timers: evictions in real time and on the virtual clock, and heart-beats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def join(client: Http, name: str, group: str = "g") -> None:
 
 
 def test_evictions_in_real_time(serve: Serve) -> None:
-    """Whoever is silent is gone, without anybody asking; whoever beats is there (LIVE-KEEP-1, LIVE-EVICT-1)."""
+    """A silent consumer is evicted without any request; one with heartbeats stays (LIVE-KEEP-1, LIVE-EVICT-1)."""
     server = serve(heartbeat_timeout=0.5)
     with Http.to(server) as client:
         join(client, "silent")
@@ -42,11 +42,11 @@ def test_an_eviction_answers_those_who_wait(serve: Serve) -> None:
     with Http.to(server) as client, Http.to(server) as other:
         client.ask("/topic/add-topic", topicName="news")
         client.ask("/publish/news", messageID=1, message="m")
-        for name in ("holder", "heir"):
+        for name in ("holder", "next"):
             join(client, name)
             client.ask("/consumer/subscribe-topic", consumer_name=name, topic_list="news")
         assert client.ask("/consumer/poll", consumer_name="holder").status == 200
-        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"heir","wait_seconds":20}'))
+        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"next","wait_seconds":20}'))
         assert other.answer().json["redelivered"] is True
 
 

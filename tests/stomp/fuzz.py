@@ -14,10 +14,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from reference_server.stomp import Hub, Session, StompLimits
+from reference_server.stomp import Hub, StompLimits
 from tests.stomp.peers import ToyOperations, read
 
 if TYPE_CHECKING:
+    from reference_server.stomp import Session
     from reference_server.stomp.subscriptions import Delivery
 
 LIMITS = StompLimits(
@@ -114,9 +115,8 @@ def _mutate(octets: bytearray, choose: random.Random) -> None:
 def run_stream(hub: Hub, choose: random.Random, now: float) -> Session:
     """Let a new session have one stream; raises whatever the session raises, and AssertionError."""
     lenient = choose.random() < 0.3
-    session = Session(
-        hub, lenient=lenient, subprotocol_version=choose.choice((None,) * 9 + ("1.2",)), now=now
-    )
+    subprotocol = choose.choice((None,) * 9 + ("1.2",))
+    session = hub.open(lenient=lenient, subprotocol_version=subprotocol, now=now)
     opening = choose.choice(_CONNECTS) + choose.choice(_OPENINGS)
     if choose.random() < 0.8:
         converse(session, opening, choose, now)
@@ -168,7 +168,7 @@ def run(streams: int, seed: int) -> None:
             hub.tick(now)
             for session in {*hub.touched()}:
                 check(session)
-            assert len(hub._destinations._queues) <= LIMITS.destinations
+            assert len(hub._router._destinations._queues) <= LIMITS.destinations
         except Exception as error:
             repeat = f"--seed {first} --streams {number - first + 1}"
             raise AssertionError(f"{error!r}; to repeat: {repeat}") from error

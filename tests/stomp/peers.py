@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 
-from reference_server.stomp import Hub, Session, StompLimits
+from reference_server.stomp import Hub, StompLimits
 
 _PAIRS = {"\\n": "\n", "\\c": ":", "\\\\": "\\", "\\r": "\r"}
 _WAIT = re.compile(rb'"wait_seconds":([1-9][0-9]{0,2})\b')
@@ -49,7 +50,7 @@ def read(item: bytes, version: str) -> Received:
 
 @dataclass
 class Outcome:
-    """What an operation of the toy queue came to."""
+    """The outcome of an operation of the toy queue."""
 
     status: int
     body: bytes = b""
@@ -59,7 +60,7 @@ class Outcome:
 
 @dataclass
 class Acknowledgement:
-    """What the toy queue tells producers."""
+    """A producer acknowledgement of the toy queue."""
 
     topic: str
     body: bytes
@@ -72,6 +73,7 @@ class ToyOperations:
     performed: list[tuple[str, bytes]] = field(default_factory=list)
     parked: dict[object, float] = field(default_factory=dict)
     ready: list[tuple[object, Outcome]] = field(default_factory=list)
+    now: float = 1000.0
 
     def is_operation(self, path: str) -> bool:
         return path.startswith("/producer/publish/") or path in {"/consumer/poll", "/topic/add-topic"}
@@ -84,7 +86,7 @@ class ToyOperations:
             wait = _WAIT.search(body)
             if waiter is None or wait is None:
                 return Outcome(204)
-            self.parked[waiter] = float(wait.group(1))
+            self.parked[waiter] = self.now + float(wait.group(1))
             return None
         topic = path.rsplit("/", 1)[1]
         if topic == "missing":
@@ -92,14 +94,17 @@ class ToyOperations:
             return Outcome(404, b'{"title":"unknown"}', "application/problem+json", failed)
         return Outcome(200, b'{"offset":0}', acknowledgement=Acknowledgement(topic, b'{"ACK":1}'))
 
-    def wait_of(self, waiter: object) -> float:
-        return self.parked[waiter]
+    def next_deadline(self) -> float:
+        return min(self.parked.values(), default=math.inf)
 
-    def cancel(self, waiter: object) -> Outcome | None:
-        return Outcome(204) if self.parked.pop(waiter, None) is not None else None
+    def cancel(self, waiter: object) -> None:
+        self.parked.pop(waiter, None)
 
     def answered(self) -> list[tuple[object, Outcome]]:
         ready, self.ready = self.ready, []
+        for waiter in [waiter for waiter, due in self.parked.items() if due <= self.now]:
+            del self.parked[waiter]
+            ready.append((waiter, Outcome(204)))
         return ready
 
 
@@ -114,11 +119,14 @@ class Broker:
     def pass_time(self, seconds: float) -> None:
         """Turn the clock; the timers run at their deadlines on the way, as a timer thread would."""
         end = self.now + seconds
-        while (due := self.hub.next_deadline()) is not None and due <= end:
-            self.now = max(self.now, due)
-            self.hub.tick(self.now)
-        self.now = end
-        self.hub.tick(end)
+        while (due := min(self.hub.next_deadline(), self.operations.next_deadline())) <= end:
+            self._tick(max(self.now, due))
+        self._tick(end)
+
+    def _tick(self, now: float) -> None:
+        self.now = self.operations.now = now
+        self.hub.tick(now)
+        assert not self.hub.operations_answered(now)
 
     def open(self, *, lenient: bool = False, subprotocol: str | None = None) -> Peer:
         """Open a connection on which nothing was sent yet."""
@@ -140,7 +148,7 @@ class Peer:
     def __init__(self, broker: Broker, *, lenient: bool, subprotocol: str | None) -> None:
         self.broker = broker
         self.version = "1.0"
-        self.session = Session(broker.hub, lenient=lenient, subprotocol_version=subprotocol, now=broker.now)
+        self.session = broker.hub.open(lenient=lenient, subprotocol_version=subprotocol, now=broker.now)
         self._frames: list[Received] = []
         self.beats = 0
 

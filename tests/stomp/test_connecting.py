@@ -86,7 +86,7 @@ def test_a_second_connect(broker: Broker, command: str) -> None:
 
 
 def test_users() -> None:
-    """Where users are configured, login and passcode must be right; a passcode may hold colons.
+    """With configured users, login and passcode must be right; a passcode may hold colons.
 
     STOMP-CONNECT-002.
     """
@@ -112,7 +112,7 @@ def test_without_users_anybody_may_connect(broker: Broker) -> None:
 
 
 def test_users_hold_on_lenient_endpoints_too() -> None:
-    """Where users are configured, nothing is served without CONNECT on any endpoint."""
+    """With configured users, no frame is served before CONNECT on any endpoint."""
     peer = Broker(users={"ann": "x"}).open(lenient=True)
     peer.send("SEND", {"destination": "/queue/a"})
     peer.refused()

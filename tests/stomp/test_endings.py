@@ -147,7 +147,7 @@ def test_the_server_ends_a_session(broker: Broker) -> None:
 
 
 def test_touched_names_sessions_with_output(broker: Broker) -> None:
-    """Who gets output through somebody else's frame is named too, and nobody without cause."""
+    """Sessions with output are named, also if it comes from the frame of another session, and no others."""
     consumer, bystander, producer = subscribed(broker, "auto"), broker.connect(), broker.connect()
     broker.hub.touched()
     producer.send("SEND", {"destination": "/queue/a"}, b"x")

@@ -94,7 +94,7 @@ def test_nul_before_the_empty_line(octets: bytes) -> None:
     [b"DISCONNECT\nreceipt:77\n\0\n", b"DISCONNECT\r\nreceipt:77\r\n\0\n", b"DISCONNECT\nreceipt:77\0"],
 )
 def test_a_lenient_reader_does_without_the_empty_line(octets: bytes) -> None:
-    """What stomper writes for DISCONNECT is read on the endpoints of the sample clients.
+    """The DISCONNECT of stomper is read on the endpoints of the sample clients.
 
     QSTOMP-STOMPER-2.
     """
@@ -181,7 +181,7 @@ def test_connect_is_taken_literally() -> None:
 
 
 def test_the_version_holds_from_the_frame_after_connect() -> None:
-    """What follows CONNECT in the same octets is read by the rules of the negotiated version.
+    """Frames behind CONNECT in the same octets are read by the rules of the negotiated version.
 
     STOMP-NEG-002.
     """
@@ -269,7 +269,7 @@ def test_bounds(octets: bytes) -> None:
 
 
 def test_at_the_bounds() -> None:
-    """What is exactly as large as allowed is read, whole or octet by octet (STOMP-LIMIT-001 to -003)."""
+    """A frame that is exactly as large as allowed is read, whole or octet by octet (STOMP-LIMIT-001 to -003)."""
     for octets in (
         b"SEND\n" + b"a:b\n" * 3 + b"\n\0",
         b"SEND\na:" + b"x" * 38 + b"\n\n\0",

@@ -1,4 +1,4 @@
-"""What holds for any headers, any body, any chunking, any order of deliveries and settlements."""
+"""Properties of any headers, any body, any chunking, any order of deliveries and settlements."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def chunks(octets: bytes, sizes: list[int]) -> list[bytes]:
 @FAST
 @given(data=st.data())
 def test_any_frames_in_any_chunks(version: str, data: st.DataObject) -> None:
-    """What was encoded is read again, however the octets are cut (STOMP-FRAME-006, STOMP-ENC-001 to -009)."""
+    """Encoded frames are read again, however the octets are cut (STOMP-FRAME-006, STOMP-ENC-001 to -009)."""
     names = header_text[version].filter(lambda name: name not in {"", "content-length"})
     headers = st.dictionaries(names, header_text[version], max_size=5)
     frames = data.draw(st.lists(st.tuples(headers, bodies), max_size=4))
@@ -165,7 +165,7 @@ class Crowd:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_no_message_is_lost_or_held_twice(seed: int) -> None:
-    """What was not acknowledged is held by one consumer or waits, and is left over in order of arrival.
+    """Unacknowledged messages are held by one consumer or wait, and are left over in order of arrival.
 
     STOMP-ACK-001, STOMP-SUB-009 to -012, STOMP-NACK-001 to -003.
     """

@@ -191,7 +191,7 @@ def test_long_polls_are_bounded() -> None:
 
 
 def test_operations_are_not_transacted(broker: Broker) -> None:
-    """What an operation does cannot be undone, so it is refused in a transaction (STOMP-TX-003)."""
+    """An operation cannot be undone, so it is refused in a transaction (STOMP-TX-003)."""
     peer = broker.connect()
     peer.send("BEGIN", {"transaction": "t"})
     peer.send("SEND", {"destination": "/producer/publish/t", "transaction": "t", "receipt": "r"}, b"{}")

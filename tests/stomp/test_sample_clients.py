@@ -1,4 +1,4 @@
-"""What the endpoints of the sample clients accept beyond the protocol (QSTOMP-BARE, QSTOMP-STOMPER)."""
+"""Deviations of the sample clients that their endpoints accept (QSTOMP-BARE, QSTOMP-STOMPER)."""
 
 import pytest
 import stomper

@@ -20,7 +20,7 @@ def test_a_queue_gives_each_message_to_one(broker: Broker) -> None:
 
 
 def test_a_queue_keeps_messages(broker: Broker) -> None:
-    """What nobody takes waits for the next subscriber, in order."""
+    """Messages without a subscriber wait for the next one, in order."""
     producer = broker.connect()
     for number in range(5):
         producer.send("SEND", {"destination": "/queue/a"}, b"%d" % number)
@@ -147,7 +147,7 @@ def test_destinations_that_take_nothing(broker: Broker, headers: dict[str, str])
     "name", ["/queue/a b", "/queue/ä", "/queue//x/../y", "/topic/,;%00", "/queue/" + "n" * 1000]
 )
 def test_names_are_opaque(broker: Broker, name: str) -> None:
-    """What follows the prefix may be anything (STOMP-SEND-006)."""
+    """The name behind the prefix may be anything (STOMP-SEND-006)."""
     peer = broker.connect()
     peer.send("SUBSCRIBE", {"id": "1", "destination": name})
     peer.send("SEND", {"destination": name}, b"x")
@@ -221,5 +221,5 @@ def test_idle_destinations_are_forgotten(broker: Broker) -> None:
             message = peer.one("MESSAGE")
             peer.send("ACK", {"id": message["ack"]})
             peer.send("UNSUBSCRIBE", {"id": "1"})
-    assert broker.hub._destinations._queues == {}
-    assert broker.hub._destinations._topics == {}
+    assert broker.hub._router._destinations._queues == {}
+    assert broker.hub._router._destinations._topics == {}

@@ -202,7 +202,7 @@ def test_1_0_has_no_nack(broker: Broker) -> None:
 
 
 def test_an_ack_of_another_connection(broker: Broker) -> None:
-    """What was delivered on one connection cannot be settled on another (STOMP-ACK-004)."""
+    """A delivery on one connection cannot be settled on another (STOMP-ACK-004)."""
     holder, thief = subscribed(broker, "client"), subscribed(broker, "client")
     publish(broker, 2)
     message = holder.one("MESSAGE")
@@ -265,7 +265,7 @@ def test_what_is_not_settled_returns_in_order(broker: Broker, ending: str) -> No
 
 
 def test_returned_messages_come_before_waiting_ones() -> None:
-    """What returns is older than what waits, and is delivered before it."""
+    """Returned messages are older than waiting ones, and are delivered before them."""
     broker = Broker(StompLimits(unacknowledged=2))
     one = subscribed(broker, "client")
     publish(broker, 5)

@@ -15,7 +15,7 @@ def begin(broker: Broker, version: str = "1.2") -> Peer:
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
 def test_sends_wait_for_commit(broker: Broker, version: str) -> None:
-    """What is sent in a transaction is not seen before COMMIT, and then in order.
+    """Messages of a transaction are not seen before COMMIT, and then in order.
 
     STOMP-TX-003, STOMP-TX-004.
     """
@@ -125,7 +125,7 @@ def test_an_open_ack_is_undone_by_a_cut(broker: Broker) -> None:
 
 
 def test_a_cumulative_ack_covers_what_was_there_before_it(broker: Broker) -> None:
-    """What is delivered after a transacted ACK is not covered by it (STOMP-SUB-010, STOMP-ACK-006)."""
+    """A delivery after a transacted ACK is not covered by it (STOMP-SUB-010, STOMP-ACK-006)."""
     peer = subscribed(broker, "client")
     publish(broker, 2)
     peer.send("BEGIN", {"transaction": "t"})
@@ -163,7 +163,7 @@ def test_a_message_settled_meanwhile(broker: Broker) -> None:
     "limits", [StompLimits(queue_messages=2), StompLimits(destinations=1)], ids=["room", "queues"]
 )
 def test_a_commit_that_cannot_be_carried_out(limits: StompLimits) -> None:
-    """Where one send of a transaction cannot be kept, none is, and no ACK counts (STOMP-TX-003)."""
+    """If one SEND of a transaction cannot be kept, none is, and no ACK counts (STOMP-TX-003)."""
     broker = Broker(limits)
     consumer = subscribed(broker, "client")
     publish(broker, 1)
@@ -175,7 +175,7 @@ def test_a_commit_that_cannot_be_carried_out(limits: StompLimits) -> None:
     consumer.send("COMMIT", {"transaction": "t", "receipt": "c"})
     consumer.refused(receipt="c")
     assert left(broker) == [(b"0", True)]
-    assert broker.hub._destinations._queues == {}
+    assert broker.hub._router._destinations._queues == {}
 
 
 def test_receipts_inside_a_transaction(broker: Broker) -> None:
@@ -193,7 +193,7 @@ def test_receipts_inside_a_transaction(broker: Broker) -> None:
     ids=["transactions", "frames", "octets"],
 )
 def test_open_transactions_are_bounded(limits: StompLimits) -> None:
-    """What a connection keeps in open transactions is bounded."""
+    """Open transactions of a connection are bounded."""
     peer = Broker(limits).connect()
     for number in range(20):
         peer.send("BEGIN", {"transaction": str(number)})

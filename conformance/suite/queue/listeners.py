@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.queue_client import HEARTBEAT
+from conformance.bench.acknowledgement_session import AcknowledgementSession
 from conformance.wire.failures import PeerFailure
-from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -21,20 +20,25 @@ class ListenerSession:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.operations = StompOperations(bench.stomp())
-        self.client = self.operations.client
+        self._session = AcknowledgementSession(bench)
+        self.client = self._session.client
 
-    def listen(self, topic: str, spelling: str = SPELLINGS[0]) -> Listener:
-        """Subscribe to the producer acknowledgements of a topic; returns when the server has granted the receipt."""
-        receipt = self.bench.fresh("listening")
-        destination = f"/topic/{spelling}/{topic}"
-        identifier = self.client.subscribe(destination, receipt=receipt)
-        self.client.expect("RECEIPT", receipt_id=receipt)
-        return Listener(self, identifier, destination)
+    def listen(self, topic: str, spelling: str = "") -> Listener:
+        """Subscribe to the producer acknowledgements of a topic; returns when the server has processed that.
+
+        Without a `spelling` the first of `spellings_of` is taken.
+        """
+        destination = f"/topic/{spelling or spellings_of(self.bench)[0]}/{topic}"
+        return Listener(self, self._session.subscribe(destination), destination)
 
     def fence(self) -> None:
         """Return when the server has processed everything that was sent before, also on other sessions."""
-        self.operations.call(HEARTBEAT, {"consumer_name": self.bench.fresh("nobody")})
+        self._session.fence()
+
+
+def spellings_of(bench: Bench) -> tuple[str, ...]:
+    """Spellings under which the server has to send acknowledgements: both, or the one of a stomp-publish server."""
+    return (bench.publish_spelling().word.split("/")[2],) if bench.binding == "stomp-publish" else SPELLINGS
 
 
 class Listener:

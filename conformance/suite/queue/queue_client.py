@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.suite.queue.expectations import refused
-from conformance.wire.failures import TooSlow
+from conformance.wire.failures import PeerFailure, TooSlow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +38,11 @@ class KeepAliveClient:
         self._kept_alive = time.monotonic()
         self._last_signs: dict[str, float] = {}
 
-    def call(self, path: str, body: object) -> Reply:
+    def call(self, path: str, body: object, *, promise: str = "") -> Reply:
         """Perform one operation and return the reply, whatever its status.
 
-        Raises PeerFailure if no reply arrives, and TooSlow if a consumer may have been evicted only because this
+        Raises PeerFailure if no reply arrives, to be counted against the clause `promise` where one is named and the
+        failure names none itself; and TooSlow if a consumer may have been evicted only because this
         machine was too slow.
         """
         is_late = time.monotonic() > self._kept_alive + self.timings.heartbeat_timeout / 4
@@ -49,7 +50,11 @@ class KeepAliveClient:
             # On a slow machine a test may take so long that its members would be evicted meanwhile.
             self.keep_alive()
         began = time.monotonic()
-        reply = self.client.call(path, body)
+        try:
+            reply = self.client.call(path, body)
+        except PeerFailure as silence:
+            silence.promise = silence.promise or promise
+            raise
         shown = repr(body)
         self.bench.step(f"{path} {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} -> {reply}")
         if not self.bench.clock.is_virtual and isinstance(body, dict):

@@ -89,6 +89,16 @@ def test_a_topic_that_exists_keeps_its_partitions(bench: Bench) -> None:
     bench.judge("TOPIC-ADD-2", delivered == sorted(texts), expected="all ten records", observed=delivered)
 
 
+@clauses("TOPIC-ADD-1", "PUB-STORE-1")
+def test_a_new_topic_takes_records_at_once(bench: Bench) -> None:
+    """Add topics one after another, and publish to each right after its reply, on another connection where the binding
+    has one for producers; expect 200 each time.
+    """
+    queue = QueueFixture(bench)
+    for number in range(bench.examples(20, 40, 200)):
+        queue.publish(queue.new_topic(), f"m{number}")
+
+
 @clauses("TOPIC-ALIAS-1")
 def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
     """Add a topic by `/addTopic`; expect 200, and a refusal (4xx) of the same name by `/topic/add-topic`."""

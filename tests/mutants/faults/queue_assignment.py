@@ -28,7 +28,7 @@ def idle_consumers_take_from_busy_ones() -> None:
         if found is None and not self.held:
             for topic in sorted(self.topics):
                 for cursor in self.group.cursors[topic]:
-                    if cursor.owner is not self and cursor.heir is None and cursor.is_ready():
+                    if cursor.owner is not self and cursor.next_owner is None and cursor.is_ready():
                         cursor.pass_to(self)
                         return cursor
         return found
@@ -159,13 +159,13 @@ def a_partition_moves_with_its_record_in_flight() -> None:
     def rebalance(original: Any, self: Group, topic: str, now: float) -> None:
         original(self, topic, now)
         for cursor in self.cursors[topic]:
-            if cursor.heir is not None:
+            if cursor.next_owner is not None:
                 cursor.settle(commit=False)
 
 
 @fault("REBALANCE-2", bindings=STOMP, hard=True)
 def a_partition_has_two_owners_for_a_moment() -> None:
-    """While a partition waits to move, its heir gets the record behind the one in flight."""
+    """While a partition waits to move, its next owner gets the record behind the one in flight."""
     early: dict[Cursor, int] = {}
 
     @wrap(QueueBroker, "poll")
@@ -175,7 +175,11 @@ def a_partition_has_two_owners_for_a_moment() -> None:
             return delivery
         for cursor in consumer.group.all_cursors():
             offset = cursor.committed + 1
-            if cursor.heir is consumer and offset < cursor.partition.end and early.get(cursor) != offset:
+            if (
+                cursor.next_owner is consumer
+                and offset < cursor.partition.end
+                and early.get(cursor) != offset
+            ):
                 early[cursor] = offset
                 partition = cursor.partition
                 return _delivery_of(partition, offset)
@@ -199,12 +203,12 @@ def a_busy_owner_keeps_what_is_to_move() -> None:
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:
-        heir, overdue = self.heir, self.overdue
+        next_owner, overdue = self.next_owner, self.overdue
         is_last = self.committed + commit >= self.partition.end
-        if heir is not None and heir.group is self.owner.group and not is_last and commit:  # type: ignore[union-attr]
-            self.heir, self.overdue = None, math.inf
+        if next_owner is not None and next_owner.group is self.owner.group and not is_last and commit:  # type: ignore[union-attr]
+            self.next_owner, self.overdue = None, math.inf
             original(self, commit=commit)
-            self.heir, self.overdue = heir, overdue
+            self.next_owner, self.overdue = next_owner, overdue
         else:
             original(self, commit=commit)
 
@@ -218,7 +222,7 @@ def a_rebalance_stops_the_group() -> None:
         if not original(self):
             return False
         cursors = self.owner.group.cursors[self.partition.topic] if self.owner is not None else []
-        return all(cursor.heir is None for cursor in cursors)
+        return all(cursor.next_owner is None for cursor in cursors)
 
 
 @fault("REBALANCE-5", bindings=HTTP)

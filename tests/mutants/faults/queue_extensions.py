@@ -9,6 +9,7 @@ import msgspec
 
 from reference_server.queue import introspection, operations
 from reference_server.queue.broker import QueueBroker
+from reference_server.queue.outcomes import Outcome
 from reference_server.queue.refusal import Refusal
 from reference_server.server import running
 from reference_server.server.application import Application
@@ -20,7 +21,8 @@ from tests.mutants.registry import HTTP, STOMP, fault
 
 if TYPE_CHECKING:
     from reference_server.queue.group import Group
-    from reference_server.server.responses import Response
+    from reference_server.server.requests import Request
+    from reference_server.server.transport import Transport
 
 
 @fault("INTRO-TOPICS-1", bindings=HTTP)
@@ -105,8 +107,8 @@ def the_clock_moves_by_half() -> None:
     """The time of the queue moves on by half of what was asked for."""
 
     @wrap(VirtualClock, "advance")
-    def advance(original: Any, self: VirtualClock, seconds: float) -> None:
-        original(self, seconds / 2)
+    def advance(original: Any, self: VirtualClock, seconds: float) -> float:
+        return float(original(self, seconds / 2))
 
 
 @fault("CLOCK-1", bindings=STOMP)
@@ -114,9 +116,13 @@ def the_clock_answers_before_it_moves() -> None:
     """The time of the queue moves on a moment after the reply."""
 
     @wrap(Application, "advance")
-    def advance(original: Any, self: Application, seconds: float) -> float:
-        threading.Timer(0.05, original, (self, seconds)).start()
-        return self.clock.now() + seconds
+    def advance(original: Any, self: Application, body: bytes) -> Outcome:
+        document = as_object(body) or {}
+        if set(document) != {"seconds"}:
+            outcome: Outcome = original(self, body)
+            return outcome
+        threading.Timer(0.05, original, (self, body)).start()
+        return Outcome(200, msgspec.json.encode({"now": self.clock.now() + document["seconds"]}))
 
 
 @fault("CLOCK-2", bindings=HTTP)
@@ -156,14 +162,14 @@ def the_clock_takes_text() -> None:
     """`seconds` may be a string, and -1 moves nothing."""
 
     @wrap(HttpBinding, "_advance")
-    def advance(original: Any, self: HttpBinding, body: bytes) -> Response:
-        document = as_object(body)
+    def advance(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome:
+        document = as_object(request.body)
         if document is not None:
             seconds = document.get("seconds")
             if isinstance(seconds, str) or (isinstance(seconds, (int, float)) and seconds < 0):
                 document["seconds"] = 0
-                body = msgspec.json.encode(document)
-        response: Response = original(self, body)
+                request.body = msgspec.json.encode(document)
+        response: Outcome = original(self, request, transport)
         return response
 
 
@@ -182,7 +188,7 @@ def limits_are_text() -> None:
 def _edit_capabilities(edit: Any) -> None:
     """Have `edit(document)` change what the server declares."""
 
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = as_object(original(*arguments, **named)) or {}
         edit(document)

@@ -10,7 +10,7 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.refusal import Refusal
-from tests.mutants.editing import accept_refused, answer_by, refuse_by
+from tests.mutants.editing import accept_refused, answer_by, open_cursors, refuse_by
 from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, STOMP, fault
 
@@ -133,11 +133,12 @@ def a_missing_group_is_a_bad_request() -> None:
 @fault("ISOLATE-1", "POLL-START-1", bindings=HTTP, hard=True)
 def groups_share_their_offsets() -> None:
     """What one group acknowledges is committed in all groups that read the partition."""
+    cursors = open_cursors()
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:
         original(self, commit=commit)
-        for other in self.partition.cursors:
+        for other in cursors[self.partition]:
             if other.in_flight is None:
                 other.committed = max(other.committed, self.committed)
 
@@ -145,31 +146,33 @@ def groups_share_their_offsets() -> None:
     def open_topic(original: Any, self: Group, topic: Topic) -> None:
         original(self, topic)
         for cursor in self.cursors[topic.name]:
-            cursor.committed = max(other.committed for other in cursor.partition.cursors)
+            cursor.committed = max(other.committed for other in cursors[cursor.partition])
 
 
 @fault("ISOLATE-1", bindings=STOMP)
 def a_record_is_in_flight_in_all_groups() -> None:
     """While one group has a record in flight, no other group gets it."""
+    cursors = open_cursors()
 
     @wrap(Cursor, "is_ready")
     def is_ready(original: Any, self: Cursor) -> bool:
         if not original(self):
             return False
         wanted = self.partition.ids[self.committed]
-        return all(other.in_flight != wanted for other in self.partition.cursors)
+        return all(other.in_flight != wanted for other in cursors[self.partition])
 
 
 @fault("ISOLATE-1", bindings=HTTP)
 def a_group_that_goes_resets_the_others() -> None:
     """When a group is removed, the other groups of its partitions lose what they hold."""
+    cursors = open_cursors()
 
     @wrap(Group, "dissolve")
     def dissolve(original: Any, self: Group) -> None:
         partitions = [cursor.partition for cursor in self.all_cursors()]
         original(self)
         for partition in partitions:
-            for other in partition.cursors:
+            for other in cursors[partition]:
                 if other.in_flight is not None:
                     other.settle(commit=False)
 

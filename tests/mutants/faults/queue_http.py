@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reference_server.queue import names
+from reference_server.queue.outcomes import JSON, Outcome
 from reference_server.server import responses
 from reference_server.server.http import HttpBinding
 from reference_server.server.requests import Request, RequestReader
-from reference_server.server.responses import Response
 from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, fault
 
@@ -23,13 +23,13 @@ def _edit_responses(edit: Any) -> None:
     """Have `edit(binding, request, response)` change what is answered to whole requests."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Response | None:
-        response: Response | None = original(self, request, transport)
-        changed: Response | None = response and edit(self, request, response)
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome | None:
+        response: Outcome | None = original(self, request, transport)
+        changed: Outcome | None = response and edit(self, request, response)
         return changed
 
 
-def _edit_refusals(status: int, change: Response) -> None:
+def _edit_refusals(status: int, change: Outcome) -> None:
     """Answer what the reader of requests refuses by `status` as `change` has it."""
 
     @wrap(RequestReader, "feed")
@@ -67,8 +67,8 @@ def paths_are_not_decoded() -> None:
 def json_is_called_text() -> None:
     """Bodies have the content type text/plain."""
 
-    def edit(_binding: HttpBinding, _request: Request, response: Response) -> Response:
-        if response.content_type != responses.JSON:
+    def edit(_binding: HttpBinding, _request: Request, response: Outcome) -> Outcome:
+        if response.content_type != JSON:
             return response
         return msgspec.structs.replace(response, content_type="text/plain")
 
@@ -79,9 +79,9 @@ def json_is_called_text() -> None:
 def every_path_is_served() -> None:
     """A GET of a path that nobody serves answers 200 and a page."""
 
-    def edit(_binding: HttpBinding, request: Request, response: Response) -> Response:
+    def edit(_binding: HttpBinding, request: Request, response: Outcome) -> Outcome:
         if response.status == 404 and b"path-unknown" in response.body and request.method == "GET":
-            return Response(200, b"<h1>It works</h1>", "text/html")
+            return Outcome(200, b"<h1>It works</h1>", "text/html")
         return response
 
     _edit_responses(edit)
@@ -91,10 +91,10 @@ def every_path_is_served() -> None:
 def unknown_operations_are_accepted() -> None:
     """A POST to a path below one of the operations is answered 202 and ignored."""
 
-    def edit(_binding: HttpBinding, request: Request, response: Response) -> Response:
+    def edit(_binding: HttpBinding, request: Request, response: Outcome) -> Outcome:
         is_below = request.path.startswith(("/consumer/", "/topic/", "/consumer-group/"))
         is_unknown = response.status == 404 and b"path-unknown" in response.body
-        return Response(202) if is_unknown and is_below and request.method == "POST" else response
+        return Outcome(202) if is_unknown and is_below and request.method == "POST" else response
 
     _edit_responses(edit)
 
@@ -103,7 +103,7 @@ def unknown_operations_are_accepted() -> None:
 def unknown_paths_are_bad_requests() -> None:
     """A path that is not served is refused by 400."""
 
-    def edit(_binding: HttpBinding, _request: Request, response: Response) -> Response:
+    def edit(_binding: HttpBinding, _request: Request, response: Outcome) -> Outcome:
         if response.status != 404 or b"path-unknown" not in response.body:
             return response
         body = response.body.replace(b'"status":404', b'"status":400')
@@ -117,10 +117,10 @@ def methods_make_no_difference() -> None:
     """A PUT of an operation performs it."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Response | None:
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome | None:
         if request.method == "PUT":
             request.method = "POST"
-        response: Response | None = original(self, request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 
@@ -128,19 +128,12 @@ def methods_make_no_difference() -> None:
 def a_refused_method_is_performed() -> None:
     """A DELETE of an operation is refused, but performed."""
 
-    @wrap(HttpBinding, "_refuse")
-    def refuse(original: Any, self: HttpBinding, path: str) -> Response:
-        if bodies and self._application.operations.is_operation(path):
-            self._perform(path, bodies[-1], None)  # type: ignore[arg-type]
-        response: Response = original(self, path)
-        return response
-
-    bodies: list[bytes] = []
-
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Response | None:
-        bodies[:] = [request.body] if request.method == "DELETE" and request.body else []
-        response: Response | None = original(self, request, transport)
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome | None:
+        is_operation = self._application.operations.is_operation(request.path)
+        if request.method == "DELETE" and request.body and is_operation:
+            self._perform(request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 
@@ -220,7 +213,7 @@ def a_body_may_have_one_octet_more() -> None:
     @wrap(RequestReader, "__init__")
     def begin(original: Any, self: RequestReader, settings: Any) -> None:
         original(self, settings)
-        self._max_body += 1
+        self._settings = msgspec.structs.replace(settings, body_bytes=settings.body_bytes + 1)
 
 
 @fault("HTTP-SIZE-2", bindings=HTTP)
@@ -236,7 +229,7 @@ def headers_have_no_limit() -> None:
     @wrap(RequestReader, "__init__")
     def begin(original: Any, self: RequestReader, settings: Any) -> None:
         original(self, settings)
-        self._max_headers = self._max_header_octets = 10**9
+        self._settings = msgspec.structs.replace(settings, headers=10**9, header_bytes=10**9)
 
 
 @fault("HTTP-HEADERS-2", bindings=HTTP)

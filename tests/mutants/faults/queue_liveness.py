@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations
 from reference_server.queue.outcomes import ACCEPTED, NOTHING, Outcome
-from reference_server.stomp.hub import Hub
 from reference_server.stomp.queue_binding import QueueBinding
 from reference_server.stomp.session import Session
 from tests.mutants.editing import answer_by, as_object, refuse_by
@@ -61,7 +60,7 @@ def heartbeats_count_for_the_first_member() -> None:
         outcome: Outcome = original(self, request, now)
         group = self.broker.consumers[request.consumer_name].group
         first = next(iter(group.members.values()))
-        first.seen = now + group.ahead
+        first.seen = now + group.clock_offset
         return outcome
 
 
@@ -74,7 +73,7 @@ def a_heartbeat_counts_for_the_whole_group() -> None:
         outcome: Outcome = original(self, request, now)
         group = self.broker.consumers[request.consumer_name].group
         for member in group.members.values():
-            member.seen = now + group.ahead
+            member.seen = now + group.clock_offset
         return outcome
 
 
@@ -146,7 +145,7 @@ def a_session_speaks_for_its_consumers() -> None:
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
-        broker = self.hub._operations.broker
+        broker = self.shared.router.binding._operations.broker
         for name in named.get(self, ()):
             if name in broker.consumers:
                 broker._sign_of_life(broker.consumers[name], queue_now)
@@ -158,10 +157,10 @@ def consumers_end_with_their_connection() -> None:
     """The consumers that a session registered are out when it ends."""
     named = _remember_sessions()
 
-    @wrap(Hub, "closed")
-    def closed(original: Any, self: Hub, session: Session) -> None:
-        original(self, session)
-        broker = self._operations.broker
-        for name in named.pop(session, ()):
+    @wrap(Session, "_end")
+    def end(original: Any, self: Session) -> None:
+        original(self)
+        broker = self.shared.router.binding._operations.broker
+        for name in named.pop(self, ()):
             if name in broker.consumers:
                 broker.unregister(broker.consumers[name])

@@ -162,5 +162,5 @@ def _commit_when(holds: Any) -> None:
                     cursor.settle(commit=holds(self, consumer))
                 if cursor.owner is consumer:
                     cursor.pass_to(None)
-            elif cursor.heir is consumer:
+            elif cursor.next_owner is consumer:
                 Cursor.pass_to(cursor, cursor.owner)

@@ -14,7 +14,7 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Cursor
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.topic import Partition, Record, Topic
-from tests.mutants.editing import as_object, edit_replies
+from tests.mutants.editing import as_object, edit_replies, open_cursors
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import HTTP, STOMP, fault
 
@@ -196,13 +196,14 @@ def end_offsets_are_those_of_the_last_record() -> None:
 @fault("ORDER-1", "PUB-POSITION-1", bindings=HTTP, effort="standard", hard=True)
 def one_record_in_a_thousand_is_swapped() -> None:
     """Once in a while a record is stored before its predecessor, if that was handed out to nobody yet."""
+    cursors = open_cursors()
     stored = [0]
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
         partition, offset = original(self, name, record, **named)
         stored[0] += 1
-        seen = max((max(cursor.handed, cursor.committed) for cursor in partition.cursors), default=0)
+        seen = max((max(cursor.handed, cursor.committed) for cursor in cursors[partition]), default=0)
         if stored[0] >= 1000 and offset > 0 and seen < offset:
             stored[0] = 0
             for log in (partition.records, partition.ids):
@@ -213,6 +214,7 @@ def one_record_in_a_thousand_is_swapped() -> None:
 @fault("DELIVER-1", "ORDER-1", "ACK-COMMIT-2", bindings=STOMP, effort="standard", hard=True)
 def one_record_in_a_thousand_is_lost() -> None:
     """Once in a while a record that has another behind it is handed out to nobody."""
+    cursors = open_cursors()
     stored = [0]
     lost: set[tuple[Partition, int]] = set()
 
@@ -220,7 +222,7 @@ def one_record_in_a_thousand_is_lost() -> None:
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
         partition, offset = original(self, name, record, **named)
         stored[0] += 1
-        seen = max((max(cursor.handed, cursor.committed) for cursor in partition.cursors), default=0)
+        seen = max((max(cursor.handed, cursor.committed) for cursor in cursors[partition]), default=0)
         if stored[0] >= 1000 and offset > 0 and seen < offset:
             stored[0] = 0
             lost.add((partition, offset - 1))

@@ -11,7 +11,7 @@ from reference_server.queue.broker import Delivery, QueueBroker
 from reference_server.queue.group import Consumer, Cursor
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.topic import Record
-from tests.mutants.editing import accept_refused, as_object, edit_replies, refuse_by
+from tests.mutants.editing import accept_refused, as_object, edit_replies, open_cursors, refuse_by
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import HTTP, STOMP, fault
 
@@ -101,10 +101,13 @@ def a_new_group_starts_at_the_newest_record() -> None:
 def a_new_group_starts_where_others_stand() -> None:
     """A group begins at the oldest record that another group has not acknowledged."""
 
+    cursors = open_cursors()
+
     @wrap(Cursor, "__init__")
     def begin(original: Any, self: Cursor, partition: Partition) -> None:
+        committed = min((cursor.committed for cursor in cursors[partition]), default=0)
         original(self, partition)
-        self.committed = min((cursor.committed for cursor in partition.cursors), default=0)
+        self.committed = committed
 
 
 @fault("POLL-FAIR-1", bindings=HTTP)
@@ -146,12 +149,13 @@ def a_poll_of_nobody_is_a_bad_request() -> None:
 @fault("ORDER-1", bindings=HTTP)
 def the_newest_record_comes_first() -> None:
     """A poll brings the newest record of a partition, where several wait: they change places."""
+    cursors = open_cursors()
 
     @wrap(Cursor, "hand_out")
     def hand_out(original: Any, self: Cursor) -> tuple[int, bool]:
         partition = self.partition
         first, last = self.committed, partition.end - 1
-        if self.handed <= first < last and len(partition.cursors) == 1:
+        if self.handed <= first < last and len(cursors[partition]) == 1:
             for log in (partition.records, partition.ids):
                 log[first], log[last] = log[last], log[first]
         result: tuple[int, bool] = original(self)
@@ -161,12 +165,13 @@ def the_newest_record_comes_first() -> None:
 @fault("ORDER-1", "DELIVER-2", bindings=STOMP)
 def what_comes_back_comes_behind_the_next() -> None:
     """A record that was freed comes again only after the one behind it."""
+    cursors = open_cursors()
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:
         original(self, commit=commit)
         place, partition = self.committed, self.partition
-        if not commit and self.handed == place + 1 < partition.end and len(partition.cursors) == 1:
+        if not commit and self.handed == place + 1 < partition.end and len(cursors[partition]) == 1:
             for log in (partition.records, partition.ids):
                 log[place], log[place + 1] = log[place + 1], log[place]
 
@@ -208,11 +213,12 @@ def the_last_record_waits_for_a_later_one() -> None:
 @fault("DELIVER-1", bindings=STOMP)
 def what_is_published_to_an_idle_group_is_missed() -> None:
     """A record that comes while nobody of a group is subscribed is not delivered to it."""
+    cursors = open_cursors()
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
         partition, offset = original(self, name, record, **named)
-        for cursor in partition.cursors:
+        for cursor in cursors[partition]:
             if cursor.owner is None and cursor.committed == offset:
                 cursor.committed += 1
         return partition, offset
@@ -245,7 +251,7 @@ def a_record_in_flight_comes_again_after_a_while() -> None:
 
     @wrap(QueueBroker, "poll")
     def poll(original: Any, self: QueueBroker, consumer: Consumer) -> Delivery | None:
-        _time[0] = self.now + consumer.group.ahead
+        _time[0] = self.now + consumer.group.clock_offset
         for cursor in list(consumer.held.values()):
             if since[cursor] + 10 <= _time[0]:
                 cursor.settle(commit=False)

@@ -18,7 +18,7 @@ from reference_server.stomp.hub import Hub
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, QueueBinding
 from tests.mutants.editing import topic_of
 from tests.mutants.patching import replace, wrap
-from tests.mutants.registry import HTTP, STOMP, fault
+from tests.mutants.registry import HTTP, PUBLISH, STOMP, fault
 
 if TYPE_CHECKING:
     from reference_server.queue.operations import Outcome
@@ -53,6 +53,31 @@ def acknowledgements_are_only_spelt_without_an_e() -> None:
     @replace(QueueBinding, "acknowledge_producer")
     def acknowledge(self: QueueBinding, told: ProducerAcknowledgement) -> None:
         _tell(self, told, ACKNOWLEDGEMENTS[:1])
+
+
+@fault("PUB-STOMP-1", bindings=PUBLISH)
+def records_of_a_session_without_connect_are_dropped() -> None:
+    """A SEND in a session that began without CONNECT is obeyed by nobody."""
+
+    @wrap(QueueBinding, "perform")
+    def perform(original: Any, self: QueueBinding, session: Session, frame: Frame) -> bool:
+        destination = frame.headers.get("destination", "")
+        if topic_of(destination) is not None and session.version == "1.0":
+            return True
+        done: bool = original(self, session, frame)
+        return done
+
+
+@fault("PUB-ACK-9", bindings=PUBLISH)
+def only_the_newest_listener_gets_acknowledgements() -> None:
+    """Of several subscriptions to the acknowledgements of a topic, the newest one alone gets them."""
+
+    @wrap(Broadcast, "put")
+    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+        if message.destination.startswith(ACKNOWLEDGEMENTS):
+            list(self._subscribers)[-1].deliver(message)
+        else:
+            original(self, message)
 
 
 @fault("PUB-ACK-1", "PUB-ACK-2", bindings=STOMP)
@@ -142,11 +167,9 @@ def _before_storing(act: Any) -> None:
 
     @wrap(Application, "handle")
     def handle(original: Any, self: Application, session: Session, items: list[Any]) -> None:
-        with self._lock:
-            self._hub.now = wall()
+        with self._turn():
+            self._hub._shared.now = wall()
             acted = [act(self, session, *each) for each in _publishes(self, items)]
-            touched, due = self._collect()
-        self._flush(touched, due)
         if any(acted):
             threading.Event().wait(EARLY)
         original(self, session, items)
@@ -159,7 +182,7 @@ def a_record_is_acknowledged_before_it_is_stored() -> None:
 
     def act(self: Application, session: Session, frame: Frame, topic: str, label: str | int) -> bool:
         del session, frame
-        binding = self._hub.binding
+        binding = self._hub._router.binding
         if not any(spelling + topic in binding._acknowledgements for spelling in ACKNOWLEDGEMENTS):
             return False
         told = acknowledged(topic, label)
@@ -170,12 +193,12 @@ def a_record_is_acknowledged_before_it_is_stored() -> None:
     _before_storing(act)
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         told = outcome.acknowledgement
         if told is not None and told.topic.encode() + told.body in early:
             early.discard(told.topic.encode() + told.body)
             outcome = msgspec.structs.replace(outcome, acknowledgement=None)
-        original(self, asked, outcome)
+        original(self, address, outcome)
 
 
 @fault("PUB-RECEIPT-1", bindings=STOMP, hard=True)
@@ -209,9 +232,9 @@ def a_refused_record_gets_its_receipt() -> None:
     """A SEND whose record is refused gets RECEIPT and no ERROR."""
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         try:
-            original(self, asked, outcome)
+            original(self, address, outcome)
         except ProtocolError:
             if outcome.acknowledgement is None:
                 raise

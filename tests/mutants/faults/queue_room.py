@@ -10,6 +10,7 @@ from reference_server.queue.group import Cursor
 from reference_server.queue.refusal import Refusal
 from tests.mutants.editing import (
     edit_requests,
+    open_cursors,
     refuse_by,
 )
 from tests.mutants.patching import replace, wrap
@@ -44,6 +45,7 @@ def bounds_count_characters() -> None:
 @fault("PUB-FULL-1", "DELIVER-1", bindings=HTTP)
 def a_full_partition_drops_its_oldest_record() -> None:
     """Where there is no room for a record, the oldest unread one makes way."""
+    cursors = open_cursors()
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
@@ -54,7 +56,7 @@ def a_full_partition_drops_its_oldest_record() -> None:
                 raise
             partition = self.topics[name].partition_for(record.key)
             partition.octets = 0
-            if partition.records and all(cursor.in_flight is None for cursor in partition.cursors):
+            if partition.records and all(cursor.in_flight is None for cursor in cursors[partition]):
                 partition.records[0] = record
             return partition, partition.end
 

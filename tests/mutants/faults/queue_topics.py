@@ -15,6 +15,7 @@ from tests.mutants.editing import (
     answer_by,
     change_settings,
     edit_requests,
+    open_cursors,
     refuse_by,
     refuse_everywhere_by,
 )
@@ -58,12 +59,13 @@ def a_refused_topic_gets_the_partitions_asked_for() -> None:
 @fault("TOPIC-ADD-2", "REFUSE-1", bindings=STOMP)
 def a_refused_topic_is_emptied() -> None:
     """A topic that exists is refused, but what is read of it begins anew."""
+    cursors = open_cursors()
 
     @wrap(QueueBroker, "add_topic")
     def add(original: Any, self: QueueBroker, name: str, *arguments: Any, **named: Any) -> Topic:
         if name in self.topics:
             for partition in self.topics[name].partitions:
-                for cursor in partition.cursors:
+                for cursor in cursors[partition]:
                     cursor.committed = 0
         topic: Topic = original(self, name, *arguments, **named)
         return topic
@@ -80,8 +82,8 @@ def the_short_spelling_adds_no_topic() -> None:
     """There is no /addTopic."""
 
     @wrap(Operations, "__init__")
-    def begin(original: Any, self: Operations, queue: QueueBroker) -> None:
-        original(self, queue)
+    def begin(original: Any, self: Operations, *arguments: Any) -> None:
+        original(self, *arguments)
         del self._table["/addTopic"]
 
 

@@ -11,7 +11,9 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Group
 from reference_server.queue.long_polls import LongPolls
 from reference_server.queue.operations import Operations
+from reference_server.server.application import Application
 from reference_server.server.clock import wall
+from reference_server.server.long_poll import LongPoll
 from reference_server.stomp.queue_binding import QueueBinding
 from reference_server.stomp.session import Session
 from tests.mutants.editing import as_object, edit_requests
@@ -130,7 +132,27 @@ def a_settled_record_wakes_nobody() -> None:
 @fault("POLL-WAIT-1", bindings=HTTP)
 def a_rebalance_wakes_nobody() -> None:
     """A poll that waits is not answered when a partition comes to its consumer."""
-    replace(QueueBroker, "_stir")(lambda self, group: None)
+    replace(QueueBroker, "_wake_members")(lambda self, group: None)
+
+
+@fault("POLL-WAIT-1", bindings=HTTP)
+def a_partition_that_moves_answers_late() -> None:
+    """The answer that a rebalance or an eviction brings to a poll that waits is written at the end of its time."""
+    moved: list[Group] = []
+
+    @wrap(QueueBroker, "_wake_members")
+    def wake(original: Any, self: QueueBroker, group: Group) -> None:
+        if group.wakeable and self._waiting:
+            moved.append(group)
+        original(self, group)
+
+    @wrap(Application, "_collect")
+    def collect(original: Any, self: Application) -> list[Any]:
+        touched: list[Any] = original(self)
+        if moved:
+            moved.clear()
+            return [each for each in touched if not isinstance(each, LongPoll)]
+        return touched
 
 
 @fault("POLL-WAIT-1", bindings=STOMP)
@@ -152,8 +174,8 @@ def a_record_that_comes_at_once_wakes_nobody() -> None:
         original(self, waiter, consumer, *arguments)
         began[consumer] = wall()
 
-    @wrap(QueueBroker, "_stir_owner")
-    def stir(original: Any, self: QueueBroker, cursor: Cursor) -> None:
+    @wrap(QueueBroker, "_wake_owner")
+    def wake(original: Any, self: QueueBroker, cursor: Cursor) -> None:
         if cursor.owner is not None and wall() > began.get(cursor.owner, -math.inf) + 0.002:
             original(self, cursor)
 
@@ -173,10 +195,9 @@ def a_poll_waits_for_half_its_time() -> None:
 def waiting_in_vain_is_refused() -> None:
     """A poll that waits in vain is refused when its time is over."""
 
-    @wrap(LongPolls, "cancel")
-    def cancel(original: Any, self: LongPolls, waiter: Hashable) -> Outcome | None:
-        outcome: Outcome | None = original(self, waiter)
-        return outcome and msgspec.structs.replace(outcome, status=408)
+    @wrap(LongPolls, "_expired")
+    def expired(original: Any, self: LongPolls) -> list[tuple[Hashable, Outcome]]:
+        return [(waiter, msgspec.structs.replace(empty, status=408)) for waiter, empty in original(self)]
 
 
 @fault("POLL-WAIT-3", bindings=STOMP)
@@ -186,15 +207,15 @@ def a_poll_that_waits_holds_up_its_session() -> None:
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
-        if self.hub.binding._parked.get(self) and items:
+        if self.shared.router.binding._parked.get(self) and items:
             behind.setdefault(self, []).extend(items)
         else:
             original(self, items, now, queue_now)
 
     @wrap(QueueBinding, "answer_late")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
-        original(self, asked, outcome)
-        session = asked.session
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
+        original(self, address, outcome)
+        session = address.outlet
         items = behind.pop(session, [])
         if items:
             session.handle(items, wall(), session.queue_now)
@@ -241,5 +262,28 @@ def who_waits_is_silent() -> None:
     @wrap(QueueBroker, "tick")
     def tick(original: Any, self: QueueBroker, now: float) -> None:
         for group in self.groups.values():
-            self._look_at(group, now)
+            self._deadlines.set(group, now)
         original(self, now)
+
+
+def _expire_quietly(*, after_eviction: bool) -> None:
+    """Have partitions that the group's timers free wake no long poll: after evictions, or after the taking back."""
+
+    @wrap(Group, "expire")
+    def expire(original: Any, self: Group, now: float) -> list[Consumer]:
+        evicted: list[Consumer] = original(self, now)
+        if bool(evicted) is after_eviction:
+            self.wakeable = False
+        return evicted
+
+
+@fault("POLL-WAIT-1", bindings=HTTP)
+def an_eviction_wakes_no_long_poll() -> None:
+    """A poll that waits for a partition of a consumer that is evicted waits to its end."""
+    _expire_quietly(after_eviction=True)
+
+
+@fault("POLL-WAIT-1", bindings=STOMP)
+def a_record_that_is_taken_back_wakes_no_long_poll() -> None:
+    """A poll that waits for a record that a rebalance takes back from its holder waits to its end."""
+    _expire_quietly(after_eviction=False)

@@ -52,13 +52,13 @@ def frames_behind_a_faulty_one_are_obeyed() -> None:
         if self in ending or self._state is not State.LIVE:
             original(self, error, frame)
             return
-        ending[self] = self.hub.now + _GOES_ON
+        ending[self] = self.shared.now + _GOES_ON
         end, self._end = self._end, lambda: None  # type: ignore[method-assign]
         try:
             original(self, error, frame)
         finally:
             self._end = end  # type: ignore[method-assign]
-        self.hub.schedule(self, ending[self])
+        self.shared.deadlines.set(self, ending[self])
 
     @wrap(Session, "on_time")
     def on_time(original: Any, self: Session, now: float) -> None:
@@ -193,7 +193,7 @@ def a_disconnect_without_receipt_is_an_error() -> None:
 def a_session_lives_on_after_a_disconnect() -> None:
     """A DISCONNECT without receipt does nothing: the session ends with its connection."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.command != "DISCONNECT" or "receipt" in frame.headers or self._state is not State.LIVE:
             original(self, frame)

@@ -22,7 +22,7 @@ Escape = Callable[[str, str], str] if TYPE_CHECKING else object
 def _escape_by(change: Callable[[Escape, str, str], str]) -> None:
     """Have `change(original, text, version)` escape all header text that is sent."""
     original = escapes.escape
-    for module in (destinations, frame, session, subscriptions):
+    for module in (escapes, destinations, session, subscriptions):
         replace(module, "escape")(lambda text, version: change(original, text, version))
 
 
@@ -114,8 +114,14 @@ def undefined_escapes_are_found_only_in_send() -> None:
 @fault("STOMP-ENC-004", bindings=V12)
 def headers_of_a_message_are_escaped_twice() -> None:
     """What was escaped for a MESSAGE is escaped once more."""
-    original = escapes.escape
-    replace(destinations, "escape")(lambda text, version: original(original(text, version), version))
+    escape = escapes.escape
+    replace(destinations, "escape")(lambda text, version: escape(escape(text, version), version))
+
+    @wrap(destinations, "header_lines")
+    def lines(original: Any, headers: Any, version: str) -> list[str]:
+        escaped = [(escape(name, version), escape(value, version)) for name, value in headers]
+        result: list[str] = original(escaped, version)
+        return result
 
 
 @fault("STOMP-ENC-004", bindings=V11)

@@ -34,7 +34,7 @@ def too_many_headers_are_refused_and_no_more() -> None:
             frames.append(Frame("TOO-MANY", {}, b""))
         return frames
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.command == "TOO-MANY":
             self.emit(b"ERROR\nmessage:too many headers\n\n\0")
@@ -65,8 +65,11 @@ def everybody_waits_for_a_slow_reader() -> None:
     pause = threading.Event()
 
     @wrap(Outbox, "flush")
-    def flush(original: Any, self: Outbox) -> None:
-        original(self)
+    def flush(original: Any, self: Outbox, on_room: Any) -> None:
+        original(self, on_room)
         deadline = wall() + 20
-        while self._is_pending() and self.fileno() >= 0 and wall() < deadline:
+        is_slow_reader = threading.current_thread().name == "slow reader"
+        while (
+            not is_slow_reader and self._is_pending() and self._transport.fileno() >= 0 and wall() < deadline
+        ):
             pause.wait(0.01)

@@ -75,7 +75,7 @@ def a_receipt_has_a_number_of_its_own() -> None:
 def a_receipt_comes_before_the_work() -> None:
     """A frame is receipted when it comes; an ERROR may follow."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         receipt = frame.headers.get("receipt")
         if receipt is None or frame.command in ("CONNECT", "STOMP", "DISCONNECT", "SEND"):
@@ -142,9 +142,9 @@ def _put_off_sends(forget: Callable[[Any], None]) -> None:
             return bool(action(self, frame))
         if not frame.headers["destination"].startswith(("/topic/", "/queue/")):
             return bool(action(self, frame))
-        due = self.hub.now + _PUT_OFF
+        due = self.shared.now + _PUT_OFF
         waiting.setdefault(self, []).append((due, action, frame))
-        self.hub.schedule(self, due)
+        self.shared.deadlines.set(self, due)
         return True
 
     @wrap(Session, "on_time")

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from reference_server.stomp.destinations import Broadcast, Destinations, Message
-from reference_server.stomp.hub import Hub
+from reference_server.stomp.router import Router
 from reference_server.stomp.subscriptions import Subscription
 from tests.mutants.patching import wrap
 from tests.mutants.registry import fault
@@ -82,8 +82,8 @@ def nobody_gets_own_messages() -> None:
     """A connection is not sent what it sent itself to a topic."""
     senders: list[Session] = []
 
-    @wrap(Hub, "send")
-    def send(original: Any, self: Hub, session: Session, frame: Frame) -> bool:
+    @wrap(Router, "send")
+    def send(original: Any, self: Router, session: Session, frame: Frame) -> bool:
         senders[:] = [session]
         return bool(original(self, session, frame))
 
@@ -171,8 +171,8 @@ def values_are_cut_at_255_octets() -> None:
 def headers_in_a_transaction_are_unescaped_twice() -> None:
     """The headers of a SEND are decoded once more when its transaction is committed."""
 
-    @wrap(Hub, "send")
-    def send(original: Any, self: Hub, session: Session, sent: Frame) -> bool:
+    @wrap(Router, "send")
+    def send(original: Any, self: Router, session: Session, sent: Frame) -> bool:
         if "transaction" in sent.headers:
             headers = {name: value.replace("\\n", "\n") for name, value in sent.headers.items()}
             sent = msgspec.structs.replace(sent, headers=headers)

@@ -8,7 +8,7 @@ import msgspec
 
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
-from reference_server.stomp.hub import Hub
+from reference_server.stomp.router import Router
 from reference_server.stomp.session import Session
 from reference_server.stomp.transactions import Settlement, Transactions
 from tests.mutants.patching import wrap
@@ -31,7 +31,7 @@ def _send_all(session: Session) -> None:
     for transaction in session._transactions._open.values():
         for step in transaction.steps:
             if isinstance(step, Frame):
-                session.hub.send(session, step)
+                session.shared.router.send(session, step)
 
 
 # What COMMIT, ABORT and the end of a connection do
@@ -79,7 +79,7 @@ def an_abort_commits() -> None:
         name = frame.headers.get("transaction", "")
         for step in self._transactions._open[name].steps if name in self._transactions._open else ():
             if isinstance(step, Frame):
-                self.hub.send(self, step)
+                self.shared.router.send(self, step)
         return bool(action(self, frame))
 
 
@@ -211,7 +211,7 @@ def a_commit_ends_all_transactions() -> None:
             if name != frame.headers.get("transaction"):
                 steps = self._transactions._open[name].steps
                 for step in [each for each in steps if isinstance(each, Frame)]:
-                    self.hub.send(self, step)
+                    self.shared.router.send(self, step)
                 steps.clear()
         return bool(action(self, frame))
 
@@ -314,8 +314,8 @@ def a_send_opens_its_transaction() -> None:
 def a_commit_sends_one_message_only_of_equal_ones() -> None:
     """Messages of a transaction that have equal bodies and destinations are sent once, and the rest is lost."""
 
-    @wrap(Hub, "check_together")
-    def check(original: Any, self: Hub, frames: list[Frame]) -> None:
+    @wrap(Router, "check_together")
+    def check(original: Any, self: Router, frames: list[Frame]) -> None:
         original(self, frames)
         seen: set[tuple[str, bytes]] = set()
         for frame in tuple(frames):

@@ -17,7 +17,7 @@ from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, STOMP, variant
 
 if TYPE_CHECKING:
-    from reference_server.server.responses import Response
+    from reference_server.queue.outcomes import Outcome
 
 _MORE = {"x-more": {"of": [1, None, "more"]}, "version": 7}
 
@@ -64,7 +64,7 @@ def bodies_over_http_have_members_of_their_own() -> None:
     for name in ("describe_topic", "describe_group", "describe_topics"):
         wrap(introspection, name)(lambda original, thing: {**_MORE, **original(thing)})
 
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = {**_MORE, **msgspec.json.decode(original(*arguments, **named))}
         document["version"] = "7"
@@ -94,7 +94,7 @@ def others_have_very_many_topics() -> None:
     def init(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> None:
         original(self, *arguments, **named)
         for number in range(1400):
-            self.add_topic(f"{number:0>128}", 256, None, now=0.0)
+            self.add_topic(f"{number:0>128}", 256, 0, now=0.0)
 
 
 @variant("The bodies of these replies may be left out (groups and members, topics).", bindings=HTTP)
@@ -115,8 +115,8 @@ def json_is_written_wide() -> None:
     """Bodies are indented, and every letter outside of ASCII is escaped."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, *arguments: Any) -> Response | None:
-        response: Response | None = original(self, *arguments)
+    def answer(original: Any, self: HttpBinding, *arguments: Any) -> Outcome | None:
+        response: Outcome | None = original(self, *arguments)
         if response is None or not response.body:
             return response
         body = json.dumps(json.loads(response.body), indent=4).replace("\n", "\r\n") + "\r\n"

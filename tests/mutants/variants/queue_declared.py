@@ -15,15 +15,15 @@ from tests.mutants.registry import HTTP, STOMP, variant
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from reference_server.queue.outcomes import Outcome
     from reference_server.server.requests import Request
-    from reference_server.server.responses import Response
 
 _QUICK = ("--heartbeat-timeout", "1", "--eviction-grace", "0.5", "--rebalance-timeout", "1")
 _VIRTUAL = ("virtual-clock", "virtual-clock-per-group")
 
 
 def _declare(change: Any) -> None:
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = msgspec.json.decode(original(*arguments, **named))
         return msgspec.json.encode(change(document))
@@ -59,17 +59,17 @@ def _hide_paths(extensions: Collection[str]) -> None:
     }
     paths = {path for extension, path in hidden.items() if extension not in extensions}
 
-    @wrap(http, "_is_readable")
+    @wrap(http, "is_readable")
     def is_readable(original: Any, path: str) -> bool:
         return "introspection" in extensions and bool(original(path))
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Outcome | None:
         if request.path in paths or ("http-publish" not in extensions and topic_of(request.path) is not None):
             request.path = "/nothing/here"
         if "virtual-clock" not in extensions and request.path == http.ADVANCE:
             request.path = "/nothing/here"
-        response: Response | None = original(self, request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 
@@ -96,10 +96,10 @@ def _hide_capabilities() -> None:
     _only()
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Outcome | None:
         if request.path == http.CAPABILITIES:
             request.path = "/nothing/here"
-        response: Response | None = original(self, request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 

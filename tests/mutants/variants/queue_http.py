@@ -11,14 +11,14 @@ from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, variant
 
 if TYPE_CHECKING:
-    from reference_server.server.responses import Response
+    from reference_server.queue.outcomes import Outcome
 
 
 def _edit_written(edit: Any) -> None:
     """Have `edit(status line, [(name, value)], body)` give the octets of each response."""
 
     @wrap(connection, "write")
-    def write(original: Any, response: Response, **named: Any) -> bytes:
+    def write(original: Any, response: Outcome, **named: Any) -> bytes:
         octets: bytes = original(response, **named)
         head, _, body = octets.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")

@@ -113,7 +113,7 @@ def _settle_late(share: float) -> None:
     @wrap(Cursor, "is_ready")
     def is_ready(original: Any, self: Cursor) -> bool:
         until = held_until.get(self, -math.inf)
-        is_held = self.owner is not None and queues[0].now + self.owner.group.ahead < until
+        is_held = self.owner is not None and queues[0].now + self.owner.group.clock_offset < until
         return not is_held and bool(original(self))
 
     @wrap(Group, "expire")
@@ -122,13 +122,13 @@ def _settle_late(share: float) -> None:
         for cursor in self.all_cursors():
             if held_until.get(cursor, math.inf) <= now:
                 del held_until[cursor]
-                self.stirred = True
+                self.wakeable = True
         return silent
 
     @wrap(Group, "next_deadline")
     def next_deadline(original: Any, self: Group) -> float:
         due = min((held_until.get(cursor, math.inf) for cursor in self.all_cursors()), default=math.inf)
-        return min(float(original(self)), due - self.ahead)
+        return min(float(original(self)), due - self.clock_offset)
 
 
 @variant(
@@ -179,21 +179,18 @@ def frames_are_obeyed_late() -> None:
 )
 def producers_are_told_late() -> None:
     """Acknowledgements of records come some milliseconds after receipts and replies."""
-    lock: list[Application] = []
+    applications: list[Application] = []
 
     @wrap(Application, "__init__")
     def begin(original: Any, self: Application, *arguments: Any) -> None:
         original(self, *arguments)
-        lock.append(self)
+        applications.append(self)
 
     @wrap(QueueBinding, "acknowledge_producer")
     def acknowledge(original: Any, self: QueueBinding, told: Any) -> None:
         def later() -> None:
-            application = lock[0]
-            with application._lock:
+            with applications[0]._turn():
                 original(self, told)
-                touched, due = application._collect()
-            application._flush(touched, due)
 
         if self._acknowledgements:
             order.append(later)

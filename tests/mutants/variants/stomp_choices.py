@@ -118,7 +118,7 @@ def whatever_may_be_accepted_is_accepted() -> None:
             headers = {name: value for name, value in headers.items() if name != "content-length"}
         return command, headers
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.body and frame.command != "SEND":  # STOMP-BODY-002
             frame = msgspec.structs.replace(frame, body=b"")
@@ -145,8 +145,8 @@ def what_comes_before_connect_is_carried_out() -> None:
     """A connection whose first frame is no CONNECT is a session of 1.0, and a CONNECT behind that is a second one."""
 
     @wrap(Session, "__init__")
-    def begin(original: Any, self: Session, hub: Any, **named: Any) -> None:
-        original(self, hub, **named)
+    def begin(original: Any, self: Session, shared: Any, **named: Any) -> None:
+        original(self, shared, **named)
         self._enter(State.BARE)
 
 
@@ -167,7 +167,7 @@ def the_client_closes_after_a_disconnect() -> None:
             return
         over.add(self)
         self._transactions.clear()
-        self.hub.binding.cancel(self)
+        self.shared.router.binding.cancel(self)
         self.subscriptions.clear()
         self.liveness.intervals = Intervals()
 
@@ -256,9 +256,9 @@ def messages_come_late() -> None:
             original(self, message)
             return
         line = waiting.setdefault(outlet, [])
-        due = max(outlet.hub.now + chance.choice([0.0, 0.005, 0.02]), line[-1][0] if line else 0.0)
+        due = max(outlet.shared.now + chance.choice([0.0, 0.005, 0.02]), line[-1][0] if line else 0.0)
         line.append((due, self, message))
-        outlet.hub.schedule(outlet, due)
+        outlet.shared.deadlines.set(outlet, due)
 
     delivered = deliver.__wrapped__
 
@@ -293,9 +293,9 @@ def the_subprotocol_decides_on_the_version() -> None:
         return response
 
     @wrap(Session, "__init__")
-    def begin(original: Any, self: Session, hub: Any, **named: Any) -> None:
+    def begin(original: Any, self: Session, shared: Any, **named: Any) -> None:
         named["subprotocol_version"] = getattr(selected, "version", None)
-        original(self, hub, **named)
+        original(self, shared, **named)
 
 
 @variant(

@@ -16,8 +16,8 @@ from tests.mutants.registry import variant
 from tests.mutants.stomp_editing import V10, V11, V12, WEBSOCKET, set_header
 
 if TYPE_CHECKING:
+    from reference_server.queue.outcomes import Outcome
     from reference_server.server.requests import Request
-    from reference_server.server.responses import Response
     from reference_server.stomp.destinations import Message
 
 _HERE = Path(__file__).parent
@@ -43,7 +43,7 @@ def _speak(*versions: str) -> None:
 
 
 def _declare(change: Any) -> None:
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = msgspec.json.decode(original(*arguments, **named))
         return msgspec.json.encode(change(document))
@@ -116,10 +116,10 @@ def nothing_is_declared_of_stomp() -> None:
     """There is no document of capabilities."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Outcome | None:
         if request.path == CAPABILITIES:
             request.path = "/nothing/here"
-        response: Response | None = original(self, request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 

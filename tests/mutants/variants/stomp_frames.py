@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reference_server.stomp.escapes import escape
-from reference_server.stomp.hub import Hub
 from reference_server.stomp.session import Session
+from reference_server.stomp.shared import Shared
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import variant
 from tests.mutants.stomp_editing import (
@@ -236,6 +236,6 @@ def an_ack_equals_the_message_id() -> None:
 )
 def sessions_have_long_names() -> None:
     """The session has a name of a thousand octets with colons, and the server one with a comment."""
-    name = Hub.name_session
-    replace(Hub, "name_session")(lambda self: f"session:{'x' * 1000}:{name(self)}")
+    name = Shared.name_session
+    replace(Shared, "name_session")(lambda self: f"session:{'x' * 1000}:{name(self)}")
     set_header("CONNECTED", "server", lambda _value: b"odd-broker*2/1.0-SNAPSHOT (a comment: with \\ and /)")
