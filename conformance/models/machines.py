@@ -5,6 +5,7 @@ runs a machine and raises the first failure, with the shortest program found.
 """
 
 import functools
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from hypothesis import seed as choose_programs
@@ -13,8 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from conformance.models.driver import QueueDriver
 from conformance.models.minimizer import Minimizer, StopExamples
+from conformance.models.program_shrinking import ProgramShrinker
 from conformance.models.rule_coverage import COVERAGE_BY_MACHINE, RuleCoverage
 from conformance.run.group_clock import Interrupted
+from conformance.wire.failures import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     Method = Callable[..., None]
 
 
+#: Seconds for dropping operations of a failure that another test shows, too.
+KNOWN_SECONDS = 1.0
 #: The rules of all machines by qualified name, each with the predicate of the systems on which it can run.
 _RULES: "dict[str, Callable[[QueueUnderTest], bool]]" = {}
 
@@ -105,12 +110,36 @@ class ModelMachine(RuleBasedStateMachine):
             function(self, **drawn)
         except Exception as failure:  # noqa: BLE001 - the minimizer keeps it, and `run` raises it
             self.failed = True
-            raise self.minimizer.keep_shortest(failure, self.driver.program) from None
+            raise self.minimizer.keep_shortest(
+                failure, self.driver.program, getattr(self.driver, "calls", ())
+            ) from None
 
     def teardown(self) -> None:
         """End the example: everything due must come."""
         if self.ready and not self.failed:
             self.guarded(type(self).finish)
+
+
+def _shrink_calls(
+    minimizer: Minimizer, system: "QueueUnderTest", seconds: float, begin: "Callable[[], object]"
+) -> None:
+    """Drop single operations of the program that Hypothesis found, within so many seconds."""
+    failure = minimizer.failure
+    if not isinstance(failure, Violation) or not minimizer.calls:
+        return
+    if minimizer.is_known(failure):
+        seconds = min(seconds, KNOWN_SECONDS)
+    shrinker = ProgramShrinker(
+        system,
+        failure,
+        minimizer.program,
+        minimizer.calls,
+        minimizer.replies,
+        time.monotonic() + seconds,
+        has_run_ended=minimizer.has_run_ended,
+        begin=begin,
+    )
+    minimizer.failure, minimizer.program, _ = shrinker.run()
 
 
 def run(
@@ -159,6 +188,7 @@ def run(
         if minimizer.failure is None:
             raise
     if minimizer.failure is not None:
+        _shrink_calls(minimizer, system, shrink_seconds, begin)
         for line in minimizer.program:
             note(line)
         raise minimizer.failure
