@@ -46,8 +46,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         record = _read(values.file)
         target = _target(values)
-    except (BadRecord, BadUrl, OSError) as error:
+    except (BadRecord, BadUrl) as error:
         print(f"{PROGRAM} {NAME}: {error}", file=sys.stderr)
+        return Exit.USAGE
+    except OSError as error:
+        name = error.filename or values.ca_file or values.file
+        print(f"{PROGRAM} {NAME}: {name} can't be read: {error.strerror or error}", file=sys.stderr)
         return Exit.USAGE
     if record.wants_passcode and values.passcode is None:
         print(

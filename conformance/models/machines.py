@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Method = Callable[..., None]
 
 
-#: Seconds for dropping operations of a failure that another test shows, too.
+#: Seconds for dropping operations of a recurring failure that another test shows, too.
 KNOWN_SECONDS = 1.0
 #: The rules of all machines by qualified name, each with the predicate of the systems on which it can run.
 _RULES: "dict[str, Callable[[QueueUnderTest], bool]]" = {}
@@ -127,8 +127,6 @@ def _shrink_calls(
     failure = minimizer.failure
     if not isinstance(failure, Violation) or not minimizer.calls:
         return
-    if minimizer.is_known(failure):
-        seconds = min(seconds, KNOWN_SECONDS)
     shrinker = ProgramShrinker(
         system,
         failure,
@@ -138,6 +136,7 @@ def _shrink_calls(
         time.monotonic() + seconds,
         has_run_ended=minimizer.has_run_ended,
         begin=begin,
+        recurring_seconds=KNOWN_SECONDS if minimizer.is_known(failure) else seconds,
     )
     minimizer.failure, minimizer.program, _ = shrinker.run()
 

@@ -49,11 +49,16 @@ class ProgramShrinker:
         *,
         has_run_ended: "Callable[[], bool]" = lambda: False,
         begin: "Callable[[], object]" = lambda: None,
+        recurring_seconds: float = float("inf"),
     ) -> None:
+        """`replies` are the bodies of the program's replies. `recurring_seconds` bounds the time for a program that
+        fails each time; `begin` is called before each run.
+        """
         self.best = Shrunk(failure, list(lines), tuple(calls))
         self._system = system
         self._clause = failure.clause
         self._until = until
+        self._recurring_seconds = recurring_seconds
         self._has_run_ended = has_run_ended
         self._begin = begin
         self._recorded = Deliveries()
@@ -65,6 +70,7 @@ class ProgramShrinker:
         if self._is_over() or not 1 < len(self.best.calls) <= CALLS_LIMIT:
             return self.best
         if self._fails(self.best.calls):
+            self._until = min(self._until, time.monotonic() + self._recurring_seconds)
             self._minimize(tries=1)
         else:
             self._repeat_slices()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from conformance.replay.record import lines_of, record_of
 from conformance.reporting.plan import suite_version
-from conformance.verdicts.verdicts import BROKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +31,7 @@ def write(folder: Path, result: Result, run: Run) -> list[Path]:
     """
     for old in (folder / FOLDER).glob("*.jsonl"):
         old.unlink()
-    failures = [failure for verdict in result.of(*BROKEN) for failure in verdict.failures]
+    failures = [failure for verdict in result.verdicts for failure in verdict.failures]
     written = []
     for failure in failures:
         if failure.recording is not None:
