@@ -17,8 +17,8 @@ from conformance.run.options import Effort
 from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
-from conformance.wire.connection import Connection
-from conformance.wire.failures import Evidence, PeerFailure, Violation
+from conformance.wire.connection import SLOWEST, Connection
+from conformance.wire.failures import Evidence, PeerFailure, RunEnded, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
@@ -30,7 +30,7 @@ from conformance.wire.operations import (
     encoded,
 )
 from conformance.wire.stomp import StompClient
-from conformance.wire.trace import Trace
+from conformance.wire.trace import Trace, bounded
 from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
@@ -44,12 +44,11 @@ if TYPE_CHECKING:
 
 #: Newest frames in the evidence of a failure.
 FRAMES_KEPT = 80
+EVIDENCE_OCTETS = 128 << 10
 #: Extra patience per second of scheduling delay: suite and server may both be delayed, several times per answer.
 PATIENCE_PER_DELAY = 10
 #: Cap on the extra patience, in multiples of the normal one.
 MOST_EXTRA_PATIENCE = 2
-#: Lowest throughput that a connection is assumed to have, in octets per second.
-SLOWEST = 8 << 10
 #: Phases of Hypothesis, without `explain`: no report shows explanations, and they cost a trace of every example.
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
 
@@ -125,9 +124,13 @@ class Bench:
         self._trace.note("", "step", text=text)
 
     def evidence(self) -> Evidence:
-        """First and newest steps, newest frames, and the recording if reports are written."""
+        """First and newest steps, newest frames, and the recording if reports are written.
+
+        Of what the server sent before the last EVIDENCE_OCTETS, only beginnings are kept.
+        """
         recording = self._trace.recording() if self._run.options.report is not None else None
-        return Evidence(self._steps.lines(), tuple(self._trace.entries()[-FRAMES_KEPT:]), recording)
+        frames = bounded(self._trace.entries()[-FRAMES_KEPT:], EVIDENCE_OCTETS)
+        return Evidence(self._steps.lines(), frames, recording)
 
     def forget(self) -> None:
         """Drop the steps and events of earlier examples of this test."""
@@ -190,7 +193,7 @@ class Bench:
             operations = self._stomp_operations()
         self.at_end(operations.close)
         if not self.target.has_virtual_clock:
-            # Where real time passes, consumers that were left behind would fall silent while later tests run.
+            # In real time, consumers that a test leaves behind would be evicted while later tests run.
             operations = LeavingOperations(operations)
             self.at_end(operations.leave)
         return QueueClient(operations)
@@ -199,7 +202,12 @@ class Bench:
         """Client on a kept-alive HTTP connection of its own."""
         target = self.target
         client = HttpClient(
-            target.host, target.port, tls=target.tls, trace=self._trace, patience=self.patience
+            target.host,
+            target.port,
+            tls=target.tls,
+            trace=self._trace,
+            patience=self.patience,
+            interrupted=self._run.interrupted,
         )
         self.at_end(client.close)
         return client
@@ -221,6 +229,7 @@ class Bench:
             self.patience,
             tls=self.target.tls,
             headers=headers,
+            interrupted=self._run.interrupted,
         )
         self.at_end(link.close)
         return link
@@ -269,6 +278,7 @@ class Bench:
             patience=self.patience,
             tap=tap,
             note=self._trace.noting(label),
+            interrupted=self._run.interrupted,
         )
         self.at_end(connection.close)
         return connection
@@ -278,10 +288,11 @@ class Bench:
         self._at_end.append(call)
 
     def close(self) -> None:
-        """End the test: run the calls registered by `at_end`."""
+        """End the test: run the calls registered by `at_end`, and drop the trace."""
         while self._at_end:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, RunEnded):
                 self._at_end.pop()()
+        self._trace.clear()
 
     # Time
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.bench.acknowledgement_session import AcknowledgementSession
 from conformance.models.members import Timings
 from conformance.wire.failures import PeerFailure
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +81,11 @@ class BenchQueueAdapter:
     def call(self, path: str, body: object) -> Reply:
         """Perform an operation and return its reply."""
         return self._queue.call(path, body)
+
+    def look(self, topic: str, group: str) -> None:
+        """Read a topic and a group."""
+        for path in (f"/topics/{topic}", f"/consumer-groups/{group}"):
+            self._clock_client.request("GET", path)
 
     def fresh(self, stem: str) -> str:
         """Return a name that is new on this server."""
@@ -159,18 +164,11 @@ class BenchAckWatch:
                 within = max(0.0, deadline - time.monotonic())
                 frames.append(client.expect("MESSAGE", self._is_ours, within))
         except PeerFailure:
-            return [_decoded(frame.body) for frame in frames]
+            return [decoded(frame.body) for frame in frames]
         # A duplicate arrives before the reply to a later operation.
         self._session.fence()
         frames += client.take("MESSAGE", self._is_ours)
-        return [_decoded(frame.body) for frame in frames]
+        return [decoded(frame.body) for frame in frames]
 
     def _is_ours(self, frame: Frame) -> bool:
         return frame.get("subscription") == self._subscription
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

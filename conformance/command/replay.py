@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.command.arguments import PROGRAM
+from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.replay.record import FILE_LIMIT, BadRecord, read
 from conformance.replay.replay import Ending, Outcome, replay
 from conformance.targets.files import GENERIC
+from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import SECURE, BadUrl, from_file, parse_url
 from conformance.verdicts.verdicts import Exit
 from conformance.wire.connection import tls_context
@@ -45,25 +48,28 @@ def main(arguments: Sequence[str]) -> int:
     values = _parser().parse_args(arguments)
     try:
         record = _read(values.file)
-        target = _target(values)
-    except (BadRecord, BadUrl) as error:
+        _check(record, values)
+        with running_server(values.launch) if values.launch else contextlib.nullcontext(values.url) as url:
+            ending = _endings(record, _target(values, url), values)
+    except (BadRecord, BadUrl, LaunchFailed) as error:
         print(f"{PROGRAM} {NAME}: {error}", file=sys.stderr)
         return Exit.USAGE
     except OSError as error:
         name = error.filename or values.ca_file or values.file
         print(f"{PROGRAM} {NAME}: {name} can't be read: {error.strerror or error}", file=sys.stderr)
         return Exit.USAGE
-    if record.wants_passcode and values.passcode is None:
-        print(
-            f"{PROGRAM} {NAME}: the passcode was left out of {values.file}: give it with --passcode",
-            file=sys.stderr,
-        )
-        return Exit.USAGE
-    ending = _endings(record, target, values)
     print(f"{ending.outcome.words}: {record.clause} in {record.binding}")
     print(f"  {ending.reason}")
     print(f"  expected: {' '.join(record.expected.split())[:500]}")
     return ending.outcome.status
+
+
+def _check(record: FailureRecord, values: argparse.Namespace) -> None:
+    """Raises BadUrl or BadRecord if something is missing."""
+    if not values.launch and not values.url:
+        raise BadUrl("which server? Give its URL behind FILE, or --launch COMMAND")
+    if record.wants_passcode and values.passcode is None:
+        raise BadRecord(f"the passcode was left out of {values.file}: give it with --passcode")
 
 
 def _endings(record: FailureRecord, target: Target, values: argparse.Namespace) -> Ending:
@@ -94,7 +100,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("file", metavar="FILE", help="a file in the folder `failures` of a report")
-    made.add_argument("url", metavar="URL", help="the server: ws://, wss://, http:// or https://")
+    made.add_argument(
+        "url", metavar="URL", nargs="?", default="", help="the server: ws://, wss://, http:// or https://"
+    )
+    made.add_argument(
+        "--launch",
+        metavar="COMMAND",
+        default="",
+        help="start the server with this command, and stop it at the end",
+    )
     made.add_argument(
         "--times", type=_times, default=1, metavar="N", help="repeat up to N times, until it fails"
     )
@@ -106,7 +120,12 @@ def _parser() -> argparse.ArgumentParser:
         help="wait so long for an answer, beyond its recorded time (default: as in the run)",
     )
     made.add_argument("--login", metavar="NAME", default=None, help="login header of CONNECT, if another")
-    made.add_argument("--passcode", metavar="TEXT", default=None, help="passcode header of CONNECT")
+    made.add_argument(
+        "--passcode",
+        metavar="TEXT",
+        default=os.environ.get(PASSCODE_VARIABLE),
+        help=f"passcode header of CONNECT (default: environment variable {PASSCODE_VARIABLE})",
+    )
     made.add_argument("--host-header", metavar="TEXT", default=None, help="host header of CONNECT")
     made.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
     made.add_argument(
@@ -129,10 +148,10 @@ def _read(name: str) -> FailureRecord:
         raise BadRecord(f"{name} is no recorded failure: {error}") from error
 
 
-def _target(values: argparse.Namespace) -> Target:
-    is_secure = parse_url(values.url).scheme in SECURE
+def _target(values: argparse.Namespace, url: str) -> Target:
+    is_secure = parse_url(url).scheme in SECURE
     tls = tls_context(verify=not values.insecure, ca_file=values.ca_file) if is_secure else None
-    return from_file(GENERIC, values.url, tls)
+    return from_file(GENERIC, url, tls)
 
 
 def _times(text: str) -> int:

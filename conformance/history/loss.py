@@ -1,10 +1,10 @@
-"""Checkers of records that are missing, late, invented or changed: DELIVER-1, DELIVER-4, POLL-OK-1, PUB-TEXT-1."""
+"""Checkers of records that are missing, late, invented or changed: DELIVER-*, POLL-OK-1, PUB-TEXT-1."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conformance.history.consumer_lifetimes import ConsumerLifetime
-from conformance.history.events import Event, Poll
+from conformance.history.events import Event, GiveBack, Poll
 from conformance.history.index import HistoryIndex
 from conformance.history.records import HistoryRecord
 from conformance.history.server_parameters import Anomaly
@@ -126,10 +126,27 @@ def _owed_anomalies(
             publish = (found.record.publish,) if found.record.publish is not None else ()
             yield Anomaly(
                 name,
-                clause,
+                _clause_of_release(index, found) if alone and later else clause,
                 f"{found.record} was stored and free in the settled group {found.group}; no poll returned it",
                 (*publish, *found.polls),
             )
+
+
+def _clause_of_release(index: HistoryIndex, found: OwedRecord) -> str:
+    """The clause that asks for an owed record once more if it was delivered before the polls, otherwise POLL-OK-1."""
+    deliveries = index.deliveries
+    earlier = [
+        delivery
+        for delivery in deliveries.in_group(found.group, found.record)
+        if delivery.poll.before(found.polls[0])
+    ]
+    if not earlier:
+        return "POLL-OK-1"
+    settled = deliveries.settlements_of(earlier[-1])
+    is_given_back = any(
+        isinstance(settlement.event, GiveBack) and settlement.event.succeeded for settlement in settled
+    )
+    return "NACK-AGAIN-1" if is_given_back else "DELIVER-2"
 
 
 def unseen(index: HistoryIndex) -> Iterator[Anomaly]:
@@ -143,9 +160,10 @@ def unseen(index: HistoryIndex) -> Iterator[Anomaly]:
 
 
 def stale(index: HistoryIndex) -> Iterator[Anomaly]:
-    """The only member of a group came up empty although a record was free (POLL-OK-1).
+    """The only member of a group came up empty although a record was free (POLL-OK-1, DELIVER-2, NACK-AGAIN-1).
 
-    Anomaly: a record is owed by one poll, and was delivered by another.
+    Anomaly: a record is owed by one poll, and was delivered by another. If that was before, the record was given back,
+    or its holder lost it.
 
     No false alarm: see `owed`.
     """

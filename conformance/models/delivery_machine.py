@@ -72,6 +72,10 @@ class DeliveryMachine(ModelMachine):
         if self.driver.acknowledge(name, str(message_id) if as_text else message_id):
             self.acknowledged.append((name, message_id))
 
+    def _look_on(self, consumer: str) -> None:
+        """Somebody looks at a topic and at the group of a consumer, which frees nothing and hands out nothing."""
+        self.driver.look(self.topics[0], self.driver.group_name_of(consumer))
+
     @counted_rule(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=5))
     def publish(self, topic: bool, keys: list[str | None]) -> None:
         """Publish records, after reading everything if many are uncommitted."""
@@ -90,7 +94,7 @@ class DeliveryMachine(ModelMachine):
     def poll_until_empty(self, consumer: int) -> None:
         """Poll without acknowledging: one record of each partition that the consumer owns (POLL-FAIR-1)."""
         while self.driver.poll(self._consumer(consumer)):
-            pass
+            self._look_on(self._consumer(consumer))
 
     @counted_rule(consumer=_INDEX, most=st.sampled_from([1, 1, 2, 5]))
     def poll_batch(self, consumer: int, most: int) -> None:
@@ -110,6 +114,7 @@ class DeliveryMachine(ModelMachine):
     def acknowledge_and_poll(self, index: int) -> None:
         """A consumer acknowledges and polls: the next record of the partition is available (ACK-COMMIT-2)."""
         if (held := self._held(index)) is not None:
+            self._look_on(held[0])
             self._acknowledge(held[0], held[1].message_id)
             self.driver.poll(held[0])
 

@@ -10,7 +10,7 @@ from conformance.models.consumer_registry import is_refusal, is_success
 from conformance.models.driver_calls import DriverCall, recorded
 from conformance.models.members import TimeInterval
 from conformance.models.queue import QueueModel
-from conformance.wire.failures import PeerFailure
+from conformance.wire.failures import PeerFailure, WaitTooLong
 from conformance.wire.operations import promise_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from conformance.models.topics import Record
 
 _LINES_KEPT = 300
+#: Most steps of a virtual clock in one wait.
+MOST_STEPS = 2000
 #: Seconds past a deadline; at the deadline itself a rounded time may fall on either side.
 MARGIN = 0.001
 
@@ -234,6 +236,13 @@ class QueueDriver:
         cursor = model.cursors.get(topic) if model is not None else None
         return len(cursor.uncommitted) if cursor is not None else 0
 
+    def look(self, topic: str, group: str) -> None:
+        """Read a topic and a group, which changes nothing (extension introspection)."""
+        if self.has_extension("introspection"):
+            self.actions += 1
+            self.program.append(f"somebody looks at {topic} and {group}")
+            self.system.look(topic, group)
+
     # Time, and whole groups
 
     @recorded
@@ -255,12 +264,15 @@ class QueueDriver:
         meanwhile.
         """
         model = self.model.groups[group]
+        step = self.system.timings.heartbeat_timeout * 0.6
         while self.system.time_is_virtual:
             living = self.alive_members(group)
             missing = model.settled_at() + MARGIN - self.system.now(group)
             if missing <= 0:
                 return
-            self.pass_time(min(missing, self.system.timings.heartbeat_timeout * 0.6), group)
+            if missing > MOST_STEPS * step:
+                raise WaitTooLong(f"a model would send heartbeats every {step:g} s for {missing:g} s")
+            self.pass_time(min(missing, step), group)
             for name in living:
                 self.heartbeat(name)
 

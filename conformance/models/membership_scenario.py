@@ -85,12 +85,13 @@ class MembershipScenario(ModelMachine):
                 self.driver.acknowledge(name, flight.message_id)
 
     def _silence(self, name: str, seconds: float) -> None:
-        """Advance time in two halves; all other members of the group send heartbeats."""
+        """Advance time in two halves; all other members of the group send heartbeats, and somebody looks on."""
         group = self.driver.group_name_of(name)
         others = [other for other in self.driver.alive_members(group) if other != name]
         for _ in range(2):
             for other in others:
                 self.driver.heartbeat(other)
             self.driver.pass_time(seconds / 2, group)
+            self.driver.look(self.topics[0], group)
         for other in others:
             self.driver.heartbeat(other)

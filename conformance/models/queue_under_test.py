@@ -56,6 +56,10 @@ class QueueUnderTest(Protocol):
         """Perform the operation at `path` and return its reply."""
         ...
 
+    def look(self, topic: str, group: str) -> None:
+        """Read what can be read about a topic and a group (extension introspection); replies don't matter."""
+        ...
+
     def fresh(self, stem: str) -> str:
         """Return a name, beginning with `stem`, that is new on this server."""
         ...

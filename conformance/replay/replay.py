@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from conformance.replay.answers import BEATS, END, SILENCE, Answer
 from conformance.replay.connections import Connections
+from conformance.replay.describing import cut, described, overlaps
 from conformance.replay.script import Step, steps_of
 from conformance.replay.substitution import Substitution, UnknownId
 from conformance.wire.failures import PeerFailure, Unreachable
@@ -151,7 +152,7 @@ class _Replay:
             if event.connection == self._place.connection
         )
         self._duration = record.recording.failed_at - (events[0].at if events else 0.0)
-        self._is_concurrent = _overlaps(steps) > _FEW_OVERLAPS
+        self._is_concurrent = overlaps(steps) > _FEW_OVERLAPS
         self._is_timed = _TIME.search(record.observed) is not None
         self._last_act: dict[str, str] = {}
         self._last_kind: dict[str, str] = {}
@@ -179,21 +180,21 @@ class _Replay:
 
     def _act(self, step: Step) -> Ending | None:
         assert step.act is not None
-        described = _described(step)
-        self._last_act[step.connection] = described
-        self._tell(f"{step.event:5} {step.connection} > {described}")
+        act = described(step)
+        self._last_act[step.connection] = act
+        self._tell(f"{step.event:5} {step.connection} > {act}")
         try:
             self._connections.repeat(step.act)
         except Unreachable as error:
-            return Ending(Outcome.NOT_SENT, f"event {step.event}, {described}: {error}")
+            return Ending(Outcome.NOT_SENT, f"event {step.event}, {act}: {error}")
         except UnknownId as error:
             return Ending(
                 Outcome.NOT_SENT,
-                f"event {step.event}, {described}, names the id {error} of the recorded run, and the server gave "
+                f"event {step.event}, {act}, names the id {error} of the recorded run, and the server gave "
                 "no counterpart",
             )
         except PeerFailure as failure:
-            return Ending(Outcome.NOT_SENT, f"event {step.event}, {described}: {failure.observed}")
+            return Ending(Outcome.NOT_SENT, f"event {step.event}, {act}: {failure.observed}")
         return None
 
     def _await(self, step: Step, since: float) -> Ending | None:
@@ -289,7 +290,7 @@ class _Replay:
             told = f"nothing came {self._after(place.connection)} for {place.seconds:.1f} s"
         else:
             told = f"at event {place.event}, {self._after(place.connection)}, the answer is the recorded one"
-        return Ending(Outcome.FAILS_AGAIN, f"{told}: {_cut(self._record.observed)}")
+        return Ending(Outcome.FAILS_AGAIN, f"{told}: {cut(self._record.observed)}")
 
     def _advice(self) -> str:
         return ". The recorded clients were concurrent: --times may help" if self._is_concurrent else ""
@@ -300,38 +301,3 @@ class _Replay:
     def _after(self, connection: str) -> str:
         act = self._last_act.get(connection)
         return f"after {act}" if act else f"on {connection}"
-
-
-def _overlaps(steps: list[Step]) -> int:
-    """Number of times that a connection sent something while another one waited for an answer."""
-    waiting: set[str] = set()
-    found = 0
-    for step in steps:
-        if step.answer is not None:
-            waiting.discard(step.connection)
-        elif step.act is not None and step.act.what == "send":
-            found += bool(waiting - {step.connection})
-            waiting.add(step.connection)
-    return found
-
-
-def _described(step: Step) -> str:
-    """What a step does, in a few words."""
-    act = step.act
-    assert act is not None
-    if act.what == "open":
-        path = f" to /{act.facts['path']}" if "path" in act.facts else ""
-        return f"opening {step.connection}{path}"
-    if act.what == "close":
-        return f"closing {step.connection}"
-    if act.kind == "ws" and "opcode" in act.facts:
-        return f"a control frame {act.facts['opcode']}"
-    head, *rest = act.octets[:400].decode("utf-8", "replace").replace("\r", "").split("\n")
-    if act.kind == "http":
-        return head.removesuffix(" HTTP/1.1")[:100]
-    named = next((line for line in rest if line.startswith(("destination:", "id:", "receipt:"))), "")
-    return f"{head or 'a heart-beat'} {named}".strip()[:100]
-
-
-def _cut(text: str) -> str:
-    return " ".join(text.split())[:300]

@@ -57,6 +57,7 @@ def build(
         _broken(result, book, replay_command),
         _others(result, book, replay_command),
         _unjudged(result),
+        _excluded(result),
         _stale(result),
         _table(result, book),
     ]
@@ -208,12 +209,17 @@ def _unjudged(result: Result) -> str:
         f"<tr><td>{_sign(mark_of(found[0]))} {kind.value}</td><td>{_escaped(reason)}</td><td>{len(ids)}</td>"
         f'<td class="ids">{escape(", ".join(ids))}</td></tr>'
         for kind in (Kind.BLOCKED, Kind.INCONCLUSIVE, Kind.SKIPPED)
-        if (found := result.of(kind))
+        if (found := [verdict for verdict in result.of(kind) if not verdict.is_excluded])
         for reason, ids in reasons(found)
     ]
     if not rows:
         return ""
     return f"<h2>Not judged</h2><table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _excluded(result: Result) -> str:
+    ids = list(dict.fromkeys(verdict.key.clause for verdict in result.verdicts if verdict.is_excluded))
+    return f'<h2>Excluded by the user</h2><p class="ids">{escape(", ".join(ids))}</p>' if ids else ""
 
 
 def _stale(result: Result) -> str:

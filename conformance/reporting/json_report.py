@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from conformance.reporting.durations import slowest
 from conformance.reporting.failure_files import file_name
 from conformance.reporting.folding import around, shown
 from conformance.reporting.octets import printable, readable
@@ -52,8 +53,16 @@ def build(
         "verdicts": [
             _verdict(verdict, book[verdict.key.clause], replay_command) for verdict in result.verdicts
         ],
+        "hardly_judged": [
+            {"class": share.name, "unjudged": share.unjudged, "claimed": share.claimed}
+            for share in result.hardly_judged
+        ],
         "stale_waivers": [_waiver(waiver) for waiver in result.stale],
         "reach": [_reach(reach) for reach in meta.reach],
+        "tests": [
+            {"test": _text(test), "binding": binding, "seconds": round(seconds, 3)}
+            for seconds, test, binding in slowest(meta.durations, 0)
+        ],
     }
 
 
@@ -129,6 +138,7 @@ def _verdict(verdict: Verdict, clause: Clause, replay_command: ReplayCommand) ->
         "reason": _text(verdict.reason),
         "roots": list(verdict.roots),
         "waiver": verdict.waiver,
+        "excluded": verdict.is_excluded,
         "asserted": verdict.asserted,
         "failures": [_failure(failure, replay_command) for failure in verdict.failures],
     }

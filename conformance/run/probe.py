@@ -25,13 +25,19 @@ from conformance.wire.stomp import StompClient
 from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
+    import threading
     from typing import Any
 
     from conformance.run.options import Options
+    from conformance.wire.http import HttpReply
 
 CAPABILITIES = "/capabilities"
 #: Requests of which the fastest reply gives the round-trip time.
 ROUND_TRIP_SAMPLES = 3
+#: Longest first contact, in seconds.
+FIRST_CONTACT_SECONDS = 20.0
+#: Longest capabilities that the suite reads, in octets.
+CAPABILITIES_LIMIT = 1 << 20
 _ADD_GROUP = "/consumer-group/add"
 
 
@@ -39,22 +45,24 @@ class NoServer(Exception):
     """No server answers at the URL, or it speaks neither STOMP over WebSocket nor the queue's HTTP binding."""
 
 
-def probe_target(options: Options) -> Target:
+def probe_target(options: Options, interrupted: threading.Event | None = None) -> Target:
     """Target with the capabilities that its server declares, and with its round-trip time.
 
-    Raises BadUrl, and NoServer if there is nothing to judge.
+    Takes at most FIRST_CONTACT_SECONDS. Raises BadUrl, NoServer if there is nothing to judge, RunEnded once
+    `interrupted` is set.
     """
     is_secure = parse_url(options.url).scheme in SECURE
     # Loading the system's certificate authorities takes longer than many tests do: only for TLS.
     tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
     target = _with_options(from_file(options.file, options.url, tls), options)
+    contact = _FirstContact(interrupted)
     try:
-        document, round_trip = _read_capabilities(target)
+        document, round_trip = contact.ask(target)
         target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
         asked, _ = split_classes(options.classes)
         if not target.classes | asked:
-            target = replace(target, classes=_discover_bindings(target))
-        target = replace(target, classes=target.classes | asked)
+            target = replace(target, classes=contact.discover(target))
+        target = replace(target, classes=target.classes | asked, capabilities_failure=contact.failure)
     except Unreachable as error:
         raise NoServer(f"{error}. Is the server running, and is {options.url} its address?") from error
     versions = versions_of(target.classes)
@@ -75,76 +83,118 @@ def _with_options(target: Target, options: Options) -> Target:
     )
 
 
-def _read_capabilities(target: Target) -> tuple[Any, float]:
-    """Capabilities document (None if the server has none) and round-trip time in seconds."""
-    client = HttpClient(target.host, target.port, tls=target.tls, patience=target.patience)
-    document = None
-    samples: list[float] = []
-    try:
-        for _ in range(ROUND_TRIP_SAMPLES):
-            began = time.monotonic()
-            reply = client.request("GET", CAPABILITIES)
-            samples.append(time.monotonic() - began)
-            # Repeated even after a refusal: the first reply of a server may be its slowest.
-            if reply.status == 200:
-                document = reply.json()
-    except (PeerFailure, Violation):
-        # A server may speak WebSocket without HTTP: then it declares nothing.
-        return document, min(samples, default=0.0)
-    finally:
-        client.close()
-    return document, min(samples)
+class _FirstContact:
+    """Conversation with a server of which nothing is known yet, with one deadline for all of it."""
 
+    def __init__(self, interrupted: threading.Event | None) -> None:
+        self._interrupted = interrupted
+        self._deadline = time.monotonic() + FIRST_CONTACT_SECONDS
+        self.failure = ""
+        """Why the capabilities could not be read, "" if they could, or if the server has none."""
 
-def _discover_bindings(target: Target) -> frozenset[str]:
-    """Bindings found by trying, for a server that declares none.
-
-    Raises NoServer if there are none, Unreachable.
-    """
-    found: set[str] = set()
-    refusal = ""
-    for version in target.stomp_versions:
+    def ask(self, target: Target) -> tuple[Any, float]:
+        """Capabilities document (None if the server has none) and round-trip time in seconds. Raises Unreachable."""
+        client = self._http(target)
+        document = None
+        samples: list[float] = []
         try:
-            link = WebSocketLink(target.websocket_url(), patience=target.patience, tls=target.tls)
-        except UpgradeRefused as error:
-            refusal = f"it answers {error.status} to a WebSocket upgrade at {target.path}"
-            break
-        except PeerFailure as error:
-            refusal = f"no WebSocket at {target.path}: {error.observed}"
-            break
-        found.add("websocket")
-        if _connects(target, link, version):
-            found.add(f"stomp-{version}")
-    if _serves_queue(target):
-        found.add("queue-http")
-    if not found:
-        raise NoServer(
-            f"{target.host}:{target.port} answers, but {refusal}, it declares no classes at {CAPABILITIES}, and "
-            f"it does not serve the queue over HTTP. To have it judged all the same, name a --class "
-            f"({', '.join(BINDINGS)})."
+            for _ in range(ROUND_TRIP_SAMPLES):
+                began = time.monotonic()
+                reply = client.request("GET", CAPABILITIES, within=self._within(target))
+                samples.append(time.monotonic() - began)
+                # Repeated even after a refusal: the first reply of a server may be its slowest.
+                if reply.status == 200:
+                    document = reply.json()
+                    self.failure = self._no_document(reply, document)
+        except (PeerFailure, Violation) as error:
+            # A server may speak WebSocket without HTTP: then it declares nothing.
+            self.failure = f"{error}"
+        finally:
+            client.close()
+        return document, min(samples, default=0.0)
+
+    def discover(self, target: Target) -> frozenset[str]:
+        """Bindings found by trying, for a server that declares none.
+
+        Raises NoServer if there are none, Unreachable.
+        """
+        found: set[str] = set()
+        refusal = ""
+        for version in target.stomp_versions:
+            try:
+                link = WebSocketLink(
+                    target.websocket_url(),
+                    patience=self._within(target),
+                    tls=target.tls,
+                    interrupted=self._interrupted,
+                )
+            except UpgradeRefused as error:
+                refusal = f"it answers {error.status} to a WebSocket upgrade at {target.path}"
+                break
+            except PeerFailure as error:
+                refusal = f"no WebSocket at {target.path}: {error.observed}"
+                break
+            found.add("websocket")
+            if self._connects(target, link, version):
+                found.add(f"stomp-{version}")
+        if self._serves_queue(target):
+            found.add("queue-http")
+        if not found:
+            raise NoServer(
+                f"{target.host}:{target.port} answers, but {refusal}, {self._declares_nothing()}, and it does not "
+                f"serve the queue over HTTP. To have it judged all the same, name a --class ({', '.join(BINDINGS)})."
+            )
+        return frozenset(found)
+
+    def _http(self, target: Target) -> HttpClient:
+        return HttpClient(
+            target.host,
+            target.port,
+            tls=target.tls,
+            patience=self._within(target),
+            interrupted=self._interrupted,
+            body_limit=CAPABILITIES_LIMIT,
         )
-    return frozenset(found)
 
+    def _within(self, target: Target) -> float:
+        """Seconds for one answer: the patience, or what is left of the first contact. Raises NoServer at its end."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise NoServer(
+                f"{target.host}:{target.port} takes too long: the first contact was not over within "
+                f"{FIRST_CONTACT_SECONDS:g} s; {self._declares_nothing()}. To have it judged all the same, name a "
+                f"--class ({', '.join(BINDINGS)})."
+            )
+        return min(target.patience, left)
 
-def _connects(target: Target, link: WebSocketLink, version: str) -> bool:
-    client = StompClient(link, version)
-    headers = {"login": target.login, "passcode": target.passcode, "host": target.host_header or None}
-    try:
-        client.connect(headers)
-    except (PeerFailure, Violation):
-        # The clauses judge a malformed CONNECTED; here it shows that the class is served.
-        return client.connected is not None
-    finally:
-        link.close()
-    return client.version == version
+    def _no_document(self, reply: HttpReply, document: Any) -> str:
+        return "" if isinstance(document, dict) else f"expected a JSON object; observed {reply}"
 
+    def _declares_nothing(self) -> str:
+        if self.failure:
+            return f"its classes are unknown (GET {CAPABILITIES}: {self.failure})"
+        return f"it declares no classes at {CAPABILITIES}"
 
-def _serves_queue(target: Target) -> bool:
-    client = HttpClient(target.host, target.port, tls=target.tls, patience=target.patience)
-    body = json.dumps({"consumer_group_name": f"probe-{secrets.token_hex(6)}"}).encode()
-    try:
-        return client.request("POST", _ADD_GROUP, body, {"Content-Type": "application/json"}).status == 200
-    except (PeerFailure, Violation):
-        return False
-    finally:
-        client.close()
+    def _connects(self, target: Target, link: WebSocketLink, version: str) -> bool:
+        client = StompClient(link, version, patience=self._within(target))
+        headers = {"login": target.login, "passcode": target.passcode, "host": target.host_header or None}
+        try:
+            client.connect(headers)
+        except (PeerFailure, Violation):
+            # The clauses judge a malformed CONNECTED; here it shows that the class is served.
+            return client.connected is not None
+        finally:
+            link.close()
+        return client.version == version
+
+    def _serves_queue(self, target: Target) -> bool:
+        client = self._http(target)
+        body = json.dumps({"consumer_group_name": f"probe-{secrets.token_hex(6)}"}).encode()
+        headers = {"Content-Type": "application/json"}
+        try:
+            reply = client.request("POST", _ADD_GROUP, body, headers, within=self._within(target))
+        except (PeerFailure, Violation):
+            return False
+        finally:
+            client.close()
+        return reply.status == 200

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
 from conformance.specification.clauses import Level
 from conformance.verdicts.case import Case, find_failure
-from conformance.wire.failures import TooSlow, Unreachable
+from conformance.wire.failures import RunEnded, TooSlow, Unreachable, WaitTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +45,14 @@ class Execution:
         """
         case = self.bench.case
         assert case is not None
+        began = time.monotonic()
         try:
             self._attempt(case, test, arguments)
         except Unreachable as error:
             self.error = error
             self._run.end_early(f"the server went away during {self.name}: {error}")
+        except RunEnded as error:
+            self.error = error
         except Exception as error:  # noqa: BLE001  the recorder tells the peer's failures from the suite's errors
             self.error = error
         except BaseException as error:
@@ -60,6 +65,9 @@ class Execution:
                     self._recorded = True
                     self._record(case)
             self.bench.close()
+            if self.error is not None:
+                forget_locals(self.error)
+            self._run.durations[self.name, self.bench.binding] = time.monotonic() - began
             self._done.set()
 
     def _attempt(self, case: Case, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
@@ -67,6 +75,9 @@ class Execution:
         for _ in range(ATTEMPTS):
             try:
                 test(**arguments)
+            except WaitTooLong as wait:
+                reason = str(wait)
+                break
             except TooSlow as slow:
                 reason = str(slow)
             else:
@@ -96,6 +107,8 @@ class Execution:
         key = self.bench.case.ended_at if self.bench.case else None
         if key is None or any(waiver.covers(key) for waiver in self._run.target.waivers):
             return False
+        if key.clause in self._run.excluded:
+            return False
         return self._run.book[key.clause].level is Level.MUST
 
     def failed_clause(self) -> str | None:
@@ -110,3 +123,21 @@ class Execution:
             case.finish_cut_short()
         else:
             case.finish(self.error)
+
+
+def forget_locals(error: BaseException) -> None:
+    """Drop the local variables that an exception's traceback keeps, and with them what the test has received.
+
+    The run keeps the exception to its end. Those that it came from are treated likewise.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions

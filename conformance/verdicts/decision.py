@@ -12,6 +12,11 @@ A verdict belongs to a clause in a binding. The first rule that applies decides 
 
 A `fail`, `deviation` or empty `inconclusive` becomes `blocked` if a root of the clause (`Depends on`) does not hold:
 only the root counts against the server, not the clauses that follow from it.
+
+A clause that the user excluded is `skipped`, whatever was recorded about it.
+
+A waiver excuses a broken clause, not the clauses behind it: these were not judged. Where that is true of more than half
+of a claimed class's requirements, the run is inconclusive.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level
-from conformance.verdicts.verdicts import BROKEN, JUDGED, Exit, Key, Kind, Result, Tally, Verdict
+from conformance.verdicts.verdicts import BROKEN, JUDGED, Exit, Key, Kind, Result, Share, Tally, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -37,11 +42,15 @@ def decide(
     *,
     ended_early: str = "",
     suite_failed: bool = False,
+    excluded: Collection[str] = frozenset(),
+    denied: Collection[str] = frozenset(),
+    stale_counts: bool = False,
 ) -> Result:
     """Verdicts on the selected keys, and on all other keys with a failure or an error.
 
     `ended_early` is the reason why the run did not reach its end; `suite_failed` is true if the suite failed outside of
-    all tests.
+    all tests. `excluded` are the clauses that the user left out, `denied` those of features that the target's facts
+    deny. `stale_counts` makes a stale waiver an error.
     """
     empty = Tally()
     tallies = dict(tallies)  # a test that the run has given up may still record
@@ -51,21 +60,40 @@ def decide(
             book, {*selected, *(key for key, tally in tallies.items() if _is_always_reported(tally))}
         )
     }
+    own |= {key: _excluded(book[key.clause]) for key in own if key.clause in excluded}
     verdicts = [_waived(_blocked_by_roots(book, key, own, tallies.get(key, empty)), waivers) for key in own]
     stale = tuple(waiver for waiver in waivers if _is_stale(waiver, verdicts))
-    status = exit_status(verdicts, ended_early=bool(ended_early), suite_failed=suite_failed)
-    return Result(tuple(verdicts), stale, status, ended_early)
+    hardly_judged = _hardly_judged(book, [v for v in verdicts if v.key in selected], denied)
+    status = exit_status(
+        verdicts,
+        ended_early=bool(ended_early),
+        suite_failed=suite_failed,
+        hardly_judged=bool(hardly_judged),
+        outdated=stale_counts and bool(stale),
+    )
+    return Result(tuple(verdicts), stale, status, ended_early, hardly_judged, stale_counts)
 
 
 def exit_status(
-    verdicts: Collection[Verdict], *, ended_early: bool = False, suite_failed: bool = False
+    verdicts: Collection[Verdict],
+    *,
+    ended_early: bool = False,
+    suite_failed: bool = False,
+    hardly_judged: bool = False,
+    outdated: bool = False,
 ) -> Exit:
-    """Exit status: a failed MUST outranks a failure of the suite, which outranks an unfinished run."""
+    """Exit status: a failed MUST outranks a failure of the suite, which outranks an unfinished run.
+
+    `outdated` is true if a waiver is stale and that is an error, `hardly_judged` if too little of a claimed class was
+    judged.
+    """
     if any(verdict.counts for verdict in verdicts):
         return Exit.NOT_CONFORMING
     if suite_failed or any(verdict.kind is Kind.ERROR for verdict in verdicts):
         return Exit.SUITE_FAILED
-    if ended_early or not any(verdict.kind in JUDGED for verdict in verdicts):
+    if outdated:
+        return Exit.NOT_CONFORMING
+    if ended_early or hardly_judged or not any(verdict.kind in JUDGED for verdict in verdicts):
         return Exit.INCONCLUSIVE
     return Exit.CONFORMING
 
@@ -73,6 +101,42 @@ def exit_status(
 def unjudged(verdicts: Collection[Verdict], level: Level = Level.MUST) -> list[Verdict]:
     """Verdicts of a level that say nothing about the server."""
     return [verdict for verdict in verdicts if verdict.level is level and verdict.kind not in JUDGED]
+
+
+def _hardly_judged(book: Book, verdicts: Sequence[Verdict], denied: Collection[str]) -> tuple[Share, ...]:
+    """Classes of which more than half of the requirements could not be judged.
+
+    A skipped requirement does not count: the text, the target's facts or the user exclude it. Nor does an unjudged one
+    of a denied feature, or one that only such clauses block.
+    """
+    claimed: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.level is not Level.MUST or verdict.kind is Kind.SKIPPED or _is_denied(verdict, denied):
+            continue
+        extensions = [name for name in book[verdict.key.clause].classes if name in EXTENSIONS]
+        for name in (verdict.key.binding, *extensions):
+            claimed.setdefault(name, []).append(verdict)
+    shares = (
+        Share(name, sum(verdict.kind not in JUDGED for verdict in found), len(found))
+        for name, found in claimed.items()
+    )
+    return tuple(share for share in shares if 2 * share.unjudged > share.claimed)
+
+
+def _is_denied(verdict: Verdict, denied: Collection[str]) -> bool:
+    if verdict.kind in JUDGED:
+        return False
+    return verdict.key.clause in denied or (bool(verdict.roots) and set(verdict.roots) <= set(denied))
+
+
+def _excluded(clause: Clause) -> Verdict:
+    return Verdict(
+        key=Key(clause.id, ""),
+        level=clause.level,
+        kind=Kind.SKIPPED,
+        reason="excluded by the user",
+        is_excluded=True,
+    )
 
 
 def _is_always_reported(tally: Tally) -> bool:

@@ -69,6 +69,12 @@ class Recorder:
         for clause in self.applicable(clauses, binding):
             self.tally(Key(clause, binding)).never_run.append(reason)
 
+    def skip(self, test: str, clauses: Collection[str], binding: str, reason: str) -> None:
+        """Record that a test of these clauses is left out on this server, and why."""
+        self.plan(test, clauses, binding)
+        for clause in self.applicable(clauses, binding):
+            self.tally(Key(clause, binding)).skips.append(reason)
+
     def stop(self, test: str, clauses: Collection[str], binding: str, by: str) -> None:
         """Record that a test is not run because `by`, a root of all its clauses, never held."""
         for clause in self.applicable(clauses, binding):

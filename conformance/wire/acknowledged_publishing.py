@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conformance.wire.failures import PeerFailure
+from conformance.wire.json_values import decoded
 from conformance.wire.operations import PUBLISH_PATHS, Reply, encoded
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class PendingAcknowledgement:
                 f"{silence.observed}, {waited:.1f} s after the SEND",
                 self.promise,
             ) from silence
-        document = json.loads(frame.body)
+        document = decoded(frame.body)
         status = _STORED if document["acknowledgementMessage"] == "ACK" else _REFUSED
         return Reply(status, document, frame.body, "application/json", is_acknowledgement=True)
 
@@ -140,8 +140,5 @@ def _label(octets: bytes) -> str:
 
 
 def _object(octets: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(octets)
-    except (ValueError, RecursionError):
-        return {}
+    document = decoded(octets)
     return document if isinstance(document, dict) else {}

@@ -6,16 +6,18 @@ The client never sends a POST twice: the server may have performed a request tha
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure
+from conformance.wire.http_body import BODY_LIMIT, read_body
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     import ssl
+    import threading
     from collections.abc import Mapping
 
     from conformance.wire.trace import Direction, Trace
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 #: Methods that change nothing, so that a request may be repeated if the server had closed the connection.
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN = 500
+#: Longest head of a reply, with the interim replies (1xx) before it, in octets.
+HEAD_LIMIT = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,8 @@ class HttpReply:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """Decoded JSON body; None if the body is no JSON."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+        """Decoded JSON body; None if the body is no JSON. Raises TooLong as `json_values.decoded` does."""
+        return decoded(self.body)
 
     def __str__(self) -> str:
         return f"{self.status} {self.body[:_SHOWN].decode('utf-8', 'replace')}".strip()
@@ -61,9 +62,13 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
         trace: Trace | None = None,
         patience: float = 5.0,
+        interrupted: threading.Event | None = None,
+        body_limit: int = BODY_LIMIT,
     ) -> None:
+        """`interrupted` ends waits with RunEnded; `body_limit` is in octets, where nothing long was sent."""
         self.host, self.port, self.patience = host, port, patience
-        self._tls, self._trace = tls, trace
+        self._tls, self._trace, self._interrupted = tls, trace, interrupted
+        self._body_limit = body_limit
         self._connection: Connection | None = None
         self._pending = ""
         shown = f"[{host}]" if ":" in host else host
@@ -151,6 +156,12 @@ class HttpClient:
             self._connection.close()
             self._connection = None
 
+    def cut(self) -> None:
+        """Reset the connection as a failing host does; the next request makes a new one."""
+        if self._connection is not None:
+            self._connection.reset()
+        self.close()
+
     # Connections
 
     def _kept_connection(self) -> Connection:
@@ -162,21 +173,22 @@ class HttpClient:
 
     def _connect(self) -> Connection:
         trace = self._trace
-        if trace is None:
-            return Connection(self.host, self.port, tls=self._tls, patience=self.patience)
-        label = trace.label("http")
-        trace.note(label, "open", "http")
+        label = trace.label("http") if trace else ""
 
         def tap(direction: Direction, octets: bytes) -> None:
-            trace.record(label, direction, "http", octets)
+            if trace:
+                trace.record(label, direction, "http", octets)
 
+        if trace:
+            trace.note(label, "open", "http")
         return Connection(
             self.host,
             self.port,
             tls=self._tls,
             patience=self.patience,
-            tap=tap,
-            note=trace.noting(label),
+            tap=tap if trace else None,
+            note=trace.noting(label) if trace else None,
+            interrupted=self._interrupted,
         )
 
     def _send(self, connection: Connection, octets: bytes) -> None:
@@ -192,7 +204,7 @@ class HttpClient:
             pass  # a server may refuse early and close; its reply can still be read
 
     def _begin(self, connection: Connection, within: float | None) -> None:
-        connection.begin(None if within is None else time.monotonic() + within)
+        connection.begin(None if within is None else time.monotonic() + within, HEAD_LIMIT)
 
     # Replies
 
@@ -219,17 +231,17 @@ class HttpClient:
             while True:
                 response = http.client.HTTPResponse(connection, method=method)  # type: ignore[arg-type]
                 response.begin()
-                body = response.read()
                 if response.status == http.HTTPStatus.SWITCHING_PROTOCOLS or response.status >= 200:
                     break
+            limit = self._body_limit + (2 * self._trace.sent if self._trace else 0)
+            connection.allowance = 2 * limit  # the framing of chunks counts too
+            body = read_body(response, expected, limit)
         except http.client.RemoteDisconnected:
             return None
         except TimeoutError as error:
             raise PeerFailure(expected, "no whole reply in time") from error
-        except http.client.IncompleteRead as error:
-            raise PeerFailure(expected, f"the connection ended after {error.partial!r}") from error
-        except http.client.HTTPException as error:
-            raise PeerFailure(expected, f"no HTTP: {error!r}") from error
+        except (http.client.HTTPException, ValueError) as error:
+            raise PeerFailure(expected, f"no HTTP: {f'{error!r}'[:_SHOWN]}") from error
         except ConnectionError:
             return None
         headers: dict[str, str] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,13 +101,6 @@ def long_poll_seconds(body: object) -> float:
     return max(0.0, float(wait)) if isinstance(wait, (int, float)) else 0.0
 
 
-def _decoded(raw: bytes) -> Any:
-    try:
-        return json.loads(raw) if raw else None
-    except ValueError:
-        return None
-
-
 def _media_type(header: str | None) -> str:
     return (header or "").partition(";")[0].strip().lower()
 
@@ -150,7 +144,7 @@ class _HttpPending:
 
     def reply(self, within: float | None = None) -> Reply:
         answer = self._client.finish(self._patience if within is None else within)
-        return Reply(answer.status, _decoded(answer.body), answer.body, answer.content_type)
+        return Reply(answer.status, decoded(answer.body), answer.body, answer.content_type)
 
 
 class StompOperations:
@@ -192,7 +186,7 @@ class _StompPending:
         except PeerFailure as silence:
             silence.promise = self.promise
             raise
-        return Reply(_status(frame), _decoded(frame.body), frame.body, _media_type(frame.get("content-type")))
+        return Reply(_status(frame), decoded(frame.body), frame.body, _media_type(frame.get("content-type")))
 
 
 def _status(frame: Frame) -> int:

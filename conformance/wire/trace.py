@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from websocket import ABNF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Direction = Literal[">", "<"]
 Kind = Literal["stomp", "http", "ws"]
@@ -34,6 +34,8 @@ SHORTEST_WAIT = 0.02
 #: Beginnings of messages that set a session up; `Trace.forget` keeps those of open connections.
 _SETTING_UP = (b"CONNECT", b"STOMP\n", b"SUBSCRIBE\n", b"CONNECTED")
 _NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+#: Octets kept of each entry of the server that `bounded` cuts.
+CUT_OCTETS = 256
 
 
 class TraceEntry(NamedTuple):
@@ -97,6 +99,8 @@ class Trace:
         self._total = 0
         self._dropped = 0
         self._held: dict[str, int] = {}
+        self.sent = 0
+        """Octets that the suite has sent, those of dropped entries included."""
         self._started = time.monotonic()
         self._labels: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -175,6 +179,7 @@ class Trace:
             self._events.append((self._total, event))
             self._total += 1
             self._octets += len(event.octets)
+            self.sent += event.size if event.what == "send" else 0
             while len(self._events) > self._entry_limit or self._octets > self._octet_limit:
                 self._octets -= len(self._events.popleft()[1].octets)
                 self._dropped += 1
@@ -189,3 +194,14 @@ def entry_of(event: Event) -> TraceEntry:
         octets, size = name + octets, size + len(name)
     direction: Direction = ">" if event.what == "send" else "<"
     return TraceEntry(event.at, event.connection, direction, event.kind, octets, size)  # type: ignore[arg-type]
+
+
+def bounded(entries: Sequence[TraceEntry], octets: int) -> tuple[TraceEntry, ...]:
+    """The entries; those of the server are cut to CUT_OCTETS, but for the newest ones of `octets` in all."""
+    kept: list[TraceEntry] = []
+    for entry in reversed(entries):
+        if entry.direction == "<" and octets < len(entry.octets) and len(entry.octets) > CUT_OCTETS:
+            entry = entry._replace(octets=entry.octets[:CUT_OCTETS])
+        octets -= len(entry.octets) if entry.direction == "<" else 0
+        kept.append(entry)
+    return tuple(reversed(kept))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from reference_server.deadlines import Deadlines
+from reference_server.queue.bounds import check_range, check_room, octets_of
 from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.names import check_name
 from reference_server.queue.refusal import Refusal
@@ -81,12 +82,12 @@ class QueueBroker:
         check_name(name, "topicName", settings.name_length)
         count = partitions or settings.partitions
         bound = partition_bytes or settings.partition_bytes
-        _check_range("partitions", partitions, settings.topic_partitions)
-        _check_range("partition_bytes", partition_bytes, settings.partition_bytes)
+        check_range("partitions", partitions, settings.topic_partitions)
+        check_range("partition_bytes", partition_bytes, settings.partition_bytes)
         if name in self.topics:  # TOPIC-ADD-2, TOPIC-ADD-3
             raise Refusal("topic-exists", f"topic {name!r} exists and stays as it was", "topicName")
-        _check_room(len(self.topics), settings.topics, "topics")
-        _check_room(self._partitions, settings.all_partitions, "partitions", count)
+        check_room(len(self.topics), settings.topics, "topics")
+        check_room(self._partitions, settings.all_partitions, "partitions", count)
         topic = self.topics[name] = Topic(name, count, settings.brokers, bound)
         self._partitions += count
         return topic
@@ -98,11 +99,9 @@ class QueueBroker:
         """
         # No tick: an eviction that is due changes nothing about a publish.
         self.now = now
-        topic = self.topics.get(topic_name)
-        if topic is None:
-            raise _unknown_topic(topic_name)
-        octets = _octets(record.message) + (_octets(record.key) if record.key else 0)
-        all_octets = octets + _octets(record.label) + _octets(record.timestamp)
+        topic = self._topic(topic_name)
+        octets = octets_of(record.message) + (octets_of(record.key) if record.key else 0)
+        all_octets = octets + octets_of(record.label) + octets_of(record.timestamp)
         partition = topic.partition_for(record.key)
         if partition.octets + octets > topic.partition_bytes:
             detail = f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
@@ -135,7 +134,7 @@ class QueueBroker:
         check_name(name, "consumer_group_name", self.settings.name_length)
         group = self.groups.get(name)
         if group is None:
-            _check_room(len(self.groups), self.settings.groups, "consumer groups")
+            check_room(len(self.groups), self.settings.groups, "consumer groups")
             group = self.groups[name] = Group(name, self.settings)
         return group
 
@@ -164,7 +163,7 @@ class QueueBroker:
         if holder is not None:  # MEMBER-REGISTER-4, MEMBER-REGISTER-5
             self._sign_of_life(holder, now)
             raise Refusal("consumer-exists", f"a consumer {name!r} is registered already", "consumer_name")
-        _check_room(len(self.consumers), self.settings.consumers, "consumers")
+        check_room(len(self.consumers), self.settings.consumers, "consumers")
         consumer = Consumer(name, group, now + group.clock_offset)
         group.members[name] = self.consumers[name] = consumer
         self._deadlines.set(group, now + self.settings.heartbeat_timeout)
@@ -200,7 +199,7 @@ class QueueBroker:
         group = consumer.group
         opened = [topic for topic in dict.fromkeys(topics) if topic.name not in group.cursors]
         partitions = sum(len(topic.partitions) for topic in opened)
-        _check_room(self._cursors, self.settings.cursors, "partitions that groups follow", partitions)
+        check_room(self._cursors, self.settings.cursors, "partitions that groups follow", partitions)
         self._cursors += partitions
         for topic in opened:
             self._followers.setdefault(topic.name, {})[group] = None
@@ -288,32 +287,12 @@ class QueueBroker:
             raise Refusal("group-unknown", f"there is no consumer group {name!r}", "consumer_group_name")
         return group
 
+    def _topic(self, name: str, member: str | None = None) -> Topic:
+        topic = self.topics.get(name)
+        if topic is None:
+            shown = name if len(name) <= 130 else name[:130] + "…"
+            raise Refusal("topic-unknown", f"there is no topic {shown!r}; /topic/add-topic adds one", member)
+        return topic
+
     def _topics(self, names: Sequence[str]) -> list[Topic]:
-        topics = []
-        for name in names:
-            topic = self.topics.get(name)
-            if topic is None:
-                raise _unknown_topic(name, "topic_list")
-            topics.append(topic)
-        return topics
-
-
-def _octets(value: str | float) -> int:
-    if not isinstance(value, str):
-        return 8
-    return len(value) if value.isascii() else len(value.encode())
-
-
-def _check_range(member: str, value: int, most: int) -> None:
-    if not 0 <= value <= most:
-        raise Refusal("member-value", f"{member} is {value}; from 1 to {most} are possible", member)
-
-
-def _unknown_topic(name: str, member: str | None = None) -> Refusal:
-    shown = name if len(name) <= 130 else name[:130] + "…"
-    return Refusal("topic-unknown", f"there is no topic {shown!r}; /topic/add-topic adds one", member)
-
-
-def _check_room(used: int, bound: int, things: str, more: int = 1) -> None:
-    if used + more > bound:
-        raise Refusal("too-many", f"this server holds {bound} {things} at most")
+        return [self._topic(name, "topic_list") for name in names]

@@ -194,6 +194,6 @@ class Group:
                 if cursor.owner is consumer:
                     cursor.pass_to(None)
             elif cursor.next_owner is consumer:
-                # The owner holds a record of it: the rebalance that follows chooses again.
+                # The owner holds a record of the partition: the rebalance that follows chooses again.
                 cursor.next_owner = None
                 cursor.overdue = math.inf

@@ -3,7 +3,7 @@
 import hashlib
 from functools import lru_cache
 
-#: Longer keys are not cached, so that the cache stays small.
+#: Longer keys are not cached, to keep the cache small.
 _REMEMBERED_LENGTH = 256
 
 

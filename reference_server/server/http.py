@@ -28,7 +28,7 @@ class HttpBinding:
             (ADVANCE.__eq__, _POST, self._advance),
             (ENDPOINTS.__contains__, _GET, self._ask_for_upgrade),
         )
-        """Which paths are served, by which methods and how; the first row that fits counts."""
+        """Routes: paths, methods and handlers; the first row that fits counts."""
 
     def answer(self, request: Request, transport: Transport) -> Outcome | None:
         """Answer one request; None if it is a long poll whose client is gone.

@@ -77,7 +77,7 @@ class RequestReader:
             and not (requests or self.is_between_requests)
             and now - self._began > self._settings.idle_timeout
         ):
-            refusal = self._too_slow()  # it comes octet by octet
+            refusal = self._too_slow()  # the head arrives octet by octet
         return requests, refusal
 
     def close(self) -> None:

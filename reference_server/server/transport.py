@@ -66,7 +66,7 @@ class Transport:
             poll.poll()
 
     def has_ended(self) -> bool:
-        """Return whether the peer has closed; call it when the socket is readable."""
+        """Return True if the peer has closed; call it when the socket is readable."""
         with contextlib.suppress(BlockingIOError):
             try:
                 return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)

@@ -199,7 +199,7 @@ class PlainQueue:
 class Broadcast(Generic[Key]):
     """Delivers to all current subscribers (STOMP-SUB-014).
 
-    It is a plain topic, or a channel of the queue binding; `owner` holds it under `key` while it has subscribers.
+    It is a plain topic, or a channel of the queue binding; `owner` maps `key` to it while it has subscribers.
     """
 
     def __init__(self, key: Key, owner: "dict[Key, Broadcast[Key]]") -> None:

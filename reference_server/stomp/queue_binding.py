@@ -49,7 +49,7 @@ class QueueBinding:
             return Broadcast.of(outlet, self._replies)
         if destination.startswith(ACKNOWLEDGEMENTS):
             return Broadcast.of(destination, self._acknowledgements)
-        if self.serves(destination):  # some clients do that, and expect no ERROR
+        if self.serves(destination):  # some clients subscribe there, and expect no ERROR
             return self._silence
         return None
 

@@ -43,7 +43,7 @@ class Router:
     def check_transactional(self, frame: Frame) -> None:
         """Raise ProtocolError if a SEND cannot be part of a transaction (STOMP-TX-003)."""
         self._check_destination(frame)
-        if self.binding.serves(frame.headers["destination"]):  # it could not be undone
+        if self.binding.serves(frame.headers["destination"]):  # an operation cannot be undone
             raise ProtocolError("operation in a transaction", "Leave the transaction header out.")
 
     def check_together(self, frames: list[Frame]) -> None:

@@ -10,14 +10,13 @@ so that its receipt can be granted at once; it raises ProtocolError to end the c
 """
 
 import enum
-import hmac
 from collections.abc import Callable
 
 from reference_server.stomp.errors import ProtocolError
-from reference_server.stomp.escapes import escape
-from reference_server.stomp.frame import CONNECTING, Frame, FrameReader, encode
+from reference_server.stomp.frame import CONNECTING, Frame, FrameReader
 from reference_server.stomp.liveness import Liveness
 from reference_server.stomp.negotiation import VERSIONS, agree_on_heartbeats
+from reference_server.stomp.outlet import Outlet
 from reference_server.stomp.shared import Shared
 from reference_server.stomp.subscriptions import Subscriptions
 from reference_server.stomp.transactions import Settlement, Transactions
@@ -35,31 +34,22 @@ class State(enum.Enum):
     ENDED = "over"
 
 
-class Session:
+class Session(Outlet):
     """The server's side of one connection."""
 
     def __init__(
         self, shared: Shared["Session"], *, lenient: bool, subprotocol_version: str | None, now: float
     ) -> None:
         limits = shared.limits
+        super().__init__(limits.output_window)
         self.shared = shared
-        self.version = "1.0"
-        """The negotiated version; before CONNECT nothing is escaped, as in 1.0."""
-        self.closing = False
-        """True: write the remaining output, then close the connection in an orderly way."""
-        self.stalled = False
-        """True: queues hold messages back until `resume` is called, because much output was handed out."""
         self.liveness = Liveness(limits, now)
         self.subscriptions = Subscriptions(self, limits, shared.router.numbers)
-        self.queue_now = 0.0
         self._enter(State.BARE if lenient and not shared.users else State.OPENED)
         self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)
         self._reader = FrameReader(limits, lenient=lenient, versions=self._versions)
         self._reported = False
         self._transactions = Transactions(limits)
-        self._output: list[bytes] = []
-        self._outstanding = 0
-        self._window = limits.output_window
         self._schedule()
 
     def parse(self, data: bytes) -> Parsed:
@@ -108,11 +98,6 @@ class Session:
         self._outstanding = 0
         self.subscriptions.wake()
 
-    def fail(self, summary: str, advice: str = "") -> None:
-        """End the session from here (shutdown, slow reader): ERROR, then `closing` (STOMP-ERROR-007)."""
-        if not self.closing:
-            self.refuse(ProtocolError(summary, advice))
-
     def lost(self, now: float) -> None:
         """End a session whose connection is gone: unacknowledged messages return, transactions abort.
 
@@ -122,35 +107,6 @@ class Session:
         self._end()
         # The session waits for the collector or its last timer; an unfinished frame may be large.
         self._reader = FrameReader(self.shared.limits)
-
-    def emit(self, data: bytes) -> None:
-        """Send one frame or heart-beat, unless the session is closing."""
-        if self.closing:
-            return
-        output = self._output
-        if not output:
-            self.shared.touched.append(self)
-        output.append(data)
-        self._outstanding += len(data)
-
-    def grant(self, receipt: str) -> None:
-        """Send RECEIPT: the frame and all before it were processed (STOMP-RECEIPT-001, -002, -004, -005, -007).
-
-        It has no body (STOMP-BODY-001).
-        """
-        self.emit(f"RECEIPT\nreceipt-id:{escape(receipt, self.version)}\n\n\0".encode())
-
-    def window_open(self) -> bool:
-        """Return whether queues may hand over more output now; if not, set `stalled` (STOMP-LIMIT-007)."""
-        if self.closing:
-            return False
-        if self._outstanding < self._window:
-            return True
-        if not self.stalled:
-            self.stalled = True
-            # If all was written before, nothing else leads to `resume`.
-            self.shared.touched.append(self)
-        return False
 
     def on_time(self, now: float) -> None:
         """Send a heart-beat or end the session of a silent client, if that is due."""
@@ -202,21 +158,6 @@ class Session:
             return ProtocolError("not connected", "Send CONNECT first and wait for CONNECTED.")
         return ProtocolError("unknown command", f"STOMP {self.version} defines no {frame.command[:100]!r}.")
 
-    def refuse(self, error: ProtocolError, frame: Frame | None = None) -> None:
-        """Send ERROR and end the session (STOMP-ERROR-001 to -006, -008, -009; STOMP-WS-012)."""
-        receipt = error.receipt
-        headers = [("message", error.summary), *error.headers]
-        if frame is not None:
-            headers.append(("command", frame.command[:100]))
-            receipt = frame.headers.get("receipt") if receipt is None else receipt
-        if receipt is not None:
-            headers.append(("receipt-id", receipt))
-        body = error.advice.encode(errors="replace")
-        # STOMP-CTYPE-002, STOMP-CTYPE-003, STOMP-CTYPE-004, STOMP-CLEN-004
-        headers += [("content-type", "text/plain"), ("content-length", str(len(body)))]
-        self.emit(encode("ERROR", headers, body, version=self.version))
-        self._end()
-
     def _end(self) -> None:
         """Release everything; pending output is still written (STOMP-LINGER-002, STOMP-WS-013)."""
         if self.closing:
@@ -227,6 +168,9 @@ class Session:
         self.shared.router.binding.cancel(self)
         self.subscriptions.clear()
         self.shared.deadlines.remove(self)
+        self._touch()
+
+    def _touch(self) -> None:
         self.shared.touched.append(self)
 
     def _watch_incomplete(self, now: float, *, whole: bool) -> None:
@@ -247,7 +191,7 @@ class Session:
             supported = ",".join(self._versions)
             version_header = (("version", supported),)
             raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
-        self._check_user(headers.get("login", ""), headers.get("passcode", ""))
+        self.shared.check_user(headers.get("login", ""), headers.get("passcode", ""))
         session, server = self.shared.name_session(), self.shared.server_name
         answer = [f"version:{version}", f"session:{session}", f"server:{server}"]
         if version != "1.0":
@@ -260,13 +204,6 @@ class Session:
         self.emit("\n".join(["CONNECTED", *answer, "", "\0"]).encode())
         self._schedule()
         return False
-
-    def _check_user(self, login: str, passcode: str) -> None:
-        users = self.shared.users
-        if users and not hmac.compare_digest(users.get(login, "\0").encode(), passcode.encode()):
-            # STOMP-CONNECT-002; the ERROR does not say which of both is wrong
-            advice = "CONNECT again, on a new connection, with login and passcode."
-            raise ProtocolError("login refused", advice)
 
     def _send(self, frame: Frame) -> bool:
         transaction = frame.headers.get("transaction")

@@ -1,11 +1,13 @@
 """State that all sessions of a server share."""
 
+import hmac
 import itertools
 import secrets
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from reference_server.deadlines import Deadlines
+from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.router import Router
 
@@ -32,3 +34,10 @@ class Shared(Generic[SomeSession]):
     def name_session(self) -> str:
         """Make a value for the `session` header (STOMP-CONNECT-010)."""
         return f"{self._name}-{next(self._sessions)}"
+
+    def check_user(self, login: str, passcode: str) -> None:
+        """Raise ProtocolError unless the passcode is that of the login, or no login is needed (STOMP-CONNECT-002)."""
+        if self.users and not hmac.compare_digest(self.users.get(login, "\0").encode(), passcode.encode()):
+            # The ERROR does not say which of both is wrong.
+            advice = "CONNECT again, on a new connection, with login and passcode."
+            raise ProtocolError("login refused", advice)

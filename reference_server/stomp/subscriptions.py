@@ -156,7 +156,7 @@ class Subscriptions:
     def find(self, headers: Mapping[str, str], command: str) -> Delivery:
         """Return the unsettled delivery that an ACK or NACK names (STOMP-ACK-002); raises ProtocolError.
 
-        Never issued, already settled, delivered in auto mode: all unknown here (STOMP-ACK-004, -005, -007).
+        Ids that were never issued, are settled, or belong to auto mode are all unknown (STOMP-ACK-004, -005, -007).
         """
         version = self.outlet.version
         if version == "1.2":  # STOMP-ACK-008

@@ -24,7 +24,7 @@ ACKNOWLEDGE = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM or Ctrl-C, and return 0; 2 where the port is taken."""
+    """Serve until SIGTERM or Ctrl-C; returns 0, or 2 if the port is taken."""
     options = _parse(arguments)
     if options.list_faults:
         print(faults.listing())

@@ -30,7 +30,7 @@ class Refused(Exception):
 
 
 class Failed(Exception):
-    """The server fell over a request: status 500, which only a fault brings about (J12d)."""
+    """The server failed on a request: status 500, which only a fault causes (J12d)."""
 
 
 class Body:
@@ -98,7 +98,7 @@ class Body:
         return self._string("messageID", value)
 
     def label_to_tell(self) -> str | int | None:
-        """The `messageID` for the acknowledgement FAILED: None where there is none that can be told."""
+        """The `messageID` for the acknowledgement FAILED; None if none can be echoed."""
         try:
             return self.label()
         except Refused:
@@ -110,7 +110,7 @@ class Body:
         return None if value is None else self._string("key", value)
 
     def timestamp(self) -> float | str:
-        """The `timestamp` as it came, or the server's time in milliseconds since 1970."""
+        """The given `timestamp`, or the server's time in milliseconds since 1970."""
         value = self._members.get("timestamp")
         if value is None:
             return time.time_ns() // 1_000_000
@@ -134,7 +134,7 @@ class Body:
 
 
 def _integer(text: str) -> int | None:
-    """The number that the text spells in decimal digits; None if it spells none."""
+    """The number that the text spells in decimal digits; None for other texts."""
     return int(text) if re.fullmatch(r"-?[0-9]{1,30}", text, re.ASCII) else None
 
 
@@ -150,6 +150,6 @@ def _only_value(text: str) -> Any:
 
 
 def _first_value(text: str) -> Any:
-    """J13e: the value at the beginning of the text, whatever follows it."""
+    """J13e: the value at the beginning of the text; the rest is ignored."""
     value, _end = _DECODER.raw_decode(text.lstrip(" \t\r\n"))
     return value

@@ -1,4 +1,4 @@
-"""The broker: topics, groups and consumers of the whole server, under one lock, and the passing of time."""
+"""The broker: topics, groups and consumers of the whole server, under one lock, and its timers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.first_server.faults import Faults
 
-#: J8: one topic of so many is not seen at first by another connection, and for so many seconds.
+#: J8: one topic in so many is not seen at first by another connection, for so many seconds.
 UNSEEN_ONE_OF = 10
 UNSEEN_SECONDS = 1.0
 #: J1: seconds between two looks at the clock while a subscription hangs.
@@ -36,7 +36,7 @@ HANGING_LOOK = 0.02
 
 @dataclass(frozen=True)
 class Settings:
-    """Timings in seconds, and the faults that are on. Silent consumers are looked for every `eviction_grace`."""
+    """Timings in seconds, and the enabled faults. Silent consumers are evicted every `eviction_grace` seconds."""
 
     heartbeat_timeout: float = 60.0
     eviction_grace: float = 60.0
@@ -165,7 +165,7 @@ class Broker:
         return self._groups[name]
 
     def _member(self, name: str) -> Member:
-        """The consumer of this name, which has given a sign of life by that (LIVE-SIGN-1)."""
+        """Consumer of this name; the call is a sign of life (LIVE-SIGN-1)."""
         self._advance()
         if name not in self._consumers:
             raise Refused(f"there is no consumer {name!r}")
@@ -176,11 +176,11 @@ class Broker:
     # Time
 
     def _overdue(self) -> float:
-        """When a rebalance that starts now takes back what is in flight, in monotonic seconds."""
+        """Monotonic time in seconds at which a rebalance that starts now takes back records in flight."""
         return self._now + self.settings.rebalance_timeout
 
     def _advance(self) -> None:
-        """Do what was due by now: the last sweep for silent consumers, and the ends of rebalances."""
+        """Run what is due: the search for silent consumers, and the ends of rebalances."""
         self._now = time.monotonic()
         period = self.settings.eviction_grace
         sweeps = (self._now - self._last_sweep) // period if period else 0
@@ -195,7 +195,7 @@ class Broker:
             rebalance.take_back(group, now)
 
     def _sweep(self, now: float) -> None:
-        """Evict who has been silent for the heartbeat timeout (LIVE-KEEP-1, LIVE-EVICT-1)."""
+        """Evict consumers that were silent for the heartbeat timeout (LIVE-KEEP-1, LIVE-EVICT-1)."""
         timeout = self.settings.heartbeat_timeout
         silent = [member for member in self._consumers.values() if now - member.last_sign >= timeout]
         if STUCK_SWEEPER in self.faults:
@@ -236,7 +236,7 @@ class Broker:
         )
 
     def _is_let_pass(self, message_id: int) -> bool:
-        """J12a to J12c: True if the acknowledgement of what isn't the consumer's own is answered 202 all the same."""
+        """J12a to J12c: True if an acknowledgement of another's record is answered 202 all the same."""
         if message_id < 0:
             return NEGATIVE_ID in self.faults
         is_held = any(group.holds(message_id) for group in self._living_groups())

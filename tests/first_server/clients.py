@@ -1,4 +1,4 @@
-"""Clients of the stand-in that say plain octets: operations over HTTP, records over STOMP."""
+"""Clients of the stand-in that send plain octets: operations over HTTP, records over STOMP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Queue(Http):
         return self.exchange(request("POST", path, body))
 
     def put(self, path: str, /, **members: Any) -> None:
-        """Send an operation, and leave its answer to `answer`."""
+        """Send an operation; `answer` reads its reply."""
         self.send(request("POST", path, json.dumps(members).encode()))
 
     def topic(self, name: str) -> None:
@@ -72,19 +72,19 @@ class Queue(Http):
         return answer.json["messageId"], answer.json["message"]["message"]
 
     def sweep(self, consumer: str) -> Holding:
-        """Poll until nothing comes, and hold all of it: messages by id."""
+        """Poll until a poll is empty, and hold all records: messages by id."""
         held: Holding = {}
         while (record := self.poll(consumer)) is not None:
             held[record[0]] = record[1]
         return held
 
     def settle(self, consumer: str, held: Holding) -> None:
-        """Acknowledge what the consumer holds."""
+        """Acknowledge a record that the consumer holds."""
         for message_id in held:
             assert self.acknowledge(consumer, message_id) == 202
 
     def drain(self, consumer: str) -> list[str]:
-        """Poll and acknowledge until nothing comes; returns the messages."""
+        """Poll and acknowledge until a poll is empty; returns the messages."""
         messages = []
         while (record := self.poll(consumer)) is not None:
             messages.append(record[1])
@@ -92,12 +92,12 @@ class Queue(Http):
         return messages
 
     def is_silent(self, seconds: float) -> bool:
-        """True if nothing comes for so long."""
+        """True if no octet arrives for so long."""
         return not select.select([self.link], [], [], seconds)[0]
 
 
 class Producer(Stomp):
-    """A producer that begins without CONNECT and listens to the acknowledgements of one topic."""
+    """A producer that starts without CONNECT and is subscribed to the acknowledgements of one topic."""
 
     topic = ""
 
@@ -142,7 +142,7 @@ class Producer(Stomp):
 
 
 def comes(condition: Callable[[], bool], within: float = DEADLINE) -> bool:
-    """True as soon as the condition holds, False if it doesn't within so many seconds."""
+    """True as soon as the condition holds, False if it does not within so many seconds."""
     give_up = time.monotonic() + within
     never = threading.Event()
     while not condition():

@@ -50,7 +50,7 @@ def start(*options: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start stand-ins; each has to end with status 0 and without a complaint on SIGTERM."""
+    """Start stand-ins; asserts that each ends with status 0 and an empty stderr on SIGTERM."""
     started: list[subprocess.Popen[str]] = []
 
     def serve_one(*options: str) -> Process:

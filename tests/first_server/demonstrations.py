@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Shows = Callable[[Process], bool]
 
-#: Longest time, in seconds, in which a server without faults may do what one with the fault never does.
+#: Longest time, in seconds, of an action that a server without faults completes and one with the fault never does.
 WITHIN = 5.0
 #: Seconds of silence that show that an answer is held back.
 SILENCE = 0.3
@@ -24,7 +24,7 @@ SILENCE = 0.3
 
 @dataclass(frozen=True)
 class Demonstration:
-    """How a fault shows, and the options by which it shows soon."""
+    """Check for a fault, and the options by which the fault shows soon."""
 
     shows: Shows
     options: tuple[str, ...]
@@ -56,7 +56,7 @@ def _owner_of_all(server: Process, queue: Queue) -> dict[int, str]:
 
 
 def _hangs(server: Process, path: str, topics: str) -> bool:
-    """True if the reply to bob's request comes only when alice has settled what she holds."""
+    """True if the reply to bob's request comes only after alice has settled the records that she holds."""
     with Queue.to(server) as queue, Queue.to(server) as asking:
         held = _owner_of_all(server, queue)
         queue.consumer("g", "bob")
@@ -65,7 +65,7 @@ def _hangs(server: Process, path: str, topics: str) -> bool:
             queue.consumer("g", "carol", "other")
             with Queue.to(server) as joining:
                 joining.put("/consumer/subscribe-topic", consumer_name="bob", topic_list="t")
-                # Bob's own reply may hang as well: then he has joined, and the rebalance waits for alice.
+                # Bob's own reply may hang as well; he has joined then, and the rebalance waits for alice.
                 joining.is_silent(SILENCE)
                 asking.put(path, consumer_name="carol", topic_list=topics)
                 hangs = asking.is_silent(SILENCE)
@@ -153,7 +153,7 @@ def burst_of_one_key_spreads(server: Process) -> bool:
         strays = 0
         while len(held := queue.sweep("alice")) == 2:
             strays += 1
-            # The later of the two is the stray one: those before it are long acknowledged.
+            # The later of the two is out of order: the records before it are long acknowledged.
             queue.settle("alice", held)
         return strays > 0
 

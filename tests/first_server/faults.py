@@ -1,4 +1,4 @@
-"""Faults of the first server, as a table: name, clauses broken, and one sentence on what the server does."""
+"""Faults of the first server, as a table: name, clauses broken, and one sentence on the server's behaviour."""
 
 from __future__ import annotations
 
@@ -155,19 +155,19 @@ TABLE: tuple[Fault, ...] = (
     EMPTY_AT_END,
 )
 
-#: The faults that are switched on.
+#: The enabled faults.
 Faults = frozenset[Fault]
 NONE: Faults = frozenset()
 
 
 def by_name(names: Collection[str]) -> Faults:
-    """The faults of these names or short names. Raises KeyError with the first that is unknown."""
+    """The faults with these names or short names. Raises KeyError for the first unknown one."""
     known = {spelling: fault for fault in TABLE for spelling in (fault.name, fault.number)}
     return frozenset(known[name] for name in names)
 
 
 def listing() -> str:
-    """The table for people: one line a fault."""
+    """The table as text: one line for each fault."""
     width = max(len(fault.name) for fault in TABLE)
     return "\n".join(
         f"{fault.name:{width}}  {fault.sentence}  [{', '.join(fault.clauses)}]" for fault in TABLE

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Flight:
-    """A record in flight: the consumer that holds it, the id that it was given, and its offset."""
+    """A record in flight: the consumer that holds it, its messageId, and its offset."""
 
     holder: str
     message_id: int
@@ -37,7 +37,7 @@ class GroupPartition:
     owner: str | None = None
     target: str | None = None
     overdue: float | None = None
-    """When the record of a waiting partition is taken back, in monotonic seconds."""
+    """Monotonic time in seconds at which the record of a waiting partition is taken back."""
     last_given: int = 0
     """The number of the poll that last got a record of this partition."""
     flights: list[Flight] = field(default_factory=list)

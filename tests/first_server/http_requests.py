@@ -24,7 +24,7 @@ class Ended(Exception):
 
 
 class Malformed(Exception):
-    """A request that can't be read; `status` is the answer to it, after which the connection ends."""
+    """An unreadable request; `status` is the answer, after which the connection ends."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -32,7 +32,7 @@ class Malformed(Exception):
 
 
 class Incoming:
-    """The octets of a connection that were received and not consumed."""
+    """Octets of a connection that were received and not consumed."""
 
     def __init__(self, link: socket.socket) -> None:
         self.link = link

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from tests.first_server.broker import Broker
 
-#: The status of a poll that has nothing to hand out.
+#: Status of an empty poll.
 NOTHING = 509
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer to an operation over HTTP. `body` is JSON, empty if there is nothing to say."""
+    """The answer to an operation over HTTP. `body` is JSON, or empty."""
 
     status: int
     body: bytes = b""
@@ -50,11 +50,11 @@ class Operations:
         }
 
     def serves(self, path: str) -> bool:
-        """True if an operation is at this path."""
+        """True if the path is that of an operation."""
         return path in self._by_path
 
     def perform(self, path: str, octets: bytes) -> Reply:
-        """Perform the operation at a path that is served. Every refusal has the status 404."""
+        """Perform the operation at a known path. Every refusal has the status 404."""
         try:
             return self._by_path[path](Body(octets, self.broker.faults))
         except Refused as refusal:
@@ -132,5 +132,5 @@ def problem(status: int, detail: str) -> Reply:
     """A refusal with its reason."""
     title = HTTPStatus(status).phrase
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    # The reason may quote a text that UTF-8 can't spell.
+    # The reason may quote a text that UTF-8 can't encode.
     return Reply(status, json.dumps(document).encode())

@@ -31,7 +31,7 @@ class Topic:
 
     @property
     def is_empty(self) -> bool:
-        """True if no record was stored yet."""
+        """True if the topic has no record yet."""
         return not any(self.logs)
 
     def append(self, record: Record, *, hash_is_torn: bool = False) -> None:

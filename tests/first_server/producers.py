@@ -1,4 +1,4 @@
-"""STOMP sessions of producers: records come in by SEND, acknowledgements go out by MESSAGE, and nothing else does."""
+"""STOMP sessions of producers: records arrive by SEND, and acknowledgements are sent by MESSAGE."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.first_server.operations import Operations
     from tests.first_server.websocket_link import WebSocketLink
 
-#: J5: one keyed record of so many in a burst lands in another partition.
+#: J5: one keyed record in so many of a burst lands in another partition.
 TORN_ONE_OF = 80
 #: J5, J6: frames less than so many seconds apart are one burst.
 BURST_GAP = 0.02
@@ -26,7 +26,7 @@ BURST_GAP = 0.02
 
 @dataclass(frozen=True)
 class Spellings:
-    """The one spelling of each destination that is served."""
+    """The only spelling of each destination."""
 
     publish: str = "/publish/"
     acknowledgements: str = "/topic/acknowledgement/"
@@ -62,7 +62,7 @@ class Hub:
         with self._lock:
             subscribed = list(self._subscriptions.get(destination, ()))
         for session, identifier in subscribed:
-            # A session that is gone takes itself off the list.
+            # An ended session removes itself from the list.
             with contextlib.suppress(OSError):
                 session.tell(destination, identifier, next(self._numbers), encoded(document))
 
@@ -80,7 +80,7 @@ class Session:
         self._in_bursts = 0
 
     def run(self) -> None:
-        """Obey the frames of the client until the connection ends. Raises OSError where it breaks."""
+        """Process the frames of the client until the connection ends. Raises OSError if it breaks."""
         gap = BURST_GAP if self._faults & {SHARED_HASH, OUT_OF_ORDER} else 0.0
         try:
             for burst in self._link.bursts(gap):
@@ -99,7 +99,7 @@ class Session:
         self._link.send(written("MESSAGE", headers, body, self._reader.version))
 
     def _frames(self, burst: Iterable[bytes]) -> list[Frame]:
-        """The frames of a burst; CONNECT is obeyed at once, since it says how the others are read."""
+        """The frames of a burst; CONNECT is processed at once, since it decides how the others are read."""
         frames: list[Frame] = []
         for message in burst:
             self._reader.feed(message)
@@ -131,11 +131,11 @@ class Session:
             self._link.close(1002)
             return
         self._reader.version = version
-        # Nothing is escaped in CONNECTED.
+        # CONNECTED has no escapes.
         self._link.send(written("CONNECTED", {"version": version, "heart-beat": "0,0"}))
 
     def _publish(self, frame: Frame, *, is_burst: bool) -> None:
-        """Store the record of a SEND, and tell those who listen; a SEND to anywhere else is dropped."""
+        """Store the record of a SEND, and send its acknowledgement; a SEND to another destination is dropped."""
         destination = frame.headers.get("destination", "")
         if not destination.startswith(self._spellings.publish):
             return
@@ -144,13 +144,13 @@ class Session:
         self._hub.tell(self._spellings.acknowledgements + topic, told)
 
     def _is_hash_torn(self) -> bool:
-        """J5: True for one of so many records that come while others of the connection are at work."""
+        """J5: True for one of so many records that arrive while others of the connection are processed."""
         self._in_bursts += 1
         return SHARED_HASH in self._faults and self._in_bursts % TORN_ONE_OF == 0
 
 
 def _out_of_order(frames: Sequence[Frame]) -> list[Frame]:
-    """J6: SENDs that stand side by side overtake one another in pairs."""
+    """J6: neighbouring SENDs are swapped in pairs."""
     mixed = list(frames)
     place = 0
     while place + 1 < len(mixed):

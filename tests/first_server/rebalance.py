@@ -43,14 +43,14 @@ def leave(group: Group, member: Member, overdue: float) -> None:
 
 
 def settle(partition: GroupPartition) -> None:
-    """Let a partition move to its next owner once nothing of it is in flight with the old one (REBALANCE-2)."""
+    """Let a partition move to its next owner once the old one holds no record of it (REBALANCE-2)."""
     if partition.owner is None or all(flight.holder != partition.owner for flight in partition.flights):
         partition.owner = partition.target
         partition.overdue = None
 
 
 def take_back(group: Group, now: float) -> None:
-    """Free the records that are in flight beyond the end of a rebalance (REBALANCE-5)."""
+    """Free the records that are still in flight at the end of a rebalance (REBALANCE-5)."""
     if NEVER_TAKEN_BACK in group.faults:
         return
     for partition in group.all_partitions():
@@ -91,7 +91,7 @@ def _rebalance(group: Group, topic: str, overdue: float) -> None:
 
 
 def _lose_what_was_to_move(partitions: Iterable[GroupPartition], subscribers: Sequence[str]) -> None:
-    """J3: a partition that waits for its owner, and whose newcomer is gone, is never assigned again."""
+    """J3: a partition that waits for its owner is never assigned again after its newcomer has left."""
     for partition in partitions:
         if partition.is_waiting and partition.target not in subscribers:
             partition.is_lost = True

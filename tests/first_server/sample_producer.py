@@ -18,7 +18,7 @@ PATIENCE = 10.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Publish `--count` records, one every DELAY seconds, and print what the server says of each; return 0."""
+    """Publish `--count` records, one every DELAY seconds, and print the acknowledgement of each; returns 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("topic", metavar="TOPIC")
     parser.add_argument("delay", metavar="DELAY", type=float, help="seconds between two records")

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from tests.first_server.operations import Operations
 
 ENDPOINT = "/producer"
-#: Seconds after which a client that reads nothing is given up.
+#: Seconds after which a client that does not read is cut off.
 LONGEST_SEND = 5
 
 
 class Server:
-    """A server that listens on the loopback interface as soon as it is made."""
+    """A server that listens on the loopback interface from its creation."""
 
     def __init__(self, operations: Operations, port: int, spellings: Spellings) -> None:
-        """Port 0 takes any free one. Raises OSError where the port is taken."""
+        """Port 0 takes a free one. Raises OSError if the port is taken."""
         self._operations = operations
         self._spellings = spellings
         self._hub = Hub()
@@ -47,7 +47,7 @@ class Server:
 
     def _serve(self, link: socket.socket) -> None:
         incoming = Incoming(link)
-        # A client that goes away ends its thread, and nothing else.
+        # A client that goes away ends only its own thread.
         with link, contextlib.suppress(OSError, Ended):
             try:
                 while self._answer(link, incoming):
@@ -57,7 +57,7 @@ class Server:
                 _drain(link)
 
     def _answer(self, link: socket.socket, incoming: Incoming) -> bool:
-        """Answer the next request; returns False if the connection ends with that."""
+        """Answer the next request; returns False if the connection ends afterwards."""
         request = read_request(incoming)
         if request.is_upgrade and request.path == ENDPOINT:
             websocket = WebSocketLink(link, incoming, request.head)
@@ -78,7 +78,7 @@ class Server:
 
 
 def _drain(link: socket.socket) -> None:
-    """Read what the client still sends, so that the answer reaches it before the end of the connection."""
+    """Read the rest of the client's input, so that the answer arrives before the end of the connection."""
     link.shutdown(socket.SHUT_WR)
     link.settimeout(1)
     while link.recv(1 << 16):

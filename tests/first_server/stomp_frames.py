@@ -17,7 +17,7 @@ _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 
 class BadFrame(Exception):
-    """Octets that are no STOMP frame."""
+    """Octets that are not a STOMP frame."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ class Frame:
 
 
 class FrameReader:
-    """Frames out of octets. `version` is the one of the session, 1.0 before and without CONNECT (QSTOMP-BARE-1)."""
+    """Reader of frames. `version` is that of the session, 1.0 before and without CONNECT (QSTOMP-BARE-1)."""
 
     def __init__(self) -> None:
         self.version = "1.0"
         self._pending = b""
 
     def feed(self, octets: bytes) -> None:
-        """Take further octets. Raises BadFrame where too many of them are no frame yet."""
+        """Add octets. Raises BadFrame if too many of them are not yet a frame."""
         self._pending += octets
         if len(self._pending) > MOST_OCTETS:
             raise BadFrame("the frame is too large")
 
     def next(self) -> Frame | None:
-        """The next frame; None if it hasn't come whole. Raises BadFrame."""
+        """The next frame; None if it is not complete. Raises BadFrame."""
         self._pending = self._pending.lstrip(b"\r\n")
         end = _END_OF_HEAD.search(self._pending)
         nul = self._pending.find(b"\0")

@@ -57,7 +57,7 @@ def test_the_table_names_clauses_that_exist() -> None:
     ],
 )
 def test_bad_options(options: list[str], said: str) -> None:
-    """Status 2, and a message that says what is wrong."""
+    """Bad options end with status 2 and a clear message."""
     with start(*options) as process:
         _, complaints = process.communicate(timeout=DEADLINE)
     assert process.returncode == 2
@@ -65,7 +65,7 @@ def test_bad_options(options: list[str], said: str) -> None:
 
 
 def test_a_port_that_is_taken(serve: Serve) -> None:
-    """Status 2, and a message."""
+    """A taken port ends the command with status 2 and a message."""
     with start("--port", str(serve().port)) as process:
         _, complaints = process.communicate(timeout=DEADLINE)
     assert process.returncode == 2
@@ -73,7 +73,7 @@ def test_a_port_that_is_taken(serve: Serve) -> None:
 
 
 def test_the_stand_in_shares_no_code() -> None:
-    """Its modules import the standard library, `websockets` and one another."""
+    """The stand-in imports only the standard library, `websockets` and its own modules."""
     for path in FOLDER.glob("*.py"):
         if path.name in TESTS or path.name.startswith(("test_", "sample_")):
             continue

@@ -1,4 +1,4 @@
-"""Each fault, seen from outside: it shows where it is switched on, and nowhere else."""
+"""Each fault, seen from outside: it shows if it is on, and only then."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CASES = [
 
 
 def test_every_fault_is_demonstrated() -> None:
-    """No row of the table is without a demonstration."""
+    """Every row of the table has a demonstration."""
     assert set(ALL) == set(faults.TABLE)
 
 
 @pytest.mark.parametrize(("fault", "demonstration"), CASES)
 def test_a_fault_shows_when_it_is_on(serve: Serve, fault: Fault, demonstration: Demonstration) -> None:
-    """With the fault alone the server does what the table says."""
+    """With the fault alone the server behaves as the table says."""
     assert demonstration.shows(serve(*demonstration.options, "--fault", fault.name))
 
 
@@ -35,5 +35,5 @@ def test_a_fault_shows_when_it_is_on(serve: Serve, fault: Fault, demonstration: 
 def test_a_fault_does_not_show_when_it_is_off(
     serve: Serve, fault: Fault, demonstration: Demonstration
 ) -> None:
-    """With no fault the server does what the clauses ask."""
+    """Without the fault the server behaves as the clauses require."""
     assert not demonstration.shows(serve(*demonstration.options))

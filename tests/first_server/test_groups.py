@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.first_server.conftest import Process, Serve
 
 RECORDS = [f"m{number}" for number in range(8)]
-#: A timeout that no test outlasts, and one that is soon over, in seconds.
+#: A timeout that no test reaches, and a short one, in seconds.
 FAR, SOON = "60", "0.3"
 
 
@@ -27,7 +27,7 @@ def filled(server: Process, queue: Queue, *consumers: str) -> None:
 
 
 def test_one_record_of_a_partition_is_in_flight(server: Process) -> None:
-    """ORDER-2, POLL-FAIR-1, DELIVER-3: as many as there are partitions, and the next only after an acknowledgement."""
+    """ORDER-2, POLL-FAIR-1, DELIVER-3: one record of each partition, and the next only after an acknowledgement."""
     with Queue.to(server) as queue:
         filled(server, queue, "alice")
         held = queue.sweep("alice")
@@ -39,7 +39,7 @@ def test_one_record_of_a_partition_is_in_flight(server: Process) -> None:
 
 
 def test_groups_do_not_affect_one_another(server: Process) -> None:
-    """ISOLATE-1, POLL-START-1: a group that comes later begins at the oldest records."""
+    """ISOLATE-1, POLL-START-1: a later group starts at the oldest records."""
     with Queue.to(server) as queue:
         filled(server, queue, "alice")
         assert sorted(queue.drain("alice")) == RECORDS
@@ -49,7 +49,7 @@ def test_groups_do_not_affect_one_another(server: Process) -> None:
 
 
 def test_shares_are_even_and_standbys_get_nothing(server: Process) -> None:
-    """ASSIGN-1 to ASSIGN-3: five members of four partitions."""
+    """ASSIGN-1 to ASSIGN-3: five members share four partitions."""
     names = ["alice", "bob", "carol", "dave", "erin"]
     with Queue.to(server) as queue:
         filled(server, queue, *names)
@@ -58,7 +58,7 @@ def test_shares_are_even_and_standbys_get_nothing(server: Process) -> None:
 
 
 def test_a_rebalance_waits_for_the_holder(serve: Serve) -> None:
-    """REBALANCE-2 to REBALANCE-4: what is held moves when it is settled, what stays goes on."""
+    """REBALANCE-2 to REBALANCE-4: a held partition moves at the settlement, the others keep delivering."""
     server = serve("--rebalance-timeout", FAR)
     with Queue.to(server) as queue:
         filled(server, queue, "alice")
@@ -89,7 +89,7 @@ def test_a_rebalance_takes_back_what_is_held_too_long(serve: Serve) -> None:
 
 
 def test_a_newcomer_that_leaves_changes_nothing(serve: Serve) -> None:
-    """REBALANCE-1: the partitions that were to move stay with the owner that waits no longer."""
+    """REBALANCE-1: partitions that had to move stay with their owner if the newcomer leaves."""
     server = serve("--rebalance-timeout", FAR)
     with Queue.to(server) as queue:
         filled(server, queue, "alice")
@@ -102,7 +102,7 @@ def test_a_newcomer_that_leaves_changes_nothing(serve: Serve) -> None:
 
 @pytest.mark.parametrize("way", ["unsubscribed", "removed"])
 def test_who_leaves_frees_what_it_held(server: Process, way: str) -> None:
-    """DELIVER-2, MEMBER-UNSUBSCRIBE-4, GROUP-REMOVE-3: unacknowledged records come again, in a new group all."""
+    """DELIVER-2, MEMBER-UNSUBSCRIBE-4, GROUP-REMOVE-3: unacknowledged records are redelivered; a new group gets all."""
     with Queue.to(server) as queue:
         filled(server, queue, "alice")
         held = queue.sweep("alice")
@@ -121,7 +121,7 @@ def test_who_leaves_frees_what_it_held(server: Process, way: str) -> None:
 
 
 def test_a_silent_consumer_is_evicted(serve: Serve) -> None:
-    """LIVE-EVICT-1, LIVE-GONE-1, LIVE-GONE-3: its records come again, its late acknowledgement commits nothing."""
+    """LIVE-EVICT-1, LIVE-GONE-1, LIVE-GONE-3: its records are redelivered, its late acknowledgement is refused."""
     server = serve("--heartbeat-timeout", "2", "--eviction-grace", "0.2")
     with Queue.to(server) as queue:
         filled(server, queue, "alice", "bob")
@@ -141,7 +141,7 @@ def test_a_silent_consumer_is_evicted(serve: Serve) -> None:
 
 
 def test_signs_of_life_keep_a_consumer(serve: Serve) -> None:
-    """LIVE-KEEP-1: bob lives by empty polls for as long as it takes to evict carol twice."""
+    """LIVE-KEEP-1: bob stays alive by empty polls while carol is evicted twice."""
     server = serve("--heartbeat-timeout", "2", "--eviction-grace", "0.1")
     with Queue.to(server) as queue:
         queue.group("g")

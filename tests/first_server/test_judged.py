@@ -1,4 +1,4 @@
-"""The stand-in judged by the suite: conforming without a fault, and caught on its clause with each of them."""
+"""The stand-in judged by the suite: conforming without faults, and failed on a broken clause with each of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _judge(url: str, report: Path, *options: str) -> tuple[int, dict[tuple[str, 
 
 
 def test_without_a_fault_it_conforms_and_every_must_is_judged(serve: Serve, tmp_path: Path) -> None:
-    """All MUSTs of queue-http and stomp-publish pass, but for those that nothing declared gives a way to judge."""
+    """All MUSTs of queue-http and stomp-publish pass, except for those that can't be judged here."""
     status, kinds = _judge(serve(*TIMINGS).url, tmp_path)
     assert status == 0
     unjudged = {

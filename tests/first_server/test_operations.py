@@ -1,4 +1,4 @@
-"""Operations over HTTP: the statuses of the first server, and HTTP/1.1 as the text asks for it."""
+"""Operations over HTTP: the statuses of the first server, and the HTTP/1.1 of the text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_each_operation_has_its_status(server: Process) -> None:
 
 
 def test_every_refusal_is_404(server: Process) -> None:
-    """Unknown, taken, malformed and misspelt things are refused by 404 with a reason."""
+    """Unknown, taken, malformed and misspelt values are refused by 404 with a reason."""
     with Queue.to(server) as queue:
         queue.topic("t")
         queue.group("g")
@@ -87,7 +87,7 @@ def test_what_is_not_there(server: Process, method: str, path: str, status: int)
 
 
 def test_a_query_is_ignored(server: Process) -> None:
-    """A query belongs to no path."""
+    """A query is not part of the path."""
     with Queue.to(server) as queue:
         assert queue.do(f"{ADD_GROUP}?x=1", consumer_group_name="g") == 200
 
@@ -97,7 +97,7 @@ def test_a_query_is_ignored(server: Process) -> None:
     ["", "Content-Length: x\r\n", "Content-Length: -1\r\n", "Content-Length: 28\r\nContent-Length: 2\r\n"],
 )
 def test_lengths_that_are_none(server: Process, headers: str) -> None:
-    """HTTP-LENGTH-1: refused by 4xx, and the connection ends."""
+    """HTTP-LENGTH-1: a request without length is refused by 4xx, and the connection ends."""
     with Queue.to(server) as queue:
         queue.send(f'POST {ADD_GROUP} HTTP/1.1\r\n{headers}\r\n{{"consumer_group_name": "g"}}'.encode())
         assert 400 <= queue.answer().status < 500
@@ -108,7 +108,7 @@ def test_lengths_that_are_none(server: Process, headers: str) -> None:
 
 
 def test_chunks_and_requests_in_one_piece(server: Process) -> None:
-    """HTTP-CHUNKED-1 and HTTP-PIPE-1: a body in chunks, and another request right behind it."""
+    """HTTP-CHUNKED-1 and HTTP-PIPE-1: a chunked body, with another request right behind it."""
     chunks = b'5;x=y\r\n{"con\r\n17\r\nsumer_group_name": "g"}\r\n0\r\nTrailer: x\r\n\r\n'
     first = request("POST", ADD_GROUP, chunks, Transfer_Encoding="chunked")
     second = request("POST", "/consumer/heartbeat", b'{"consumer_name": "alice"}')
@@ -119,7 +119,7 @@ def test_chunks_and_requests_in_one_piece(server: Process) -> None:
 
 
 def test_a_connection_that_is_to_end(server: Process) -> None:
-    """`Connection: close` ends it behind the answer."""
+    """`Connection: close` ends the connection after the answer."""
     with Queue.to(server) as queue:
         queue.send(request("POST", ADD_GROUP, b'{"consumer_group_name": "g"}', Connection="close"))
         answer = queue.answer()
@@ -129,6 +129,6 @@ def test_a_connection_that_is_to_end(server: Process) -> None:
 
 @pytest.mark.parametrize("path", ["/stomp", "/consumer", "/"])
 def test_there_is_one_endpoint(server: Process, path: str) -> None:
-    """No WebSocket connection opens anywhere but at /producer."""
+    """WebSocket connections open only at /producer."""
     with Queue.to(server) as queue:
         assert queue.exchange(upgrade(path)).status == 404

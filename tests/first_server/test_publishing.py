@@ -1,4 +1,4 @@
-"""Publishing over STOMP: records come in by SEND, and are confirmed by acknowledgements alone."""
+"""Publishing over STOMP: records arrive by SEND, and are confirmed only by acknowledgements."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_frames_of_stomper(server: Process) -> None:
 
 @pytest.mark.parametrize("label", ["a-1", "", 0, -5, 2**63 - 1])
 def test_labels_come_back(server: Process, label: str | int) -> None:
-    """PUB-ACK-6: with their value and their type."""
+    """PUB-ACK-6: acknowledgements keep the value and type of labels."""
     with Queue.to(server) as queue, Producer.of(server, "t") as producer:
         queue.topic("t")
         told = producer.publish("m", messageID=label)["messageId"]
@@ -68,7 +68,7 @@ def test_labels_come_back(server: Process, label: str | int) -> None:
     ],
 )
 def test_refused_records(server: Process, record: object, label: str | None) -> None:
-    """PUB-ACK-3: one FAILED with a reason, and nothing is stored."""
+    """PUB-ACK-3: a bad record gets one FAILED with a reason, and is not stored."""
     with Queue.to(server) as queue, Producer.of(server, "t") as producer:
         queue.topic("t")
         queue.group("g")
@@ -82,7 +82,7 @@ def test_refused_records(server: Process, record: object, label: str | None) -> 
 
 
 def test_a_topic_that_does_not_exist(server: Process) -> None:
-    """PUB-TOPIC-1: FAILED, and the topic is not added."""
+    """PUB-TOPIC-1: an unknown topic leads to FAILED, and is not added."""
     with Queue.to(server) as queue, Producer.of(server, "t") as producer:
         assert producer.publish("m")["acknowledgementMessage"] == "FAILED"
         queue.topic("t")
@@ -90,7 +90,7 @@ def test_a_topic_that_does_not_exist(server: Process) -> None:
 
 
 def test_nothing_but_acknowledgements_is_sent(server: Process) -> None:
-    """No replies, no RECEIPT, no ERROR, and nothing under the other spelling or to a former subscription."""
+    """The server sends no replies, RECEIPT or ERROR, and nothing to the other spelling or to ended subscriptions."""
     with Queue.to(server) as queue, Producer.of(server, "t") as producer:
         queue.topic("t")
         headers: dict[str, Any] = {"receipt": "r", "correlation-id": "c"}
@@ -112,7 +112,7 @@ def test_nothing_but_acknowledgements_is_sent(server: Process) -> None:
 
 
 def test_every_subscription_of_the_topic_is_told_once(server: Process) -> None:
-    """PUB-ACK-4 and PUB-ACK-7: on two sessions, and not in another topic."""
+    """PUB-ACK-4 and PUB-ACK-7: two sessions get the acknowledgements of their topic, and no others."""
     with (
         Queue.to(server) as queue,
         Producer.of(server, "t") as first,
@@ -121,7 +121,7 @@ def test_every_subscription_of_the_topic_is_told_once(server: Process) -> None:
     ):
         queue.topic("t")
         queue.topic("u")
-        # Each is told of something of its own, so that all subscriptions are taken.
+        # An acknowledgement to each producer shows that its subscription is active.
         for producer in (second, other):
             producer.store("taken")
         assert first.told()["messageId"] == "label"
@@ -134,7 +134,7 @@ def test_every_subscription_of_the_topic_is_told_once(server: Process) -> None:
 
 
 def test_the_other_spellings(serve: Serve) -> None:
-    """With the options for it the server has the other spelling of each destination, and that one alone."""
+    """With the options for it, the server has the other spelling of each destination, and only that."""
     server = serve("--publish-at", "producer/publish", "--acknowledge-at", "acknowledgment")
     with Queue.to(server) as queue, Producer.to(server, "/producer") as producer:
         queue.topic("t")
@@ -171,7 +171,7 @@ def test_partitions(server: Process) -> None:
 
 
 def test_awkward_texts(server: Process) -> None:
-    """PUB-TEXT-1 and PUB-TIME-1: messages, keys and timestamps come out as they went in."""
+    """PUB-TEXT-1 and PUB-TIME-1: messages, keys and timestamps are delivered unchanged."""
     with Queue.to(server) as queue, Producer.of(server, "t") as producer:
         queue.topic("t")
         queue.group("g")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SUBPROTOCOLS = [Subprotocol(name) for name in ("v12.stomp", "v11.stomp", "v10.stomp")]
 MOST_OCTETS = 1 << 20
-#: Most messages that count as one burst.
+#: Most messages in one burst.
 LONGEST_BURST = 2000
 
 
@@ -29,7 +29,7 @@ class WebSocketLink:
     """An upgraded connection. `send` is safe for several threads, `bursts` is for one."""
 
     def __init__(self, link: socket.socket, incoming: Incoming, head: bytes) -> None:
-        """Answer the upgrade whose octets are `head`; `is_open` says whether it was accepted."""
+        """Answer the upgrade whose octets are `head`; `is_open` says if it was accepted."""
         self._link = link
         self._incoming = incoming
         self._protocol = ServerProtocol(
@@ -50,7 +50,7 @@ class WebSocketLink:
         return self._protocol.state is State.OPEN
 
     def send(self, octets: bytes) -> None:
-        """Send one text message. Raises OSError if the connection is gone; nothing is sent once it is closing."""
+        """Send one text message. Raises OSError if the connection is gone; does nothing while it closes."""
         with self._lock:
             if self.is_open:
                 self._protocol.send_text(octets)
@@ -64,7 +64,7 @@ class WebSocketLink:
                 self._flush()
 
     def bursts(self, gap: float = 0.0) -> Iterator[list[bytes]]:
-        """The messages until the end of the connection, those together that came less than `gap` seconds apart."""
+        """Messages until the end of the connection, grouped if less than `gap` seconds apart."""
         burst: list[bytes] = []
         while octets := self._incoming.some():
             burst += self._received(octets)
@@ -80,7 +80,7 @@ class WebSocketLink:
         return bool(select.select([self._link], [], [], gap)[0])
 
     def _received(self, octets: bytes) -> list[bytes]:
-        """The messages that are whole with these octets; pings and closes are answered."""
+        """Messages that are completed by these octets; pings and closes are answered."""
         with self._lock:
             self._protocol.receive_data(octets)
             events = self._protocol.events_received()
@@ -102,12 +102,12 @@ class WebSocketLink:
                 else:
                     self._link.sendall(octets)
         except OSError:
-            # Half a frame may be on its way: nothing can follow it.
+            # A partial frame may have been sent: no other one can follow it.
             with contextlib.suppress(OSError):
                 self._link.shutdown(socket.SHUT_RDWR)
             raise
 
 
 def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """The first subprotocol that is known; None where none is, and the connection is opened all the same."""
+    """The first known subprotocol; None if there is none, and the connection is opened all the same."""
     return next((name for name in offered if name in SUBPROTOCOLS), None)

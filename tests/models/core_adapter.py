@@ -19,6 +19,7 @@ EXTENSIONS = frozenset(
         "negative-acknowledgement",
         "unregister",
         "batch-poll",
+        "introspection",
         "virtual-clock",
     }
 )
@@ -80,6 +81,11 @@ class CoreQueueAdapter:
             for watch in self.watches.get(topic, ()):
                 watch.bodies.append(_decode(told))
         return CoreReply(outcome.status, _decode(outcome.body) if outcome.body else None)
+
+    def look(self, topic: str, group: str) -> None:
+        """Read a topic and a group."""
+        for path in (f"/topics/{topic}", f"/consumer-groups/{group}"):
+            self.operations.read(path, now=0.0)
 
     def fresh(self, stem: str) -> str:
         """Return a numbered name."""

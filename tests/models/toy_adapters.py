@@ -57,6 +57,9 @@ class ToyQueueAdapter:
             for watch in self.watches.get(f"/topic/{spelling}/{topic}", []):
                 watch.bodies.append(told)
 
+    def look(self, topic: str, group: str) -> None:
+        raise AssertionError(f"there is no introspection of {topic} and {group}")
+
     def fresh(self, stem: str) -> str:
         self.names[stem] += 1
         return f"{stem}-{self.names[stem]}"

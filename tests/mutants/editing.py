@@ -65,7 +65,7 @@ def refuse_everywhere_by(cause: str, status: int) -> None:
 def edit_requests(path: str, edit: Callable[[dict[str, Any]], object]) -> None:
     """Let `edit` change the body of each operation whose path begins with `path`, before the server reads it.
 
-    Bodies that are no JSON object are not edited.
+    Other bodies than JSON objects are not edited.
     """
 
     @wrap(Operations, "perform")
@@ -116,7 +116,7 @@ def open_cursors() -> Mapping[Partition, list[Cursor]]:
 
 
 def as_object(body: bytes) -> dict[str, Any] | None:
-    """JSON object in a body, None if the body is no JSON object."""
+    """JSON object in a body; None if the body is not a JSON object."""
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

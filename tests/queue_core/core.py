@@ -1,4 +1,4 @@
-"""The pure queue as tests use it: operations by path and body, a clock that is turned, a picture of all state."""
+"""The pure queue as tests use it: operations by path and body, a manual clock, a snapshot of all state."""
 
 from __future__ import annotations
 
@@ -44,32 +44,32 @@ class Core:
         self._labels = 0
 
     def raw(self, path: str, body: bytes) -> Reply:
-        """Perform an operation with that very body."""
+        """Perform an operation with exactly this body."""
         outcome = self.operations.perform(path, body, now=self.now)
         assert outcome is not None
         return read(outcome)
 
     def ask(self, path: str, **members: Any) -> Reply:
-        """Perform an operation with these members as body."""
+        """Perform an operation with a body of these members."""
         return self.raw(path, json.dumps(members).encode())
 
     def do(self, path: str, **members: Any) -> Any:
-        """Perform an operation that has to succeed; return its body."""
+        """Perform an operation that must succeed; returns its body."""
         reply = self.ask(path, **members)
         assert 200 <= reply.status < 300, reply
         return reply.body
 
     def pass_time(self, seconds: float) -> None:
-        """Turn the clock, with nobody doing anything."""
+        """Advance the clock and let the timers run."""
         self.now += seconds
 
-    # The shortest words for what most tests need.
+    # Shorthands for the steps that most tests need.
 
     def topic(self, name: str, partitions: int = 1) -> None:
         self.do("/topic/add-topic", topicName=name, partitions=partitions)
 
     def publish(self, topic: str, message: str = "m", key: str | None = None) -> tuple[int, int]:
-        """Publish; return partition and offset."""
+        """Publish; returns partition and offset."""
         self._labels += 1
         body = self.do(f"/producer/publish/{topic}", messageID=f"l{self._labels}", message=message, key=key)
         return body["partition"], body["offset"]
@@ -94,13 +94,13 @@ class Core:
         self.do("/consumer/unsubscribe-topic", consumer_name=name, topic_list=",".join(topics))
 
     def poll(self, name: str) -> Any:
-        """Poll; return the record, None where there was none."""
+        """Poll; returns the record, None if there was none."""
         reply = self.ask("/consumer/poll", consumer_name=name)
         assert reply.status in {200, 204}, reply
         return reply.body
 
     def drain(self, name: str) -> list[Any]:
-        """Poll, without acknowledging, until nothing comes."""
+        """Poll without acknowledging until a poll is empty."""
         records = []
         while (record := self.poll(name)) is not None:
             records.append(record)
@@ -117,7 +117,7 @@ class Core:
     def beat(self, name: str) -> int:
         return self.ask("/consumer/heartbeat", consumer_name=name).status
 
-    # Looking inside.
+    # Inspection of state.
 
     def group(self, name: str) -> Any:
         """The introspection document of a group."""
@@ -132,7 +132,7 @@ class Core:
         return [row["committed"] for row in self.group(group)["assignment"]]
 
     def picture(self) -> Any:
-        """All state but signs of life, which a refused operation may be."""
+        """All state except signs of life, which a refused operation may change."""
         broker = self.broker
         return {
             "topics": {

@@ -1,4 +1,4 @@
-"""Rebalances: who owns what after it, and what becomes of records that are in flight meanwhile."""
+"""Rebalances: owners afterwards, and records in flight meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT = 30.0
 
 
 def test_everything_is_dealt_out(core: Core) -> None:
-    """Every partition has one owner, counts differ by one at most, spare members stand by (ASSIGN-1 to -3)."""
+    """Every partition has one owner, counts differ by at most one, spare members own none (ASSIGN-1 to -3)."""
     core.topic("news", 3)
     for number, expected in enumerate([[3], [1, 2], [1, 1, 1], [1, 1, 1], [1, 1, 1]]):
         core.join("g", f"c{number}", "news")
@@ -23,7 +23,7 @@ def test_everything_is_dealt_out(core: Core) -> None:
 
 
 def test_topics_are_dealt_out_one_by_one(core: Core) -> None:
-    """Only those take part who are subscribed to the topic (ASSIGN-1)."""
+    """Only subscribers of a topic take part in its assignment (ASSIGN-1)."""
     core.topic("a", 2)
     core.topic("b", 2)
     core.join("g", "c", "a")
@@ -34,7 +34,7 @@ def test_topics_are_dealt_out_one_by_one(core: Core) -> None:
 
 
 def test_a_partition_in_flight_moves_when_it_is_settled(core: Core) -> None:
-    """Until then its owner gets nothing more of it, and the next owner nothing (REBALANCE-2, ORDER-2)."""
+    """Until the settlement neither the owner nor the next owner gets more of the partition (REBALANCE-2, ORDER-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 3)
     core.join("g", "c", "news")
@@ -50,7 +50,7 @@ def test_a_partition_in_flight_moves_when_it_is_settled(core: Core) -> None:
 
 
 def test_what_need_not_move_stays(core: Core) -> None:
-    """A member for whom there is no partition left takes none away, in flight or not (ASSIGN-3, ASSIGN-4)."""
+    """A spare member takes no partition away, in flight or not (ASSIGN-3, ASSIGN-4)."""
     core.topic("news")
     core.fill("news", 1, 2)
     core.join("g", "c", "news")
@@ -65,7 +65,7 @@ def test_what_need_not_move_stays(core: Core) -> None:
 
 @pytest.mark.parametrize("settle", ["acknowledge", "give_back"])
 def test_a_moving_record_is_settled(core: Core, settle: str) -> None:
-    """The partition passes on with it, and the old owner's id means nothing then (REBALANCE-2)."""
+    """A settlement moves the partition, and its id is unknown afterwards (REBALANCE-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 2)
     core.join("g", "c", "news")
@@ -122,7 +122,7 @@ def test_a_rebalance_ends_in_time(core: Core) -> None:
 
 
 def test_a_second_rebalance_gives_no_more_time(core: Core) -> None:
-    """The time of a partition that still has to move runs on."""
+    """Further rebalances do not extend the time of a partition that still has to move."""
     core = Core(QueueSettings(rebalance_timeout=12.0))
     core.topic("news", 3)
     core.fill("news", 3, 1)
@@ -139,7 +139,7 @@ def test_a_second_rebalance_gives_no_more_time(core: Core) -> None:
 
 
 def test_an_heir_that_leaves(core: Core) -> None:
-    """Its owner keeps the partition then, with what it has in flight."""
+    """If the next owner leaves, the owner keeps the partition and its record in flight."""
     core.topic("news", 2)
     core.fill("news", 2, 2)
     core.join("g", "c", "news")
@@ -157,7 +157,7 @@ def test_an_heir_that_leaves(core: Core) -> None:
 
 
 def test_an_owner_that_leaves_while_its_partition_moves(core: Core) -> None:
-    """The record is free for the next owner at once (DELIVER-2)."""
+    """A record of a leaving consumer is free for the next owner at once (DELIVER-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 1)
     core.join("g", "c", "news")
@@ -184,7 +184,7 @@ steps = st.lists(
 
 
 class Watched:
-    """A group on which random steps are taken, and what has to hold after each of them."""
+    """A group under random steps, and the invariants after each of them."""
 
     def __init__(self) -> None:
         self.core = Core(QueueSettings(rebalance_timeout=10.0))
@@ -194,7 +194,7 @@ class Watched:
 
     def take(self, step: str, name: str) -> None:
         core = self.core
-        for member in NAMES:  # only `wait 31` is meant to evict
+        for member in NAMES:  # Only the step `wait 31` is meant to evict.
             core.beat(member)
         if step == "publish":
             core.publish("t")
@@ -241,7 +241,7 @@ class Watched:
 @settings(max_examples=150)
 @given(steps)
 def test_whatever_happens(history: list[tuple[str, str]]) -> None:
-    """The cursors of a group are consistent after every step, and once all is settled the deal is balanced."""
+    """Cursors are consistent after every step, and the assignment is balanced once all records are settled."""
     watched = Watched()
     for step, name in history:
         watched.take(step, name)

@@ -1,4 +1,4 @@
-"""Settings from four sources, and what is said about those that cannot be used."""
+"""Settings from four sources, and messages about bad ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(path: Path, text: str) -> str:
 
 
 def test_defaults() -> None:
-    """They hold without sources, and each setting of the queue and of STOMP can be set."""
+    """Defaults hold without sources, and each setting of the queue and of STOMP can be set."""
     settings = build(None, {}, {})
     assert settings == Settings()
     assert (settings.port, settings.brokers, settings.heartbeat_timeout) == (8080, 3, 30.0)
@@ -47,7 +47,7 @@ def test_the_order_of_sources(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda option: option.name)
 def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
-    """By flag, environment and file; each has a flag, a description and a bound that is checked."""
+    """Each setting can be set by flag, environment and file, and has a flag, a description and a checked bound."""
     samples = {
         bool: (True, "true"),
         int: (7, "7"),
@@ -79,7 +79,7 @@ def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
     ],
 )
 def test_properties(tmp_path: Path, brokers: str, partitions: str, heartbeat: str, port: str) -> None:
-    """A file of an application may hold them among its own, with dots, dashes or underscores between words."""
+    """Settings may be among other keys of a file, with dots, dashes or underscores between words."""
     text = f"""# a comment
 ! another one
 spring.application.name=queue
@@ -120,7 +120,7 @@ def test_files_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None
 
 
 def test_properties_that_contradict_each_other(tmp_path: Path) -> None:
-    """Two keys for one setting are a mistake."""
+    """Two keys for one setting are refused."""
     file = write(tmp_path / "a.properties", "heartbeat.timeout=1\nheartbeat-timeout=2\n")
     with pytest.raises(ConfigError, match="both set heartbeat_timeout"):
         build(file, {}, {})
@@ -130,7 +130,7 @@ def test_properties_that_contradict_each_other(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    """Missing ones, folders, and what is no text."""
+    """Missing files, folders, and files that are not text are refused."""
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe")
     for path in (tmp_path / "missing.toml", tmp_path, binary):
@@ -148,7 +148,7 @@ def test_booleans(text: str) -> None:
 
 
 def test_users() -> None:
-    """Several, with colons in passcodes; from the environment they are separated by blanks."""
+    """Several users, with colons in passcodes; blanks separate them in the environment."""
     assert build(None, {"STOMPLIANCE_USER": "a:b c:d:e"}, {}).users == {"a": "b", "c": "d:e"}
     assert build(None, {}, {"user": ["a:b", "c:"]}).users == {"a": "b", "c": ""}
     assert msgspec.structs.asdict(Settings())["user"] == ()

@@ -1,4 +1,4 @@
-"""A client's end of a pure session, a strict reader of what the session sends, and a toy queue behind it."""
+"""A client's end of a pure session, a strict reader of its output, and a toy queue behind it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class ToyOperations:
 
 
 class Broker:
-    """A hub with a clock that tests turn."""
+    """A hub with a clock that tests advance."""
 
     def __init__(self, limits: StompLimits | None = None, users: dict[str, str] | None = None) -> None:
         self.operations = ToyOperations()
@@ -117,7 +117,7 @@ class Broker:
         self.now = 1000.0
 
     def pass_time(self, seconds: float) -> None:
-        """Turn the clock; the timers run at their deadlines on the way, as a timer thread would."""
+        """Advance the clock; the timers run at their deadlines on the way, as in a timer thread."""
         end = self.now + seconds
         while (due := min(self.hub.next_deadline(), self.operations.next_deadline())) <= end:
             self._tick(max(self.now, due))
@@ -129,7 +129,7 @@ class Broker:
         assert not self.hub.operations_answered(now)
 
     def open(self, *, lenient: bool = False, subprotocol: str | None = None) -> Peer:
-        """Open a connection on which nothing was sent yet."""
+        """Open a connection without sending anything."""
         return Peer(self, lenient=lenient, subprotocol=subprotocol)
 
     def connect(self, version: str = "1.2", **headers: str) -> Peer:
@@ -153,13 +153,13 @@ class Peer:
         self.beats = 0
 
     def octets(self, data: bytes) -> None:
-        """Let the session have octets."""
+        """Feed octets to the session."""
         self.session.handle(self.session.parse(data), self.broker.now, 0.0)
         for _ in self.broker.hub.operations_answered(self.broker.now):
             raise AssertionError("an answer for another binding")
 
     def send(self, command: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
-        """Send one frame, its headers written as they are."""
+        """Send one frame without escaping its headers."""
         lines = "".join(f"{name}:{value}\n" for name, value in (headers or {}).items())
         self.octets(f"{command}\n{lines}\n".encode() + body + b"\0")
 
@@ -176,13 +176,13 @@ class Peer:
         return frames[0]
 
     def bodies(self) -> list[bytes]:
-        """Return the bodies of all MESSAGEs since the last call; nothing else may have come."""
+        """Return the bodies of all MESSAGEs since the last call; asserts that there is no other frame."""
         frames = self.frames()
         assert {frame.command for frame in frames} <= {"MESSAGE"}, frames
         return [frame.body for frame in frames]
 
     def refused(self, receipt: str | None = None) -> Received:
-        """Assert that the last thing sent ended the session with an ERROR."""
+        """Assert that the last frame was an ERROR that ended the session."""
         frames = self.frames()
         assert frames, "no ERROR"
         assert [frame.command for frame in frames if frame.command == "ERROR"] == ["ERROR"]

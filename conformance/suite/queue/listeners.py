@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.acknowledgement_session import AcknowledgementSession
 from conformance.wire.failures import PeerFailure
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -61,7 +61,7 @@ class Listener:
                 clause, False, expected=f"{expected} at {self.destination}", observed=failure.observed
             )
             raise
-        body = _decoded(frame)
+        body = decoded(frame.body)
         bench.judge(clause, isinstance(body, dict), expected=expected, observed=frame)
         return body
 
@@ -70,14 +70,7 @@ class Listener:
         # Twice: a message to another session may still be under way when the first reply arrives.
         self.session.fence()
         self.session.fence()
-        return [_decoded(frame) for frame in self.session.client.take("MESSAGE", self._is_ours)]
+        return [decoded(frame.body) for frame in self.session.client.take("MESSAGE", self._is_ours)]
 
     def _is_ours(self, frame: Frame) -> bool:
         return frame.get("subscription") == self._identifier
-
-
-def _decoded(frame: Frame) -> Any:
-    try:
-        return json.loads(frame.body)
-    except ValueError:
-        return None

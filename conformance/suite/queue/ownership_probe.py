@@ -38,6 +38,18 @@ def partition_count(queue: QueueFixture, topic: str) -> int:
     return len(queue.poll_all(reader))
 
 
+def own_every_partition(queue: QueueFixture, topic: str, consumer: str) -> int:
+    """Have the only consumer of a topic read a record of each partition; returns the number of partitions.
+
+    From then on every free record comes to the consumer at once (REBALANCE-1).
+    """
+    partitions = partition_count(queue, topic)
+    for number in range(partitions):
+        queue.publish(topic, f"warm-up {number}", key=None)
+    queue.read_and_acknowledge(consumer, partitions, "POLL-OK-1")
+    return partitions
+
+
 class OwnershipProbe:
     """Publishes records without a key to one topic, in rounds: one record in each partition."""
 

@@ -146,6 +146,37 @@ def test_an_invalid_id_is_refused(bench: Bench) -> None:
     expect_status(bench, held, 202, "ACK-BAD-1", "`first` was still in flight")
 
 
+def _spoilt(message_id: int) -> list[object]:
+    """Values that are no ids, each made of the id of a record in flight."""
+    texts = [f"{message_id}.5", f"{message_id}.0", f"{message_id}e0", f"{message_id}abc", f"{message_id} "]
+    texts += [f" {message_id}", f"+{message_id}", f"-{message_id}", f"{message_id},0", hex(message_id)]
+    texts += [f"{message_id}\u0000", f"{message_id + 2**64}"]
+    numbers = [message_id + 0.5, -message_id - 1, message_id + 2**64]
+    return [*texts, *numbers, [message_id], {"message_id": message_id}]
+
+
+@clauses("ACK-BAD-1", "NACK-UNKNOWN-1")
+@pytest.mark.parametrize("path", [ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE], ids=["acknowledge", "give back"])
+def test_an_id_is_not_made_of_an_impossible_value(bench: Bench, path: str) -> None:
+    """Send the id of the record in flight with a fraction, a sign, a blank or letters beside it, or 2**64 further;
+    expect a refusal (4xx) of each, and the record still in flight.
+    """
+    clause = "ACK-BAD-1" if path == ACKNOWLEDGE else "NACK-UNKNOWN-1"
+    if path == NEGATIVE_ACKNOWLEDGE and not bench.declares("negative-acknowledgement"):
+        bench.skip(clause, "nothing can be given back (extension negative-acknowledgement)")
+        return
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "first")
+    first = queue.poll_until_record(consumer)
+    for message_id in _spoilt(first.message_id):
+        reply = queue.call(path, {"consumer_name": consumer, "message_id": message_id})
+        expect_refusal(bench, reply, clause, f"{message_id!r} is no message id")
+    queue.expect_no_record(consumer, clause, "no record: `first` is in flight as before")
+    held = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": first.message_id})
+    expect_status(bench, held, 202, clause, "`first` was still in flight")
+
+
 @clauses("NACK-OK-1", "NACK-AGAIN-1")
 def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: Bench) -> None:
     """Send a negative acknowledgement three times; expect 202, and the same record from the next poll each time."""

@@ -43,6 +43,7 @@ TEXTS = [
     "日本語",
     "\U0001f600 astral",
     "\u2028\ufeff",
+    "\u212b e\u0301 \ufb01 \u2460",
     '{"message": "not parsed"}',
     "x" * 10_000,
 ]
@@ -210,6 +211,23 @@ def test_a_full_partition_refuses_and_keeps_what_it_has(bench: Bench) -> None:
         expected=f"the {stored} records that were stored",
         observed=texts,
     )
+
+
+@clauses("PUB-FULL-1")
+@pytest.mark.parametrize("what", ["key", "message", "both"])
+def test_keys_and_messages_count_in_octets(bench: Bench, what: str) -> None:
+    """Publish a record whose key, message or both together have more octets than a partition may hold, though fewer
+    characters; expect a refusal.
+    """
+    queue = QueueFixture(bench)
+    topic = queue.new_topic(partition_bytes=100)
+    body = {
+        "messageID": "1",
+        "key": {"key": "é" * 60, "message": "k", "both": "é" * 26}[what],
+        "message": {"key": "m", "message": "é" * 60, "both": "é" * 26}[what],
+    }
+    reply = queue.call(publish_path(topic), body)
+    expect_publish_refusal(bench, reply, "PUB-FULL-1", "key and message have more than 100 octets of UTF-8")
 
 
 @clauses("PUB-FULL-1")

@@ -154,6 +154,7 @@ def test_stomp_heart_beats_are_no_sign_of_life(bench: Bench) -> None:
     sign = timed(queue, group, lambda: operations.call(HEARTBEAT, {"consumer_name": name}))
     timings = queue.timings
     until = sign.latest + timings.heartbeat_timeout + timings.eviction_grace
+    queue.check_steps(until - queue.now(group), timings.heartbeat_timeout / 4)
     while (left := until - queue.now(group)) > 0:
         session.beat()
         session.unsubscribe(session.subscribe("/user/queue/replies"))

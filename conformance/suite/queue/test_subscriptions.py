@@ -9,6 +9,8 @@ import pytest
 from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, SUBSCRIBE, UNSUBSCRIBE, QueueFixture
+from conformance.suite.queue.ownership_probe import own_every_partition
+from conformance.suite.queue.queue_client import MARGIN
 from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
 
 if TYPE_CHECKING:
@@ -50,6 +52,36 @@ def test_a_list_with_an_unknown_topic_subscribes_to_none(bench: Bench, position:
     )
     added = queue.client.add_topic(unknown)
     expect_status(bench, added, 200, "MEMBER-SUBSCRIBE-2", "a refused list adds no topic")
+
+
+@clauses("MEMBER-SUBSCRIBE-2")
+@pytest.mark.parametrize("position", ["first", "last"])
+def test_a_refused_list_takes_no_part_in_what_others_read(bench: Bench, position: str) -> None:
+    """Subscribe to a list with an unknown topic and one that another member reads; expect a refusal (4xx), and every
+    record of the topic to go to the other member, on both sides of a rebalance timeout.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (reader,) = queue.topic_with_consumers()
+    partitions = own_every_partition(queue, topic, reader)
+    consumer, unknown = queue.new_consumer(group), bench.fresh("unknown")
+    names = [unknown, topic] if position == "first" else [topic, unknown]
+    reply = queue.call(SUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(names)})
+    expect_refusal(bench, reply, "MEMBER-SUBSCRIBE-2", "no such topic")
+    for _ in range(2):
+        for number in range(partitions):
+            queue.publish(topic, f"m{number}", key=None)
+        queue.expect_no_record(consumer, "MEMBER-SUBSCRIBE-2", "no record: it has no subscription")
+        came = queue.poll_all(reader)
+        bench.judge(
+            "MEMBER-SUBSCRIBE-2",
+            len(came) == partitions,
+            expected=f"records of all {partitions} partitions at their only subscriber",
+            observed=[record.whole for _, record in came],
+        )
+        for _, record in came:
+            queue.acknowledge(reader, record.message_id)
+        if bench.clock.is_virtual:
+            queue.wait_until(group, queue.now(group) + queue.timings.rebalance_timeout + MARGIN)
 
 
 @clauses("MEMBER-SUBSCRIBE-2", "MEMBER-SUBSCRIBE-3", "MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3")

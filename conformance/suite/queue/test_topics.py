@@ -22,6 +22,7 @@ from conformance.suite.queue.fixture import (
     QueueFixture,
     publish_path,
 )
+from conformance.suite.queue.generators import FREE_NAMES
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -43,8 +44,9 @@ FORBIDDEN_NAMES = [
     "a\u001fb",
     "a\u007fb",
 ]
-#: Names that a server may accept or refuse, but not alter.
-FREE_NAMES = ["n" * 129, "n" * 1000, "tópico", "主题", "a b", "a%2Fb", "a:b", "a\\b", "a?b#c"]
+
+#: Tries to register a name that other tests use too.
+TRIES = 5
 
 
 @clauses("TOPIC-ADD-1")
@@ -129,19 +131,23 @@ def test_one_character_is_a_name(bench: Bench) -> None:
     """
     queue = QueueFixture(bench)
     for name in ("Z", "0", "_", "-"):
-        reply = _add(queue, "consumer", name)
-        is_there = reply.status == 200 or queue.heartbeat(name).status == 202
+        # Another test may hold the name when it is asked for, and give it up before the heartbeat: then it is free.
+        for _ in range(TRIES):
+            reply = _add(queue, "consumer", name)
+            is_there = reply.status == 200 or queue.heartbeat(name).status == 202
+            if is_there:
+                break
         bench.judge("NAME-1", is_there, expected=f"200: {name!r} is a valid name", observed=reply)
 
 
 @clauses("NAME-1")
-def test_names_differ_by_case_and_kinds_do_not_share_a_space(bench: Bench) -> None:
-    """Add topics whose names differ only by case, and a group and a consumer of the same name; expect 200."""
+def test_kinds_do_not_share_a_space_of_names(bench: Bench) -> None:
+    """Add a topic, a group and a consumer of one name; expect 200."""
     queue = QueueFixture(bench)
     name = bench.fresh("Name")
-    for kind, spelling in [("topic", name), ("topic", name.lower()), ("group", name), ("consumer", name)]:
-        reply = _add(queue, kind, spelling)
-        expect_status(bench, reply, 200, "NAME-1", f"no {kind} is named {spelling!r} yet")
+    for kind in ("topic", "group", "consumer"):
+        reply = _add(queue, kind, name)
+        expect_status(bench, reply, 200, "NAME-1", f"no {kind} is named {name!r} yet")
 
 
 @clauses("NAME-2", "NAME-4")
@@ -178,7 +184,7 @@ def test_any_other_name_of_a_consumer_is_refused_or_served_as_it_is(bench: Bench
     queue = QueueFixture(bench)
     group = queue.new_group()
     for name in FREE_NAMES:
-        unique = f"{bench.fresh('n')}{name}"
+        unique = name.format(bench.fresh("n"))
         if _is_taken(queue, "consumer", unique, group):
             beat = queue.heartbeat(unique)
             expect_status(bench, beat, 202, "NAME-3", f"the consumer {unique!r} is registered")
@@ -191,8 +197,12 @@ def test_any_other_name_of_a_consumer_is_refused_or_served_as_it_is(bench: Bench
 def test_any_other_name_of_a_topic_is_refused_or_served_as_it_is(bench: Bench) -> None:
     """Add a name that is neither valid nor forbidden; expect a refusal (4xx), or a topic under exactly this name."""
     queue = QueueFixture(bench)
+    # STOMP 1.0 leaves open what becomes of blanks around the value of a header, here a destination.
+    can_send_blanks = bench.declares("http-publish") or bench.claims("queue-stomp")
     for name in FREE_NAMES:
-        unique = f"{bench.fresh('n')}{name}"
+        unique = name.format(bench.fresh("n"))
+        if unique.strip() != unique and not can_send_blanks:
+            continue
         if _is_taken(queue, "topic", unique, ""):
             stored = queue.call(publish_path(unique), {"messageID": "1", "message": "m"})
             expect_status(bench, stored, 200, "NAME-3", "the topic has this name")
@@ -202,6 +212,22 @@ def test_any_other_name_of_a_topic_is_refused_or_served_as_it_is(bench: Bench) -
                     expect_publish_refusal(bench, reply, "NAME-3", f"no topic {other!r}")
 
 
+@clauses("NAME-3")
+def test_any_other_name_of_a_group_is_refused_or_served_as_it_is(bench: Bench) -> None:
+    """Add a name that is neither valid nor forbidden; expect a refusal (4xx), or a group under exactly this name."""
+    queue = QueueFixture(bench)
+    for name in FREE_NAMES:
+        unique = name.format(bench.fresh("n"))
+        if _is_taken(queue, "group", unique, ""):
+            consumer = bench.fresh("consumer")
+            there = queue.call(REGISTER, {"consumer_group_name": unique, "consumer_name": consumer})
+            expect_status(bench, there, 200, "NAME-3", "the group has this name")
+            for other in _mistakable(unique):
+                body = {"consumer_group_name": other, "consumer_name": bench.fresh("consumer")}
+                reply = queue.call(REGISTER, body)
+                expect_refusal(bench, reply, "NAME-3", f"no group {other!r}")
+
+
 def _mistakable(name: str) -> list[str]:
     """Names that a server could make of a name that it does not take unaltered."""
     spellings = [
@@ -209,6 +235,9 @@ def _mistakable(name: str) -> list[str]:
         name[:-1],
         unquote(name),
         unicodedata.normalize("NFD", name),
+        unicodedata.normalize("NFC", name),
+        name.strip(),
+        name.strip("\u00a0\ufeff "),
         name.partition("?")[0],
         name.replace(" ", ""),
     ]

@@ -27,8 +27,9 @@ class WaitingPoll:
         wish: float = LONGEST_WAIT,
         *,
         round_trips: int = ROUND_TRIPS,
+        **extra: object,
     ) -> None:
-        """Send the poll. It waits `wish` seconds, or as many as the server allows.
+        """Send the poll. It waits `wish` seconds, or as many as the server allows; `extra` are further members.
 
         `round_trips` is the number of other requests that are answered before this returns, so that the poll can reach
         the server.
@@ -37,7 +38,7 @@ class WaitingPoll:
         self.seconds = min(queue.bench.limit("wait_seconds") or wish, wish)
         probe = queue.bench.queue()
         self._began = time.monotonic()
-        body = {"consumer_name": consumer, "wait_seconds": self.seconds}
+        body = {"consumer_name": consumer, "wait_seconds": self.seconds, **extra}
         queue.bench.step(f"{POLL} {body} begins")
         self._pending: Pending = queue.client.start(POLL, body)
         # No verdict depends on it: a poll that arrives later finds the record at once, which is right as well.

@@ -34,7 +34,7 @@ VALUES = {
     "long": "r" * 2000,
 }
 #: The values that 1.0 can write.
-VALUES_OF_1_0 = ("plain",)
+VALUES_OF_1_0 = ("plain", "colon")
 
 
 @clauses("STOMP-RECEIPT-001", "STOMP-RECEIPT-002")
@@ -198,7 +198,8 @@ def _judge_once(fixture: StompFixture, client: StompClient) -> None:
     """Judge that no RECEIPT comes a second time."""
     fixture.fence(client)
     extra = Counter(frame.get("receipt-id") for frame in client.take("RECEIPT"))
-    fixture.judge("STOMP-RECEIPT-001", not extra, expected="one RECEIPT for each frame", observed=dict(extra))
+    observed = ", ".join(f"{count} more with receipt-id {value!r}" for value, count in extra.items())
+    fixture.judge("STOMP-RECEIPT-001", not extra, expected="one RECEIPT for each frame", observed=observed)
 
 
 def _any_receipt(fixture: StompFixture, client: StompClient) -> Frame:

@@ -21,6 +21,8 @@ CASES = (
     good("unseen", "an eviction may have started a rebalance", "given heartbeat_timeout=20.0; ann bob settle; wait 10; ann beats; wait 8.5; bob beats -> 404; send a@0.0; ann polls"),
     good("unseen", "the clock advance may have evicted the other member", "ann bob settle; advance 25; ann beats; advance 25; send a@0.0; polls"),
     bad("stale", "POLL-OK-1", "ann settles; send a@0.0; polls; reads a"),
+    bad("stale", "DELIVER-2", "ann settles; send a@0.0; gets a; leaves; bob settles; polls"),
+    bad("stale", "NACK-AGAIN-1", "ann settles; send a@0.0; gets a; returns a; polls; reads a"),
     good("stale", "the acknowledgement of its predecessor overlaps the poll", "ann settles; send a@0.0 b@0.1; gets a; acks a [30-32]; polls [31-33]; reads b"),
     bad("phantom", "DELIVER-4", "ann settles; gets a"),
     bad("phantom", "PUB-BODY-2", "ann settles; send a -> 400; gets a"),

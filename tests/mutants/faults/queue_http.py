@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _edit_responses(edit: Any) -> None:
-    """Have `edit(binding, request, response)` change what is answered to whole requests."""
+    """Have `edit(binding, request, response)` change the responses to whole requests."""
 
     @wrap(HttpBinding, "answer")
     def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome | None:
@@ -30,7 +30,7 @@ def _edit_responses(edit: Any) -> None:
 
 
 def _edit_refusals(status: int, change: Outcome) -> None:
-    """Answer what the reader of requests refuses by `status` as `change` has it."""
+    """Answer requests that the reader refuses by `status` with `change` applied to the response."""
 
     @wrap(RequestReader, "feed")
     def feed(original: Any, self: RequestReader, data: bytes, now: float) -> Any:
@@ -77,7 +77,7 @@ def json_is_called_text() -> None:
 
 @fault("HTTP-PATH-1", bindings=HTTP)
 def every_path_is_served() -> None:
-    """A GET of a path that nobody serves answers 200 and a page."""
+    """A GET of an unknown path is answered 200 with a page."""
 
     def edit(_binding: HttpBinding, request: Request, response: Outcome) -> Outcome:
         if response.status == 404 and b"path-unknown" in response.body and request.method == "GET":
@@ -101,7 +101,7 @@ def unknown_operations_are_accepted() -> None:
 
 @fault("HTTP-PATH-2", bindings=HTTP)
 def unknown_paths_are_bad_requests() -> None:
-    """A path that is not served is refused by 400."""
+    """An unknown path is refused by 400."""
 
     def edit(_binding: HttpBinding, _request: Request, response: Outcome) -> Outcome:
         if response.status != 404 or b"path-unknown" not in response.body:
@@ -149,7 +149,7 @@ def a_refused_method_is_not_told_which_are_allowed() -> None:
 
 @fault("HTTP-LENGTH-1", bindings=HTTP)
 def a_body_without_a_length_is_what_has_come() -> None:
-    """A POST without a length has for a body whatever came with its head."""
+    """The body of a POST without a length is the rest of the octets that came with its head."""
     _before_parsing(_give_length)
 
 
@@ -160,7 +160,7 @@ def of_two_lengths_the_first_counts() -> None:
 
 
 def _before_parsing(change: Any) -> None:
-    """Have `change(head, rest)` give the octets of a request whose head has come whole."""
+    """Have `change(head, rest)` give the octets of a request whose head is complete."""
 
     @wrap(RequestReader, "feed")
     def feed(original: Any, self: RequestReader, data: bytes, now: float) -> Any:
@@ -197,7 +197,7 @@ def chunks_are_refused() -> None:
 
 @fault("HTTP-CHUNKED-1", bindings=HTTP)
 def only_the_first_chunk_is_read() -> None:
-    """Of a body in chunks the first one is read."""
+    """Only the first chunk of a chunked body is read."""
 
     @wrap(RequestReader, "on_body")
     def on_body(original: Any, self: RequestReader, part: bytes) -> None:
@@ -208,7 +208,7 @@ def only_the_first_chunk_is_read() -> None:
 
 @fault("HTTP-SIZE-1", bindings=HTTP)
 def a_body_may_have_one_octet_more() -> None:
-    """The limit of bodies is one octet above the one that is declared."""
+    """The limit of bodies is one octet above the declared one."""
 
     @wrap(RequestReader, "__init__")
     def begin(original: Any, self: RequestReader, settings: Any) -> None:
@@ -224,7 +224,7 @@ def a_large_body_is_a_bad_request() -> None:
 
 @fault("HTTP-HEADERS-1", bindings=HTTP)
 def headers_have_no_limit() -> None:
-    """Headers may be as many and as large as they like."""
+    """Headers have no limit of number or size."""
 
     @wrap(RequestReader, "__init__")
     def begin(original: Any, self: RequestReader, settings: Any) -> None:
@@ -252,7 +252,7 @@ def every_reply_ends_its_connection() -> None:
 
 @fault("HTTP-PIPE-1", bindings=HTTP)
 def what_came_last_is_answered_first() -> None:
-    """Requests that came in one piece are answered in the opposite order."""
+    """Pipelined requests are answered in reverse order."""
 
     @wrap(RequestReader, "feed")
     def feed(original: Any, self: RequestReader, data: bytes, now: float) -> Any:
@@ -262,7 +262,7 @@ def what_came_last_is_answered_first() -> None:
 
 @fault("HTTP-PIPE-1", bindings=HTTP)
 def what_comes_behind_a_request_is_lost() -> None:
-    """Of requests that came in one piece the first is answered."""
+    """Only the first of several pipelined requests is answered."""
 
     @wrap(RequestReader, "feed")
     def feed(original: Any, self: RequestReader, data: bytes, now: float) -> Any:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @fault("QSTOMP-ENDPOINT-1", bindings=STOMP)
 def there_is_no_endpoint_for_producers() -> None:
-    """`/producer` is not served."""
+    """The endpoint `/producer` does not exist."""
     del websocket.ENDPOINTS["/producer"]
 
 
@@ -58,7 +58,7 @@ def groups_are_not_removed_over_stomp() -> None:
 
 @fault("QSTOMP-DEST-1", bindings=STOMP)
 def unknown_destinations_are_ignored() -> None:
-    """A SEND to a destination that is not served is dropped without a word."""
+    """A SEND to an unknown destination is silently dropped."""
 
     @wrap(Router, "send")
     def send(original: Any, self: Router, session: Session, frame: Frame) -> bool:
@@ -107,7 +107,7 @@ def refusals_do_not_correlate() -> None:
 
 @fault("QSTOMP-REPLY-2", bindings=STOMP)
 def replies_go_to_all_sessions() -> None:
-    """Every session that is subscribed to replies gets those of all."""
+    """Every session that is subscribed to replies gets the replies to all sessions."""
 
     @wrap(QueueBinding, "_answer")
     def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
@@ -129,7 +129,7 @@ def receipts_need_a_subscription_to_replies() -> None:
 
 @fault("QSTOMP-RECEIPT-1", bindings=STOMP)
 def an_empty_poll_gets_no_receipt() -> None:
-    """A poll with nothing to give gets no RECEIPT."""
+    """An empty poll gets no RECEIPT."""
     empty: set[Session] = set()
 
     @wrap(QueueBinding, "_answer")
@@ -179,7 +179,7 @@ def _begin_in(state: State, *, lenient: bool) -> None:
 
 @fault("QSTOMP-BARE-1", bindings=STOMP)
 def producers_have_to_connect() -> None:
-    """On `/producer` and `/consumer` a session has to begin with CONNECT."""
+    """On `/producer` and `/consumer` a session must begin with CONNECT."""
     _begin_in(State.OPENED, lenient=True)
 
 
@@ -217,7 +217,7 @@ def a_disconnect_needs_its_empty_line() -> None:
 
 @fault("ORDER-3", bindings=STOMP, hard=True)
 def sends_overtake_each_other() -> None:
-    """SENDs that publish and ask for nothing are obeyed by several threads, in whatever order these run."""
+    """SENDs that publish and ask for nothing are processed by several threads, in any order."""
     chance = random.Random(3)
 
     @wrap(Application, "handle")

@@ -1,4 +1,4 @@
-"""Faults in batches and in polls that wait."""
+"""Faults in batch polls and long polls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POLL = "/consumer/poll"
 
 @fault("POLL-BATCH-1", bindings=HTTP)
 def a_batch_of_one_is_no_list() -> None:
-    """A batch poll that brings one record has the form of a single one."""
+    """A batch poll that returns one record has the form of a single poll."""
 
     @wrap(LongPolls, "hand_out")
     def hand_out(original: Any, self: LongPolls, consumer: Consumer, limit: int) -> Outcome:
@@ -44,7 +44,7 @@ def a_batch_of_one_is_no_list() -> None:
 
 @fault("POLL-BATCH-1", bindings=STOMP)
 def a_batch_has_one_record_more() -> None:
-    """A batch poll may bring one record more than it asked for."""
+    """A batch poll may return one record more than `max_messages`."""
 
     @wrap(LongPolls, "hand_out")
     def hand_out(original: Any, self: LongPolls, consumer: Consumer, limit: int) -> Outcome:
@@ -54,7 +54,7 @@ def a_batch_has_one_record_more() -> None:
 
 @fault("POLL-BATCH-1", "ORDER-2", bindings=HTTP)
 def a_batch_takes_two_of_a_partition() -> None:
-    """A batch that has room left takes the record behind the first one, too."""
+    """A batch poll with room left takes the record behind the first one, too."""
 
     @wrap(LongPolls, "hand_out")
     def hand_out(original: Any, self: LongPolls, consumer: Consumer, limit: int) -> Outcome:
@@ -76,13 +76,13 @@ def a_batch_takes_two_of_a_partition() -> None:
 
 @fault("POLL-BATCH-2", bindings=HTTP)
 def a_batch_of_none_is_one_record() -> None:
-    """`max_messages` of 0 or null is as if it were not there."""
+    """`max_messages` of 0 or null is ignored."""
     edit_requests(POLL, lambda body: None if body.get("max_messages", 1) else body.pop("max_messages"))
 
 
 @fault("POLL-BATCH-2", bindings=STOMP)
 def a_batch_beyond_the_limit_is_cut() -> None:
-    """`max_messages` beyond the limit is taken for the limit."""
+    """`max_messages` above the limit is read as the limit."""
 
     def bound(body: dict[str, Any]) -> None:
         if isinstance(body.get("max_messages"), int) and body["max_messages"] > 100:
@@ -93,7 +93,7 @@ def a_batch_beyond_the_limit_is_cut() -> None:
 
 @fault("POLL-BATCH-2", "REFUSE-1", bindings=HTTP, hard=True)
 def a_refused_batch_hands_out_a_record() -> None:
-    """A poll whose `max_messages` is beyond the limit is refused, but its record is in flight."""
+    """A poll whose `max_messages` is above the limit is refused, but puts its record in flight."""
 
     @wrap(Operations, "_poll")
     def poll(original: Any, self: Operations, body: bytes, now: float, waiter: Hashable | None) -> Any:
@@ -105,7 +105,7 @@ def a_refused_batch_hands_out_a_record() -> None:
 
 @fault("POLL-WAIT-1", bindings=HTTP)
 def a_published_record_wakes_nobody() -> None:
-    """A poll that waits is not answered when a record is published."""
+    """A long poll is not answered when a record is published."""
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> Any:
@@ -118,7 +118,7 @@ def a_published_record_wakes_nobody() -> None:
 
 @fault("POLL-WAIT-1", bindings=STOMP)
 def a_settled_record_wakes_nobody() -> None:
-    """A poll that waits is not answered when a record before the next is settled."""
+    """A long poll is not answered when the preceding record is settled."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> None:
@@ -131,13 +131,13 @@ def a_settled_record_wakes_nobody() -> None:
 
 @fault("POLL-WAIT-1", bindings=HTTP)
 def a_rebalance_wakes_nobody() -> None:
-    """A poll that waits is not answered when a partition comes to its consumer."""
+    """A long poll is not answered when its consumer gets a partition."""
     replace(QueueBroker, "_wake_members")(lambda self, group: None)
 
 
 @fault("POLL-WAIT-1", bindings=HTTP)
 def a_partition_that_moves_answers_late() -> None:
-    """The answer that a rebalance or an eviction brings to a poll that waits is written at the end of its time."""
+    """A long poll that a rebalance or an eviction answers is written only at its own deadline."""
     moved: list[Group] = []
 
     @wrap(QueueBroker, "_wake_members")
@@ -157,7 +157,7 @@ def a_partition_that_moves_answers_late() -> None:
 
 @fault("POLL-WAIT-1", bindings=STOMP)
 def the_end_of_a_registration_wakes_nobody() -> None:
-    """A poll that waits is not refused when its consumer's registration ends."""
+    """A long poll is not refused when its consumer's registration ends."""
 
     @replace(QueueBroker, "_forget")
     def forget(self: QueueBroker, consumer: Consumer) -> None:
@@ -166,7 +166,7 @@ def the_end_of_a_registration_wakes_nobody() -> None:
 
 @fault("POLL-WAIT-1", bindings=HTTP, hard=True, effort="standard")
 def a_record_that_comes_at_once_wakes_nobody() -> None:
-    """A poll that has begun to wait within the last two milliseconds is not woken: a race that is lost."""
+    """A long poll that began within the last two milliseconds is not woken, as in a lost race."""
     began: dict[Consumer, float] = {}
 
     @wrap(LongPolls, "park")
@@ -182,7 +182,7 @@ def a_record_that_comes_at_once_wakes_nobody() -> None:
 
 @fault("POLL-WAIT-2", bindings=HTTP)
 def a_poll_waits_for_half_its_time() -> None:
-    """A poll that waits in vain is answered after half of its time."""
+    """A long poll without a record is answered after half of its time."""
 
     @wrap(LongPolls, "park")
     def park(
@@ -193,7 +193,7 @@ def a_poll_waits_for_half_its_time() -> None:
 
 @fault("POLL-WAIT-2", bindings=STOMP)
 def waiting_in_vain_is_refused() -> None:
-    """A poll that waits in vain is refused when its time is over."""
+    """A long poll without a record is refused at its deadline."""
 
     @wrap(LongPolls, "_expired")
     def expired(original: Any, self: LongPolls) -> list[tuple[Hashable, Outcome]]:
@@ -202,7 +202,7 @@ def waiting_in_vain_is_refused() -> None:
 
 @fault("POLL-WAIT-3", bindings=STOMP)
 def a_poll_that_waits_holds_up_its_session() -> None:
-    """While a poll of a session waits, later frames of the session are not looked at."""
+    """While a long poll of a session waits, later frames of the session are not read."""
     behind: dict[Session, list[Any]] = {}
 
     @wrap(Session, "handle")
@@ -223,7 +223,7 @@ def a_poll_that_waits_holds_up_its_session() -> None:
 
 @fault("POLL-WAIT-4", bindings=HTTP)
 def no_time_is_too_short() -> None:
-    """A `wait_seconds` below 0, or null, is taken for 0."""
+    """A `wait_seconds` below 0, or null, is read as 0."""
 
     def read(body: dict[str, Any]) -> None:
         wait = body.get("wait_seconds", 0)
@@ -235,7 +235,7 @@ def no_time_is_too_short() -> None:
 
 @fault("POLL-WAIT-4", bindings=STOMP)
 def no_time_is_too_long() -> None:
-    """A `wait_seconds` beyond the limit is taken for the limit."""
+    """A `wait_seconds` above the limit is read as the limit."""
 
     def bound(body: dict[str, Any]) -> None:
         wait = body.get("wait_seconds")
@@ -247,7 +247,7 @@ def no_time_is_too_long() -> None:
 
 @fault("POLL-WAIT-5", bindings=HTTP)
 def who_waits_is_silent() -> None:
-    """A consumer is evicted while its poll waits."""
+    """A consumer is evicted while its long poll waits."""
 
     @wrap(Group, "expire")
     def expire(original: Any, self: Group, now: float) -> list[Consumer]:
@@ -267,7 +267,7 @@ def who_waits_is_silent() -> None:
 
 
 def _expire_quietly(*, after_eviction: bool) -> None:
-    """Have partitions that the group's timers free wake no long poll: after evictions, or after the taking back."""
+    """Have partitions freed by the group's timers wake no long poll, either after evictions or after taking back."""
 
     @wrap(Group, "expire")
     def expire(original: Any, self: Group, now: float) -> list[Consumer]:
@@ -279,11 +279,11 @@ def _expire_quietly(*, after_eviction: bool) -> None:
 
 @fault("POLL-WAIT-1", bindings=HTTP)
 def an_eviction_wakes_no_long_poll() -> None:
-    """A poll that waits for a partition of a consumer that is evicted waits to its end."""
+    """A long poll does not get the partition of an evicted consumer before its own deadline."""
     _expire_quietly(after_eviction=True)
 
 
 @fault("POLL-WAIT-1", bindings=STOMP)
 def a_record_that_is_taken_back_wakes_no_long_poll() -> None:
-    """A poll that waits for a record that a rebalance takes back from its holder waits to its end."""
+    """A long poll does not get a record that a rebalance takes back before its own deadline."""
     _expire_quietly(after_eviction=False)

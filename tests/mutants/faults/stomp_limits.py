@@ -44,7 +44,7 @@ def too_many_headers_are_refused_and_no_more() -> None:
 
 @fault("STOMP-LIMIT-004", bindings=V12)
 def a_body_beyond_the_limit_is_cut() -> None:
-    """What a body has beyond the limit is dropped, and the rest is delivered."""
+    """The part of a body beyond the limit is dropped, and the rest is delivered."""
 
     @wrap(FrameReader, "__init__")
     def begin(original: Any, self: FrameReader, limits: Any, **named: Any) -> None:
@@ -61,7 +61,7 @@ def a_body_beyond_the_limit_is_cut() -> None:
 
 @fault("STOMP-LIMIT-007", bindings=V10)
 def everybody_waits_for_a_slow_reader() -> None:
-    """Whoever sends waits until all who get the message have taken it, up to twenty seconds."""
+    """A sender waits until all recipients have read its message, up to twenty seconds."""
     pause = threading.Event()
 
     @wrap(Outbox, "flush")

@@ -38,7 +38,7 @@ _REAL_TIME = (
     "Between timeout and grace a consumer may be evicted or not (LIVE-KEEP-1, LIVE-EVICT-1).", bindings=HTTP
 )
 def evictions_come_at_the_end_of_the_grace() -> None:
-    """A consumer is evicted when timeout and grace are over, and not before."""
+    """A consumer is evicted at the end of timeout and grace, and not before."""
 
     @wrap(QueueBroker, "__init__")
     def begin(original: Any, self: QueueBroker, settings: Any) -> None:
@@ -49,7 +49,7 @@ def evictions_come_at_the_end_of_the_grace() -> None:
 
 @variant("Between timeout and grace a consumer may be evicted or not (LIVE-EVICT-1).", bindings=STOMP)
 def evictions_come_at_any_time_of_the_grace() -> None:
-    """Each name has an instant of its own within the grace."""
+    """Evictions are spread over the grace, by the name of the consumer."""
 
     def spare(consumer: Consumer) -> float:
         grace = consumer.group.settings.eviction_grace
@@ -72,7 +72,7 @@ def evictions_come_at_any_time_of_the_grace() -> None:
     near=("LIVE", "REFUSE", "MEMBER"),
 )
 def refused_operations_are_no_signs_of_life() -> None:
-    """Only what succeeds keeps a consumer alive."""
+    """Only successful operations are signs of life."""
     from reference_server.queue.operations import Operations
 
     before: dict[Consumer, float] = {}
@@ -135,13 +135,13 @@ def _settle_late(share: float) -> None:
     "A rebalance may take until its timeout; until then polls may come up empty (REBALANCE-1).", bindings=HTTP
 )
 def rebalances_are_settled_late() -> None:
-    """Partitions that have moved give nothing for nine tenths of the rebalance timeout."""
+    """Moved partitions give nothing for nine tenths of the rebalance timeout."""
     _settle_late(0.9)
 
 
 @variant("A rebalance may take a while (REBALANCE-1).", bindings=STOMP)
 def rebalances_take_a_moment() -> None:
-    """Partitions that have moved give nothing for a tenth of the rebalance timeout."""
+    """Moved partitions give nothing for a tenth of the rebalance timeout."""
     _settle_late(0.1)
 
 
@@ -165,7 +165,7 @@ def answers_over_http_take_their_time() -> None:
 
 @variant("How long an answer takes is not said.", bindings=STOMP)
 def frames_are_obeyed_late() -> None:
-    """What a client sends is looked at up to 4 ms later."""
+    """Input of a client is processed up to 4 ms later."""
     chance = random.Random(9)
 
     @wrap(Application, "handle")
@@ -178,7 +178,7 @@ def frames_are_obeyed_late() -> None:
     "Receipts, acknowledgements and replies come in any order (publishing).", bindings=STOMP, near=("PUB",)
 )
 def producers_are_told_late() -> None:
-    """Acknowledgements of records come some milliseconds after receipts and replies."""
+    """Acknowledgements of records are sent some milliseconds after receipts and replies."""
     applications: list[Application] = []
 
     @wrap(Application, "__init__")
@@ -201,7 +201,7 @@ def producers_are_told_late() -> None:
 
 @variant("A poll that waits may be answered a tenth early (POLL-WAIT-2).", bindings=HTTP, near=("POLL",))
 def polls_wait_a_little_less() -> None:
-    """A poll that waits in vain is answered after 95 hundredths of its time."""
+    """A long poll without a record is answered after 95 hundredths of its time."""
 
     @wrap(LongPolls, "park")
     def park(
@@ -212,9 +212,9 @@ def polls_wait_a_little_less() -> None:
 
 @variant("A clock of the queue is an extension.", bindings=HTTP, flags=_REAL_TIME)
 def time_is_real_over_http() -> None:
-    """There is no virtual clock, and timeouts are two seconds."""
+    """The server has no virtual clock, and timeouts are two seconds."""
 
 
 @variant("A clock of the queue is an extension.", bindings=STOMP, flags=_REAL_TIME)
 def time_is_real_over_stomp() -> None:
-    """There is no virtual clock, and timeouts are two seconds."""
+    """The server has no virtual clock, and timeouts are two seconds."""

@@ -1,4 +1,4 @@
-"""Oddities in what a server is: versions, limits, and what it declares of them."""
+"""Oddities in versions, limits, and their declaration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from reference_server.server import capabilities, running, websocket
 from reference_server.server.http import CAPABILITIES, HttpBinding
-from reference_server.stomp import frame, session
+from reference_server.stomp import destinations, frame, router, session
 from reference_server.stomp.destinations import PlainQueue
 from tests.mutants.patching import wrap
 from tests.mutants.registry import variant
@@ -49,6 +49,33 @@ def _declare(change: Any) -> None:
         return msgspec.json.encode(change(document))
 
 
+def _declare_destinations(**members: object) -> None:
+    _declare(lambda document: {**document, "destinations": {**document["destinations"], **members}})
+
+
+@variant(
+    "The names of plain destinations are the server's affair, and the capabilities may say them.",
+    bindings=(*V10, *V12),
+)
+def plain_destinations_have_other_names() -> None:
+    """A queue is called `q.….jobs`, a topic `t.…`; a destination below /queue/ or /topic/ is unknown."""
+    names = {"queue": "q.{name}.jobs", "topic": "t.{name}"}
+    _declare_destinations(**names)
+    destinations.QUEUES, destinations.TOPICS = "q.", "t."
+    router.QUEUES = "q."
+
+
+@variant(
+    "A number of subscriptions is no promise of as many (STOMP-LIMIT-005).",
+    flags=("--virtual-clock", "--subscriptions", "100"),
+    bindings=(*V11, *V12),
+    near=("STOMP-LIMIT", "STOMP-SUB", "STOMP-ERROR", "STOMP-UNSUB"),
+)
+def more_subscriptions_are_declared_than_possible() -> None:
+    """The capabilities say that 1000 subscriptions are possible; the 101st is refused."""
+    _declare(lambda document: {**document, "limits": {**document["limits"], "subscriptions": 1000}})
+
+
 @variant("A server claims the versions that it speaks.", bindings=(*V12, *WEBSOCKET))
 def only_1_2_is_spoken() -> None:
     """The server speaks STOMP 1.2 and nothing else."""
@@ -63,7 +90,7 @@ def only_1_0_and_1_1_are_spoken() -> None:
 
 @variant("A server claims the versions that it speaks.", bindings=V10)
 def only_1_0_is_spoken() -> None:
-    """The server speaks STOMP 1.0, and doesn't say so in CONNECTED."""
+    """The server speaks only STOMP 1.0, and CONNECTED has no version."""
     _speak("1.0")
     set_header("CONNECTED", "version", lambda value: value)
 
@@ -86,7 +113,7 @@ def only_1_0_is_spoken() -> None:
     bindings=(*V11, *V12),
 )
 def limits_are_tight() -> None:
-    """A frame has few headers and a body of 40,000 octets, and a connection twenty subscriptions."""
+    """Frames have few headers and at most 40,000 octets of body, connections at most twenty subscriptions."""
 
 
 @variant(
@@ -107,13 +134,13 @@ def limits_are_tight() -> None:
     bindings=(*V10, *V12),
 )
 def limits_are_tight_and_not_declared() -> None:
-    """The limits are like those that others declare, and nobody knows them."""
+    """The limits are like those of other servers, and are not declared."""
     _declare(lambda document: {**document, "limits": {}})
 
 
 @variant("The document of capabilities may be missing as a whole.", bindings=(*V10, *V11, *V12, *WEBSOCKET))
 def nothing_is_declared_of_stomp() -> None:
-    """There is no document of capabilities."""
+    """The server has no capabilities document."""
 
     @wrap(HttpBinding, "answer")
     def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Outcome | None:
@@ -124,15 +151,12 @@ def nothing_is_declared_of_stomp() -> None:
 
 
 @variant(
-    "What was not acknowledged may be lost with its connection (STOMP-SUB-009).",
-    options=(
-        "--target",
-        str(_HERE / "no_redelivery.toml"),
-    ),
+    "What was not acknowledged may be lost with its connection, and the capabilities may say so (STOMP-SUB-009).",
     bindings=(*V11, *V12),
 )
 def nothing_comes_again() -> None:
-    """What was not acknowledged is dropped with its subscription, and so is what a NACK refuses."""
+    """Messages that are unacknowledged at the end of their subscription, or refused by NACK, are dropped."""
+    _declare_destinations(redelivers=False)
 
     @wrap(PlainQueue, "take_back")
     def take_back(original: Any, self: PlainQueue, returned: list[Message]) -> None:
@@ -148,7 +172,7 @@ def nothing_comes_again() -> None:
     bindings=(*V10, *V12),
 )
 def queues_keep_nothing() -> None:
-    """A queue gives a message to one of its subscriptions, or to nobody where it has none."""
+    """A queue gives a message to one of its subscriptions, and drops it if the queue has none."""
 
     @wrap(PlainQueue, "put")
     def put(original: Any, self: PlainQueue, message: Message) -> None:

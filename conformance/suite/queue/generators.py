@@ -1,0 +1,127 @@
+"""Names, keys and counts that brokers get wrong, shared by all tests that need some.
+
+Names of one list are easily taken for one another: one begins another one, or they differ only by case, in the octet
+that joins two words, as numbers, or in the last of 128 characters. Keys look like the absence of a key, or
+differ only in ways that normalising, trimming or comparing as numbers removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
+
+#: Greatest length of a name that every server takes (NAME-1), in characters.
+NAME_LENGTH = 128
+
+#: Names that look like nothing, or like a literal. On a server in use they may be taken.
+LITERALS = ("null", "undefined", "None", "nil", "NaN", "true", "false", "0", "-1", "1e3", "...", "_", "-")
+
+#: Names that a server may accept or refuse, but not alter, by templates for a name that is unused.
+FREE_NAMES = (
+    "{}" + "n" * 129,
+    "{}" + "n" * 255,
+    "{}" + "n" * 1000,
+    "{}tópico",
+    "{}to\u0301pico",
+    "{}主题",
+    "{}a b",
+    "{}a%2Fb",
+    "{}a:b",
+    "{}a\\b",
+    "{}a?b#c",
+    " {}",
+    "{} ",
+    " {} ",
+    "\u00a0{}\u00a0",
+    "{}\ufeff",
+)
+
+#: Keys that are texts like any other, though a client or a broker may take them for no key, or for one another.
+KEYS: tuple[str, ...] = (
+    "null",
+    "undefined",
+    "None",
+    "NULL",
+    "nil",
+    "NaN",
+    "0",
+    "00",
+    "0.0",
+    "-0",
+    "1",
+    "1.0",
+    "true",
+    "false",
+    " ",
+    "  ",
+    "\t",
+    "\u0000",
+    "\u00a0",
+    "\ufeff",
+    "[]",
+    "{}",
+    '""',
+    "a",
+    "A",
+    " a",
+    "a ",
+    "\u00e9",
+    "e\u0301",
+    "\ufb01",
+    "fi",
+    "\u212b",
+    "\u00c5",
+    "\u00df",
+    "ss",
+    "k" * 127,
+    "k" * 128,
+    "k" * 255,
+    "k" * 256,
+    "k" * 257,
+    "k" * 256 + "x",
+)
+
+#: Just above the numbers at which buffers, windows and pools of brokers end.
+COUNTS = (11, 17, 33, 65, 101, 129, 257, 1001)
+
+
+def similar_names(bench: Bench, stem: str) -> list[str]:
+    """Valid names (NAME-1) that are unused on this server, and easily taken for one another.
+
+    The first of them begins most of the others.
+    """
+    name = bench.fresh(stem)
+    plain = name.replace("-", "a")
+    number = 10**16 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
+    return [
+        plain,
+        f"{plain}0",
+        f"{plain}00",
+        f"{plain}-",
+        f"{plain}-1",
+        f"{plain}.1",
+        f"{plain}_1",
+        f"{plain}--1",
+        f"{plain}-P0",
+        f"{plain}-null",
+        f"-{plain}",
+        plain.swapcase(),
+        plain.capitalize() + "x",
+        plain.capitalize() + "X",
+        f"{number}",
+        f"{number + 1}",
+        f"0{number}",
+        f"{number}.0",
+        plain.ljust(NAME_LENGTH - 1, "n"),
+        plain.ljust(NAME_LENGTH, "n"),
+        plain.ljust(NAME_LENGTH - 1, "n") + "m",
+    ]
+
+
+def count_up_to(bench: Bench, most: float | None, quick: int, standard: int, thorough: int) -> int:
+    """Largest of COUNTS that the effort of the run asks for and the server allows; `most` itself if that is less."""
+    wanted = bench.examples(quick, standard, thorough)
+    return wanted if most is None else int(min(wanted, most))

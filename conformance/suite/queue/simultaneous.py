@@ -1,0 +1,47 @@
+"""Operations that are sent at the same moment, each on a connection of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.suite.queue.queue_client import HEARTBEAT
+from conformance.wire.operations import HttpOperations, StompOperations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.bench.bench import Bench
+    from conformance.wire.operations import Operations, Reply
+
+
+class Simultaneous:
+    """Open connections in the binding of the test, over which operations go out one right behind the other."""
+
+    def __init__(self, bench: Bench, count: int) -> None:
+        """Open `count` connections, and have each answer one request, so that none of them has to be made later."""
+        self._bench = bench
+        self._clients = [self._open() for _ in range(count)]
+        for client in self._clients:
+            client.call(HEARTBEAT, {"consumer_name": bench.fresh("nobody")})
+
+    def _open(self) -> Operations:
+        if self._bench.binding == "queue-stomp":
+            return StompOperations(self._bench.stomp())
+        http = self._bench.http()
+        return HttpOperations(http, lambda: http)
+
+    def perform(self, operations: Sequence[tuple[str, object]]) -> list[Reply]:
+        """Send one operation, a path and a body, on each connection; returns the replies in this order.
+
+        Raises PeerFailure if a reply does not come.
+        """
+        clients = self._clients[: len(operations)]
+        pending = [client.start(path, body) for client, (path, body) in zip(clients, operations, strict=True)]
+        replies = [each.reply() for each in pending]
+        self._bench.step(
+            "at the same moment: "
+            + "; ".join(
+                f"{path} {body} -> {reply}" for (path, body), reply in zip(operations, replies, strict=True)
+            )
+        )
+        return replies

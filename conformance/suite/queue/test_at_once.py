@@ -1,0 +1,200 @@
+"""Operations at the same moment on different connections, many times: of those that exclude one another one wins.
+
+Two wins are charged to the clause that the second one breaks, none to ATOMIC-1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import refused
+from conformance.suite.queue.fixture import (
+    ACKNOWLEDGE,
+    ADD_TOPIC,
+    NEGATIVE_ACKNOWLEDGE,
+    POLL,
+    REGISTER,
+    SUBSCRIBE,
+    UNREGISTER,
+    QueueFixture,
+)
+from conformance.suite.queue.ownership_probe import own_every_partition
+from conformance.suite.queue.simultaneous import Simultaneous
+
+if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
+    from conformance.wire.operations import Reply
+
+#: Operations of one moment.
+AT_ONCE = 4
+#: Partitions of topics whose additions exclude one another.
+PARTITIONS = (1, 2, 3, 4)
+
+
+def _rounds(bench: Bench) -> int:
+    return bench.examples(quick=12, standard=60, thorough=400)
+
+
+def _expect_one(bench: Bench, replies: list[Reply], status: int, clause: str, what: str) -> int:
+    """Judge that exactly one reply has `status` and the others are refusals; returns the index of that one."""
+    winners = [number for number, reply in enumerate(replies) if reply.status == status]
+    told = [str(reply) for reply in replies]
+    bench.judge(clause, len(winners) <= 1, expected=f"{status} once: {what}", observed=told)
+    bench.judge(
+        "ATOMIC-1",
+        bool(winners) and sum(map(refused, replies)) == len(replies) - 1,
+        expected=f"{status} for one of them and 4xx for the others: {what}",
+        observed=told,
+    )
+    return winners[0]
+
+
+@clauses("MEMBER-REGISTER-4", "ATOMIC-1")
+def test_one_of_several_registrations_of_a_name_wins(bench: Bench) -> None:
+    """Register one name in several groups at the same moment; expect 200 once and refusals (4xx), and the consumer in
+    the group of the one that won.
+    """
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    topic = queue.new_topic()
+    groups = [queue.new_group() for _ in range(AT_ONCE)]
+    queue.publish(topic, "m")
+    for number in range(_rounds(bench)):
+        name = bench.fresh("consumer")
+        body = {"consumer_name": name}
+        replies = together.perform([(REGISTER, {**body, "consumer_group_name": group}) for group in groups])
+        winner = groups[_expect_one(bench, replies, 200, "MEMBER-REGISTER-4", "one consumer has this name")]
+        queue.members[winner].append(name)
+        if number == 0:
+            queue.subscribe(name, topic)
+            record = queue.poll_until_record(name)
+            queue.acknowledge(name, record.message_id)
+            later = queue.new_consumer(winner)
+            queue.unsubscribe(name, topic)
+            queue.subscribe(later, topic)
+            queue.expect_no_record(
+                later, "ATOMIC-1", "no record: the group of the winner has acknowledged it"
+            )
+
+
+@clauses("TOPIC-ADD-2", "ATOMIC-1")
+def test_one_of_several_additions_of_a_topic_wins(bench: Bench) -> None:
+    """Add one topic with several numbers of partitions at the same moment; expect 200 once and refusals (4xx), and the
+    number that the winner asked for.
+    """
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    sized = bench.declares("topic-partitions") and (bench.limit("partitions") or 4) >= max(PARTITIONS)
+    for number in range(_rounds(bench)):
+        topic = bench.fresh("topic")
+        bodies = [{"topicName": topic, **({"partitions": count} if sized else {})} for count in PARTITIONS]
+        replies = together.perform([(ADD_TOPIC, body) for body in bodies])
+        winner = _expect_one(bench, replies, 200, "TOPIC-ADD-2", "one topic has this name")
+        if sized and number % 6 == 0:
+            consumer = queue.new_consumer(queue.new_group(), topic)
+            for index in range(2 * max(PARTITIONS)):
+                queue.publish(topic, f"m{index}", key=None)
+            in_flight = 0
+            for _ in queue.retry_until_rebalanced():
+                in_flight += len(queue.poll_all(consumer))
+                if in_flight >= PARTITIONS[winner]:
+                    break
+            bench.judge(
+                "TOPIC-ADD-2",
+                in_flight == PARTITIONS[winner],
+                expected=f"{PARTITIONS[winner]} records in flight at once, as the winner asked for",
+                observed=f"{in_flight}",
+            )
+
+
+@clauses("ACK-UNKNOWN-1", "ATOMIC-1")
+def test_one_of_several_acknowledgements_of_a_record_wins(bench: Bench) -> None:
+    """Acknowledge one record several times at the same moment; expect 202 once and refusals (4xx), and the next record
+    after it.
+    """
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    rounds = _rounds(bench)
+    for number in range(rounds + 1):
+        queue.publish(topic, f"m{number}")
+    for number in range(rounds):
+        record = queue.poll_until_record(consumer)
+        bench.judge(
+            "ATOMIC-1",
+            record.message == f"m{number}",
+            expected=f"m{number}: each record before it was acknowledged once",
+            observed=record.whole,
+        )
+        body = {"consumer_name": consumer, "message_id": record.message_id}
+        replies = together.perform([(ACKNOWLEDGE, body)] * AT_ONCE)
+        _expect_one(bench, replies, 202, "ACK-UNKNOWN-1", "the record is in flight once")
+
+
+@clauses("ATOMIC-1")
+def test_a_record_is_acknowledged_or_given_back(bench: Bench) -> None:
+    """Acknowledge a record and give it back at the same moment; expect 202 once, and the next poll to follow it."""
+    if not bench.declares("negative-acknowledgement"):
+        bench.skip("ATOMIC-1", "nothing can be given back (extension negative-acknowledgement)")
+        return
+    queue, together = QueueFixture(bench), Simultaneous(bench, 2)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    rounds = _rounds(bench)
+    for number in range(rounds + 1):
+        queue.publish(topic, f"m{number}")
+    expected = 0
+    for number in range(rounds):
+        record = queue.poll_until_record(consumer)
+        bench.judge(
+            "ATOMIC-1", record.message == f"m{expected}", expected=f"m{expected}", observed=record.whole
+        )
+        body = {"consumer_name": consumer, "message_id": record.message_id}
+        paths = [ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE][:: 1 if number % 2 else -1]
+        replies = together.perform([(path, body) for path in paths])
+        winner = _expect_one(bench, replies, 202, "ATOMIC-1", "the record is settled once")
+        expected += paths[winner] == ACKNOWLEDGE
+
+
+@clauses("DELIVER-3", "ATOMIC-1")
+def test_polls_at_the_same_moment_bring_different_records(bench: Bench) -> None:
+    """Poll with one consumer over several connections at the same moment; expect each free record once."""
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    partitions = own_every_partition(queue, topic, consumer)
+    for number in range(_rounds(bench)):
+        free = 1 + number % min(partitions, AT_ONCE)
+        for index in range(free):
+            queue.publish(topic, f"m{index}", key=None)
+        replies = together.perform([(POLL, {"consumer_name": consumer})] * AT_ONCE)
+        records = [queue.record_of(reply) for reply in replies if reply.status == 200]
+        ids = [record.message_id for record in records]
+        bench.judge("DELIVER-3", len(set(ids)) == len(ids), expected="each record once", observed=ids)
+        bench.judge(
+            "ATOMIC-1",
+            len(ids) == free,
+            expected=f"a record for {free} of the polls, since so many are free",
+            observed=[str(reply) for reply in replies],
+        )
+        for message_id in ids:
+            queue.acknowledge(consumer, message_id)
+
+
+@clauses("ATOMIC-1")
+def test_a_consumer_leaves_once(bench: Bench) -> None:
+    """Unregister a consumer several times, and subscribe it, at the same moment; expect 202 once, and the consumer
+    gone.
+    """
+    if not bench.declares("unregister"):
+        bench.skip("ATOMIC-1", "no consumer can unregister (extension unregister)")
+        return
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    topic, group = queue.new_topic(), queue.new_group()
+    for number in range(_rounds(bench)):
+        name = queue.new_consumer(group)
+        queue.members[group].remove(name)
+        body = {"consumer_name": name}
+        operations = [(UNREGISTER, body), (SUBSCRIBE, {**body, "topic_list": topic})] * 2
+        operations = operations[number % 2 :] + operations[: number % 2]
+        replies = together.perform(operations)
+        leaving = [reply for (path, _), reply in zip(operations, replies, strict=True) if path == UNREGISTER]
+        _expect_one(bench, leaving, 202, "ATOMIC-1", "the consumer leaves once")
+        gone = queue.heartbeat(name)
+        bench.judge("ATOMIC-1", refused(gone), expected="4xx: the consumer has left", observed=gone)

@@ -1,0 +1,113 @@
+"""Records without a key go round, whoever sends them and whatever is refused in between: PART-RR-1, TOPIC-ADD-2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_publish_refusal, expect_refusal, expect_status
+from conformance.suite.queue.fixture import ADD_TOPIC, QueueFixture, publish_path
+from conformance.suite.queue.keyless_round import KeylessRound
+from conformance.wire.operations import HttpOperations, QueueClient, StompOperations
+
+if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
+
+#: The ways to publish a record without a key; `...` leaves the member out.
+KEYLESS: dict[str, tuple[Any, ...]] = {
+    "null": (None,),
+    "empty": ("",),
+    "each in turn": (..., None, ""),
+}
+
+
+def _record(message: str, key: Any = ...) -> dict[str, Any]:
+    body = {"messageID": message, "message": message}
+    return body if key is ... else {**body, "key": key}
+
+
+@clauses("PART-RR-1")
+@pytest.mark.parametrize("keys", KEYLESS.values(), ids=KEYLESS.keys())
+def test_a_record_without_a_key_takes_its_turn_however_it_is_written(
+    bench: Bench, keys: tuple[Any, ...]
+) -> None:
+    """Publish 2 N records whose `key` is null, empty or missing; expect record j + N behind record j."""
+    queue = QueueFixture(bench)
+    turns = KeylessRound(queue)
+    for number in range(2 * turns.partitions):
+        body = _record(f"m{number}", keys[number % len(keys)])
+        reply = queue.call(publish_path(turns.topic), body, promise="PUB-KEY-1")
+        expect_status(bench, reply, 200, "PUB-KEY-1", "a record needs no key")
+    turns.expect_turns("PART-RR-1", "none of the records has a key")
+
+
+@clauses("PART-RR-1")
+@pytest.mark.parametrize("how", ["two in turn", "one for each record", "both bindings in turn"])
+def test_the_round_is_that_of_the_topic_and_not_of_a_connection(bench: Bench, how: str) -> None:
+    """Publish 2 N records without a key over several connections; expect record j + N behind record j."""
+    queue = QueueFixture(bench)
+    turns = KeylessRound(queue)
+    count = 2 * turns.partitions
+    if how == "two in turn":
+        clients = [bench.queue(), bench.queue()]
+    elif how == "one for each record":
+        clients = [bench.queue() for _ in range(count)]
+    elif bench.claims("queue-stomp") and bench.claims("queue-http") and bench.declares("http-publish"):
+        clients = [
+            QueueClient(HttpOperations(bench.http())),
+            QueueClient(StompOperations(bench.stomp())),
+        ]
+    else:
+        bench.skip("PART-RR-1", "records can be published in one binding only")
+        return
+    for number in range(count):
+        # The label is unique: an acknowledgement of another client's record must not be taken for this one's.
+        reply = clients[number % len(clients)].publish(turns.topic, bench.fresh("id"), f"m{number}")
+        expect_status(bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
+    turns.expect_turns("PART-RR-1", "the connection of a producer makes no difference")
+
+
+@clauses("PART-RR-1")
+def test_refused_records_take_no_turn(bench: Bench) -> None:
+    """Publish records that must be refused between 2 N records without a key; expect record j + N behind record
+    j.
+    """
+    queue = QueueFixture(bench)
+    limited = bench.declares("topic-limits")
+    turns = KeylessRound(queue, **({"partition_bytes": 20_000} if limited else {}))
+    path = publish_path(turns.topic)
+    refused: list[dict[str, Any]] = [
+        {"messageID": "1"},
+        {"message": "no label"},
+        {"messageID": "1", "message": "m", "key": 7},
+        {"messageID": "1", "message": None, "key": None},
+    ]
+    for number in range(2 * turns.partitions):
+        turns.publish(number)
+        if number % 2 == 0:
+            body = refused[number // 2 % len(refused)]
+            reply = queue.call(path, body)
+            expect_refusal(bench, reply, "PUB-BODY-1", f"the body is {body}")
+            if limited:
+                full = queue.call(path, _record("x" * 20_001))
+                expect_publish_refusal(bench, full, "PUB-FULL-1", "the record has more than 20,000 octets")
+    turns.expect_turns("PART-RR-1", "refused records take no turn")
+
+
+@clauses("TOPIC-ADD-2")
+def test_adding_a_topic_again_leaves_the_turn_of_its_records(bench: Bench) -> None:
+    """Add a topic again after each of 2 N records without a key; expect a refusal (4xx), and record j + N behind
+    record j.
+    """
+    queue = QueueFixture(bench)
+    turns = KeylessRound(queue)
+    for number in range(2 * turns.partitions):
+        turns.publish(number)
+        if (
+            number == 0 or number % turns.partitions
+        ):  # not where a round that begins anew would look as if it went on
+            again = queue.call(ADD_TOPIC, {"topicName": turns.topic})
+            expect_refusal(bench, again, "TOPIC-ADD-2", "the topic exists")
+    turns.expect_turns("TOPIC-ADD-2", "the topic stays as it was")
