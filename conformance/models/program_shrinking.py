@@ -108,7 +108,7 @@ class ProgramShrinker:
                 break
         else:
             return
-        # What failed after many attempts may need as many without a call that it does not need.
+        # A rare failure may take as many attempts again after a call that it does not need is gone.
         if (time.monotonic() - started) * 4 < self._until - started:
             self._minimize(tries=2 * attempts)
 

@@ -24,7 +24,7 @@ def overlaps(steps: Sequence[Step]) -> int:
 
 
 def described(step: Step) -> str:
-    """What a step does, in a few words."""
+    """Short description of a step."""
     act = step.act
     assert act is not None
     if act.what == "open":

@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the failure was seen: the index of an event, the connection, and what came there.
+    """Place of the failure: the index of an event, the connection, and what came there.
 
     An `exact` place is one answer that the failed assertion names. If it is not, the assertion may be about several
     answers. `seconds` is the length of a silence.
