@@ -18,11 +18,10 @@ class Simultaneous:
     """Open connections in the binding of the test, over which operations go out one right behind the other."""
 
     def __init__(self, bench: Bench, count: int) -> None:
-        """Open `count` connections, and have each answer one request, so that none of them has to be made later."""
+        """Prepare `count` connections."""
         self._bench = bench
+        self._nobody = bench.fresh("nobody")
         self._clients = [self._open() for _ in range(count)]
-        for client in self._clients:
-            client.call(HEARTBEAT, {"consumer_name": bench.fresh("nobody")})
 
     def _open(self) -> Operations:
         if self._bench.binding == "queue-stomp":
@@ -33,9 +32,15 @@ class Simultaneous:
     def perform(self, operations: Sequence[tuple[str, object]]) -> list[Reply]:
         """Send one operation, a path and a body, on each connection; returns the replies in this order.
 
+        Each connection answers another request before, so that none of them has to be made at that moment.
+
         Raises PeerFailure if a reply does not come.
         """
         clients = self._clients[: len(operations)]
+        for client in clients:
+            if self._bench.binding == "queue-http":
+                client.close()  # a server may close a connection that was idle for a moment
+            client.call(HEARTBEAT, {"consumer_name": self._nobody})
         pending = [client.start(path, body) for client, (path, body) in zip(clients, operations, strict=True)]
         replies = [each.reply() for each in pending]
         self._bench.step(
