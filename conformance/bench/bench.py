@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 
+from conformance.run.admittance import connect_headers
 from conformance.run.options import Effort
 from conformance.specification import schemas
+from conformance.targets.address import HttpHost
 from conformance.wire.connection import Connection
-from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.failures import Crowded, NotAdmitted, PeerFailure, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.operations import (
     HttpOperations,
@@ -27,6 +29,7 @@ from conformance.wire.operations import (
 )
 from conformance.wire.stomp import StompClient
 from conformance.wire.trace import Trace
+from conformance.wire.upgrade_attempts import admitted_link
 from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from conformance.run.run import Run
     from conformance.targets.target import Target
     from conformance.verdicts.recorder import Case
+    from conformance.wire.access import Access
+    from conformance.wire.frames import Frame
     from conformance.wire.trace import TraceEntry
 
 #: Newest steps and trace entries in the evidence of a failure.
@@ -47,6 +52,9 @@ PATIENCE_PER_DELAY = 10
 MOST_EXTRA_PATIENCE = 2
 #: Lowest throughput that a connection is assumed to have, in octets per second.
 SLOWEST = 8 << 10
+#: Clauses that promise a connection and a session to every client: a refusal counts in their tests only.
+UPGRADE_PROMISES = ("QSTOMP-ENDPOINT-1", "STOMP-LINGER-001")
+CONNECT_PROMISES = ("STOMP-CONNECT-001", *UPGRADE_PROMISES)
 #: Phases of Hypothesis, without `explain`: no report shows explanations, and they cost a trace of every example.
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
 
@@ -173,9 +181,16 @@ class Bench:
 
     def http(self) -> HttpClient:
         """Client on a kept-alive HTTP connection of its own."""
+        return self._http_client(self.target.http_host, self.target.access)
+
+    def websocket_host(self) -> HttpClient:
+        """Client for HTTP requests to the host of the WebSocket, such as an upgrade that the test writes itself."""
         target = self.target
+        return self._http_client(HttpHost(target.host, target.port, target.tls), target.access)
+
+    def _http_client(self, where: HttpHost, access: Access) -> HttpClient:
         client = HttpClient(
-            target.host, target.port, tls=target.tls, trace=self._trace, patience=self.patience
+            where.host, where.port, tls=where.tls, trace=self._trace, patience=self.patience, access=access
         )
         self.at_end(client.close)
         return client
@@ -188,18 +203,31 @@ class Bench:
     ) -> WebSocketLink:
         """New WebSocket connection, by default to the path under test.
 
-        Raises UpgradeRefused, PeerFailure, Unreachable.
+        Waits where the server has no room for now. Raises NotAdmitted, Crowded, Unreachable.
         """
-        link = WebSocketLink(
+        try:
+            link = admitted_link(
+                self.target.access.admission, lambda: self._upgraded(path, subprotocols, headers)
+            )
+        except NotAdmitted as refusal:
+            if path is None and not subprotocols and not headers:
+                refusal.promised_by(*UPGRADE_PROMISES)
+            raise
+        self.at_end(link.close)
+        return link
+
+    def _upgraded(
+        self, path: str | None, subprotocols: Sequence[str], headers: Mapping[str, str] | None
+    ) -> WebSocketLink:
+        return WebSocketLink(
             self.target.websocket_url(path),
             subprotocols,
             self._trace,
             self.patience,
             tls=self.target.tls,
             headers=headers,
+            access=self.target.access,
         )
-        self.at_end(link.close)
-        return link
 
     def stomp(
         self,
@@ -217,22 +245,33 @@ class Bench:
         """
         client = StompClient(self.link(path, subprotocols), version or self.version)
         if connect:
-            client.connect({**self.credentials(), **(headers or {})})
+            self.open_session(client, headers)
         return client
 
+    def open_session(self, client: StompClient, headers: Mapping[str, str | None] | None = None) -> Frame:
+        """CONNECT with the credentials and these headers. Raises NotAdmitted if a plain CONNECT gets no CONNECTED."""
+        try:
+            return client.connect({**self.credentials(), **(headers or {})})
+        except PeerFailure as failure:
+            if headers:
+                raise
+            refusal = NotAdmitted(failure.expected, failure.observed).promised_by(*CONNECT_PROMISES)
+            raise refusal from failure
+
     def credentials(self) -> dict[str, str | None]:
-        """Headers that CONNECT needs on this server: login, passcode, host."""
-        target = self.target
-        return {
-            "login": target.login,
-            "passcode": target.passcode,
-            "host": target.host_header or None,
-        }
+        """Headers that CONNECT needs on this server: login, passcode, host, and those that the user gives."""
+        return connect_headers(self.target)
 
     def tcp(self) -> Connection:
         """New TCP or TLS connection. Raises Unreachable."""
         target = self.target
-        connection = Connection(target.host, target.port, tls=target.tls, patience=self.patience)
+        connection = Connection(
+            target.host,
+            target.port,
+            tls=target.tls,
+            patience=self.patience,
+            admission=target.access.admission,
+        )
         self.at_end(connection.close)
         return connection
 
@@ -243,7 +282,7 @@ class Bench:
     def close(self) -> None:
         """End the test: run the calls registered by `at_end`."""
         while self._at_end:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, Crowded):
                 self._at_end.pop()()
 
     # Time

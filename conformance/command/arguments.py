@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance.command.contact import add_contact, contact_values
 from conformance.run.options import PARALLEL, Effort, Options
 from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book, with_prefix
 from conformance.targets.files import GENERIC, TIMINGS, check_waivers, find_target
+from conformance.targets.secrets import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,6 +140,7 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="host header of CONNECT (default: the host of the URL)",
     )
+    add_contact(group)
     for name in TIMINGS:
         group.add_argument(
             f"--{name.replace('_', '-')}",
@@ -192,6 +195,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
             raise ValueError(f"no clause has the id {prefix}, or begins so; --list-clauses shows all")
     options = Options(
         url=values["url"] or file.url,
+        **contact_values(values),
         file=file,
         classes=tuple(values["classes"]),
         clauses=tuple(values["clauses"]),
@@ -223,7 +227,7 @@ def with_url(options: Options, url: str) -> Options:
 
 def replay_command(options: Options, failure: Failure) -> str:
     """Command line that judges the clause of a failure again."""
-    words = [*PROGRAM.split(), options.url]
+    words = [*PROGRAM.split(), shown_url(options.url)]
     if options.file.name != "generic":
         words += ["--target", options.file.name]
     if options.login is not None:

@@ -33,7 +33,9 @@ class Options:
     `classes` are bindings and extensions; empty selects all that the server claims. `clauses` are ids or prefixes of
     ids. `timings` (seconds) override those that the server declares. `seed` None gives the same examples in every run;
     `shuffle` orders the tests by the seed. `fail_fast` ends the run at the first broken MUST that is no known
-    deviation. `parallel` is the number of concurrent tests.
+    deviation. `parallel` is the number of concurrent tests. `headers` go with every HTTP request and upgrade,
+    `connect_headers` with every CONNECT; `http` is the URL of HTTP requests where it is another one. The first contact
+    waits up to `wait` seconds for a server to answer.
     """
 
     url: str
@@ -50,6 +52,10 @@ class Options:
     login: str | None = None
     passcode: str | None = None
     host_header: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    connect_headers: Mapping[str, str] = field(default_factory=dict)
+    http: str = ""
+    wait: float = 0.0
     timings: Mapping[str, float] = field(default_factory=dict)
     use_waivers: bool = True
     verify_tls: bool = True

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
+from conformance.run.presence import last_sent
 from conformance.specification.clauses import Level
 from conformance.verdicts.recorder import Case, find_failure
-from conformance.wire.failures import TooSlow, Unreachable
+from conformance.wire.failures import Crowded, TooSlow, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.run.run import Run
 
-#: Attempts at a test on a machine that is too slow for its timers.
+#: Attempts at a test on a machine that is too slow for its timers, and at a server that is away or has no room.
 ATTEMPTS = 3
 
 
@@ -63,16 +65,57 @@ class Execution:
             self._done.set()
 
     def _attempt(self, case: Case, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        """Run the test; repeat it if this machine was too slow for its timers; finally skip its clauses."""
+        """Run the test; repeat it if this machine was too slow for its timers, or the server away or without room.
+
+        Finally skip its clauses, or leave inconclusive what could not be asked. Raises Unreachable if the server does
+        not come back.
+        """
+        slow: TooSlow | None = None
         for _ in range(ATTEMPTS):
+            began = time.monotonic()
+            slow = None
             try:
                 test(**arguments)
-            except TooSlow as slow:
-                reason = str(slow)
+            except TooSlow as late:
+                slow = late
+                continue
+            except Crowded as crowded:
+                reason = str(crowded)
+            except Exception as error:
+                reason = self._outage(case, began, error)
+                if not reason:
+                    raise
             else:
-                return
+                reason = self._run.presence.outage_since(began, check=False)
+                if not reason:
+                    return
+            case.forget_failure()
+            self.bench.close()
+        if slow is None:
+            case.not_asked(reason)
+            return
         for clause in case.clauses:
-            case.skip(clause, reason)
+            case.skip(clause, str(slow))
+
+    def _outage(self, case: Case, began: float, error: Exception) -> str:
+        """Reason why the error of a test shows nothing, "" if it does. Raises Unreachable if the server is gone."""
+        failure = find_failure(error)
+        if failure is None and not isinstance(error, Unreachable):
+            return ""
+        if failure is not None and failure.evidence is None:
+            failure.evidence = self.bench.evidence()
+        frames = (failure.evidence if failure is not None else None) or self.bench.evidence()
+        # A server that the test itself keeps from answering is not away.
+        self.bench.close()
+        try:
+            if isinstance(error, Unreachable):
+                if not self._run.presence.answers():
+                    raise error
+                return str(error)
+            return self._run.presence.outage_since(began, check=True)
+        except Unreachable as gone:
+            case.forget_failure()
+            raise Unreachable(f"{gone}{last_sent(frames[1])}") from error
 
     def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Run the test in a thread of its own, so that its waits overlap those of other tests."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import Level
 from conformance.verdicts.verdicts import Failure, Key, Stop, Tally
-from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.failures import NotAdmitted, PeerFailure, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -84,9 +84,14 @@ class Recorder:
         roots = [self._failed_root_of(clause, binding) for clause in self.applicable(clauses, binding)]
         return roots[0] if roots and all(roots) else None
 
+    def _column_of(self, root: str, binding: str) -> str:
+        """Column of a root: a queue over HTTP whose producers use STOMP rests on the column of those (PUB-STOMP-1)."""
+        columns = self.columns.get(root, ())
+        return "stomp-publish" if binding == "queue-http" and list(columns) == ["stomp-publish"] else binding
+
     def _failed_root_of(self, clause: str, binding: str) -> str | None:
         for root in self.book.ancestors(clause):
-            tally = self.tallies.get(Key(root, binding))
+            tally = self.tallies.get(Key(root, self._column_of(root, binding)))
             if tally and tally.failures and not tally.held:
                 return root
         return None
@@ -169,10 +174,17 @@ class Case:
     def finish(self, error: BaseException | None) -> None:
         """End the test, with the exception that it raised.
 
-        A Violation counts against its clause, a PeerFailure against the first clause of the test that was not
-        asserted, any other exception against the suite. A failed MUST counts even if another exception followed it.
+        A Violation counts against its clause, a PeerFailure against the clause that promises the answer or else the
+        first clause of the test that was not asserted, any other exception against the suite. A failed MUST counts
+        even if another exception followed it. A connection that was refused to a test of other clauses shows nothing.
         """
         failure = find_failure(error) if error is not None else None
+        if isinstance(failure, NotAdmitted) and failure.promises:
+            failure.promise = next((clause for clause in failure.promises if clause in self.clauses), "")
+            if not failure.promise and self._swallowed is None:
+                self.not_asked(f"the server refused a connection: {failure.observed}")
+                self._record_held()
+                return
         if isinstance(failure, Violation) and failure.clause not in self._recorder.book:
             failure = None
         is_suites = error is not None and failure is None
@@ -184,6 +196,14 @@ class Case:
             self._recorder.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
         self.ended_at = self._key(stopped_by) if stopped_by else None
 
+    def not_asked(self, reason: str) -> None:
+        """Record why the clauses that the test has not asserted could not be asked; they end inconclusive."""
+        self._recorder.never_run(self._unsettled() or self.clauses, self.binding, reason)
+
+    def forget_failure(self) -> None:
+        """Forget the failed MUST at which the test ended, since the test is repeated or shows nothing."""
+        self._swallowed = None
+
     def finish_cut_short(self) -> None:
         """End an interrupted test: record only the assertions that it made."""
         self._record_end(self._swallowed)
@@ -193,7 +213,12 @@ class Case:
         """Record the failure that ended the test; returns the clause that it counts against."""
         if failure is None:
             return None
-        clause = failure.clause if isinstance(failure, Violation) else self._first_unsettled()
+        if isinstance(failure, Violation):
+            clause = failure.clause
+        elif failure.promise in self._recorder.book and self._key(failure.promise) is not None:
+            clause = failure.promise
+        else:
+            clause = self._first_unsettled()
         return self._record_peer_failure(clause, failure)
 
     def _record_held(self) -> None:

@@ -14,13 +14,14 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from conformance.wire.failures import TooLong, Unreachable
+from conformance.wire.failures import NoTls, TooLong, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from _typeshed import WriteableBuffer
 
+    from conformance.wire.admission import Admission
     from conformance.wire.trace import Direction
 
 READ_AHEAD = 64 << 10
@@ -55,11 +56,13 @@ class Connection:
         tls: ssl.SSLContext | None = None,
         patience: float = 5.0,
         tap: Callable[[Direction, bytes], None] | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self.patience = patience
         self._tap = tap
+        self._admission = admission
+        self.socket = _admitted(admission, lambda: _connected(host, port, tls, patience))
         self.begin()
-        self.socket = _connected(host, port, tls, patience)
         self._reader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
 
     # Methods of a socket that the libraries call
@@ -107,6 +110,9 @@ class Connection:
         """Close the connection. May be called twice."""
         with contextlib.suppress(OSError):
             self.socket.close()
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.give_place()
 
     # Methods for the suite
 
@@ -188,6 +194,18 @@ class _KeptReader(io.BufferedReader):
         """Do nothing: octets read ahead belong to the next response."""
 
 
+def _admitted(admission: Admission | None, connect: Callable[[], socket.socket]) -> socket.socket:
+    if admission is None:
+        return connect()
+    admission.take_place()
+    try:
+        admission.turn()
+        return admission.reach(connect)
+    except BaseException:
+        admission.give_place()
+        raise
+
+
 def _connected(host: str, port: int, tls: ssl.SSLContext | None, patience: float) -> socket.socket:
     try:
         plain = socket.create_connection((host, port), timeout=patience)
@@ -198,4 +216,4 @@ def _connected(host: str, port: int, tls: ssl.SSLContext | None, patience: float
         return tls.wrap_socket(plain, server_hostname=host) if tls else plain
     except OSError as error:
         plain.close()
-        raise Unreachable(f"no TLS connection to {host}:{port}: {error}") from error
+        raise NoTls(host, port, error) from error

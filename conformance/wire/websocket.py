@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import websocket
 from websocket import ABNF
 
+from conformance.wire.access import Access
 from conformance.wire.connection import Connection, tls_context
 from conformance.wire.encoding import is_utf8
-from conformance.wire.failures import PeerFailure, UpgradeRefused, Violation
+from conformance.wire.failures import NotAdmitted, PeerFailure, UpgradeRefused, Violation
 
 if TYPE_CHECKING:
     import ssl
@@ -52,7 +53,7 @@ class WebSocketLink:
     """One WebSocket connection to `url` (ws or wss). One thread at a time.
 
     `patience`, in seconds, bounds every wait without a deadline of its own. Raises Unreachable if no server answers,
-    UpgradeRefused if the server refuses the upgrade, PeerFailure if its answer is malformed.
+    UpgradeRefused if the server refuses the upgrade, NotAdmitted if its answer is malformed or missing.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class WebSocketLink:
         *,
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
+        access: Access | None = None,
     ) -> None:
+        access = access or Access()
         self.url, self.patience = url, patience
         self.closed: Closed | None = None
         self.pongs: deque[bytes] = deque(maxlen=_PONGS_KEPT)
@@ -81,13 +84,17 @@ class WebSocketLink:
             tls = tls or tls_context()
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
         self._connection = Connection(
-            parts.hostname or "", port, tls=tls if parts.scheme == "wss" else None, patience=patience
+            parts.hostname or "",
+            port,
+            tls=tls if parts.scheme == "wss" else None,
+            patience=patience,
+            admission=access.admission,
         )
         self._websocket: Any = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
         self._upgrade(
             {
                 **({"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}),
-                **(headers or {}),
+                **access.with_headers(headers),
             }
         )
 
@@ -271,13 +278,15 @@ class WebSocketLink:
 
     def _upgrade(self, headers: Mapping[str, str]) -> None:
         # Subprotocols are sent as a plain header: the library would reject a server that selects none.
+        given = {name.lower(): value for name, value in headers.items()}
         try:
             self._websocket.connect(
                 self.url,
                 socket=self._connection,
-                header=dict(headers),
+                header={name: value for name, value in headers.items() if name.lower() != "host"},
+                host=given.get("host"),
                 redirect_limit=0,
-                suppress_origin=False,
+                suppress_origin="origin" in given,
             )
         except websocket.WebSocketBadStatusException as error:
             self._connection.close()
@@ -289,7 +298,7 @@ class WebSocketLink:
             answer = self._websocket.handshake_response
             if answer is not None and answer.status != 101:
                 raise UpgradeRefused(answer.status, answer.headers, b"") from error
-            raise PeerFailure("101 Switching Protocols", f"no upgrade: {error}") from error
+            raise NotAdmitted("101 Switching Protocols", f"no upgrade: {error}") from error
 
     def _record(self, direction: Direction, octets: bytes, kind: Literal["stomp", "ws"] = "stomp") -> None:
         if self._trace:

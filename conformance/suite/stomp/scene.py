@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import book
 from conformance.suite.stomp.patience import BRIEFLY
-from conformance.wire.failures import PeerFailure
+from conformance.wire.failures import NotAdmitted, PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,12 +109,14 @@ class Scene:
     def connect(self, client: StompClient, **headers: str | None) -> Frame:
         """Open the session of a client that has none.
 
-        Judges STOMP-CONNECT-001 and, where one version was offered, STOMP-CONNECT-004: nobody could read on a
-        session whose version isn't known.
+        Judges STOMP-CONNECT-001 (a refusal only in its own tests, unless the test gives headers) and, where one version
+        was offered, STOMP-CONNECT-004: nobody could read on a session whose version isn't known.
         """
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
-            connected = client.connect({**self.bench.credentials(), **given})
+            connected = self.bench.open_session(client, given)
+        except NotAdmitted:
+            raise
         except PeerFailure as failure:
             self.bench.judge(
                 "STOMP-CONNECT-001", False, expected="CONNECTED for CONNECT", observed=failure.observed
