@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Attempts at a test on a machine that is too slow for its timers, and at a server that is away or has no room.
 ATTEMPTS = 3
+
+#: Longest wait for a connection, in seconds, that spoils no timer of a test.
+LONG_WAIT_SECONDS = 2.0
 
 
 class Execution:
@@ -71,31 +75,52 @@ class Execution:
         not come back.
         """
         slow: TooSlow | None = None
-        for _ in range(ATTEMPTS):
-            began = time.monotonic()
+        reason = ""
+        for number in range(ATTEMPTS):
             slow = None
             try:
-                test(**arguments)
+                reason = self._attempt_once(case, test, arguments, alone=bool(reason) and number > 0)
             except TooSlow as late:
                 slow = late
                 continue
-            except Crowded as crowded:
-                reason = str(crowded)
-            except Exception as error:
-                reason = self._outage(case, began, error)
-                if not reason:
-                    raise
-            else:
-                reason = self._run.presence.outage_since(began, check=False)
-                if not reason:
-                    return
+            if not reason:
+                return
             case.forget_failure()
-            self.bench.close()
         if slow is None:
             case.not_asked(reason)
             return
         for clause in case.clauses:
             case.skip(clause, str(slow))
+
+    def _attempt_once(
+        self, case: Case, test: Callable[..., Any], arguments: dict[str, Any], *, alone: bool
+    ) -> str:
+        """Run the test once; returns the reason why it showed nothing, "" if it ended well."""
+        admission = self._run.target.access.admission
+        with admission.turn_of_test(alone=alone) if admission else contextlib.nullcontext():
+            began = time.monotonic()
+            if admission:
+                admission.take_longest_wait()
+            try:
+                test(**arguments)
+                reason = self._run.presence.outage_since(began, check=False)
+            except Crowded as crowded:
+                reason = str(crowded)
+            except Exception as error:
+                reason = self._outage(case, began, error) or self._delay(error)
+                if not reason:
+                    raise
+            if reason or admission:
+                self.bench.close()
+            return reason
+
+    def _delay(self, error: Exception) -> str:
+        """Reason why a failure shows nothing if the test had to wait long for a connection, "" if it did not."""
+        admission = self._run.target.access.admission
+        waited = admission.take_longest_wait() if admission else 0.0
+        if find_failure(error) is None or waited < LONG_WAIT_SECONDS:
+            return ""
+        return f"the test had to wait {waited:.1f} s for a connection, and failed: {error}"
 
     def _outage(self, case: Case, began: float, error: Exception) -> str:
         """Reason why the error of a test shows nothing, "" if it does. Raises Unreachable if the server is gone."""

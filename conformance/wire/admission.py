@@ -6,7 +6,9 @@ about any clause: it is waited out, for a bounded time. A server that is away fo
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
+import select
 import threading
 import time
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 from conformance.wire.failures import Crowded, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import socket
+    from collections.abc import Callable, Iterator, Mapping
 
     T = TypeVar("T")
 
@@ -24,11 +27,19 @@ TOO_MANY, UNAVAILABLE = 429, 503
 AWAY = frozenset({502, 504})
 #: Longest wait for admission of one connection, in seconds, and the shortest and longest between two attempts.
 ADMISSION_SECONDS = 30.0
+#: The same where a refusal says nothing about when to come back, and concerns room, not a rate.
+ROOM_SECONDS = 8.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 #: Attempts at one connection.
 ATTEMPTS = 60
 #: Longest wait for another test to end a connection, in seconds, where a limit is declared.
-PLACE_SECONDS = 5.0
+PLACE_SECONDS = 2.0
+#: Connections that one test may need at once: a declared limit bounds the number of concurrent tests.
+CONNECTIONS_OF_A_TEST = 4
+#: Longest wait of a test for others to end, in seconds.
+TURN_SECONDS = 600.0
+#: Admissions in a row after which later connections get all the time again.
+ADMISSIONS_TO_FORGET = 50
 #: Longest wait for a server that has gone away to come back, in seconds.
 RETURN_SECONDS = 15.0
 #: Longest time between two connections, in seconds, that is kept for the sake of a gateway.
@@ -51,11 +62,16 @@ class Admission:
         self.return_seconds = 0.0
         """Longest wait for a server that refuses connections; none at the first contact."""
         self._most: int | None = None
-        self._open = 0
+        self._places: dict[object, socket.socket | None] = {}
         self._changed = threading.Condition()
         self._next_at = 0.0
         self._spacing = 0.0
+        self._slowed_until = 0.0
         self._given_up = 0
+        self._in_a_row = 0
+        self._tests = 0
+        self._alone = 0
+        self._longest = threading.local()
         self._waited = 0.0
         self._stopped = False
         self._outages: list[Outage] = []
@@ -68,21 +84,58 @@ class Admission:
 
     # Places below a declared limit
 
-    def take_place(self) -> None:
-        """Count a connection that is about to be made; at the limit, wait up to PLACE_SECONDS for one to end."""
-        most = self._most
+    def take_place(self, owner: object) -> None:
+        """Count the connection `owner`, about to be made; at the limit, wait up to PLACE_SECONDS for one to end."""
         with self._changed:
-            if most is not None and self._open >= most:
-                began = time.monotonic()
-                self._changed.wait_for(lambda: self._open < most or self._stopped, PLACE_SECONDS)
-                self._waited += time.monotonic() - began
-            self._open += 1
+            began = time.monotonic()
+            while self._is_full() and not self._stopped and time.monotonic() - began < PLACE_SECONDS:
+                self._changed.wait(_RETRY_SECONDS / 5)
+            self._note_wait(time.monotonic() - began)
+            self._places[owner] = None
 
-    def give_place(self) -> None:
-        """Count a connection that has ended."""
+    def occupy(self, owner: object, made: socket.socket) -> None:
+        """Note the socket of a counted connection."""
         with self._changed:
-            self._open -= 1
+            if owner in self._places:
+                self._places[owner] = made
+
+    def give_place(self, owner: object) -> None:
+        """Count a connection no longer. May be called twice."""
+        with self._changed:
+            self._places.pop(owner, None)
             self._changed.notify_all()
+
+    def _is_full(self) -> bool:
+        """True at the limit; connections that the server has ended count no more."""
+        if self._most is None or len(self._places) < self._most:
+            return False
+        ended = [owner for owner, made in self._places.items() if made is not None and _has_ended(made)]
+        for owner in ended:
+            del self._places[owner]
+        return len(self._places) >= self._most
+
+    @contextlib.contextmanager
+    def turn_of_test(self, *, alone: bool = False) -> Iterator[None]:
+        """A test, while it runs: a declared limit of connections bounds their number; `alone` waits for all others."""
+        if self._most is None:
+            yield
+            return
+        tests = 1 if alone else max(1, self._most // CONNECTIONS_OF_A_TEST)
+        with self._changed:
+            self._alone += alone
+            began = time.monotonic()
+            self._changed.wait_for(
+                lambda: self._stopped or (self._tests < tests and (alone or not self._alone)), TURN_SECONDS
+            )
+            self._waited += time.monotonic() - began
+            self._tests += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._tests -= 1
+                self._alone -= alone
+                self._changed.notify_all()
 
     @property
     def most(self) -> int | None:
@@ -99,11 +152,21 @@ class Admission:
         """Seconds that all threads together have waited so far."""
         return self._waited
 
+    def take_longest_wait(self) -> float:
+        """Longest single wait of the calling thread since the last call, in seconds."""
+        longest: float = getattr(self._longest, "seconds", 0.0)
+        self._longest.seconds = 0.0
+        return longest
+
+    def _note_wait(self, seconds: float) -> None:
+        self._waited += seconds
+        self._longest.seconds = max(getattr(self._longest, "seconds", 0.0), seconds)
+
     # Retrying
 
     def attempts(self) -> Attempts:
         """Attempts at one connection or exchange."""
-        return Attempts(self, ADMISSION_SECONDS / 4**self._given_up)
+        return Attempts(self, 1 / 2**self._given_up)
 
     def turn(self) -> None:
         """Wait until the next connection may be made, on a gateway that has asked for fewer of them."""
@@ -119,19 +182,25 @@ class Admission:
             return
         with self._changed:
             self._changed.wait_for(lambda: self._stopped, seconds)
-            self._waited += seconds
+            self._note_wait(seconds)
 
     def slow_down(self, pause: float, *, is_rate: bool) -> None:
         """Let `pause` seconds pass before the next connection of any thread and, for a rate, keep a distance."""
         with self._changed:
-            if is_rate:
+            now = time.monotonic()
+            # Connections that were under way together are refused together: that is one sign of haste, not several.
+            if is_rate and now >= self._slowed_until:
                 self._spacing = min(LONGEST_SPACING, max(0.1, 1.5 * self._spacing))
-            self._next_at = max(self._next_at, time.monotonic() + pause)
+                self._slowed_until = now + pause
+            if is_rate:
+                self._next_at = max(self._next_at, now + pause)
 
     def admitted(self) -> None:
         """Note that a connection was admitted."""
         with self._changed:
-            self._given_up = 0
+            self._in_a_row += 1
+            if self._in_a_row >= ADMISSIONS_TO_FORGET:
+                self._given_up = 0
             self._spacing *= 0.95
             if self._spacing < 0.01:
                 self._spacing = 0.0
@@ -139,6 +208,7 @@ class Admission:
     def give_up(self) -> None:
         """Note that all attempts at a connection were in vain: later ones get less time."""
         with self._changed:
+            self._in_a_row = 0
             self._given_up = min(self._given_up + 1, 4)
 
     # A server that goes away
@@ -179,9 +249,11 @@ class Admission:
 class Attempts:
     """Attempts at one connection, with bounds on their number and on the time that is waited."""
 
-    def __init__(self, admission: Admission, seconds: float) -> None:
+    def __init__(self, admission: Admission, share: float) -> None:
+        """`share` is the part of the usual time that these attempts get."""
         self._admission = admission
-        self._left = seconds
+        self._share = share
+        self._waited = 0.0
         self._number = 0
 
     def refused(self, status: int, headers: Mapping[str, str], said: str) -> None:
@@ -189,12 +261,23 @@ class Attempts:
         self._number += 1
         asked = retry_after(headers)
         pause = min(SHORTEST_PAUSE * 1.5**self._number, 2.0) if asked is None else max(asked, SHORTEST_PAUSE)
-        if self._number >= ATTEMPTS or pause > min(self._left, LONGEST_PAUSE):
+        most = ROOM_SECONDS if asked is None and status != TOO_MANY else ADMISSION_SECONDS
+        left = most * self._share - self._waited
+        if self._number >= ATTEMPTS or pause > min(left, LONGEST_PAUSE):
             self._admission.give_up()
             raise Crowded(f"after {self._number} attempts the server still takes no connection: {said}")
-        self._left -= pause
+        self._waited += pause
         self._admission.slow_down(pause, is_rate=status == TOO_MANY)
         self._admission.pause(pause)
+
+
+def _has_ended(made: socket.socket) -> bool:
+    """True if the server has ended the connection, whatever is still to be read."""
+    if not hasattr(select, "poll") or made.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(made.fileno(), getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -61,7 +61,7 @@ class Connection:
         self.patience = patience
         self._tap = tap
         self._admission = admission
-        self.socket = _admitted(admission, lambda: _connected(host, port, tls, patience))
+        self.socket = self._admitted(lambda: _connected(host, port, tls, patience))
         self.begin()
         self._reader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
 
@@ -112,7 +112,21 @@ class Connection:
             self.socket.close()
         admission, self._admission = self._admission, None
         if admission is not None:
-            admission.give_place()
+            admission.give_place(self)
+
+    def _admitted(self, connect: Callable[[], socket.socket]) -> socket.socket:
+        admission = self._admission
+        if admission is None:
+            return connect()
+        admission.take_place(self)
+        try:
+            admission.turn()
+            made = admission.reach(connect)
+        except BaseException:
+            admission.give_place(self)
+            raise
+        admission.occupy(self, made)
+        return made
 
     # Methods for the suite
 
@@ -192,18 +206,6 @@ class _KeptReader(io.BufferedReader):
 
     def close(self) -> None:
         """Do nothing: octets read ahead belong to the next response."""
-
-
-def _admitted(admission: Admission | None, connect: Callable[[], socket.socket]) -> socket.socket:
-    if admission is None:
-        return connect()
-    admission.take_place()
-    try:
-        admission.turn()
-        return admission.reach(connect)
-    except BaseException:
-        admission.give_place()
-        raise
 
 
 def _connected(host: str, port: int, tls: ssl.SSLContext | None, patience: float) -> socket.socket:
