@@ -78,7 +78,7 @@ class Bench:
         """Findings about this server; later tests use them to skip waits."""
         self.case: Case | None = None
         self._run = run
-        self._trace = Trace()
+        self._trace = Trace(sent=run.presence.note_sent, received=run.presence.note_received)
         self._steps: deque[str] = deque(maxlen=STEPS_KEPT)
         self._at_end: list[Callable[[], object]] = []
 

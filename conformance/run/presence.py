@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.run.http_location import http_client
+from conformance.targets.target import PATIENCE
 from conformance.wire.admission import AWAY, RETURN_SECONDS
 from conformance.wire.failures import NotAdmitted, PeerFailure, Unreachable, UpgradeRefused, Violation
 from conformance.wire.websocket import WebSocketLink
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from conformance.wire.trace import TraceEntry
 
 _PAUSE_SECONDS = 0.25
+#: Seconds without an octet of the server on any connection after which it is asked whether it is there.
+QUIET_SECONDS = 1.0
+#: Seconds that it may take to answer then, on a connection without delay.
+PROMPT_SECONDS = 1.5
 #: Octets shown of the last thing that a server was sent.
 _SHOWN = 200
 
@@ -34,9 +39,44 @@ class Presence:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._gone = ""
+        self._sent = b""
+        self._heard = time.monotonic()
+        self._watch: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start to watch the server. May be called often."""
+        with self._lock:
+            if self._watch is None and not self._stopped.is_set():
+                self._watch = threading.Thread(target=self._keep_watch, name="presence", daemon=True)
+                self._watch.start()
+
+    def note_received(self) -> None:
+        """Note that the server has sent something on any connection."""
+        self._heard = time.monotonic()
+
+    def _keep_watch(self) -> None:
+        """Ask a server that is quiet whether it is there: a test that fails later can't know any more."""
+        while not self._stopped.wait(_PAUSE_SECONDS):
+            asked = time.monotonic()
+            if asked - self._heard < QUIET_SECONDS or self._admission is None:
+                continue
+            if self._answers(PROMPT_SECONDS + self._target.patience - PATIENCE):
+                self._heard = time.monotonic()
+                self._admission.note_return()
+            elif self._heard < asked:  # nothing came on another connection meanwhile either
+                self._admission.note_outage(self._heard)
+
+    def note_sent(self, octets: bytes) -> None:
+        """Note what a test has sent, for the message of a run that ends."""
+        self._sent = octets
+
+    def last_sent(self, frames: Sequence[TraceEntry] = ()) -> str:
+        """The newest thing in `frames`, or else in the whole run, that the server was sent; "" without one."""
+        own = next((entry.octets for entry in reversed(frames) if entry.direction == ">"), self._sent)
+        return f"; the last thing that it was sent: {own[:_SHOWN]!r}" if own else ""
 
     def stop(self) -> None:
-        """End all waits, since the run ends."""
+        """End all waits and the watch, since the run ends."""
         self._stopped.set()
 
     def outage_since(self, began: float, *, check: bool) -> str:
@@ -70,27 +110,20 @@ class Presence:
         if self._admission is not None:
             self._admission.note_return()
 
-    def _answers(self) -> bool:
+    def _answers(self, patience: float | None = None) -> bool:
         try:
             if self._has_websocket:
                 target = self._target
                 url = target.websocket_url()
-                WebSocketLink(url, patience=target.patience, tls=target.tls, access=target.access).close()
+                patience = target.patience if patience is None else patience
+                WebSocketLink(url, patience=patience, tls=target.tls, access=target.access).close()
                 return True
             client = http_client(self._target)
             try:
-                return client.request("GET", "/capabilities").status not in AWAY
+                return client.request("GET", "/capabilities", within=patience).status not in AWAY
             finally:
                 client.close()
         except UpgradeRefused as refusal:
             return refusal.status not in AWAY
         except (NotAdmitted, PeerFailure, Violation, Unreachable):
             return False
-
-
-def last_sent(frames: Sequence[TraceEntry]) -> str:
-    """The newest thing that the server was sent, for the message of a run that ends; "" without one."""
-    entry = next((entry for entry in reversed(frames) if entry.direction == ">"), None)
-    if entry is None:
-        return ""
-    return f"; the last thing that it was sent: {entry.octets[:_SHOWN]!r}"

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
-from conformance.run.presence import last_sent
 from conformance.specification.clauses import Level
 from conformance.verdicts.recorder import Case, find_failure
 from conformance.wire.failures import Crowded, TooSlow, Unreachable
@@ -78,8 +77,9 @@ class Execution:
         reason = ""
         for number in range(ATTEMPTS):
             slow = None
+            is_last = number == ATTEMPTS - 1
             try:
-                reason = self._attempt_once(case, test, arguments, alone=bool(reason) and number > 0)
+                reason = self._attempt_once(case, test, arguments, alone=bool(reason), is_last=is_last)
             except TooSlow as late:
                 slow = late
                 continue
@@ -93,9 +93,13 @@ class Execution:
             case.skip(clause, str(slow))
 
     def _attempt_once(
-        self, case: Case, test: Callable[..., Any], arguments: dict[str, Any], *, alone: bool
+        self, case: Case, test: Callable[..., Any], arguments: dict[str, Any], *, alone: bool, is_last: bool
     ) -> str:
-        """Run the test once; returns the reason why it showed nothing, "" if it ended well."""
+        """Run the test once; returns the reason why it showed nothing, "" if it ended well.
+
+        A server that goes away in each attempt at a test does so because of the test: the last failure counts.
+        """
+        self._run.presence.start()
         admission = self._run.target.access.admission
         with admission.turn_of_test(alone=alone) if admission else contextlib.nullcontext():
             began = time.monotonic()
@@ -107,8 +111,9 @@ class Execution:
             except Crowded as crowded:
                 reason = str(crowded)
             except Exception as error:
-                reason = self._outage(case, began, error) or self._delay(error)
-                if not reason:
+                outage = self._outage(case, began, error)
+                reason = outage or self._delay(error)
+                if not reason or (outage and is_last and not isinstance(error, Unreachable)):
                     raise
             if reason or admission:
                 self.bench.close()
@@ -140,7 +145,7 @@ class Execution:
             return self._run.presence.outage_since(began, check=True)
         except Unreachable as gone:
             case.forget_failure()
-            raise Unreachable(f"{gone}{last_sent(frames[1])}") from error
+            raise Unreachable(f"{gone}{self._run.presence.last_sent(frames[1])}") from error
 
     def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Run the test in a thread of its own, so that its waits overlap those of other tests."""

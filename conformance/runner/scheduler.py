@@ -270,6 +270,7 @@ class Scheduler:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Record why the tests that never started did not run."""
         self.run.scheduling_delay.stop()
+        self.run.presence.stop()
         self._wind_down()
         if why := session.shouldstop or session.shouldfail:
             self.run.end_early(str(why))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Direction = Literal[">", "<"]
 Kind = Literal["stomp", "http", "ws"]
@@ -34,7 +37,15 @@ class TraceEntry(NamedTuple):
 class Trace:
     """Newest entries of any number of connections. Thread-safe."""
 
-    def __init__(self, entries: int = ENTRY_LIMIT, octets: int = OCTET_LIMIT) -> None:
+    def __init__(
+        self,
+        entries: int = ENTRY_LIMIT,
+        octets: int = OCTET_LIMIT,
+        sent: Callable[[bytes], object] | None = None,
+        received: Callable[[], object] | None = None,
+    ) -> None:
+        """`sent` is called with the kept octets of each entry of the suite, `received` for each of the server."""
+        self._sent, self._received = sent, received
         self._entries: deque[TraceEntry] = deque()
         self._entry_limit = entries
         self._octet_limit = octets
@@ -53,6 +64,10 @@ class Trace:
         """Add an entry, and drop the oldest ones beyond the bounds."""
         kept = octets if len(octets) <= ENTRY_OCTETS else octets[:ENTRY_OCTETS]
         entry = TraceEntry(time.monotonic() - self._started, connection, direction, kind, kept, len(octets))
+        if self._sent is not None and direction == ">":
+            self._sent(kept)
+        elif self._received is not None and direction == "<":
+            self._received()
         with self._lock:
             self._entries.append(entry)
             self._octets += len(kept)

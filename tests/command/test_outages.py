@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.wire.http import HttpClient
 from tests.command.conftest import COMMAND_SECONDS
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ class Server:
             return False
         return True
 
+    def wait_for_topics(self) -> None:
+        """Wait until a test has added a topic."""
+        client = HttpClient("127.0.0.1", self.port)
+        deadline = time.monotonic() + 20
+        while not client.request("GET", "/topics").json():
+            assert time.monotonic() < deadline
+        client.close()
+
     def kill(self) -> None:
         """Kill the server, whatever it does."""
         self.process.send_signal(signal.SIGCONT)
@@ -77,6 +86,7 @@ def judged(server: Server, meanwhile: Callable[[], None]) -> tuple[int, str]:
             printed.append(line)
             if re.match(r"\s+time ", line):  # the last line before the tests
                 break
+        server.wait_for_topics()
         meanwhile()
         rest, _ = run.communicate(timeout=COMMAND_SECONDS)
     finally:
