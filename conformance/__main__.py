@@ -2,6 +2,6 @@
 
 import sys
 
-from conformance.command.cli import main
+from conformance.command.entry import main
 
 sys.exit(main())

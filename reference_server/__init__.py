@@ -1,1 +1,1 @@
-"""The reference server: a small threaded broker that obeys every clause of the specification."""
+"""The reference server: a small threaded broker that conforms to every clause of the specification."""

@@ -1,26 +1,5 @@
-"""The command line: `python -m reference_server`."""
+"""Command line of the reference server.
 
-from __future__ import annotations
-
-import argparse
-import errno
-import gc
-import logging
-import os
-import signal
-import sys
-from typing import TYPE_CHECKING
-
-from reference_server.config import OPTIONS, ConfigError, build
-from reference_server.server import Server
-from reference_server.server.running import NAME, version
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reference_server.config import Option, Settings
-
-_EXAMPLES = """\
 examples:
   python -m reference_server                                  listen on 127.0.0.1:8080
   python -m reference_server --port 0 --virtual-clock         a free port, and a clock that tests move
@@ -34,23 +13,37 @@ A setting is taken from its flag, else from the environment (STOMPLIANCE_ and it
 the --config file, else it has its default. Then, in another terminal:
   python -m conformance ws://127.0.0.1:8080/stomp
 """
+
+import argparse
+import errno
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from reference_server.config import OPTIONS, ConfigError, Option, Settings, build
+from reference_server.server import Server
+from reference_server.server.running import NAME, version
+
 _NEEDS_POSIX = (
     "The reference server needs a POSIX system, such as Linux, macOS or WSL. The suite does not: it can judge, from"
     " here, a server that runs there."
 )
 _FULL_COLLECTIONS = 100
-"""Collections of younger objects between two of all."""
+"""Collections of the middle generation between two full ones."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or Ctrl-C; return 0, or 2 where it cannot start."""
+    """Serve until SIGTERM or Ctrl-C; return 0, or 2 if the server cannot start."""
     if not hasattr(signal, "pthread_sigmask"):
         print(_NEEDS_POSIX, file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    # Blocked here, before any thread starts, and so in all of them: a signal waits until it is asked for. The first
-    # ends the server; those of an impatient sender stay unread, and cannot turn a clean end into a kill.
+    # Blocked before any thread starts, and so in all of them: a signal waits for sigwait. The first one ends the
+    # server; those of an impatient sender stay pending, and cannot turn a clean end into a kill.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         settings = read_settings(arguments)
@@ -69,10 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _collect_rarely() -> None:
-    """Have the garbage collector, which stops all threads, look at what was imported never, and at all else rarely.
-
-    What a connection had is freed without it; what there is to look at are the topics and groups, which stay.
-    """
+    """Keep the pauses of the garbage collector rare: a full collection goes through all topics and groups."""
     gc.freeze()
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, _FULL_COLLECTIONS)
@@ -89,9 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_server",
         usage="%(prog)s [--port 8080] [--config FILE] [other options]",
-        description="A small broker that obeys the specification: STOMP 1.0 to 1.2 over WebSocket,"
-        " and the partitioned queue over STOMP and HTTP.",
-        epilog=_EXAMPLES,
+        description="A small broker: STOMP 1.0 to 1.2 over WebSocket, and the partitioned queue over STOMP and HTTP.",
+        epilog=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,

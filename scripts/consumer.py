@@ -13,6 +13,7 @@ import time
 
 from http_api import BrokerApi, BrokerRefused, BrokerUnreachable, advice, count, print_by_lines, seconds
 
+TOPIC_SECONDS = 1.0  # between two looks for a topic that is missing
 HEARTBEAT_SECONDS = 5.0  # well below the 30 s after which most brokers evict a silent consumer
 
 
@@ -22,8 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     print_by_lines()
     try:
         broker = BrokerApi(options.url)
-        _join(broker, options)
         try:
+            _join(broker, options)
             _consume(broker, options, _heartbeat_interval(broker))
         except KeyboardInterrupt:
             print("\nleaving")
@@ -36,16 +37,42 @@ def main(arguments: list[str] | None = None) -> int:
         print(advice(options.url, error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nleft before joining")
+        print(
+            "\nleft without a farewell: the broker evicts this consumer when it has been silent for too long"
+        )
     return 0
 
 
 def _join(broker: BrokerApi, options: argparse.Namespace) -> None:
+    """Register and subscribe. As long as there is no such topic, wait for a producer to add it."""
+    group, consumer = options.group, options.consumer
+    _register(broker, options)
+    pause = threading.Event()  # never set; Ctrl-C interrupts its wait
+    is_waiting = False
+    while not _subscribe(broker, options):
+        if not is_waiting:
+            is_waiting = True
+            print(f"waiting for the topic {options.topic}, which a producer has to add; Ctrl-C ends it")
+        pause.wait(TOPIC_SECONDS)
+        if broker.call("/consumer/heartbeat", {"consumer_name": consumer}).status == 404:
+            _register(broker, options)  # evicted, or the broker restarted
+    print(f"{consumer} joined {group} and reads {options.topic}; Ctrl-C ends it")
+
+
+def _register(broker: BrokerApi, options: argparse.Namespace) -> None:
     group, consumer = options.group, options.consumer
     broker.require("/consumer-group/add", {"consumer_group_name": group})
     broker.require("/consumer/register-consumer", {"consumer_group_name": group, "consumer_name": consumer})
-    broker.require("/consumer/subscribe-topic", {"consumer_name": consumer, "topic_list": options.topic})
-    print(f"{consumer} joined {group} and reads {options.topic}; Ctrl-C ends it")
+
+
+def _subscribe(broker: BrokerApi, options: argparse.Namespace) -> bool:
+    """Subscribe; False if there is no such topic yet."""
+    reply = broker.require(
+        "/consumer/subscribe-topic",
+        {"consumer_name": options.consumer, "topic_list": options.topic},
+        also=(404,),
+    )
+    return reply.status != 404
 
 
 def _heartbeat_interval(broker: BrokerApi) -> float:
@@ -114,7 +141,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("consumer", metavar="CONSUMER", help="name of this consumer, unique on the broker")
     parser.add_argument("group", metavar="GROUP", help="consumer group to join; created if missing")
     parser.add_argument(
-        "topic", metavar="TOPIC", help="topic to subscribe to, which a producer must have registered"
+        "topic", metavar="TOPIC", help="topic to subscribe to; the consumer waits until a producer adds it"
     )
     parser.add_argument("delay", metavar="DELAY", type=seconds, help="seconds between two polls")
     parser.add_argument(

@@ -16,19 +16,23 @@ import hypothesis
 from conformance.run.admittance import connect_headers
 from conformance.run.options import Effort
 from conformance.specification import schemas
+from conformance.specification.clauses import BINDINGS
 from conformance.targets.address import HttpHost
-from conformance.wire.connection import Connection
-from conformance.wire.failures import Crowded, NotAdmitted, PeerFailure, Violation
+from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
+from conformance.wire.connection import SLOWEST, Connection
+from conformance.wire.failures import Crowded, NotAdmitted, PeerFailure, RunEnded, Violation
 from conformance.wire.http import HttpClient
+from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
     HttpOperations,
     Operations,
     QueueClient,
     SeparatePublishing,
     StompOperations,
+    encoded,
 )
 from conformance.wire.stomp import StompClient
-from conformance.wire.trace import Trace
+from conformance.wire.trace import Trace, bounded
 from conformance.wire.upgrade_attempts import admitted_link
 from conformance.wire.websocket import WebSocketLink
 
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
     from conformance.run.group_clock import QueueClock
     from conformance.run.run import Run
     from conformance.targets.target import Target
-    from conformance.verdicts.recorder import Case
+    from conformance.verdicts.case import Case
     from conformance.wire.access import Access
     from conformance.wire.frames import Frame
     from conformance.wire.trace import TraceEntry
@@ -46,17 +50,18 @@ if TYPE_CHECKING:
 #: Newest steps and trace entries in the evidence of a failure.
 STEPS_KEPT = 200
 FRAMES_KEPT = 80
+EVIDENCE_OCTETS = 128 << 10
 #: Extra patience per second of scheduling delay: suite and server may both be delayed, several times per answer.
 PATIENCE_PER_DELAY = 10
 #: Cap on the extra patience, in multiples of the normal one.
 MOST_EXTRA_PATIENCE = 2
-#: Lowest throughput that a connection is assumed to have, in octets per second.
-SLOWEST = 8 << 10
 #: Clauses that promise a connection and a session to every client: a refusal counts in their tests only.
 UPGRADE_PROMISES = ("QSTOMP-ENDPOINT-1", "STOMP-LINGER-001")
 CONNECT_PROMISES = ("STOMP-CONNECT-001", *UPGRADE_PROMISES)
 #: Phases of Hypothesis, without `explain`: no report shows explanations, and they cost a trace of every example.
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class Bench:
@@ -124,18 +129,24 @@ class Bench:
         self._steps.append(text)
 
     def evidence(self) -> tuple[Sequence[str], Sequence[TraceEntry]]:
-        """Newest steps and frames."""
-        return tuple(self._steps), tuple(self._trace.entries()[-FRAMES_KEPT:])
+        """Newest steps and frames; of what the server sent before the last EVIDENCE_OCTETS, only beginnings."""
+        return tuple(self._steps), bounded(self._trace.entries()[-FRAMES_KEPT:], EVIDENCE_OCTETS)
 
     # Facts
 
     def declares(self, extension: str) -> bool:
-        """True if the server declares the extension."""
-        return extension in self.target.extensions
+        """True if the server declares the extension, and it applies in the binding of the test."""
+        return extension in self.extensions()
+
+    def extensions(self) -> frozenset[str]:
+        """Declared extensions that apply here: an acknowledgement carries no position."""
+        left_out = {"record-position", "http-publish"} if self.binding == "stomp-publish" else set[str]()
+        return self.target.extensions - left_out
 
     def claims(self, binding: str) -> bool:
-        """True if the server claims the binding, such as `queue-stomp`."""
-        return binding in self.target.classes
+        """True if the server claims the binding, such as `queue-stomp`, and it is judged in this run."""
+        asked = [name for name in self._run.options.classes if name in BINDINGS]
+        return binding in self.target.classes and (not asked or binding in asked)
 
     def limit(self, name: str) -> float | None:
         """Limit that the server declares, in bytes or a plain number; None if it declares none."""
@@ -169,15 +180,18 @@ class Bench:
     def queue(self) -> QueueClient:
         """Client of the queue in the binding of the test; publishes over STOMP if the server can't over HTTP."""
         operations: Operations
-        if self.binding == "queue-http" or not self._speaks_queue_stomp():
+        if self.binding in {"queue-http", "stomp-publish"} or not self._speaks_queue_stomp():
             operations = HttpOperations(self.http(), self.http)
-            if not self.declares("http-publish"):
-                operations = SeparatePublishing(operations, self._stomp_operations)
+            if self.binding == "stomp-publish" or not self.declares("http-publish"):
+                operations = SeparatePublishing(operations, self._publishing)
         else:
             operations = self._stomp_operations()
-        client = QueueClient(operations)
-        self.at_end(client.close)
-        return client
+        self.at_end(operations.close)
+        if not self.target.has_virtual_clock:
+            # In real time, consumers that a test leaves behind would be evicted while later tests run.
+            operations = LeavingOperations(operations)
+            self.at_end(operations.leave)
+        return QueueClient(operations)
 
     def http(self) -> HttpClient:
         """Client on a kept-alive HTTP connection of its own."""
@@ -190,7 +204,13 @@ class Bench:
 
     def _http_client(self, where: HttpHost, access: Access) -> HttpClient:
         client = HttpClient(
-            where.host, where.port, tls=where.tls, trace=self._trace, patience=self.patience, access=access
+            where.host,
+            where.port,
+            tls=where.tls,
+            trace=self._trace,
+            patience=self.patience,
+            access=access,
+            interrupted=self._run.interrupted,
         )
         self.at_end(client.close)
         return client
@@ -227,6 +247,7 @@ class Bench:
             tls=self.target.tls,
             headers=headers,
             access=self.target.access,
+            interrupted=self._run.interrupted,
         )
 
     def stomp(
@@ -271,6 +292,7 @@ class Bench:
             tls=target.tls,
             patience=self.patience,
             admission=target.access.admission,
+            interrupted=self._run.interrupted,
         )
         self.at_end(connection.close)
         return connection
@@ -280,10 +302,11 @@ class Bench:
         self._at_end.append(call)
 
     def close(self) -> None:
-        """End the test: run the calls registered by `at_end`."""
+        """End the test: run the calls registered by `at_end`, and drop the trace."""
         while self._at_end:
-            with contextlib.suppress(Exception, Crowded):
+            with contextlib.suppress(Exception, Crowded, RunEnded):
                 self._at_end.pop()()
+        self._trace.clear()
 
     # Time
 
@@ -322,12 +345,42 @@ class Bench:
     def _speaks_queue_stomp(self) -> bool:
         return self.claims("queue-stomp") or self.binding == "queue-stomp"
 
+    def _publishing(self) -> Operations:
+        """Publishing over STOMP for a test that does all else over HTTP: by replies only if they are judged too."""
+        if self.binding != "stomp-publish" and self.claims("queue-stomp"):
+            return self._stomp_operations()
+        return self.acknowledged_publishing()
+
+    def acknowledged_publishing(self) -> AcknowledgedPublishing:
+        """Publishing on a session of its own, confirmed by producer acknowledgements alone."""
+        return AcknowledgedPublishing(self.producer(), self.publish_spelling(), self._publish_promise())
+
+    def publish_spelling(self) -> Spelling:
+        """The spelling of publishing that the server serves, found by two records at the first call of the run.
+
+        Raises PeerFailure if neither is acknowledged.
+        """
+        return self._run.publish_spelling(self._find_spelling)
+
+    def producer(self) -> StompClient:
+        """A session of a producer that sends no CONNECT, by the rules of STOMP 1.0 (PUB-STOMP-1)."""
+        return StompClient(self.link("producer"), "1.0")
+
+    def _find_spelling(self) -> Spelling:
+        topic = self.fresh("spelling")
+        self.http().request("POST", "/topic/add-topic", encoded({"topicName": topic}), _JSON)
+        return find_spelling(self.producer(), topic, self._publish_promise())
+
+    def _publish_promise(self) -> str:
+        """The clause that promises a producer an acknowledgement."""
+        return "PUB-STOMP-1" if self.claims("stomp-publish") else "PUB-ACK-1"
+
     def _stomp_operations(self) -> StompOperations:
         return StompOperations(self.stomp())
 
     def _post(self, path: str, body: bytes) -> Any:
         client = self.http()
         try:
-            return client.request("POST", path, body, {"Content-Type": "application/json"})
+            return client.request("POST", path, body, _JSON)
         finally:
             client.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from conformance.bench.acknowledgement_session import AcknowledgementSession
 from conformance.models.members import Timings
 from conformance.wire.failures import PeerFailure
-from conformance.wire.operations import StompOperations
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +28,8 @@ PAUSE = 0.02
 WATCHES_OF_A_SESSION = 40
 #: Number of the newest watches kept open; older ones belong to examples that have ended.
 WATCHES_KEPT = 24
-#: Largest requests of the models, by extension: the name of the limit, and the amount.
-ASKED = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
-_HEARTBEAT = "/consumer/heartbeat"
+#: Most that the models ask of an extension: the name of its limit, and the amount.
+NEEDED_LIMITS = {"topic-partitions": ("partitions", 7), "batch-poll": ("poll_messages", 5)}
 
 
 class BenchQueueAdapter:
@@ -64,10 +63,10 @@ class BenchQueueAdapter:
         """Declared extensions, without those whose limits are below the requests of the models."""
         narrow = {
             extension
-            for extension, (limit, asked) in ASKED.items()
-            if asked > (self._bench.limit(limit) or asked)
+            for extension, (limit, needed) in NEEDED_LIMITS.items()
+            if needed > (self._bench.limit(limit) or needed)
         }
-        return self._bench.target.extensions - narrow
+        return self._bench.extensions() - narrow
 
     @property
     def publishes_over_http(self) -> bool:
@@ -101,7 +100,7 @@ class BenchQueueAdapter:
 
     def watch(self, destination: str) -> BenchAckWatch | None:
         """Subscribe to a destination of acknowledgements; None if the server does not claim the queue over STOMP."""
-        if not self._bench.claims("queue-stomp"):
+        if "queue-stomp" not in self._bench.target.classes or self._bench.binding == "stomp-publish":
             return None
         if not self._sessions or self._sessions[-1].is_full:
             self._sessions.append(_AckWatchSession(self._bench))
@@ -118,11 +117,10 @@ class _AckWatchSession:
     """A STOMP session with many subscriptions to acknowledgements."""
 
     def __init__(self, bench: Bench) -> None:
-        self.client = bench.stomp()
-        # One subscription is for replies, which fence the session.
-        self._operations = StompOperations(self.client)
+        self._session = AcknowledgementSession(bench)
+        self.client = self._session.client
+        # One subscription is for the fence.
         self._most = max(1, min(WATCHES_OF_A_SESSION, int(bench.limit("subscriptions") or 1000) - 1))
-        self._nobody = bench.fresh("nobody")
         self.watches = 0
 
     @property
@@ -133,13 +131,11 @@ class _AckWatchSession:
     def watch(self, destination: str) -> BenchAckWatch:
         """Subscribe, and return once the server has processed the SUBSCRIBE."""
         self.watches += 1
-        watch = BenchAckWatch(self, self.client.subscribe(destination))
-        self.fence()
-        return watch
+        return BenchAckWatch(self, self._session.subscribe(destination))
 
     def fence(self) -> None:
-        """Return once the server has processed all earlier frames: after its reply to a refused heartbeat."""
-        self._operations.call(_HEARTBEAT, {"consumer_name": self._nobody})
+        """Return once the server has processed all frames sent before."""
+        self._session.fence()
 
     def close(self) -> None:
         """End the session."""
@@ -163,18 +159,11 @@ class BenchAckWatch:
                 within = max(0.0, deadline - time.monotonic())
                 frames.append(client.expect("MESSAGE", self._is_ours, within))
         except PeerFailure:
-            return [_decoded(frame.body) for frame in frames]
+            return [decoded(frame.body) for frame in frames]
         # A duplicate arrives before the reply to a later operation.
         self._session.fence()
         frames += client.take("MESSAGE", self._is_ours)
-        return [_decoded(frame.body) for frame in frames]
+        return [decoded(frame.body) for frame in frames]
 
     def _is_ours(self, frame: Frame) -> bool:
         return frame.get("subscription") == self._subscription
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import shlex
+import os
 import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance.command.ci_options import add_ci_options, ci_values
+from conformance.command.clause_ids import check_ids
 from conformance.command.contact import add_contact, contact_values
+from conformance.command.lists import add_lists
+from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
+from conformance.command.preparation import check_files
 from conformance.run.options import PARALLEL, Effort, Options
-from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book, with_prefix
+from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book
 from conformance.targets.files import GENERIC, TIMINGS, check_waivers, find_target
-from conformance.targets.secrets import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.verdicts.verdicts import Failure
-
-PROGRAM = "python -m conformance"
 LAUNCH_VARIABLE = "STOMPLIANCE_LAUNCH"
 
 _EPILOG = f"""\
@@ -32,6 +33,7 @@ examples:
   {PROGRAM} --target rabbitmq ws://127.0.0.1:15674/ws --login guest --passcode guest
   {PROGRAM} --launch "python -m reference_server --port 0"  start a server for this run, and stop it
   {PROGRAM} --list-clauses --clause ACK                     read the clauses
+  {PROGRAM} compare old/report.json new/report.json         what broke and what was mended between two runs
 
 classes:
 {textwrap.fill(", ".join(BINDINGS), 100, initial_indent="  ", subsequent_indent="  ")},
@@ -45,7 +47,8 @@ levels:
 
 exit status:
   0 conforming   1 not conforming   2 wrong usage, or no server answers at the URL
-  3 the suite itself failed         4 inconclusive: nothing was selected, or nothing could be judged
+  3 the suite itself failed         4 inconclusive: nothing was selected, the run ended early, or most requirements
+                                      of a claimed class could not be judged
 """
 
 
@@ -66,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     _add_selection(made.add_argument_group("selection"))
     _add_server(made.add_argument_group("the server"))
     _add_output(made.add_argument_group("output"))
+    add_ci_options(made.add_argument_group("runs in CI"))
     return made
 
 
@@ -86,6 +90,15 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="ID",
         help="judge this clause, or all clauses with this prefix; may be repeated",
+    )
+    group.add_argument(
+        "--exclude",
+        dest="excluded",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="leave out this clause, or all clauses with this prefix, and every test that names one of them; may be "
+        "repeated",
     )
     group.add_argument(
         "--level",
@@ -118,10 +131,18 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--parallel",
-        type=_tests,
+        type=_test_count,
         metavar="N",
         default=PARALLEL,
         help="run up to N tests at a time (default: %(default)s)",
+    )
+    group.add_argument(
+        "--time-limit",
+        type=_seconds,
+        metavar="SECONDS",
+        default=None,
+        help="end the run after this time, 0 for never (default: by the effort, the distance of the server and its "
+        "timers; some minutes with --effort quick)",
     )
 
 
@@ -133,7 +154,12 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         help="a known broker (see --list-targets), or the path of a target file",
     )
     group.add_argument("--login", metavar="NAME", default=None, help="login header of CONNECT")
-    group.add_argument("--passcode", metavar="TEXT", default=None, help="passcode header of CONNECT")
+    group.add_argument(
+        "--passcode",
+        metavar="TEXT",
+        default=None,
+        help=f"passcode header of CONNECT (default: environment variable {PASSCODE_VARIABLE})",
+    )
     group.add_argument(
         "--host-header",
         metavar="TEXT",
@@ -172,27 +198,33 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         type=Path,
         default=None,
-        help="write report.json, junit.xml and report.html to this folder",
+        help="write report.json, junit.xml, report.html and badge.json to this folder",
     )
     group.add_argument(
         "--verbose",
         action="store_true",
         help="also list passed, observed and skipped clauses, and the models' coverage",
     )
-    group.add_argument("--list-targets", action="store_true", help="list the known brokers and exit")
-    group.add_argument("--list-clauses", action="store_true", help="list the clauses and exit")
+    group.add_argument(
+        "--durations",
+        metavar="N",
+        type=_whole_number,
+        default=None,
+        help="list the N slowest tests with their times; 0 lists all",
+    )
+    add_lists(group)
 
 
 def options_of(values: Mapping[str, Any]) -> Options:
     """Options of a run from parsed arguments.
 
-    Raises BadTargetFile for the target, ValueError for an unknown clause or a seed below zero.
+    Raises BadTargetFile for the target, ValueError for an unknown clause, a seed below zero, or a file or folder of the
+    command line that can't be used.
     """
     file = find_target(values["target"]) if values["target"] else GENERIC
     check_waivers(file, book())
-    for prefix in values["clauses"]:
-        if not with_prefix(book(), [prefix]):
-            raise ValueError(f"no clause has the id {prefix}, or begins so; --list-clauses shows all")
+    check_ids("--clause", values["clauses"], book())
+    check_ids("--exclude", values["excluded"], book())
     options = Options(
         url=values["url"] or file.url,
         **contact_values(values),
@@ -205,42 +237,43 @@ def options_of(values: Mapping[str, Any]) -> Options:
         shuffle=values["shuffle"],
         fail_fast=values["fail_fast"],
         parallel=values["parallel"],
+        time_limit=values["time_limit"],
         report=values["report"],
         login=values["login"],
-        passcode=values["passcode"],
+        passcode=values["passcode"]
+        if values["passcode"] is not None
+        else os.environ.get(PASSCODE_VARIABLE) or None,
         host_header=values["host_header"],
         timings={name: values[name] for name in TIMINGS if values[name] is not None},
         use_waivers=not values["no_waivers"],
         verify_tls=not values["insecure"],
         ca_file=values["ca_file"],
         verbose=values["verbose"],
+        excluded=tuple(values["excluded"]),
+        target=values["target"],
+        durations=values["durations"],
+        **ci_values(values),
     )
     if options.seed is not None and options.seed < 0:
         raise ValueError(f"--seed is {options.seed}: expected a whole number from 0")
+    check_files(options)
     return options
 
 
-def with_url(options: Options, url: str) -> Options:
-    """Options with another URL."""
-    return replace(options, url=url)
+def launched(options: Options, command: str, url: str) -> Options:
+    """Options with the command that started the server, and the URL that it printed."""
+    return replace(options, launch=command, url=url)
 
 
-def replay_command(options: Options, failure: Failure) -> str:
-    """Command line that judges the clause of a failure again."""
-    words = [*PROGRAM.split(), shown_url(options.url)]
-    if options.file.name != "generic":
-        words += ["--target", options.file.name]
-    if options.login is not None:
-        words += ["--login", options.login, "--passcode", "…"]
-    if options.seed is not None:
-        words += ["--seed", str(options.seed)]
-    words += ["--class", failure.binding, "--clause", failure.clause, "--effort", options.effort.value]
-    return shlex.join(words)
-
-
-def _tests(text: str) -> int:
+def _test_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number of tests, from 1 to 64")
+    return int(text)
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal() or int(text) > 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 0 to 1000000")
     return int(text)
 
 

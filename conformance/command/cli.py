@@ -7,67 +7,74 @@ import gc
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.command.arguments import (
-    LAUNCH_VARIABLE,
-    PROGRAM,
-    options_of,
-    parser,
-    replay_command,
-    with_url,
-)
+from conformance.command import compare
+from conformance.command.arguments import LAUNCH_VARIABLE, launched, options_of, parser
+from conformance.command.lists import asked_for_list, print_completion
+from conformance.command.once_more import PROGRAM
+from conformance.command.results import present
 from conformance.models.rule_coverage import collected_coverage
-from conformance.reporting import write_reports
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.options import Effort
 from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
 from conformance.runner.scheduler import Scheduler
-from conformance.specification.clauses import BINDINGS, book, with_prefix
+from conformance.specification.clauses import BINDINGS, book
 from conformance.specification.markdown import SpecError
-from conformance.targets.files import BadTargetFile, known_targets
+from conformance.targets.files import BadTargetFile
 from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl
 from conformance.verdicts.verdicts import Exit
+from conformance.wire.failures import RunEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from conformance.run.options import Options
 
-_WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed, ValueError)
+#: Commands by their first argument; without one of these words a server is judged.
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"compare": compare.main}
+_WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Judge a server; returns the exit status."""
+    """Judge a server, or run the command that the first argument names; returns the exit status."""
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and (command := _COMMANDS.get(arguments[0])):
+        return command(arguments[1:])
     values = vars(parser().parse_args(arguments))
     try:
-        if values["list_targets"]:
-            return _list_targets()
-        if values["list_clauses"]:
-            return _list_clauses(values["clauses"])
+        if values["print_completion"]:
+            return print_completion(values["print_completion"], parser())
+        if (print_list := asked_for_list(values)) is not None:
+            return print_list()
         options = options_of(values)
-        command = values["launch"] or ("" if options.url else os.environ.get(LAUNCH_VARIABLE, ""))
-        if not command and not options.url:
+    except SpecError as error:
+        return _text_is_broken(error)
+    except (BadTargetFile, ValueError) as error:
+        return _wrong_usage(str(error))
+    try:
+        launch = values["launch"] or ("" if options.url else os.environ.get(LAUNCH_VARIABLE, ""))
+        if not launch and not options.url:
             return _wrong_usage(f"which server? Give its URL, as in: {PROGRAM} ws://127.0.0.1:8080/stomp")
-        with _server(command, options) as reachable:
+        with _server(launch, options) as reachable:
             return _judge(reachable)
     except NothingSelected as error:
         print(error, file=sys.stderr)
         return Exit.INCONCLUSIVE
     except SpecError as error:
-        print(f"The text of the specification is broken: {error}", file=sys.stderr)
-        return Exit.SUITE_FAILED
+        return _text_is_broken(error)
     except _WRONG_USAGE as error:
         return _wrong_usage(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RunEnded):
         print("Interrupted before anything was judged.", file=sys.stderr)
         return Exit.INCONCLUSIVE
 
@@ -79,55 +86,58 @@ def _server(command: str, options: Options) -> Iterator[Options]:
         yield options
         return
     with running_server(command) as url:
-        yield with_url(options, url)
+        yield launched(options, command, url)
 
 
 def _judge(options: Options) -> int:
-    target = probe_target(options)
-    run = Run(options, target, book())
+    interruption = _Interruption()
+    with interruption:
+        return _judge_interruptibly(options, interruption)
+
+
+def _judge_interruptibly(options: Options, interruption: _Interruption) -> int:
+    target = probe_target(options, interruption.event)
+    run = interruption.run = Run(options, target, book(), interruption.event)
     presenter = Presenter(verbose=options.verbose)
     scheduler = Scheduler(run, presenter)
     # Imported modules live for the whole run: keep them out of garbage collections and of Hypothesis' gc.get_referrers.
     gc.freeze()
-    with presenter, _interruptible(run):
+    with presenter:
         status = pytest.main(
             _pytest_arguments(options), plugins=[scheduler, _CommandLine(scheduler, presenter)]
         )
     if status == pytest.ExitCode.USAGE_ERROR:
         run.suite_failures.append("pytest did not take the arguments that it was given")
-    result = run.result()
     if options.effort is Effort.THOROUGH or options.verbose:
         presenter.show_reach(collected_coverage())
-    presenter.finish(
-        result, run.book, target, replay_command=lambda failure: replay_command(options, failure)
-    )
-    for failure in run.suite_failures:
-        print(f"The suite itself failed: {failure}", file=sys.stderr)
-    if options.report is not None:
-        written = write_reports(
-            options.report, result, run, replay_command=lambda failure: replay_command(options, failure)
-        )
-        for path in written:
-            print(f"Written: {path}")
-    return int(result.exit)
+    return present(run, presenter)
 
 
-@contextlib.contextmanager
-def _interruptible(run: Run) -> Iterator[None]:
-    """End the run on Ctrl-C, even if the KeyboardInterrupt is swallowed, as Hypothesis does in some places."""
+class _Interruption:
+    """Ends the first contact or the run on Ctrl-C, even if the KeyboardInterrupt is swallowed.
 
-    def interrupt(_number: int, _frame: object) -> None:
-        run.end_early("interrupted")
+    Hypothesis swallows it in some places, and Python in every finalizer. Setting `event` ends all waits for the server.
+    """
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.run: Run | None = None
+        self._is_installed = False
+
+    def __enter__(self) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+            self._is_installed = True
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, _number: int, _frame: object) -> None:
+        if self.run is not None:
+            self.run.end_early("interrupted")
+        self.event.set()
         raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _CommandLine:
@@ -191,25 +201,9 @@ def _pytest_arguments(options: Options) -> list[str]:
     return arguments
 
 
-def _list_targets() -> int:
-    for file in known_targets():
-        waived = f"{len(file.waivers)} known deviations" if file.waivers else "no known deviations"
-        print(f"{file.name:20} {file.title} ({', '.join(file.classes) or 'as declared'}; {waived})")
-        print(f"{'':20} {PROGRAM} --target {file.name} {file.url or 'ws://…'}")
-    return Exit.CONFORMING
-
-
-def _list_clauses(prefixes: Sequence[str]) -> int:
-    clauses = with_prefix(book(), prefixes) if prefixes else list(book())
-    chapter = ""
-    for clause in clauses:
-        if clause.chapter != chapter:
-            chapter = clause.chapter
-            print(f"\n{chapter} (spec/{clause.source})")
-        print(f"  {clause.id}: {clause.text}")
-    if not clauses:
-        return _wrong_usage(f"no clause has an id that begins with {' or '.join(prefixes)}")
-    return Exit.CONFORMING
+def _text_is_broken(error: SpecError) -> int:
+    print(f"The text of the specification is broken: {error}", file=sys.stderr)
+    return Exit.SUITE_FAILED
 
 
 def _wrong_usage(message: str) -> int:

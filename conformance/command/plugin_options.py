@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance.command import arguments
-from conformance.reporting import write_reports
+from conformance.command.results import present
 from conformance.reporting.terminal import Presenter
 from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
@@ -17,34 +16,29 @@ from conformance.specification.clauses import book
 from conformance.specification.markdown import SpecError
 from conformance.targets.files import BadTargetFile
 from conformance.targets.target import BadUrl
-
-if TYPE_CHECKING:
-    from conformance.verdicts.verdicts import Failure
+from conformance.verdicts.verdicts import Exit
 
 
 def scheduler_for(url: str, more: str) -> Scheduler:
     """Scheduler of a run against the server at `url`, with further options in `more`.
 
-    Raises pytest.UsageError if nothing can be judged.
+    Leaves pytest with status 2 if nothing can be judged, and with 4 if no clause is selected.
     """
     try:
         options = arguments.options_of(vars(arguments.parser().parse_args([url, *shlex.split(more)])))
         return Scheduler(Run(options, probe_target(options), book()), NoProgress())
-    except (BadUrl, BadTargetFile, NoServer, NothingSelected, SpecError, ValueError) as error:
-        raise pytest.UsageError(str(error)) from error
+    except NothingSelected as error:
+        pytest.exit(str(error), int(Exit.INCONCLUSIVE))
+    except SpecError as error:
+        pytest.exit(f"the text of the specification is broken: {error}", int(Exit.SUITE_FAILED))
+    except (BadUrl, BadTargetFile, NoServer, ValueError) as error:
+        pytest.exit(str(error), int(Exit.USAGE))
 
 
-def summarise(run: Run) -> None:
-    """Print the table of clauses and the failures, and write the requested reports."""
-    result = run.result()
-
-    def once_more(failure: Failure) -> str:
-        return arguments.replay_command(run.options, failure)
-
+def summarise(run: Run) -> int:
+    """Print the table of clauses and the failures, write the requested reports; returns the exit status."""
     with Presenter(verbose=run.options.verbose) as presenter:
-        presenter.finish(result, run.book, run.target, replay_command=once_more)
-    if run.options.report is not None:
-        write_reports(run.options.report, result, run, replay_command=once_more)
+        return present(run, presenter)
 
 
 class NoProgress:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from conformance.models.consumer_registry import is_refusal, is_success
 from conformance.models.members import TimeInterval
 from conformance.models.queue import QueueModel
+from conformance.wire.failures import PeerFailure, WaitTooLong
+from conformance.wire.operations import promise_of
 
 if TYPE_CHECKING:
     from conformance.models.consumer_registry import OperationReply
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from conformance.models.topics import Record
 
 _LINES_KEPT = 300
+#: Most steps of a virtual clock in one wait.
+MOST_STEPS = 2000
 #: Seconds past a deadline; at the deadline itself a rounded time may fall on either side.
 MARGIN = 0.001
 
@@ -67,7 +71,11 @@ class QueueDriver:
         self, path: str, body: dict[str, Any], group: str = ""
     ) -> "tuple[OperationReply, TimeInterval]":
         started = self.system.now(group)
-        reply = self.system.call(path, body)
+        try:
+            reply = self.system.call(path, body)
+        except PeerFailure as silence:
+            silence.promise = silence.promise or promise_of(path)
+            raise
         ended = self.system.now(group)
         self.actions += 1
         self.program.append(PerformedOperation(path, body, reply))
@@ -231,12 +239,15 @@ class QueueDriver:
         meanwhile.
         """
         model = self.model.groups[group]
+        step = self.system.timings.heartbeat_timeout * 0.6
         while self.system.time_is_virtual:
             living = self.alive_members(group)
             missing = model.settled_at() + MARGIN - self.system.now(group)
             if missing <= 0:
                 return
-            self.pass_time(min(missing, self.system.timings.heartbeat_timeout * 0.6), group)
+            if missing > MOST_STEPS * step:
+                raise WaitTooLong(f"a model would send heartbeats every {step:g} s for {missing:g} s")
+            self.pass_time(min(missing, step), group)
             for name in living:
                 self.heartbeat(name)
 

@@ -1,4 +1,4 @@
-"""Reports of a run: terminal, JSON, JUnit XML, HTML."""
+"""Reports of a run: terminal, JSON, JUnit XML, HTML, a badge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from conformance.models.rule_coverage import collected_coverage
-from conformance.reporting import html_report, json_report, junit
+from conformance.reporting import badge, html_report, json_report, junit
 from conformance.reporting.plan import Meta, Plan
 from conformance.specification.clauses import BINDINGS
 
@@ -18,20 +18,23 @@ if TYPE_CHECKING:
     from conformance.run.run import Run
     from conformance.verdicts.verdicts import Result
 
-__all__ = ["Meta", "Plan", "meta_of", "write_reports"]
+__all__ = ["REPORTS", "Meta", "Plan", "meta_of", "write_reports"]
+
+#: Files that `write_reports` writes.
+REPORTS = ("report.json", "junit.xml", "report.html", "badge.json")
 
 
 def write_reports(
     folder: Path, result: Result, run: Run, *, replay_command: ReplayCommand | None = None
 ) -> list[Path]:
-    """Write `report.json`, `junit.xml` and `report.html` to a folder, which is created if missing.
+    """Write `REPORTS` to a folder, which is created if missing.
 
     Returns their paths. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     meta = meta_of(run)
     written = []
-    for name, report in (("report.json", json_report), ("junit.xml", junit), ("report.html", html_report)):
+    for name, report in zip(REPORTS, (json_report, junit, html_report, badge), strict=True):
         path = folder / name
         report.write(path, result, run.book, run.target, meta, replay_command=replay_command)
         written.append(path)
@@ -55,4 +58,6 @@ def meta_of(run: Run) -> Meta:
         duration=max(time.time() - run.started, 0.0),
         suite_failures=tuple(run.suite_failures),
         reach=tuple(collected_coverage()),
+        durations=dict(run.durations),
+        tests_of={key: frozenset(tally.tests) for key, tally in run.recorder.tallies.items()},
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LABELS = {
     "queue-http": "http",
     "queue-stomp": "stomp",
+    "stomp-publish": "pub",
     "stomp-1.0": "1.0",
     "stomp-1.1": "1.1",
     "stomp-1.2": "1.2",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -25,6 +25,8 @@ STEPS_SHOWN = 30
 #: Characters shown of a step, unless `whole` is set.
 STEP_LENGTH = 240
 _LABEL_WIDTH = 12
+#: A word of a command line: plain characters, quoted parts, or both side by side.
+_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"[^"]*"|['"])+""", re.DOTALL)
 
 
 def print_failure(
@@ -55,11 +57,8 @@ def print_failure(
 
 
 def command_words(command: str) -> list[str]:
-    """Words of a command line, each still quoted."""
-    try:
-        return [shlex.quote(word) for word in shlex.split(command)]
-    except ValueError:
-        return command.split()
+    """Words of a command line for a shell, each as it is quoted there."""
+    return _WORD.findall(command)
 
 
 def _print_facts(screen: Screen, failure: Failure) -> None:

@@ -45,16 +45,17 @@ def build(
 ) -> str:
     """HTML of the page. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
-    again = replay_command or plain_command(target.url)
+    replay_command = replay_command or plain_command(target.url)
     title = printable(one_line(target.title or target.name))
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="closing {_CLOSING_CLASSES.get(result.exit, "unclear")}">{_escaped(closing_sentence(result))}</p>',
         _facts(target, meta),
         _counts(result),
-        _broken(result, book, again),
-        _others(result, book, again),
+        _broken(result, book, replay_command),
+        _others(result, book, replay_command),
         _unjudged(result),
+        _excluded(result),
         _stale(result),
         _table(result, book),
     ]
@@ -110,15 +111,17 @@ def _counts(result: Result) -> str:
     )
 
 
-def _broken(result: Result, book: Book, again: ReplayCommand) -> str:
+def _broken(result: Result, book: Book, replay_command: ReplayCommand) -> str:
     groups = grouped(broken(result), book)
     if not groups:
         return ""
-    sections = [_section(group, again, unfolded=number < UNFOLDED) for number, group in enumerate(groups)]
+    sections = [
+        _section(group, replay_command, unfolded=number < UNFOLDED) for number, group in enumerate(groups)
+    ]
     return f"<h2>Broken: {counted(len(groups), 'requirement')}</h2>\n" + "\n".join(sections)
 
 
-def _others(result: Result, book: Book, again: ReplayCommand) -> str:
+def _others(result: Result, book: Book, replay_command: ReplayCommand) -> str:
     """Folded sections of deviations, known deviations, suite errors and observations, with their evidence."""
     parts = {
         "Recommendations that are not followed": [
@@ -132,16 +135,16 @@ def _others(result: Result, book: Book, again: ReplayCommand) -> str:
     }
     return "\n".join(
         f"<h2>{title}</h2>\n"
-        + "\n".join(_section(group, again, unfolded=False) for group in grouped(found, book))
+        + "\n".join(_section(group, replay_command, unfolded=False) for group in grouped(found, book))
         for title, found in parts.items()
         if found
     )
 
 
-def _section(group: ClauseVerdicts, again: ReplayCommand, *, unfolded: bool) -> str:
+def _section(group: ClauseVerdicts, replay_command: ReplayCommand, *, unfolded: bool) -> str:
     clause, first = group.clause, group.verdicts[0]
     said = list(dict.fromkeys(verdict.waiver or verdict.reason for verdict in group.verdicts))
-    failures = "".join(_failure(failure, again) for failure in group.failures)
+    failures = "".join(_failure(failure, replay_command) for failure in group.failures)
     notes = "".join(f'<p class="reason">{_escaped(text)}</p>' for text in said if text)
     place = f"{clause.chapter}, spec/{clause.source}:{clause.line}"
     return (
@@ -159,7 +162,7 @@ def _anchor(verdict: Verdict) -> str:
     return f"{escape(verdict.key.clause)}-{verdict.kind.value}{known}"
 
 
-def _failure(failure: Failure, again: ReplayCommand) -> str:
+def _failure(failure: Failure, replay_command: ReplayCommand) -> str:
     steps = "".join(f"<li>{_escaped(step)}</li>" for step in failure.steps)
     frames = "".join(_frame(entry) for entry in failure.frames)
     return (
@@ -167,7 +170,7 @@ def _failure(failure: Failure, again: ReplayCommand) -> str:
         f"<dt>Expected</dt><dd><pre>{_escaped(failure.expected)}</pre></dd>"
         f'<dt>Observed</dt><dd><pre class="observed">{_escaped(failure.observed)}</pre></dd>'
         f"<dt>Test</dt><dd>{_escaped(failure.test)} <i>{escape(failure.binding)}</i></dd>"
-        f"<dt>Again</dt><dd><code>{_escaped(again(failure))}</code></dd></dl>"
+        f"<dt>Again</dt><dd><code>{_escaped(replay_command(failure))}</code></dd></dl>"
         + (f"<h3>Steps</h3><ol>{steps}</ol>" if steps else "")
         + (
             '<h3>On the wire</h3><table class="wire"><thead><tr><th>s</th><th>connection</th><th></th>'
@@ -193,12 +196,17 @@ def _unjudged(result: Result) -> str:
         f"<tr><td>{_sign(mark_of(found[0]))} {kind.value}</td><td>{_escaped(reason)}</td><td>{len(ids)}</td>"
         f'<td class="ids">{escape(", ".join(ids))}</td></tr>'
         for kind in (Kind.BLOCKED, Kind.INCONCLUSIVE, Kind.SKIPPED)
-        if (found := result.of(kind))
+        if (found := [verdict for verdict in result.of(kind) if not verdict.is_excluded])
         for reason, ids in reasons(found)
     ]
     if not rows:
         return ""
     return f"<h2>Not judged</h2><table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _excluded(result: Result) -> str:
+    ids = list(dict.fromkeys(verdict.key.clause for verdict in result.verdicts if verdict.is_excluded))
+    return f'<h2>Excluded by the user</h2><p class="ids">{escape(", ".join(ids))}</p>' if ids else ""
 
 
 def _stale(result: Result) -> str:

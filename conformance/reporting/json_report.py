@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from conformance.reporting.durations import slowest
 from conformance.reporting.octets import printable, readable
 from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_command, without_secrets
 
@@ -35,7 +36,7 @@ def build(
 ) -> dict[str, Any]:
     """The report as a JSON object. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
-    again = replay_command or plain_command(target.url)
+    replay_command = replay_command or plain_command(target.url)
     return {
         "format": FORMAT,
         "suite": {"name": "stompliance", "version": meta.suite_version},
@@ -47,9 +48,19 @@ def build(
             "sentence": _text(closing_sentence(result)),
         },
         "counts": dict(sorted(Counter(verdict.kind.value for verdict in result.verdicts).items())),
-        "verdicts": [_verdict(verdict, book[verdict.key.clause], again) for verdict in result.verdicts],
+        "verdicts": [
+            _verdict(verdict, book[verdict.key.clause], replay_command) for verdict in result.verdicts
+        ],
+        "hardly_judged": [
+            {"class": share.name, "unjudged": share.unjudged, "claimed": share.claimed}
+            for share in result.hardly_judged
+        ],
         "stale_waivers": [_waiver(waiver) for waiver in result.stale],
         "reach": [_reach(reach) for reach in meta.reach],
+        "tests": [
+            {"test": _text(test), "binding": binding, "seconds": round(seconds, 3)}
+            for seconds, test, binding in slowest(meta.durations, 0)
+        ],
     }
 
 
@@ -110,7 +121,7 @@ def _reach(reach: RuleCoverage) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str, Any]:
+def _verdict(verdict: Verdict, clause: Clause, replay_command: ReplayCommand) -> dict[str, Any]:
     return {
         "clause": clause.id,
         "binding": verdict.key.binding,
@@ -125,12 +136,13 @@ def _verdict(verdict: Verdict, clause: Clause, again: ReplayCommand) -> dict[str
         "reason": _text(verdict.reason),
         "roots": list(verdict.roots),
         "waiver": verdict.waiver,
+        "excluded": verdict.is_excluded,
         "asserted": verdict.asserted,
-        "failures": [_failure(failure, again) for failure in verdict.failures],
+        "failures": [_failure(failure, replay_command) for failure in verdict.failures],
     }
 
 
-def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
+def _failure(failure: Failure, replay_command: ReplayCommand) -> dict[str, Any]:
     return {
         "test": _text(failure.test),
         "at": round(failure.at, 3),
@@ -138,7 +150,7 @@ def _failure(failure: Failure, again: ReplayCommand) -> dict[str, Any]:
         "observed": _text(failure.observed),
         "steps": [_text(step) for step in failure.steps],
         "frames": [_frame(entry) for entry in failure.frames],
-        "replay": _text(again(failure)),
+        "replay": _text(replay_command(failure)),
     }
 
 

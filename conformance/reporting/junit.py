@@ -2,7 +2,8 @@
 
 A case fails if its verdict makes the server non-conforming, and has an error if the suite failed. A clause that was not
 judged, and a known deviation, is skipped; a deviation from a SHOULD passes with a note. A run that says nothing about
-the server has one more case with an error, so that a CI server doesn't show it as passed.
+the server has one more case with an error, so that a CI server doesn't show it as passed. The time of a case is that of
+its tests; a test of several clauses adds an equal share of its time to each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from conformance.reporting.durations import times_of_clauses
 from conformance.reporting.octets import one_line, printable, wire_lines
 from conformance.reporting.summary import (
     EXIT_NAMES,
@@ -41,9 +43,10 @@ def build(
 ) -> Element:
     """The report as an element `testsuites`. It holds no passcode of the target."""
     result = without_secrets(result, target.passcode)
-    again = replay_command or plain_command(target.url)
+    replay_command = replay_command or plain_command(target.url)
     root = ET.Element("testsuites", name=f"stompliance {meta.suite_version}")
     stamp = meta.started.replace(tzinfo=None).isoformat(timespec="seconds")
+    times = times_of_clauses(meta)
     for chapter, rows in by_chapter(result, book).items():
         suite = _child(root, "testsuite", name=chapter, timestamp=stamp, time="0")
         _properties(
@@ -51,13 +54,20 @@ def build(
         )
         for clause, verdicts in rows:
             for verdict in verdicts.values():
-                _add_case(suite, verdict, clause, again)
+                _add_case(suite, verdict, clause, replay_command, times.get(verdict.key, 0.0))
         _count(suite)
+        _add_up_times(suite)
     if result.exit in (Exit.SUITE_FAILED, Exit.INCONCLUSIVE, Exit.USAGE) or result.ended_early:
         suite = _child(root, "testsuite", name="The run", timestamp=stamp, time="0")
         case = _child(suite, "testcase", classname="run", name="comes to a verdict", time="0")
         error = _child(case, "error", type=EXIT_NAMES[result.exit], message=closing_sentence(result))
         error.text = _legal("\n".join(meta.suite_failures) or result.ended_early)
+        _count(suite)
+    if result.stale_counts and result.stale:
+        suite = _child(root, "testsuite", name="Known deviations", timestamp=stamp, time="0")
+        for waiver in result.stale:
+            case = _child(suite, "testcase", classname="known deviation", name=waiver.clause, time="0")
+            _child(case, "failure", type="stale", message=f"deviates no more: {one_line(waiver.reason)}")
         _count(suite)
     _count(root)
     root.set("time", f"{meta.duration:.3f}")
@@ -79,14 +89,20 @@ def write(
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _add_case(suite: Element, verdict: Verdict, clause: Clause, again: ReplayCommand) -> None:
-    case = _child(suite, "testcase", classname=verdict.key.binding, name=clause.id, time="0")
+def _add_up_times(suite: Element) -> None:
+    suite.set("time", f"{sum(float(case.get('time', 0)) for case in suite.iter('testcase')):.3f}")
+
+
+def _add_case(
+    suite: Element, verdict: Verdict, clause: Clause, replay_command: ReplayCommand, seconds: float
+) -> None:
+    case = _child(suite, "testcase", classname=verdict.key.binding, name=clause.id, time=f"{seconds:.3f}")
     _properties(
         case,
         {"level": clause.key_word, "verdict": verdict.kind.value, "asserted": str(verdict.asserted)}
         | ({"known": verdict.waiver} if verdict.waiver is not None else {}),
     )
-    evidence = "\n\n".join(_evidence(failure, clause, again) for failure in verdict.failures)
+    evidence = "\n\n".join(_evidence(failure, clause, replay_command) for failure in verdict.failures)
     if verdict.counts:
         _child(
             case, "failure", type=clause.key_word, message=one_line(verdict.reason)
@@ -103,14 +119,14 @@ def _add_case(suite: Element, verdict: Verdict, clause: Clause, again: ReplayCom
         )
 
 
-def _evidence(failure: Failure, clause: Clause, again: ReplayCommand) -> str:
+def _evidence(failure: Failure, clause: Clause, replay_command: ReplayCommand) -> str:
     lines = [
         f"{clause.id}: {clause.text}",
         f"spec/{clause.source}:{clause.line}",
         f"expected: {printable(failure.expected)}",
         f"observed: {printable(failure.observed)}",
         f"test:     {printable(failure.test)} ({failure.binding})",
-        f"again:    {again(failure)}",
+        f"again:    {replay_command(failure)}",
     ]
     if failure.steps:
         lines += [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ELLIPSIS = "…"
 HIDDEN = b"(hidden)"
 #: Characters that may need an escape; most text is printable ASCII and has none.
-_PERHAPS_UNSEEN = re.compile(r"[^ -~\n]")
+_MAY_NEED_ESCAPE = re.compile(r"[^ -~\n]")
 
 
 def readable(octets: bytes) -> str:
@@ -27,7 +27,7 @@ def readable(octets: bytes) -> str:
 
 def printable(text: str) -> str:
     """Text with all invisible characters but LF escaped; it has no lone surrogates."""
-    return _PERHAPS_UNSEEN.sub(_spelled, text)
+    return _MAY_NEED_ESCAPE.sub(_escaped, text)
 
 
 def one_line(text: str) -> str:
@@ -86,7 +86,7 @@ def _replaced(entry: TraceEntry, old: bytes, new: bytes) -> TraceEntry:
     return entry._replace(octets=octets, size=entry.size + len(octets) - len(entry.octets))
 
 
-def _spelled(found: re.Match[str]) -> str:
+def _escaped(found: re.Match[str]) -> str:
     character = found.group()
     code = ord(character)
     if character.isprintable():

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from conformance.models.rule_coverage import RuleCoverage
+    from conformance.verdicts.verdicts import Key
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Meta:
     """Facts of a finished run: its plan, its start (with a time zone), its duration in seconds.
 
     `suite_failures` are failures of the suite outside of all tests, `reach` is the coverage of the stateful models.
+    `durations` are the seconds of each test by its name and binding, `tests_of` the names of the tests of each clause.
     """
 
     plan: Plan
@@ -48,4 +51,6 @@ class Meta:
     duration: float
     suite_failures: tuple[str, ...] = ()
     reach: tuple[RuleCoverage, ...] = ()
+    durations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    tests_of: Mapping[Key, frozenset[str]] = field(default_factory=dict)
     suite_version: str = field(default_factory=suite_version)

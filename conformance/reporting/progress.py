@@ -62,7 +62,7 @@ class RunProgress:
         with self._lock:
             return not self._running and self.ended < self.tests
 
-    def said(self) -> str:
+    def status_line(self) -> str:
         """Outcomes other than passes, and the newest running test, on one line."""
         with self._lock:
             parts = [
@@ -98,7 +98,7 @@ class Bar:
     def update(self, progress: RunProgress) -> None:
         """Show the progress at the next refresh."""
         self._progress.update(
-            self._task, completed=progress.ended, total=progress.tests, description=progress.said()
+            self._task, completed=progress.ended, total=progress.tests, description=progress.status_line()
         )
 
     def end(self) -> None:
@@ -122,7 +122,7 @@ class Lines:
             if now - self._last < INTERVAL or progress.is_between_tests:
                 return  # the next update can name a running test
             self._last = now
-            said = f", {text}" if (text := progress.said()) else ""
+            said = f", {text}" if (text := progress.status_line()) else ""
             self._screen.line(
                 f"{progress.ended} of {progress.tests} tests in {now - self._began:.0f} s{said}"
             )

@@ -17,7 +17,7 @@ def print_reach(screen: Screen, machines: Sequence[RuleCoverage]) -> None:
     """Print for each model the share of pairs (rule, class of state) that it reached, and the missed pairs."""
     if not machines:
         return
-    screen.heading("What the models reached: rules, each in the classes of state in which it can run")
+    screen.heading("Coverage of the models: rules, each in the classes of state in which it can run")
     width = max(len(reach.machine) for reach in machines)
     for reach in machines:
         screen.line(

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 #: Non-ASCII signs in reports, each with an ASCII replacement of the same width.
-_PLAIN_SIGNS = str.maketrans(
-    {"✓": "+", "✗": "X", "△": "^", "○": "o", "⊘": "/", "≈": "=", ELLIPSIS: "~", "–": "-", "─": "-", "×": "x"}  # noqa: RUF001
-)
+_PLAIN_SIGNS = str.maketrans(f"✓✗△○⊘≈{ELLIPSIS}–─×·", "+X^o/=~--x.")  # noqa: RUF001  typographic signs on purpose
 
 
 class _Encodable(io.TextIOBase):

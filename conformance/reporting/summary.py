@@ -50,7 +50,8 @@ MARKS = {
     Kind.ERROR: Mark("!", "bold red", "suite error"),
 }
 WAIVED = Mark("≈", "yellow", "known")
-ALL_MARKS = (*MARKS.values(), WAIVED)
+EXCLUDED = Mark("·", "dim", "excluded")
+ALL_MARKS = (*MARKS.values(), WAIVED, EXCLUDED)
 
 
 def plain_command(url: str) -> ReplayCommand:
@@ -59,7 +60,9 @@ def plain_command(url: str) -> ReplayCommand:
 
 
 def mark_of(verdict: Verdict) -> Mark:
-    """Mark of a verdict; a waived verdict has its own."""
+    """Mark of a verdict; a waived verdict and that on an excluded clause have their own."""
+    if verdict.is_excluded:
+        return EXCLUDED
     return WAIVED if verdict.waiver is not None else MARKS[verdict.kind]
 
 
@@ -129,7 +132,7 @@ def reasons(verdicts: Iterable[Verdict]) -> list[tuple[str, list[str]]]:
     )
 
 
-def some_ids(ids: Sequence[str], most: int = IDS_NAMED) -> str:
+def first_ids(ids: Sequence[str], most: int = IDS_NAMED) -> str:
     """First ids, and the number of the others."""
     if len(ids) <= most:
         return ", ".join(ids)
@@ -146,7 +149,7 @@ def closing_sentence(result: Result) -> str:
     say = {
         Exit.CONFORMING: _conforming,
         Exit.NOT_CONFORMING: _not_conforming,
-        Exit.USAGE: lambda r: f"NOT JUDGED: {_early(r) or 'nobody answers at the URL'}",
+        Exit.USAGE: lambda r: f"NOT JUDGED: {_reason_to_end_early(r) or 'nobody answers at the URL'}",
         Exit.SUITE_FAILED: _suite_failed,
         Exit.INCONCLUSIVE: _inconclusive,
     }[result.exit]
@@ -175,7 +178,7 @@ def _conforming(result: Result) -> str:
     known = _ids(result, lambda verdict: verdict.kind is Kind.FAIL)
     deviations = _ids(result, lambda verdict: verdict.kind is Kind.DEVIATION and verdict.waiver is None)
     open_musts = _unjudged_musts(result)
-    holding = _holding(result)
+    holding = _holding_musts(result)
     parts = []
     if not musts:
         parts.append("no requirement was among what was judged")
@@ -188,6 +191,7 @@ def _conforming(result: Result) -> str:
         parts.append(f"{counted(len(deviations), 'recommendation is', 'recommendations are')} not followed")
     if open_musts:
         parts.append(f"{counted(len(open_musts), 'requirement')} could not be judged")
+    parts += _excluded(result)
     return f"CONFORMING: {', '.join(parts)}"
 
 
@@ -195,13 +199,18 @@ def _not_conforming(result: Result) -> str:
     ids = _ids(result, lambda verdict: verdict.counts)
     blocked = _ids(result, lambda verdict: verdict.kind is Kind.BLOCKED)
     errors = _ids(result, lambda verdict: verdict.kind is Kind.ERROR)
-    parts = [f"{counted(len(ids), 'requirement')} broken ({some_ids(ids)})"]
+    parts = [f"{counted(len(ids), 'requirement')} broken ({first_ids(ids)})"] if ids else []
+    if result.stale_counts and result.stale:
+        stale = list(dict.fromkeys(waiver.clause for waiver in result.stale))
+        deviates = counted(len(stale), "known deviation deviates", "known deviations deviate")
+        parts.append(f"{deviates} no more ({first_ids(stale)})")
     if blocked:
         parts.append(f"{counted(len(blocked), 'clause')} blocked by what is broken")
     if errors:
         parts.append(f"{counted(len(errors), 'clause')} not judged for mistakes of the suite")
-    parts.append(counted(len(_holding(result)), "requirement holds", "requirements hold"))
-    if early := _early(result):
+    parts.append(counted(len(_holding_musts(result)), "requirement holds", "requirements hold"))
+    parts += _excluded(result)
+    if early := _reason_to_end_early(result):
         parts.append(f"and the run ended early: {early}")
     return f"NOT CONFORMING: {', '.join(parts)}"
 
@@ -210,25 +219,37 @@ def _suite_failed(result: Result) -> str:
     ids = _ids(result, lambda verdict: verdict.kind is Kind.ERROR)
     said = ": a mistake of its own"
     if ids:
-        said += f" kept {counted(len(ids), 'clause')} from being judged ({some_ids(ids)})"
+        said += f" kept {counted(len(ids), 'clause')} from being judged ({first_ids(ids)})"
     else:
         said += " outside of all tests"
-    if early := _early(result):
+    if early := _reason_to_end_early(result):
         said += f", and the run ended early: {early}"
     return f"THE SUITE FAILED{said}, which says nothing about the server"
 
 
 def _inconclusive(result: Result) -> str:
-    if early := _early(result):
+    if early := _reason_to_end_early(result):
         judged = _ids(result, lambda verdict: verdict.kind in JUDGED)
         return f"INCONCLUSIVE: {early}, after {counted(len(judged), 'clause was', 'clauses were')} judged"
     if not result.verdicts:
         return "INCONCLUSIVE: no clause was selected"
+    if any(verdict.kind in JUDGED for verdict in result.verdicts) and result.hardly_judged:
+        said = ", ".join(
+            f"{share.unjudged} of {share.claimed} of {share.name}" for share in result.hardly_judged
+        )
+        known = _ids(result, lambda verdict: verdict.waiver is not None)
+        behind = f"; known deviations hide what depends on them ({first_ids(known)})" if known else ""
+        return f"INCONCLUSIVE: most requirements of a claimed class could not be judged: {said}{behind}"
     selected = _ids(result, lambda verdict: True)
     return f"INCONCLUSIVE: {counted(len(selected), 'clause')} selected, and none could be judged"
 
 
-def _early(result: Result) -> str:
+def _excluded(result: Result) -> list[str]:
+    ids = _ids(result, lambda verdict: verdict.is_excluded)
+    return [f"{counted(len(ids), 'clause was', 'clauses were')} excluded"] if ids else []
+
+
+def _reason_to_end_early(result: Result) -> str:
     return one_line(result.ended_early).rstrip(".")
 
 
@@ -236,7 +257,7 @@ def _ids(result: Result, holds: Callable[[Verdict], bool]) -> list[str]:
     return list(dict.fromkeys(verdict.key.clause for verdict in result.verdicts if holds(verdict)))
 
 
-def _holding(result: Result) -> list[str]:
+def _holding_musts(result: Result) -> list[str]:
     """MUST clauses that are judged in some binding and broken in none."""
     judged = _ids(result, lambda verdict: verdict.level is Level.MUST and verdict.kind in JUDGED)
     failed = set(_ids(result, lambda verdict: verdict.kind is Kind.FAIL))
@@ -246,5 +267,10 @@ def _holding(result: Result) -> list[str]:
 def _unjudged_musts(result: Result) -> list[str]:
     """MUST clauses that are judged in no binding."""
     judged: Collection[str] = set(_ids(result, lambda verdict: verdict.kind in JUDGED))
-    open_ones = _ids(result, lambda verdict: verdict.level is Level.MUST and verdict.kind not in JUDGED)
+    open_ones = _ids(
+        result,
+        lambda verdict: (
+            verdict.level is Level.MUST and verdict.kind not in JUDGED and not verdict.is_excluded
+        ),
+    )
     return [clause for clause in open_ones if clause not in judged]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from conformance.reporting.clause_table import print_table
+from conformance.reporting.durations import slowest
 from conformance.reporting.failure_text import print_failure
 from conformance.reporting.octets import one_line, printable
 from conformance.reporting.plan import Plan, suite_version
@@ -19,17 +20,17 @@ from conformance.reporting.summary import (
     broken,
     closing_sentence,
     counted,
+    first_ids,
     grouped,
     mark_of,
     plain_command,
     reasons,
-    some_ids,
     without_secrets,
 )
 from conformance.verdicts.verdicts import Exit, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Self, TextIO
 
     from conformance.models.rule_coverage import RuleCoverage
@@ -66,6 +67,8 @@ class Presenter:
         self._now = now
         self._count = RunProgress(0)
         self._view: ProgressView | None = None
+        self._slowest: list[tuple[float, str, str]] = []
+        self._timed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +88,8 @@ class Presenter:
             "tests": f"{plan.tests} for {counted(plan.clauses, 'clause')}, {plan.effort} effort, {_seed(plan)}",
             "time": _time(plan, target),
         }
+        if target.capabilities_failure:
+            facts["note"] = f"the capabilities could not be read: {one_line(target.capabilities_failure)}"
         if target.waivers:
             facts["known"] = f"{counted(len(target.waivers), 'known deviation')} of target {target.name}"
         for label, text in facts.items():
@@ -127,6 +132,7 @@ class Presenter:
             self._print_observed(result, book)
             self._print_reasons(result)
             self._print_stale(result, target)
+            self._print_durations()
             self._print_errors(result, book)
             self._print_failures(result, book, replay_command)
             self._screen.blank()
@@ -136,6 +142,18 @@ class Presenter:
     def show_reach(self, machines: Sequence[RuleCoverage]) -> None:
         """Print the coverage of the stateful models."""
         print_reach(self._screen, machines)
+
+    def show_durations(self, durations: Mapping[tuple[str, str], float], most: int) -> None:
+        """Let `finish` print the `most` slowest tests with their times, or all tests if `most` is 0."""
+        self._slowest = slowest(durations, most)
+        self._timed = len(durations)
+
+    def _print_durations(self) -> None:
+        rows = self._slowest
+        if rows:
+            self._screen.heading(f"The {counted(len(rows), 'slowest test')} of {self._timed}")
+        for seconds, test, binding in rows:
+            self._screen.line(f"  {seconds:8.2f} s  ", (f"{binding}  ", "dim"), one_line(test))
 
     def _update(self) -> None:
         if view := self._view:
@@ -182,14 +200,19 @@ class Presenter:
             Kind.SKIPPED: "Skipped",
         }
         for kind, title in titles.items():
-            found = result.of(kind)
+            found = [verdict for verdict in result.of(kind) if not verdict.is_excluded]
             if not found:
                 continue
             self._screen.heading(title)
             for reason, ids in reasons(found):
-                names = ", ".join(ids) if self._verbose else some_ids(ids)
+                names = ", ".join(ids) if self._verbose else first_ids(ids)
                 body = Text(f"{reason}: ").append(names, "dim")
                 self._screen.paragraph(body, indent=8, label=f"  {len(ids):4}  ")
+        excluded = list(dict.fromkeys(v.key.clause for v in result.verdicts if v.is_excluded))
+        if excluded:
+            self._screen.heading("Excluded by --exclude, with every test that names one of these clauses")
+            names = ", ".join(excluded) if self._verbose else first_ids(excluded)
+            self._screen.paragraph(names, indent=8, label=f"  {len(excluded):4}  ")
 
     def _print_stale(self, result: Result, target: Target) -> None:
         if not result.stale:

@@ -8,13 +8,12 @@ from conformance.run import diagnosis
 from conformance.targets.target import versions_of
 from conformance.wire.failures import NotAdmitted, PeerFailure, UpgradeRefused, Violation
 from conformance.wire.stomp import StompClient
-from conformance.wire.upgrade_attempts import admitted_link
-from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from conformance.targets.target import Target
+    from conformance.wire.websocket import WebSocketLink
 
 #: Bindings without a WebSocket of their own, and those whose sessions may lack CONNECT.
 _WITHOUT_WEBSOCKET = frozenset({"queue-http"})
@@ -32,17 +31,9 @@ class NotLetIn(Exception):
         self.may_pass = may_pass
 
 
-def open_link(target: Target) -> WebSocketLink:
-    """Connection to the path under test. Raises as `admitted_link` does."""
-    return admitted_link(
-        target.access.admission,
-        lambda: WebSocketLink(
-            target.websocket_url(), patience=target.patience, tls=target.tls, access=target.access
-        ),
-    )
-
-
-def check_admittance(target: Target, judged: Collection[str]) -> None:
+def check_admittance(
+    target: Target, judged: Collection[str], open_link: Callable[[Target], WebSocketLink]
+) -> None:
     """Raises NotLetIn if the server refuses what the bindings `judged` need, Unreachable.
 
     A CONNECT that gets no answer, or a malformed one, is no refusal: the clauses judge it.

@@ -33,9 +33,12 @@ class Options:
     `classes` are bindings and extensions; empty selects all that the server claims. `clauses` are ids or prefixes of
     ids. `timings` (seconds) override those that the server declares. `seed` None gives the same examples in every run;
     `shuffle` orders the tests by the seed. `fail_fast` ends the run at the first broken MUST that is no known
-    deviation. `parallel` is the number of concurrent tests. `headers` go with every HTTP request and upgrade,
-    `connect_headers` with every CONNECT; `http` is the URL of HTTP requests where it is another one. The first contact
-    waits up to `wait` seconds for a server to answer.
+    deviation. `parallel` is the number of concurrent tests. `time_limit` is in seconds, 0.0 for none; None is the limit
+    of the effort. `excluded` are ids or prefixes of ids, like `clauses`. `headers` go with every HTTP request and
+    upgrade, `connect_headers` with every CONNECT; `http` is the URL of HTTP requests where it is another one. The first
+    contact waits up to `wait` seconds for a server to answer.
+    `target` is the name or path of the target file as it was given, `launch` the command that started the server, both
+    "" for none. `durations` is the number of the slowest tests to list, 0 for all of them, None for no list.
     """
 
     url: str
@@ -48,6 +51,7 @@ class Options:
     shuffle: bool = False
     fail_fast: bool = False
     parallel: int = PARALLEL
+    time_limit: float | None = None
     report: Path | None = None
     login: str | None = None
     passcode: str | None = None
@@ -61,3 +65,9 @@ class Options:
     verify_tls: bool = True
     ca_file: str | None = None
     verbose: bool = False
+    excluded: tuple[str, ...] = ()
+    target: str = ""
+    launch: str = ""
+    durations: int | None = None
+    write_waivers: Path | None = None
+    strict_waivers: bool = False

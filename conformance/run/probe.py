@@ -10,13 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.run import diagnosis
-from conformance.run.admittance import NotLetIn, check_admittance, connect_headers, open_link
-from conformance.run.http_location import (
-    at_declared_endpoint,
-    found_location,
-    http_client,
-    named_location,
-)
+from conformance.run.admittance import NotLetIn, check_admittance, connect_headers
+from conformance.run.http_location import at_declared_endpoint, found_location, named_location
+from conformance.specification.clauses import BINDINGS
 from conformance.targets.target import (
     SECURE,
     Target,
@@ -30,18 +26,32 @@ from conformance.targets.target import (
 from conformance.wire.access import Access
 from conformance.wire.admission import Admission
 from conformance.wire.connection import tls_context
-from conformance.wire.failures import Crowded, PeerFailure, Unreachable, UpgradeRefused, Violation
+from conformance.wire.failures import (
+    Crowded,
+    PeerFailure,
+    RunEnded,
+    Unreachable,
+    UpgradeRefused,
+    Violation,
+)
+from conformance.wire.http import HttpClient
 from conformance.wire.stomp import StompClient
+from conformance.wire.upgrade_attempts import admitted_link
+from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
     from typing import Any
 
     from conformance.run.options import Options
-    from conformance.wire.websocket import WebSocketLink
+    from conformance.wire.http import HttpReply
 
 CAPABILITIES = "/capabilities"
 #: Requests of which the fastest reply gives the round-trip time.
 ROUND_TRIP_SAMPLES = 3
+#: Longest first contact, in seconds.
+FIRST_CONTACT_SECONDS = 20.0
+#: Longest capabilities that the suite reads, in octets.
+CAPABILITIES_LIMIT = 1 << 20
 #: Time between two attempts at the first contact, in seconds.
 WAIT_SECONDS = 0.25
 _ADD_GROUP = "/consumer-group/add"
@@ -58,43 +68,47 @@ class NoServer(Exception):
         self.may_pass = may_pass
 
 
-def probe_target(options: Options) -> Target:
+def probe_target(options: Options, interrupted: threading.Event | None = None) -> Target:
     """Target with the capabilities that its server declares, and with its round-trip time.
 
-    Waits for the server as long as the options say. Raises BadUrl, and NoServer if there is nothing to judge.
+    Waits for the server as long as the options say, and takes FIRST_CONTACT_SECONDS at most once it answers. Raises
+    BadUrl, NoServer if there is nothing to judge, RunEnded once `interrupted` is set.
     """
+    interrupted = interrupted or threading.Event()
     deadline = time.monotonic() + options.wait
     while True:
         try:
-            return _first_contact(options)
+            return _contacted(options, interrupted)
         except NoServer as error:
             if not error.may_pass or time.monotonic() >= deadline:
                 raise
-        threading.Event().wait(WAIT_SECONDS)
+        if interrupted.wait(WAIT_SECONDS):
+            raise RunEnded("the run was ended while it waited for the server")
 
 
-def _first_contact(options: Options) -> Target:
+def _contacted(options: Options, interrupted: threading.Event) -> Target:
     """One attempt at the first contact. Raises as `probe_target` does."""
     is_secure = parse_url(options.url).scheme in SECURE
     # Loading the system's certificate authorities takes longer than many tests do: only for TLS.
     tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
     admission = Admission()
     access = Access(headers=options.headers, connect_headers=options.connect_headers, admission=admission)
-    target = _as_asked(from_file(options.file, options.url, tls, access), options)
+    target = _with_options(from_file(options.file, options.url, tls, access), options)
     target = named_location(target, options)
     target = replace(target, secrets=secrets_of(target, options.url, options.http or options.file.http))
+    contact = _FirstContact(interrupted)
     try:
-        target = found_location(target, options, _declares)
-        document, round_trip = _ask(target)
-        target = _as_asked(with_capabilities(replace(target, round_trip=round_trip), document), options)
+        target = found_location(target, options, contact.declares)
+        document, round_trip = contact.ask(target)
+        target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
         if document is None:
-            target = found_location(target, options, _serves_queue)
+            target = found_location(target, options, contact.serves_queue)
         target = at_declared_endpoint(target, options.url)
         asked, _ = split_classes(options.classes)
         if not target.classes | asked:
-            target = replace(target, classes=_discovered(target))
-        target = replace(target, classes=target.classes | asked)
-        check_admittance(target, asked or target.classes)
+            target = replace(target, classes=contact.discover(target))
+        target = replace(target, classes=target.classes | asked, capabilities_failure=contact.failure)
+        check_admittance(target, asked or target.classes, contact.open_link)
     except Unreachable as error:
         why = diagnosis.unreachable(error, target.url)
         raise NoServer(target.secrets.text(why), may_pass=not error.is_final) from error
@@ -102,28 +116,13 @@ def _first_contact(options: Options) -> Target:
         raise NoServer(target.secrets.text(str(error)), may_pass=error.may_pass) from error
     except Crowded as error:
         raise NoServer(target.secrets.text(f"{target.host}:{target.port}: {error}"), may_pass=True) from error
-    admission.open_for_run(_whole(target.limits.get("connections")))
+    limit = target.limits.get("connections")
+    admission.open_for_run(None if limit is None else int(limit))
     versions = versions_of(target.classes)
     return replace(target, stomp_versions=versions or target.stomp_versions)
 
 
-def _whole(limit: float | None) -> int | None:
-    return None if limit is None else int(limit)
-
-
-def _declares(target: Target) -> bool:
-    """True if the server has capabilities below the target's prefix."""
-    client = http_client(target)
-    try:
-        reply = client.request("GET", CAPABILITIES)
-        return reply.status == 200 and isinstance(reply.json(), dict)
-    except (PeerFailure, Violation):
-        return False
-    finally:
-        client.close()
-
-
-def _as_asked(target: Target, options: Options) -> Target:
+def _with_options(target: Target, options: Options) -> Target:
     """Target with the values of the command line, which override all other sources."""
     _, extensions = split_classes(options.classes)
     return replace(
@@ -137,79 +136,143 @@ def _as_asked(target: Target, options: Options) -> Target:
     )
 
 
-def _ask(target: Target) -> tuple[Any, float]:
-    """Capabilities document (None if the server has none) and round-trip time in seconds."""
-    client = http_client(target)
-    document = None
-    samples: list[float] = []
-    try:
-        for _ in range(ROUND_TRIP_SAMPLES):
-            began = time.monotonic()
-            reply = client.request("GET", CAPABILITIES)
-            samples.append(time.monotonic() - began)
-            # Repeated even after a refusal: the first reply of a server may be its slowest.
-            if reply.status == 200:
-                document = reply.json()
-    except (PeerFailure, Violation):
-        # A server may speak WebSocket without HTTP: then it declares nothing.
-        return document, min(samples, default=0.0)
-    finally:
-        client.close()
-    return document, min(samples)
+class _FirstContact:
+    """Conversation with a server of which nothing is known yet, with one deadline for all of it."""
 
+    def __init__(self, interrupted: threading.Event | None) -> None:
+        self._interrupted = interrupted
+        self._deadline = time.monotonic() + FIRST_CONTACT_SECONDS
+        self.failure = ""
+        """Why the capabilities could not be read, "" if they could, or if the server has none."""
 
-def _discovered(target: Target) -> frozenset[str]:
-    """Bindings found by trying, for a server that declares none.
-
-    Raises NotLetIn if there are none, Unreachable.
-    """
-    found: set[str] = set()
-    refusal = ""
-    for version in target.stomp_versions:
+    def ask(self, target: Target) -> tuple[Any, float]:
+        """Capabilities document (None if the server has none) and round-trip time in seconds. Raises Unreachable."""
+        client = self._http(target)
+        document = None
+        samples: list[float] = []
         try:
-            link = open_link(target)
-        except UpgradeRefused as error:
-            refusal = diagnosis.refused_upgrade(target, error)
-            break
-        except PeerFailure as error:
-            refusal = diagnosis.no_upgrade(target, error.observed)
-            break
-        found.add("websocket")
-        if _connects(target, link, version):
-            found.add(f"stomp-{version}")
-    if _serves_queue(target):
-        found.add("queue-http")
-    if not found:
-        raise NotLetIn(
-            f"{refusal.rstrip('.')}. The server declares no classes at {CAPABILITIES} either, and does not serve the "
-            "queue over HTTP. To have its HTTP alone judged all the same, name --class queue-http.",
-            may_pass=True,
+            for _ in range(ROUND_TRIP_SAMPLES):
+                began = time.monotonic()
+                reply = client.request("GET", CAPABILITIES, within=self._within(target))
+                samples.append(time.monotonic() - began)
+                # Repeated even after a refusal: the first reply of a server may be its slowest.
+                if reply.status == 200:
+                    document = reply.json()
+                    self.failure = self._no_document(reply, document)
+        except (PeerFailure, Violation) as error:
+            # A server may speak WebSocket without HTTP: then it declares nothing.
+            self.failure = f"{error}"
+        finally:
+            client.close()
+        return document, min(samples, default=0.0)
+
+    def discover(self, target: Target) -> frozenset[str]:
+        """Bindings found by trying, for a server that declares none.
+
+        Raises NotLetIn if there are none, NoServer, Unreachable.
+        """
+        found: set[str] = set()
+        refusal = ""
+        for version in target.stomp_versions:
+            try:
+                link = self.open_link(target)
+            except UpgradeRefused as error:
+                refusal = diagnosis.refused_upgrade(target, error)
+                break
+            except PeerFailure as error:
+                refusal = diagnosis.no_upgrade(target, error.observed)
+                break
+            found.add("websocket")
+            if self._connects(target, link, version):
+                found.add(f"stomp-{version}")
+        if self.serves_queue(target):
+            found.add("queue-http")
+        if not found:
+            raise NotLetIn(
+                f"{refusal.rstrip('.')}. Besides, {self._declares_nothing()}, and it does not serve the queue over "
+                "HTTP. To have its HTTP alone judged all the same, name --class queue-http.",
+                may_pass=True,
+            )
+        return frozenset(found)
+
+    def open_link(self, target: Target) -> WebSocketLink:
+        """Connection to the path under test. Raises as `admitted_link` does, NoServer when time is up."""
+        return admitted_link(
+            target.access.admission,
+            lambda: WebSocketLink(
+                target.websocket_url(),
+                patience=self._within(target),
+                tls=target.tls,
+                interrupted=self._interrupted,
+                access=target.access,
+            ),
         )
-    return frozenset(found)
 
-
-def _connects(target: Target, link: WebSocketLink, version: str) -> bool:
-    client = StompClient(link, version)
-    try:
-        client.connect(connect_headers(target))
-    except (PeerFailure, Violation):
-        # The clauses judge a malformed CONNECTED; here it shows that the class is served.
-        return client.connected is not None
-    finally:
-        link.close()
-    return client.version == version
-
-
-def _serves_queue(target: Target) -> bool:
-    """True if a group can be added over HTTP, at a server that does not answer 200 on every path."""
-    client = http_client(target)
-    body = json.dumps({"consumer_group_name": f"probe-{secrets.token_hex(6)}"}).encode()
-    try:
-        headers = {"Content-Type": "application/json"}
-        if client.request("POST", _ADD_GROUP, body, headers).status != 200:
+    def declares(self, target: Target) -> bool:
+        """True if the server has capabilities below the target's prefix. Raises Unreachable."""
+        client = self._http(target)
+        try:
+            reply = client.request("GET", CAPABILITIES, within=self._within(target))
+        except (PeerFailure, Violation):
             return False
-        return client.request("POST", f"/{secrets.token_hex(6)}", body, headers).status != 200
-    except (PeerFailure, Violation):
-        return False
-    finally:
-        client.close()
+        finally:
+            client.close()
+        return reply.status == 200 and isinstance(reply.json(), dict)
+
+    def _http(self, target: Target) -> HttpClient:
+        where = target.http_host
+        return HttpClient(
+            where.host,
+            where.port,
+            tls=where.tls,
+            access=target.access,
+            patience=self._within(target),
+            interrupted=self._interrupted,
+            body_limit=CAPABILITIES_LIMIT,
+        )
+
+    def _within(self, target: Target) -> float:
+        """Seconds for one answer: the patience, or what is left of the first contact. Raises NoServer at its end."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise NoServer(
+                f"{target.host}:{target.port} takes too long: the first contact was not over within "
+                f"{FIRST_CONTACT_SECONDS:g} s; {self._declares_nothing()}. To have it judged all the same, name a "
+                f"--class ({', '.join(BINDINGS)})."
+            )
+        return min(target.patience, left)
+
+    def _no_document(self, reply: HttpReply, document: Any) -> str:
+        return "" if isinstance(document, dict) else f"expected a JSON object; observed {reply}"
+
+    def _declares_nothing(self) -> str:
+        if self.failure:
+            return f"its classes are unknown (GET {CAPABILITIES}: {self.failure})"
+        return f"it declares no classes at {CAPABILITIES}"
+
+    def _connects(self, target: Target, link: WebSocketLink, version: str) -> bool:
+        client = StompClient(link, version, patience=self._within(target))
+        try:
+            client.connect(connect_headers(target))
+        except (PeerFailure, Violation):
+            # The clauses judge a malformed CONNECTED; here it shows that the class is served.
+            return client.connected is not None
+        finally:
+            link.close()
+        return client.version == version
+
+    def serves_queue(self, target: Target) -> bool:
+        """True if a group can be added over HTTP, at a server that does not answer 200 on every path."""
+        client = self._http(target)
+        body = json.dumps({"consumer_group_name": f"probe-{secrets.token_hex(6)}"}).encode()
+        headers = {"Content-Type": "application/json"}
+        try:
+            reply = client.request("POST", _ADD_GROUP, body, headers, within=self._within(target))
+            if reply.status != 200:
+                return False
+            nowhere = f"/{secrets.token_hex(6)}"
+            return client.request("POST", nowhere, body, headers, within=self._within(target)).status != 200
+        except (PeerFailure, Violation):
+            return False
+        finally:
+            client.close()

@@ -16,11 +16,15 @@ from conformance.specification.clauses import BINDINGS, EXTENSIONS, Level, with_
 from conformance.verdicts.decision import decide
 from conformance.verdicts.recorder import Recorder
 from conformance.verdicts.verdicts import Key, Result
+from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conformance.run.options import Options
     from conformance.specification.clauses import Book, Clause
     from conformance.targets.target import Target
+    from conformance.wire.acknowledged_publishing import Spelling
 
 _RANK = {Level.MUST: 0, Level.SHOULD: 1, Level.MAY: 2}
 
@@ -32,17 +36,23 @@ class NothingSelected(Exception):
 class Run:
     """A run against a probed target. Thread-safe."""
 
-    def __init__(self, options: Options, target: Target, book: Book) -> None:
-        """Raises NothingSelected if the options select no clause."""
+    def __init__(
+        self, options: Options, target: Target, book: Book, interrupted: threading.Event | None = None
+    ) -> None:
+        """`interrupted` is set when the run ends early. Raises NothingSelected if the options select no clause."""
         self.options = options
         self.target = target
         self.book = book
         self.columns = {clause.id: clause.columns(target.classes, target.extensions) for clause in book}
         self.selected = frozenset(self._select())
+        self.excluded = frozenset(clause.id for clause in with_prefix(book, options.excluded))
+        """Clauses that the user left out, with all tests that name one of them."""
+        if {key.clause for key in self.selected} <= self.excluded:
+            self.selected = frozenset()
         if not self.selected:
             raise NothingSelected(_why_nothing(options, target))
         self.recorder = Recorder(book, self.columns, target.waivers)
-        self.interrupted = threading.Event()
+        self.interrupted = interrupted or threading.Event()
         self.clock = clock_of(target, self.interrupted)
         # One clock for all groups: a test that moves it would move time for concurrent tests.
         self.workers = 1 if isinstance(self.clock, ServerClock) else options.parallel
@@ -53,8 +63,12 @@ class Run:
         self.suite_failures: list[str] = []
         self.started = time.time()
         """Seconds since 1970."""
+        self.durations: dict[tuple[str, str], float] = {}
+        """Seconds that each test took, by its name and binding."""
         self.findings: set[str] = set()
         """Findings about this server, as words; later tests use them to skip waits."""
+        self._publish_spelling: Spelling | PeerFailure | None = None
+        self._finding = threading.Lock()
         self._token = secrets.token_hex(4)
         self._numbers = itertools.count(1)
 
@@ -62,13 +76,39 @@ class Run:
         """Unused name: `stem`, a token of the run, a number."""
         return f"{stem}-{self._token}-{next(self._numbers)}"
 
+    def publish_spelling(self, find: Callable[[], Spelling]) -> Spelling:
+        """The spelling of publishing that the server serves (class stomp-publish).
+
+        `find` is called once in a run; PeerFailure that it raises is raised again for every later caller.
+        """
+        with self._finding:
+            if self._publish_spelling is None:
+                try:
+                    self._publish_spelling = find()
+                except PeerFailure as failure:
+                    self._publish_spelling = failure
+            found = self._publish_spelling
+        if isinstance(found, PeerFailure):
+            raise PeerFailure(found.expected, found.observed, found.promise)
+        return found
+
     def bindings_of(self, clauses: tuple[str, ...]) -> list[str]:
-        """Bindings in which at least one of the clauses is selected."""
+        """Bindings in which at least one of the clauses is selected and none is excluded."""
+        if not self.excluded.isdisjoint(clauses):
+            return []
         return [
             binding
             for binding in BINDINGS
             if any(Key(clause, binding) in self.selected for clause in clauses)
         ]
+
+    def leave_out(self, clauses: tuple[str, ...]) -> None:
+        """Record, for a test that names an excluded clause, why its other clauses may not be judged."""
+        if excluded := [clause for clause in clauses if clause in self.excluded]:
+            reason = f"a test of it is left out with {', '.join(excluded)} (--exclude)"
+            for key in self.selected:
+                if key.clause in clauses and reason not in (skips := self.recorder.tally(key).skips):
+                    skips.append(reason)
 
     def end_early(self, why: str) -> None:
         """End the run early; the first reason given is kept."""
@@ -87,6 +127,9 @@ class Run:
             self.target.waivers,
             ended_early=self.ended_early,
             suite_failed=bool(self.suite_failures),
+            excluded=self.excluded,
+            denied={clause.id for clause in with_prefix(self.book, self.target.denied_clauses)},
+            stale_counts=self.options.strict_waivers,
         )
         return without_secrets(result, self.target.secrets)
 
@@ -115,6 +158,7 @@ def _why_nothing(options: Options, target: Target) -> str:
     asked = [
         *(f"--class {name}" for name in options.classes),
         *(f"--clause {name}" for name in options.clauses),
+        *(f"--exclude {name}" for name in options.excluded),
     ]
     if options.level is not Level.MAY:
         asked.append(f"--level {options.level.value.lower()}")

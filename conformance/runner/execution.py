@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
 from conformance.specification.clauses import Level
-from conformance.verdicts.recorder import Case, find_failure
-from conformance.wire.failures import Crowded, TooSlow, Unreachable
+from conformance.verdicts.case import Case, find_failure
+from conformance.wire.failures import Crowded, RunEnded, TooSlow, Unreachable, WaitTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 #: Attempts at a test on a machine that is too slow for its timers, and at a server that is away or has no room.
 ATTEMPTS = 3
-
 #: Longest wait for a connection, in seconds, that spoils no timer of a test.
 LONG_WAIT_SECONDS = 2.0
 
@@ -48,11 +48,14 @@ class Execution:
         """
         case = self.bench.case
         assert case is not None
+        began = time.monotonic()
         try:
             self._attempt(case, test, arguments)
         except Unreachable as error:
             self.error = error
             self._run.end_early(f"the server went away during {self.name}: {error}")
+        except RunEnded as error:
+            self.error = error
         except Exception as error:  # noqa: BLE001  the recorder tells the peer's failures from the suite's errors
             self.error = error
         except BaseException as error:
@@ -65,6 +68,9 @@ class Execution:
                     self._recorded = True
                     self._record(case)
             self.bench.close()
+            if self.error is not None:
+                forget_locals(self.error)
+            self._run.durations[self.name, self.bench.binding] = time.monotonic() - began
             self._done.set()
 
     def _attempt(self, case: Case, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
@@ -82,6 +88,8 @@ class Execution:
                 reason = self._attempt_once(case, test, arguments, alone=bool(reason), is_last=is_last)
             except TooSlow as late:
                 slow = late
+                if isinstance(late, WaitTooLong):
+                    break
                 continue
             if not reason:
                 return
@@ -169,6 +177,8 @@ class Execution:
         key = self.bench.case.ended_at if self.bench.case else None
         if key is None or any(waiver.covers(key) for waiver in self._run.target.waivers):
             return False
+        if key.clause in self._run.excluded:
+            return False
         return self._run.book[key.clause].level is Level.MUST
 
     def failed_clause(self) -> str | None:
@@ -183,3 +193,21 @@ class Execution:
             case.finish_cut_short()
         else:
             case.finish(self.error)
+
+
+def forget_locals(error: BaseException) -> None:
+    """Drop the local variables that an exception's traceback keeps, and with them what the test has received.
+
+    The run keeps the exception to its end. Those that it came from are treated likewise.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions

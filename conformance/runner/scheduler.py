@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from conformance.bench.marks import clauses_of, is_exclusive, is_main_thread_only, wait_of
+from conformance.run.time_limit import TimeLimit, limit_seconds
 from conformance.runner.execution import Execution
 from conformance.runner.pytest_items import (
     arguments,
@@ -36,6 +37,8 @@ _WAITING_PATIENCES = 12
 _SLICE_SECONDS = 0.2
 #: Depth in the dependency graph from which a long test delays no test that depends on it.
 _AFTER_ROOTS = 2
+#: Longest wait of a test for real time, in seconds; a test that would wait longer is skipped.
+LONGEST_WAIT = 600.0
 #: Seconds that the end of a run waits for tests that are still running.
 _GRACE_SECONDS = 1.0
 
@@ -83,6 +86,7 @@ class Scheduler:
         self._waiting: dict[pytest.Function, Execution] = {}
         self._scheduled: dict[pytest.Function, ScheduledTest] = {}
         self._pool: WorkerPool | None = None
+        self._time_limit = TimeLimit(run)
 
     # Collecting
 
@@ -90,6 +94,7 @@ class Scheduler:
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
         """Leave out tests without a selected clause, before they are parametrized."""
         ids = clauses_of(obj) if callable(obj) else ()
+        self.run.leave_out(ids)
         return [] if ids and not self.run.bindings_of(ids) else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -106,11 +111,24 @@ class Scheduler:
             items.sort(key=self._depth)
         items.sort(key=lambda item: self._wait_of(item) > 0)
         items.sort(key=lambda item: isinstance(item, pytest.Function) and is_exclusive(item.obj))
+        items[:] = [item for item in items if not self._is_skipped(item)]
         self.planned = [item for item in items if isinstance(item, pytest.Function) and is_suite_test(item)]
 
     def wait_seconds(self) -> float:
         """Longest wait of a test for real time to pass, in seconds; the waits overlap."""
         return max((self._wait_of(item) for item in self.planned), default=0.0)
+
+    def _is_skipped(self, item: pytest.Item) -> bool:
+        """True for a test whose wait is longer than LONGEST_WAIT; records why its clauses can't be judged."""
+        wait = self._wait_of(item)
+        if wait <= LONGEST_WAIT or not isinstance(item, pytest.Function):
+            return False
+        reason = (
+            f"by the timings of this server its test waits for {wait:.0f} s, longer than {LONGEST_WAIT:.0f} s: "
+            "set the server to shorter ones"
+        )
+        self.run.recorder.skip(full_name(item), clauses_of(item.obj), str(binding_of(item)), reason)
+        return True
 
     def _depth(self, item: pytest.Item) -> int:
         """Sort key: depth of the test's clauses, with tests for the main thread behind the roots."""
@@ -130,6 +148,7 @@ class Scheduler:
         if session.config.option.collectonly:
             return
         self.run.scheduling_delay.start()
+        self._time_limit.start(limit_seconds(self.run, self.wait_seconds()))
         for item in self.planned:
             if self._wait_of(item) > 0:
                 execution = self.execution_of(item)
@@ -271,6 +290,7 @@ class Scheduler:
         """Record why the tests that never started did not run."""
         self.run.scheduling_delay.stop()
         self.run.presence.stop()
+        self._time_limit.stop()
         self._wind_down()
         if why := session.shouldstop or session.shouldfail:
             self.run.end_early(str(why))

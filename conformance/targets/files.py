@@ -39,6 +39,14 @@ FACTS = {
 }
 
 
+#: Prefixes of the clauses that demand what a denied fact says is missing.
+FACT_CLAUSES = {
+    "receipts": ("STOMP-RECEIPT",),
+    "transactions": ("STOMP-TX",),
+    "redelivers": ("STOMP-ACK", "STOMP-NACK"),
+}
+
+
 class BadTargetFile(Exception):
     """An unusable target file; the message names the file, the key, and the expected value."""
 
@@ -81,7 +89,9 @@ def known_targets() -> list[TargetFile]:
 
 def find_target(name: str) -> TargetFile:
     """Target of that name, or the file at that path. Raises BadTargetFile."""
-    path = Path(name) if name.endswith(".toml") or "/" in name else FOLDER / f"{name}.toml"
+    known = FOLDER / f"{name}.toml"
+    is_path = name.endswith(".toml") or "/" in name or not known.is_file()
+    path = Path(name) if is_path else known
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
         raise BadTargetFile(

@@ -91,14 +91,14 @@ def _first_url(command: str, output: _Output) -> str:
         except Empty:
             break
         if line is None:
-            raise LaunchFailed(f"{command!r} ended before it listened.{_said(printed)}")
+            raise LaunchFailed(f"{command!r} ended before it listened.{_output_text(printed)}")
         if match := URL.search(line):
             output.found.set()
             return match.group()
         printed.append(line)
-    raise LaunchFailed(f"{command!r} printed no ws:// URL within {START_SECONDS:g} s.{_said(printed)}")
+    raise LaunchFailed(f"{command!r} printed no ws:// URL within {START_SECONDS:g} s.{_output_text(printed)}")
 
 
-def _said(printed: Iterable[str]) -> str:
+def _output_text(printed: Iterable[str]) -> str:
     text = "".join(printed).rstrip()
     return f" It printed:\n{text}" if text else " It printed nothing."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.specification.clauses import BINDINGS, EXTENSIONS
 from conformance.targets.address import PORTS, SECURE, BadUrl, HttpHost, endpoint_path, parse_url
-from conformance.targets.files import is_amount
+from conformance.targets.files import FACT_CLAUSES, is_amount
 from conformance.targets.secrets import Secrets, basic, shown_url
 from conformance.wire.access import Access
 
@@ -53,6 +53,7 @@ class Target:
     None for `host` and `port`. `access` goes with every request, and `secrets` are hidden wherever something is
     written. `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
     (`conformance/targets/README.md` lists them). `round_trip` is in seconds; `limits` are in bytes or plain numbers.
+    `capabilities_failure` says why the capabilities could not be read, "" if they could or there are none.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Target:
     facts: Mapping[str, bool] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
     capabilities: Any = None
+    capabilities_failure: str = ""
     round_trip: float = 0.0
 
     @property
@@ -104,6 +106,11 @@ class Target:
     def plain_topic(self, name: str) -> str:
         """Destination that delivers each message to all subscribers."""
         return self.topic_template.format(name=name)
+
+    @property
+    def denied_clauses(self) -> list[str]:
+        """Prefixes of the clauses that demand what the facts deny."""
+        return [prefix for name, ids in FACT_CLAUSES.items() if not self.fact(name) for prefix in ids]
 
     @property
     def refused_destination(self) -> str:
@@ -140,6 +147,8 @@ class Target:
 
     def version_for(self, binding: str) -> str:
         """STOMP version of a binding's sessions: the one in its name, else the highest of the server."""
+        if binding == "stomp-publish":
+            return "1.0"  # producers of this class send no CONNECT (PUB-STOMP-1)
         prefix, _, version = binding.partition("-")
         return version if prefix == "stomp" else max(self.stomp_versions, default="1.2")
 

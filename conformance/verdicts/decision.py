@@ -12,6 +12,11 @@ A verdict belongs to a clause in a binding. The first rule that applies decides 
 
 A `fail`, `deviation` or empty `inconclusive` becomes `blocked` if a root of the clause (`Depends on`) does not hold:
 only the root counts against the server, not the clauses that follow from it.
+
+A clause that the user excluded is `skipped`, whatever was recorded about it.
+
+A waiver excuses a broken clause, not the clauses behind it: these were not judged. Where that is true of more than half
+of a claimed class's requirements, the run is inconclusive.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level
-from conformance.verdicts.verdicts import BROKEN, JUDGED, Exit, Key, Kind, Result, Tally, Verdict
+from conformance.verdicts.verdicts import BROKEN, JUDGED, Exit, Key, Kind, Result, Share, Tally, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -37,35 +42,58 @@ def decide(
     *,
     ended_early: str = "",
     suite_failed: bool = False,
+    excluded: Collection[str] = frozenset(),
+    denied: Collection[str] = frozenset(),
+    stale_counts: bool = False,
 ) -> Result:
     """Verdicts on the selected keys, and on all other keys with a failure or an error.
 
     `ended_early` is the reason why the run did not reach its end; `suite_failed` is true if the suite failed outside of
-    all tests.
+    all tests. `excluded` are the clauses that the user left out, `denied` those of features that the target's facts
+    deny. `stale_counts` makes a stale waiver an error.
     """
     empty = Tally()
     tallies = dict(tallies)  # a test that the run has given up may still record
-    raw = {
-        key: _raw(book[key.clause], tallies.get(key, empty))
+    own = {
+        key: _own_verdict(book[key.clause], tallies.get(key, empty))
         for key in _in_order(
-            book, {*selected, *(key for key, tally in tallies.items() if _counts_anyway(tally))}
+            book, {*selected, *(key for key, tally in tallies.items() if _is_always_reported(tally))}
         )
     }
-    verdicts = [_waived(_blocked(book, key, raw, tallies.get(key, empty)), waivers) for key in raw]
+    own |= {key: _excluded(book[key.clause]) for key in own if key.clause in excluded}
+    verdicts = [_waived(_blocked_by_roots(book, key, own, tallies.get(key, empty)), waivers) for key in own]
     stale = tuple(waiver for waiver in waivers if _is_stale(waiver, verdicts))
-    status = exit_status(verdicts, ended_early=bool(ended_early), suite_failed=suite_failed)
-    return Result(tuple(verdicts), stale, status, ended_early)
+    hardly_judged = _hardly_judged(book, [v for v in verdicts if v.key in selected], denied)
+    status = exit_status(
+        verdicts,
+        ended_early=bool(ended_early),
+        suite_failed=suite_failed,
+        hardly_judged=bool(hardly_judged),
+        outdated=stale_counts and bool(stale),
+    )
+    return Result(tuple(verdicts), stale, status, ended_early, hardly_judged, stale_counts)
 
 
 def exit_status(
-    verdicts: Collection[Verdict], *, ended_early: bool = False, suite_failed: bool = False
+    verdicts: Collection[Verdict],
+    *,
+    ended_early: bool = False,
+    suite_failed: bool = False,
+    hardly_judged: bool = False,
+    outdated: bool = False,
 ) -> Exit:
-    """Exit status: a failed MUST outranks a failure of the suite, which outranks an unfinished run."""
+    """Exit status: a failed MUST outranks a failure of the suite, which outranks an unfinished run.
+
+    `outdated` is true if a waiver is stale and that is an error, `hardly_judged` if too little of a claimed class was
+    judged.
+    """
     if any(verdict.counts for verdict in verdicts):
         return Exit.NOT_CONFORMING
     if suite_failed or any(verdict.kind is Kind.ERROR for verdict in verdicts):
         return Exit.SUITE_FAILED
-    if ended_early or not any(verdict.kind in JUDGED for verdict in verdicts):
+    if outdated:
+        return Exit.NOT_CONFORMING
+    if ended_early or hardly_judged or not any(verdict.kind in JUDGED for verdict in verdicts):
         return Exit.INCONCLUSIVE
     return Exit.CONFORMING
 
@@ -75,7 +103,43 @@ def unjudged(verdicts: Collection[Verdict], level: Level = Level.MUST) -> list[V
     return [verdict for verdict in verdicts if verdict.level is level and verdict.kind not in JUDGED]
 
 
-def _counts_anyway(tally: Tally) -> bool:
+def _hardly_judged(book: Book, verdicts: Sequence[Verdict], denied: Collection[str]) -> tuple[Share, ...]:
+    """Classes of which more than half of the requirements could not be judged.
+
+    A skipped requirement does not count: the text, the target's facts or the user exclude it. Nor does an unjudged one
+    of a denied feature, or one that only such clauses block.
+    """
+    claimed: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.level is not Level.MUST or verdict.kind is Kind.SKIPPED or _is_denied(verdict, denied):
+            continue
+        extensions = [name for name in book[verdict.key.clause].classes if name in EXTENSIONS]
+        for name in (verdict.key.binding, *extensions):
+            claimed.setdefault(name, []).append(verdict)
+    shares = (
+        Share(name, sum(verdict.kind not in JUDGED for verdict in found), len(found))
+        for name, found in claimed.items()
+    )
+    return tuple(share for share in shares if 2 * share.unjudged > share.claimed)
+
+
+def _is_denied(verdict: Verdict, denied: Collection[str]) -> bool:
+    if verdict.kind in JUDGED:
+        return False
+    return verdict.key.clause in denied or (bool(verdict.roots) and set(verdict.roots) <= set(denied))
+
+
+def _excluded(clause: Clause) -> Verdict:
+    return Verdict(
+        key=Key(clause.id, ""),
+        level=clause.level,
+        kind=Kind.SKIPPED,
+        reason="excluded by the user",
+        is_excluded=True,
+    )
+
+
+def _is_always_reported(tally: Tally) -> bool:
     """True if the clause gets a verdict even when it is not selected: a selected clause may depend on it."""
     return bool(tally.failures or tally.errors)
 
@@ -92,30 +156,30 @@ def _in_order(book: Book, keys: set[Key]) -> list[Key]:
     ]
 
 
-def _raw(clause: Clause, tally: Tally) -> Verdict:
+def _own_verdict(clause: Clause, tally: Tally) -> Verdict:
     """Verdict from the record of the clause alone, without its roots."""
     is_may = clause.level is Level.MAY
     rows: list[tuple[object, Kind, Callable[[], str]]] = [
         (tally.failures, _broken_kind(clause), lambda: tally.failures[0].observed),
         (tally.errors, Kind.ERROR, lambda: tally.errors[0]),
         (tally.never_run, Kind.INCONCLUSIVE, lambda: tally.never_run[0]),
-        (is_may and (tally.observations or tally.asserted), Kind.OBSERVED, lambda: _seen(tally)),
+        (is_may and (tally.observations or tally.asserted), Kind.OBSERVED, lambda: _observed_text(tally)),
         (tally.asserted, Kind.PASS, lambda: ""),
-        (_stopper(tally), Kind.BLOCKED, lambda: f"its test ended at {_stopper(tally)}, which failed"),
+        (_stopped_by(tally), Kind.BLOCKED, lambda: f"its test ended at {_stopped_by(tally)}, which failed"),
         (tally.skips, Kind.SKIPPED, lambda: tally.skips[0]),
         (clause.not_judged, Kind.SKIPPED, lambda: f"not judged: {clause.not_judged}"),
-        (tally.observations, Kind.INCONCLUSIVE, lambda: f"seen, but not asserted: {_seen(tally)}"),
+        (tally.observations, Kind.INCONCLUSIVE, lambda: f"seen, but not asserted: {_observed_text(tally)}"),
         (tally.tests, Kind.INCONCLUSIVE, lambda: "its tests ended without asserting it"),
         (True, Kind.INCONCLUSIVE, lambda: "no test names it"),
     ]
     kind, reason = next((kind, reason) for holds, kind, reason in rows if holds)
-    stopper = _stopper(tally) if kind is Kind.BLOCKED else None
+    stopped_by = _stopped_by(tally) if kind is Kind.BLOCKED else None
     return Verdict(
         key=Key(clause.id, ""),
         level=clause.level,
         kind=kind,
         reason=reason(),
-        roots=(stopper,) if stopper else (),
+        roots=(stopped_by,) if stopped_by else (),
         asserted=tally.asserted,
         failures=tuple(tally.failures),
     )
@@ -125,23 +189,23 @@ def _broken_kind(clause: Clause) -> Kind:
     return {Level.MUST: Kind.FAIL, Level.SHOULD: Kind.DEVIATION, Level.MAY: Kind.OBSERVED}[clause.level]
 
 
-def _seen(tally: Tally) -> str:
+def _observed_text(tally: Tally) -> str:
     return "; ".join(dict.fromkeys(tally.observations))
 
 
-def _stopper(tally: Tally) -> str | None:
+def _stopped_by(tally: Tally) -> str | None:
     return next((stop.by for stop in tally.stops if stop.by), None)
 
 
-def _blocked(book: Book, key: Key, raw: Mapping[Key, Verdict], tally: Tally) -> Verdict:
+def _blocked_by_roots(book: Book, key: Key, own: Mapping[Key, Verdict], tally: Tally) -> Verdict:
     """Verdict on the key, blocked if a clause that it depends on is broken."""
-    verdict = raw[key]
+    verdict = own[key]
     named = replace(verdict, key=key)
     could_follow = verdict.kind in BROKEN or (verdict.kind is Kind.INCONCLUSIVE and not tally.never_run)
     if not could_follow:
         return named
     ancestors = _ancestors(book, key.clause, key.binding)
-    roots = tuple(root for root in ancestors if _does_not_hold(root, key.binding, raw))
+    roots = tuple(root for root in ancestors if _is_broken(root, key.binding, own))
     if not roots:
         return named
     reason = f"depends on {', '.join(roots)}, which {'do' if len(roots) > 1 else 'does'} not hold"
@@ -162,10 +226,10 @@ def _ancestors(book: Book, clause: str, binding: str) -> list[str]:
     return list(found)
 
 
-def _does_not_hold(clause: str, binding: str, raw: Mapping[Key, Verdict]) -> bool:
+def _is_broken(clause: str, binding: str, own: Mapping[Key, Verdict]) -> bool:
     """True if the clause is broken in this binding or, without a verdict there, in any."""
-    here = raw.get(Key(clause, binding))
-    others = [here] if here else [verdict for key, verdict in raw.items() if key.clause == clause]
+    here = own.get(Key(clause, binding))
+    others = [here] if here else [verdict for key, verdict in own.items() if key.clause == clause]
     return any(verdict.kind in BROKEN for verdict in others)
 
 

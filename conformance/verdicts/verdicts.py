@@ -112,7 +112,8 @@ class Verdict:
     """Verdict on one clause in one binding.
 
     `reason` is empty for a pass. `roots` are the broken clauses that block a blocked one. `waiver` is the reason of
-    the known deviation if the clause is broken and the target has one, else None.
+    the known deviation if the clause is broken and the target has one, else None. `is_excluded` is true if the user
+    left the clause out of the run.
     """
 
     key: Key
@@ -123,6 +124,7 @@ class Verdict:
     asserted: int = 0
     waiver: str | None = None
     failures: tuple[Failure, ...] = ()
+    is_excluded: bool = False
 
     @property
     def counts(self) -> bool:
@@ -131,16 +133,29 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Number of a class's requirements (MUST) that could not be judged, of all that should have been."""
+
+    name: str
+    unjudged: int
+    claimed: int
+
+
+@dataclass(frozen=True)
 class Result:
     """Verdicts in the order of the text, waivers that were not needed, and the exit status.
 
-    `ended_early` is the reason why the run did not reach its end, "" if it did.
+    `ended_early` is the reason why the run did not reach its end, "" if it did. `hardly_judged` are the claimed classes
+    of which more than half of the requirements could not be judged. `stale_counts` is true if stale waivers are an
+    error.
     """
 
     verdicts: tuple[Verdict, ...]
     stale: tuple[Waiver, ...]
     exit: Exit
     ended_early: str = ""
+    hardly_judged: tuple[Share, ...] = ()
+    stale_counts: bool = False
 
     def of(self, *kinds: Kind) -> list[Verdict]:
         """Verdicts of these kinds."""

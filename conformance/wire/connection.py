@@ -1,7 +1,7 @@
 """One TCP or TLS connection with deadlines, read-ahead, bounds and a trace, for HTTP and WebSocket.
 
 `Connection` has the socket methods that `websocket-client` and `http.client` use. These libraries parse the octets,
-and each of their waits ends at the connection's deadline, however slowly octets arrive.
+and each of their waits ends at the connection's deadline, however slowly octets arrive and however many there are.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from conformance.wire.failures import NoTls, TooLong, Unreachable
+from conformance.wire.failures import NoTls, RunEnded, TooLong, Unreachable
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from _typeshed import WriteableBuffer
@@ -29,6 +30,12 @@ READ_AHEAD = 64 << 10
 PIECE = 64 << 10
 #: Octets that may be read for one message or reply.
 ALLOWANCE = 64 << 20
+#: Lowest throughput that a connection is assumed to have, in octets per second.
+SLOWEST = 8 << 10
+#: Cap on the wait for one message or reply that keeps arriving, in multiples of the patience.
+ANSWER_PATIENCES = 12
+#: Seconds between two looks at whether the run has ended, during a wait.
+SLICE = 0.2
 
 
 def tls_context(*, verify: bool = True, ca_file: str | None = None) -> ssl.SSLContext:
@@ -41,12 +48,16 @@ def tls_context(*, verify: bool = True, ca_file: str | None = None) -> ssl.SSLCo
 
 
 class Connection:
-    """An open connection. Raises Unreachable if none is made within `patience` seconds. One thread at a time."""
+    """An open connection. Raises Unreachable if none is made within `patience` seconds. One thread at a time.
+
+    Every wait raises RunEnded once `interrupted` is set.
+    """
 
     deadline: float
     """End of the current wait, in monotonic seconds."""
     allowance: int
     """Octets that may still be read in the current wait."""
+    _interrupted: threading.Event | None = None
 
     def __init__(
         self,
@@ -56,14 +67,16 @@ class Connection:
         tls: ssl.SSLContext | None = None,
         patience: float = 5.0,
         tap: Callable[[Direction, bytes], None] | None = None,
+        interrupted: threading.Event | None = None,
         admission: Admission | None = None,
     ) -> None:
         self.patience = patience
         self._tap = tap
+        self._interrupted = interrupted
         self._admission = admission
         self.socket = self._admitted(lambda: _connected(host, port, tls, patience))
         self.begin()
-        self._reader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
+        self._reader: io.BufferedReader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
 
     # Methods of a socket that the libraries call
 
@@ -80,22 +93,19 @@ class Connection:
         return self._reader
 
     def sendall(self, octets: bytes) -> None:
-        """Send all octets. Raises TimeoutError at the deadline, other OSErrors if the server is gone.
+        """Send all octets.
 
-        Each PIECE that gets through extends the deadline by the patience, so that a slow network doesn't look like a
-        server that has stopped reading.
+        Raises TimeoutError if a PIECE doesn't get through within the patience, other OSErrors if the server is gone. A
+        slow network doesn't look like a server that has stopped reading. The deadline for reading stays as it is: a
+        server that sends pings without end must not put it off.
         """
         if self._tap:
             self._tap(">", octets)
-        self._limit_wait(self.socket)
-        if len(octets) <= PIECE:
-            self.socket.sendall(octets)
-            return
         view = memoryview(octets)
-        for begin in range(0, len(view), PIECE):
+        for begin in range(0, max(1, len(view)), PIECE):
+            self._check_run()
+            self.socket.settimeout(self.patience)
             self.socket.sendall(view[begin : begin + PIECE])
-            self.deadline = max(self.deadline, time.monotonic() + self.patience)
-            self._limit_wait(self.socket)
 
     def send(self, octets: bytes) -> int:
         """Send all octets; returns their number. Raises as `sendall` does."""
@@ -107,12 +117,15 @@ class Connection:
         return self.patience
 
     def close(self) -> None:
-        """Close the connection. May be called twice."""
+        """Close the connection, and drop the octets that were read ahead. May be called twice."""
         with contextlib.suppress(OSError):
             self.socket.close()
         admission, self._admission = self._admission, None
         if admission is not None:
             admission.give_place(self)
+        # The reader refers to the connection: without that circle its buffer goes as soon as the connection does.
+        self._reader = io.BufferedReader(io.BytesIO())
+        self._tap = None
 
     def _admitted(self, connect: Callable[[], socket.socket]) -> socket.socket:
         admission = self._admission
@@ -121,6 +134,7 @@ class Connection:
         admission.take_place(self)
         try:
             admission.turn()
+            self._check_run()
             made = admission.reach(connect)
         except BaseException:
             admission.give_place(self)
@@ -130,15 +144,21 @@ class Connection:
 
     # Methods for the suite
 
-    def begin(self, deadline: float | None = None) -> None:
-        """Start a wait until `deadline` (monotonic seconds; default: the patience from now), for ALLOWANCE octets.
+    def begin(self, deadline: float | None = None, allowance: int = ALLOWANCE) -> None:
+        """Start a wait until `deadline` (monotonic seconds; default: the patience from now), for `allowance` octets.
 
-        Without `deadline`, each PIECE received extends the wait by the patience, as each PIECE sent does.
+        Without `deadline`, each PIECE received extends the wait by the patience, as each PIECE sent does: up to what
+        SLOWEST needs for the octets so far, and to ANSWER_PATIENCES in all.
+
+        Octets that have arrived by the deadline may still be read for another patience after it, and not longer, even
+        if the server never pauses.
         """
-        self.deadline = time.monotonic() + self.patience if deadline is None else deadline
-        self.allowance = ALLOWANCE
+        now = time.monotonic()
+        self.deadline = now + self.patience if deadline is None else deadline
+        self.allowance = allowance
         self._is_patient = deadline is None
-        self._of_piece = 0
+        self._began = now
+        self._of_piece = self._of_wait = 0
 
     def is_stale(self) -> bool:
         """True if the server has closed the connection, or sent octets, while no request was pending."""
@@ -165,27 +185,56 @@ class Connection:
     def read_into(self, buffer: WriteableBuffer) -> int:
         """Read available octets, for the reader only.
 
-        Raises TimeoutError if none come by the deadline, TooLong beyond the allowance.
+        Raises TimeoutError if none come by the deadline, TooLong beyond the allowance and for a reply that takes longer
+        than ANSWER_PATIENCES.
         """
-        self._limit_wait(self.socket)
-        try:
-            size = self.socket.recv_into(buffer)
-        except (BlockingIOError, ssl.SSLWantReadError) as error:
-            raise TimeoutError("nothing came by the deadline") from error
+        size = self._receive(buffer)
         self.allowance -= size
         self._of_piece += size
+        self._of_wait += size
+        if self.allowance < 0:
+            raise TooLong(
+                "a message or reply no longer than the suite reads", f"more than {self._of_wait} octets"
+            )
         if self._is_patient and self._of_piece >= PIECE:
             self._of_piece = 0
-            self.deadline = max(self.deadline, time.monotonic() + self.patience)
-        if self.allowance < 0:
-            raise TooLong(f"at most {ALLOWANCE} octets for one message or reply", "more than that")
+            self._put_off()
         if self._tap and size:
             self._tap("<", bytes(memoryview(buffer)[:size]))
         return size
 
-    def _limit_wait(self, sock: socket.socket) -> None:
-        # A timeout of zero never waits, but still reads octets that have arrived.
-        sock.settimeout(max(0.0, self.deadline - time.monotonic()))
+    def _receive(self, buffer: WriteableBuffer) -> int:
+        """Wait for octets, and look now and then at whether the run has ended."""
+        while True:
+            self._check_run()
+            now = time.monotonic()
+            if now > max(self.deadline, self._began) + self.patience:
+                raise TimeoutError("the server sends without a pause, but not what was waited for")
+            left = max(0.0, self.deadline - now)
+            # A timeout of zero never waits, but still reads octets that have arrived.
+            wait = left if self._interrupted is None else min(left, SLICE)
+            self.socket.settimeout(wait)
+            try:
+                return self.socket.recv_into(buffer)
+            except (TimeoutError, BlockingIOError, ssl.SSLWantReadError) as error:
+                if wait == left:
+                    raise TimeoutError("nothing came by the deadline") from error
+
+    def _put_off(self) -> None:
+        """Extend the deadline after a piece. Raises TooLong for a reply that has taken too long in all."""
+        now = time.monotonic()
+        longest = ANSWER_PATIENCES * self.patience
+        if now > self._began + longest:
+            raise TooLong(
+                f"a whole message or reply within {longest:g} s",
+                f"{self._of_wait} octets by then, and no end",
+            )
+        slowest = self._began + self.patience + self._of_wait / SLOWEST
+        self.deadline = max(self.deadline, min(now + self.patience, slowest))
+
+    def _check_run(self) -> None:
+        if self._interrupted is not None and self._interrupted.is_set():
+            raise RunEnded("the run was ended while a connection was in use")
 
 
 class _DeadlineReader(io.RawIOBase):

@@ -97,3 +97,14 @@ class TooSlow(BaseException):
 
     Derived from BaseException, so that Hypothesis doesn't take it for a failure to shrink.
     """
+
+
+class WaitTooLong(TooSlow):
+    """The test needs more time, or more steps in time, than the suite takes: its clauses are skipped at once."""
+
+
+class RunEnded(BaseException):
+    """The run ended, by Ctrl-C for instance, while a test was waiting for its server: the test shows nothing.
+
+    Derived from BaseException, as TooSlow is.
+    """

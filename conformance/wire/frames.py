@@ -11,23 +11,40 @@ versions have in common.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conformance.wire.encoding import ESCAPED, LITERAL_COMMANDS, is_utf8, unescape
-from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.failures import TooLong, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SERVER_COMMANDS = frozenset({"CONNECTED", "MESSAGE", "RECEIPT", "ERROR"})
-#: Longest frame that the reader accepts, in octets; far longer than any that a test provokes.
-FRAME_LIMIT = 32 << 20
+#: Longest frame that the reader accepts, in octets, where the suite has sent nothing long itself.
+FRAME_LIMIT = 4 << 20
+#: Digits of a content-length that is a number of octets at all.
+_DIGITS = 8
+#: Longest head, in octets, and most headers: a MESSAGE may have those of a SEND of the tests of limits.
+HEAD_LIMIT = 5 << 20
+HEADERS_LIMIT = 300_000
+#: The same for CONNECTED, which repeats nothing that a client has sent.
+CONNECTED_HEAD_LIMIT = 64 << 10
+#: Memory that the frames of one call of `feed` may take, in bytes.
+FEED_LIMIT = 16 << 20
+#: Octets of a frame that are kept as they were on the wire.
+OCTETS_KEPT = 64 << 10
 
 _NUL = 0
 _LF = 10
 _CR = 13
 _EXCERPT = 200
+_LINE_ENDS = re.compile(rb"\n*")
+_LINE_ENDS_WITH_CR = re.compile(rb"(?:\r?\n)*")
+#: Memory of a frame and of a header, in bytes, besides their octets.
+_FRAME_COST = 300
+_HEADER_COST = 200
 
 
 class BadFrame(Violation):
@@ -42,7 +59,8 @@ class BadFrame(Violation):
 class Frame:
     """One STOMP frame; header names and values are decoded, in the order of the wire, repeated ones included.
 
-    `octets` is the frame as it was on the wire, NUL included; empty for a frame that did not come from the wire.
+    `octets` is the frame as it was on the wire, NUL included, cut at OCTETS_KEPT; empty for a frame that did not come
+    from the wire.
     """
 
     command: str
@@ -56,6 +74,11 @@ class Frame:
             if header == name:
                 return value
         return None
+
+    @property
+    def cost(self) -> int:
+        """Memory that the frame takes, in bytes, about."""
+        return _FRAME_COST + _HEADER_COST * len(self.headers) + len(self.body) + 2 * len(self.octets)
 
     def all(self, name: str) -> list[str]:
         """All values of a header, in order."""
@@ -81,6 +104,7 @@ class FrameSplitter:
 
     def __init__(self, version: str | None = None) -> None:
         self.version = version
+        self.frame_limit, self.feed_limit = FRAME_LIMIT, FEED_LIMIT
         self._buffer = bytearray()
         self._searched = 0
         self._head: _Head | None = None
@@ -93,21 +117,32 @@ class FrameSplitter:
     def feed(self, octets: bytes) -> list[Frame]:
         """Frames that these octets complete.
 
-        Raises BadFrame at octets that break the grammar, PeerFailure at a frame longer than FRAME_LIMIT octets.
+        Raises BadFrame at octets that break the grammar, TooLong at a frame or head beyond the limits of this module.
+        After TooLong nothing is kept of what was not returned.
         """
         self._buffer += octets
         frames: list[Frame] = []
         try:
-            while frame := self._next():
-                frames.append(frame)
+            self._read_whole(frames)
         except BadFrame as bad:
             bad.before = tuple(frames)
             raise
-        if len(self._buffer) > FRAME_LIMIT:
-            raise PeerFailure(
-                f"frames of at most {FRAME_LIMIT} octets", f"{len(self._buffer)} octets and no end"
-            )
+        except TooLong:
+            self._buffer.clear()
+            self._head, self._searched = None, 0
+            raise
         return frames
+
+    def _read_whole(self, frames: list[Frame]) -> None:
+        """Move the whole frames of the buffer to `frames`."""
+        cost = 0
+        while frame := self._next():
+            frames.append(frame)
+            cost += frame.cost
+            if cost > self.feed_limit:
+                raise TooLong("fewer frames at once", f"{len(frames)}, and more behind them")
+        if len(self._buffer) > self.frame_limit:
+            raise TooLong(f"frames of at most {self.frame_limit} octets", f"{len(self._buffer)} and no end")
 
     def _next(self) -> Frame | None:
         if self._head is None and not self._skip_line_ends():
@@ -118,7 +153,10 @@ class FrameSplitter:
             self._head = head
             return None
         frame = Frame(
-            head.command, head.headers, bytes(self._buffer[head.body : end]), bytes(self._buffer[: end + 1])
+            head.command,
+            head.headers,
+            bytes(memoryview(self._buffer)[head.body : end]),
+            bytes(memoryview(self._buffer)[: min(end + 1, OCTETS_KEPT)]),
         )
         if frame.body and head.command in ("CONNECTED", "RECEIPT") and head.rules in ESCAPED:
             raise self._bad("STOMP-BODY-001", f"no body in {head.command}")
@@ -132,21 +170,15 @@ class FrameSplitter:
 
     def _skip_line_ends(self) -> bool:
         """Drop line ends between frames (STOMP-ABNF-005); True if octets are left to read."""
-        buffer, position = self._buffer, 0
-        while position < len(buffer):
-            octet = buffer[position]
-            if octet == _LF:
-                position += 1
-            elif octet == _CR and self._allows_cr(self.version):
-                if position + 1 == len(buffer):
-                    break  # the LF may still come
-                if buffer[position + 1] != _LF:
-                    raise self._bad("STOMP-ABNF-001", "LF after CR between frames")
-                position += 2
-            elif octet in (_NUL, _CR):
-                raise self._bad("STOMP-ABNF-001", "nothing but line ends between frames")
-            else:
-                break
+        buffer, allows_cr = self._buffer, self._allows_cr(self.version)
+        ends = (_LINE_ENDS_WITH_CR if allows_cr else _LINE_ENDS).match(buffer)
+        position = ends.end() if ends else 0
+        octet = buffer[position] if position < len(buffer) else None
+        # A CR at the end of the octets is kept: its LF may still come.
+        if octet == _CR and allows_cr and position + 1 < len(buffer):
+            raise self._bad("STOMP-ABNF-001", "LF after CR between frames")
+        if octet == _NUL or (octet == _CR and not allows_cr):
+            raise self._bad("STOMP-ABNF-001", "nothing but line ends between frames")
         del buffer[:position]
         return bool(buffer) and buffer[0] != _CR
 
@@ -158,10 +190,11 @@ class FrameSplitter:
         nul = self._buffer.find(_NUL, self._searched, len(self._buffer) if end < 0 else end)
         if nul >= 0:
             raise self._bad("STOMP-ABNF-001", "an empty line before the body and its NUL")
+        self._check_head(len(self._buffer) if end < 0 else end)
         if end < 0:
             self._searched = max(0, len(self._buffer) - 2)  # a CR LF pair may be cut in two
             return None
-        octets = bytes(self._buffer[:end])
+        octets = bytes(memoryview(self._buffer)[:end])
         command, *lines = self._lines(octets)
         rules = _version_of(lines) if command == "CONNECTED" else self.version
         if command.endswith("\r") or (rules in ("1.0", "1.1") and octets.startswith(b"CONNECTED\r")):
@@ -172,6 +205,19 @@ class FrameSplitter:
             raise self._bad("STOMP-ENC-001", "a command and headers in UTF-8")
         headers = tuple(self._header(line, command, rules) for line in lines)
         return _Head(command, headers, rules, body, self._length(headers, rules))
+
+    def _check_head(self, size: int) -> None:
+        """Raises TooLong if a head, of which `size` octets have come, is too long or has too many headers."""
+        is_connected = self._buffer.startswith(b"CONNECTED")
+        limit = CONNECTED_HEAD_LIMIT if is_connected else HEAD_LIMIT
+        if size > limit:
+            what = "CONNECTED" if is_connected else "a frame"
+            raise TooLong(
+                f"at most {limit} octets as the head of {what}",
+                f"a head of {size} octets: {self._excerpt()!r}…",
+            )
+        if size > HEADERS_LIMIT and self._buffer.count(b"\n", 0, size) > HEADERS_LIMIT:
+            raise TooLong(f"at most {HEADERS_LIMIT} headers in a frame", "more than that")
 
     def _end_of_head(self) -> tuple[int, int]:
         """Positions of the end of the last header line and of the body; (-1, -1) before the empty line has come."""
@@ -212,7 +258,7 @@ class FrameSplitter:
             if name == "content-length":
                 # The examples of STOMP 1.0 pad header values, and its implementations trim them.
                 digits = value.strip(" ") if rules in (None, "1.0") else value
-                if digits.isascii() and digits.isdigit() and len(digits) <= len(str(FRAME_LIMIT)):
+                if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS:
                     return int(digits)
                 raise self._bad("STOMP-ABNF-001", "the number of the body's octets as content-length", value)
         return None
@@ -241,8 +287,11 @@ class FrameSplitter:
 
     def _bad(self, clause: str, expected: str, text: str | None = None) -> BadFrame:
         """Exception for `text` in the frame at the front of the buffer."""
-        excerpt = bytes(self._buffer[:_EXCERPT])
+        excerpt = self._excerpt()
         return BadFrame(clause, expected, f"{excerpt!r}" if text is None else f"{text!r} in {excerpt!r}")
+
+    def _excerpt(self) -> bytes:
+        return bytes(self._buffer[:_EXCERPT])
 
 
 def _version_of(lines: Iterable[str]) -> str:

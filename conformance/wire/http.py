@@ -7,7 +7,6 @@ server may have performed a request that it did not answer.
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,12 @@ from conformance.wire.access import Access
 from conformance.wire.admission import TOO_MANY, UNAVAILABLE
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure
+from conformance.wire.http_body import BODY_LIMIT, read_body
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     import ssl
+    import threading
     from collections.abc import Callable, Mapping
 
     from conformance.wire.trace import Direction, Trace
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 #: Methods that change nothing, so that a request may be repeated if the server had closed the connection.
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN = 500
+#: Longest head of a reply, with the interim replies (1xx) before it, in octets.
+HEAD_LIMIT = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,8 @@ class HttpReply:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """Decoded JSON body; None if the body is no JSON."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+        """Decoded JSON body; None if the body is no JSON. Raises TooLong as `json_values.decoded` does."""
+        return decoded(self.body)
 
     def __str__(self) -> str:
         return f"{self.status} {self.body[:_SHOWN].decode('utf-8', 'replace')}".strip()
@@ -64,11 +65,15 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
         trace: Trace | None = None,
         patience: float = 5.0,
+        interrupted: threading.Event | None = None,
+        body_limit: int = BODY_LIMIT,
         access: Access | None = None,
     ) -> None:
+        """`interrupted` ends waits with RunEnded; `body_limit` is in octets, where nothing long was sent."""
         self.host, self.port, self.patience = host, port, patience
         self.access = access or Access()
-        self._tls, self._trace = tls, trace
+        self._tls, self._trace, self._interrupted = tls, trace, interrupted
+        self._body_limit = body_limit
         self._connection: Connection | None = None
         self._pending = ""
         self._sent = b""
@@ -99,7 +104,7 @@ class HttpClient:
         if reply is None and reused and method in _REPEATABLE:
             self.start(method, path, body, headers)
             reply = self._reply(within)
-        return self._whole(reply, f"a reply to {method} {path}")
+        return self._required(reply, f"a reply to {method} {path}")
 
     def start(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -126,7 +131,7 @@ class HttpClient:
     def finish(self, within: float | None = None) -> HttpReply:
         """Reply to the request of `start`. Raises PeerFailure if it does not come whole in time."""
         expected = f"a reply to {self._pending}"
-        return self._whole(self._reply(within), expected)
+        return self._required(self._reply(within), expected)
 
     def raw(
         self, octets: bytes, *, stop_sending: bool = False, within: float | None = None
@@ -187,23 +192,13 @@ class HttpClient:
         return self._connection
 
     def _connect(self) -> Connection:
-        trace = self._trace
-        if trace is None:
-            return self._connection_with(None)
-        label = trace.label("http")
-
-        def tap(direction: Direction, octets: bytes) -> None:
-            trace.record(label, direction, "http", octets)
-
-        return self._connection_with(tap)
-
-    def _connection_with(self, tap: Callable[[Direction, bytes], None] | None) -> Connection:
         return Connection(
             self.host,
             self.port,
             tls=self._tls,
             patience=self.patience,
-            tap=tap,
+            tap=_tap_of(self._trace) if self._trace else None,
+            interrupted=self._interrupted,
             admission=self.access.admission,
         )
 
@@ -220,7 +215,7 @@ class HttpClient:
             pass  # a server may refuse early and close; its reply can still be read
 
     def _begin(self, connection: Connection, within: float | None) -> None:
-        connection.begin(None if within is None else time.monotonic() + within)
+        connection.begin(None if within is None else time.monotonic() + within, HEAD_LIMIT)
 
     # Replies
 
@@ -267,17 +262,17 @@ class HttpClient:
             while True:
                 response = http.client.HTTPResponse(connection, method=method)  # type: ignore[arg-type]
                 response.begin()
-                body = response.read()
                 if response.status == http.HTTPStatus.SWITCHING_PROTOCOLS or response.status >= 200:
                     break
+            limit = self._body_limit + (2 * self._trace.sent if self._trace else 0)
+            connection.allowance = 2 * limit  # the framing of chunks counts too
+            body = read_body(response, expected, limit)
         except http.client.RemoteDisconnected:
             return None
         except TimeoutError as error:
             raise PeerFailure(expected, "no whole reply in time") from error
-        except http.client.IncompleteRead as error:
-            raise PeerFailure(expected, f"the connection ended after {error.partial!r}") from error
-        except http.client.HTTPException as error:
-            raise PeerFailure(expected, f"no HTTP: {error!r}") from error
+        except (http.client.HTTPException, ValueError) as error:
+            raise PeerFailure(expected, f"no HTTP: {f'{error!r}'[:_SHOWN]}") from error
         except ConnectionError:
             return None
         headers: dict[str, str] = {}
@@ -286,7 +281,17 @@ class HttpClient:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return HttpReply(response.status, headers, body, closes=bool(response.will_close))
 
-    def _whole(self, reply: HttpReply | None, expected: str) -> HttpReply:
+    def _required(self, reply: HttpReply | None, expected: str) -> HttpReply:
         if reply is None:
             raise PeerFailure(expected, "the connection was closed without a reply")
         return reply
+
+
+def _tap_of(trace: Trace) -> Callable[[Direction, bytes], None]:
+    """Recorder of a connection's octets in the trace, under a label of its own."""
+    label = trace.label("http")
+
+    def tap(direction: Direction, octets: bytes) -> None:
+        trace.record(label, direction, "http", octets)
+
+    return tap

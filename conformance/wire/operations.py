@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from conformance.wire.failures import Violation
+from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 
 REPLIES = "/user/queue/replies"
 PUBLISH_PATHS = ("/producer/publish/", "/publish/")
+#: The clauses that promise an answer to a valid request, by path.
+PROMISES = {
+    "/topic/add-topic": "TOPIC-ADD-1",
+    "/consumer-group/add": "GROUP-ADD-1",
+    "/consumer-group/remove": "GROUP-REMOVE-1",
+    "/consumer/register-consumer": "MEMBER-REGISTER-1",
+    "/consumer/unregister-consumer": "MEMBER-UNREGISTER-1",
+    "/consumer/subscribe-topic": "MEMBER-SUBSCRIBE-1",
+    "/consumer/unsubscribe-topic": "MEMBER-UNSUBSCRIBE-1",
+    "/consumer/acknowledgement": "ACK-OK-1",
+    "/consumer/negative-acknowledgement": "NACK-OK-1",
+    "/consumer/heartbeat": "LIVE-BEAT-1",
+}
 _SHOWN = 500
 #: Characters that the path of a URL holds unescaped (RFC 3986, section 3.3).
 _PATH_CHARACTERS = "/!$&'()*+,;=:@"
@@ -32,6 +46,8 @@ class Reply:
     body: Any
     raw: bytes
     content_type: str
+    is_acknowledgement: bool = False
+    """True if the status stands for ACK or FAILED: then neither its number nor the body is that of a reply."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.raw[:_SHOWN].decode('utf-8', 'replace')}".strip()
@@ -74,17 +90,15 @@ def encoded(body: object) -> bytes:
     )
 
 
+def promise_of(path: str) -> str:
+    """Clause that promises an answer to a valid request to `path`; empty for polls, which several clauses answer."""
+    return "PUB-STORE-1" if path.startswith(PUBLISH_PATHS) else PROMISES.get(path, "")
+
+
 def long_poll_seconds(body: object) -> float:
     """Seconds that a long poll allows the server to wait; 0.0 for other requests."""
     wait = body.get("wait_seconds") if isinstance(body, dict) else None
     return max(0.0, float(wait)) if isinstance(wait, (int, float)) else 0.0
-
-
-def _decoded(raw: bytes) -> Any:
-    try:
-        return json.loads(raw) if raw else None
-    except ValueError:
-        return None
 
 
 def _media_type(header: str | None) -> str:
@@ -130,7 +144,7 @@ class _HttpPending:
 
     def reply(self, within: float | None = None) -> Reply:
         answer = self._client.finish(self._patience if within is None else within)
-        return Reply(answer.status, _decoded(answer.body), answer.body, answer.content_type)
+        return Reply(answer.status, decoded(answer.body), answer.body, answer.content_type)
 
 
 class StompOperations:
@@ -149,7 +163,8 @@ class StompOperations:
         correlation = f"c{next(self._correlations)}"
         self.client.send(path, encoded(body), correlation_id=correlation, content_type="application/json")
         patience = self.client.patience + long_poll_seconds(body)
-        return _StompPending(self.client, correlation, patience)
+        promise = "QSTOMP-REPLY-1" if path.startswith(PUBLISH_PATHS) else ""
+        return _StompPending(self.client, correlation, patience, promise)
 
     def close(self) -> None:
         self.client.close()
@@ -162,11 +177,16 @@ class _StompPending:
     client: StompClient
     correlation: str
     patience: float
+    promise: str
 
     def reply(self, within: float | None = None) -> Reply:
         patience = self.patience if within is None else within
-        frame = self.client.expect("MESSAGE", within=patience, correlation_id=self.correlation)
-        return Reply(_status(frame), _decoded(frame.body), frame.body, _media_type(frame.get("content-type")))
+        try:
+            frame = self.client.expect("MESSAGE", within=patience, correlation_id=self.correlation)
+        except PeerFailure as silence:
+            silence.promise = self.promise
+            raise
+        return Reply(_status(frame), decoded(frame.body), frame.body, _media_type(frame.get("content-type")))
 
 
 def _status(frame: Frame) -> int:

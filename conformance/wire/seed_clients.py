@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import stomper
 
+from conformance.wire.json_values import decoded
 from conformance.wire.stomp import StompClient
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class SeedProducer:
         return label
 
     def acknowledgement(self, spelling: str = SPELLINGS[0], within: float | None = None) -> Any:
-        """Decoded body of the next acknowledgement. Raises PeerFailure if none comes in time."""
+        """Decoded body of the next acknowledgement, None if it is no JSON. Raises PeerFailure if none comes in time."""
         destination = f"/topic/{spelling}/{self.topic}"
-        return json.loads(self.client.expect("MESSAGE", within=within, destination=destination).body)
+        return decoded(self.client.expect("MESSAGE", within=within, destination=destination).body)
 
     def disconnect(self, receipt: str) -> None:
         """DISCONNECT as `stomper` writes it: header lines and NUL, without an empty line between."""

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from conformance.wire import stomper_frames
 from conformance.wire.encoding import encode, is_utf8
-from conformance.wire.failures import PeerFailure, Violation
-from conformance.wire.frames import BadFrame, Frame, FrameSplitter
+from conformance.wire.failures import PeerFailure, TooLong, Violation
+from conformance.wire.frames import FEED_LIMIT, FRAME_LIMIT, BadFrame, Frame, FrameSplitter
 from conformance.wire.headers import Headers, merged_headers
 from conformance.wire.websocket import Closed
 
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
     from conformance.wire.websocket import WebSocketLink
 
-INBOX_LIMIT = 200_000
+#: Memory that the unclaimed frames of a connection may take, in bytes, where the test has sent nothing long itself.
+INBOX_LIMIT = 16 << 20
+#: Memory in addition, in bytes per octet that the test has sent.
+_PER_OCTET = 6
+_LOOK_AFTER = INBOX_LIMIT // 16
 ARRIVALS_KEPT = 10_000
 ERRORS_KEPT = 100
+#: Cost of a frame above which only its beginning is kept among the ERRORs, in bytes.
+_WHOLE_ERROR = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class StompClient:
         self._splitter = FrameSplitter()
         self._parsed: deque[Frame] = deque()
         self._numbers = itertools.count(1)
+        self._since_look = 0
 
     @property
     def version(self) -> str:
@@ -248,20 +255,34 @@ class StompClient:
                 return None
             beat = not came.octets.strip(b"\r\n")
             self.arrivals.append(Arrival(time.monotonic(), len(came.octets), beat))
+            sent = self.link.sent
+            self._splitter.frame_limit = FRAME_LIMIT + 2 * sent
+            self._splitter.feed_limit = FEED_LIMIT + _PER_OCTET * sent
             try:
                 self._parsed.extend(self._splitter.feed(came.octets))
             except BadFrame as bad:
                 self._parsed.extend(bad.before)
                 raise
+            except TooLong:
+                self.link.cut()
+                raise
         frame = self._parsed.popleft()
         if frame.command == "ERROR":
-            self.errors.append(frame)
+            self.errors.append(frame if frame.cost <= _WHOLE_ERROR else _beginning(frame))
         return frame
 
     def _keep(self, frame: Frame) -> None:
-        if len(self.inbox) >= INBOX_LIMIT:
-            raise PeerFailure(f"at most {INBOX_LIMIT} frames that nobody asked for", "more than that")
         self.inbox.append(frame)
+        self._since_look += frame.cost
+        if self._since_look < _LOOK_AFTER:
+            return
+        # Frames are claimed in many ways: they are counted anew whenever so many have come that they may be too many.
+        self._since_look = 0
+        if sum(kept.cost for kept in self.inbox) > INBOX_LIMIT + _PER_OCTET * self.link.sent:
+            count = len(self.inbox)
+            self.inbox.clear()
+            self.link.cut()
+            raise TooLong("fewer frames that the client did not ask for", f"{count} of them")
 
     def _deadline(self, within: float | None) -> float:
         return time.monotonic() + (self.patience if within is None else within)
@@ -285,6 +306,11 @@ class StompClient:
         if self.version == "1.1":
             names["subscription"] = _required(message, "subscription", "STOMP-MESSAGE-003")
         return names
+
+
+def _beginning(frame: Frame) -> Frame:
+    """The frame with the first of its headers and octets."""
+    return Frame(frame.command, frame.headers[:100], frame.body[:10_000], frame.octets[:10_000])
 
 
 def _required(frame: Frame, name: str, clause: str) -> str:

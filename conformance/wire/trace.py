@@ -8,7 +8,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Direction = Literal[">", "<"]
 Kind = Literal["stomp", "http", "ws"]
@@ -17,6 +17,8 @@ ENTRY_LIMIT = 20_000
 OCTET_LIMIT = 8 << 20
 #: Octets kept of one entry; the rest is only counted.
 ENTRY_OCTETS = 64 << 10
+#: Octets kept of each entry of the server that `bounded` cuts.
+CUT_OCTETS = 256
 
 
 class TraceEntry(NamedTuple):
@@ -50,6 +52,8 @@ class Trace:
         self._entry_limit = entries
         self._octet_limit = octets
         self._octets = 0
+        self.sent = 0
+        """Octets that the suite has sent, those of dropped entries included."""
         self._started = time.monotonic()
         self._labels: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -71,6 +75,7 @@ class Trace:
         with self._lock:
             self._entries.append(entry)
             self._octets += len(kept)
+            self.sent += len(octets) if direction == ">" else 0
             while len(self._entries) > self._entry_limit or self._octets > self._octet_limit:
                 self._octets -= len(self._entries.popleft().octets)
 
@@ -84,3 +89,14 @@ class Trace:
         with self._lock:
             self._entries.clear()
             self._octets = 0
+
+
+def bounded(entries: Sequence[TraceEntry], octets: int) -> tuple[TraceEntry, ...]:
+    """The entries; those of the server are cut to CUT_OCTETS, but for the newest ones of `octets` in all."""
+    kept: list[TraceEntry] = []
+    for entry in reversed(entries):
+        if entry.direction == "<" and octets < len(entry.octets) and len(entry.octets) > CUT_OCTETS:
+            entry = entry._replace(octets=entry.octets[:CUT_OCTETS])
+        octets -= len(entry.octets) if entry.direction == "<" else 0
+        kept.append(entry)
+    return tuple(reversed(kept))

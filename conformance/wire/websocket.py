@@ -14,12 +14,14 @@ import websocket
 from websocket import ABNF
 
 from conformance.wire.access import Access
-from conformance.wire.connection import Connection, tls_context
+from conformance.wire.connection import ALLOWANCE, Connection, tls_context
 from conformance.wire.encoding import is_utf8
-from conformance.wire.failures import NotAdmitted, PeerFailure, UpgradeRefused, Violation
+from conformance.wire.failures import NotAdmitted, PeerFailure, TooLong, UpgradeRefused, Violation
+from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
 
 if TYPE_CHECKING:
     import ssl
+    import threading
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from conformance.wire.trace import Direction, Trace
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
 _KINDS: dict[int, Literal["text", "binary"]] = {ABNF.OPCODE_TEXT: "text", ABNF.OPCODE_BINARY: "binary"}
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _PONGS_KEPT = 1000
+_WAITING_KEPT = 20_000
+#: Most pings and pongs that the server may send before a message or the end of a wait.
+_CONTROL_LIMIT = 2_000
+#: Longest answer to an upgrade, in octets.
+_HANDSHAKE_LIMIT = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +72,18 @@ class WebSocketLink:
         *,
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
+        interrupted: threading.Event | None = None,
         access: Access | None = None,
     ) -> None:
+        """`headers` are added to the upgrade, as `access` is; waits raise RunEnded once `interrupted` is set."""
         access = access or Access()
         self.url, self.patience = url, patience
         self.closed: Closed | None = None
         self.pongs: deque[bytes] = deque(maxlen=_PONGS_KEPT)
         self._waiting: deque[Message] = deque()
+        self._waiting_octets = 0
+        self._control_frames = 0
+        self._assembly = MessageAssembly()
         self._owed_pongs: deque[bytes] = deque()
         self._is_within_frame = False
         self._held: bytearray | None = None
@@ -88,9 +100,11 @@ class WebSocketLink:
             port,
             tls=tls if parts.scheme == "wss" else None,
             patience=patience,
+            interrupted=interrupted,
             admission=access.admission,
         )
         self._websocket: Any = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
+        self._frames = FrameReader(self._connection.recv)
         self._upgrade(
             {
                 **({"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}),
@@ -166,7 +180,6 @@ class WebSocketLink:
         if self._held is not None:
             self._held += octets
             return
-        self._connection.begin()
         try:
             self._connection.sendall(octets)
         except TimeoutError as error:
@@ -182,10 +195,12 @@ class WebSocketLink:
         Raises Violation at a text message that isn't UTF-8 (STOMP-WS-008), PeerFailure if RFC 6455 is broken.
         """
         if self._waiting:
-            return self._waiting.popleft()
+            message = self._waiting.popleft()
+            self._waiting_octets -= len(message.octets)
+            return message
         if self.closed:
             return self.closed
-        self._connection.begin(deadline)
+        self._begin(deadline)
         while True:
             came = self._read()
             if not isinstance(came, bytes):
@@ -196,50 +211,72 @@ class WebSocketLink:
         self.send_frame(payload, ABNF.OPCODE_PING)
         if deadline is None:
             deadline = time.monotonic() + self.patience
-        self._connection.begin(deadline)
+        self._begin(deadline)
         while payload not in self.pongs:
             came = self._read()
             if isinstance(came, Message):
-                self._waiting.append(came)
+                self._keep(came)
             elif not isinstance(came, bytes):
                 return False
         self.pongs.remove(payload)
         return True
+
+    @property
+    def sent(self) -> int:
+        """Octets that the test of this link has sent, on all its connections; 0 if they are not traced."""
+        return self._trace.sent if self._trace else 0
+
+    def _begin(self, deadline: float | None) -> None:
+        """Start a wait. A server may send back what the test has sent, with escapes, and little more."""
+        self._frames.limit = MESSAGE_LIMIT + 2 * self.sent
+        self._control_frames = 0
+        self._connection.begin(deadline, max(ALLOWANCE, 2 * self._frames.limit))
 
     def _read(self) -> Message | Closed | bytes | None:
         """Read one frame; returns a completed message, the end, None at the deadline, or other frames' bytes."""
         if self.closed:
             return self.closed
         try:
-            frame = self._websocket.recv_frame()
+            frame = self._frames.read()
             if frame.opcode in _KINDS or frame.opcode == ABNF.OPCODE_CONT:
                 return self._data(frame)
-        except websocket.WebSocketTimeoutException:
+        except TimeoutError:
             return None
-        except (websocket.WebSocketConnectionClosedException, OSError):
+        except (EOFError, OSError):
             return self._ended(Closed())
-        except websocket.WebSocketException as error:
+        except (websocket.WebSocketException, TooLong) as error:
             self._ended(Closed())
+            if isinstance(error, TooLong):
+                raise
             raise PeerFailure("WebSocket frames as RFC 6455 has them", str(error)) from error
         return self._control(frame)
 
     def _data(self, frame: Any) -> Message | bytes:
         """Message that a data frame completes; b"" for a fragment of an incomplete one."""
-        fragments = self._websocket.cont_frame
-        fragments.validate(frame)
-        fragments.add(frame)
-        if not frame.fin:
+        whole = self._assembly.add(frame, self._frames.limit)
+        if whole is None:
             return b""
-        opcode, whole = fragments.extract(frame)
-        octets: bytes = whole.data
+        opcode, octets = whole
         self._record("<", octets)
         if opcode == ABNF.OPCODE_TEXT and not is_utf8(octets):
             raise Violation("STOMP-WS-008", "a text message that is UTF-8", f"{octets[:200]!r}")
         return Message(_KINDS[opcode], octets)
 
+    def _keep(self, message: Message) -> None:
+        """Keep a message that came while a pong was waited for."""
+        self._waiting.append(message)
+        self._waiting_octets += len(message.octets)
+        if self._waiting_octets > self._frames.limit or len(self._waiting) > _WAITING_KEPT:
+            self._ended(Closed())
+            raise TooLong("a pong", f"{len(self._waiting)} messages before it")
+
     def _control(self, frame: Any) -> Closed | bytes:
         payload: bytes = frame.data
         self._record_control("<", frame.opcode, payload)
+        self._control_frames += 1
+        if self._control_frames > _CONTROL_LIMIT:
+            self._ended(Closed())
+            raise TooLong("a message, or nothing", f"{_CONTROL_LIMIT} pings and pongs without one")
         if frame.opcode == ABNF.OPCODE_CLOSE:
             code = struct.unpack("!H", payload[:2])[0] if payload else None
             self.send_frame(payload[:2], ABNF.OPCODE_CLOSE)
@@ -270,8 +307,12 @@ class WebSocketLink:
         self._ended(self.closed or Closed())
 
     def _ended(self, how: Closed) -> Closed:
+        """End the connection, and drop what it has read of an incomplete message."""
         self.closed = how
         self._connection.close()
+        self._frames.clear()
+        self._assembly.clear()
+        self._owed_pongs.clear()
         return how
 
     # Upgrade and trace
@@ -279,6 +320,7 @@ class WebSocketLink:
     def _upgrade(self, headers: Mapping[str, str]) -> None:
         # Subprotocols are sent as a plain header: the library would reject a server that selects none.
         given = {name.lower(): value for name, value in headers.items()}
+        self._connection.begin(allowance=_HANDSHAKE_LIMIT)
         try:
             self._websocket.connect(
                 self.url,
@@ -293,7 +335,10 @@ class WebSocketLink:
             raise UpgradeRefused(
                 error.status_code, error.resp_headers or {}, error.resp_body or b""
             ) from error
-        except (websocket.WebSocketException, OSError) as error:
+        except TooLong as error:
+            self._connection.close()
+            raise TooLong("a short answer to the upgrade", error.observed) from error
+        except (websocket.WebSocketException, OSError, ValueError) as error:
             self._connection.close()
             answer = self._websocket.handshake_response
             if answer is not None and answer.status != 101:

@@ -1,11 +1,7 @@
-"""Who gets which partition of a topic: balanced, complete, and with as few moves as that allows."""
+"""Assignment of a topic's partitions: balanced, complete, and with as few moves as that allows."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
+from typing import TypeVar
 
 Member = TypeVar("Member")
 
@@ -14,8 +10,8 @@ def assign(owners: Sequence[Member | None], members: Sequence[Member]) -> list[M
     """Return the new owner of each partition, from the present owners and the subscribed members.
 
     Every partition has one owner (ASSIGN-1), the counts differ by at most one (ASSIGN-2), members beyond the
-    number of partitions get nothing (ASSIGN-3), and what need not move stays (ASSIGN-4). Without members nobody
-    owns anything.
+    number of partitions get nothing (ASSIGN-3), and partitions move only if they must (ASSIGN-4). Without members
+    no partition has an owner.
     """
     if not members:
         return [None] * len(owners)
@@ -27,7 +23,7 @@ def assign(owners: Sequence[Member | None], members: Sequence[Member]) -> list[M
         else:
             free.append(index)
     fewest, larger = divmod(len(owners), len(members))
-    # Those who hold most keep the larger shares: that leaves the fewest to move.
+    # Members that hold most keep the larger shares: that leaves the fewest partitions to move.
     by_count = sorted(members, key=lambda member: -len(held[member]))
     shares = {member: fewest + (place < larger) for place, member in enumerate(by_count)}
     for member in members:

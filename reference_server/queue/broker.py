@@ -1,26 +1,19 @@
-"""The queue itself: every operation as a method that either happens or raises Refusal and changes nothing."""
+"""The queue: each operation is a method that either succeeds, or raises Refusal and changes nothing (REFUSE-1)."""
 
-from __future__ import annotations
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import heapq
-import itertools
-import math
-from typing import TYPE_CHECKING, NamedTuple
-
-from reference_server.queue.group import Consumer, Group
+from reference_server.deadlines import Deadlines
+from reference_server.queue.bounds import check_range, check_room, octets_of
+from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.names import check_name
 from reference_server.queue.refusal import Refusal
+from reference_server.queue.settings import QueueSettings
 from reference_server.queue.topic import Partition, Record, Topic
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reference_server.queue.group import Cursor
-    from reference_server.queue.settings import QueueSettings
 
 
 class Delivery(NamedTuple):
-    """A record that a poll hands out; `redelivered`: it was handed out before in the group."""
+    """A record that a poll hands out; `redelivered` if the group was handed it before."""
 
     message_id: int
     partition: Partition
@@ -30,7 +23,7 @@ class Delivery(NamedTuple):
 
 
 class QueueBroker:
-    """Topics, groups and consumers of one server. `now` is the queue's time in seconds; it never goes back."""
+    """Topics, groups and consumers of one server. `now` is the queue's time in seconds, as of the last call."""
 
     def __init__(self, settings: QueueSettings) -> None:
         self.settings = settings
@@ -42,82 +35,59 @@ class QueueBroker:
         self._partitions = 0
         self._cursors = 0
         self._next_id = 1
-        self._agenda: list[tuple[float, int, Group]] = []
-        """When to look at which group: at its next deadline, or before it. Spares a look at all of them."""
-        self._serial = itertools.count()
-        self._stirred: dict[Consumer, None] = {}
+        self._deadlines: Deadlines[Group] = Deadlines()
+        """The next eviction or overdue record of each group, or a time before it."""
+        self._followers: dict[str, dict[Group, None]] = {}
+        """The groups that have cursors on a topic, by its name."""
+        self._wakeable: dict[Consumer, None] = {}
         self._waiting = 0
         self.now = 0.0
-        """The latest time that the queue was told."""
 
     # Time
 
     def tick(self, now: float) -> None:
-        """Evict the silent and take back what is overdue, in every group (LIVE-EVICT-1, REBALANCE-5)."""
+        """Evict silent consumers and take back overdue records in every group (LIVE-EVICT-1, REBALANCE-5)."""
         self.now = now
-        agenda = self._agenda
-        if not agenda or now < agenda[0][0]:
-            return
-        due = []
-        while agenda and agenda[0][0] <= now:
-            when, _, group = heapq.heappop(agenda)
-            if group.looked_at == when:  # else it is to be looked at earlier, or was removed
-                group.looked_at = math.inf
-                due.append(group)
-        for group in due:
-            self._expire(group, now)
+        if now >= self._deadlines.next:
+            for group in self._deadlines.take_due(now):
+                self._expire(group, now)
 
-    def next_deadline(self) -> float | None:
-        """The queue's time, or one before it, at which tick() has work; None: nothing is due, ever."""
-        return self._agenda[0][0] if self._agenda else None
+    def next_deadline(self) -> float:
+        """The queue's time in seconds at which tick() has work, or an earlier one; infinite if there is none."""
+        return self._deadlines.next
 
     def advance_group(self, name: str, seconds: float, *, now: float) -> float:
-        """Move the time of one group on (CLOCK-3); returns the group's time. Raises Refusal (group-unknown)."""
+        """Advance the time of one group (CLOCK-3); returns the group's time. Raises Refusal (group-unknown)."""
         self.tick(now)
         group = self._group(name)
-        group.ahead += seconds
+        group.clock_offset += seconds
         self._expire(group, now)
-        return now + group.ahead
+        return now + group.clock_offset
 
     def _expire(self, group: Group, now: float) -> None:
-        for consumer in group.expire(now + group.ahead):
+        for consumer in group.expire(now + group.clock_offset):
             self._forget(consumer)
-        self._look_at(group, group.next_deadline())
-        self._stir(group)
-
-    def _look_at(self, group: Group, when: float) -> None:
-        """Have tick() look at a group at that time of the queue, or earlier."""
-        if when < group.looked_at:
-            group.looked_at = when
-            heapq.heappush(self._agenda, (when, next(self._serial), group))
+        self._deadlines.set(group, group.next_deadline())
+        self._wake_members(group)
 
     # Topics
 
-    def add_topic(
-        self, name: str, partitions: int | None, partition_bytes: int | None, *, now: float
-    ) -> Topic:
-        """Add a topic (TOPIC-ADD-1). Raises Refusal: name-invalid, topic-exists, member-value, too-many."""
+    def add_topic(self, name: str, partitions: int, partition_bytes: int, *, now: float) -> Topic:
+        """Add a topic (TOPIC-ADD-1); 0 partitions or bytes mean the default.
+
+        Raises Refusal: name-invalid, topic-exists, member-value (PART-COUNT-2), too-many.
+        """
         self.tick(now)
         settings = self.settings
         check_name(name, "topicName", settings.name_length)
-        if partitions is not None and not 1 <= partitions <= settings.topic_partitions:  # PART-COUNT-2
-            raise Refusal(
-                "member-value",
-                f"partitions is {partitions}; from 1 to {settings.topic_partitions} are possible",
-                "partitions",
-            )
-        if partition_bytes is not None and not 1 <= partition_bytes <= settings.partition_bytes:
-            raise Refusal(
-                "member-value",
-                f"partition_bytes is {partition_bytes}; from 1 to {settings.partition_bytes} are possible",
-                "partition_bytes",
-            )
+        count = partitions or settings.partitions
+        bound = partition_bytes or settings.partition_bytes
+        check_range("partitions", partitions, settings.topic_partitions)
+        check_range("partition_bytes", partition_bytes, settings.partition_bytes)
         if name in self.topics:  # TOPIC-ADD-2, TOPIC-ADD-3
             raise Refusal("topic-exists", f"topic {name!r} exists and stays as it was", "topicName")
-        _room(len(self.topics), settings.topics, "topics")
-        count = settings.partitions if partitions is None else partitions
-        _room(self._partitions, settings.all_partitions, "partitions", count)
-        bound = settings.partition_bytes if partition_bytes is None else partition_bytes
+        check_room(len(self.topics), settings.topics, "topics")
+        check_room(self._partitions, settings.all_partitions, "partitions", count)
         topic = self.topics[name] = Topic(name, count, settings.brokers, bound)
         self._partitions += count
         return topic
@@ -127,18 +97,15 @@ class QueueBroker:
 
         Raises Refusal: topic-unknown, partition-full (PUB-FULL-1).
         """
-        # Whoever is due for eviction changes nothing about a publish: that can wait for the next tick.
+        # No tick: an eviction that is due changes nothing about a publish.
         self.now = now
-        topic = self.topics.get(topic_name)
-        if topic is None:
-            raise _unknown_topic(topic_name)
-        octets = _octets(record.message) + (_octets(record.key) if record.key else 0)
-        all_octets = octets + _octets(record.label) + _octets(record.timestamp)
+        topic = self._topic(topic_name)
+        octets = octets_of(record.message) + (octets_of(record.key) if record.key else 0)
+        all_octets = octets + octets_of(record.label) + octets_of(record.timestamp)
         partition = topic.partition_for(record.key)
         if partition.octets + octets > topic.partition_bytes:
-            raise Refusal(
-                "partition-full", f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
-            )
+            detail = f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
+            raise Refusal("partition-full", detail)
         settings = self.settings
         if self._octets + all_octets > settings.total_bytes:
             raise Refusal("partition-full", f"this server holds {settings.total_bytes} bytes at most")
@@ -155,19 +122,19 @@ class QueueBroker:
         topic.described = None
         self._next_id += 1
         if self._waiting:
-            for cursor in partition.cursors:
-                self._stir_owner(cursor)
+            for group in self._followers.get(topic_name, ()):
+                self._wake_owner(group.cursors[topic_name][partition.index])
         return partition, offset
 
     # Groups and members
 
     def add_group(self, name: str, *, now: float) -> Group:
-        """Add a group, or find it as it is (GROUP-ADD-1, GROUP-ADD-2). Raises Refusal: name-invalid, too-many."""
+        """Add a group, or return the existing one (GROUP-ADD-1, -2). Raises Refusal: name-invalid, too-many."""
         self.tick(now)
         check_name(name, "consumer_group_name", self.settings.name_length)
         group = self.groups.get(name)
         if group is None:
-            _room(len(self.groups), self.settings.groups, "consumer groups")
+            check_room(len(self.groups), self.settings.groups, "consumer groups")
             group = self.groups[name] = Group(name, self.settings)
         return group
 
@@ -177,9 +144,11 @@ class QueueBroker:
         group = self._group(name)
         for consumer in group.members.values():
             self._forget(consumer)
-        self._cursors -= sum(1 for _ in group.all_cursors())
+        for topic, cursors in group.cursors.items():
+            self._cursors -= len(cursors)
+            del self._followers[topic][group]
         group.dissolve()
-        group.looked_at = -math.inf
+        self._deadlines.remove(group)
         del self.groups[name]
 
     def register(self, group_name: str, name: str, *, now: float) -> Consumer:
@@ -194,14 +163,14 @@ class QueueBroker:
         if holder is not None:  # MEMBER-REGISTER-4, MEMBER-REGISTER-5
             self._sign_of_life(holder, now)
             raise Refusal("consumer-exists", f"a consumer {name!r} is registered already", "consumer_name")
-        _room(len(self.consumers), self.settings.consumers, "consumers")
-        consumer = Consumer(name, group, now + group.ahead)
+        check_room(len(self.consumers), self.settings.consumers, "consumers")
+        consumer = Consumer(name, group, now + group.clock_offset)
         group.members[name] = self.consumers[name] = consumer
-        self._look_at(group, now + self.settings.heartbeat_timeout)
+        self._deadlines.set(group, now + self.settings.heartbeat_timeout)
         return consumer
 
     def consumer(self, name: str, *, now: float) -> Consumer:
-        """Find a consumer, for whom this is a sign of life, whatever follows (LIVE-BEAT-1, LIVE-SIGN-1).
+        """Find a consumer and note its sign of life, even if the operation is refused later (LIVE-BEAT-1, LIVE-SIGN-1).
 
         Every operation of a consumer begins here, so that `self.now` is its time.
         Raises Refusal (consumer-unknown), also for one that was evicted (LIVE-GONE-1).
@@ -209,18 +178,15 @@ class QueueBroker:
         self.tick(now)
         consumer = self.consumers.get(name)
         if consumer is None:
-            raise Refusal(
-                "consumer-unknown",
-                f"no consumer {name!r} is registered; it may have been evicted after "
-                f"{self.settings.heartbeat_timeout:g} s of silence",
-                "consumer_name",
-            )
+            eviction = f"it may have been evicted after {self.settings.heartbeat_timeout:g} s of silence"
+            detail = f"no consumer {name!r} is registered; {eviction}"
+            raise Refusal("consumer-unknown", detail, "consumer_name")
         self._sign_of_life(consumer, now)
         return consumer
 
     def unregister(self, consumer: Consumer) -> None:
-        """Let a consumer leave (MEMBER-UNREGISTER-1)."""
-        consumer.group.leave(consumer, self.now + consumer.group.ahead)
+        """Remove a consumer from its group (MEMBER-UNREGISTER-1)."""
+        consumer.group.leave(consumer, self.now + consumer.group.clock_offset)
         self._forget(consumer)
         self._rebalanced(consumer.group)
 
@@ -231,22 +197,25 @@ class QueueBroker:
         """
         topics = self._topics(topic_names)
         group = consumer.group
-        opened = group.cursors_to_open(topics)
-        _room(self._cursors, self.settings.cursors, "partitions that groups follow", opened)
-        self._cursors += opened
-        group.subscribe(consumer, topics, self.now + group.ahead)
+        opened = [topic for topic in dict.fromkeys(topics) if topic.name not in group.cursors]
+        partitions = sum(len(topic.partitions) for topic in opened)
+        check_room(self._cursors, self.settings.cursors, "partitions that groups follow", partitions)
+        self._cursors += partitions
+        for topic in opened:
+            self._followers.setdefault(topic.name, {})[group] = None
+        group.subscribe(consumer, topics, self.now + group.clock_offset)
         self._rebalanced(group)
 
     def unsubscribe(self, consumer: Consumer, topic_names: Sequence[str]) -> None:
-        """Leave topics (MEMBER-UNSUBSCRIBE-1). Raises Refusal (topic-unknown)."""
+        """Unsubscribe from topics (MEMBER-UNSUBSCRIBE-1). Raises Refusal (topic-unknown)."""
         topics = self._topics(topic_names)
-        consumer.group.unsubscribe(consumer, topics, self.now + consumer.group.ahead)
+        consumer.group.unsubscribe(consumer, topics, self.now + consumer.group.clock_offset)
         self._rebalanced(consumer.group)
 
     # Records
 
     def poll(self, consumer: Consumer) -> Delivery | None:
-        """Hand out the consumer's next record (POLL-OK-1); None: there is none now."""
+        """Hand out the consumer's next record (POLL-OK-1); None if there is none now."""
         cursor = consumer.next_cursor()
         if cursor is None:
             return None
@@ -261,60 +230,56 @@ class QueueBroker:
         """
         cursor = consumer.held.get(message_id)
         if cursor is None:
-            raise Refusal(
-                "not-in-flight",
-                f"record {message_id} is not in flight with consumer {consumer.name!r}",
-                "message_id",
-            )
+            detail = f"record {message_id} is not in flight with consumer {consumer.name!r}"
+            raise Refusal("not-in-flight", detail, "message_id")
         cursor.settle(commit=commit)  # ACK-COMMIT-1, ACK-COMMIT-2, NACK-AGAIN-1
         if self._waiting:
-            self._stir_owner(cursor)
+            self._wake_owner(cursor)
 
     # Long polls
 
     def wait(self, consumer: Consumer) -> None:
-        """A long poll of the consumer begins to wait (POLL-WAIT-5)."""
+        """Count one more long poll of the consumer that waits (POLL-WAIT-5)."""
         consumer.waiting += 1
         self._waiting += 1
 
     def wait_no_more(self, consumer: Consumer) -> None:
-        """A long poll of the consumer has its answer: its silence begins now."""
+        """Count one less: that long poll was answered, and the consumer's silence begins now (POLL-WAIT-5)."""
         consumer.waiting -= 1
         self._waiting -= 1
         if self.consumers.get(consumer.name) is consumer:
             self._sign_of_life(consumer, self.now)
-            self._look_at(consumer.group, self.now + self.settings.heartbeat_timeout)
+            self._deadlines.set(consumer.group, self.now + self.settings.heartbeat_timeout)
 
-    def take_stirred(self) -> list[Consumer]:
-        """The waiting consumers for whom something may have come, or who are gone, since the last call."""
-        stirred = list(self._stirred)
-        self._stirred.clear()
-        return stirred
+    def take_wakeable(self) -> list[Consumer]:
+        """Waiting consumers that may have a record now, or are no longer registered, since the last call."""
+        wakeable, self._wakeable = self._wakeable, {}
+        return list(wakeable)
 
     # Parts of the above
 
     def _sign_of_life(self, consumer: Consumer, now: float) -> None:
-        consumer.seen = now + consumer.group.ahead
+        consumer.seen = now + consumer.group.clock_offset
 
     def _forget(self, consumer: Consumer) -> None:
         del self.consumers[consumer.name]
         if consumer.waiting:
-            self._stirred[consumer] = None
+            self._wakeable[consumer] = None
 
     def _rebalanced(self, group: Group) -> None:
-        # Perhaps nothing is in flight that has to move; then tick() looks once in vain.
-        self._look_at(group, self.now + self.settings.rebalance_timeout)
-        self._stir(group)
+        # An upper bound: there may be no record in flight in a partition that has to move.
+        self._deadlines.set(group, self.now + self.settings.rebalance_timeout)
+        self._wake_members(group)
 
-    def _stir(self, group: Group) -> None:
-        if group.stirred:
-            group.stirred = False
+    def _wake_members(self, group: Group) -> None:
+        if group.wakeable:
+            group.wakeable = False
             if self._waiting:
-                self._stirred.update((member, None) for member in group.members.values() if member.waiting)
+                self._wakeable.update((member, None) for member in group.members.values() if member.waiting)
 
-    def _stir_owner(self, cursor: Cursor) -> None:
+    def _wake_owner(self, cursor: Cursor) -> None:
         if cursor.owner is not None and cursor.owner.waiting:
-            self._stirred[cursor.owner] = None
+            self._wakeable[cursor.owner] = None
 
     def _group(self, name: str) -> Group:
         group = self.groups.get(name)
@@ -322,27 +287,12 @@ class QueueBroker:
             raise Refusal("group-unknown", f"there is no consumer group {name!r}", "consumer_group_name")
         return group
 
+    def _topic(self, name: str, member: str | None = None) -> Topic:
+        topic = self.topics.get(name)
+        if topic is None:
+            shown = name if len(name) <= 130 else name[:130] + "…"
+            raise Refusal("topic-unknown", f"there is no topic {shown!r}; /topic/add-topic adds one", member)
+        return topic
+
     def _topics(self, names: Sequence[str]) -> list[Topic]:
-        topics = []
-        for name in names:
-            topic = self.topics.get(name)
-            if topic is None:
-                raise _unknown_topic(name, "topic_list")
-            topics.append(topic)
-        return topics
-
-
-def _octets(value: str | float) -> int:
-    if not isinstance(value, str):
-        return 8
-    return len(value) if value.isascii() else len(value.encode())
-
-
-def _unknown_topic(name: str, member: str | None = None) -> Refusal:
-    shown = name if len(name) <= 130 else name[:130] + "…"
-    return Refusal("topic-unknown", f"there is no topic {shown!r}; /topic/add-topic adds one", member)
-
-
-def _room(used: int, bound: int, things: str, more: int = 1) -> None:
-    if used + more > bound:
-        raise Refusal("too-many", f"this server holds {bound} {things} at most")
+        return [self._topic(name, "topic_list") for name in names]

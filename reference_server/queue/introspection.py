@@ -1,23 +1,19 @@
-"""What can be read of the queue (extension introspection): placement, end offsets, members, assignment, lag."""
+"""Introspection documents: placement, end offsets, members, assignment, lag."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Cursor, Group
 from reference_server.queue.refusal import Refusal
-
-if TYPE_CHECKING:
-    from reference_server.queue.broker import QueueBroker
-    from reference_server.queue.group import Cursor, Group
-    from reference_server.queue.topic import Topic
+from reference_server.queue.topic import Topic
 
 
 def describe_topics(broker: QueueBroker) -> dict[str, Any]:
     """All topics (INTRO-TOPICS-1).
 
-    There may be a hundred thousand, and everybody waits while they are described: what did not change is kept as JSON.
+    There may be a hundred thousand, and the lock is held meanwhile: the JSON of unchanged topics is kept.
     """
     return {"topics": [topic.described or _described(topic) for topic in broker.topics.values()]}
 
@@ -68,19 +64,27 @@ def _describe_cursor(cursor: Cursor) -> dict[str, Any]:
     }
 
 
+def is_readable(path: str) -> bool:
+    """Return whether `describe` serves a path, if its topic or group exists."""
+    collection, slash, name = path[1:].partition("/")
+    if not slash:
+        return path == "/topics"
+    return collection in {"topics", "consumer-groups"} and bool(name) and "/" not in name
+
+
 def describe(broker: QueueBroker, path: str) -> dict[str, Any]:
-    """What lies at a path. Raises Refusal: topic-unknown, group-unknown (INTRO-UNKNOWN-1), path-unknown."""
-    if path == "/topics":
+    """The document at a path. Raises Refusal: topic-unknown, group-unknown (INTRO-UNKNOWN-1), path-unknown."""
+    if not is_readable(path):
+        raise Refusal("path-unknown", f"nothing can be read at {path!r}")
+    collection, _, name = path[1:].partition("/")
+    if not name:
         return describe_topics(broker)
-    collection, _, name = path.lstrip("/").partition("/")
     if collection == "topics":
         topic = broker.topics.get(name)
         if topic is None:
             raise Refusal("topic-unknown", f"there is no topic {name!r}")
         return describe_topic(topic)
-    if collection == "consumer-groups":
-        group = broker.groups.get(name)
-        if group is None:
-            raise Refusal("group-unknown", f"there is no consumer group {name!r}")
-        return describe_group(group)
-    raise Refusal("path-unknown", f"nothing can be read at {path!r}")
+    group = broker.groups.get(name)
+    if group is None:
+        raise Refusal("group-unknown", f"there is no consumer group {name!r}")
+    return describe_group(group)

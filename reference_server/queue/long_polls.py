@@ -1,35 +1,33 @@
-"""Polls, and those among them that wait for a record (extension long-poll)."""
+"""Polls, and long polls that wait for a record (extension long-poll)."""
 
-from __future__ import annotations
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
 
-from typing import TYPE_CHECKING, NamedTuple
-
+from reference_server.deadlines import Deadlines
+from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Consumer
 from reference_server.queue.outcomes import NOTHING, Outcome, batch, one_record, refused
 from reference_server.queue.refusal import Refusal
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable
 
-    from reference_server.queue.broker import QueueBroker
-    from reference_server.queue.group import Consumer
-
-
-class _Waiting(NamedTuple):
+class _Parked(NamedTuple):
     consumer: Consumer
     limit: int
-    seconds: float
 
 
 class LongPolls:
-    """The polls that wait, by their waiter; those of one consumer in the order in which they came."""
+    """The long polls that wait, by their waiter; those of one consumer in order of arrival."""
 
-    def __init__(self, broker: QueueBroker) -> None:
+    def __init__(self, broker: QueueBroker, wall: Callable[[], float]) -> None:
+        """`wall` is the clock of long polls, in seconds: any monotonic one (POLL-WAIT-2)."""
         self._broker = broker
-        self._waiting: dict[Hashable, _Waiting] = {}
+        self._wall = wall
+        self._parked: dict[Hashable, _Parked] = {}
         self._waiters: dict[Consumer, list[Hashable]] = {}
+        self._deadlines: Deadlines[Hashable] = Deadlines()
 
     def hand_out(self, consumer: Consumer, limit: int) -> Outcome:
-        """Hand out a record, or up to `limit` of them in a batch where it is not 0 (POLL-OK-1, POLL-BATCH-1)."""
+        """Hand out a record (POLL-OK-1), or up to `limit` of them as a batch if that is not 0 (POLL-BATCH-1)."""
         delivery = self._broker.poll(consumer)
         if delivery is None:
             return NOTHING
@@ -41,50 +39,53 @@ class LongPolls:
         return batch(deliveries)
 
     def park(self, waiter: Hashable, consumer: Consumer, limit: int, seconds: float) -> None:
-        """Let a poll wait; the consumer is alive until it is answered (POLL-WAIT-5)."""
-        self._waiting[waiter] = _Waiting(consumer, limit, seconds)
+        """Let a poll wait for that time; its consumer is alive meanwhile (POLL-WAIT-5)."""
+        self._parked[waiter] = _Parked(consumer, limit)
         self._waiters.setdefault(consumer, []).append(waiter)
+        self._deadlines.set(waiter, self._wall() + seconds)
         self._broker.wait(consumer)
 
-    def wait_of(self, waiter: Hashable) -> float:
-        """The seconds that the poll of `waiter` may wait."""
-        return self._waiting[waiter].seconds
+    def next_deadline(self) -> float:
+        """Wall time at which a long poll ends, or an earlier time; infinite if none waits."""
+        return self._deadlines.next
 
     def answered(self) -> list[tuple[Hashable, Outcome]]:
-        """End the polls that now have a record, or whose consumer is gone (POLL-WAIT-1)."""
-        if not self._waiting:
+        """End the polls that have a record now, whose consumer is gone (POLL-WAIT-1), or whose time is over."""
+        if not self._parked:
             return []
         answers: list[tuple[Hashable, Outcome]] = []
-        for consumer in self._broker.take_stirred():
+        for consumer in self._broker.take_wakeable():
             for waiter in tuple(self._waiters.get(consumer, ())):
-                outcome = self._outcome(self._waiting[waiter])
+                outcome = self._outcome(self._parked[waiter])
                 if outcome is NOTHING:
                     break
-                self._end(waiter)
+                self.cancel(waiter)
                 answers.append((waiter, outcome))
+        answers += self._expired()
         return answers
 
-    def cancel(self, waiter: Hashable) -> Outcome | None:
-        """End the poll of `waiter` with nothing (POLL-WAIT-2); None: it does not wait."""
-        if waiter not in self._waiting:
-            return None
-        self._end(waiter)
-        return NOTHING
-
-    def _outcome(self, poll: _Waiting) -> Outcome:
-        consumer = poll.consumer
-        if self._broker.consumers.get(consumer.name) is not consumer:
-            return refused(
-                Refusal(
-                    "consumer-unknown", f"consumer {consumer.name!r} is no longer registered", "consumer_name"
-                )
-            )
-        return self.hand_out(consumer, poll.limit)
-
-    def _end(self, waiter: Hashable) -> None:
-        consumer = self._waiting.pop(waiter).consumer
-        waiters = self._waiters[consumer]
+    def cancel(self, waiter: Hashable) -> None:
+        """End the poll of `waiter`, if it waits, without an answer."""
+        parked = self._parked.pop(waiter, None)
+        if parked is None:
+            return
+        self._deadlines.remove(waiter)
+        waiters = self._waiters[parked.consumer]
         waiters.remove(waiter)
         if not waiters:
-            del self._waiters[consumer]
-        self._broker.wait_no_more(consumer)
+            del self._waiters[parked.consumer]
+        self._broker.wait_no_more(parked.consumer)
+
+    def _expired(self) -> list[tuple[Hashable, Outcome]]:
+        """End the polls whose time is over with the outcome of an empty poll (POLL-WAIT-2)."""
+        waiters = self._deadlines.take_due(self._wall())
+        for waiter in waiters:
+            self.cancel(waiter)
+        return [(waiter, NOTHING) for waiter in waiters]
+
+    def _outcome(self, parked: _Parked) -> Outcome:
+        consumer = parked.consumer
+        if self._broker.consumers.get(consumer.name) is consumer:
+            return self.hand_out(consumer, parked.limit)
+        detail = f"consumer {consumer.name!r} is no longer registered"
+        return refused(Refusal("consumer-unknown", detail, "consumer_name"))

@@ -1,12 +1,12 @@
-"""The table of operations that both bindings serve: a path and a JSON body in, a status and a body out."""
+"""Table of the operations that both bindings serve: a path and a JSON body in, a status and a body out."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import msgspec
 
 from reference_server.queue import requests
+from reference_server.queue.broker import QueueBroker
 from reference_server.queue.introspection import describe, describe_topic
 from reference_server.queue.long_polls import LongPolls
 from reference_server.queue.outcomes import (
@@ -21,44 +21,38 @@ from reference_server.queue.outcomes import (
 from reference_server.queue.refusal import Refusal
 from reference_server.queue.topic import Record
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from reference_server.queue.broker import QueueBroker
-
 __all__ = ["Operations", "Outcome", "ProducerAcknowledgement"]
 
 _PUBLISH = "/producer/publish/"
 _PUBLISH_ALIAS = "/publish/"
 _encode = msgspec.json.encode
-_publication = requests.decoder_of(requests.Publish).decode
+_Operation = Callable[[bytes, float, Hashable | None], Outcome | None]
 
 
 class Operations:
     """Performs operations on a broker. Bad input never raises: a refusal is an Outcome with a problem body."""
 
-    def __init__(self, broker: QueueBroker) -> None:
+    def __init__(self, broker: QueueBroker, wall: Callable[[], float] = lambda: 0.0) -> None:
+        """`wall` is the clock of long polls, in seconds; by default it stands still."""
         self.broker = broker
-        self._long_polls = LongPolls(broker)
-        self._table: dict[str, Callable[[bytes, float, Hashable | None], Outcome | None]] = {
-            "/topic/add-topic": self._row(requests.AddTopic, self._add_topic),
-            "/addTopic": self._row(requests.AddTopic, self._add_topic),  # TOPIC-ALIAS-1
-            "/consumer-group/add": self._row(requests.NameGroup, self._add_group),
-            "/consumer-group/remove": self._row(requests.NameGroup, self._remove_group),
-            "/consumer/register-consumer": self._row(requests.Register, self._register),
-            "/consumer/unregister-consumer": self._row(requests.NameConsumer, self._unregister),
-            "/consumer/subscribe-topic": self._row(requests.TopicList, self._subscribe),
-            "/consumer/unsubscribe-topic": self._row(requests.TopicList, self._unsubscribe),
+        self._long_polls = LongPolls(broker, wall)
+        self._table: dict[str, _Operation] = {
+            "/topic/add-topic": _row(requests.AddTopic, self._add_topic),
+            "/addTopic": _row(requests.AddTopic, self._add_topic),  # TOPIC-ALIAS-1
+            "/consumer-group/add": _row(requests.NameGroup, self._add_group),
+            "/consumer-group/remove": _row(requests.NameGroup, self._remove_group),
+            "/consumer/register-consumer": _row(requests.Register, self._register),
+            "/consumer/unregister-consumer": _row(requests.NameConsumer, self._unregister),
+            "/consumer/subscribe-topic": _row(requests.TopicList, self._subscribe),
+            "/consumer/unsubscribe-topic": _row(requests.TopicList, self._unsubscribe),
             "/consumer/poll": self._poll,
-            "/consumer/acknowledgement": self._row(requests.Settle, self._acknowledge),
-            "/consumer/negative-acknowledgement": self._row(requests.Settle, self._give_back),
-            "/consumer/heartbeat": self._row(requests.NameConsumer, self._heartbeat),
+            "/consumer/acknowledgement": _row(requests.Settle, self._acknowledge),
+            "/consumer/negative-acknowledgement": _row(requests.Settle, self._give_back),
+            "/consumer/heartbeat": _row(requests.NameConsumer, self._heartbeat),
         }
-        self._advance = self._row(requests.AdvanceGroup, self._advance_group)
-        self._poll_request = requests.decoder_of(requests.Poll)
 
     def is_operation(self, path: str) -> bool:
-        """Whether a path is that of an operation, also where it would be refused for its topic."""
+        """Return whether a path is that of an operation, also of one that would be refused for its topic."""
         return path in self._table or path.startswith((_PUBLISH, _PUBLISH_ALIAS))
 
     def perform(
@@ -66,7 +60,7 @@ class Operations:
     ) -> Outcome | None:
         """Perform the operation at `path`; `now` is the queue's time in seconds.
 
-        None: a long poll waits under `waiter`, and `answered` will have its outcome. Without a waiter a long poll
+        None: a long poll waits under `waiter`, and `answered` will return its outcome. Without a waiter a long poll
         is answered at once.
         """
         if path.startswith(_PUBLISH):
@@ -82,76 +76,66 @@ class Operations:
             return refused(refusal)
 
     def read(self, path: str, *, now: float) -> Outcome:
-        """What can be read at /topics, /topics/{topic} and /consumer-groups/{group} (extension introspection)."""
+        """Read /topics, /topics/{topic} or /consumer-groups/{group} (extension introspection)."""
         self.broker.tick(now)
         try:
             return Outcome(200, _encode(describe(self.broker, path)))
         except Refusal as refusal:
             return refused(refusal)
 
-    def advance_group(self, body: bytes, *, now: float) -> Outcome:
-        """Move the time of the group that the body names on (extension virtual-clock-per-group, CLOCK-3)."""
+    def advance(self, body: bytes, clock: Callable[[float], float], *, now: float) -> Outcome:
+        """Advance the time of the group that the body names, or the clock (CLOCK-1, CLOCK-3, CLOCK-4).
+
+        `clock` advances the queue's time by seconds and returns it.
+        """
         try:
-            return self._advance(body, now, None)
+            request = requests.decode(_ADVANCES, body)
+            if request.consumer_group_name is not msgspec.UNSET:
+                time = self.broker.advance_group(request.consumer_group_name, request.seconds, now=now)
+            else:
+                time = clock(request.seconds)
+                self.broker.tick(time)
         except Refusal as refusal:
             return refused(refusal)
+        return _members(now=time)
 
     # Long polls that wait
 
     def answered(self) -> list[tuple[Hashable, Outcome]]:
-        """The waiting long polls that have an answer since the last call; ask after any perform or tick."""
+        """The long polls that ended since the last call; call it after every `perform`, `tick` and deadline."""
         return self._long_polls.answered()
 
-    def wait_of(self, waiter: Hashable) -> float:
-        """How many seconds of wall time the long poll of `waiter` asked to wait."""
-        return self._long_polls.wait_of(waiter)
+    def next_deadline(self) -> float:
+        """Wall time in seconds at which `answered` ends a long poll, or an earlier time; infinite if none waits."""
+        return self._long_polls.next_deadline()
 
-    def cancel(self, waiter: Hashable) -> Outcome | None:
-        """End a long poll whose time is up or whose client is gone; its empty outcome, or None if none waits."""
-        return self._long_polls.cancel(waiter)
+    def cancel(self, waiter: Hashable) -> None:
+        """End a long poll whose client is gone, if it waits."""
+        self._long_polls.cancel(waiter)
 
-    # The rows of the table
-
-    def _row(
-        self, kind: type[requests.SomeRequest], method: Callable[[requests.SomeRequest, float], Outcome]
-    ) -> Callable[[bytes, float, Hashable | None], Outcome]:
-        decoder = requests.decoder_of(kind)
-
-        def operation(body: bytes, now: float, _waiter: Hashable | None) -> Outcome:
-            return method(requests.decode(decoder, body), now)
-
-        return operation
+    # Rows of the table
 
     def _publish(self, topic: str, body: bytes, now: float) -> Outcome:
         try:
-            try:
-                request = _publication(body) if body.isascii() else requests.decode(_PUBLICATIONS, body)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                # Once more, for a refusal that says what is wrong; PUB-TOPIC-1 does not care which comes first.
-                request = requests.decode(_PUBLICATIONS, body)
+            request = requests.decode(_PUBLICATIONS, body)
             timestamp = int(now * 1000) if request.timestamp is None else request.timestamp
             record = Record(request.messageID, request.message, request.key, timestamp)
             partition, offset = self.broker.publish(topic, record, now=now)
         except Refusal as refusal:
-            outcome = refused(refusal)
-            label = requests.label_of(body)
-            return Outcome(outcome.status, outcome.body, outcome.content_type, failed(topic, label, refusal))
-        position = b'{"topicName":"%b","partition":%d,"offset":%d}' % (
-            topic.encode(),
-            partition.index,
-            offset,
-        )
-        return Outcome(200, position, acknowledgement=acknowledged(topic, request.messageID))
+            failure = failed(topic, requests.label_of(body), refusal)
+            return msgspec.structs.replace(refused(refusal), acknowledgement=failure)
+        position = (topic.encode(), partition.index, offset)
+        reply = b'{"topicName":"%b","partition":%d,"offset":%d}' % position
+        return Outcome(200, reply, acknowledgement=acknowledged(topic, request.messageID))
 
     def _add_topic(self, request: requests.AddTopic, now: float) -> Outcome:
-        partitions = None if request.partitions is msgspec.UNSET else request.partitions
-        octets = None if request.partition_bytes is msgspec.UNSET else request.partition_bytes
+        partitions, octets = request.partitions, request.partition_bytes
         topic = self.broker.add_topic(request.topicName, partitions, octets, now=now)
         return Outcome(200, _encode(describe_topic(topic)))
 
     def _add_group(self, request: requests.NameGroup, now: float) -> Outcome:
         group = self.broker.add_group(request.consumer_group_name, now=now)
-        return _names(200, consumer_group_name=group.name)
+        return _members(consumer_group_name=group.name)
 
     def _remove_group(self, request: requests.NameGroup, now: float) -> Outcome:
         self.broker.remove_group(request.consumer_group_name, now=now)
@@ -159,7 +143,7 @@ class Operations:
 
     def _register(self, request: requests.Register, now: float) -> Outcome:
         consumer = self.broker.register(request.consumer_group_name, request.consumer_name, now=now)
-        return _names(200, consumer_group_name=consumer.group.name, consumer_name=consumer.name)
+        return _members(consumer_group_name=consumer.group.name, consumer_name=consumer.name)
 
     def _unregister(self, request: requests.NameConsumer, now: float) -> Outcome:
         self.broker.unregister(self.broker.consumer(request.consumer_name, now=now))
@@ -169,16 +153,12 @@ class Operations:
         consumer = self.broker.consumer(request.consumer_name, now=now)
         names = request.names()
         self.broker.subscribe(consumer, names)
-        return Outcome(200, _encode({"consumer_name": consumer.name, "topics": names}))
+        return _members(consumer_name=consumer.name, topics=names)
 
     def _unsubscribe(self, request: requests.TopicList, now: float) -> Outcome:
         consumer = self.broker.consumer(request.consumer_name, now=now)
         self.broker.unsubscribe(consumer, request.names())
         return ACCEPTED
-
-    def _advance_group(self, request: requests.AdvanceGroup, now: float) -> Outcome:
-        time = self.broker.advance_group(request.consumer_group_name, request.seconds, now=now)
-        return Outcome(200, _encode({"now": time}))
 
     def _heartbeat(self, request: requests.NameConsumer, now: float) -> Outcome:
         self.broker.consumer(request.consumer_name, now=now)
@@ -195,15 +175,12 @@ class Operations:
         return ACCEPTED
 
     def _poll(self, body: bytes, now: float, waiter: Hashable | None) -> Outcome | None:
-        request = requests.decode(self._poll_request, body)
-        wait = 0.0 if request.wait_seconds is msgspec.UNSET else request.wait_seconds
-        limit = 0 if request.max_messages is msgspec.UNSET else request.max_messages
-        settings = self.broker.settings
+        request = requests.decode(_POLLS, body)
+        wait, limit, settings = request.wait_seconds, request.max_messages, self.broker.settings
         consumer = self.broker.consumer(request.consumer_name, now=now)
         if wait > settings.wait_seconds:  # POLL-WAIT-4
-            raise Refusal(
-                "member-value", f"wait_seconds is {settings.wait_seconds:g} at most", "wait_seconds"
-            )
+            detail = f"wait_seconds is {settings.wait_seconds:g} at most"
+            raise Refusal("member-value", detail, "wait_seconds")
         if limit > settings.poll_messages:  # POLL-BATCH-2
             raise Refusal("member-value", f"max_messages is {settings.poll_messages} at most", "max_messages")
         outcome = self._long_polls.hand_out(consumer, limit)
@@ -213,8 +190,21 @@ class Operations:
         return outcome
 
 
-_PUBLICATIONS = requests.decoder_of(requests.Publish)
+_PUBLICATIONS = msgspec.json.Decoder(requests.Publish)
+_POLLS = msgspec.json.Decoder(requests.Poll)
+_ADVANCES = msgspec.json.Decoder(requests.Advance)
 
 
-def _names(status: int, **names: Any) -> Outcome:
-    return Outcome(status, _encode(names))
+def _row(
+    kind: type[requests.SomeRequest], method: Callable[[requests.SomeRequest, float], Outcome]
+) -> _Operation:
+    decoder = msgspec.json.Decoder(kind)
+
+    def operation(body: bytes, now: float, _waiter: Hashable | None) -> Outcome:
+        return method(requests.decode(decoder, body), now)
+
+    return operation
+
+
+def _members(**members: Any) -> Outcome:
+    return Outcome(200, _encode(members))

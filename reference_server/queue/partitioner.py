@@ -1,11 +1,9 @@
-"""Which partition a key maps to (PART-KEY-1, PART-KEY-2)."""
-
-from __future__ import annotations
+"""The mapping of keys to partitions (PART-KEY-1, PART-KEY-2)."""
 
 import hashlib
 from functools import lru_cache
 
-#: Longer keys are not remembered: what is kept for speed must stay small.
+#: Longer keys are not cached, to keep the cache small.
 _REMEMBERED_LENGTH = 256
 
 

@@ -1,6 +1,4 @@
-"""Refusals: what went wrong, as an exception inside and as a problem document (RFC 9457) outside."""
-
-from __future__ import annotations
+"""Refusals: an exception inside, a problem document (RFC 9457) outside."""
 
 import msgspec
 
@@ -24,18 +22,20 @@ CAUSES: dict[str, tuple[int, str]] = {
 }
 
 
-class _Problem(msgspec.Struct, omit_defaults=True):
-    type: str
-    title: str
-    status: int
-    detail: str
-    member: str | None = None
+PROBLEM = "application/problem+json"
+
+
+def problem_document(cause: str, status: int, title: str, detail: str, member: str | None = None) -> bytes:
+    """Encode a problem document (REFUSE-2, REFUSE-3)."""
+    kind = f"urn:stompliance:problem:{cause}"
+    document = {"type": kind, "title": title, "status": status, "detail": detail}
+    return msgspec.json.encode(document if member is None else document | {"member": member})
 
 
 class Refusal(Exception):
-    """An operation is refused, and nothing has changed (REFUSE-1).
+    """An operation is refused and has changed nothing (REFUSE-1).
 
-    `cause` is a key of CAUSES, `member` the member of the request that is at fault, where one is.
+    `cause` is a key of CAUSES, `member` the member of the request that is at fault, if one is.
     """
 
     def __init__(self, cause: str, detail: str, member: str | None = None) -> None:
@@ -47,5 +47,4 @@ class Refusal(Exception):
 
     def problem(self) -> bytes:
         """Return the body of type application/problem+json (REFUSE-2)."""
-        kind = f"urn:stompliance:problem:{self.cause}"
-        return msgspec.json.encode(_Problem(kind, self.title, self.status, self.detail, self.member))
+        return problem_document(self.cause, self.status, self.title, self.detail, self.member)

@@ -1,6 +1,4 @@
-"""The bodies of requests: their members, types and bounds (REFUSE-4 to REFUSE-7)."""
-
-from __future__ import annotations
+"""Request bodies: members, types and bounds (REFUSE-4 to REFUSE-7)."""
 
 import re
 from typing import Annotated, TypeVar
@@ -10,8 +8,10 @@ import msgspec
 from reference_server.queue.refusal import Refusal
 
 _HIGHEST_ID = 2**63 - 1
-#: Numbers that every JSON reader can take and that can be told again.
+#: Numbers that every JSON reader can take, and that can be echoed.
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=_HIGHEST_ID)]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MEMBER = re.compile(r" - at `\$\.([^`.\[]+)")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
@@ -23,15 +23,15 @@ class Request(msgspec.Struct):
 
 
 class AddTopic(Request):
-    """`partitions` and `partition_bytes` are of the extensions topic-partitions and topic-limits."""
+    """A topic; the extensions topic-partitions and topic-limits add `partitions` and `partition_bytes` (0: default)."""
 
     topicName: str
-    partitions: int | msgspec.UnsetType = msgspec.UNSET
-    partition_bytes: int | msgspec.UnsetType = msgspec.UNSET
+    partitions: _Count = 0
+    partition_bytes: _Count = 0
 
 
 class Publish(Request):
-    """A record; without a `timestamp` it gets the server's time."""
+    """A record; without a `timestamp` the record gets the server's time."""
 
     messageID: str | _Int64
     message: str
@@ -40,26 +40,26 @@ class Publish(Request):
 
 
 class NameGroup(Request):
-    """What names a group."""
+    """A group."""
 
     consumer_group_name: str
 
 
 class Register(Request):
-    """What names a group and a consumer in it."""
+    """A group and a new consumer in it."""
 
     consumer_group_name: str
     consumer_name: str
 
 
 class NameConsumer(Request):
-    """What names a consumer."""
+    """A consumer."""
 
     consumer_name: str
 
 
 class TopicList(Request):
-    """A consumer, and topics with commas between them."""
+    """A consumer and topics, separated by commas."""
 
     consumer_name: str
     topic_list: str
@@ -68,18 +68,16 @@ class TopicList(Request):
         """The names of the list. Raises Refusal (member-value) for an empty list or item."""
         names = [name.strip(" ") for name in self.topic_list.split(",")]
         if not all(names):
-            raise Refusal(
-                "member-value", "topic_list is not a list of names with commas between them", "topic_list"
-            )
+            raise Refusal("member-value", "topic_list is no list of names separated by commas", "topic_list")
         return names
 
 
 class Poll(Request):
-    """`max_messages` is of the extension batch-poll, `wait_seconds` (seconds) of long-poll."""
+    """The extensions batch-poll and long-poll add `max_messages` (0: no batch) and `wait_seconds`."""
 
     consumer_name: str
-    max_messages: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
-    wait_seconds: Annotated[float, msgspec.Meta(ge=0)] | msgspec.UnsetType = msgspec.UNSET
+    max_messages: _Count = 0
+    wait_seconds: _Seconds = 0.0
 
 
 class Settle(Request):
@@ -89,22 +87,22 @@ class Settle(Request):
     message_id: int | str
 
     def number(self) -> int:
-        """The id as a number. Raises Refusal (member-value) for what can be no id (ACK-BAD-1)."""
+        """The id as a number. Raises Refusal (member-value) if no id can be so (ACK-BAD-1)."""
         value = self.message_id
         if isinstance(value, str):
             if not (value.isascii() and value.isdigit() and len(value) <= 19):
                 raise Refusal("member-value", "message_id is not a decimal number", "message_id")
             value = int(value)
         if not 0 <= value <= _HIGHEST_ID:
-            raise Refusal("member-value", "message_id is outside of what an id can be", "message_id")
+            raise Refusal("member-value", f"message_id is not from 0 to {_HIGHEST_ID}", "message_id")
         return value
 
 
-class AdvanceGroup(Request):
-    """Seconds by which the time of a group moves on (CLOCK-3, CLOCK-4)."""
+class Advance(Request):
+    """Seconds by which the clock advances, or the time of one group (CLOCK-1, CLOCK-3, CLOCK-4)."""
 
-    consumer_group_name: str
     seconds: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+    consumer_group_name: str | msgspec.UnsetType = msgspec.UNSET
 
 
 SomeRequest = TypeVar("SomeRequest", bound=Request)
@@ -114,13 +112,13 @@ def decode(decoder: msgspec.json.Decoder[SomeRequest], body: bytes) -> SomeReque
     """Decode a body. Raises Refusal: body-not-json, body-not-object, member-missing, member-type, member-value."""
     try:
         if not body.isascii():
-            body.decode()  # the decoder does not look into what it skips, but REFUSE-5 is about the whole body
+            body.decode()  # the decoder skips members that it does not know; REFUSE-5 is about the whole body
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         reason = str(error)
     except _NOT_JSON as error:
         raise _not_json(error, body) from None
-    try:  # the decoder stops at the first member that it cannot take: the rest may be no JSON
+    try:  # the decoder stops at the first bad member: what follows may be no JSON
         msgspec.json.decode(body)
     except _NOT_JSON as error:
         raise _not_json(error, body) from None
@@ -132,27 +130,22 @@ def _not_json(error: Exception, body: bytes) -> Refusal:
     return Refusal("body-not-json", f"the body is not JSON: {error}{hint}")
 
 
-def _invalid(said: str) -> Refusal:
-    if missing := _MISSING.search(said):
+def _invalid(reason: str) -> Refusal:
+    if missing := _MISSING.search(reason):
         member = missing.group(1)
         return Refusal("member-missing", f"the member {member} is missing", member)
-    at = _MEMBER.search(said)
+    at = _MEMBER.search(reason)
     if at is None:
-        return Refusal("body-not-object", f"the body is not a JSON object: {said}")
+        return Refusal("body-not-object", f"the body is not a JSON object: {reason}")
     member = at.group(1)
-    expected = said.partition(" - at ")[0]
+    expected = reason.partition(" - at ")[0]
     # A number out of range is a bad value, any other mismatch a bad type.
     cause = "member-type" if ", got " in expected else "member-value"
     return Refusal(cause, f"{member}: {expected}", member)
 
 
-def decoder_of(kind: type[SomeRequest]) -> msgspec.json.Decoder[SomeRequest]:
-    """A decoder for bodies of one kind."""
-    return msgspec.json.Decoder(kind)
-
-
 def label_of(body: bytes) -> str | int | None:
-    """The producer's messageID in a body that was refused, or None where it has none that can be echoed."""
+    """The producer's messageID in a refused body; None if there is none that can be echoed (PUB-ACK-3)."""
     try:
         value = msgspec.json.decode(body)
     except _NOT_JSON:

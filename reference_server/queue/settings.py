@@ -1,35 +1,32 @@
-"""What can be set of the queue: numbers, times in seconds, bounds in octets."""
+"""Settings of the queue; every bound is a limit of the server (CAP-1)."""
 
-from __future__ import annotations
+from typing import Annotated
 
 import msgspec
 
-MIB = 1024 * 1024
+from reference_server.units import MIB, Count, Delay, Octets, Seconds
 
 
 class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of one queue; every bound is a limit that the capabilities declare."""
+    """Each setting has its type, the text of `--help` and its default; times are seconds of the queue's clock."""
 
-    brokers: int = 3
-    partitions: int = 4
-    heartbeat_timeout: float = 30.0
-    eviction_grace: float = 1.0
-    rebalance_timeout: float = 30.0
-    partition_bytes: int = 256 * MIB
-    """Octets of the keys and messages of one partition, in UTF-8."""
-    total_bytes: int = 512 * MIB
-    """Octets of all that producers gave in all stored records."""
-    name_length: int = 128
-    poll_messages: int = 100
-    wait_seconds: float = 30.0
-    topics: int = 1_000_000
-    groups: int = 1_000_000
-    consumers: int = 1_000_000
-    topic_partitions: int = 1024
-    """Partitions that one topic may ask for."""
-    all_partitions: int = 1_000_000
-    """Partitions of all topics together."""
-    cursors: int = 1_000_000
-    """Partitions that groups follow: one counts once for every group that has subscribed to its topic."""
-    records: int = 5_000_000
-    """Records of all topics together: what bounds the memory that short ones take."""
+    brokers: Annotated[Count, "brokers over which partitions are placed"] = 3
+    partitions: Annotated[Count, "partitions of a topic that does not ask for a number"] = 4
+    heartbeat_timeout: Annotated[Seconds, "silence after which a consumer is evicted"] = 30.0
+    eviction_grace: Annotated[Delay, "declared delay by which an eviction may be late"] = 1.0
+    rebalance_timeout: Annotated[
+        Seconds, "time after which a record in flight is taken back from a partition that moves"
+    ] = 30.0
+
+    topics: Annotated[Count, "topics at once"] = 1_000_000
+    groups: Annotated[Count, "consumer groups at once"] = 1_000_000
+    consumers: Annotated[Count, "registered consumers at once"] = 1_000_000
+    topic_partitions: Annotated[Count, "partitions that one topic may ask for"] = 1024
+    all_partitions: Annotated[Count, "partitions of all topics together"] = 1_000_000
+    cursors: Annotated[Count, "partitions that groups follow, counted once for each group"] = 1_000_000
+    records: Annotated[Count, "records stored in all partitions"] = 5_000_000
+    partition_bytes: Annotated[Octets, "keys and messages stored in one partition"] = 256 * MIB
+    total_bytes: Annotated[Octets, "texts and numbers of producers stored in all partitions"] = 512 * MIB
+    name_length: Annotated[Count, "characters of a name"] = 128
+    poll_messages: Annotated[Count, "records in the answer of one batch poll"] = 100
+    wait_seconds: Annotated[Seconds, "longest long poll"] = 30.0

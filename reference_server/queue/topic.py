@@ -1,20 +1,14 @@
 """Topics and their partitions: append-only logs of records, placed over the brokers."""
 
-from __future__ import annotations
-
 from array import array
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from reference_server.queue.partitioner import partition_of
 
-if TYPE_CHECKING:
-    from reference_server.queue.group import Cursor
-
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """What a producer published; `label` is its own messageID, which may repeat (PUB-LABEL-1)."""
+    """A published record; `label` is the producer's own messageID, which may repeat (PUB-LABEL-1)."""
 
     label: str | int
     message: str
@@ -23,9 +17,9 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Partition:
-    """One log. `ids` are the messageIds of its records, which the queue chose, in step with `records`."""
+    """One log. `ids` are the messageIds that the queue gave to its records, in step with `records`."""
 
-    __slots__ = ("broker", "cursors", "ids", "index", "octets", "records", "topic")
+    __slots__ = ("broker", "ids", "index", "octets", "records", "topic")
 
     def __init__(self, topic: str, index: int, broker: int) -> None:
         self.topic = topic
@@ -34,7 +28,6 @@ class Partition:
         self.records: list[Record] = []
         self.ids = array("q")
         self.octets = 0
-        self.cursors: list[Cursor] = []
 
     @property
     def name(self) -> str:
@@ -48,9 +41,9 @@ class Partition:
 
 
 class Topic:
-    """A named set of partitions, the bound of each, and whose turn it is among keyless records.
+    """A named set of partitions, the byte limit of each, and the round-robin position of keyless records.
 
-    `described` is what introspection last told of it, None once that is no longer true.
+    `described` is the topic's last introspection document; None if that is out of date.
     """
 
     __slots__ = ("_turn", "described", "name", "partition_bytes", "partitions")
@@ -64,10 +57,9 @@ class Topic:
         self.described: msgspec.Raw | None = None
 
     def partition_for(self, key: str | None) -> Partition:
-        """The partition of a key; without one, the partition whose turn it is (PART-RR-1, PART-RR-2)."""
-        index = partition_of(key, len(self.partitions)) if key else self._turn
-        return self.partitions[index]
+        """The partition of a key; without one, the next in the round-robin (PART-RR-1, PART-RR-2)."""
+        return self.partitions[partition_of(key, len(self.partitions)) if key else self._turn]
 
     def take_turn(self) -> None:
-        """A keyless record was stored: the next one goes to the next partition."""
+        """Advance the round-robin: a keyless record was stored."""
         self._turn = (self._turn + 1) % len(self.partitions)

@@ -1,61 +1,32 @@
-"""The one lock of the server, and all that is done under it.
+"""The one lock of the server, and all steps that are made under it.
 
-The lock is held for microseconds and never during I/O: octets are parsed before it is taken, and what came
-out is written, by one send per touched connection, after it is released.
+The lock is held for microseconds and never during I/O: octets are parsed before it is taken, and output is
+written, by one send per touched connection, after it is released.
 """
 
-from __future__ import annotations
-
-import math
+import contextlib
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator
+from typing import Protocol
 
-import msgspec
-
+from reference_server.config import Settings
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations, Outcome
-from reference_server.queue.settings import QueueSettings
-from reference_server.server.clock import RunningClock, VirtualClock, wall
-from reference_server.server.outbox import Writer
+from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
+from reference_server.server.long_poll import LongPoll
 from reference_server.server.timer import Timer
-from reference_server.stomp import Hub, Session, StompLimits
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    from reference_server.config import Settings
-    from reference_server.server.clock import Clock
-    from reference_server.stomp.session import Parsed
-
-    class Flushable(Protocol):
-        """Something with I/O to do once the lock is released."""
-
-        def flush(self) -> None:
-            """Write what waits; called without the lock."""
-
-    class Peer(Flushable, Protocol):
-        """The connection of a session, as the application sees it."""
-
-        def take_output(self) -> None:
-            """Move the session's output to the outbox; called under the lock."""
+from reference_server.stomp import Hub
+from reference_server.stomp.session import Parsed, Session
 
 
-_Part = TypeVar("_Part", bound=msgspec.Struct)
+class Peer(Protocol):
+    """The connection of a session, as the application sees it."""
 
-
-class Waiter:
-    """Who waits for the answer of a long poll over HTTP."""
-
-    seconds = 0.0
-    """How long it may wait (POLL-WAIT-2)."""
-
-    def answer(self, outcome: Outcome) -> None:
-        """Take the answer; called under the lock."""
-        raise NotImplementedError
+    def take_output(self) -> None:
+        """Move the session's output to the outbox; called under the lock."""
 
     def flush(self) -> None:
-        """Wake whoever waits; called without the lock."""
-        raise NotImplementedError
+        """Write the outbox; called without the lock."""
 
 
 class Application:
@@ -65,145 +36,105 @@ class Application:
         """`name` goes into the `server` header of CONNECTED."""
         self.settings = settings
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
-        self.stomp_limits = _pick(StompLimits, settings)
-        self.queue_settings = _pick(QueueSettings, settings)
-        self._broker = QueueBroker(self.queue_settings)
-        self.operations = Operations(self._broker)
-        self.writer = Writer()
+        self._broker = QueueBroker(settings)
+        self.operations = Operations(self._broker, wall)
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
-        self._hub = Hub(self.operations, self.stomp_limits, users=settings.users, server_name=name)
+        self._hub = Hub(self.operations, settings, users=settings.users, server_name=name)
         self._peers: dict[Session, Peer] = {}
         self._farewell: tuple[str, str] | None = None
-        """What sessions are told that are opened while the server stops."""
-
-    def start(self) -> None:
-        """Start the threads that serve timers and slow readers."""
-        self.writer.start()
-        self.timer.start()
-
-    def stop(self) -> None:
-        """End these threads."""
-        self.timer.stop()
-        self.writer.stop()
+        """Summary and advice of the ERROR for sessions that are opened while the server stops."""
 
     # STOMP sessions.
 
     def open_session(self, *, lenient: bool) -> Session:
         """Open a session; nothing is written before it is attached to its connection."""
-        with self._lock:
-            session = Session(self._hub, lenient=lenient, subprotocol_version=None, now=wall())
-            due = self._due()
-        self.timer.wake_by(due)
-        return session
+        with self._turn():
+            return self._hub.open(lenient=lenient, now=wall())
 
     def attach(self, session: Session, peer: Peer) -> None:
-        """Tell who writes the session's output."""
-        with self._lock:
+        """Set the connection that writes the session's output."""
+        with self._turn():
             self._peers[session] = peer
             if self._farewell is not None:
                 session.fail(*self._farewell)
-            touched, due = self._collect()
-        self._flush(touched, due)
 
     def handle(self, session: Session, items: Parsed) -> None:
-        """Obey frames, and write what came of them to whom it concerns."""
-        with self._lock:
-            session.handle(items, wall(), self._tell_time())
-            touched, due = self._collect()
-        self._flush(touched, due)
+        """Process frames of a session."""
+        with self._turn() as now:
+            session.handle(items, wall(), now)
 
     def fail(self, session: Session, summary: str, advice: str) -> None:
         """End a session from the server's side."""
-        with self._lock:
-            self._tell_time()
+        with self._turn():
             session.fail(summary, advice)
-            touched, due = self._collect()
-        self._flush(touched, due)
 
     def fail_all(self, summary: str, advice: str) -> None:
         """End all sessions from the server's side, and those that are being opened."""
-        with self._lock:
-            self._tell_time()
+        with self._turn():
             self._farewell = (summary, advice)
             for session in self._peers:
                 session.fail(summary, advice)
-            touched, due = self._collect()
-        self._flush(touched, due)
 
     def resume(self, session: Session) -> None:
-        """Let queues deliver to a session again that had been given much output, which is written now."""
-        with self._lock:
+        """Let queues deliver again to a session whose output was written."""
+        with self._turn():
             session.resume()
-            self._collect()
 
     def close_session(self, session: Session) -> None:
-        """Its connection is over: what it did not acknowledge goes to others. Again, it does nothing."""
-        with self._lock:
-            if self._peers.pop(session, None) is None:
-                return
-            self._tell_time()
-            session.lost(wall())
-            touched, due = self._collect()
-        self._flush(touched, due)
+        """End the session of a connection that is over; unacknowledged messages go to others. Idempotent."""
+        with self._turn():
+            if self._peers.pop(session, None) is not None:
+                session.lost(wall())
 
     # Operations over HTTP.
 
-    def perform(self, path: str, body: bytes, waiter: Waiter) -> Outcome | None:
-        """Perform an operation; None: it is a long poll, which `waiter` gets the answer of (POLL-WAIT-1)."""
-        with self._lock:
-            outcome = self.operations.perform(path, body, now=self._tell_time(), waiter=waiter)
-            if outcome is None:
-                waiter.seconds = self.operations.wait_of(waiter)
-            elif outcome.acknowledgement is not None:
+    def perform(self, path: str, body: bytes, waiter: LongPoll) -> Outcome | None:
+        """Perform an operation; None: a long poll, whose answer `waiter` will get (POLL-WAIT-1)."""
+        with self._turn() as now:
+            outcome = self.operations.perform(path, body, now=now, waiter=waiter)
+            if outcome is not None and outcome.acknowledgement is not None:
                 self._hub.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
-            touched, due = self._collect()
-        self._flush(touched, due)
-        return outcome
+            return outcome
 
-    def cancel(self, waiter: Waiter) -> Outcome | None:
-        """End a parked long poll; None: it was answered in the meantime."""
-        with self._lock:
-            self._tell_time()
-            return self.operations.cancel(waiter)
+    def cancel(self, waiter: LongPoll) -> None:
+        """End a long poll whose client is gone."""
+        with self._turn():
+            self.operations.cancel(waiter)
 
     def read(self, path: str) -> Outcome:
         """Answer an introspection request."""
-        with self._lock:
-            return self.operations.read(path, now=self._tell_time())
+        with self._turn() as now:
+            return self.operations.read(path, now=now)
 
-    def advance(self, seconds: float) -> float:
-        """Move the virtual clock on and do what is due then; return the queue's time (CLOCK-1)."""
+    def advance(self, body: bytes) -> Outcome:
+        """Advance the virtual clock, or the time of the group that the body names (CLOCK-1, CLOCK-3)."""
         assert isinstance(self.clock, VirtualClock)
+        with self._turn() as now:
+            return self.operations.advance(body, self.clock.advance, now=now)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[float]:
+        """Hold the lock for one step: do what is due on the queue, yield its time, then collect and flush all output.
+
+        Every step, also one that only reads, may evict a consumer and so answer long polls of others (POLL-WAIT-1).
+        """
         with self._lock:
-            self.clock.advance(seconds)
-            now = self._tell_time()
-            touched, due = self._collect()
-        self._flush(touched, due)
-        return now
+            now = self.clock.now()
+            self._broker.tick(now)
+            yield now
+            touched = self._collect()
+            due = self._due()
+        for each in touched:
+            each.flush()
+        self.timer.wake_by(due)
 
-    def advance_group(self, body: bytes) -> Outcome:
-        """Move the time of the group that the body names on (CLOCK-3)."""
-        with self._lock:
-            outcome = self.operations.advance_group(body, now=self._tell_time())
-            touched, due = self._collect()
-        self._flush(touched, due)
-        return outcome
-
-    # Under the lock.
-
-    def _tell_time(self) -> float:
-        """Let the queue do what is due; return its time. Whoever takes the lock to change something begins so."""
-        now = self.clock.now()
-        self._broker.tick(now)
-        return now
-
-    def _collect(self) -> tuple[list[Flushable], float]:
-        """Hand out new output; return who has to be flushed, and the wall time of what happens next by itself."""
+    def _collect(self) -> list[Peer | LongPoll]:
+        """Move new output to the connections; return those to flush after the lock is released."""
         hub = self._hub
-        touched: list[Flushable] = []
+        touched: list[Peer | LongPoll] = []
         for waiter, outcome in hub.operations_answered(wall()):
-            assert isinstance(waiter, Waiter)
+            assert isinstance(waiter, LongPoll)
             waiter.answer(outcome)
             touched.append(waiter)
         while sessions := hub.touched():
@@ -212,34 +143,16 @@ class Application:
                 if peer is not None:
                     peer.take_output()
                     touched.append(peer)
-        return touched, self._due()
+        return touched
 
     def _due(self) -> float:
-        hub_due = self._hub.next_deadline()
-        queue_due = self._broker.next_deadline()
+        """Wall time of the next timer."""
         return min(
-            math.inf if hub_due is None else hub_due,
-            math.inf if queue_due is None else self.clock.wall_time_of(queue_due),
+            self._hub.next_deadline(),
+            self.operations.next_deadline(),
+            self.clock.wall_time_of(self._broker.next_deadline()),
         )
 
-    # Without the lock.
-
-    def _flush(self, touched: list[Flushable], due: float) -> None:
-        for each in touched:
-            each.flush()
-        self.timer.wake_by(due)
-
-    def _tick(self) -> float:
-        with self._lock:
-            self._tell_time()
+    def _tick(self) -> None:
+        with self._turn():
             self._hub.tick(wall())
-            touched, due = self._collect()
-        for each in touched:
-            each.flush()
-        return due
-
-
-def _pick(kind: type[_Part], settings: Settings) -> _Part:
-    """Fill the settings of a part of the server with those of the same names."""
-    known = set(settings.__struct_fields__)
-    return kind(**{name: getattr(settings, name) for name in kind.__struct_fields__ if name in known})

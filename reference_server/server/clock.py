@@ -1,16 +1,14 @@
 """The two clocks: wall time for everything on the wire, the queue's own time for consumers and rebalances."""
 
-from __future__ import annotations
-
 import math
 import time
 
 wall = time.monotonic
-"""Seconds of wall time; they never go back. Heart-beats of STOMP and long polls always use it."""
+"""Seconds of wall time, which never go back; STOMP heart-beats and long polls always use it."""
 
 
 class RunningClock:
-    """The queue's time runs with the wall's; it counts from 1970, so that timestamps mean something."""
+    """The queue's time runs with wall time, and counts from 1970 for the sake of timestamps."""
 
     is_virtual = False
 
@@ -38,12 +36,13 @@ class VirtualClock:
         """Queue time in seconds since the start of the server."""
         return self._now
 
-    def advance(self, seconds: float) -> None:
-        """Move the time on."""
+    def advance(self, seconds: float) -> float:
+        """Advance the time; return it."""
         self._now += seconds
+        return self.now()
 
     def wall_time_of(self, when: float) -> float:
-        """Wall time at which the queue's time reaches `when`: now, or never by itself."""
+        """Wall time at which the queue's time reaches `when`: now, or infinite."""
         return wall() if when <= self._now else math.inf
 
 

@@ -1,20 +1,15 @@
 """One connection: HTTP requests until one of them asks for WebSocket, then a STOMP session until the end."""
 
-from __future__ import annotations
+import contextlib
 
-from typing import TYPE_CHECKING
-
+from reference_server.server.application import Application
 from reference_server.server.clock import wall
+from reference_server.server.http import HttpBinding
 from reference_server.server.outbox import Outbox
-from reference_server.server.requests import RequestReader
+from reference_server.server.requests import Request, RequestReader
 from reference_server.server.responses import write
+from reference_server.server.transport import Transport
 from reference_server.server.websocket import ENDPOINTS, Channel, encode, shake_hands
-
-if TYPE_CHECKING:
-    from reference_server.server.application import Application
-    from reference_server.server.http import HttpBinding
-    from reference_server.server.requests import Request
-    from reference_server.server.transport import Transport
 
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
@@ -23,33 +18,19 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def serve(transport: Transport, application: Application, binding: HttpBinding) -> None:
-    """Serve a connection to its end, in the thread of the caller."""
-    transport.limit_waits(application.settings.idle_timeout)
-    try:
-        upgrade = _serve_http(transport, application, binding)
-        if upgrade is not None:
-            request, rest = upgrade
-            StompConnection(transport, application).serve(request, rest)
-        else:
-            _drain(transport, application)
-    except OSError:
-        pass  # the peer is gone, or silent for too long: nobody is there to be told
+    """Serve a connection to its end, in the thread of the caller. Raises OSError if the peer is gone or silent."""
+    with contextlib.closing(RequestReader(application.settings)) as reader:
+        upgrade = _serve_http(reader, transport, application, binding)
+    if upgrade is not None:
+        StompConnection(transport, application).serve(*upgrade)
+    else:
+        _drain(transport, application)
 
 
 def _serve_http(
-    transport: Transport, application: Application, binding: HttpBinding
-) -> tuple[Request, bytes] | None:
-    """Answer requests in their order (HTTP-PIPE-1); return the one that is to become WebSocket, if one is."""
-    reader = RequestReader(application.settings)
-    try:
-        return _answer(reader, transport, application, binding)
-    finally:
-        reader.release()
-
-
-def _answer(
     reader: RequestReader, transport: Transport, application: Application, binding: HttpBinding
 ) -> tuple[Request, bytes] | None:
+    """Answer requests in their order (HTTP-PIPE-1); return the first upgrade to WebSocket and the octets after it."""
     while True:
         try:
             data = transport.receive()
@@ -90,23 +71,17 @@ def _drain(transport: Transport, application: Application) -> None:
 
 
 class StompConnection:
-    """A STOMP session over WebSocket: the reading thread, and what other threads do with the connection."""
+    """A STOMP session over WebSocket: its reading thread, and the calls of other threads."""
 
     def __init__(self, transport: Transport, application: Application) -> None:
-        limits = application.stomp_limits
+        settings = application.settings
         self._transport = transport
         self._application = application
-        # Twice what a frame may have, so that a frame over its bound gets an ERROR that says so.
-        self._channel = Channel(2 * limits.frame_bytes)
-        self._outbox = Outbox(
-            transport,
-            application.writer,
-            max(application.settings.outbox_bytes, limits.output_window + limits.frame_bytes),
-            encode=encode,
-            on_room=self.flush,
-        )
+        # Twice the largest frame: one that is over its bound gets an ERROR about that.
+        self._channel = Channel(2 * settings.frame_bytes)
+        bound = max(settings.outbox_bytes, settings.output_window + settings.frame_bytes)
+        self._outbox = Outbox(transport, bound, encode)
         self._incomplete_since: float | None = None
-        self._is_watching = False
         self._is_ending = False
 
     def serve(self, request: Request, rest: bytes) -> None:
@@ -114,8 +89,6 @@ class StompConnection:
         response = shake_hands(request.headers)
         self._transport.send_all(response.serialize())
         if response.status_code != 101:
-            self._channel.release()
-            self._outbox.release()
             _drain(self._transport, self._application)
             return
         self._transport.limit_waits(0)
@@ -125,8 +98,6 @@ class StompConnection:
             self._read(rest)
         finally:
             self._application.close_session(self._session)
-            self._channel.release()
-            self._outbox.release()
 
     def _read(self, data: bytes) -> None:
         session, application, channel, outbox = self._session, self._application, self._channel, self._outbox
@@ -150,14 +121,14 @@ class StompConnection:
                     self.flush()
             data = self._transport.receive()
 
-    # What other threads call.
+    # Called by other threads.
 
     def take_output(self) -> None:
         """Move the session's output to the outbox; called under the application lock."""
         session, outbox = self._session, self._outbox
         output = session.take_output()
         if not outbox.put(output) and not session.closing:
-            # STOMP-LIMIT-006: the ERROR takes the place of what could not be delivered.
+            # STOMP-LIMIT-006: the ERROR replaces the undelivered output.
             outbox.clear()
             session.fail(*_TOO_SLOW)
             output = session.take_output()
@@ -168,16 +139,17 @@ class StompConnection:
             self._end()
 
     def flush(self) -> None:
-        """Write what waits, and let queues deliver more when all is written."""
-        self._outbox.flush()
+        """Write what waits, and have queues deliver more when all is written."""
+        self._outbox.flush(self._resume)
         if self._session.stalled and self._outbox.is_empty:
+            self._outbox.hand_over(self._resume)  # this thread has other work to do
+
+    def _resume(self) -> None:
+        if self._session.stalled:
             self._application.resume(self._session)
-            self._outbox.flush()
-            if self._session.stalled and self._outbox.is_empty:
-                self._outbox.watch()  # the writer goes on: this thread has other work to do
 
     def _end(self) -> None:
-        """Close the connection after the last frame, and give the client some time to read that."""
+        """Close the connection after the last frame and the linger time."""
         if self._is_ending:
             return
         self._is_ending = True
@@ -185,27 +157,20 @@ class StompConnection:
         self._application.timer.call_at(wall() + self._application.settings.linger, self._transport.cut)
 
     def _watch_incomplete(self, *, is_new: bool) -> None:
-        """Note whether a WebSocket message is on its way; `is_new`: not the one that was before."""
+        """Time an incomplete WebSocket message; `is_new`: its predecessor is complete."""
         if not self._channel.is_incomplete:
             self._incomplete_since = None
         elif self._incomplete_since is None or is_new:
             self._incomplete_since = wall()
-            if not self._is_watching:
-                self._watch_until(self._incomplete_since)
+            self._check_incomplete()
 
-    def _watch_until(self, since: float) -> None:
-        self._is_watching = True
-        limit = self._application.stomp_limits.incomplete_frame_timeout
-        self._application.timer.call_at(since + limit, self._complain)
-
-    def _complain(self) -> None:
-        """Give up a connection whose WebSocket message never ends (STOMP-LIMIT-008); the timer calls it."""
-        self._is_watching = False
+    def _check_incomplete(self) -> None:
+        """Give up a connection whose WebSocket message never ends (STOMP-LIMIT-008), or look again later."""
         since = self._incomplete_since
-        limit = self._application.stomp_limits.incomplete_frame_timeout
+        limit = self._application.settings.incomplete_frame_timeout
         if since is None:
             return
         if wall() < since + limit:
-            self._watch_until(since)
+            self._application.timer.call_at(since + limit, self._check_incomplete)
         else:
             self._application.fail(self._session, "message never ended", f"It took more than {limit:g} s.")

@@ -1,40 +1,25 @@
 """Accepting connections: one thread for each, and no more of them than allowed."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import logging
 import socket
 import socketserver
+import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reference_server.server.application import Application
 from reference_server.server.clock import wall
 from reference_server.server.connection import serve
+from reference_server.server.http import HttpBinding
 from reference_server.server.responses import problem, write
 from reference_server.server.transport import TlsTransport, Transport
-
-if TYPE_CHECKING:
-    import ssl
-
-    from reference_server.server.application import Application
-    from reference_server.server.http import HttpBinding
 
 _log = logging.getLogger(__name__)
 _REFUSED_AT_ONCE = 64
 """Refused connections that stay open for an instant, so that their clients can read why."""
 _PAUSE_SECONDS = 0.1
-
-
-class _Handler(socketserver.BaseRequestHandler):
-    """One connection, in a thread of its own."""
-
-    server: Listener
-
-    def handle(self) -> None:
-        """Serve it to its end."""
-        self.server.serve(self.request)
 
 
 class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -47,7 +32,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __init__(
         self, application: Application, binding: HttpBinding, context: ssl.SSLContext | None
     ) -> None:
-        """Raises OSError where the address cannot be had. With a `context`, TLS is spoken."""
+        """Raises OSError if the address is not available. With a `context`, connections use TLS."""
         self._application = application
         self._binding = binding
         self._context = context
@@ -58,26 +43,26 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         settings = application.settings
         if ":" in settings.host:
             self.address_family = socket.AF_INET6
-        super().__init__((settings.host, settings.port), _Handler)
+        super().__init__((settings.host, settings.port), socketserver.BaseRequestHandler)
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Number of open connections."""
         return len(self._open)
 
     def stop_accepting(self) -> None:
-        """Leave `serve_forever`, at once where the system wakes whoever waits for the socket."""
+        """Leave `serve_forever`: at once on systems where the end of a socket wakes its waiting thread."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
 
     def wait_until_idle(self, seconds: float) -> bool:
-        """Wait until no connection is open; return whether that came about in time."""
+        """Wait until no connection is open; return False after that time."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._open, seconds)
 
     def cut_all(self) -> None:
-        """End all connections, whatever still waits to be read or written."""
+        """End all connections, also with octets still to be read or written."""
         with self._changed:
             for connection in self._open:
                 with contextlib.suppress(OSError):
@@ -85,18 +70,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             for connection in tuple(self._refused):
                 self._forget(connection)
 
-    def serve(self, connection: socket.socket) -> None:
-        """Serve one connection to its end."""
-        with contextlib.suppress(OSError):
-            if self._context is None:
-                transport = Transport(connection)
-            else:
-                transport = TlsTransport(connection, self._context)
-                transport.limit_waits(self._application.settings.idle_timeout)
-                transport.handshake()
-            serve(transport, self._application, self._binding)
-
-    # What socketserver calls.
+    # Called by socketserver.
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection. Raises OSError, for which socketserver tries again."""
@@ -105,7 +79,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
                 _log.warning("no descriptor is left for one more connection: raise the limit (ulimit -n)")
-                self._paused.wait(_PAUSE_SECONDS)  # what could not be accepted would wake us at once
+                self._paused.wait(_PAUSE_SECONDS)  # the pending connection would wake us at once
             raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
@@ -116,8 +90,17 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             (self._open if has_room else self._refused).add(request)
         return has_room
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection to its end, in a thread of its own."""
+        del client_address
+        with contextlib.suppress(OSError):  # the peer is gone, or silent for too long
+            transport = Transport(request) if self._context is None else TlsTransport(request, self._context)
+            transport.limit_waits(self._application.settings.idle_timeout)
+            transport.handshake()
+            serve(transport, self._application, self._binding)
+
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection that was served, or turn away one that was not."""
+        """Close a served connection, or refuse one that was not."""
         if request in self._refused:
             self._turn_away(request)
             return
@@ -132,7 +115,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         _log.exception("the connection of %s failed", client_address)
 
     def _turn_away(self, connection: socket.socket) -> None:
-        """Say 503, and close when the client had time to read it."""
+        """Answer 503, and close after the linger time."""
         limit = self._application.settings.connections
         refusal = problem(503, "too-many-connections", f"{limit} connections are open; come back later.")
         connection.setblocking(False)

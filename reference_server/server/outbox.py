@@ -1,67 +1,44 @@
-"""What waits to be written to one connection, and the one thread that serves slow readers.
+"""Output of one connection that waits to be written.
 
 Frames are put in under the application lock, in the order in which they were made, and written after it is
-released, by whichever thread comes first. That thread never waits for the reader: what the socket does not
-take at once is finished by the `Writer`. Whoever finds the outbox busy leaves its frames to the thread that
-is writing, which looks again before it goes.
+released, by whichever thread comes first. That thread never waits for the reader: a thread of its own, which
+exists only while the reader is slow, writes the rest that the socket does not take at once. A thread that finds
+another one writing leaves its frames to that one, which looks again before it goes.
 """
 
-from __future__ import annotations
-
-import contextlib
-import select
-import socket
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reference_server.server.transport import Transport
+from reference_server.server.transport import Transport
 
 CHUNK_BYTES = 256 * 1024
 """About as much is encoded at a time; the rest can still be dropped when the reader is too slow."""
 
 
-def _do_nothing() -> None:
-    pass
-
-
 class Outbox:
     """First in, first out, of bounded size."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        writer: Writer,
-        limit: int,
-        *,
-        encode: Callable[[list[bytes]], bytes],
-        on_room: Callable[[], None],
-    ) -> None:
-        """`limit` is in octets. `encode` makes the wire's octets of items; the writer calls `on_room` when
-        a slow reader has taken all.
-        """
+    def __init__(self, transport: Transport, limit: int, encode: Callable[[list[bytes]], bytes]) -> None:
+        """`limit` is in bytes; `encode` makes the octets of the wire from items."""
         self._transport = transport
-        self._writer = writer
         self._limit = limit
         self._encode = encode
-        self._on_room = on_room
         self._lock = threading.Lock()
         """Guards the three below; held for an instant."""
         self._items: deque[bytes] = deque()
         self._octets = 0
         self._finishing = False
         self._writing = threading.Lock()
-        """Held by the thread that writes; guards the three below."""
+        """Held by the thread that writes; guards the four below."""
         self._unsent = memoryview(b"")
-        self._watched = False
+        self._is_slow = False
+        self._has_thread = False
         self._finished = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything was handed to the operating system."""
+        """True if everything was handed to the operating system."""
         return not self._items and not self._unsent
 
     def put(self, items: list[bytes]) -> bool:
@@ -73,7 +50,7 @@ class Outbox:
             return self._octets <= self._limit
 
     def clear(self) -> None:
-        """Drop what waits, but not what is being written: a frame that has begun stays whole."""
+        """Drop all items that wait; a frame that is being written stays whole."""
         with self._lock:
             self._items.clear()
             self._octets = 0
@@ -83,35 +60,41 @@ class Outbox:
         with self._lock:
             self._finishing = True
 
-    def release(self) -> None:
-        """Let go of the connection, which is over and which `on_room` refers to."""
-        self._on_room = _do_nothing
-
-    def flush(self) -> None:
-        """Write what the socket takes; the writer does the rest."""
-        while self._is_pending() and not self._watched and self._writing.acquire(blocking=False):
+    def flush(self, on_room: Callable[[], None]) -> None:
+        """Write as much as the socket takes. A thread writes the rest, if there is one, and then calls `on_room`."""
+        while self._is_pending() and not self._is_slow and self._writing.acquire(blocking=False):
             try:
                 self._write()
+                if self._is_slow:
+                    self._need_thread(on_room)
             finally:
                 self._writing.release()
 
-    def flush_slow(self) -> None:
-        """Write on; only the writer calls it."""
+    def hand_over(self, on_room: Callable[[], None]) -> None:
+        """Have a thread call `on_room` and write the new output, until `hand_over` is not called again."""
         with self._writing:
-            self._watched = False
-            self._write()
-        self.flush()
-        if self.is_empty:
-            self._on_room()
+            self._is_slow = True
+            self._need_thread(on_room)
 
-    def watch(self) -> None:
-        """Have the writer call `flush_slow` when the socket takes more, though nothing waits."""
-        with self._writing:
-            self._watch()
+    def _need_thread(self, on_room: Callable[[], None]) -> None:
+        if not self._has_thread:
+            self._has_thread = True
+            name = "slow reader"
+            threading.Thread(target=self._serve_slow_reader, args=(on_room,), name=name, daemon=True).start()
 
-    def fileno(self) -> int:
-        """The descriptor of the connection; -1: it is closed."""
-        return self._transport.fileno()
+    def _serve_slow_reader(self, on_room: Callable[[], None]) -> None:
+        while True:
+            self._transport.wait_until_writable()
+            with self._writing:
+                self._is_slow = False
+                self._write()
+            self.flush(on_room)
+            if self.is_empty:
+                on_room()
+            with self._writing:
+                if not self._is_slow:
+                    self._has_thread = False
+                    return
 
     def _is_pending(self) -> bool:
         return not self.is_empty or (self._finishing and not self._finished)
@@ -120,7 +103,7 @@ class Outbox:
         try:
             while self._is_pending() and self._write_some():
                 pass
-        except OSError:  # the peer is gone; its reading thread finds out and cleans up
+        except OSError:  # the peer is gone; the reading thread notices and cleans up
             self.finish()
             self.clear()
             self._unsent = memoryview(b"")
@@ -128,7 +111,7 @@ class Outbox:
             self._transport.cut()
 
     def _write_some(self) -> bool:
-        """Make one system call; return False where the socket is full."""
+        """Make one system call; return False if the socket is full."""
         if not self._unsent:
             items = self._take()
             if not items:
@@ -137,10 +120,8 @@ class Outbox:
                 return True
             self._unsent = memoryview(self._transport.seal(self._encode(items)))
         self._unsent = self._unsent[self._transport.send_some(self._unsent) :]
-        if not self._unsent:
-            return True
-        self._watch()
-        return False
+        self._is_slow = bool(self._unsent)
+        return not self._is_slow
 
     def _take(self) -> list[bytes]:
         with self._lock:
@@ -156,64 +137,3 @@ class Outbox:
                 size += len(items[-1])
             self._octets -= size
             return items
-
-    def _watch(self) -> None:
-        if not self._watched:
-            self._watched = True
-            self._writer.watch(self)
-
-
-class Writer(threading.Thread):
-    """Waits until slow readers take more."""
-
-    def __init__(self) -> None:
-        super().__init__(name="writer", daemon=True)
-        self._new: deque[Outbox] = deque()
-        self._stopping = False
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._woken.setblocking(False)
-        super().start()
-
-    def watch(self, outbox: Outbox) -> None:
-        """Call `outbox.flush_slow` once, when its socket takes more."""
-        self._new.append(outbox)
-        self._nudge()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping = True
-        self._nudge()
-        self.join()
-        self._wake.close()
-        self._woken.close()
-
-    def run(self) -> None:
-        """Serve until `stop`."""
-        watched: list[Outbox] = []
-        while not self._stopping:
-            # A set of descriptors made anew each time cannot go stale when a connection is closed;
-            # slow readers are few.
-            poll = select.poll()
-            poll.register(self._woken, select.POLLIN)
-            for outbox in watched:
-                if (descriptor := outbox.fileno()) >= 0:
-                    poll.register(descriptor, select.POLLOUT)
-            ready = {descriptor for descriptor, _ in poll.poll()}
-            if self._woken.fileno() in ready:
-                with contextlib.suppress(BlockingIOError):
-                    self._woken.recv(4096)
-            served = [outbox for outbox in watched if outbox.fileno() in ready or outbox.fileno() < 0]
-            watched = [outbox for outbox in watched if outbox not in served]
-            for outbox in served:
-                outbox.flush_slow()
-            while self._new:
-                watched.append(self._new.popleft())
-            watched = [outbox for outbox in watched if outbox.fileno() >= 0]
-
-    def _nudge(self) -> None:
-        with contextlib.suppress(OSError):  # full: it is awake; closed: there is nobody to be woken
-            self._wake.send(b"x")

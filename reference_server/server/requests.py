@@ -1,21 +1,17 @@
-"""HTTP requests: from octets, by the parser of `httptools` and within bounds, to whole requests in order."""
+"""HTTP requests: octets in, whole requests out, within bounds; `httptools` parses."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 import httptools
 import msgspec
 
-from reference_server.server.responses import Response, problem
-
-if TYPE_CHECKING:
-    from reference_server.config import Settings
+from reference_server.config import Settings
+from reference_server.queue.outcomes import Outcome
+from reference_server.server.responses import problem
 
 
 class Request(msgspec.Struct):
-    """One whole request. `keep_alive` tells what the client wants (HTTP-KEEP-1)."""
+    """One whole request. `keep_alive` is the client's wish (HTTP-KEEP-1)."""
 
     method: str
     path: str
@@ -23,61 +19,52 @@ class Request(msgspec.Struct):
     body: bytes
     keep_alive: bool
     is_upgrade: bool
-    """Whether it asks for WebSocket."""
+    """True if it asks for WebSocket."""
 
 
 class BadRequest(Exception):
-    """A request that cannot be read; `response` says why, and the connection ends after it."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status)
-        self.response = response
+    """A request that cannot be read; the connection ends after its refusal."""
 
 
 class RequestReader:
-    """Splits the octets of one connection into requests; also the callbacks that `httptools` wants."""
+    """Splits the octets of one connection into requests; has the callbacks of the `httptools` parser, too."""
 
     def __init__(self, settings: Settings) -> None:
         self.wants_continue = False
-        """Whether the client waits for 100 before it sends a body."""
+        """True while the client waits for 100 before it sends a body."""
         self.rest = b""
-        """What came after a request for WebSocket."""
-        self._max_headers = settings.headers
-        self._max_header_octets = settings.header_bytes
-        self._max_body = settings.body_bytes
-        self._patience = settings.idle_timeout
+        """Octets after a request for WebSocket."""
+        self._settings = settings
         self._requests: list[Request] = []
         self._parser = httptools.HttpRequestParser(self)
-        self._refusal: Response | None = None
+        self._refusal: Outcome | None = None
         self._has_served = False
         self._began = 0.0
         self.on_message_begin()
 
     @property
     def is_between_requests(self) -> bool:
-        """Whether nothing has come of the next request."""
+        """True if no octet of the next request has come."""
         return self._head_octets == 0 and not self._url
 
-    def give_up(self) -> Response | None:
-        """The refusal of a request that does not come; None for a client that has just nothing more to ask."""
+    def give_up(self) -> Outcome | None:
+        """The refusal of a request that does not come; None if the client was served and is idle."""
         return None if self.is_between_requests and self._has_served else self._too_slow()
 
-    def feed(self, data: bytes, now: float) -> tuple[list[Request], Response | None]:
+    def feed(self, data: bytes, now: float) -> tuple[list[Request], Outcome | None]:
         """Take octets, at `now` in seconds of wall time.
 
-        Return the requests that they complete, and the refusal of what came after them.
+        Return the requests that they complete, and the refusal of what follows those.
         """
         if self.is_between_requests:
             self._began = now
-        refusal: Response | None = None
+        refusal: Outcome | None = None
         try:
             self._parser.feed_data(data)
             self._count_unfinished_head(len(data))
         except httptools.HttpParserUpgrade as upgrade:
             self._resume(data[upgrade.args[0] :])
-        except BadRequest as bad:
-            refusal = bad.response
-        except httptools.HttpParserCallbackError:
+        except (BadRequest, httptools.HttpParserCallbackError):
             refusal = self._refusal or problem(400, "request-malformed", "The request cannot be read.")
         except httptools.HttpParserInvalidMethodError:
             refusal = problem(405, "method-not-allowed", "Known methods are GET and POST.", allow="GET, POST")
@@ -88,13 +75,13 @@ class RequestReader:
         if (
             refusal is None
             and not (requests or self.is_between_requests)
-            and now - self._began > self._patience
+            and now - self._began > self._settings.idle_timeout
         ):
-            refusal = self._too_slow()  # it comes by an octet now and then
+            refusal = self._too_slow()  # the head arrives octet by octet
         return requests, refusal
 
-    def release(self) -> None:
-        """Let go of the parser, which refers back: both are freed now, and not by the garbage collector."""
+    def close(self) -> None:
+        """Break the cycle of reader and parser: an unfinished request may be large, and full collections are rare."""
         del self._parser
 
     def _resume(self, rest: bytes) -> None:
@@ -112,13 +99,13 @@ class RequestReader:
         # The parser reports a header when it is whole: one that never ends has to be counted here.
         if not self._head_is_whole and not self.is_between_requests:
             self._unreported_octets += octets
-            if self._unreported_octets > 2 * self._max_header_octets:
-                raise BadRequest(self._too_large())
+            if self._unreported_octets > 2 * self._settings.header_bytes:
+                self._refuse(self._too_large())
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """Start afresh."""
+        """Begin a request."""
         self._url = b""
         self._headers: list[tuple[str, str]] = []
         self._body: list[bytes] = []
@@ -144,11 +131,11 @@ class RequestReader:
         self._unreported_octets = 0
         fields = dict(self._headers)
         length = fields.get("content-length")
-        if length is not None and int(length) > self._max_body:
+        if length is not None and int(length) > self._settings.body_bytes:
             self._refuse(self._body_too_large())
         method = self._parser.get_method()
         if length is None and "transfer-encoding" not in fields and method == b"POST":
-            # HTTP-LENGTH-1: where its body ends is not known, so nothing after it can be read either.
+            # HTTP-LENGTH-1: the end of the body is unknown, so nothing after it can be read either.
             self._refuse(problem(411, "length-required", "Send Content-Length, 0 for an empty body."))
         self.wants_continue = fields.get("expect", "").lower() == "100-continue"
         self._is_upgrade = (
@@ -163,7 +150,7 @@ class RequestReader:
         self.wants_continue = False
         self._body.append(part)
         self._body_octets += len(part)
-        if self._body_octets > self._max_body:
+        if self._body_octets > self._settings.body_bytes:
             self._refuse(self._body_too_large())
 
     def on_message_complete(self) -> None:
@@ -175,37 +162,28 @@ class RequestReader:
             text = (unquote_to_bytes(path) if b"%" in path else path).decode()
         except UnicodeDecodeError:
             self._refuse(problem(400, "request-malformed", "The path is not UTF-8 after percent-decoding."))
-        self._requests.append(
-            Request(
-                self._parser.get_method().decode("ascii"),
-                text,
-                self._headers,
-                b"".join(self._body),
-                self._parser.should_keep_alive(),
-                self._is_upgrade,
-            )
-        )
+        method, body = self._parser.get_method().decode("ascii"), b"".join(self._body)
+        keep_alive = self._parser.should_keep_alive()
+        self._requests.append(Request(method, text, self._headers, body, keep_alive, self._is_upgrade))
         self._url = b""
         self._head_octets = 0
 
     def _count_head(self, octets: int) -> None:
         self._head_octets += octets
-        if self._head_octets > self._max_header_octets or len(self._headers) > self._max_headers:
+        if self._head_octets > self._settings.header_bytes or len(self._headers) > self._settings.headers:
             self._refuse(self._too_large())
 
-    def _too_slow(self) -> Response:
-        return problem(408, "request-timeout", f"A request has to come within {self._patience:g} s.")
+    def _too_slow(self) -> Outcome:
+        limit = self._settings.idle_timeout
+        return problem(408, "request-timeout", f"A request has to come within {limit:g} s.")
 
-    def _too_large(self) -> Response:  # HTTP-HEADERS-1, HTTP-HEADERS-2
-        return problem(
-            431,
-            "headers-too-large",
-            f"A request may have {self._max_headers} headers of {self._max_header_octets} octets together.",
-        )
+    def _too_large(self) -> Outcome:  # HTTP-HEADERS-1, HTTP-HEADERS-2
+        bounds = f"{self._settings.headers} headers of {self._settings.header_bytes} octets together"
+        return problem(431, "headers-too-large", f"A request may have {bounds}.")
 
-    def _body_too_large(self) -> Response:  # HTTP-SIZE-1, HTTP-SIZE-2
-        return problem(413, "body-too-large", f"A body may have {self._max_body} octets.")
+    def _body_too_large(self) -> Outcome:  # HTTP-SIZE-1, HTTP-SIZE-2
+        return problem(413, "body-too-large", f"A body may have {self._settings.body_bytes} octets.")
 
-    def _refuse(self, response: Response) -> None:
+    def _refuse(self, response: Outcome) -> None:
         self._refusal = response
-        raise BadRequest(response)
+        raise BadRequest

@@ -1,43 +1,24 @@
-"""HTTP responses: what they say and how they are written."""
-
-from __future__ import annotations
+"""HTTP responses: refusals of the HTTP layer, and the octets of all responses."""
 
 import email.utils
 import time
 from http import HTTPStatus
 
-import msgspec
-
-JSON = "application/json"
-PROBLEM = "application/problem+json"
+from reference_server.queue.outcomes import Outcome
+from reference_server.queue.refusal import PROBLEM, problem_document
 
 
-class Response(msgspec.Struct, frozen=True):
-    """One response; `allow` is the value of the Allow header of a 405."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = JSON
-    allow: str = ""
-
-
-def problem(status: int, cause: str, detail: str, *, member: str | None = None, allow: str = "") -> Response:
+def problem(status: int, cause: str, detail: str, *, allow: str = "") -> Outcome:
     """Make a refusal of the HTTP layer in the form of RFC 9457 (REFUSE-2, REFUSE-3)."""
-    document: dict[str, object] = {
-        "type": f"urn:stompliance:problem:{cause}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if member is not None:
-        document["member"] = member
-    return Response(status, msgspec.json.encode(document), PROBLEM, allow)
+    document = problem_document(cause, status, HTTPStatus(status).phrase, detail)
+    return Outcome(status, document, PROBLEM, allow=allow)
 
 
-def write(response: Response, *, keep_alive: bool, with_body: bool = True) -> bytes:
-    """Write a response; `with_body` is false for the answer to HEAD."""
+def write(response: Outcome, *, keep_alive: bool, with_body: bool = True) -> bytes:
+    """Return the octets of a response; `with_body` is false for the answer to HEAD."""
     status, body = response.status, response.body
-    head = f"{_status_line(status)}\r\nDate: {_date()}\r\n"
+    status_line = _STATUS_LINES.get(status, f"HTTP/1.1 {status} Unknown")
+    head = f"{status_line}\r\nDate: {_date()}\r\n"
     if status != HTTPStatus.NO_CONTENT:  # RFC 9110, section 8.6
         head += f"Content-Length: {len(body)}\r\n"
     if body:
@@ -48,11 +29,6 @@ def write(response: Response, *, keep_alive: bool, with_body: bool = True) -> by
         head += "Connection: close\r\n"
     octets = head.encode() + b"\r\n"
     return octets + body if with_body else octets
-
-
-def _status_line(status: int) -> str:
-    line = _STATUS_LINES.get(status)
-    return line if line is not None else f"HTTP/1.1 {status} Unknown"
 
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}

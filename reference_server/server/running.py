@@ -1,22 +1,15 @@
-"""A server as a whole: started, stopped, and where it is."""
-
-from __future__ import annotations
+"""The server: start, stop and address."""
 
 import ssl
 import threading
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import Self
 
-from reference_server.config import ConfigError
-from reference_server.server import capabilities
+from reference_server.config import ConfigError, Settings
 from reference_server.server.application import Application
+from reference_server.server.capabilities import describe
 from reference_server.server.http import HttpBinding
 from reference_server.server.listener import Listener
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from reference_server.config import Settings
 
 NAME = "stompliance reference server"
 GOODBYE_SECONDS = 0.5
@@ -36,16 +29,10 @@ class Server:
     """A reference server. `with Server(settings) as server:` starts it and stops it again."""
 
     def __init__(self, settings: Settings) -> None:
-        """Bind to the address. Raises OSError where that cannot be had, ConfigError for bad TLS files."""
+        """Bind to the address. Raises OSError if it is not available, ConfigError for bad TLS files."""
         self.settings = settings
         self.application = Application(settings, f"stompliance/{version()}")
-        document = capabilities.describe(
-            settings,
-            name=NAME,
-            version=version(),
-            name_length=self.application.queue_settings.name_length,
-            frame_bytes=self.application.stomp_limits.frame_bytes,
-        )
+        document = describe(settings, name=NAME, version=version())
         binding = HttpBinding(self.application, document)
         self.listener = Listener(self.application, binding, _tls_context(settings))
         self._accepting = threading.Thread(
@@ -54,7 +41,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The TCP port, also where a free one was asked for."""
+        """The TCP port, also if a free one was asked for."""
         port: int = self.listener.server_address[1]
         return port
 
@@ -67,13 +54,13 @@ class Server:
 
     def start(self) -> None:
         """Serve from now on, in threads."""
-        self.application.start()
+        self.application.timer.start()
         self._accepting.start()
 
     def stop(self) -> None:
-        """Tell every session, give it an instant to read that, and end; takes less than a second.
+        """Send every session an ERROR, wait an instant, and end; takes less than a second.
 
-        A server that was not started, or was stopped, gives back its port.
+        A server that was not started only releases its port.
         """
         if not self._accepting.is_alive():
             self.listener.server_close()
@@ -84,7 +71,7 @@ class Server:
         self.listener.cut_all()
         self.listener.wait_until_idle(GOODBYE_SECONDS / 2)
         self.listener.server_close()
-        self.application.stop()
+        self.application.timer.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -101,7 +88,6 @@ def _tls_context(settings: Settings) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
     except OSError as error:
-        raise ConfigError(
-            f"tls_cert {settings.tls_cert}: {error}. Expected a PEM file with certificate and key."
-        ) from None
+        expected = "Expected a PEM file with certificate and key."
+        raise ConfigError(f"tls_cert {settings.tls_cert}: {error}. {expected}") from None
     return context

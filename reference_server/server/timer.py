@@ -1,32 +1,24 @@
-"""The one thread that wakes when something is due."""
+"""The timer thread."""
 
-from __future__ import annotations
-
-import heapq
-import itertools
 import math
 import threading
-from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from reference_server.deadlines import Deadlines
 from reference_server.server.clock import wall
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Timer(threading.Thread):
-    """Runs `tick` at the wall time that it returned last, or earlier when asked to."""
+    """Runs `tick` at the wall time that `wake_by` asked for, and other calls at theirs."""
 
-    def __init__(self, tick: Callable[[], float]) -> None:
-        """`tick` does what is due and returns the wall time of its next work, infinity for never."""
+    def __init__(self, tick: Callable[[], None]) -> None:
+        """`tick` does what is due, and calls `wake_by` with the time of the next call."""
         super().__init__(name="timer", daemon=True)
         self.due = math.inf
         """Wall time of the next tick. Reading it without a lock costs at worst one needless wake-up."""
         self._tick = tick
         self._changed = threading.Condition()
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []
-        self._serial = itertools.count()
+        self._calls: Deadlines[Callable[[], None]] = Deadlines()
         self._stopping = False
 
     def wake_by(self, when: float) -> None:
@@ -37,14 +29,14 @@ class Timer(threading.Thread):
                 self._changed.notify()
 
     def call_at(self, when: float, call: Callable[[], None]) -> None:
-        """Have something short called once at that wall time."""
+        """Have a short function called once at that wall time, or earlier if it is scheduled already."""
         with self._changed:
-            heapq.heappush(self._calls, (when, next(self._serial), call))
+            self._calls.set(call, when)
             self.due = min(self.due, when)
             self._changed.notify()
 
     def stop(self) -> None:
-        """End the thread; what is still due is not done."""
+        """End the thread without the calls that are still scheduled."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -59,17 +51,9 @@ class Timer(threading.Thread):
                 if self._stopping:
                     return
                 self.due = math.inf
-                calls = self._take_due()
-            while calls:
-                calls.popleft()()  # and keep nothing of a connection that is over
-            upcoming = self._tick()
+                calls = self._calls.take_due(wall())
+            for call in calls:
+                call()
+            self._tick()
             with self._changed:
-                first = self._calls[0][0] if self._calls else math.inf
-                self.due = min(self.due, upcoming, first)
-
-    def _take_due(self) -> deque[Callable[[], None]]:
-        calls: deque[Callable[[], None]] = deque()
-        now = wall()
-        while self._calls and self._calls[0][0] <= now:
-            calls.append(heapq.heappop(self._calls)[2])
-        return calls
+                self.due = min(self.due, self._calls.next)

@@ -1,9 +1,8 @@
 """One accepted socket, with or without TLS, for one thread that reads and one that writes."""
 
-from __future__ import annotations
-
 import contextlib
 import math
+import select
 import socket
 import ssl
 import struct
@@ -31,6 +30,9 @@ class Transport:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, duration)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, duration)
 
+    def handshake(self) -> None:
+        """Agree on keys, if there are any. Raises OSError (ssl.SSLError is one), TimeoutError."""
+
     def receive(self) -> bytes:
         """Wait for octets; empty when the peer has ended. Raises OSError, TimeoutError."""
         try:
@@ -39,7 +41,7 @@ class Transport:
             raise TimeoutError("nothing came") from None
 
     def seal(self, octets: bytes) -> bytes:
-        """Make of octets what goes over the wire; what is sealed first has to be sent first."""
+        """Return the octets for the wire; they must be sent in the order of the calls."""
         return octets
 
     def send_all(self, octets: bytes) -> None:
@@ -50,14 +52,21 @@ class Transport:
             raise TimeoutError("the peer reads nothing") from None
 
     def send_some(self, sealed: bytes | memoryview) -> int:
-        """Send what the socket takes at once and return how much that was. Raises OSError."""
+        """Send as much as the socket takes at once; return that number of bytes. Raises OSError."""
         try:
             return self._socket.send(sealed, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
 
+    def wait_until_writable(self) -> None:
+        """Wait until the socket takes more octets, or the connection is over."""
+        poll = select.poll()
+        with contextlib.suppress(ValueError):  # it is closed
+            poll.register(self._socket, select.POLLOUT)
+            poll.poll()
+
     def has_ended(self) -> bool:
-        """Whether the peer has closed; call it when the socket is readable."""
+        """Return True if the peer has closed; call it when the socket is readable."""
         with contextlib.suppress(BlockingIOError):
             try:
                 return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -93,7 +102,11 @@ class TlsTransport(Transport):
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                self._exchange()
+                self._socket.sendall(self._outgoing.read())
+                sealed = super().receive()
+                if not sealed:
+                    raise ConnectionError("the peer left in the middle of the TLS handshake") from None
+                self._incoming.write(sealed)
             else:
                 self._socket.sendall(self._outgoing.read())
                 return
@@ -101,7 +114,7 @@ class TlsTransport(Transport):
     def receive(self) -> bytes:
         """Wait for octets; empty when the peer has ended. Raises OSError, TimeoutError.
 
-        After `half_close` what comes cannot be decrypted any more, and is returned as it is.
+        After `half_close` octets cannot be decrypted any more, and are returned as they are.
         """
         while True:
             with self._lock:
@@ -126,17 +139,10 @@ class TlsTransport(Transport):
             return self._outgoing.read()
 
     def half_close(self) -> None:
-        """Say in TLS that nothing more comes, then end our side."""
+        """Close TLS, then end our side of the connection."""
         with contextlib.suppress(OSError), self._lock:
             self._has_ended = True
             with contextlib.suppress(ssl.SSLWantReadError):
                 self._tls.unwrap()
             self.send_some(self._outgoing.read())
         super().half_close()
-
-    def _exchange(self) -> None:
-        self._socket.sendall(self._outgoing.read())
-        sealed = super().receive()
-        if not sealed:
-            raise ConnectionError("the peer left in the middle of the TLS handshake")
-        self._incoming.write(sealed)

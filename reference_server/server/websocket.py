@@ -1,13 +1,10 @@
 """WebSocket without I/O: the handshake, messages to STOMP octets and back, ping, pong and close.
 
-The octets themselves are the business of the `websockets` library (RFC 6455).
+The `websockets` library does RFC 6455, but for whole unfragmented messages.
 """
-
-from __future__ import annotations
 
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
@@ -21,14 +18,13 @@ try:
 except ImportError:  # where the library was built without its extension
     from websockets.utils import apply_mask
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-    from websockets.http11 import Response
-    from websockets.typing import Subprotocol
+from websockets.http11 import Response
+from websockets.typing import Subprotocol
 
 ENDPOINTS = {"/stomp": False, "/producer": True, "/consumer": True}
-"""The paths, and whether the liberties of the sample clients are allowed there (QSTOMP-ENDPOINT-1)."""
+"""The paths, and whether each accepts the deviations of the sample clients (QSTOMP-ENDPOINT-1)."""
 
 SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
 
@@ -40,23 +36,16 @@ _OPCODES = frozenset(Opcode)
 
 
 class Control(bytes):
-    """Octets that are WebSocket frames already, among STOMP frames that are to become some."""
+    """WebSocket frames among STOMP frames that are still to become some."""
 
 
 def shake_hands(headers: Iterable[tuple[str, str]]) -> Response:
     """Answer the upgrade request: 101, or a refusal (400, 426) that says why.
 
     A STOMP subprotocol is selected among those offered, the highest; with none, none (STOMP-WS-001, -020;
-    QSTOMP-SUBPROTOCOL-1). It binds nobody: CONNECT decides on the version (STOMP-WS-002).
+    QSTOMP-SUBPROTOCOL-1). CONNECT decides on the version, not the subprotocol (STOMP-WS-002).
     """
     handshake = ServerProtocol(select_subprotocol=_select)
-    try:
-        return _answer(handshake, headers)
-    finally:
-        _release(handshake)
-
-
-def _answer(handshake: ServerProtocol, headers: Iterable[tuple[str, str]]) -> Response:
     fields = Headers()
     for name, value in headers:
         fields[name] = value
@@ -69,11 +58,6 @@ def _answer(handshake: ServerProtocol, headers: Iterable[tuple[str, str]]) -> Re
     return handshake.accept(Request("/", fields))
 
 
-def _release(protocol: ServerProtocol) -> None:
-    """Free it now: it refers to itself, and would wait for the garbage collector, which stops all threads."""
-    vars(protocol).clear()
-
-
 def _select(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     del protocol
     return next((name for ours in SUBPROTOCOLS for name in offered if name == ours), None)
@@ -82,9 +66,8 @@ def _select(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprot
 class Channel:
     """One WebSocket connection after its handshake. One thread receives; any thread may close.
 
-    Octets are cut into frames here, by what the head of each says of its length. Frames that are a whole text or
-    binary message, which is nearly all of them, are unmasked on the spot; every other one, and whatever breaks
-    the rules, is for the library to judge.
+    Octets are cut into frames here, by the length in each head. Frames that are a whole text or binary message,
+    which is nearly all of them, are unmasked here; the library gets every other frame, and every violation.
     """
 
     def __init__(self, max_message: int) -> None:
@@ -95,28 +78,23 @@ class Channel:
         self._pending = bytearray()
         """Octets of a frame that is not whole."""
         self._wanted = 0
-        """How many of them there have to be, at least."""
+        """Least number of octets that it needs."""
         self._fragments: list[bytes] = []
         self._is_text = False
 
-    def release(self) -> None:
-        """Free what it holds; the connection is over and nothing may be called any more."""
-        with self._lock:
-            _release(self._protocol)
-
     @property
     def is_over(self) -> bool:
-        """Whether the client closed or broke the rules: what it sends from now on is ignored."""
+        """True if the client closed or broke the protocol: further octets are ignored."""
         return self._protocol.state is not State.OPEN
 
     @property
     def is_too_big(self) -> bool:
-        """Whether it broke the bound of a message."""
+        """True if a message was over the bound."""
         return isinstance(self._protocol.parser_exc, PayloadTooBig)
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether a message has begun that is not whole yet."""
+        """True if the last message is incomplete."""
         return bool(self._pending or self._fragments)
 
     def receive(self, data: bytes) -> bytes | None:
@@ -135,7 +113,7 @@ class Channel:
         while position < len(data):
             payload, end = _extent(data, position)
             if payload > end or end - payload > self._max_message:
-                end = len(data)  # not what a client may send: the library says what is wrong with it
+                end = len(data)  # a violation: the library names it
             elif end > len(data):
                 self._pending += data[position:]
                 self._wanted = end - position
@@ -152,7 +130,7 @@ class Channel:
         return b"".join(messages) if messages else None
 
     def _judge(self, octets: bytes, messages: list[bytes]) -> bool:
-        """Let the library have a frame, or what cannot become one; return whether to go on."""
+        """Pass a frame, or a violation, to the library; return whether to go on."""
         with self._lock:
             self._protocol.receive_data(octets)
             frames = self._protocol.events_received()
@@ -172,7 +150,7 @@ class Channel:
         return not self.is_over
 
     def _add(self, messages: list[bytes], message: bytes, *, is_text: bool) -> bool:
-        """Add a message; False: it is no text though it says so (WEBSOCKET-UTF8-1, STOMP-WS-022)."""
+        """Add a message; return False for a text message that is not UTF-8 (WEBSOCKET-UTF8-1, STOMP-WS-022)."""
         if is_text and not _is_utf8(message):
             with self._lock:
                 self._protocol.fail(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
@@ -181,7 +159,7 @@ class Channel:
         return True
 
     def replies(self) -> list[bytes]:
-        """Control frames that answer what was received: pongs (STOMP-WS-021), the echo of a close."""
+        """Control frames that answer received ones: pongs (STOMP-WS-021), the echo of a close."""
         with self._lock:
             octets = b"".join(self._protocol.data_to_send())
         return [Control(octets)] if octets else []
@@ -195,10 +173,10 @@ class Channel:
 
 
 def _extent(data: bytes, position: int) -> tuple[int, int]:
-    """Where the payload of a frame begins, and where the frame ends, as far as its head tells.
+    """Return the start of a frame's payload and the end of the frame, as far as its head is known.
 
-    While the head is not whole, the end is where it may be at the earliest. An end before the beginning: no
-    client may send such a frame.
+    While the head is incomplete, the end is the earliest possible one. An end before the start: no client may
+    send such a frame.
     """
     known = len(data) - position
     if data[position] & 15 not in _OPCODES:
@@ -218,7 +196,7 @@ def _extent(data: bytes, position: int) -> tuple[int, int]:
 
 
 def encode(items: list[bytes]) -> bytes:
-    """Make one WebSocket message of each STOMP frame or heart-beat, so that simple clients can live.
+    """Make one WebSocket message of each STOMP frame or heart-beat, some clients assume one frame per message.
 
     It is text, or binary where a body is not UTF-8 (STOMP-WS-008).
     """

@@ -1,40 +1,26 @@
 """Plain destinations: `/queue/…` gives each message to one subscriber, `/topic/…` gives it to all.
 
-A queue keeps what nobody can take, in the order of arrival, and takes back what was not acknowledged to the
-place it had. It lives as long as it holds a message or has a subscription. Nothing of a topic is kept.
+A queue keeps messages that no subscriber can take, in order of arrival; unacknowledged ones return to their old
+place. A queue exists while it holds a message or has a subscription. A topic keeps nothing.
 """
 
-from __future__ import annotations
-
 from collections import deque
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from reference_server.stomp.errors import ProtocolError
-from reference_server.stomp.escapes import escape, expressible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.escapes import escape, header_lines
+from reference_server.stomp.limits import StompLimits
 
 QUEUES = "/queue/"
 TOPICS = "/topic/"
 
-_WITHHELD = frozenset(
-    # Set by the server (STOMP-MESSAGE-001 to -005), or meant for it (STOMP-MESSAGE-007).
-    {
-        "destination",
-        "message-id",
-        "subscription",
-        "ack",
-        "redelivered",
-        "content-length",
-        "receipt",
-        "transaction",
-    }
-)
+_SET_BY_SERVER = {"destination", "message-id", "subscription", "ack", "redelivered", "content-length"}
+_FOR_SERVER = {"receipt", "transaction"}
+_WITHHELD = _SET_BY_SERVER | _FOR_SERVER
+"""Headers of SEND that a MESSAGE does not repeat (STOMP-MESSAGE-001 to -005, STOMP-MESSAGE-007)."""
 
 
 class Message(msgspec.Struct):
@@ -62,7 +48,7 @@ class Message(msgspec.Struct):
         return self._tail
 
     def mark_redelivered(self) -> None:
-        """Say in later deliveries that there was an earlier one."""
+        """Mark later deliveries as redelivered."""
         self.redelivered = True
         self._tail_version = ""
 
@@ -79,7 +65,7 @@ class Message(msgspec.Struct):
 
 
 class _Lines(NamedTuple):
-    """Header lines as they were written last."""
+    """The header lines that were written last."""
 
     headers: Mapping[str, str]
     version: str
@@ -90,19 +76,16 @@ _lines = _Lines({}, "", b"")
 
 
 def _handed_on(headers: Mapping[str, str], version: str) -> bytes:
-    """The header lines that a MESSAGE has of its SEND (STOMP-SEND-004, STOMP-CTYPE-001).
+    """The header lines of a MESSAGE that come from its SEND (STOMP-SEND-004, STOMP-CTYPE-001).
 
-    Producers send equal heads in a row, for which the reader of frames has one dict: written once is enough.
+    Producers send equal heads in a row, for which the frame reader returns one dict: its lines are written once.
     """
     global _lines
     last = _lines
     if last.headers is not headers or last.version != version:
-        lines = [
-            f"{escape(name, version)}:{escape(value, version)}\n"
-            for name, value in headers.items()
-            if name not in _WITHHELD and expressible(name, value, version)
-        ]
-        _lines = last = _Lines(headers, version, "".join(lines).encode())
+        kept = [header for header in headers.items() if header[0] not in _WITHHELD]
+        lines = "".join(f"{line}\n" for line in header_lines(kept, version))
+        _lines = last = _Lines(headers, version, lines.encode())
     return last.octets
 
 
@@ -110,13 +93,13 @@ Key = TypeVar("Key")
 
 
 class Subscriber(Protocol):
-    """What a destination knows of a subscription."""
+    """A subscription, as a destination sees it."""
 
     parked: bool
     """True while a queue waits for `wake` before it asks again."""
 
     def can_take(self) -> bool:
-        """Whether a queue may hand over one more message now."""
+        """Return whether a queue may hand over one more message now."""
 
     def park(self) -> None:
         """Note that a queue wants to be woken when that changes."""
@@ -128,7 +111,7 @@ class Subscriber(Protocol):
 class PlainQueue:
     """First in, first out; each message to one of the subscribers in turn."""
 
-    def __init__(self, name: str, owner: dict[str, PlainQueue], limits: StompLimits) -> None:
+    def __init__(self, name: str, owner: "dict[str, PlainQueue]", limits: StompLimits) -> None:
         self.name = name
         self.messages: deque[Message] = deque()
         self.octets = 0
@@ -138,13 +121,13 @@ class PlainQueue:
         self._ready: deque[Subscriber] = deque()
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Add a subscriber and give it what waits."""
+        """Add a subscriber and deliver the messages that wait."""
         self._subscribers.add(subscriber)
         self._ready.append(subscriber)
         self._drain()
 
     def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
-        """Remove a subscriber; what it left unsettled goes to others (STOMP-SUB-009, STOMP-UNSUB-005)."""
+        """Remove a subscriber; its unsettled messages go to others (STOMP-SUB-009, STOMP-UNSUB-005)."""
         self._subscribers.discard(subscriber)
         if not subscriber.parked:
             self._ready.remove(subscriber)
@@ -163,11 +146,9 @@ class PlainQueue:
         """Raise ProtocolError unless that many messages and octets more can be kept."""
         limits = self._limits
         if len(self.messages) + count > limits.queue_messages or self.octets + octets > limits.queue_bytes:
-            raise ProtocolError(
-                "queue full",
-                f"{self.name} keeps at most {limits.queue_messages} messages "
-                f"and {limits.queue_bytes} octets. Send again when consumers have caught up.",
-            )
+            bounds = f"{limits.queue_messages} messages and {limits.queue_bytes} octets"
+            advice = f"{self.name} keeps at most {bounds}. Send again when consumers have caught up."
+            raise ProtocolError("queue full", advice)
 
     def take_back(self, returned: list[Message]) -> None:
         """Put messages where they were: before all that arrived later (STOMP-ACK-001, STOMP-NACK-001)."""
@@ -177,7 +158,7 @@ class PlainQueue:
         for message in returned:
             message.mark_redelivered()
             self.octets += message.size
-        # What is delivered again comes after later messages: the order of delivery is not that of arrival.
+        # Redelivered messages may come after later ones: the order of delivery is not that of arrival.
         last = max(map(_by_number, returned))
         while waiting and waiting[0].number < last:
             returned.append(waiting.popleft())
@@ -216,22 +197,27 @@ class PlainQueue:
 
 
 class Broadcast(Generic[Key]):
-    """Delivers to whoever is subscribed at the moment (STOMP-SUB-014).
+    """Delivers to all current subscribers (STOMP-SUB-014).
 
-    It is a plain topic, or a channel of the queue's binding; `owner` holds it under `key` while it has any.
+    It is a plain topic, or a channel of the queue binding; `owner` maps `key` to it while it has subscribers.
     """
 
-    def __init__(self, key: Key, owner: dict[Key, Broadcast[Key]]) -> None:
+    def __init__(self, key: Key, owner: "dict[Key, Broadcast[Key]]") -> None:
         self._key = key
         self._owner = owner
         self._subscribers: dict[Subscriber, None] = {}
+
+    @classmethod
+    def of(cls, key: Key, owner: "dict[Key, Broadcast[Key]]") -> "Broadcast[Key]":
+        """Return the one of a key, or a new one."""
+        return owner.setdefault(key, cls(key, owner))
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber."""
         self._subscribers[subscriber] = None
 
     def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
-        """Remove a subscriber; what it did not acknowledge is gone."""
+        """Remove a subscriber; its unacknowledged messages are dropped."""
         del unsettled
         self._subscribers.pop(subscriber, None)
         if not self._subscribers:
@@ -243,10 +229,10 @@ class Broadcast(Generic[Key]):
             subscriber.deliver(message)
 
     def take_back(self, returned: list[Message]) -> None:
-        """Drop what was refused with NACK: every other subscriber had a copy of its own (STOMP-NACK-001)."""
+        """Drop messages refused with NACK: every other subscriber had its own copy (STOMP-NACK-001)."""
 
     def wake(self, subscriber: Subscriber) -> None:
-        """Nothing waits here."""
+        """Do nothing: no message waits here."""
 
 
 class Destinations:
@@ -258,14 +244,14 @@ class Destinations:
         self._topics: dict[str, Broadcast[str]] = {}
 
     def source(self, destination: str) -> PlainQueue | Broadcast[str] | None:
-        """Return what a SUBSCRIBE to that destination listens to; None: the name is not plain.
+        """Return the source of a SUBSCRIBE to that destination; None if the name is not plain.
 
-        Raises ProtocolError where no further queue can be made.
+        Raises ProtocolError if no further queue can be made.
         """
         if destination.startswith(QUEUES):
             return self._queue(destination)
         if destination.startswith(TOPICS):
-            return self._topics.setdefault(destination, Broadcast(destination, self._topics))
+            return Broadcast.of(destination, self._topics)
         return None
 
     def check_room(self, messages: Iterable[Message]) -> None:
@@ -282,7 +268,7 @@ class Destinations:
             queue.check_room(count, octets)
 
     def put(self, message: Message) -> None:
-        """Send a message to its plain destination; raises ProtocolError where that is full."""
+        """Send a message to its plain destination; raises ProtocolError if that is full."""
         destination = message.destination
         if destination.startswith(QUEUES):
             self._queue(destination).put(message)
@@ -304,7 +290,7 @@ class Destinations:
 
 
 def is_plain(destination: str) -> bool:
-    """Whether it is `/queue/{name}` or `/topic/{name}`; the name is opaque (STOMP-SEND-006)."""
+    """Return whether it is `/queue/{name}` or `/topic/{name}`; the name is opaque (STOMP-SEND-006)."""
     return destination.startswith((QUEUES, TOPICS)) and len(destination) > len(QUEUES)
 
 

@@ -1,11 +1,9 @@
-r"""How header names and values travel: `\n`, `\c`, `\\` since 1.1, `\r` since 1.2, nothing in 1.0."""
+r"""Escapes in header names and values: `\n`, `\c`, `\\` since 1.1, `\r` since 1.2, none in 1.0."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from reference_server.stomp.errors import ProtocolError
-
-Transcoder = Callable[[str], str]
 
 _DECODED = {
     "1.1": {"\\n": "\n", "\\c": ":", "\\\\": "\\"},
@@ -30,11 +28,9 @@ def unescape(text: str, version: str) -> str:
     try:
         return _PAIR.sub(lambda found: pairs[found.group()], text)
     except KeyError as unknown:
-        raise ProtocolError(
-            "undefined escape in a header",
-            f"STOMP {version} defines {', '.join(sorted(pairs))}; found {unknown.args[0]!r}. "
-            "Write a backslash of the text as two.",
-        ) from None
+        defined = f"STOMP {version} defines {', '.join(sorted(pairs))}; found {unknown.args[0]!r}."
+        advice = f"{defined} Write a backslash of the text as two."
+        raise ProtocolError("undefined escape in a header", advice) from None
 
 
 def escape(text: str, version: str) -> str:
@@ -45,8 +41,17 @@ def escape(text: str, version: str) -> str:
     return text
 
 
-def expressible(name: str, value: str, version: str) -> bool:
-    """Whether a version can write a header: 1.0 knows no LF, no colon in a name, no empty value."""
+def header_lines(headers: Iterable[tuple[str, str]], version: str) -> list[str]:
+    """Write header lines, without LF; headers that the version cannot express are left out."""
+    return [
+        f"{escape(name, version)}:{escape(value, version)}"
+        for name, value in headers
+        if _is_expressible(name, value, version)
+    ]
+
+
+def _is_expressible(name: str, value: str, version: str) -> bool:
+    """Return whether a version can write a header: 1.0 has no LF, no colon in a name, no empty value."""
     if version != "1.0":
         return True
     return bool(value) and ":" not in name and "\n" not in name and "\n" not in value

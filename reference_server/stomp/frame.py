@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from reference_server.stomp.errors import ProtocolError
-from reference_server.stomp.escapes import escape, expressible, unescape
+from reference_server.stomp.escapes import header_lines, unescape
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.negotiation import VERSIONS, agree
 
@@ -40,17 +40,17 @@ class Frame(msgspec.Struct):
 class FrameReader:
     """Splits the octets of one connection into frames (STOMP-FRAME-006).
 
-    `lenient` accepts what the `stomper` library writes: a frame without the empty line, CR LF in any version
-    (QSTOMP-STOMPER-1, QSTOMP-STOMPER-2). `versions` are those that a CONNECT can bring about.
+    `lenient` accepts the frames of the `stomper` library: a frame without the empty line, CR LF in any version
+    (QSTOMP-STOMPER-1, QSTOMP-STOMPER-2). `versions` are those that CONNECT may agree on.
     """
 
     def __init__(
         self, limits: StompLimits, *, lenient: bool = False, versions: tuple[str, ...] = VERSIONS
     ) -> None:
         self.version: str | None = None
-        """What CONNECT agreed on; None before, and where nothing was in common."""
+        """The negotiated version; None before CONNECT, and if there was none in common."""
         self.error: ProtocolError | None = None
-        """Set when the stream was malformed or over a bound: nothing after that is read."""
+        """The fault of a stream that was malformed or over a bound: nothing after it is read."""
         self._limits = limits
         self._lenient = lenient
         self._versions = versions
@@ -62,7 +62,7 @@ class FrameReader:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a frame has begun that is not whole yet."""
+        """True while the last frame is incomplete."""
         return self._open is not None or bool(self._pending)
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -82,13 +82,12 @@ class FrameReader:
                 self._split(data, position, frames)
         except ProtocolError as error:
             self.error = error
-            error.__traceback__ = error.__context__ = None  # which would refer to this reader
             self._pending.clear()
             self._open = None
         return frames
 
     def _split(self, data: bytes, position: int, frames: list[Frame]) -> None:
-        """Read frames from a position on, and keep what is left of the last one (STOMP-FRAME-005)."""
+        """Read frames from a position on, and keep the rest of the last one (STOMP-FRAME-005)."""
         size = len(data)
         find = data.find
         has_cr = find(b"\r") >= 0
@@ -142,11 +141,9 @@ class FrameReader:
         if self._lenient:  # QSTOMP-STOMPER-2
             return len(data[:nul].rstrip(b"\r\n")) if nul > position else position
         # STOMP-FRAME-004: a NUL before the empty line ends nothing.
-        raise ProtocolError(
-            "frame without an empty line",
-            "An empty line must follow the command and the headers; a NUL came first.",
-            receipt=self._find_receipt(data[position:nul].decode(errors="replace")),
-        )
+        advice = "An empty line must follow the command and the headers; a NUL came first."
+        receipt = self._find_receipt(data[position:nul].decode(errors="replace"))
+        raise ProtocolError("frame without an empty line", advice, receipt=receipt)
 
     def _keep_head(self, rest: bytes) -> None:
         if len(rest) > self._limits.header_bytes:
@@ -189,11 +186,9 @@ class FrameReader:
         try:
             text = head.decode()
         except UnicodeDecodeError:
-            raise ProtocolError(
-                "header octets are not UTF-8",
-                "Commands and headers are UTF-8 text (STOMP-ENC-001); binary data belongs into the body.",
-                receipt=self._find_receipt(head.decode(errors="replace")),
-            ) from None
+            advice = "Commands and headers are UTF-8 text (STOMP-ENC-001); binary data belongs into the body."
+            receipt = self._find_receipt(head.decode(errors="replace"))
+            raise ProtocolError("header octets are not UTF-8", advice, receipt=receipt) from None
         try:
             if "\r" in text and self._crlf:
                 text = _without_cr(text)
@@ -219,9 +214,8 @@ class FrameReader:
             name, colon, value = line.partition(":")
             if not colon or not name:
                 # STOMP-FRAME-010, STOMP-ABNF-003
-                raise ProtocolError(
-                    "malformed header line", f"Expected name:value with a name; found {line[:100]!r}."
-                )
+                advice = f"Expected name:value with a name; found {line[:100]!r}."
+                raise ProtocolError("malformed header line", advice)
             if name not in headers:
                 headers[name] = value
         # CONNECT is taken literally (STOMP-ENC-005); STOMP-ENC-007: names are escaped too.
@@ -231,7 +225,7 @@ class FrameReader:
         return command, headers
 
     def _check_bounds(self, text: str, lines: int, octets: int) -> None:
-        """Raise ProtocolError where the head is over a bound (STOMP-LIMIT-001, -002, -004)."""
+        """Raise ProtocolError if the head is over a bound (STOMP-LIMIT-001, -002, -004)."""
         limits = self._limits
         if lines > limits.headers:
             raise ProtocolError("too many headers", f"A frame may have {limits.headers} header lines.")
@@ -240,23 +234,16 @@ class FrameReader:
         if octets > limits.header_bytes:
             raise self._head_too_large(text)
         if max(len(line.encode()) for line in text.split("\n")) > limits.header_line_bytes:
-            raise ProtocolError(
-                "header line too long", f"A line of the head may have {limits.header_line_bytes} octets."
-            )
+            advice = f"A line of the head may have {limits.header_line_bytes} octets."
+            raise ProtocolError("header line too long", advice)
 
     def _head_too_large(self, text: str) -> ProtocolError:
-        return ProtocolError(
-            "head of the frame too large",
-            f"Command and headers may have {self._limits.header_bytes} octets.",
-            receipt=self._find_receipt(text),
-        )
+        advice = f"Command and headers may have {self._limits.header_bytes} octets."
+        return ProtocolError("head of the frame too large", advice, receipt=self._find_receipt(text))
 
     def _body_too_large(self, headers: dict[str, str]) -> ProtocolError:
-        return ProtocolError(
-            "body too large",
-            f"A body may have {self._limits.body_bytes} octets.",
-            receipt=headers.get("receipt"),
-        )
+        advice = f"A body may have {self._limits.body_bytes} octets."
+        return ProtocolError("body too large", advice, receipt=headers.get("receipt"))
 
     def _find_receipt(self, text: str) -> str | None:
         """Look for the receipt of an unreadable frame, so that its ERROR can name it (STOMP-ERROR-004)."""
@@ -280,7 +267,7 @@ def _first_of(lines: list[str], version: str) -> dict[str, str]:
 
 
 def _without_cr(text: str) -> str:
-    """Take the CRs before LFs away; raises ProtocolError where others are left (STOMP-FRAME-009).
+    """Take the CRs before LFs away; raises ProtocolError if others are left (STOMP-FRAME-009).
 
     In 1.0 and 1.1, which have no CR LF, CR is an octet like others.
     """
@@ -293,30 +280,21 @@ def _without_cr(text: str) -> str:
 def _read_length(length: str) -> int:
     """Read content-length, on any frame (STOMP-CLEN-008, STOMP-CLEN-010).
 
-    Raises ProtocolError where it is no plain decimal number (STOMP-CLEN-009).
+    Raises ProtocolError if it is no plain decimal number (STOMP-CLEN-009).
     """
     if not (length.isdigit() and length.isascii() and len(length) <= 18):
-        raise ProtocolError(
-            "malformed content-length", f"Expected the number of octets of the body; found {length[:100]!r}."
-        )
+        advice = f"Expected the number of octets of the body; found {length[:100]!r}."
+        raise ProtocolError("malformed content-length", advice)
     return int(length)
 
 
 def _unterminated(headers: dict[str, str]) -> ProtocolError:
     # STOMP-CLEN-002
-    return ProtocolError(
-        "no NUL after the body",
-        f"content-length announced {headers.get('content-length')} octets, which a NUL must follow.",
-        receipt=headers.get("receipt"),
-    )
+    advice = f"content-length announced {headers.get('content-length')} octets, which a NUL must follow."
+    return ProtocolError("no NUL after the body", advice, receipt=headers.get("receipt"))
 
 
 def encode(command: str, headers: Iterable[tuple[str, str]], body: bytes = b"", *, version: str) -> bytes:
     """Write a frame (STOMP-ABNF-001); headers that the version cannot express are left out."""
-    lines = [command]
-    lines += [
-        f"{escape(name, version)}:{escape(value, version)}"
-        for name, value in headers
-        if expressible(name, value, version)
-    ]
+    lines = [command, *header_lines(headers, version)]
     return b"%b\n\n%b\0" % ("\n".join(lines).encode(), body)

@@ -1,48 +1,34 @@
-"""The bounds of the STOMP side: sizes in octets, times in seconds of wall time."""
+"""Bounds of the STOMP side, on top of the settings of the queue."""
 
-import msgspec
+from typing import Annotated
+
+from reference_server.queue.settings import QueueSettings
+from reference_server.units import KIB, MIB, Count, Octets, Seconds
 
 
-class StompLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one connection, and the plain destinations together, may take (STOMP-LIMIT-001 to 004)."""
+class StompLimits(QueueSettings, frozen=True, kw_only=True):
+    """Bounds of one connection, and of the plain destinations together; times are seconds of wall time."""
 
-    headers: int = 256
-    """Header lines of one frame (STOMP-LIMIT-001)."""
-    header_line_bytes: int = 32 * 1024
-    """Longest header line, and longest command line (STOMP-LIMIT-002)."""
-    header_bytes: int = 64 * 1024
-    """Command and headers of one frame together (STOMP-LIMIT-002)."""
-    body_bytes: int = 1024 * 1024
-    """Body of one frame (STOMP-LIMIT-003)."""
+    headers: Annotated[Count, "header lines of one frame or HTTP request"] = 256  # STOMP-LIMIT-001
+    header_line_bytes: Annotated[Octets, "one header line of a frame"] = 32 * KIB  # STOMP-LIMIT-002
+    header_bytes: Annotated[Octets, "headers of one frame or HTTP request together"] = 64 * KIB
+    body_bytes: Annotated[Octets, "body of one frame or HTTP request"] = MIB  # STOMP-LIMIT-003
 
-    subscriptions: int = 1000
-    """Subscriptions of one connection."""
-    unacknowledged: int = 10_000
-    """Messages of one connection that were delivered and are not settled; a queue waits at this bound."""
-    transactions: int = 100
-    """Open transactions of one connection."""
-    transaction_frames: int = 10_000
-    """Frames buffered by all open transactions of one connection."""
-    transaction_bytes: int = 16 * 1024 * 1024
-    """Bodies and headers buffered by all open transactions of one connection."""
-    long_polls: int = 100
-    """Unanswered long polls of one connection."""
-    output_window: int = 1024 * 1024
-    """Octets that queues hand to one connection before the I/O layer reports that it wrote them."""
+    subscriptions: Annotated[Count, "subscriptions of one connection"] = 1000
+    unacknowledged: Annotated[Count, "unsettled messages of one connection; then queues wait"] = 10_000
+    transactions: Annotated[Count, "open transactions of one connection"] = 100
+    transaction_frames: Annotated[Count, "frames in the open transactions of one connection"] = 10_000
+    transaction_bytes: Annotated[Octets, "content of the open transactions of one connection"] = 16 * MIB
+    long_polls: Annotated[Count, "unanswered long polls of one connection"] = 100
+    output_window: Annotated[Octets, "output of one connection in transit; then queues wait"] = MIB
 
-    destinations: int = 10_000
-    """Plain queues that exist at once; one exists while it holds messages or has a subscription."""
-    queue_messages: int = 1_000_000
-    """Messages that wait in one plain queue; past it a SEND is refused (STOMP-SEND-003)."""
-    queue_bytes: int = 256 * 1024 * 1024
-    """Octets of the messages that wait in one plain queue; past it a SEND is refused."""
+    destinations: Annotated[Count, "plain queues at once"] = 10_000
+    queue_messages: Annotated[Count, "messages that wait in one plain queue"] = 1_000_000
+    queue_bytes: Annotated[Octets, "content that waits in one plain queue"] = 256 * MIB
 
-    first_frame_timeout: float = 30.0
-    """Time until the first frame of a connection must be there (STOMP-WS-019)."""
-    incomplete_frame_timeout: float = 60.0
-    """Time that one frame may take from its first to its last octet."""
-    heartbeat_interval: float = 0.1
-    """Smallest interval of heart-beats that the server offers and asks for (STOMP-HEARTBEAT-011)."""
+    first_frame_timeout: Annotated[Seconds, "time until the first frame must have come"] = 30.0
+    incomplete_frame_timeout: Annotated[Seconds, "time that one frame may take to arrive"] = 60.0
+    heartbeat_interval: Annotated[Seconds, "shortest interval of STOMP heart-beats that is agreed on"] = 0.1
 
     @property
     def frame_bytes(self) -> int:

@@ -1,14 +1,9 @@
-"""When one session must say something, and when its client has been silent for too long."""
-
-from __future__ import annotations
+"""Timers of one session: heart-beats to send, and limits on the silence of its client."""
 
 import math
-from typing import TYPE_CHECKING
 
+from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.negotiation import Intervals
-
-if TYPE_CHECKING:
-    from reference_server.stomp.limits import StompLimits
 
 _EARLY = 0.75
 """A beat is sent when this part of the interval has passed, so that a late timer does no harm."""
@@ -26,20 +21,20 @@ class Liveness:
         self._limits = limits
         self.opened_at = self.heard_at = self.said_at = now
         self.begun = False
-        """Whether the first frame was there."""
+        """True once the first frame has come."""
         self.incomplete_since: float | None = None
-        """When the first octets came of a frame that is not whole."""
+        """Arrival of the first octets of an incomplete frame."""
         self.intervals = Intervals()
 
     @property
     def beat_at(self) -> float:
-        """When the server must say something (STOMP-HEARTBEAT-005); infinite: never (STOMP-HEARTBEAT-004)."""
+        """Time of the next heart-beat (STOMP-HEARTBEAT-005); infinite if there is none (STOMP-HEARTBEAT-004)."""
         interval = self.intervals.server
         return self.said_at + interval * _EARLY if interval else math.inf
 
     @property
     def expires_at(self) -> float:
-        """When the client has gone beyond what it may; infinite: never (STOMP-HEARTBEAT-003)."""
+        """Time at which the client exceeds a limit; infinite if never (STOMP-HEARTBEAT-003)."""
         return min(self._first_frame_by, self._frame_whole_by, self._heard_by)
 
     def complaint(self, now: float) -> tuple[str, str] | None:
@@ -47,10 +42,8 @@ class Liveness:
         if now >= self._first_frame_by:  # STOMP-WS-019
             return "no frame came", f"Send CONNECT within {self._limits.first_frame_timeout:g} s."
         if now >= self._frame_whole_by:
-            return (
-                "frame never ended",
-                f"A frame must be whole within {self._limits.incomplete_frame_timeout:g} s.",
-            )
+            limit = self._limits.incomplete_frame_timeout
+            return "frame never ended", f"A frame must be whole within {limit:g} s."
         if now >= self._heard_by:  # STOMP-HEARTBEAT-008
             return "silent for too long", f"A heart-beat every {self.intervals.client:g} s was agreed on."
         return None

@@ -1,4 +1,4 @@
-"""What CONNECT and CONNECTED settle: the version of the session and the intervals of heart-beats."""
+"""Negotiation by CONNECT and CONNECTED: the version of the session and the intervals of heart-beats."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def agree(headers: Mapping[str, str], versions: tuple[str, ...]) -> str | None:
 
 
 class Intervals(msgspec.Struct, frozen=True):
-    """How often each side sends, in seconds; 0: never."""
+    """Heart-beat interval of each side, in seconds; 0: none."""
 
     server: float = 0.0
     client: float = 0.0
@@ -31,17 +31,15 @@ class Intervals(msgspec.Struct, frozen=True):
 def agree_on_heartbeats(headers: Mapping[str, str], smallest: float) -> Intervals:
     """Settle both directions from the `heart-beat` of CONNECT and the server's smallest interval (seconds).
 
-    Raises ProtocolError where the header is not two integers (STOMP-HEARTBEAT-010). A missing header means
+    Raises ProtocolError if the header is not two integers (STOMP-HEARTBEAT-010). A missing header means
     0,0 (STOMP-HEARTBEAT-002); 0 on either side of a direction ends it (STOMP-HEARTBEAT-003, -004); else the
     longer of both intervals holds (STOMP-HEARTBEAT-005).
     """
     header = headers.get("heart-beat", "0,0")
     numbers = _HEARTBEAT.fullmatch(header)
     if numbers is None:
-        raise ProtocolError(
-            "malformed heart-beat header",
-            f"Expected two whole numbers of milliseconds, as in 10000,10000; found {header[:100]!r}.",
-        )
+        advice = f"Expected two whole numbers of milliseconds, as in 10000,10000; found {header[:100]!r}."
+        raise ProtocolError("malformed heart-beat header", advice)
     client_sends, client_wants = (int(number) / 1000 for number in numbers.groups())
     if not smallest:
         return Intervals()

@@ -1,22 +1,17 @@
 """The partitioned queue behind STOMP: operations by SEND, their replies, producer acknowledgements."""
 
-from __future__ import annotations
-
 import logging
-import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+import msgspec
+
+from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
 from reference_server.stomp.destinations import Broadcast, Message
 from reference_server.stomp.errors import ProtocolError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
-    from reference_server.stomp.frame import Frame
-    from reference_server.stomp.limits import StompLimits
-    from reference_server.stomp.session import Session
-    from reference_server.stomp.subscriptions import Source
+from reference_server.stomp.frame import Frame
+from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.outlet import Outlet
+from reference_server.stomp.subscriptions import Source
 
 REPLIES = "/user/queue/replies"
 ACKNOWLEDGEMENTS = ("/topic/acknowledgment/", "/topic/acknowledgement/")
@@ -26,148 +21,114 @@ _POLL = "/consumer/poll"
 _log = logging.getLogger(__name__)
 
 
-class Asked:
-    """Who waits for the answer of one operation; what a long poll is parked under."""
+class ReplyAddress(msgspec.Struct, eq=False):
+    """The session, correlation id and receipt that the reply to one operation needs; a long poll is parked under it."""
 
-    __slots__ = ("correlation", "receipt", "session", "until")
-
-    def __init__(self, session: Session, correlation: str | None, receipt: str | None) -> None:
-        self.session = session
-        self.correlation = correlation
-        self.receipt = receipt
-        self.until = 0.0
-        """Wall time at which a long poll ends empty."""
+    outlet: Outlet
+    correlation: str | None
+    receipt: str | None
 
 
 class QueueBinding:
-    """Performs operations for sessions and sends what they are told about it."""
+    """Performs operations for sessions, and sends replies and producer acknowledgements."""
 
     def __init__(self, operations: Operations, limits: StompLimits, numbers: Iterator[int]) -> None:
         self._operations = operations
         self._limits = limits
         self._numbers = numbers
-        self._replies: dict[Session, Broadcast[Session]] = {}
+        self._replies: dict[Outlet, Broadcast[Outlet]] = {}
         self._acknowledgements: dict[str, Broadcast[str]] = {}
-        self._parked: dict[Session, set[Asked]] = {}
+        self._parked: dict[Outlet, set[ReplyAddress]] = {}
         self._silence: Broadcast[str] = Broadcast("", {})
-        """What a subscription to the path of an operation listens to: replies come on REPLIES only."""
+        """The source of a subscription to the path of an operation: replies come on REPLIES only."""
         self.serves = operations.is_operation
 
-    def source(self, session: Session, destination: str) -> Source | None:
-        """Return what a SUBSCRIBE to a destination of the queue listens to; None: it is none."""
+    def source(self, outlet: Outlet, destination: str) -> Source | None:
+        """Return the source of a SUBSCRIBE to a destination of the queue; None if it is none."""
         if destination == REPLIES:  # QSTOMP-REPLY-2: each session has its own
-            return self._replies.setdefault(session, Broadcast(session, self._replies))
+            return Broadcast.of(outlet, self._replies)
         if destination.startswith(ACKNOWLEDGEMENTS):
-            return self._acknowledgements.setdefault(
-                destination, Broadcast(destination, self._acknowledgements)
-            )
-        if self.serves(destination):  # clients do that, and rely on its being harmless
+            return Broadcast.of(destination, self._acknowledgements)
+        if self.serves(destination):  # some clients subscribe there, and expect no ERROR
             return self._silence
         return None
 
-    def perform(self, session: Session, frame: Frame) -> bool:
-        """Perform the operation that a SEND asks for (QSTOMP-SEND-1); False: it is a long poll and waits.
+    def perform(self, outlet: Outlet, frame: Frame) -> bool:
+        """Perform the operation of a SEND (QSTOMP-SEND-1); return False if it is a long poll that waits.
 
-        Raises ProtocolError where it is refused and has a receipt (PUB-RECEIPT-2, QSTOMP-RECEIPT-2).
+        Raises ProtocolError if it is refused and has a receipt (PUB-RECEIPT-2, QSTOMP-RECEIPT-2).
         """
         headers = frame.headers
         path = headers["destination"]
-        asked = Asked(session, headers.get("correlation-id"), headers.get("receipt"))
-        waiter = asked if path == _POLL and self._may_wait(session) else None
-        outcome = self._operations.perform(path, frame.body, now=session.queue_now, waiter=waiter)
+        address = ReplyAddress(outlet, headers.get("correlation-id"), headers.get("receipt"))
+        waiter = address if path == _POLL and self._may_wait(outlet) else None
+        outcome = self._operations.perform(path, frame.body, now=outlet.queue_now, waiter=waiter)
         if outcome is None:
-            asked.until = session.hub.now + self._operations.wait_of(asked)
-            self._parked.setdefault(session, set()).add(asked)
-            session.hub.schedule(session, asked.until)
+            self._parked.setdefault(outlet, set()).add(address)
             return False
-        self._answer(asked, outcome)
+        self._answer(address, outcome)
         return True
 
-    def check_transactional(self, frame: Frame) -> None:
-        """Raise ProtocolError for an operation in a transaction: it could not be undone (STOMP-TX-003)."""
-        if self.serves(frame.headers["destination"]):
-            raise ProtocolError(
-                "operation in a transaction",
-                "Operations are performed at once: leave the transaction header out.",
-            )
-
-    def answer_late(self, asked: Asked, outcome: Outcome) -> None:
-        """Give a long poll its answer (POLL-WAIT-1, POLL-WAIT-2), and the receipt that waited for it."""
-        self._forget(asked)
-        session = asked.session
+    def answer_late(self, address: ReplyAddress, outcome: Outcome) -> None:
+        """Send the answer of a long poll (POLL-WAIT-1, POLL-WAIT-2) and its receipt."""
+        self._forget(address)
+        outlet = address.outlet
         try:
-            self._answer(asked, outcome)
+            self._answer(address, outcome)
         except ProtocolError as error:
-            session.refuse(error)
+            outlet.refuse(error)
             return
-        if asked.receipt is not None:
-            session.grant(asked.receipt)
+        if address.receipt is not None:
+            outlet.grant(address.receipt)
 
-    def deadline(self, session: Session) -> float:
-        """Wall time at which the next long poll of a session ends; infinite: it has none."""
-        return min((asked.until for asked in self._parked.get(session, ())), default=math.inf)
-
-    def expire(self, session: Session, now: float) -> None:
-        """End the long polls of a session whose time is up."""
-        for asked in tuple(self._parked.get(session, ())):
-            if asked.until <= now:
-                outcome = self._operations.cancel(asked)
-                if outcome is not None:
-                    self.answer_late(asked, outcome)
-
-    def cancel(self, session: Session) -> None:
-        """Forget the long polls of a session that is over."""
-        for asked in self._parked.pop(session, ()):
-            self._operations.cancel(asked)
+    def cancel(self, outlet: Outlet) -> None:
+        """End the long polls of a session that is over."""
+        for address in self._parked.pop(outlet, ()):
+            self._operations.cancel(address)
 
     def acknowledge_producer(self, acknowledgement: ProducerAcknowledgement) -> None:
         """Send ACK or FAILED once to each subscription of either spelling (PUB-ACK-1 to 4, PUB-ACK-7)."""
         if not self._acknowledgements:
             return
+        headers = {"content-type": "application/json"}
         for spelling in ACKNOWLEDGEMENTS:
             destination = spelling + acknowledgement.topic
             subscribers = self._acknowledgements.get(destination)
             if subscribers is not None:
-                headers = {"content-type": "application/json"}
                 subscribers.put(Message(next(self._numbers), destination, headers, acknowledgement.body))
 
-    def _may_wait(self, session: Session) -> bool:
-        return len(self._parked.get(session, ())) < self._limits.long_polls
+    def _may_wait(self, outlet: Outlet) -> bool:
+        return len(self._parked.get(outlet, ())) < self._limits.long_polls
 
-    def _forget(self, asked: Asked) -> None:
-        parked = self._parked.get(asked.session)
+    def _forget(self, address: ReplyAddress) -> None:
+        parked = self._parked.get(address.outlet)
         if parked is not None:
-            parked.discard(asked)
+            parked.discard(address)
             if not parked:
-                del self._parked[asked.session]
+                del self._parked[address.outlet]
 
-    def _answer(self, asked: Asked, outcome: Outcome) -> None:
-        """Reply, acknowledge to the producer, and raise ProtocolError for a refusal with receipt."""
-        session = asked.session
-        subscribers = self._replies.get(session)
+    def _answer(self, address: ReplyAddress, outcome: Outcome) -> None:
+        """Reply and acknowledge to the producer; raises ProtocolError for a refusal with a receipt."""
+        outlet = address.outlet
+        subscribers = self._replies.get(outlet)
         if subscribers is not None:
-            subscribers.put(self._reply(asked, outcome))
+            subscribers.put(self._reply(address, outcome))
         if outcome.acknowledgement is not None:
             self.acknowledge_producer(outcome.acknowledgement)
         if outcome.status < 400:
             return
-        if asked.receipt is not None:
-            raise ProtocolError(
-                "operation refused",
-                outcome.body.decode(errors="replace"),
-                receipt=asked.receipt,
-                headers=(("status", str(outcome.status)),),
-            )
+        problem = outcome.body.decode(errors="replace")
+        if address.receipt is not None:
+            status = (("status", str(outcome.status)),)
+            raise ProtocolError("operation refused", problem, receipt=address.receipt, headers=status)
         if subscribers is None:  # QSTOMP-QUIET-1
-            _log.info(
-                "refused with nobody to tell: %d %s", outcome.status, outcome.body.decode(errors="replace")
-            )
+            _log.info("an operation without reply or receipt was refused: %d %s", outcome.status, problem)
 
-    def _reply(self, asked: Asked, outcome: Outcome) -> Message:
+    def _reply(self, address: ReplyAddress, outcome: Outcome) -> Message:
         # QSTOMP-REPLY-1
         headers = {"status": str(outcome.status)}
-        if asked.correlation is not None:
-            headers["correlation-id"] = asked.correlation
+        if address.correlation is not None:
+            headers["correlation-id"] = address.correlation
         if outcome.body:
             headers["content-type"] = outcome.content_type
         return Message(next(self._numbers), REPLIES, headers, outcome.body)

@@ -1,7 +1,7 @@
-"""One STOMP connection: its states, what each frame does in them, and how it ends.
+"""One STOMP connection: its states and the action of each frame in them.
 
 A session is OPENED until CONNECT, LIVE until DISCONNECT, an ERROR or the loss of the connection, and ENDED
-after that: what comes then is not obeyed (STOMP-DISCONNECT-003, STOMP-ERROR-002). On the endpoints of the
+after that: further frames are ignored (STOMP-DISCONNECT-003, STOMP-ERROR-002). On the endpoints of the
 sample clients it begins BARE instead: there a session without CONNECT is LIVE with its first frame, and goes
 by the rules of 1.0.
 
@@ -9,30 +9,24 @@ by the rules of 1.0.
 so that its receipt can be granted at once; it raises ProtocolError to end the connection with an ERROR.
 """
 
-from __future__ import annotations
-
 import enum
-import hmac
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from reference_server.stomp.errors import ProtocolError
-from reference_server.stomp.escapes import escape
-from reference_server.stomp.frame import CONNECTING, Frame, FrameReader, encode
+from reference_server.stomp.frame import CONNECTING, Frame, FrameReader
 from reference_server.stomp.liveness import Liveness
 from reference_server.stomp.negotiation import VERSIONS, agree_on_heartbeats
+from reference_server.stomp.outlet import Outlet
+from reference_server.stomp.shared import Shared
 from reference_server.stomp.subscriptions import Subscriptions
 from reference_server.stomp.transactions import Settlement, Transactions
 
-if TYPE_CHECKING:
-    from reference_server.stomp.hub import Hub
-
 Parsed = list[Frame | ProtocolError]
-"""What `Session.parse` found, in order; a ProtocolError is always the last item."""
+"""Frames in order; a ProtocolError is always the last item."""
 
 
 class State(enum.Enum):
-    """Where a session stands."""
+    """The states of a session."""
 
     OPENED = "waiting for CONNECT"
     BARE = "waiting for CONNECT or any frame"
@@ -40,30 +34,23 @@ class State(enum.Enum):
     ENDED = "over"
 
 
-class Session:
+class Session(Outlet):
     """The server's side of one connection."""
 
-    def __init__(self, hub: Hub, *, lenient: bool, subprotocol_version: str | None, now: float) -> None:
-        """Open a session; `lenient`: /producer and /consumer; `subprotocol_version`: "1.2" for v12.stomp."""
-        self.hub = hub
-        self.version = "1.0"
-        """What was negotiated; before CONNECT nothing is escaped, as in 1.0."""
-        self.closing = False
-        """True: write the remaining output, then close the connection in an orderly way."""
-        self.stalled = False
-        """True: queues hold messages back until `resume` is called, because much output was handed out."""
-        self.liveness = Liveness(hub.limits, now)
-        self.subscriptions = Subscriptions(self, hub.limits, hub.numbers)
-        self.queue_now = 0.0
-        self._enter(State.BARE if lenient and not hub.users else State.OPENED)
+    def __init__(
+        self, shared: Shared["Session"], *, lenient: bool, subprotocol_version: str | None, now: float
+    ) -> None:
+        limits = shared.limits
+        super().__init__(limits.output_window)
+        self.shared = shared
+        self.liveness = Liveness(limits, now)
+        self.subscriptions = Subscriptions(self, limits, shared.router.numbers)
+        self._enter(State.BARE if lenient and not shared.users else State.OPENED)
         self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)
-        self._reader = FrameReader(hub.limits, lenient=lenient, versions=self._versions)
+        self._reader = FrameReader(limits, lenient=lenient, versions=self._versions)
         self._reported = False
-        self._transactions = Transactions(hub.limits)
-        self._output: list[bytes] = []
-        self._outstanding = 0
-        self._window = hub.limits.output_window
-        hub.opened(self)
+        self._transactions = Transactions(limits)
+        self._schedule()
 
     def parse(self, data: bytes) -> Parsed:
         """Split the next octets into frames. Never raises. Call it outside the application lock."""
@@ -75,11 +62,11 @@ class Session:
         return items
 
     def handle(self, items: Parsed, now: float, queue_now: float) -> None:
-        """Obey the frames. Call it after every `parse`, with an empty list too (STOMP-HEARTBEAT-007).
+        """Process the frames. Call it after every `parse`, also with an empty list (STOMP-HEARTBEAT-007).
 
         `now` is wall time, `queue_now` the queue's time, both in seconds.
         """
-        self.hub.now = now
+        self.shared.now = now
         self.queue_now = queue_now
         self.liveness.heard_at = now
         for item in items:
@@ -89,20 +76,20 @@ class Session:
                 self.refuse(item)
                 return
             try:
-                self._obey(item)
+                self._process(item)
             except ProtocolError as error:
                 self.refuse(error, item)
         self._watch_incomplete(now, whole=bool(items))
 
     def take_output(self) -> list[bytes]:
-        """Hand over what is to be written; each item is one frame or heart-beat: one WebSocket message."""
+        """Return and forget the new output; each item is one frame or heart-beat: one WebSocket message."""
         output, self._output = self._output, []
         if output:
-            self.liveness.said_at = self.hub.now
+            self.liveness.said_at = self.shared.now
         return output
 
     def resume(self) -> None:
-        """Tell that all output taken so far was written; call it under the lock while `stalled` is true.
+        """Note that all output taken so far was written; call it under the lock while `stalled` is true.
 
         More output may be there afterwards; so: after a flush that emptied the outbox,
         `if session.stalled: with lock: session.resume(); output = session.take_output()`, and flush again.
@@ -111,53 +98,20 @@ class Session:
         self._outstanding = 0
         self.subscriptions.wake()
 
-    def fail(self, summary: str, advice: str = "") -> None:
-        """End the session from here (shutdown, slow reader): ERROR, then `closing` (STOMP-ERROR-007)."""
-        if not self.closing:
-            self.refuse(ProtocolError(summary, advice))
-
     def lost(self, now: float) -> None:
-        """The connection is gone: subscriptions end, unacknowledged messages return, transactions abort.
+        """End a session whose connection is gone: unacknowledged messages return, transactions abort.
 
         A Close frame and a cut are the same here (STOMP-DISCONNECT-005, STOMP-WS-014, STOMP-TX-008).
         """
-        self.hub.now = now
+        self.shared.now = now
         self._end()
-        self.subscriptions.release()
-
-    def emit(self, data: bytes) -> None:
-        """Send one frame or heart-beat; after the last one there is silence."""
-        if self.closing:
-            return
-        output = self._output
-        if not output:
-            self.hub.touch(self)
-        output.append(data)
-        self._outstanding += len(data)
-
-    def grant(self, receipt: str) -> None:
-        """Send RECEIPT: the frame and all before it were obeyed (STOMP-RECEIPT-001, -002, -004, -005, -007).
-
-        It has no body (STOMP-BODY-001).
-        """
-        self.emit(f"RECEIPT\nreceipt-id:{escape(receipt, self.version)}\n\n\0".encode())
-
-    def window_open(self) -> bool:
-        """Whether queues may hand over more output now; if not, `stalled` is set (STOMP-LIMIT-007)."""
-        if self.closing:
-            return False
-        if self._outstanding < self._window:
-            return True
-        if not self.stalled:
-            self.stalled = True
-            self.hub.touch(self)  # perhaps all was written long ago: nothing else would bring about `resume`
-        return False
+        # The session waits for the collector or its last timer; an unfinished frame may be large.
+        self._reader = FrameReader(self.shared.limits)
 
     def on_time(self, now: float) -> None:
-        """Send a heart-beat or give the client up, where that is due."""
+        """Send a heart-beat or end the session of a silent client, if that is due."""
         if self.closing:
             return
-        self.hub.binding.expire(self, now)
         complaint = self.liveness.complaint(now)
         if complaint is not None:
             self.fail(*complaint)
@@ -165,16 +119,21 @@ class Session:
             # One LF in a message of its own (STOMP-HEARTBEAT-006, STOMP-WS-009).
             self.emit(b"\n")
             self.liveness.said_at = now
+        if not self.closing:
+            self._schedule()
 
     def deadline(self) -> float:
-        """When `on_time` has work; infinite: never."""
-        return min(self.liveness.beat_at, self.liveness.expires_at, self.hub.binding.deadline(self))
+        """Wall time in seconds at which `on_time` has work; infinite if it has none."""
+        return min(self.liveness.beat_at, self.liveness.expires_at)
+
+    def _schedule(self) -> None:
+        self.shared.deadlines.set(self, self.deadline())
 
     def _enter(self, state: State) -> None:
         self._state = state
         self._served = TRANSITIONS[state]
 
-    def _obey(self, frame: Frame) -> None:
+    def _process(self, frame: Frame) -> None:
         transition = self._served.get(frame.command)
         if transition is None:
             raise self._out_of_place(frame)
@@ -192,40 +151,27 @@ class Session:
             self._end()
 
     def _out_of_place(self, frame: Frame) -> ProtocolError:
-        """Say why a frame is not obeyed now (STOMP-CMD-001, STOMP-FRAME-007, STOMP-CONNECT-011, -012)."""
+        """The ERROR of a frame without action (STOMP-CMD-001, STOMP-FRAME-007, STOMP-CONNECT-011, -012)."""
         if frame.command in CONNECTING:
-            return ProtocolError(
-                "already connected", "One connection is one session: open another connection."
-            )
+            return ProtocolError("already connected", "Open another connection for another session.")
         if self._state is State.OPENED and frame.command in TRANSITIONS[State.LIVE]:
             return ProtocolError("not connected", "Send CONNECT first and wait for CONNECTED.")
         return ProtocolError("unknown command", f"STOMP {self.version} defines no {frame.command[:100]!r}.")
 
-    def refuse(self, error: ProtocolError, frame: Frame | None = None) -> None:
-        """Send ERROR and end the session (STOMP-ERROR-001 to -006, -008, -009; STOMP-WS-012)."""
-        receipt = error.receipt
-        headers = [("message", error.summary), *error.headers]
-        if frame is not None:
-            headers.append(("command", frame.command[:100]))
-            receipt = frame.headers.get("receipt") if receipt is None else receipt
-        if receipt is not None:
-            headers.append(("receipt-id", receipt))
-        body = error.advice.encode(errors="replace")
-        # STOMP-CTYPE-002, STOMP-CTYPE-003, STOMP-CTYPE-004, STOMP-CLEN-004
-        headers += [("content-type", "text/plain"), ("content-length", str(len(body)))]
-        self.emit(encode("ERROR", headers, body, version=self.version))
-        self._end()
-
     def _end(self) -> None:
-        """Leave nothing behind; output that is pending is still written (STOMP-LINGER-002, STOMP-WS-013)."""
+        """Release everything; pending output is still written (STOMP-LINGER-002, STOMP-WS-013)."""
         if self.closing:
             return
         self.closing = True
         self._enter(State.ENDED)
         self._transactions.clear()
-        self.hub.binding.cancel(self)
+        self.shared.router.binding.cancel(self)
         self.subscriptions.clear()
-        self.hub.closed(self)
+        self.shared.deadlines.remove(self)
+        self._touch()
+
+    def _touch(self) -> None:
+        self.shared.touched.append(self)
 
     def _watch_incomplete(self, now: float, *, whole: bool) -> None:
         liveness = self.liveness
@@ -233,7 +179,7 @@ class Session:
             liveness.incomplete_since = None
         elif liveness.incomplete_since is None or whole:
             liveness.incomplete_since = now
-            self.hub.schedule(self, self.deadline())
+            self._schedule()
 
     # The actions.
 
@@ -243,40 +189,27 @@ class Session:
         version = self._reader.version
         if version is None:  # STOMP-NEG-003, STOMP-NEG-004, STOMP-NEG-005
             supported = ",".join(self._versions)
-            raise ProtocolError(
-                "no version in common", f"Supported: {supported}.", headers=(("version", supported),)
-            )
-        self._check_user(headers.get("login", ""), headers.get("passcode", ""))
-        answer = [
-            f"version:{version}",
-            f"session:{self.hub.name_session()}",
-            f"server:{self.hub.server_name}",
-        ]
+            version_header = (("version", supported),)
+            raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
+        self.shared.check_user(headers.get("login", ""), headers.get("passcode", ""))
+        session, server = self.shared.name_session(), self.shared.server_name
+        answer = [f"version:{version}", f"session:{session}", f"server:{server}"]
         if version != "1.0":
-            smallest = self.hub.limits.heartbeat_interval
+            smallest = self.shared.limits.heartbeat_interval
             self.liveness.intervals = agree_on_heartbeats(headers, smallest)
             # STOMP-HEARTBEAT-001, STOMP-HEARTBEAT-011
             answer.append(f"heart-beat:{smallest * 1000:.0f},{smallest * 1000:.0f}")
         self.version = version
         # STOMP-ENC-006, STOMP-CONNECT-004, -008; a receipt is not granted (STOMP-CONNECT-013)
         self.emit("\n".join(["CONNECTED", *answer, "", "\0"]).encode())
-        self.hub.schedule(self, self.deadline())
+        self._schedule()
         return False
-
-    def _check_user(self, login: str, passcode: str) -> None:
-        users = self.hub.users
-        if users and not hmac.compare_digest(users.get(login, "\0").encode(), passcode.encode()):
-            # STOMP-CONNECT-002; which of both is wrong is nobody's business
-            raise ProtocolError(
-                "login refused", "CONNECT again, on a new connection, with login and passcode."
-            )
 
     def _send(self, frame: Frame) -> bool:
         transaction = frame.headers.get("transaction")
         if transaction is None:
-            return self.hub.send(self, frame)
-        self.hub.check_destination(frame)
-        self.hub.binding.check_transactional(frame)
+            return self.shared.router.send(self, frame)
+        self.shared.router.check_transactional(frame)
         self._transactions.add(transaction, frame, len(frame.body) + sum(map(len, frame.headers.values())))
         return True  # STOMP-TX-013: its receipt is granted now
 
@@ -286,8 +219,8 @@ class Session:
         if destination is None:  # STOMP-SUB-004
             raise ProtocolError("SUBSCRIBE without destination", "Name the destination to listen to.")
         identifier, mode = self.subscriptions.check(headers)
-        source = self.hub.source(self, destination)
-        self.subscriptions.add(identifier, destination, mode, source, named="id" in headers)
+        source = self.shared.router.source(self, destination)
+        self.subscriptions.add(identifier, mode, source, headers)
         return True
 
     def _unsubscribe(self, frame: Frame) -> bool:
@@ -319,12 +252,12 @@ class Session:
         return True
 
     def _commit(self, frame: Frame) -> bool:
-        """Obey all steps or none, the SENDs in order and then ACK and NACK in order (STOMP-TX-003)."""
+        """Process all steps or none, the SENDs in order and then ACK and NACK in order (STOMP-TX-003)."""
         steps = self._transactions.end(frame.headers, "COMMIT")
         sends = [step for step in steps if isinstance(step, Frame)]
-        self.hub.check_together(sends)
+        self.shared.router.check_together(sends)
         for send in sends:
-            self.hub.send(self, send)
+            self.shared.router.send(self, send)
         for step in steps:
             if isinstance(step, Settlement):
                 self.subscriptions.settle(step.delivery, consumed=step.consumed)
@@ -335,7 +268,7 @@ class Session:
         return True
 
     def _disconnect(self, frame: Frame) -> bool:
-        """End; all earlier frames were obeyed (STOMP-DISCONNECT-001, -002, -004; STOMP-RECEIPT-006)."""
+        """End; all earlier frames were processed (STOMP-DISCONNECT-001, -002, -004; STOMP-RECEIPT-006)."""
         return True
 
 
@@ -362,4 +295,4 @@ TRANSITIONS: dict[State, dict[str, tuple[Action, State]]] = {
     State.LIVE: _SERVED,
     State.ENDED: {},
 }
-"""For each state, each command that is obeyed in it: by which action, and the state after it."""
+"""The action and the next state of each command, by state."""

@@ -1,20 +1,16 @@
-"""Subscriptions of one session: delivery in the three acknowledgement modes, and what was not settled yet."""
-
-from __future__ import annotations
+"""Subscriptions of one session: delivery in the three acknowledgement modes, and unsettled deliveries."""
 
 import enum
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
+from reference_server.stomp.destinations import Message, Subscriber
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from reference_server.stomp.destinations import Message, Subscriber
-    from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.outlet import Outlet
 
 
 class AckMode(enum.Enum):
@@ -26,7 +22,7 @@ class AckMode(enum.Enum):
 
 
 class Source(Protocol):
-    """What a subscription listens to: a plain destination or a channel of the queue binding."""
+    """The source of a subscription: a plain destination or a channel of the queue binding."""
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Begin to deliver."""
@@ -38,24 +34,7 @@ class Source(Protocol):
         """Take messages that were refused with NACK, in order of delivery."""
 
     def wake(self, subscriber: Subscriber) -> None:
-        """Go on with a subscriber that was parked."""
-
-
-class Outlet(Protocol):
-    """The session, as its subscriptions see it."""
-
-    version: str
-    closing: bool
-    stalled: bool
-
-    def emit(self, data: bytes) -> None:
-        """Send one frame."""
-
-    def window_open(self) -> bool:
-        """Whether queues may hand over more output now."""
-
-    def fail(self, summary: str, advice: str = "") -> None:
-        """End the connection with an ERROR."""
+        """Deliver to a parked subscriber again."""
 
 
 class Delivery(msgspec.Struct):
@@ -64,7 +43,7 @@ class Delivery(msgspec.Struct):
     number: int
     """Unique on the server and rising; as text it is the `ack` header (STOMP-MESSAGE-004)."""
     message: Message
-    subscription: Subscription
+    subscription: "Subscription"
 
 
 class Subscription:
@@ -74,16 +53,14 @@ class Subscription:
 
     def __init__(
         self,
-        book: Subscriptions,
+        book: "Subscriptions",
         identifier: str,
-        destination: str,
         mode: AckMode,
         source: Source,
-        *,
-        named: bool,
+        headers: Mapping[str, str],
     ) -> None:
         self.id = identifier
-        self.destination = destination
+        self.destination = headers["destination"]
         self.mode = mode
         self.source = source
         self.parked = False
@@ -92,11 +69,11 @@ class Subscription:
         self._book = book
         self._outlet = book.outlet
         # STOMP-MESSAGE-003, STOMP-MESSAGE-008; a 1.0 client that gave no id gets none
-        line = f"subscription:{escape(identifier, book.outlet.version)}\n" if named else ""
+        line = f"subscription:{escape(identifier, book.outlet.version)}\n" if "id" in headers else ""
         self._prefix = f"MESSAGE\n{line}message-id:".encode()
 
     def can_take(self) -> bool:
-        """Whether a queue may hand over one more message now."""
+        """Return whether a queue may hand over one more message now."""
         return len(self._book.unsettled) < self._book.bound and self._outlet.window_open()
 
     def park(self) -> None:
@@ -112,19 +89,14 @@ class Subscription:
             return
         book = self._book
         if len(book.unsettled) >= book.bound:
-            outlet.fail(
-                "too many unacknowledged messages", f"Settle messages before there are {book.bound} of them."
-            )
+            advice = f"Settle messages before there are {book.bound} of them."
+            outlet.refuse(ProtocolError("too many unacknowledged messages", advice))
             return
         delivery = Delivery(next(book.numbers), message, self)
         book.unsettled[str(delivery.number)] = delivery
         self.pending[str(message.number)] = delivery
-        if version == "1.2":
-            outlet.emit(
-                b"%b%d\nack:%d\n%b" % (self._prefix, message.number, delivery.number, message.tail(version))
-            )
-        else:
-            outlet.emit(b"%b%d\n%b" % (self._prefix, message.number, message.tail(version)))
+        ack = b"ack:%d\n" % delivery.number if version == "1.2" else b""
+        outlet.emit(b"%b%d\n%b%b" % (self._prefix, message.number, ack, message.tail(version)))
 
 
 class Subscriptions:
@@ -137,7 +109,7 @@ class Subscriptions:
         self.unsettled: dict[str, Delivery] = {}
         """By the value of the `ack` header."""
         self.parked: list[Subscription] = []
-        """Those that a queue wants to be woken for."""
+        """Subscriptions for which a queue waits."""
         self._limits = limits
         self._by_id: dict[str, Subscription] = {}
 
@@ -148,27 +120,21 @@ class Subscriptions:
         if identifier is None and version == "1.0":
             identifier = headers["destination"]
         if identifier is None:  # STOMP-SUB-003
-            raise ProtocolError(
-                "SUBSCRIBE without id", "Give each subscription of the connection its own id."
-            )
+            raise ProtocolError("SUBSCRIBE without id", "Give each subscription its own id.")
         if identifier in self._by_id:  # STOMP-SUB-005
-            raise ProtocolError(
-                "subscription id in use", "UNSUBSCRIBE it first, or choose an id that is not in use."
-            )
+            raise ProtocolError("subscription id in use", "UNSUBSCRIBE it first, or choose another id.")
         if len(self._by_id) >= self._limits.subscriptions:  # STOMP-LIMIT-005
-            raise ProtocolError(
-                "too many subscriptions", f"A connection may have {self._limits.subscriptions} of them."
-            )
+            raise ProtocolError("too many subscriptions", f"{self._limits.subscriptions} are possible.")
         return identifier, _read_mode(headers.get("ack", "auto"), version)
 
-    def add(self, identifier: str, destination: str, mode: AckMode, source: Source, *, named: bool) -> None:
+    def add(self, identifier: str, mode: AckMode, source: Source, headers: Mapping[str, str]) -> None:
         """Begin a subscription that `check` allowed (STOMP-SUB-001)."""
-        subscription = Subscription(self, identifier, destination, mode, source, named=named)
+        subscription = Subscription(self, identifier, mode, source, headers)
         self._by_id[identifier] = subscription
         source.subscribe(subscription)
 
     def remove(self, headers: Mapping[str, str]) -> None:
-        """Obey UNSUBSCRIBE (STOMP-UNSUB-001, -004, -005); raises ProtocolError."""
+        """Process UNSUBSCRIBE (STOMP-UNSUB-001, -004, -005); raises ProtocolError."""
         identifier = headers.get("id")
         if identifier is None and self.outlet.version == "1.0":
             identifier = self._by_destination(headers.get("destination"))
@@ -176,9 +142,7 @@ class Subscriptions:
             raise ProtocolError("UNSUBSCRIBE without id", "Name the subscription by the id of its SUBSCRIBE.")
         subscription = self._by_id.pop(identifier, None)
         if subscription is None:  # STOMP-UNSUB-003
-            raise ProtocolError(
-                "no such subscription", "The id of UNSUBSCRIBE must be that of a current subscription."
-            )
+            raise ProtocolError("no such subscription", "UNSUBSCRIBE needs the id of a current one.")
         self._end(subscription)
         self.wake()
 
@@ -189,14 +153,10 @@ class Subscriptions:
             _, subscription = self._by_id.popitem()
             self._end(subscription)
 
-    def release(self) -> None:
-        """Let go of the session, of which this is a part: both are freed when it is over. Again, it does nothing."""
-        vars(self).pop("outlet", None)
-
     def find(self, headers: Mapping[str, str], command: str) -> Delivery:
         """Return the unsettled delivery that an ACK or NACK names (STOMP-ACK-002); raises ProtocolError.
 
-        Never issued, already settled, delivered in auto mode: all unknown here (STOMP-ACK-004, -005, -007).
+        Ids that were never issued, are settled, or belong to auto mode are all unknown (STOMP-ACK-004, -005, -007).
         """
         version = self.outlet.version
         if version == "1.2":  # STOMP-ACK-008
@@ -213,7 +173,7 @@ class Subscriptions:
         )
 
     def settle(self, delivery: Delivery, *, consumed: bool) -> None:
-        """Carry out an ACK (`consumed`) or NACK; nothing happens where it was settled meanwhile.
+        """Carry out an ACK (`consumed`) or NACK; does nothing if it was settled meanwhile.
 
         In client mode all earlier deliveries of that subscription are meant, and of no other (STOMP-SUB-010,
         STOMP-SUB-011, STOMP-NACK-003); in client-individual only this one (STOMP-SUB-012, STOMP-NACK-002).
@@ -236,7 +196,7 @@ class Subscriptions:
             self.wake()
 
     def wake(self) -> None:
-        """Let the queues that wait for this session go on."""
+        """Wake the queues that wait for this session."""
         if self.parked:
             parked, self.parked = self.parked, []
             for subscription in parked:
@@ -263,10 +223,8 @@ class Subscriptions:
             subscription = self._by_id.get(named)
             return subscription.pending.get(message) if subscription else None
         if self.outlet.version != "1.0":
-            raise ProtocolError(
-                f"{command} without subscription",
-                "STOMP 1.1 names the message by message-id and subscription.",
-            )
+            advice = "STOMP 1.1 names the message by message-id and subscription."
+            raise ProtocolError(f"{command} without subscription", advice)
         for subscription in self._by_id.values():
             if message in subscription.pending:
                 return subscription.pending[message]
@@ -277,7 +235,6 @@ def _read_mode(value: str, version: str) -> AckMode:
     """Return one of the modes of a version; raises ProtocolError for anything else (STOMP-SUB-015)."""
     allowed = ("auto", "client") if version == "1.0" else ("auto", "client", "client-individual")
     if value not in allowed:
-        raise ProtocolError(
-            "unknown ack mode", f"Expected one of {', '.join(allowed)}; found {value[:100]!r}."
-        )
+        advice = f"Expected one of {', '.join(allowed)}; found {value[:100]!r}."
+        raise ProtocolError("unknown ack mode", advice)
     return AckMode(value)

@@ -1,19 +1,13 @@
-"""Transactions of one session: frames wait for COMMIT and are then obeyed together (STOMP-TX-003, -004)."""
+"""Transactions of one session: frames wait for COMMIT and are then processed together (STOMP-TX-003, -004)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import msgspec
 
 from reference_server.stomp.errors import ProtocolError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reference_server.stomp.frame import Frame
-    from reference_server.stomp.limits import StompLimits
-    from reference_server.stomp.subscriptions import Delivery
+from reference_server.stomp.frame import Frame
+from reference_server.stomp.limits import StompLimits
+from reference_server.stomp.subscriptions import Delivery
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -41,34 +35,26 @@ class Transactions:
         if name in self._open:
             raise ProtocolError("transaction already open", "COMMIT or ABORT it, or choose another name.")
         if len(self._open) >= self._limits.transactions:
-            raise ProtocolError(
-                "too many transactions", f"A connection may have {self._limits.transactions} open at once."
-            )
+            raise ProtocolError("too many transactions", f"{self._limits.transactions} may be open at once.")
         self._open[name] = _Open([])
 
     def add(self, name: str, step: Frame | Settlement, octets: int) -> None:
         """Keep a step of an open transaction; raises ProtocolError (STOMP-TX-009)."""
         self.check(name)
-        everything = self._open.values()
-        if (
-            sum(len(transaction.steps) for transaction in everything) >= self._limits.transaction_frames
-            or sum(transaction.octets for transaction in everything) + octets > self._limits.transaction_bytes
-        ):
-            raise ProtocolError(
-                "transaction too large",
-                f"Open transactions of a connection may hold {self._limits.transaction_frames} frames "
-                f"and {self._limits.transaction_bytes} octets.",
-            )
+        limits = self._limits
+        frames = sum(len(transaction.steps) for transaction in self._open.values())
+        total = sum(transaction.octets for transaction in self._open.values()) + octets
+        if frames >= limits.transaction_frames or total > limits.transaction_bytes:
+            bounds = f"{limits.transaction_frames} frames and {limits.transaction_bytes} octets"
+            raise ProtocolError("transaction too large", f"Those of a connection may hold {bounds}.")
         transaction = self._open[name]
         transaction.steps.append(step)
         transaction.octets += octets
 
     def check(self, name: str) -> None:
-        """Raise ProtocolError where no such transaction is open (STOMP-TX-009)."""
+        """Raise ProtocolError if no such transaction is open (STOMP-TX-009)."""
         if name not in self._open:
-            raise ProtocolError(
-                "no such transaction", f"BEGIN opens a transaction; {name[:100]!r} is not open."
-            )
+            raise ProtocolError("no such transaction", f"{name[:100]!r} is not open; BEGIN opens it.")
 
     def end(self, headers: Mapping[str, str], command: str) -> list[Frame | Settlement]:
         """Close a transaction, return its steps (STOMP-TX-005, -006, -011, -015); raises ProtocolError."""
@@ -84,7 +70,5 @@ class Transactions:
 def _name_of(headers: Mapping[str, str], command: str) -> str:
     name = headers.get("transaction")
     if name is None:
-        raise ProtocolError(
-            f"{command} without transaction", "Name the transaction in the transaction header."
-        )
+        raise ProtocolError(f"{command} without transaction", "Name it in the transaction header.")
     return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import subprocess
 import sys
 import threading
@@ -49,23 +50,25 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def conformance() -> Command:
     """Function that runs `python -m conformance` to its end."""
-
-    def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "conformance", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-            env={**_clean_environment(), **environment},
-        )
-
-    return command
+    return run_conformance
 
 
-def _clean_environment() -> dict[str, str]:
-    import os
+def run_conformance(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m conformance` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "conformance", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+        env={**clean_environment(), **environment},
+    )
 
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what directs the suite, pytest or a CI server."""
     return {
-        name: value for name, value in os.environ.items() if not name.startswith(("STOMPLIANCE", "PYTEST"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("STOMPLIANCE", "PYTEST", "GITHUB", "HYPOTHESIS"))
     }

@@ -74,7 +74,7 @@ def test_pytest_runs_the_suite_as_a_plugin(server_url: str) -> None:
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "conformance"),
-            *("--url", server_url, "--stompliance", " ".join(CLAUSE)),
+            *("--stompliance-url", server_url, "--stompliance", " ".join(CLAUSE)),
         ],
         capture_output=True,
         text=True,
@@ -95,5 +95,5 @@ def test_pytest_without_a_server_says_what_it_needs() -> None:
         check=False,
         cwd="/",
     )
-    assert ended.returncode == 4  # pytest's usage error
-    assert "--url" in ended.stderr + ended.stdout
+    assert ended.returncode == 2
+    assert "--stompliance-url" in ended.stderr + ended.stdout

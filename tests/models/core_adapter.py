@@ -89,12 +89,12 @@ class CoreQueueAdapter:
     def now(self, group: str) -> float:
         """Return the group's time in seconds; only `pass_time` advances it."""
         found = self.operations.broker.groups.get(group)
-        return found.ahead if found is not None else 0.0
+        return found.clock_offset if found is not None else 0.0
 
     def pass_time(self, seconds: float, group: str) -> None:
         """Advance the group's clock."""
         body = _encode({"consumer_group_name": group, "seconds": seconds})
-        assert self.operations.advance_group(body, now=0.0).status == 200
+        assert self.operations.advance(body, lambda _seconds: 0.0, now=0.0).status == 200
 
     def pause(self) -> None:
         """Raises AssertionError: on a virtual clock nothing has to wait."""

@@ -38,7 +38,7 @@ _VARIANTS_END = 0.9
 def main() -> int:
     """Judge the chosen mutants and print the tables; returns the exit status."""
     values = _arguments()
-    # rich assumes 80 columns for a file; whole names need more.
+    # rich assumes 80 columns for a file, too few for whole names.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
     chosen = _chosen(values)
     if values.list:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from reference_server.queue.broker import QueueBroker
+from reference_server.queue.group import Cursor, Group
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.refusal import CAUSES, Refusal
 from tests.mutants.patching import wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from reference_server.queue.settings import QueueSettings
+    from reference_server.queue.topic import Partition
 
 _PUBLISH = ("/producer/publish/", "/publish/")
 
@@ -62,7 +65,7 @@ def refuse_everywhere_by(cause: str, status: int) -> None:
 def edit_requests(path: str, edit: Callable[[dict[str, Any]], object]) -> None:
     """Let `edit` change the body of each operation whose path begins with `path`, before the server reads it.
 
-    Bodies that are no JSON object are not edited.
+    Other bodies than JSON objects are not edited.
     """
 
     @wrap(Operations, "perform")
@@ -94,8 +97,26 @@ def change_settings(**changes: Callable[[Any], Any]) -> None:
         original(self, msgspec.structs.replace(settings, **changed))
 
 
+def open_cursors() -> Mapping[Partition, list[Cursor]]:
+    """The cursors of all groups by partition, from now on."""
+    found: defaultdict[Partition, list[Cursor]] = defaultdict(list)
+
+    @wrap(Cursor, "__init__")
+    def begin(original: Any, self: Cursor, partition: Partition) -> None:
+        original(self, partition)
+        found[partition].append(self)
+
+    @wrap(Group, "dissolve")
+    def dissolve(original: Any, self: Group) -> None:
+        for cursor in self.all_cursors():
+            found[cursor.partition].remove(cursor)
+        original(self)
+
+    return found
+
+
 def as_object(body: bytes) -> dict[str, Any] | None:
-    """JSON object in a body, None if the body is no JSON object."""
+    """JSON object in a body; None if the body is not a JSON object."""
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -65,7 +65,7 @@ def judge(
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        options = [*mutant.options, "--effort", effort, "--report", str(folder)]
+        options = [*mutant.options, "--time-limit", "0", "--effort", effort, "--report", str(folder)]
         bindings = mutant.bindings if whole else judged_bindings(mutant)
         options += [word for binding in bindings for word in ("--class", binding)]
         if not whole:

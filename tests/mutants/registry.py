@@ -11,9 +11,10 @@ from typing import Literal
 
 Patch = Callable[[], None]
 
-#: Bindings in which a fault is judged: one is enough if the fault is below both.
+#: Bindings in which a fault is judged: one is enough if both share the faulty code.
 HTTP = ("queue-http",)
 STOMP = ("queue-stomp",)
+PUBLISH = ("stomp-publish",)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def set_header(command: str, name: str, change: Callable[[bytes], bytes]) -> Non
 def edit_input(edit: Callable[[Session, Frame], Frame]) -> None:
     """Let `edit` replace each frame of a client before it is processed. It must not change the shared headers."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         original(self, edit(self, frame))
 
@@ -73,7 +73,7 @@ def edit_headers(edit: Callable[[Session, Frame], Mapping[str, str]]) -> None:
 def overlook(summary: str, *, receipt: bool = False) -> None:
     """Ignore a well-formed frame that requires an ERROR with `summary` in its text; `receipt` still sends a RECEIPT."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         try:
             original(self, frame)

@@ -1,1 +1,1 @@
-"""Tests of the pure queue: no socket, no thread, and a clock that the tests move."""
+"""Tests of the pure queue: no socket, no thread, and a clock that the tests advance."""

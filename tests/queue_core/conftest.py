@@ -7,5 +7,5 @@ from tests.queue_core.core import Core
 
 @pytest.fixture
 def core() -> Core:
-    """Return an empty queue with default settings."""
+    """An empty queue with default settings."""
     return Core()

@@ -1,4 +1,4 @@
-"""The pure queue as tests use it: operations by path and body, a clock that is turned, a picture of all state."""
+"""The pure queue as tests use it: operations by path and body, a manual clock, a snapshot of all state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reference_server.queue.settings import QueueSettings
 
 @dataclass(frozen=True)
 class Reply:
-    """What an operation came to; `body` is decoded JSON, None where there is none."""
+    """The outcome of an operation; `body` is decoded JSON, or None."""
 
     status: int
     body: Any
@@ -32,43 +32,44 @@ def read(outcome: Outcome) -> Reply:
 
 @dataclass
 class Core:
-    """A broker with its operations; `now` is the queue's time in seconds."""
+    """A broker with its operations; `now` is the queue's time, `wall` that of long polls, both in seconds."""
 
     settings: QueueSettings = field(default_factory=QueueSettings)
     now: float = 1000.0
 
     def __post_init__(self) -> None:
         self.broker = QueueBroker(self.settings)
-        self.operations = Operations(self.broker)
+        self.wall = 0.0
+        self.operations = Operations(self.broker, lambda: self.wall)
         self._labels = 0
 
     def raw(self, path: str, body: bytes) -> Reply:
-        """Perform an operation with that very body."""
+        """Perform an operation with exactly this body."""
         outcome = self.operations.perform(path, body, now=self.now)
         assert outcome is not None
         return read(outcome)
 
     def ask(self, path: str, **members: Any) -> Reply:
-        """Perform an operation with these members as body."""
+        """Perform an operation with a body of these members."""
         return self.raw(path, json.dumps(members).encode())
 
     def do(self, path: str, **members: Any) -> Any:
-        """Perform an operation that has to succeed; return its body."""
+        """Perform an operation that must succeed; returns its body."""
         reply = self.ask(path, **members)
         assert 200 <= reply.status < 300, reply
         return reply.body
 
     def pass_time(self, seconds: float) -> None:
-        """Turn the clock, with nobody doing anything."""
+        """Advance the clock and let the timers run."""
         self.now += seconds
 
-    # The shortest words for what most tests need.
+    # Shorthands for the steps that most tests need.
 
     def topic(self, name: str, partitions: int = 1) -> None:
         self.do("/topic/add-topic", topicName=name, partitions=partitions)
 
     def publish(self, topic: str, message: str = "m", key: str | None = None) -> tuple[int, int]:
-        """Publish; return partition and offset."""
+        """Publish; returns partition and offset."""
         self._labels += 1
         body = self.do(f"/producer/publish/{topic}", messageID=f"l{self._labels}", message=message, key=key)
         return body["partition"], body["offset"]
@@ -93,13 +94,13 @@ class Core:
         self.do("/consumer/unsubscribe-topic", consumer_name=name, topic_list=",".join(topics))
 
     def poll(self, name: str) -> Any:
-        """Poll; return the record, None where there was none."""
+        """Poll; returns the record, None if there was none."""
         reply = self.ask("/consumer/poll", consumer_name=name)
         assert reply.status in {200, 204}, reply
         return reply.body
 
     def drain(self, name: str) -> list[Any]:
-        """Poll, without acknowledging, until nothing comes."""
+        """Poll without acknowledging until a poll is empty."""
         records = []
         while (record := self.poll(name)) is not None:
             records.append(record)
@@ -116,10 +117,10 @@ class Core:
     def beat(self, name: str) -> int:
         return self.ask("/consumer/heartbeat", consumer_name=name).status
 
-    # Looking inside.
+    # Inspection of state.
 
     def group(self, name: str) -> Any:
-        """What introspection tells of a group."""
+        """The introspection document of a group."""
         return read(self.operations.read(f"/consumer-groups/{name}", now=self.now)).body
 
     def owners(self, group: str, topic: str) -> list[str | None]:
@@ -131,7 +132,7 @@ class Core:
         return [row["committed"] for row in self.group(group)["assignment"]]
 
     def picture(self) -> Any:
-        """All state but signs of life, which a refused operation may be."""
+        """All state except signs of life, which a refused operation may change."""
         broker = self.broker
         return {
             "topics": {
@@ -144,7 +145,7 @@ class Core:
             },
             "groups": {
                 group.name: (
-                    group.ahead,
+                    group.clock_offset,
                     {name: (sorted(m.topics), list(m.held), m.waiting) for name, m in group.members.items()},
                     {
                         topic: [
@@ -154,7 +155,7 @@ class Core:
                                 cursor.in_flight,
                                 cursor.overdue,
                                 cursor.owner and cursor.owner.name,
-                                cursor.heir and cursor.heir.name,
+                                cursor.next_owner and cursor.next_owner.name,
                             )
                             for cursor in cursors
                         ]

@@ -1,4 +1,4 @@
-"""Who gets which partition: properties of the pure function (ASSIGN-1 to ASSIGN-4)."""
+"""Properties of the assignment function (ASSIGN-1 to ASSIGN-4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ subscribed = st.lists(st.sampled_from(MEMBERS), unique=True, max_size=9)
 
 
 def fewest_moves(owners: list[str | None], members: list[str]) -> int:
-    """How many partitions have to change hands: what is left when everybody keeps all that a fair share allows."""
+    """Least number of partitions that change owner: all but those that a fair share lets their owners keep."""
     smaller, larger = divmod(len(owners), len(members))
     held = Counter(owner for owner in owners if owner in members)
     kept = sum(min(held[member], smaller) for member in members)
@@ -25,7 +25,7 @@ def fewest_moves(owners: list[str | None], members: list[str]) -> int:
 
 @given(owners_before, subscribed)
 def test_complete_balanced_sticky(owners: list[str | None], members: list[str]) -> None:
-    """Everything has one owner, counts differ by one at most, and no partition moves without need."""
+    """Every partition has one owner, counts differ by at most one, and no partition moves without need."""
     after = assign(owners, members)
     assert len(after) == len(owners)
     if not members:
@@ -41,7 +41,7 @@ def test_complete_balanced_sticky(owners: list[str | None], members: list[str]) 
 
 @given(owners_before, subscribed)
 def test_again_changes_nothing(owners: list[str | None], members: list[str]) -> None:
-    """A second rebalance has nothing to do, and equal input has equal output."""
+    """A second assignment changes nothing, and equal inputs give equal results."""
     after = assign(owners, members)
     assert assign(owners, members) == after
     assert assign(after, members) == after
@@ -49,7 +49,7 @@ def test_again_changes_nothing(owners: list[str | None], members: list[str]) -> 
 
 @given(st.integers(1, 24), st.lists(st.booleans(), max_size=30))
 def test_joins_and_leaves(partitions: int, steps: list[bool]) -> None:
-    """Over any history of joins and leaves a join takes a fair share, and a leave moves only what was its own."""
+    """In any history a join takes a fair share, and a leave moves only the leaver's partitions."""
     members: list[str] = []
     owners: list[str | None] = [None] * partitions
     for number, joins in enumerate(steps):
@@ -63,10 +63,10 @@ def test_joins_and_leaves(partitions: int, steps: list[bool]) -> None:
             gone = members.pop(number % len(members))
             owners = assign([None if owner == gone else owner for owner in owners], members)
             stayed = [(old, new) for old, new in zip(before, owners, strict=True) if old != gone]
-            # Counts that differed by one before a leave may have to be evened out after it: never by more.
+            # The shares of the others only grow, so none of their partitions moves.
             assert not members or all(old == new for old, new in stayed)
 
 
 def test_standing_by() -> None:
-    """Members beyond the number of partitions get nothing (ASSIGN-3)."""
+    """Members beyond the number of partitions get none (ASSIGN-3)."""
     assert sorted(filter(None, assign([None, None], MEMBERS))) == MEMBERS[:2]

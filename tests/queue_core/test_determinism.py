@@ -1,4 +1,4 @@
-"""Equal histories have equal outcomes: nothing in the queue is left to chance."""
+"""Equal histories have equal outcomes: the queue has no randomness."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATHS = [
 
 
 def walk(seed: int, steps: int = 400) -> tuple[list[tuple[str, int, bytes]], object]:
-    """Take random steps; return what each came to, and the state at the end."""
+    """Take random steps; returns the outcome of each, and the final state."""
     choose = random.Random(seed)
     core = Core(QueueSettings(rebalance_timeout=8.0, heartbeat_timeout=20.0))
     transcript = []
@@ -60,11 +60,11 @@ def walk(seed: int, steps: int = 400) -> tuple[list[tuple[str, int, bytes]], obj
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_same_steps_lead_to_the_same_place(seed: int) -> None:
-    """Two walks of one seed cannot be told apart; and no refusal on the way changed anything (REFUSE-1)."""
+    """Two walks with one seed are identical, and no refusal on the way changes state (REFUSE-1)."""
     assert walk(seed) == walk(seed)
 
 
 def test_the_walks_go_somewhere() -> None:
-    """Each operation succeeds and is refused somewhere."""
+    """The walks reach a success and a refusal of each operation."""
     seen = {(path, status // 100) for seed in range(12) for path, status, _ in walk(seed)[0]}
     assert {path for path, status in seen if status == 2} == set(PATHS)

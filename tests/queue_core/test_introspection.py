@@ -1,4 +1,4 @@
-"""What can be read: placement, end offsets, members, assignment, committed offsets, lag."""
+"""Introspection: placement, end offsets, members, assignment, committed offsets, lag."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_topics(core: Core) -> None:
-    """All of them, and one (INTRO-TOPICS-1, INTRO-TOPIC-1)."""
+    """The list of topics, and one topic (INTRO-TOPICS-1, INTRO-TOPIC-1)."""
     core.topic("a", 2)
     core.topic("b", 1)
     core.publish("a")
@@ -27,7 +27,7 @@ def test_topics(core: Core) -> None:
 
 
 def test_topics_are_listed_as_they_are_now(core: Core) -> None:
-    """Also those that were listed before (INTRO-TOPICS-1)."""
+    """Topics that were listed before are listed with their new state (INTRO-TOPICS-1)."""
     core.topic("a", 2)
     core.topic("b", 1)
     for ends in ([1, 0], [1, 1], [2, 1]):
@@ -41,7 +41,7 @@ def test_topics_are_listed_as_they_are_now(core: Core) -> None:
 def test_a_topic_that_did_not_change_is_not_described_again(
     core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All others wait while topics are listed, and there may be very many."""
+    """Unchanged topics are not encoded again: the lock is held while very many topics are listed."""
     described: list[str] = []
 
     def describe_topic(topic: Topic) -> dict[str, object]:
@@ -59,7 +59,7 @@ def test_a_topic_that_did_not_change_is_not_described_again(
 
 
 def test_a_group(core: Core) -> None:
-    """Its members, and where it stands in each partition (INTRO-GROUP-1)."""
+    """Members of a group, and its offsets in each partition (INTRO-GROUP-1)."""
     core.topic("news", 2)
     core.fill("news", 2, 2)
     core.join("g", "c", "news")
@@ -83,12 +83,12 @@ def test_a_group(core: Core) -> None:
     "path", ["/topics/x", "/consumer-groups/x", "/topics/", "/nothing", "/consumer-groups/"]
 )
 def test_what_is_not_there(core: Core, path: str) -> None:
-    """404 (INTRO-UNKNOWN-1)."""
+    """Unknown topics and groups get 404 (INTRO-UNKNOWN-1)."""
     assert core.operations.read(path, now=core.now).status == 404
 
 
 def test_reading_is_no_sign_of_life(core: Core) -> None:
-    """And those who are due are evicted before it is told who is there."""
+    """Reading a group is no sign of life, and evicts consumers that are due before the members are listed."""
     core.join("g", "c")
     core.pass_time(29)
     core.group("g")

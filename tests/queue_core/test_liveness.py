@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from reference_server.queue.group import Consumer, Group
@@ -33,14 +35,14 @@ def core() -> Core:
 
 
 def test_silence_below_the_timeout(core: Core) -> None:
-    """Nobody is evicted who was silent for less (LIVE-EVICT-1, its early side)."""
+    """No consumer is evicted before the timeout (LIVE-EVICT-1, its early side)."""
     for _ in range(5):
         core.pass_time(TIMEOUT - 0.001)
         assert core.beat("c") == 202
 
 
 def test_silence_of_the_timeout(core: Core) -> None:
-    """Whoever was silent for longer is gone, for every operation (LIVE-EVICT-1, LIVE-GONE-1)."""
+    """A consumer that was silent for longer is unknown in every operation (LIVE-EVICT-1, LIVE-GONE-1)."""
     held = core.poll("c")
     core.pass_time(TIMEOUT + 0.001)
     before = core.committed("g")
@@ -54,7 +56,7 @@ def test_silence_of_the_timeout(core: Core) -> None:
 
 @pytest.mark.parametrize("sign", SIGNS)
 def test_signs_of_life(core: Core, sign: str) -> None:
-    """Any operation that names the consumer is one, also if it is refused (LIVE-SIGN-1)."""
+    """Any operation that names the consumer is a sign of life, even if refused (LIVE-SIGN-1)."""
     path, members = SIGNS[sign]
     for _ in range(3):
         core.pass_time(TIMEOUT * 0.9)
@@ -63,7 +65,7 @@ def test_signs_of_life(core: Core, sign: str) -> None:
 
 
 def test_settling_is_a_sign_of_life(core: Core) -> None:
-    """Acknowledgements that succeed, too."""
+    """Successful acknowledgements are signs of life, too."""
     for _ in range(2):
         record = core.poll("c")
         core.pass_time(TIMEOUT * 0.9)
@@ -73,7 +75,7 @@ def test_settling_is_a_sign_of_life(core: Core) -> None:
 
 
 def test_signs_of_others_do_not_count(core: Core) -> None:
-    """Not those of members of the same group, and not operations that name the group or the topic."""
+    """Operations of other members, and operations on the group or the topic, are no signs of life."""
     core.join("g", "d", "news")
     for _ in range(3):
         core.pass_time(TIMEOUT * 0.4)
@@ -85,7 +87,7 @@ def test_signs_of_others_do_not_count(core: Core) -> None:
 
 
 def test_a_body_that_cannot_be_read_names_nobody(core: Core) -> None:
-    """It is no sign of life of the consumer that it seems to name."""
+    """An unreadable body is no sign of life of the consumer in its text."""
     core.pass_time(TIMEOUT * 0.9)
     assert core.raw("/consumer/heartbeat", b'{"consumer_name":"c"').status == 400
     core.pass_time(TIMEOUT * 0.2)
@@ -93,7 +95,7 @@ def test_a_body_that_cannot_be_read_names_nobody(core: Core) -> None:
 
 
 def test_what_an_evicted_consumer_held_comes_again(core: Core) -> None:
-    """To the next owner, before anything behind it (DELIVER-2, ORDER-1)."""
+    """Records of an evicted consumer go to the next owner, before later ones (DELIVER-2, ORDER-1)."""
     assert texts([core.poll("c")]) == ["P0-0"]
     core.join("g", "d", "news")
     core.pass_time(TIMEOUT * 0.9)
@@ -107,7 +109,7 @@ def test_what_an_evicted_consumer_held_comes_again(core: Core) -> None:
 
 
 def test_a_late_acknowledgement_commits_nothing(core: Core) -> None:
-    """Also where the consumer has registered again, and where another one holds the record now (LIVE-GONE-1)."""
+    """A late acknowledgement commits nothing, even after a new registration or with another holder (LIVE-GONE-1)."""
     held = core.poll("c")
     core.pass_time(TIMEOUT * 2)
     core.join("g", "d", "news")
@@ -122,7 +124,7 @@ def test_a_late_acknowledgement_commits_nothing(core: Core) -> None:
 
 
 def test_evictions_happen_by_themselves(core: Core) -> None:
-    """The queue tells when it has work, never too late, and then does it without any operation."""
+    """`next_deadline` is never late, and `tick` then evicts without any operation."""
     core.join("g", "d", "news")
     core.pass_time(10)
     core.beat("d")
@@ -138,11 +140,11 @@ def test_evictions_happen_by_themselves(core: Core) -> None:
                 gone.append(name)
                 assert core.now == at
     assert gone == ["c", "d"]
-    assert core.broker.next_deadline() is None
+    assert core.broker.next_deadline() == math.inf
 
 
 def test_other_timeouts() -> None:
-    """The timeout is the configured one."""
+    """The configured timeout applies."""
     core = Core(QueueSettings(heartbeat_timeout=0.5))
     core.join("g", "c")
     core.pass_time(0.49)
@@ -153,7 +155,7 @@ def test_other_timeouts() -> None:
 
 @pytest.mark.parametrize("step", [0.1, 1 / 3, 29.999999999])
 def test_rounding(step: float) -> None:
-    """However times are rounded, the deadline that is told is one at which something happens."""
+    """Evictions take place at the announced deadlines, however times are rounded."""
     core = Core(now=1.7e9)
     for number in range(30):
         core.join("g", f"c{number}")
@@ -168,7 +170,7 @@ def test_rounding(step: float) -> None:
 
 
 def test_groups_that_nobody_uses_cost_nothing(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server keeps groups for ever: the clock must not go through all of them."""
+    """The cost of a tick does not grow with the number of idle groups, which a server keeps for ever."""
     looked_at: list[str] = []
     expire = Group.expire
 
@@ -191,18 +193,21 @@ def test_groups_that_nobody_uses_cost_nothing(core: Core, monkeypatch: pytest.Mo
 
 
 def test_the_clock_of_one_group(core: Core) -> None:
-    """A group's time can be moved on without that of others (CLOCK-3)."""
+    """The time of one group can be advanced without that of others (CLOCK-3)."""
     core.join("h", "e", "news")
     body = b'{"consumer_group_name":"g","seconds":%g}'
-    assert core.operations.advance_group(body % (TIMEOUT - 1), now=core.now).status == 200
+    assert core.operations.advance(body % (TIMEOUT - 1), core.now.__add__, now=core.now).status == 200
     assert core.beat("c") == 202
-    assert core.operations.advance_group(body % (TIMEOUT + 1), now=core.now).status == 200
+    assert core.operations.advance(body % (TIMEOUT + 1), core.now.__add__, now=core.now).status == 200
     assert (core.beat("c"), core.beat("e")) == (404, 202)
     assert (
-        core.operations.advance_group(b'{"consumer_group_name":"x","seconds":1}', now=core.now).status == 404
+        core.operations.advance(
+            b'{"consumer_group_name":"x","seconds":1}', core.now.__add__, now=core.now
+        ).status
+        == 404
     )
     for seconds in (b"-1", b'"1"', b"1e10", b"null"):
-        refused = core.operations.advance_group(
-            b'{"consumer_group_name":"g","seconds":%b}' % seconds, now=core.now
+        refused = core.operations.advance(
+            b'{"consumer_group_name":"g","seconds":%b}' % seconds, core.now.__add__, now=core.now
         )
         assert refused.status == 400

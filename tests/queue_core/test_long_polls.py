@@ -1,4 +1,4 @@
-"""Polls that wait: parked, answered, cancelled. Nothing here waits: what a real server does is done by hand."""
+"""Long polls: parked, answered, cancelled. Tests do by hand what the server's threads do, so none of them waits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Waiting:
         return self.core.operations.perform("/consumer/poll", body, now=self.core.now, waiter=waiter)
 
     def answered(self) -> dict[object, object]:
-        """The status, or the messages, of each poll that was answered since the last call."""
+        """Status, or messages, of each poll that was answered since the last call."""
         answers: dict[object, object] = {}
         for waiter, outcome in self.core.operations.answered():
             reply = read(outcome)
@@ -43,7 +43,7 @@ def waiting() -> Waiting:
 
 
 def test_a_poll_that_finds_something_does_not_wait(waiting: Waiting) -> None:
-    """It is answered at once, and so is one that may not wait (POLL-WAIT-1)."""
+    """A poll with a record is answered at once, and so is one that must not wait (POLL-WAIT-1)."""
     waiting.core.publish("news", "m")
     outcome = waiting.poll("w")
     assert outcome is not None
@@ -54,10 +54,10 @@ def test_a_poll_that_finds_something_does_not_wait(waiting: Waiting) -> None:
 
 
 def test_a_published_record_answers(waiting: Waiting) -> None:
-    """The first of the polls that wait gets it; the rest wait on (POLL-WAIT-1)."""
+    """The first of the waiting polls gets the record; the others wait on (POLL-WAIT-1)."""
     assert waiting.poll("w1") is None
     assert waiting.poll("w2") is None
-    assert waiting.core.operations.wait_of("w1") == 20
+    assert waiting.core.operations.next_deadline() == 20
     assert waiting.answered() == {}
     waiting.core.publish("news", "first")
     assert waiting.answered() == {"w1": ["first"]}
@@ -67,7 +67,7 @@ def test_a_published_record_answers(waiting: Waiting) -> None:
 
 
 def test_an_acknowledgement_answers(waiting: Waiting) -> None:
-    """The predecessor was settled: the next record is free, or the same again (POLL-WAIT-1)."""
+    """A settlement answers a long poll by the next record, or by the same one again (POLL-WAIT-1)."""
     core = waiting.core
     for text in ("a", "b"):
         core.publish("news", text, key="k")
@@ -81,7 +81,7 @@ def test_an_acknowledgement_answers(waiting: Waiting) -> None:
 
 
 def test_a_partition_that_comes_in_a_rebalance_answers(waiting: Waiting) -> None:
-    """Its free records are those of the poll's consumer now (POLL-WAIT-1)."""
+    """A long poll gets a free record of a partition that moves to its consumer (POLL-WAIT-1)."""
     core = waiting.core
     core.fill("news", 2, 1)
     core.join("g", "d")
@@ -92,7 +92,7 @@ def test_a_partition_that_comes_in_a_rebalance_answers(waiting: Waiting) -> None
 
 @pytest.mark.parametrize("how", ["unregister", "evict"])
 def test_what_an_owner_leaves_answers(waiting: Waiting, how: str) -> None:
-    """A record of a member that is gone is free for the next owner, who waits for it."""
+    """A long poll of the next owner gets the record of a member that is gone."""
     core = waiting.core
     core.publish("news", "m")
     core.poll("c")
@@ -109,27 +109,43 @@ def test_what_an_owner_leaves_answers(waiting: Waiting, how: str) -> None:
 
 
 def test_a_batch_may_wait(waiting: Waiting) -> None:
-    """Then it is answered in the form of a batch."""
+    """A long batch poll is answered in the form of a batch."""
     assert waiting.poll("w", max_messages=5) is None
     waiting.core.publish("news", "a")
     waiting.core.publish("news", "b")
     assert waiting.answered() == {"w": ["a", "b"]}
 
 
-def test_cancelled(waiting: Waiting) -> None:
-    """A poll whose time is up is answered as empty, once (POLL-WAIT-2)."""
+def test_its_time_is_over(waiting: Waiting) -> None:
+    """A long poll is answered as empty at its deadline, once and not before (POLL-WAIT-2)."""
+    operations = waiting.core.operations
+    waiting.core.wall = 5.0
     assert waiting.poll("w") is None
-    outcome = waiting.core.operations.cancel("w")
-    assert outcome is not None
-    assert (outcome.status, outcome.body) == (204, b"")
-    assert waiting.core.operations.cancel("w") is None
+    waiting.core.wall = operations.next_deadline() - 0.001
+    assert waiting.answered() == {}
+    waiting.core.wall = 25.0
+    [(waiter, outcome)] = operations.answered()
+    assert (waiter, outcome.status, outcome.body) == ("w", 204, b"")
+    assert waiting.answered() == {}
+    waiting.core.publish("news", "m")
+    assert waiting.answered() == {}
+    assert texts([waiting.core.poll("c")]) == ["m"]
+
+
+def test_cancelled(waiting: Waiting) -> None:
+    """A poll whose client is gone is not answered, and takes no record."""
+    assert waiting.poll("w") is None
+    for _ in range(2):
+        waiting.core.operations.cancel("w")
+    waiting.core.wall = 25.0
+    assert waiting.answered() == {}
     waiting.core.publish("news", "m")
     assert waiting.answered() == {}
     assert texts([waiting.core.poll("c")]) == ["m"]
 
 
 def test_alive_while_it_waits(waiting: Waiting) -> None:
-    """Its silence begins when the poll is answered (POLL-WAIT-5)."""
+    """A consumer's silence starts when its long poll is answered (POLL-WAIT-5)."""
     core = waiting.core
     assert waiting.poll("w") is None
     core.pass_time(100)
@@ -145,7 +161,7 @@ def test_alive_while_it_waits(waiting: Waiting) -> None:
 
 @pytest.mark.parametrize("how", ["unregister", "remove group"])
 def test_refused_when_the_registration_ends(waiting: Waiting, how: str) -> None:
-    """Whoever waits is told that the consumer is gone (POLL-WAIT-1)."""
+    """A long poll is refused when its consumer is removed (POLL-WAIT-1)."""
     assert waiting.poll("w") is None
     if how == "unregister":
         waiting.core.do("/consumer/unregister-consumer", consumer_name="c")
@@ -158,7 +174,7 @@ def test_refused_when_the_registration_ends(waiting: Waiting, how: str) -> None:
 
 
 def test_others_do_not_answer(waiting: Waiting) -> None:
-    """Records of other topics and groups, and those of partitions of others, change nothing."""
+    """Records of other topics, groups and owners do not answer a long poll."""
     core = waiting.core
     core.topic("other")
     core.join("h", "e", "news", "other")
@@ -174,7 +190,7 @@ def test_others_do_not_answer(waiting: Waiting) -> None:
 
 
 def test_a_refused_long_poll_does_not_wait(waiting: Waiting) -> None:
-    """It is refused at once (POLL-WAIT-4, POLL-BATCH-2)."""
+    """A poll with bad members is refused at once (POLL-WAIT-4, POLL-BATCH-2)."""
     for members in ({"wait_seconds": 31}, {"wait_seconds": -1}, {"max_messages": 0}):
         outcome = waiting.poll("w", **members)
         assert outcome is not None

@@ -1,4 +1,4 @@
-"""Groups and members: registering, subscribing, leaving, and what stays when they are gone."""
+"""Groups and members: registering, subscribing, leaving, and the state that stays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.queue_core.core import Core, texts
 
 
 def test_a_name_is_unique_on_the_server(core: Core) -> None:
-    """While somebody has it, in whatever group; it is free again afterwards (MEMBER-REGISTER-1, -4)."""
+    """A name is unique over all groups, and free again after unregistering (MEMBER-REGISTER-1, -4)."""
     core.join("g", "c")
     core.do("/consumer-group/add", consumer_group_name="h")
     for group in ("g", "h"):
@@ -23,7 +23,7 @@ def test_a_name_is_unique_on_the_server(core: Core) -> None:
 
 
 def test_removing_a_group(core: Core) -> None:
-    """Members are out, offsets are gone, and the name begins anew (GROUP-REMOVE-2, -3)."""
+    """Removing a group removes members and offsets, and frees the name (GROUP-REMOVE-2, -3)."""
     core.topic("news", 2)
     core.fill("news", 2, 2)
     core.join("g", "c", "news")
@@ -40,7 +40,7 @@ def test_removing_a_group(core: Core) -> None:
 
 
 def test_subscribing_again_changes_nothing(core: Core) -> None:
-    """No record in flight is freed, no owner changes (MEMBER-SUBSCRIBE-4)."""
+    """Subscribing again frees no record in flight and moves no partition (MEMBER-SUBSCRIBE-4)."""
     core.topic("news", 3)
     core.fill("news", 3, 1)
     core.join("g", "c", "news")
@@ -53,7 +53,7 @@ def test_subscribing_again_changes_nothing(core: Core) -> None:
 
 
 def test_subscriptions_add_up(core: Core) -> None:
-    """The topics of an earlier subscription stay (MEMBER-SUBSCRIBE-1)."""
+    """Earlier subscriptions stay (MEMBER-SUBSCRIBE-1)."""
     for topic in ("a", "b", "c"):
         core.topic(topic)
         core.publish(topic, topic)
@@ -66,7 +66,7 @@ def test_subscriptions_add_up(core: Core) -> None:
 
 @pytest.mark.parametrize("how", ["unsubscribe", "unregister", "evict"])
 def test_offsets_outlive_members(core: Core, how: str) -> None:
-    """What was committed stays committed when the last member goes (MEMBER-UNSUBSCRIBE-4, DELIVER-2)."""
+    """Committed offsets stay when the last member leaves (MEMBER-UNSUBSCRIBE-4, DELIVER-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 3)
     core.join("g", "c", "news")
@@ -89,7 +89,7 @@ def test_offsets_outlive_members(core: Core, how: str) -> None:
 
 
 def test_unsubscribing_from_what_one_does_not_follow(core: Core) -> None:
-    """It is ignored, and nobody loses anything."""
+    """Unsubscribing from a topic without a subscription is ignored, and changes no assignment."""
     core.topic("news")
     core.topic("other")
     core.join("g", "c", "news")
@@ -100,7 +100,7 @@ def test_unsubscribing_from_what_one_does_not_follow(core: Core) -> None:
 
 
 def test_groups_are_isolated(core: Core) -> None:
-    """Whatever one group does, another one gets every record (ISOLATE-1)."""
+    """Every group gets every record, whatever other groups do (ISOLATE-1)."""
     core.topic("news", 2)
     core.fill("news", 2, 2)
     core.join("g", "c", "news")
@@ -115,7 +115,7 @@ def test_groups_are_isolated(core: Core) -> None:
 
 
 def test_topics_are_isolated(core: Core) -> None:
-    """A topic that is full or all in flight holds up no other (ISOLATE-2)."""
+    """A topic that is full or all in flight does not block others (ISOLATE-2)."""
     core.topic("a", 2)
     core.do("/topic/add-topic", topicName="b", partitions=1, partition_bytes=1)
     core.publish("b", "x")

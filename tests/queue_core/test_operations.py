@@ -1,4 +1,4 @@
-"""The table of operations: what each row answers when all is well."""
+"""The table of operations: the successful reply of each row."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_row_is_an_operation(core: Core, path: str) -> None:
-    """The paths of the table are known, whatever their body."""
+    """`serves` is true for all paths of the table, for any body."""
     assert core.operations.is_operation(path.format(topic="news"))
     assert core.raw(path.format(topic="news"), b"").body["type"] != "urn:stompliance:problem:path-unknown"
 
 
 @pytest.mark.parametrize("path", ["", "/", "/topic", "/topic/add-topic/", "/consumer/Poll", "/producer"])
 def test_other_paths(core: Core, path: str) -> None:
-    """Anything else is refused."""
+    """Other paths are refused."""
     assert not core.operations.is_operation(path)
     reply = core.ask(path)
     assert (reply.status, reply.cause) == (404, "path-unknown")
@@ -55,7 +55,7 @@ def test_add_topic(core: Core, path: str) -> None:
 
 
 def test_the_number_of_partitions(core: Core) -> None:
-    """Without `partitions` the default holds (PART-COUNT-1)."""
+    """A topic without `partitions` has the default number (PART-COUNT-1)."""
     assert len(core.do("/topic/add-topic", topicName="default")["partitions"]) == core.settings.partitions
     for count in (1, 2, 9, core.settings.topic_partitions):
         body = core.do("/topic/add-topic", topicName=f"t{count}", partitions=count)
@@ -78,7 +78,7 @@ def test_publish(core: Core, path: str, label: str | int) -> None:
 
 
 def test_labels_may_repeat(core: Core) -> None:
-    """A label that was used before makes a further record (PUB-LABEL-1)."""
+    """A repeated label makes another record (PUB-LABEL-1)."""
     core.topic("news")
     for offset in range(3):
         assert core.do("/publish/news", messageID=7, message="m")["offset"] == offset
@@ -97,7 +97,7 @@ def test_texts_come_as_they_went(core: Core, key: str | None, text: str) -> None
 
 @pytest.mark.parametrize("timestamp", [0, -5, 1700000000000, 1.5, "yesterday", 2**63 - 1, ""])
 def test_timestamps_come_as_they_went(core: Core, timestamp: object) -> None:
-    """A timestamp is delivered as it was published (PUB-TIME-1)."""
+    """A timestamp is delivered unchanged (PUB-TIME-1)."""
     core.topic("news")
     core.join("g", "c", "news")
     core.do("/publish/news", messageID="1", message="m", timestamp=timestamp)
@@ -106,7 +106,7 @@ def test_timestamps_come_as_they_went(core: Core, timestamp: object) -> None:
 
 @pytest.mark.parametrize("members", [{}, {"timestamp": None}])
 def test_a_record_without_timestamp_gets_one(core: Core, members: dict[str, object]) -> None:
-    """It is the server's time in milliseconds (PUB-TIME-1)."""
+    """A record without a timestamp gets the server's time in milliseconds (PUB-TIME-1)."""
     core.topic("news")
     core.join("g", "c", "news")
     core.do("/publish/news", messageID="1", message="m", **members)
@@ -114,7 +114,7 @@ def test_a_record_without_timestamp_gets_one(core: Core, members: dict[str, obje
 
 
 def test_a_delivered_record(core: Core) -> None:
-    """Its members (POLL-OK-1, POLL-REDELIVERED-1, PUB-POSITION-1)."""
+    """Members of a delivered record (POLL-OK-1, POLL-REDELIVERED-1, PUB-POSITION-1)."""
     core.topic("news", 2)
     core.join("g", "c", "news")
     core.do("/publish/news", messageID="a-1", key="sport", message="1:0", timestamp=5)
@@ -132,7 +132,7 @@ def test_a_delivered_record(core: Core) -> None:
 
 
 def test_statuses_of_success(core: Core) -> None:
-    """Clients depend on them: they are those of the table."""
+    """Statuses are those of the table, as clients depend on them."""
     core.topic("news")
     group, consumer = {"consumer_group_name": "g"}, {"consumer_name": "c"}
     topics = {**consumer, "topic_list": "news"}
@@ -166,7 +166,7 @@ def test_ids_as_numbers_and_as_strings(core: Core, spell: type) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_unknown_members_are_ignored(core: Core, path: str) -> None:
-    """A request may have members that nobody knows (REFUSE-4)."""
+    """Unknown members of a request are ignored (REFUSE-4)."""
     core.topic("news")
     core.join("g", "c", "news")
     core.publish("news")

@@ -11,7 +11,7 @@ from tests.queue_core.core import Core, texts
 
 
 def test_a_new_group_starts_at_the_oldest_record(core: Core) -> None:
-    """Also long after others have read it (POLL-START-1)."""
+    """A new group starts at the oldest record, even if other groups are far ahead (POLL-START-1)."""
     core.topic("news")
     core.fill("news", 1, 3)
     for group in ("g", "h"):
@@ -24,7 +24,7 @@ def test_a_new_group_starts_at_the_oldest_record(core: Core) -> None:
 
 
 def test_one_record_of_a_partition_is_in_flight(core: Core) -> None:
-    """The next one waits for the acknowledgement (ORDER-2, DELIVER-3)."""
+    """The next record of a partition waits for the acknowledgement (ORDER-2, DELIVER-3)."""
     core.topic("news", 2)
     core.fill("news", 2, 2)
     core.join("g", "c", "news")
@@ -37,7 +37,7 @@ def test_one_record_of_a_partition_is_in_flight(core: Core) -> None:
 
 
 def test_what_was_given_back_comes_again(core: Core) -> None:
-    """Before anything behind it, and says so (NACK-AGAIN-1, ORDER-1, POLL-REDELIVERED-1)."""
+    """A returned record is redelivered first, and marked (NACK-AGAIN-1, ORDER-1, POLL-REDELIVERED-1)."""
     core.topic("news")
     core.fill("news", 1, 2)
     core.join("g", "c", "news")
@@ -54,7 +54,7 @@ def test_what_was_given_back_comes_again(core: Core) -> None:
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
 def test_fairness(partitions: list[int], data: st.DataObject) -> None:
-    """Polls without a settlement bring one record of each partition that holds a free one (POLL-FAIR-1)."""
+    """Polls without a settlement return one record of each partition that has a free one (POLL-FAIR-1)."""
     core = Core()
     names = [f"t{index}" for index in range(len(partitions))]
     for name, count in zip(names, partitions, strict=True):
@@ -86,7 +86,7 @@ def test_fairness(partitions: list[int], data: st.DataObject) -> None:
 
 
 def test_the_round_goes_on(core: Core) -> None:
-    """A partition that always has something does not starve the others."""
+    """A partition that always has a record does not starve the others."""
     core.topic("news", 3)
     core.fill("news", 3, 5)
     core.join("g", "c", "news")
@@ -100,7 +100,7 @@ def test_the_round_goes_on(core: Core) -> None:
 
 @pytest.mark.parametrize(("asked", "expected"), [(1, 1), (2, 2), (3, 3), (100, 3)])
 def test_batches(core: Core, asked: int, expected: int) -> None:
-    """Up to so many records, no two of one partition, in the form of single ones (POLL-BATCH-1)."""
+    """A batch has up to `max_messages` records of different partitions, each as in a single poll (POLL-BATCH-1)."""
     core.topic("news", 3)
     core.fill("news", 3, 2)
     core.join("g", "c", "news")
@@ -114,7 +114,7 @@ def test_batches(core: Core, asked: int, expected: int) -> None:
 
 
 def test_a_consumer_without_subscription_gets_nothing(core: Core) -> None:
-    """So does one that stands by (POLL-EMPTY-1, POLL-NONE-1, ASSIGN-3)."""
+    """A consumer without a subscription, or without a partition, gets nothing (POLL-EMPTY-1, POLL-NONE-1, ASSIGN-3)."""
     core.topic("news")
     core.publish("news")
     core.join("g", "c", "news")
@@ -126,7 +126,7 @@ def test_a_consumer_without_subscription_gets_nothing(core: Core) -> None:
 
 
 def test_ids_are_unique_in_flight(core: Core) -> None:
-    """No two records in flight share one (POLL-OK-2)."""
+    """No two records in flight share a messageId (POLL-OK-2)."""
     core.topic("a", 3)
     core.topic("b", 3)
     core.fill("a", 3, 1)

@@ -1,4 +1,4 @@
-"""Rebalances: who owns what after it, and what becomes of records that are in flight meanwhile."""
+"""Rebalances: owners afterwards, and records in flight meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT = 30.0
 
 
 def test_everything_is_dealt_out(core: Core) -> None:
-    """Every partition has one owner, counts differ by one at most, spare members stand by (ASSIGN-1 to -3)."""
+    """Every partition has one owner, counts differ by at most one, spare members own none (ASSIGN-1 to -3)."""
     core.topic("news", 3)
     for number, expected in enumerate([[3], [1, 2], [1, 1, 1], [1, 1, 1], [1, 1, 1]]):
         core.join("g", f"c{number}", "news")
@@ -23,7 +23,7 @@ def test_everything_is_dealt_out(core: Core) -> None:
 
 
 def test_topics_are_dealt_out_one_by_one(core: Core) -> None:
-    """Only those take part who are subscribed to the topic (ASSIGN-1)."""
+    """Only subscribers of a topic take part in its assignment (ASSIGN-1)."""
     core.topic("a", 2)
     core.topic("b", 2)
     core.join("g", "c", "a")
@@ -34,7 +34,7 @@ def test_topics_are_dealt_out_one_by_one(core: Core) -> None:
 
 
 def test_a_partition_in_flight_moves_when_it_is_settled(core: Core) -> None:
-    """Until then its owner gets nothing more of it, and the heir nothing (REBALANCE-2, ORDER-2)."""
+    """Until the settlement neither the owner nor the next owner gets more of the partition (REBALANCE-2, ORDER-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 3)
     core.join("g", "c", "news")
@@ -50,7 +50,7 @@ def test_a_partition_in_flight_moves_when_it_is_settled(core: Core) -> None:
 
 
 def test_what_need_not_move_stays(core: Core) -> None:
-    """A member for whom there is no partition left takes none away, in flight or not (ASSIGN-3, ASSIGN-4)."""
+    """A spare member takes no partition away, in flight or not (ASSIGN-3, ASSIGN-4)."""
     core.topic("news")
     core.fill("news", 1, 2)
     core.join("g", "c", "news")
@@ -65,14 +65,16 @@ def test_what_need_not_move_stays(core: Core) -> None:
 
 @pytest.mark.parametrize("settle", ["acknowledge", "give_back"])
 def test_a_moving_record_is_settled(core: Core, settle: str) -> None:
-    """The partition passes on with it, and the old owner's id means nothing then (REBALANCE-2)."""
+    """A settlement moves the partition, and its id is unknown afterwards (REBALANCE-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 2)
     core.join("g", "c", "news")
     records = core.drain("c")
     core.join("g", "d", "news")
-    heirs = [cursor.heir and cursor.heir.name for cursor in core.broker.groups["g"].cursors["news"]]
-    moving = heirs.index("d")
+    next_owners = [
+        cursor.next_owner and cursor.next_owner.name for cursor in core.broker.groups["g"].cursors["news"]
+    ]
+    moving = next_owners.index("d")
     assert getattr(core, settle)("c", records[moving]).status == 202
     assert core.owners("g", "news")[moving] == "d"
     assert core.acknowledge("c", records[moving]).status == 409
@@ -88,8 +90,8 @@ def test_the_others_go_on_meanwhile(core: Core) -> None:
     core.join("g", "c", "news")
     records = core.drain("c")
     core.join("g", "d", "news")
-    heirs = [cursor.heir for cursor in core.broker.groups["g"].cursors["news"]]
-    staying = heirs.index(None)
+    next_owners = [cursor.next_owner for cursor in core.broker.groups["g"].cursors["news"]]
+    staying = next_owners.index(None)
     record = records[staying]
     for offset in range(1, 5):
         core.acknowledge("c", record)
@@ -98,14 +100,14 @@ def test_the_others_go_on_meanwhile(core: Core) -> None:
 
 
 def test_a_rebalance_ends_in_time(core: Core) -> None:
-    """What is still in flight at `rebalance_timeout` is taken back, and goes to the heir (REBALANCE-5)."""
+    """A record in flight at `rebalance_timeout` is taken back, and goes to the next owner (REBALANCE-5)."""
     core = Core(QueueSettings(rebalance_timeout=12.0))
     core.topic("news", 2)
     core.fill("news", 2, 1)
     core.join("g", "c", "news")
     records = core.drain("c")
     core.join("g", "d", "news")
-    moving = [cursor.heir is not None for cursor in core.broker.groups["g"].cursors["news"]].index(True)
+    moving = [cursor.next_owner is not None for cursor in core.broker.groups["g"].cursors["news"]].index(True)
     core.pass_time(11.9)
     core.beat("c")
     assert core.poll("d") is None
@@ -120,7 +122,7 @@ def test_a_rebalance_ends_in_time(core: Core) -> None:
 
 
 def test_a_second_rebalance_gives_no_more_time(core: Core) -> None:
-    """The time of a partition that still has to move runs on."""
+    """Further rebalances do not extend the time of a partition that still has to move."""
     core = Core(QueueSettings(rebalance_timeout=12.0))
     core.topic("news", 3)
     core.fill("news", 3, 1)
@@ -137,7 +139,7 @@ def test_a_second_rebalance_gives_no_more_time(core: Core) -> None:
 
 
 def test_an_heir_that_leaves(core: Core) -> None:
-    """Its owner keeps the partition then, with what it has in flight."""
+    """If the next owner leaves, the owner keeps the partition and its record in flight."""
     core.topic("news", 2)
     core.fill("news", 2, 2)
     core.join("g", "c", "news")
@@ -155,7 +157,7 @@ def test_an_heir_that_leaves(core: Core) -> None:
 
 
 def test_an_owner_that_leaves_while_its_partition_moves(core: Core) -> None:
-    """The record is free for the heir at once (DELIVER-2)."""
+    """A record of a leaving consumer is free for the next owner at once (DELIVER-2)."""
     core.topic("news", 2)
     core.fill("news", 2, 1)
     core.join("g", "c", "news")
@@ -182,7 +184,7 @@ steps = st.lists(
 
 
 class Watched:
-    """A group on which random steps are taken, and what has to hold after each of them."""
+    """A group under random steps, and the invariants after each of them."""
 
     def __init__(self) -> None:
         self.core = Core(QueueSettings(rebalance_timeout=10.0))
@@ -192,7 +194,7 @@ class Watched:
 
     def take(self, step: str, name: str) -> None:
         core = self.core
-        for member in NAMES:  # only `wait 31` is meant to evict
+        for member in NAMES:  # Only the step `wait 31` is meant to evict.
             core.beat(member)
         if step == "publish":
             core.publish("t")
@@ -225,12 +227,12 @@ class Watched:
                 assert cursor.owner.held[cursor.in_flight] is cursor
                 assert cursor.in_flight == cursor.partition.ids[cursor.committed]
             else:
-                assert cursor.heir is None
+                assert cursor.next_owner is None
             assert (cursor.owner is None) == (not any(m.topics for m in members.values()))
             if cursor.owner is not None:
                 assert cursor in cursor.owner.assigned
                 assert members[cursor.owner.name] is cursor.owner
-            assert (cursor.heir is not None) == (cursor.overdue < float("inf"))
+            assert (cursor.next_owner is not None) == (cursor.overdue < float("inf"))
         for member in members.values():
             assert all(cursor.owner is member for cursor in member.assigned)
             assert len(set(map(id, member.assigned))) == len(member.assigned)
@@ -239,7 +241,7 @@ class Watched:
 @settings(max_examples=150)
 @given(steps)
 def test_whatever_happens(history: list[tuple[str, str]]) -> None:
-    """The cursors of a group are consistent after every step, and once all is settled the deal is balanced."""
+    """Cursors are consistent after every step, and the assignment is balanced once all records are settled."""
     watched = Watched()
     for step, name in history:
         watched.take(step, name)
@@ -255,4 +257,4 @@ def test_whatever_happens(history: list[tuple[str, str]]) -> None:
         counts = [owners.count(name) for name in alive]
         assert sum(counts) == len(owners)
         assert max(counts) - min(counts) <= 1
-        assert all(cursor.heir is None for cursor in core.broker.groups["g"].all_cursors())
+        assert all(cursor.next_owner is None for cursor in core.broker.groups["g"].all_cursors())

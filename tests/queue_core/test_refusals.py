@@ -1,4 +1,4 @@
-"""Refusals: for each cause a clear answer, and everything as it was (REFUSE-1)."""
+"""Refusals: a clear answer for each cause, and unchanged state (REFUSE-1)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "/consumer/negative-acknowledgement": {"consumer_name": "c", "message_id": 1},
     "/consumer/heartbeat": {"consumer_name": "c"},
 }
-"""What each operation requires."""
+"""Required members of each operation."""
 
 OPTIONAL: list[tuple[str, str]] = [
     ("/topic/add-topic", "partitions"),
@@ -48,13 +48,13 @@ WRONG: dict[str, list[Any]] = {
     "max_messages": [None, True, 0, -1, 1.5, "2", [], {}, 10**6],
     "wait_seconds": [None, True, -1, "5", [], {}, 10**6],
 }
-"""Values that members cannot have; those that are not named here are strings."""
+"""Invalid values of members; members that are missing here are strings."""
 NO_STRING: list[Any] = [None, True, 1, 1.5, [], {}]
 
 
 @pytest.fixture
 def core() -> Core:
-    """Return a queue where something is in flight, something waits, and something is committed."""
+    """A queue with a record in flight, a waiting one, and a committed one."""
     core = Core()
     core.topic("news", 2)
     core.topic("other", 1)
@@ -68,7 +68,7 @@ def core() -> Core:
 
 
 def refused(core: Core, path: str, body: bytes) -> Any:
-    """Assert that an operation is refused as the text says; return the problem."""
+    """Assert that an operation is refused by the rules; returns the problem."""
     before = core.picture()
     reply = core.raw(path, body)
     assert core.picture() == before
@@ -100,7 +100,7 @@ def cause(problem: Any) -> str:
     ],
 )
 def test_a_body_that_is_not_json(core: Core, path: str, body: bytes) -> None:
-    """It is refused by 400 (REFUSE-5)."""
+    """A body that is not JSON is refused by 400 (REFUSE-5)."""
     assert cause(refused(core, path.format(topic="news"), body)) == "body-not-json"
 
 
@@ -109,7 +109,7 @@ def test_a_body_that_is_not_json(core: Core, path: str, body: bytes) -> None:
     "octets", [b"\xff", b"\xed\xa0\x80", b"\xc0\xaf"], ids=["stray", "half a pair", "overlong"]
 )
 def test_a_member_that_is_skipped_is_not_utf8(core: Core, path: str, octets: bytes) -> None:
-    """Members that nobody asks for are part of the body, too (REFUSE-5)."""
+    """Unknown members are part of the body, too: they must be UTF-8 (REFUSE-5)."""
     body = json.dumps(MEMBERS[path]).encode()[:-1] + b', "unknown": "' + octets + b'"}'
     assert cause(refused(core, path.format(topic="news"), body)) == "body-not-json"
 
@@ -117,13 +117,13 @@ def test_a_member_that_is_skipped_is_not_utf8(core: Core, path: str, octets: byt
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("body", [b"[]", b'["consumer_name"]', b'"text"', b"1", b"null", b"true"])
 def test_a_body_that_is_no_object(core: Core, path: str, body: bytes) -> None:
-    """It is refused by 400 (REFUSE-5)."""
+    """A body that is not an object is refused by 400 (REFUSE-5)."""
     assert cause(refused(core, path.format(topic="news"), body)) == "body-not-object"
 
 
 @pytest.mark.parametrize(("path", "name"), [(path, name) for path in PATHS for name in MEMBERS[path]])
 def test_a_missing_member(core: Core, path: str, name: str) -> None:
-    """It is refused by 400, and the refusal names the member (REFUSE-6)."""
+    """A missing member is refused by 400, and the refusal names it (REFUSE-6)."""
     members = {key: value for key, value in MEMBERS[path].items() if key != name}
     problem = refused(core, path.format(topic="news"), json.dumps(members).encode())
     assert (cause(problem), problem["member"]) == ("member-missing", name)
@@ -138,7 +138,7 @@ def test_a_missing_member(core: Core, path: str, name: str) -> None:
     ],
 )
 def test_a_member_of_a_wrong_type_or_value(core: Core, path: str, name: str, value: Any) -> None:
-    """It is refused by 400, and the refusal names the member (REFUSE-6)."""
+    """A member of a wrong type or value is refused by 400, and the refusal names it (REFUSE-6)."""
     members = MEMBERS[path] | {name: value}
     problem = refused(core, path.format(topic="news"), json.dumps(members).encode())
     assert cause(problem) in {"member-type", "member-value"}
@@ -174,7 +174,7 @@ def test_a_member_of_a_wrong_type_or_value(core: Core, path: str, name: str, val
     ],
 )
 def test_a_name_that_is_none(core: Core, path: str, member: str, name: str) -> None:
-    """It is refused by 400 (NAME-2, NAME-3, NAME-4)."""
+    """An invalid name is refused by 400 (NAME-2, NAME-3, NAME-4)."""
     problem = refused(core, path, json.dumps(MEMBERS[path] | {member: name}).encode())
     assert (cause(problem), problem["member"]) == ("name-invalid", member)
     assert len(problem["detail"]) < 400
@@ -182,7 +182,7 @@ def test_a_name_that_is_none(core: Core, path: str, member: str, name: str) -> N
 
 @pytest.mark.parametrize("name", ["a", "A-Z.0_9", "...", "a..b", "-", "x" * 128])
 def test_names(core: Core, name: str) -> None:
-    """Every name of the allowed characters is one (NAME-1), and each kind has names of its own."""
+    """Any allowed characters make a name (NAME-1), and each kind has its own names."""
     core.topic(name)
     core.join(name, name, name)
     core.publish(name)
@@ -190,7 +190,7 @@ def test_names(core: Core, name: str) -> None:
 
 
 def test_names_that_are_taken(core: Core) -> None:
-    """A topic and a consumer of a taken name are refused by 409 (TOPIC-ADD-2, MEMBER-REGISTER-4)."""
+    """Adding a topic or a consumer with a taken name is refused by 409 (TOPIC-ADD-2, MEMBER-REGISTER-4)."""
     for members in ({}, {"partitions": 7}, {"partitions": 2}):
         body = json.dumps({"topicName": "news"} | members).encode()
         assert cause(refused(core, "/topic/add-topic", body)) == "topic-exists"
@@ -201,7 +201,7 @@ def test_names_that_are_taken(core: Core) -> None:
 
 @pytest.mark.parametrize("name", ["missing", "", "x" * 1000, "é", "a/b", ".."])
 def test_unknown_topics(core: Core, name: str) -> None:
-    """A publish and a subscription are refused by 404, and subscribe to nothing (PUB-TOPIC-1, MEMBER-SUBSCRIBE-2)."""
+    """Publishing and subscribing to an unknown topic are refused by 404 (PUB-TOPIC-1, MEMBER-SUBSCRIBE-2)."""
     problem = refused(core, f"/producer/publish/{name}", b'{"messageID":"1","message":"m"}')
     assert cause(problem) == "topic-unknown"
     for path in ("/consumer/subscribe-topic", "/consumer/unsubscribe-topic"):
@@ -212,7 +212,7 @@ def test_unknown_topics(core: Core, name: str) -> None:
 
 @pytest.mark.parametrize("topics", ["", ",", "news,", ",news", "news,,other", " "])
 def test_lists_with_nothing_between_commas(core: Core, topics: str) -> None:
-    """An empty list or item is refused, whatever else is in the list."""
+    """An empty list or item is refused, whatever else the list holds."""
     for path in ("/consumer/subscribe-topic", "/consumer/unsubscribe-topic"):
         body = json.dumps({"consumer_name": "d", "topic_list": topics}).encode()
         assert cause(refused(core, path, body)) == "member-value"
@@ -231,7 +231,7 @@ def test_unknown_consumers(core: Core, path: str) -> None:
 
 
 def test_an_unknown_group(core: Core) -> None:
-    """What is not there cannot be removed (GROUP-REMOVE-4)."""
+    """Removing an unknown group is refused (GROUP-REMOVE-4)."""
     assert cause(refused(core, "/consumer-group/remove", b'{"consumer_group_name":"x"}')) == "group-unknown"
 
 
@@ -241,7 +241,7 @@ def test_an_unknown_group(core: Core) -> None:
     [-1, -(2**70), 2**63, 10**30, "", "x", "abc", "-1", "+1", " 1", "1.0", "1e3", "٣", "9" * 19, "9" * 5000],
 )
 def test_ids_that_are_none(core: Core, path: str, value: object) -> None:
-    """Negative, huge, or letters: refused by 400 (ACK-BAD-1)."""
+    """Negative and huge ids, and letters, are refused by 400 (ACK-BAD-1)."""
     body = json.dumps({"consumer_name": "c", "message_id": value}).encode()
     problem = refused(core, path, body)
     assert (cause(problem), problem["member"]) == ("member-value", "message_id")
@@ -249,7 +249,7 @@ def test_ids_that_are_none(core: Core, path: str, value: object) -> None:
 
 @pytest.mark.parametrize("path", ["/consumer/acknowledgement", "/consumer/negative-acknowledgement"])
 def test_records_that_are_not_in_flight_with_the_consumer(core: Core, path: str) -> None:
-    """Never handed out, of another consumer, settled already: 409 (ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1)."""
+    """Unknown, foreign and settled ids are refused by 409 (ACK-UNKNOWN-1, ACK-OTHER-1, NACK-UNKNOWN-1)."""
     body = b'{"consumer_name":"%b","message_id":%d}'
     (held,) = core.broker.consumers["c"].held
     for name in (b"d", b"e"):
@@ -275,7 +275,7 @@ def test_records_that_are_not_in_flight_with_the_consumer(core: Core, path: str)
     ],
 )
 def test_what_the_producer_is_told(core: Core, topic: str, body: bytes, label: object) -> None:
-    """FAILED, with a reason and the label where it can be told again (PUB-ACK-3)."""
+    """A refused record gets FAILED, with a reason and, if it can be echoed, the label (PUB-ACK-3)."""
     acknowledgement = core.raw(f"/producer/publish/{topic}", body).outcome.acknowledgement
     assert acknowledgement is not None
     assert acknowledgement.topic == topic
@@ -285,7 +285,7 @@ def test_what_the_producer_is_told(core: Core, topic: str, body: bytes, label: o
 
 
 def test_half_a_pair(core: Core) -> None:
-    """Half of a surrogate pair is no text; the refusal says what is wrong (PUB-TEXT-1)."""
+    """A lone surrogate is no text; the refusal names the fault (PUB-TEXT-1)."""
     problem = refused(core, "/publish/news", rb'{"messageID":"1","message":"\ud800"}')
     assert cause(problem) == "body-not-json"
     assert "pairs" in problem["detail"]

@@ -1,4 +1,4 @@
-"""Where records go, and what happens when there is no more room."""
+"""Topics: the partition of each record, and full partitions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VECTORS = Path(__file__).parents[2] / "spec" / "vectors" / "partitioner.json"
 
 @given(st.text(max_size=300), st.integers(1, 1000))
 def test_the_partition_of_a_key(key: str, partitions: int) -> None:
-    """By the first four octets of the MD5 of its UTF-8, as a little-endian number (PART-KEY-2)."""
+    """A key is placed by the first four octets of the MD5 of its UTF-8, as a little-endian number (PART-KEY-2)."""
     digest = hashlib.md5(key.encode()).digest()
     number = digest[0] + 256 * (digest[1] + 256 * (digest[2] + 256 * digest[3]))
     assert partition_of(key, partitions) == number % partitions
@@ -31,7 +31,7 @@ def test_the_example_of_the_text() -> None:
 
 
 def test_keys_stay(core: Core) -> None:
-    """A key has one partition, whatever else happens (PART-KEY-1)."""
+    """A key always has the same partition (PART-KEY-1)."""
     core.topic("news", 5)
     keys = [f"k{number}" for number in range(20)]
     places = {key: core.publish("news", key=key)[0] for key in keys}
@@ -43,7 +43,7 @@ def test_keys_stay(core: Core) -> None:
 
 
 def test_records_without_key_take_turns(core: Core) -> None:
-    """From partition 0 on; those with a key take no turn, nor do the refused (PART-RR-1, -2, -3)."""
+    """The round-robin starts at partition 0; keyed and refused records do not advance it (PART-RR-1, -2, -3)."""
     core.topic("news", 3)
     places = []
     for number in range(7):
@@ -54,7 +54,7 @@ def test_records_without_key_take_turns(core: Core) -> None:
 
 
 def test_offsets_have_no_gaps(core: Core) -> None:
-    """Each partition counts from 0 (PUB-POSITION-1)."""
+    """Each partition counts offsets from 0 (PUB-POSITION-1)."""
     core.topic("news", 3)
     seen: dict[int, list[int]] = {}
     for number in range(60):
@@ -65,7 +65,7 @@ def test_offsets_have_no_gaps(core: Core) -> None:
 
 @pytest.mark.parametrize(("key", "message"), [("kk", "x" * 8), ("", "x" * 10), ("é", "日" + "x" * 5)])
 def test_a_full_partition(core: Core, key: str, message: str) -> None:
-    """It takes records to its very bound, counted in UTF-8, refuses the rest, and goes on delivering.
+    """A partition accepts records up to its bound in UTF-8 octets, refuses others, and still delivers.
 
     PUB-FULL-1, -2.
     """
@@ -86,7 +86,7 @@ def test_a_full_partition(core: Core, key: str, message: str) -> None:
 
 
 def test_a_full_partition_keeps_its_turn(core: Core) -> None:
-    """A record that was refused for want of room takes no turn: the next one tries the same partition."""
+    """A record that is refused for its size does not advance the round-robin."""
     core.do("/topic/add-topic", topicName="small", partitions=2, partition_bytes=4)
     assert core.publish("small", "xxxx") == (0, 0)
     assert core.publish("small", "x") == (1, 0)
@@ -117,7 +117,7 @@ def test_a_full_server(settings: QueueSettings, room: int) -> None:
 
 
 def test_bounds_of_numbers() -> None:
-    """Topics, groups, consumers, partitions, what groups follow: past the bound 409 and nothing changed."""
+    """Topics, groups, consumers, partitions and cursors past the bound are refused by 409, without effect."""
     core = Core(
         QueueSettings(topics=3, groups=2, consumers=2, topic_partitions=5, all_partitions=7, cursors=9)
     )
@@ -138,14 +138,14 @@ def test_bounds_of_numbers() -> None:
     is_too_many("/consumer-group/add", consumer_group_name="i")
     is_too_many("/consumer/register-consumer", consumer_group_name="g", consumer_name="z")
     is_too_many("/consumer/subscribe-topic", consumer_name="y", topic_list="a")
-    core.do("/consumer-group/add", consumer_group_name="g")  # it is there: no room is needed
+    core.do("/consumer-group/add", consumer_group_name="g")  # an existing one needs no room
     core.do("/consumer-group/remove", consumer_group_name="g")
     core.subscribe("y", "a")
     core.join("i", "z")
 
 
 def test_the_vectors_of_the_text() -> None:
-    """The server places keys where the vectors say (PART-KEY-2)."""
+    """The server places keys as the test vectors do (PART-KEY-2)."""
     vectors = json.loads(VECTORS.read_text(encoding="utf-8"))["vectors"]
     assert vectors
     for vector in vectors:

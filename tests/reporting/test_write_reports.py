@@ -29,7 +29,7 @@ def test_all_reports_of_a_run_say_the_same(tmp_path):
         run.recorder.tally(key).tests.add("test_it")
     result = run.result()
     paths = write_reports(tmp_path / "new" / "folder", result, run)
-    assert [path.name for path in paths] == ["report.json", "junit.xml", "report.html"]
+    assert [path.name for path in paths] == ["report.json", "junit.xml", "report.html", "badge.json"]
     document = json.loads(paths[0].read_text("utf-8"))
     assert not schemas.problems("report", document)
     assert len(document["verdicts"]) == len(run.selected)

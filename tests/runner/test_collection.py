@@ -30,6 +30,9 @@ class _Selection:
     def bindings_of(self, clauses: tuple[str, ...]) -> list[str]:
         return ["queue-http"] if self._clauses.intersection(clauses) else []
 
+    def leave_out(self, clauses: tuple[str, ...]) -> None:
+        """Nothing is excluded."""
+
 
 def _run(*clauses: str) -> Run:
     return cast("Run", _Selection(clauses))

@@ -192,11 +192,45 @@ def test_the_server_stops_meanwhile(serve: Serve) -> None:
                 assert "Traceback" not in complaints
 
 
+def test_a_consumer_waits_for_its_topic(server: Server) -> None:
+    """On a fresh broker the consumer may come first: it waits, says so, and begins when a producer adds the topic."""
+    with script("consumer.py", "alice", "billing", "orders", "0.01", "--url", url(server)) as consumer:
+        assert lines_until(consumer, "waiting for the topic orders")
+        with script(
+            "producer.py", "orders", "0", "--count", "2", "--url", url(server, "/producer")
+        ) as producer:
+            assert finish(producer)[0] == 0
+        lines_until(consumer, "joined billing and reads orders")
+        lines_until(consumer, "acknowledged")
+        consumer.send_signal(signal.SIGINT)
+        status, output, complaints = finish(consumer)
+        assert (status, complaints) == (0, "")
+        assert output.endswith("leaving\n")
+
+
+def test_a_consumer_that_waits_for_its_topic_can_be_evicted_or_ended(server: Server) -> None:
+    """The wait outlasts an eviction, and Ctrl-C ends it cleanly."""
+    with Http.to(server) as client:
+        with script("consumer.py", "alice", "billing", "orders", "0.01", "--url", url(server)) as consumer:
+            lines_until(consumer, "waiting for the topic orders")
+            client.ask("/consumer/unregister-consumer", consumer_name="alice")
+            client.ask("/topic/add-topic", topicName="orders")
+            lines_until(consumer, "joined billing and reads orders")
+        with script("consumer.py", "bob", "billing", "letters", "0.01", "--url", url(server)) as consumer:
+            lines_until(consumer, "waiting for the topic letters")
+            consumer.send_signal(signal.SIGINT)
+            status, output, complaints = finish(consumer)
+            assert (status, complaints) == (0, "")
+            assert output.endswith("leaving\n")
+        members = client.get("/consumer-groups/billing").json["members"]
+        assert "bob" not in [member["consumer_name"] for member in members]
+
+
 def test_refusals(server: Server) -> None:
     """A refusal is reported in the broker's words, with exit status 1."""
     cases = [
         ("producer.py", ["a/b", "1"], "topicName"),
-        ("consumer.py", ["c", "g", "missing", "1"], "there is no topic 'missing'"),
+        ("consumer.py", ["c", "g/h", "orders", "1"], "consumer_group_name"),
     ]
     for name, arguments, said in cases:
         with script(name, *arguments, "--url", url(server, "/producer")) as process:

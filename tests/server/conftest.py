@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start servers with the settings that a test asks for; at its end no thread of theirs may be left."""
+    """Start servers with the given settings; fails if a thread of theirs is left at the end of the test."""
     before = set(threading.enumerate())
     with contextlib.ExitStack() as stack:
 

@@ -1,4 +1,4 @@
-"""Bad input over STOMP: refused operations, unknown destinations, malformed frames. All stays as it was."""
+"""Bad input over STOMP: refused operations, unknown destinations, malformed frames. State never changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def watched(server: Server) -> Iterator[Watched]:
 
 @pytest.mark.parametrize("path", OPERATIONS)
 def test_refused_operations(watched: Watched, path: str) -> None:
-    """A reply with the status and the problem; the session goes on (QSTOMP-REPLY-1, QSTOMP-QUIET-1, REFUSE-1)."""
+    """Refusals have a status and a problem; the session goes on (QSTOMP-REPLY-1, QSTOMP-QUIET-1, REFUSE-1)."""
     bodies = [
         b"",
         b"nonsense",
@@ -68,7 +68,7 @@ def test_refused_operations(watched: Watched, path: str) -> None:
     ],
 )
 def test_refusals_with_a_receipt(watched: Watched, path: str, members: dict[str, Any], status: str) -> None:
-    """ERROR with the receipt-id and the problem, then the end (QSTOMP-RECEIPT-2)."""
+    """A refusal with a receipt is an ERROR with the receipt-id and the problem, then the end (QSTOMP-RECEIPT-2)."""
     with Stomp.connected(watched.server) as client:
         client.say("SEND", {"destination": path, "receipt": "r"}, json.dumps(members).encode())
         error = client.refused()
@@ -121,7 +121,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("octets", MALFORMED, ids=repr)
 def test_malformed_frames(watched: Watched, octets: bytes) -> None:
-    """ERROR and the end; nothing behind the frame is obeyed (STOMP-ERROR-001, -002, QSTOMP-DEST-1)."""
+    """A bad frame gets ERROR and ends the session; later frames are ignored (STOMP-ERROR-001, -002, QSTOMP-DEST-1)."""
     late = b'SEND\ndestination:/topic/add-topic\n\n{"topicName":"late"}\0'
     with Stomp.connected(watched.server) as client:
         client.send(frame(TEXT, octets + late))
@@ -145,7 +145,7 @@ def test_malformed_frames(watched: Watched, octets: bytes) -> None:
     ],
 )
 def test_before_connecting(watched: Watched, octets: bytes) -> None:
-    """On the strict endpoint nothing is obeyed before CONNECT (QSTOMP-BARE-2, STOMP-CONNECT-011)."""
+    """The strict endpoint ignores frames before CONNECT (QSTOMP-BARE-2, STOMP-CONNECT-011)."""
     with Stomp.to(watched.server) as client:
         client.send(frame(TEXT, octets))
         client.refused()
@@ -157,7 +157,7 @@ USERS = {"user": ("alice:secret", "bob:with:colons:", "empty:")}
 
 @pytest.mark.parametrize(("login", "passcode"), [("alice", "secret"), ("bob", "with:colons:"), ("empty", "")])
 def test_logins(serve: Serve, login: str, passcode: str) -> None:
-    """Who may connect does; a passcode may have colons (STOMP-CONNECT-002)."""
+    """Configured users may connect; a passcode may have colons (STOMP-CONNECT-002)."""
     server = serve(**USERS)
     for path in ("/stomp", "/producer"):
         with Stomp.connected(server, path=path, login=login, passcode=passcode) as client:
@@ -178,7 +178,7 @@ def test_logins(serve: Serve, login: str, passcode: str) -> None:
     ],
 )
 def test_refused_logins(serve: Serve, headers: dict[str, str]) -> None:
-    """Everybody else gets an ERROR that doesn't tell what was wrong, on every endpoint."""
+    """Bad logins get an ERROR that does not say which part was wrong, on every endpoint."""
     server = serve(**USERS)
     for path in ("/stomp", "/producer"):
         with Stomp.to(server, path) as client:

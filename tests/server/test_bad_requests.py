@@ -1,4 +1,4 @@
-"""Bad input over HTTP: each gets a clear answer and leaves all as it was."""
+"""Bad input over HTTP: each gets a clear answer and changes no state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPERATIONS = [
 
 
 class Watched:
-    """A server with some state, and a client that sees whether it changed."""
+    """A server with some state, and a client that compares it before and after."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -54,7 +54,7 @@ class Watched:
         return [self.client.get(path).json for path in ("/topics", "/consumer-groups/g")]
 
     def refused(self, octets: bytes, *, ends: bool = False) -> Answer:
-        """Send octets on a connection of their own; they have to be refused, and the connection lives or not."""
+        """Send octets on a new connection; asserts that they are refused, and that the connection `ends` or not."""
         with Http.to(self.server) as client:
             client.send(octets)
             answer = client.answer()
@@ -92,7 +92,7 @@ def watched(server: Server) -> Any:
     ],
 )
 def test_bodies(watched: Watched, path: str, body: bytes, cause: str) -> None:
-    """JSON that isn't, an array or string for a body, missing members (REFUSE-5, REFUSE-6)."""
+    """Bodies that are not JSON, arrays and strings, missing members (REFUSE-5, REFUSE-6)."""
     answer = watched.refused(request("POST", path, body))
     assert (answer.status, answer.cause) == (400, cause)
 
@@ -116,7 +116,7 @@ def test_bodies(watched: Watched, path: str, body: bytes, cause: str) -> None:
     ],
 )
 def test_members_and_names(watched: Watched, members: dict[str, Any]) -> None:
-    """Wrong types, impossible values, names that are none (REFUSE-7, NAME-2, NAME-4)."""
+    """Wrong types, impossible values, invalid names (REFUSE-7, NAME-2, NAME-4)."""
     answer = watched.refused(request("POST", ADD, json.dumps(members).encode()))
     assert answer.status == 400
     assert answer.json["member"] == list(members)[-1]
@@ -125,13 +125,13 @@ def test_members_and_names(watched: Watched, members: dict[str, Any]) -> None:
 @pytest.mark.parametrize("message_id", [-1, 10**30, "abc", "", True, None, 1.5, [1]])
 @pytest.mark.parametrize("path", ["/consumer/acknowledgement", "/consumer/negative-acknowledgement"])
 def test_ids(watched: Watched, path: str, message_id: object) -> None:
-    """Negative, huge, a string of letters (ACK-BAD-1)."""
+    """Negative and huge ids, and letters, are refused (ACK-BAD-1)."""
     body = json.dumps({"consumer_name": "c", "message_id": message_id}).encode()
     assert watched.refused(request("POST", path, body)).status == 400
 
 
 def test_ids_of_others(watched: Watched) -> None:
-    """Another consumer's, and one that nobody has (ACK-OTHER-1, ACK-UNKNOWN-1)."""
+    """Ids of another consumer's record, and of none, are refused (ACK-OTHER-1, ACK-UNKNOWN-1)."""
     for name, message_id in (("d", watched.held), ("c", 999)):
         body = json.dumps({"consumer_name": name, "message_id": message_id}).encode()
         answer = watched.refused(request("POST", "/consumer/acknowledgement", body))
@@ -144,7 +144,7 @@ def test_ids_of_others(watched: Watched) -> None:
      "*", "/%00", "/stomp/", "/publish", "/topics/news/x", "/" + "x" * 5000],
 )  # fmt: skip
 def test_unknown_paths(watched: Watched, path: str) -> None:
-    """They are refused by 404 (HTTP-PATH-1, HTTP-PATH-2)."""
+    """Unknown paths are refused by 404 (HTTP-PATH-1, HTTP-PATH-2)."""
     for method in ("POST", "GET"):
         answer = watched.refused(request(method, path, GOOD if method == "POST" else None))
         assert answer.status == 404
@@ -153,7 +153,7 @@ def test_unknown_paths(watched: Watched, path: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
 @pytest.mark.parametrize("path", [*OPERATIONS, "/clock/advance"])
 def test_wrong_methods_of_operations(watched: Watched, path: str, method: str) -> None:
-    """405, with Allow, and nothing is performed (HTTP-METHOD-1, HTTP-METHOD-2)."""
+    """Wrong methods get 405 with Allow, and nothing is performed (HTTP-METHOD-1, HTTP-METHOD-2)."""
     with Http.to(watched.server) as client:
         client.send(request(method, path, GOOD))
         answer = client.answer(to_head=method == "HEAD")
@@ -163,13 +163,13 @@ def test_wrong_methods_of_operations(watched: Watched, path: str, method: str) -
 
 @pytest.mark.parametrize("path", ["/capabilities", "/topics", "/topics/news", "/stomp"])
 def test_wrong_methods_of_what_is_read(watched: Watched, path: str) -> None:
-    """405, with Allow."""
+    """Other methods than GET and HEAD get 405 with Allow."""
     answer = watched.refused(request("POST", path, b"{}"))
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_an_unknown_method(watched: Watched) -> None:
-    """It is refused, and since what follows cannot be read, that is the end."""
+    """An unknown method is refused and ends the connection, since the next request cannot be found."""
     answer = watched.refused(b"BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n", ends=True)
     assert answer.status == 405
 
@@ -192,13 +192,13 @@ def test_an_unknown_method(watched: Watched) -> None:
     ],
 )
 def test_lengths(watched: Watched, fields: str, status: int) -> None:
-    """No or a wrong Content-Length; where the next request begins is not known then (HTTP-LENGTH-1)."""
+    """No or a wrong Content-Length ends the connection: the next request cannot be found (HTTP-LENGTH-1)."""
     octets = f"POST {ADD} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode() + GOOD
     assert watched.refused(octets, ends=True).status == status
 
 
 def test_a_body_that_is_shorter_than_told(watched: Watched) -> None:
-    """Nothing happens when the client leaves in the middle of its body."""
+    """Nothing happens if the client leaves in the middle of its body."""
     with Http.to(watched.server) as client:
         client.send(request("POST", ADD, GOOD, Content_Length=str(len(GOOD) + 5)))
         client.link.shutdown(1)
@@ -222,13 +222,13 @@ def test_a_body_that_is_shorter_than_told(watched: Watched) -> None:
     ],
 )
 def test_what_is_no_request(watched: Watched, octets: bytes) -> None:
-    """It is answered as far as that can be, and the connection ends."""
+    """Octets that are no request are refused if possible, and end the connection."""
     assert watched.refused(octets, ends=True).status in {400, 404, 405}
 
 
 @pytest.mark.parametrize("extra", [0, 1])
 def test_the_bound_of_a_body(serve: Serve, extra: int) -> None:
-    """A body of just the limit is taken; one octet more is refused by 413 (HTTP-SIZE-1, HTTP-SIZE-2)."""
+    """A body at the limit is accepted; one octet more is refused by 413 (HTTP-SIZE-1, HTTP-SIZE-2)."""
     watched = Watched(serve(body_bytes=2000))
     body = GOOD + b" " * (2000 + extra - len(GOOD))
     chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
@@ -245,7 +245,7 @@ def test_the_bound_of_a_body(serve: Serve, extra: int) -> None:
 
 
 def test_a_body_that_is_refused_before_it_comes(serve: Serve) -> None:
-    """The length that is told is enough: also for a client that waits for 100."""
+    """The declared length is enough for a refusal, also if the client waits for 100."""
     watched = Watched(serve(body_bytes=2000))
     with watched.client:
         octets = request("POST", ADD, None, Content_Length="2001", Expect="100-continue")
@@ -262,7 +262,7 @@ def test_a_body_that_is_refused_before_it_comes(serve: Serve) -> None:
     ],
 )
 def test_the_bounds_of_headers(serve: Serve, fields: dict[str, str]) -> None:
-    """Too many or too large: refused by 431, and nothing is performed (HTTP-HEADERS-1, HTTP-HEADERS-2)."""
+    """Too many or too large headers are refused by 431, and nothing is performed (HTTP-HEADERS-1, HTTP-HEADERS-2)."""
     watched = Watched(serve(headers=20, header_bytes=2000))
     with watched.client:
         assert watched.refused(request("POST", ADD, GOOD, **fields), ends=True).status == 431
@@ -270,7 +270,7 @@ def test_the_bounds_of_headers(serve: Serve, fields: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("part", [b"x", b"X-1: y\r\n", b"GET /", b"a: " + b"y" * 500])
 def test_a_head_that_never_ends(serve: Serve, part: bytes) -> None:
-    """It is refused at the bound, not collected."""
+    """An endless head is refused at the bound, not collected."""
     server = serve(header_bytes=2000)
     with Http.to(server) as client:
         client.send(b"GET /topics HTTP/1.1\r\n")
@@ -287,7 +287,7 @@ def test_a_head_that_never_ends(serve: Serve, part: bytes) -> None:
     "octets", [b"", b"GET /topics HTTP/1.1\r\n", request("POST", ADD, b"{", Content_Length="9")]
 )
 def test_a_connection_that_sends_nothing_or_half_a_request(serve: Serve, octets: bytes) -> None:
-    """It is told so by 408, and closed."""
+    """A connection without a whole request gets 408, and is closed."""
     server = serve(idle_timeout=0.2)
     with Http.to(server) as client:
         client.send(octets)
@@ -297,7 +297,7 @@ def test_a_connection_that_sends_nothing_or_half_a_request(serve: Serve, octets:
 
 
 def test_an_idle_connection(serve: Serve) -> None:
-    """One that was served is closed without a word: its client has nothing to ask (HTTP-KEEP-1)."""
+    """An idle connection that was served is closed without a response, as its client waits for none (HTTP-KEEP-1)."""
     with Http.to(serve(idle_timeout=1)) as client:
         assert client.get("/topics").status == 200
         assert client.wait_for_end() == b""
@@ -322,7 +322,7 @@ def test_an_idle_connection(serve: Serve) -> None:
     ],
 )
 def test_upgrades_that_are_none(server: Server, octets: bytes, status: int) -> None:
-    """A WebSocket upgrade on a wrong path, with a wrong version, without a key (WEBSOCKET-VERSION-1, -2)."""
+    """WebSocket upgrades on a wrong path, with a wrong version, without a key (WEBSOCKET-VERSION-1, -2)."""
     with Http.to(server) as client:
         client.send(octets)
         answer = client.answer()

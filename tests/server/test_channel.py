@@ -25,7 +25,7 @@ messages = st.lists(
 
 
 def write(opcode: int, payload: bytes, cuts: list[int], *, pinged: bool) -> bytes:
-    """Write a message in fragments, with a ping behind each where it is `pinged`."""
+    """Write a message in fragments; `pinged` adds a ping after each."""
     places = [0, *sorted({cut for cut in cuts if cut < len(payload)}), len(payload)]
     parts = [payload[start:end] for start, end in pairwise(places)]
     frames = []
@@ -59,7 +59,7 @@ def test_what_was_sent_is_received(sent: list[tuple[int, bytes, list[int], bool]
     st.lists(st.one_of(st.binary(max_size=30), st.builds(frame, st.integers(0, 15), payloads)), max_size=8)
 )
 def test_any_octets(pieces: list[bytes]) -> None:
-    """Nothing is raised, nothing outgrows its bound, and after the end nothing is taken."""
+    """No input raises or exceeds a bound, and input after the end is ignored."""
     channel = Channel(MOST)
     for piece in pieces:
         if not channel.is_over:
@@ -87,7 +87,7 @@ def test_incomplete(size: int, cut: int) -> None:
 
 
 def test_the_bound() -> None:
-    """A message of just the bound is taken, in one frame and in several; one octet more is too big."""
+    """A message at the bound is accepted, in one frame and in several; one octet more is too big."""
     size = 100
     for fragments in ([size], [60, 40], [size + 1], [60, 41], [2**40]):
         channel = Channel(size)

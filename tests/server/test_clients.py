@@ -35,7 +35,7 @@ def hear(link: websocket.WebSocket) -> dict[str, Any]:
 @pytest.mark.parametrize("endpoint", ["/producer", "/consumer"])
 @pytest.mark.parametrize("destination", ["/publish/news", "/producer/publish/news"])
 def test_a_producer_that_never_connects(server: Server, endpoint: str, destination: str) -> None:
-    """It SENDs `stomper` frames with labels in whole seconds, and hears of each under both spellings.
+    """The sample producer SENDs `stomper` frames with labels in whole seconds, and gets both acknowledgements.
 
     QSTOMP-BARE-1, QSTOMP-STOMPER-1, QSTOMP-STOMPER-2, PUB-LABEL-1.
     """
@@ -65,7 +65,7 @@ def test_a_producer_that_never_connects(server: Server, endpoint: str, destinati
 
 
 def test_a_client_of_the_library_that_connects(server: Server) -> None:
-    """On the strict endpoint, as far as the library's frames are those of STOMP."""
+    """The library's client on the strict endpoint, as far as its frames are valid STOMP."""
     link = websocket.create_connection(f"ws://127.0.0.1:{server.port}/stomp", timeout=DEADLINE)
     say(link, stomper.connect("", "", "localhost"))
     assert hear(link)["cmd"] == "CONNECTED"
@@ -82,7 +82,7 @@ def test_a_client_of_the_library_that_connects(server: Server) -> None:
 
 
 class Listener(stomp.ConnectionListener):
-    """Collects what stomp.py hears."""
+    """Collects the frames that stomp.py receives."""
 
     def __init__(self) -> None:
         self.heard: queue.SimpleQueue[tuple[str, dict[str, str], str]] = queue.SimpleQueue()
@@ -136,7 +136,7 @@ def client(server: Server) -> Iterator[Client]:
 
 
 def test_stomp_py_acknowledges(client: Client) -> None:
-    """Subscribe, send, ACK, NACK; what was refused comes again, what was acknowledged doesn't."""
+    """Subscribe, send, ACK, NACK; rejected messages are redelivered, acknowledged ones are not."""
     connection = client.connection
     connection.subscribe("/queue/a", id="1", ack="client-individual", headers={"receipt": "s"})
     assert client.receipt() == "s"
@@ -162,7 +162,7 @@ def test_stomp_py_acknowledges(client: Client) -> None:
 
 
 def test_stomp_py_transacts(client: Client) -> None:
-    """A transaction that is aborted leaves nothing, one that is committed all, in order."""
+    """An aborted transaction has no effect; a committed one delivers all its messages in order."""
     connection = client.connection
     connection.subscribe("/queue/a", id="1", ack="auto")
     for command in (connection.abort, connection.commit):
@@ -174,9 +174,9 @@ def test_stomp_py_transacts(client: Client) -> None:
 
 
 def test_stomp_py_beats(serve: Serve) -> None:
-    """Heart-beats go both ways, and nobody gives the other up."""
+    """Heart-beats go both ways, and neither side drops the connection."""
     server = serve(heartbeat_interval=0.02)
-    # The library gives up after a few intervals without a beat, which a busy machine can make of 50 ms.
+    # stomp.py gives up after a few intervals without a beat, and a busy machine may take longer than 50 ms.
     client = Client(server, heartbeats=(600, 50), heart_beat_receive_scale=200)
     client.connection.connect(wait=True)
     for _ in range(40):  # longer than the server would wait for the beats of a client that sends none
@@ -188,7 +188,7 @@ def test_stomp_py_beats(serve: Serve) -> None:
 
 
 def test_stomp_py_is_refused(serve: Serve) -> None:
-    """It hears why."""
+    """A refused client gets the reason."""
     server = serve(user=("alice:se:cret",))
     client = Client(server)
     with pytest.raises(stomp.exception.ConnectFailedException):
@@ -202,7 +202,7 @@ def test_stomp_py_is_refused(serve: Serve) -> None:
 
 
 def test_stomp_py_works_for_a_producer(client: Client, server: Server) -> None:
-    """The queue's operations, with replies and acknowledgements."""
+    """The operations of the queue, with replies and acknowledgements."""
     connection = client.connection
     connection.subscribe("/user/queue/replies", id="replies")
     connection.subscribe(SPELLINGS[0], id="acks")

@@ -1,4 +1,4 @@
-"""`python -m reference_server` as a process: how it starts, what it says, how it ends."""
+"""`python -m reference_server` as a process: its start, its messages, its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-m", "reference_server"]
 
 
 class Running:
-    """A server in a process of its own; it has what `Http.to` and `Stomp.to` need."""
+    """A server in a process of its own, with the attributes that `Http.to` and `Stomp.to` need."""
 
     def __init__(self, process: subprocess.Popen[str], line: str) -> None:
         self.process = process
@@ -36,7 +36,7 @@ class Running:
 
 @contextmanager
 def running(*arguments: str, **environment: str) -> Iterator[Running]:
-    """Start a server on a free port unless told otherwise; kill it at the end if it is still there."""
+    """Start a server, on a free port by default; kills it at the end of the test if it is still running."""
     with subprocess.Popen(
         [*COMMAND, *arguments],
         stdout=subprocess.PIPE,
@@ -52,14 +52,14 @@ def running(*arguments: str, **environment: str) -> Iterator[Running]:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for the end; return the status and what was said on stderr."""
+    """Wait for the end; returns the status and stderr."""
     status = process.wait(DEADLINE)
     assert process.stderr is not None
     return status, process.stderr.read()
 
 
 def refused(*arguments: str, **environment: str) -> str:
-    """Run a command that cannot start; return its one sentence."""
+    """Run a command that cannot start; returns its one sentence."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         capture_output=True,
@@ -76,7 +76,7 @@ def refused(*arguments: str, **environment: str) -> str:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it(how: signal.Signals) -> None:
-    """Exit 0 within a second, even with clients connected, who are told."""
+    """A signal ends the server with status 0 within a second, and connected clients get an ERROR."""
     with running("--port", "0") as server, Stomp.connected(server) as client, Http.to(server) as idle:
         assert idle.get("/topics").status == 200
         begun = time.monotonic()
@@ -84,11 +84,11 @@ def test_signals_end_it(how: signal.Signals) -> None:
         assert client.expect("ERROR")["message"] == "server is stopping"
         status, said = ended(server.process)
         assert (status, said) == (0, "")
-        assert time.monotonic() - begun < 5  # it is meant to be one; a busy machine may take its time
+        assert time.monotonic() - begun < 5  # The requirement is one second; a busy machine may take longer.
 
 
 def test_many_signals_end_it_once() -> None:
-    """As from an impatient Ctrl-C, or from a supervisor that tells the process and its group, until it has gone."""
+    """Repeated signals, as of an impatient Ctrl-C or a supervisor that signals the process and its group."""
     for _ in range(5):
         with running("--port", "0") as server:
             deadline = time.monotonic() + DEADLINE
@@ -98,7 +98,7 @@ def test_many_signals_end_it_once() -> None:
 
 
 def test_help_and_version() -> None:
-    """Every flag is explained."""
+    """`--help` explains the flags, and `--version` prints the name and version."""
     shown = subprocess.run(
         [*COMMAND, "--help"], capture_output=True, text=True, timeout=DEADLINE, check=True
     ).stdout
@@ -111,9 +111,9 @@ def test_help_and_version() -> None:
 
 
 def test_flags_environment_and_file(tmp_path: Path) -> None:
-    """All of them reach the server."""
+    """Settings from all three sources reach the server."""
     file = tmp_path / "application.properties"
-    file.write_text("server.port=0\nnumber.of.brokers=7\nnumber.of.partitions=5\nheartbeat.seconds=12\n")
+    file.write_text("server.port=0\nbrokers=7\npartitions=5\nheartbeat.timeout=12\n")
     with running("--config", str(file), "--virtual-clock", STOMPLIANCE_PARTITIONS="6") as server:
         with Http.to(server) as client:
             declared = client.get("/capabilities").json
@@ -125,7 +125,7 @@ def test_flags_environment_and_file(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use() -> None:
-    """One clear sentence, exit 2."""
+    """A server that cannot start prints one clear sentence and exits with 2."""
     with running("--port", "0") as server:
         said = refused("--port", str(server.port))
         assert (
@@ -144,14 +144,14 @@ def test_a_port_in_use() -> None:
     ],
 )
 def test_what_cannot_be_used(arguments: list[str], said: str) -> None:
-    """One sentence that names it, exit 2."""
+    """A bad setting is named in one sentence; the exit status is 2."""
     message = refused(*arguments)
     assert said in message
     assert message.count("\n") == 1
 
 
 def test_flags_that_are_none() -> None:
-    """argparse says so, exit 2; nothing is abbreviated."""
+    """argparse refuses abbreviated flags, with status 2."""
     assert "--por" in refused("--por", "1")
 
 

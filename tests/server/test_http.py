@@ -1,4 +1,4 @@
-"""HTTP as it should be: keep-alive, pipelining, chunks, Expect, HEAD, and what can be read."""
+"""HTTP: keep-alive, pipelining, chunks, Expect, HEAD, introspection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADD = "/topic/add-topic"
 
 
 def test_keep_alive(server: Server) -> None:
-    """One connection serves many requests (HTTP-KEEP-1), and ends when the client asks for it."""
+    """One connection serves many requests (HTTP-KEEP-1), and ends at the client's request."""
     with Http.to(server) as client:
         for number in range(20):
             answer = client.ask(ADD, topicName=f"t{number}")
@@ -30,7 +30,7 @@ def test_keep_alive(server: Server) -> None:
 
 
 def test_http_1_0(server: Server) -> None:
-    """A client of HTTP/1.0 gets its answer, and the end."""
+    """A client of HTTP/1.0 gets its answer, and the connection ends."""
     with Http.to(server) as client:
         client.send(b"GET /topics HTTP/1.0\r\n\r\n")
         assert client.answer().status == 200
@@ -38,7 +38,7 @@ def test_http_1_0(server: Server) -> None:
 
 
 def test_pipelining(server: Server) -> None:
-    """Requests that come in one piece are answered in their order, refused ones among them (HTTP-PIPE-1)."""
+    """Pipelined requests are answered in order, refused ones too (HTTP-PIPE-1)."""
     names = [f"t{number}" for number in range(30)]
     bodies = [json.dumps({"topicName": name if name != "t7" else "t6"}).encode() for name in names]
     with Http.to(server) as client:
@@ -53,7 +53,7 @@ def test_pipelining(server: Server) -> None:
 
 
 def test_octet_by_octet(server: Server) -> None:
-    """However a request is cut, it is one request."""
+    """A request may arrive in pieces of any size."""
     with Http.to(server) as client:
         for octet in request("POST", ADD, b'{"topicName":"slow"}'):
             client.send(bytes([octet]))
@@ -62,7 +62,7 @@ def test_octet_by_octet(server: Server) -> None:
 
 @pytest.mark.parametrize("chunks", [[b'{"topicName":"c"}'], [b"{", b'"topicName"', b':"c"', b"}"]])
 def test_chunks(server: Server, chunks: list[bytes]) -> None:
-    """A body in chunks is a body (HTTP-CHUNKED-1)."""
+    """A chunked body is read whole (HTTP-CHUNKED-1)."""
     encoded = b"".join(b"%x;ext=1\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
     with Http.to(server) as client:
         for _ in range(2):
@@ -72,7 +72,7 @@ def test_chunks(server: Server, chunks: list[bytes]) -> None:
 
 
 def test_expect(server: Server) -> None:
-    """A client that waits for 100 before it sends its body gets it."""
+    """A client that waits for 100 before it sends its body gets 100."""
     body = b'{"topicName":"waited"}'
     with Http.to(server) as client:
         head = request("POST", ADD, None, Content_Length=str(len(body)), Expect="100-continue")
@@ -122,7 +122,7 @@ def test_statuses_without_body(server: Server) -> None:
 
 
 def test_capabilities(serve: Serve) -> None:
-    """What is declared is what is set (CAP-1, CAP-2)."""
+    """The capabilities declare the settings (CAP-1, CAP-2)."""
     server = serve(brokers=2, partitions=5, heartbeat_timeout=7.5, body_bytes=5000)
     with Http.to(server) as client:
         declared = client.get("/capabilities").json

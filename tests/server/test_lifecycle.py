@@ -1,4 +1,4 @@
-"""Many connections, too many, and what is left behind when they are closed: nothing."""
+"""Many connections, too many, and complete release of closed ones."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 def descriptors() -> int:
-    """How many are open; 0 where the system doesn't tell."""
+    """Number of open descriptors; 0 if the system does not tell."""
     return sum(1 for _ in DESCRIPTORS.iterdir()) if DESCRIPTORS.exists() else 0
 
 
 def test_two_hundred_connections(serve: Serve) -> None:
-    """Each with a subscription and a message; afterwards no thread, descriptor or state is left."""
+    """After connections with a subscription and a message each, no thread, descriptor or state is left."""
     server = serve()
     gc.collect()
     threads, files = threading.active_count(), descriptors()
@@ -51,13 +51,13 @@ def test_two_hundred_connections(serve: Serve) -> None:
         eventually(lambda: descriptors() <= files, "descriptors are left")
     hub, application = server.application._hub, server.application
     assert application._peers == {}
-    assert hub._scheduled == {}
-    assert hub._destinations._queues == {}
-    assert hub._destinations._topics == {}
+    assert hub._shared.deadlines._by_key == {}
+    assert hub._router._destinations._queues == {}
+    assert hub._router._destinations._topics == {}
 
 
 def test_http_connections_leave_nothing(serve: Serve) -> None:
-    """Neither those that were answered, nor those that were cut in the middle or never said a word."""
+    """HTTP connections that were served, cut or silent leave nothing."""
     server = serve()
     threads, files = threading.active_count(), descriptors()
     for number in range(60):
@@ -72,7 +72,7 @@ def test_http_connections_leave_nothing(serve: Serve) -> None:
 
 
 def test_one_too_many(serve: Serve) -> None:
-    """It is answered 503 and closed, without harm to those that are open (LIMIT-CONN-1)."""
+    """A connection too many gets 503 and is closed, and open ones go on (LIMIT-CONN-1)."""
     server = serve(connections=2, linger=0.2)
     with Stomp.connected(server) as first, Http.to(server) as second:
         second.get("/topics")
@@ -90,7 +90,7 @@ def test_one_too_many(serve: Serve) -> None:
 
 
 def test_subscriptions_over_the_bound(serve: Serve) -> None:
-    """ERROR (STOMP-LIMIT-005); the connections of others have their own bound."""
+    """A subscription too many gets ERROR (STOMP-LIMIT-005); each connection has a bound of its own."""
     server = serve(subscriptions=5)
     with Stomp.connected(server) as client, Stomp.connected(server) as other:
         for number in range(5):
@@ -102,7 +102,7 @@ def test_subscriptions_over_the_bound(serve: Serve) -> None:
 
 
 def test_starting_and_stopping(serve: Serve) -> None:
-    """A server that was never asked anything stops; the port is free at once."""
+    """A server without any connection stops; its port is free at once."""
     server = serve()
     port = server.port
     with pytest.raises(OSError, match="in use"):
@@ -113,7 +113,7 @@ def test_starting_and_stopping(serve: Serve) -> None:
 
 
 def test_ipv6() -> None:
-    """It listens on IPv6 where it is told to."""
+    """A server with an IPv6 host listens on IPv6."""
     try:
         server = Server(Settings(host="::1", port=0))
     except OSError:
@@ -123,7 +123,7 @@ def test_ipv6() -> None:
 
 
 def test_concurrent_producers_and_consumers(serve: Serve) -> None:
-    """Many threads at once: every record comes once, in order of its partition."""
+    """Many threads at once: every record is delivered once, in order of its partition."""
     server = serve()
     with Http.to(server) as setup:
         setup.ask("/topic/add-topic", topicName="news", partitions=4)
@@ -156,7 +156,7 @@ def test_concurrent_producers_and_consumers(serve: Serve) -> None:
     def guarded(work: object, name: str) -> None:
         try:
             work(name)  # type: ignore[operator]
-        except BaseException as error:  # noqa: BLE001  reported below, in the thread of the test
+        except BaseException as error:  # noqa: BLE001  asserted below, in the thread of the test
             failures.append(error)
 
     threads = [threading.Thread(target=guarded, args=(produce, f"p{n}")) for n in range(4)]

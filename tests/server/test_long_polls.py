@@ -1,4 +1,4 @@
-"""Long polls over sockets: answered when there is something, and only to those who are still there."""
+"""Long polls over sockets: answered when a record is available, and only to clients that are still connected."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reference_server.server.long_poll import LongPoll
 from tests.server.wire import Http, Stomp, eventually, request
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ BODY = json.dumps(LONG).encode()
 
 @pytest.fixture
 def client(server: Server) -> Http:
-    """Return a client, with a topic and a consumer of it on the server."""
+    """A client, with a topic and a consumer of it on the server."""
     client = Http.to(server)
     client.ask("/topic/add-topic", topicName="news", partitions=1)
     client.ask("/consumer-group/add", consumer_group_name="g")
@@ -29,12 +30,12 @@ def client(server: Server) -> Http:
 
 
 def waiting(server: Server) -> int:
-    """How many long polls wait."""
+    """Number of long polls that wait."""
     return server.application._broker._waiting
 
 
 def test_over_http(server: Server, client: Http) -> None:
-    """The answer comes with the record (POLL-WAIT-1)."""
+    """A long poll is answered when a record is published (POLL-WAIT-1)."""
     with client, Http.to(server) as other:
         client.send(request("POST", "/consumer/poll", BODY))
         eventually(lambda: waiting(server) == 1, "it does not wait")
@@ -48,7 +49,7 @@ def test_over_http(server: Server, client: Http) -> None:
 
 
 def test_many_times(server: Server, client: Http) -> None:
-    """However a publish and the begin of the wait fall together, nothing is lost."""
+    """No record is lost if a publish and the start of a wait coincide."""
     with client, Http.to(server) as other:
         for number in range(300):
             client.send(request("POST", "/consumer/poll", BODY))
@@ -68,14 +69,14 @@ def test_many_times(server: Server, client: Http) -> None:
 
 
 def test_the_end_of_its_time(server: Server, client: Http) -> None:
-    """It is answered as empty then (POLL-WAIT-2)."""
+    """A long poll is answered as empty at its deadline (POLL-WAIT-2)."""
     with client:
         assert client.ask("/consumer/poll", consumer_name="c", wait_seconds=0.05).status == 204
         assert waiting(server) == 0
 
 
 def test_pipelined_requests_wait_for_their_turn(server: Server, client: Http) -> None:
-    """Answers come in order, also behind a poll that waits (HTTP-PIPE-1, POLL-WAIT-3)."""
+    """Answers come in order, also after a long poll (HTTP-PIPE-1, POLL-WAIT-3)."""
     with client, Http.to(server) as other:
         client.send(request("GET", "/topics") + request("POST", "/consumer/poll", BODY))
         assert client.answer().json["topics"]
@@ -87,7 +88,7 @@ def test_pipelined_requests_wait_for_their_turn(server: Server, client: Http) ->
 
 @pytest.mark.parametrize("path", ["/stomp", "http"])
 def test_a_client_that_is_gone(server: Server, client: Http, path: str) -> None:
-    """No record is handed to it: the next poll gets it (POLL-WAIT-5)."""
+    """A client that is gone gets no record: the next poll does (POLL-WAIT-5)."""
     with client:
         if path == "http":
             with Http.to(server) as gone:
@@ -102,8 +103,45 @@ def test_a_client_that_is_gone(server: Server, client: Http, path: str) -> None:
         assert client.ask("/consumer/poll", consumer_name="c").status == 200
 
 
+@pytest.mark.parametrize(
+    "acts", [("read",), ("cancel",), ("resume",), ("read", "resume"), ("cancel", "resume")]
+)
+def test_an_eviction_is_noticed(serve: Serve, acts: tuple[str, ...]) -> None:
+    """The next owner's long poll is answered by the first call that notices an eviction (POLL-WAIT-1)."""
+    server = serve(virtual_clock=True, partitions=1)
+    application = server.application
+    with Http.to(server) as client, Http.to(server) as other:
+        client.ask("/topic/add-topic", topicName="news")
+        client.ask("/publish/news", messageID=1, message="m")
+        for group, name in (("g", "holder"), ("g", "next"), ("h", "elsewhere")):
+            client.ask("/consumer-group/add", consumer_group_name=group)
+            client.ask("/consumer/register-consumer", consumer_group_name=group, consumer_name=name)
+        for name in ("holder", "next"):
+            client.ask("/consumer/subscribe-topic", consumer_name=name, topic_list="news")
+        assert client.ask("/consumer/poll", consumer_name="holder").status == 200
+        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"next","wait_seconds":30}'))
+        waiter, session = LongPoll(), application.open_session(lenient=False)
+        assert (
+            application.perform("/consumer/poll", b'{"consumer_name":"elsewhere","wait_seconds":30}', waiter)
+            is None
+        )
+        eventually(lambda: waiting(server) == 2, "they do not wait")
+        application.clock.advance(31)  # As in real time, no call has ticked the queue since.
+        for act in acts:
+            match act:
+                case "read":
+                    application.read("/topics")
+                case "cancel":
+                    application.cancel(waiter)
+                case "resume":
+                    application.resume(session)
+        other.link.settimeout(5)
+        assert other.answer().json["redelivered"] is True
+        application.cancel(waiter)
+
+
 def test_over_stomp(server: Server, client: Http) -> None:
-    """The session is served meanwhile; reply and receipt come with the record (POLL-WAIT-1, POLL-WAIT-3)."""
+    """The session is served during a long poll; reply and receipt come with the record (POLL-WAIT-1, POLL-WAIT-3)."""
     with client, Stomp.connected(server) as session:
         session.subscribe("/user/queue/replies")
         headers = {"destination": "/consumer/poll", "correlation-id": "p", "receipt": "r"}
@@ -118,7 +156,7 @@ def test_over_stomp(server: Server, client: Http) -> None:
 
 
 def test_stopping(serve: Serve) -> None:
-    """A server that stops doesn't wait for them."""
+    """A server stops without waiting for long polls."""
     server = serve()
     with Http.to(server) as client:
         client.ask("/topic/add-topic", topicName="news", partitions=1)

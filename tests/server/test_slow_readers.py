@@ -1,4 +1,4 @@
-"""A client that doesn't read: it is cut off at its bound, with an ERROR, and the others notice nothing."""
+"""Clients that do not read are cut off at a bound, with an ERROR, and others are not affected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BODY = b"x" * 10_000
 
 
 def test_a_topic(serve: Serve) -> None:
-    """Past the bound the slow subscriber is cut off; the others get everything (STOMP-LIMIT-006)."""
+    """A subscriber past its bound is cut off; the others get everything (STOMP-LIMIT-006)."""
     server = serve(outbox_bytes=300_000, linger=0.5)
     with Stomp.connected(server) as producer, Stomp.connected(server) as quick:
         slow = Stomp.to(server, receive_buffer=4096)
@@ -32,7 +32,7 @@ def test_a_topic(serve: Serve) -> None:
 
 
 def test_the_error_arrives(serve: Serve) -> None:
-    """A reader that reads on after it was given up finds whole frames, the ERROR as the last, and Close."""
+    """A reader that continues after it was cut off gets whole frames, the ERROR as the last, and Close."""
     server = serve(outbox_bytes=300_000, linger=20)
     with Stomp.connected(server) as producer:
         slow = Stomp.to(server, receive_buffer=4096)
@@ -52,7 +52,7 @@ def test_the_error_arrives(serve: Serve) -> None:
 
 
 def test_a_queue_waits(serve: Serve) -> None:
-    """A queue hands over no more than its slow subscriber can take, keeps the rest, and cuts nobody off.
+    """A queue hands a slow subscriber no more than its window, keeps the rest, and cuts no connection off.
 
     STOMP-LIMIT-007.
     """
@@ -71,7 +71,7 @@ def test_a_queue_waits(serve: Serve) -> None:
 
 
 def test_what_a_slow_reader_leaves_goes_to_others(serve: Serve) -> None:
-    """What it was not handed, and what it did not acknowledge."""
+    """Others get the messages that a slow reader was not handed or did not acknowledge."""
     server = serve()
     with Stomp.connected(server) as producer:
         slow = Stomp.to(server, receive_buffer=4096)
@@ -81,7 +81,7 @@ def test_what_a_slow_reader_leaves_goes_to_others(serve: Serve) -> None:
             for number in range(500):
                 producer.say("SEND", {"destination": "/queue/q"}, b"%d" % number + BODY)
             assert producer.fence() == []
-        # Before the server has seen the end, what is still in the queue would come first.
+        # Before the server notices the end, messages that wait in the queue would come first.
         eventually(lambda: server.listener.connections == 1, "the slow reader is still there")
         producer.say("SUBSCRIBE", {"id": "0", "destination": "/queue/q"})
         bodies = [producer.expect("MESSAGE").body for _ in range(500)]
@@ -89,7 +89,7 @@ def test_what_a_slow_reader_leaves_goes_to_others(serve: Serve) -> None:
 
 
 def test_receipts_are_output_too(serve: Serve) -> None:
-    """A client that sends and never reads what it asked for is cut off as well."""
+    """A client that sends and never reads its receipts is cut off as well."""
     server = serve(outbox_bytes=300_000, linger=0.2)
     slow = Stomp.to(server, receive_buffer=4096)
     slow.connect()
@@ -104,7 +104,7 @@ def test_receipts_are_output_too(serve: Serve) -> None:
 
 
 def test_pongs_are_output_too(serve: Serve) -> None:
-    """Nor can pings fill the memory."""
+    """Pongs for a client that never reads are bounded, too."""
     server = serve(outbox_bytes=300_000, linger=0.2)
     slow = Stomp.to(server, receive_buffer=4096)
     slow.connect()
@@ -116,7 +116,7 @@ def test_pongs_are_output_too(serve: Serve) -> None:
 
 
 def test_http(serve: Serve) -> None:
-    """A client that asks and never reads holds up nobody, and is given up after the idle time."""
+    """A client that requests and never reads blocks no other one, and is cut off after the idle time."""
     server = serve(idle_timeout=1)
     with Http.to(server) as busy:
         names = [f"topic-with-a-long-name-{number}" for number in range(300)]

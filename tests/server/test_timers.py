@@ -1,4 +1,4 @@
-"""What happens by itself: evictions in real time and on the virtual clock, and heart-beats."""
+"""Timers: evictions in real time and on the virtual clock, and heart-beats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def join(client: Http, name: str, group: str = "g") -> None:
 
 
 def test_evictions_in_real_time(serve: Serve) -> None:
-    """Whoever is silent is gone, without anybody asking; whoever beats is there (LIVE-KEEP-1, LIVE-EVICT-1)."""
+    """A silent consumer is evicted without a request; one with heartbeats stays (LIVE-KEEP-1, LIVE-EVICT-1)."""
     server = serve(heartbeat_timeout=0.5)
     with Http.to(server) as client:
         join(client, "silent")
@@ -29,7 +29,7 @@ def test_evictions_in_real_time(serve: Serve) -> None:
         registered = time.monotonic()
         while "silent" in server.application._broker.consumers:
             if client.ask("/consumer/heartbeat", consumer_name="alive").status != 202:
-                # Only a machine that stood still for so long lets that happen.
+                # An alive consumer is evicted only if this machine stood still for the whole timeout.
                 assert time.monotonic() - registered > 0.5
                 return
         assert time.monotonic() - registered > 0.45
@@ -37,21 +37,21 @@ def test_evictions_in_real_time(serve: Serve) -> None:
 
 
 def test_an_eviction_answers_those_who_wait(serve: Serve) -> None:
-    """The timer wakes a long poll of the next owner."""
+    """An eviction by the timer wakes a long poll of the next owner."""
     server = serve(heartbeat_timeout=1, partitions=1)
     with Http.to(server) as client, Http.to(server) as other:
         client.ask("/topic/add-topic", topicName="news")
         client.ask("/publish/news", messageID=1, message="m")
-        for name in ("holder", "heir"):
+        for name in ("holder", "next"):
             join(client, name)
             client.ask("/consumer/subscribe-topic", consumer_name=name, topic_list="news")
         assert client.ask("/consumer/poll", consumer_name="holder").status == 200
-        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"heir","wait_seconds":20}'))
+        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"next","wait_seconds":20}'))
         assert other.answer().json["redelivered"] is True
 
 
 def test_the_virtual_clock(serve: Serve) -> None:
-    """It stands still until it is moved, and then everything due has happened (CLOCK-1, CLOCK-2)."""
+    """The virtual clock stands still until it is advanced, and everything due then happens (CLOCK-1, CLOCK-2)."""
     server = serve(virtual_clock=True, heartbeat_timeout=30)
     with Http.to(server) as client:
         join(client, "c")
@@ -75,7 +75,7 @@ def test_the_virtual_clock(serve: Serve) -> None:
              b'{"seconds":null}', b'{"seconds":[1]}', b'{"seconds":1e10}', b'{"seconds":1,"consumer_group_name":7}']
 )  # fmt: skip
 def test_moves_that_are_none(serve: Serve, body: bytes) -> None:
-    """They are refused and move nothing (CLOCK-4)."""
+    """Invalid advances are refused and change nothing (CLOCK-4)."""
     server = serve(virtual_clock=True)
     with Http.to(server) as client:
         answer = client.exchange(request("POST", "/clock/advance", body))
@@ -91,7 +91,7 @@ def test_moves_that_are_none(serve: Serve, body: bytes) -> None:
 
 
 def test_heart_beats_of_the_server(serve: Serve) -> None:
-    """They come by themselves, each an LF in a message of its own (STOMP-HEARTBEAT-005, -006)."""
+    """The server sends heart-beats, each an LF in a message of its own (STOMP-HEARTBEAT-005, -006)."""
     server = serve(heartbeat_interval=0.02)
     with Stomp.connected(server, heart_beat="0,20") as client:
         for _ in range(5):
@@ -102,7 +102,7 @@ def test_heart_beats_of_the_server(serve: Serve) -> None:
 
 
 def test_a_client_whose_heart_stops(serve: Serve) -> None:
-    """It is given up with an ERROR (STOMP-HEARTBEAT-008); other sessions go on."""
+    """A client without beats gets an ERROR (STOMP-HEARTBEAT-008); other sessions go on."""
     server = serve(heartbeat_interval=0.02)
     with (
         Stomp.connected(server, heart_beat="5000,0") as other,
@@ -113,7 +113,7 @@ def test_a_client_whose_heart_stops(serve: Serve) -> None:
 
 
 def test_stomp_heart_beats_are_no_sign_of_life_of_consumers(serve: Serve) -> None:
-    """They speak for the connection only (LIVE-SIGN-2)."""
+    """STOMP heart-beats are signs of life of the connection only (LIVE-SIGN-2)."""
     server = serve(heartbeat_timeout=0.2, heartbeat_interval=0.02)
     with Stomp.connected(server, heart_beat="1000,20") as client, Http.to(server) as other:
         client.subscribe("/user/queue/replies")

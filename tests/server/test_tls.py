@@ -43,7 +43,7 @@ def server(serve: Serve, pem: Path) -> Server:
 
 
 def test_both_bindings(server: Server, context: ssl.SSLContext) -> None:
-    """HTTP and STOMP work as without it, large bodies included."""
+    """HTTP and STOMP work over TLS, large bodies included."""
     assert server.url.startswith("wss://")
     with Http.to(server, context) as client, Stomp.to(server, context=context) as session:
         assert client.ask("/topic/add-topic", topicName="news").status == 200
@@ -58,7 +58,7 @@ def test_both_bindings(server: Server, context: ssl.SSLContext) -> None:
 
 
 def test_the_end_is_told(server: Server, context: ssl.SSLContext) -> None:
-    """The server closes TLS too, so that nobody takes the end for a truncation."""
+    """The server ends TLS with close_notify, so that clients detect no truncation."""
     for octets in (
         request("GET", "/topics", Connection="close"),
         request("GET", "/nothing", Connection="close"),
@@ -72,7 +72,7 @@ def test_the_end_is_told(server: Server, context: ssl.SSLContext) -> None:
 
 
 def test_the_last_frame_arrives(server: Server, context: ssl.SSLContext) -> None:
-    """Also where the client goes on sending (STOMP-LINGER-002)."""
+    """The last frame arrives even if the client goes on sending (STOMP-LINGER-002)."""
     with Stomp.to(server, context=context) as session:
         session.connect()
         late = frame(TEXT, stomp_frame("SEND", {"destination": "/queue/late"}, b"x" * 20_000))
@@ -81,7 +81,7 @@ def test_the_last_frame_arrives(server: Server, context: ssl.SSLContext) -> None
 
 
 def test_both_directions_at_once(server: Server, context: ssl.SSLContext) -> None:
-    """Other threads write while one reads."""
+    """Threads may write while another one reads."""
     with Stomp.to(server, context=context) as reader, Stomp.to(server, context=context) as writer:
         reader.connect()
         writer.connect()
@@ -98,7 +98,7 @@ def test_both_directions_at_once(server: Server, context: ssl.SSLContext) -> Non
 
 @pytest.mark.parametrize("octets", [b"GET /topics HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01", b""])
 def test_what_is_no_handshake(serve: Serve, pem: Path, context: ssl.SSLContext, octets: bytes) -> None:
-    """It ends its own connection only."""
+    """Octets that are no handshake end only their own connection."""
     server = serve(tls_cert=str(pem), idle_timeout=1)
     with Http(connect(server)) as client:
         client.send(octets)
@@ -109,7 +109,7 @@ def test_what_is_no_handshake(serve: Serve, pem: Path, context: ssl.SSLContext, 
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    """They are a mistake of the configuration, told in one sentence."""
+    """Bad TLS files are an error of the configuration, explained in one sentence."""
     broken = tmp_path / "broken.pem"
     broken.write_text("nonsense")
     for path in (broken, tmp_path / "missing.pem"):

@@ -1,4 +1,4 @@
-"""WebSocket: messages, fragments, control frames, what breaks the rules, and how connections end."""
+"""WebSocket: messages, fragments, control frames, violations, ends of connections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONNECT = stomp_frame("CONNECT", {"accept-version": "1.2", "host": "h"})
 
 
 def is_unharmed(server: Server) -> None:
-    """Whatever one connection does, others are served."""
+    """A bad connection does not affect others."""
     with Stomp.connected(server) as other:
         assert other.fence() == []
 
@@ -52,7 +52,7 @@ def is_unharmed(server: Server) -> None:
     ],
 )
 def test_subprotocols(server: Server, offered: str | None, selected: str | None) -> None:
-    """The highest of those offered, or none; CONNECT decides on the version (STOMP-WS-001, -002, -020)."""
+    """The highest offered subprotocol, or none, is selected; CONNECT sets the version (STOMP-WS-001, -002, -020)."""
     with Http.to(server) as raw:
         raw.send(upgrade(Sec_WebSocket_Protocol=offered))
         head = raw.take_until(b"\r\n\r\n").decode().lower()
@@ -77,7 +77,7 @@ def test_endpoints_and_versions(server: Server, path: str, version: str) -> None
 
 
 def test_frames_may_come_with_the_handshake(server: Server) -> None:
-    """Octets behind the request for an upgrade are the first of the connection."""
+    """Octets after the upgrade request are the first ones of the connection."""
     with Stomp(connect(server)) as client:
         client.send(upgrade() + frame(TEXT, CONNECT))
         client.take_until(b"\r\n\r\n")
@@ -107,7 +107,7 @@ def test_messages_are_a_stream_of_octets(server: Server, messages: list[bytes], 
 
 
 def test_a_ping_between_fragments(server: Server) -> None:
-    """It is answered, and the message is whole all the same; which answer comes first is open."""
+    """A ping between fragments is answered, and the message stays whole; the order of the answers is open."""
     with Stomp.to(server) as client:
         client.send(frame(TEXT, CONNECT[:9], fin=False) + frame(PING, b"p") + frame(CONT, CONNECT[9:]))
         answers = dict([client.message(), client.message()])
@@ -116,7 +116,7 @@ def test_a_ping_between_fragments(server: Server) -> None:
 
 
 def test_several_frames_in_one_message(server: Server) -> None:
-    """Each is obeyed, and each answer is a message of its own (STOMP-WS-004, STOMP-WS-009)."""
+    """Each of several frames is processed, and each answer is a message of its own (STOMP-WS-004, STOMP-WS-009)."""
     with Stomp.to(server) as client:
         frames = [CONNECT, stomp_frame("SUBSCRIBE", {"id": "0", "destination": "/queue/a"})]
         frames += [stomp_frame("SEND", {"destination": "/queue/a"}, b"%d" % number) for number in range(50)]
@@ -128,7 +128,7 @@ def test_several_frames_in_one_message(server: Server) -> None:
 
 @pytest.mark.parametrize("body", [b"text \xc3\xa4", b"\xff\xfe\x00\x01", bytes(range(256))])
 def test_text_and_binary_answers(server: Server, body: bytes) -> None:
-    """A message is binary where a body is not UTF-8, else text (STOMP-WS-008)."""
+    """A message is binary if its body is not UTF-8, else text (STOMP-WS-008)."""
     with Stomp.connected(server) as client:
         client.subscribe("/queue/a")
         client.say("SEND", {"destination": "/queue/a", "content-length": str(len(body))}, body)
@@ -153,7 +153,7 @@ def test_pings(server: Server, payload: bytes) -> None:
 
 @pytest.mark.parametrize("payload", [struct.pack("!H", 1000), struct.pack("!H", 4321) + b"bye", b""])
 def test_a_close_of_the_client(server: Server, payload: bytes) -> None:
-    """It is echoed; the session ends at once, and what it held goes to others (STOMP-WS-014)."""
+    """Close is echoed; the session ends at once, and others get its messages (STOMP-WS-014)."""
     with Stomp.connected(server) as client, Stomp.connected(server) as other:
         client.subscribe("/queue/a", ack="client")
         client.say("SEND", {"destination": "/queue/a"}, b"m")
@@ -165,7 +165,7 @@ def test_a_close_of_the_client(server: Server, payload: bytes) -> None:
 
 
 def test_a_cut(server: Server) -> None:
-    """A connection that is just gone ends its session as well (STOMP-WS-014, STOMP-DISCONNECT-005)."""
+    """A cut connection ends its session as well (STOMP-WS-014, STOMP-DISCONNECT-005)."""
     with Stomp.connected(server) as other:
         with Stomp.connected(server) as client:
             client.subscribe("/queue/a", ack="client")
@@ -195,7 +195,7 @@ def test_a_cut(server: Server) -> None:
     ids=repr,
 )
 def test_what_breaks_the_rules(server: Server, octets: bytes, code: int) -> None:
-    """An unmasked frame, reserved bits and codes, invalid UTF-8: Close with the code that says it, and the end."""
+    """Violations (no mask, reserved bits and codes, invalid UTF-8) get Close with the right code, and the end."""
     with Stomp.connected(server) as client:
         client.subscribe("/queue/a", ack="client")
         client.say("SEND", {"destination": "/queue/a"}, b"m")
@@ -207,7 +207,7 @@ def test_what_breaks_the_rules(server: Server, octets: bytes, code: int) -> None
 
 
 def test_a_message_over_the_bound(serve: Serve) -> None:
-    """It gets an ERROR that says so, and Close 1009 (STOMP-WS-015, STOMP-LIMIT-004)."""
+    """A message over the bound gets an ERROR with the reason, and Close 1009 (STOMP-WS-015, STOMP-LIMIT-004)."""
     server = serve(header_bytes=1000, body_bytes=2000)
     for octets in (
         frame(TEXT, b"x" * 100_000),
@@ -222,7 +222,7 @@ def test_a_message_over_the_bound(serve: Serve) -> None:
 
 
 def test_a_stomp_frame_over_the_bound(serve: Serve) -> None:
-    """It gets an ERROR with its receipt-id; one of just the bound is served (STOMP-LIMIT-003)."""
+    """A frame over the bound gets an ERROR with its receipt-id; one at the bound is served (STOMP-LIMIT-003)."""
     server = serve(body_bytes=2000)
     with Stomp.connected(server) as client:
         client.subscribe("/queue/a")
@@ -245,7 +245,7 @@ def test_a_stomp_frame_over_the_bound(serve: Serve) -> None:
     ],
 )
 def test_a_frame_that_never_ends(serve: Serve, octets: bytes) -> None:
-    """It gets an ERROR after the time that a frame may take, and the end (STOMP-LIMIT-008)."""
+    """A frame that never ends gets an ERROR after the allowed time, and the end (STOMP-LIMIT-008)."""
     server = serve(incomplete_frame_timeout=0.2)
     with Stomp.connected(server) as client:
         client.send(octets)
@@ -254,7 +254,7 @@ def test_a_frame_that_never_ends(serve: Serve, octets: bytes) -> None:
 
 
 def test_octets_now_and_then_do_not_help(serve: Serve) -> None:
-    """The time of a frame begins with its first octet."""
+    """The time limit of a frame starts with its first octet."""
     server = serve(incomplete_frame_timeout=0.2)
     with Stomp.connected(server) as client:
         client.send(frame(TEXT, b"SEND\n"))
@@ -268,7 +268,7 @@ def test_octets_now_and_then_do_not_help(serve: Serve) -> None:
 
 
 def test_pings_are_no_frame(serve: Serve) -> None:
-    """A client that only pings has no frame that fails to end."""
+    """A client that only pings exceeds no time limit of frames."""
     server = serve(incomplete_frame_timeout=0.05)
     with Stomp.connected(server) as client:
         for _ in range(10):
@@ -284,7 +284,7 @@ def test_pings_are_no_frame(serve: Serve) -> None:
 
 @pytest.mark.parametrize("octets", [b"", frame(PING, b""), frame(TEXT, b"\n")])
 def test_a_connection_that_sends_no_frame(serve: Serve, octets: bytes) -> None:
-    """It gets an ERROR after the declared time, and the end (STOMP-WS-019)."""
+    """A connection without a frame gets an ERROR after the declared time, and the end (STOMP-WS-019)."""
     server = serve(first_frame_timeout=1)
     with Stomp.to(server) as client:
         client.send(octets)
@@ -295,7 +295,7 @@ def test_a_connection_that_sends_no_frame(serve: Serve, octets: bytes) -> None:
 
 
 def test_a_client_that_does_not_close(serve: Serve) -> None:
-    """After its last frame the server waits for the end of the client, but not for ever (STOMP-LINGER-002)."""
+    """After its last frame the server waits a limited time for the client to close (STOMP-LINGER-002)."""
     server = serve(linger=0.2)
     with Stomp.connected(server) as client:
         client.say("DISCONNECT", {"receipt": "bye"})
@@ -305,7 +305,7 @@ def test_a_client_that_does_not_close(serve: Serve) -> None:
 
 
 def test_the_last_frame_arrives(server: Server) -> None:
-    """Even where the client goes on sending: no reset destroys what it has not read yet (STOMP-LINGER-002)."""
+    """The last frame arrives even if the client goes on sending: no reset destroys unread octets (STOMP-LINGER-002)."""
     for _ in range(10):
         with Stomp.connected(server) as client:
             client.say("SEND", {"destination": "/nowhere", "receipt": "r"})
@@ -318,7 +318,7 @@ def test_the_last_frame_arrives(server: Server) -> None:
 
 
 def test_stopping(serve: Serve) -> None:
-    """Sessions are told, requests on their way are ended, and nobody is left (STOMP-ERROR-007)."""
+    """At a stop, sessions get an ERROR, running requests end, and no connection is left (STOMP-ERROR-007)."""
     server = serve()
     with Stomp.connected(server) as client, Http.to(server) as idle, Stomp.to(server) as silent:
         idle.get("/topics")

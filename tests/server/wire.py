@@ -1,4 +1,4 @@
-"""Clients that say exactly the octets that a test wants, and read strictly what comes back.
+"""Clients that send exact octets, and read the replies strictly.
 
 Every wait ends at a deadline that only a broken server reaches.
 """
@@ -40,13 +40,13 @@ UPGRADE = {
 
 
 class Ended(Exception):
-    """The server ended the connection."""
+    """The server has ended the connection."""
 
 
 def connect(
     server: Server, *, context: ssl.SSLContext | None = None, receive_buffer: int = 0
 ) -> socket.socket:
-    """Open a TCP connection to a server, with TLS where there is a context."""
+    """Open a TCP connection to a server, with TLS if there is a context."""
     link = socket.socket()
     if receive_buffer:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -58,7 +58,7 @@ def connect(
 
 @dataclass
 class Wire:
-    """One connection, and what was received and not consumed."""
+    """One connection, and the received octets that are not yet consumed."""
 
     link: socket.socket
     _pending: bytearray = field(default_factory=bytearray)
@@ -75,7 +75,7 @@ class Wire:
         self.link.sendall(data)
 
     def take(self, count: int) -> bytes:
-        """Return that many octets; raises Ended."""
+        """Return so many octets. Raises Ended."""
         while len(self._pending) < count:
             self._more()
         octets = bytes(self._pending[:count])
@@ -83,13 +83,13 @@ class Wire:
         return octets
 
     def take_until(self, mark: bytes) -> bytes:
-        """Return octets up to and with the mark; raises Ended."""
+        """Return octets up to and including the mark. Raises Ended."""
         while (at := self._pending.find(mark)) < 0:
             self._more()
         return self.take(at + len(mark))
 
     def wait_for_end(self) -> bytes:
-        """Wait until the server ends the connection; return what it sent before that."""
+        """Wait until the server ends the connection; returns the octets before the end."""
         try:
             while True:
                 self._more()
@@ -130,7 +130,7 @@ class Answer(NamedTuple):
 
 
 class Http(Wire):
-    """An HTTP client of few words."""
+    """A minimal HTTP client."""
 
     @classmethod
     def to(cls, server: Server, context: ssl.SSLContext | None = None) -> Self:
@@ -171,7 +171,7 @@ class Http(Wire):
 
 
 def request(method: str, path: str, body: bytes | None = None, **headers: str) -> bytes:
-    """Write a request; underscores in names of headers stand for hyphens."""
+    """Write a request; underscores in header names stand for hyphens."""
     fields = {"Host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
     if body is not None and "Transfer-Encoding" not in fields:
         fields.setdefault("Content-Length", str(len(body)))
@@ -180,7 +180,7 @@ def request(method: str, path: str, body: bytes | None = None, **headers: str) -
 
 
 def upgrade(path: str = "/stomp", **changes: str | None) -> bytes:
-    """Write the request of a WebSocket handshake; a header that is changed to None is left out."""
+    """Write the request of a WebSocket handshake; a header that is set to None is left out."""
     fields: dict[str, str | None] = {**UPGRADE, **{name.replace("_", "-"): v for name, v in changes.items()}}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value is not None)
     return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
@@ -208,7 +208,7 @@ def frame(
 
 
 class Stomp(Wire):
-    """A STOMP client over WebSocket. One WebSocket message of the server has to hold one frame or one LF."""
+    """A STOMP client over WebSocket. Each WebSocket message of the server must hold one frame or one LF."""
 
     version = "1.0"
     beats = 0
@@ -238,7 +238,7 @@ class Stomp(Wire):
         return client
 
     def connect(self, version: str = "1.2", **headers: str) -> Received:
-        """CONNECT, and return CONNECTED."""
+        """CONNECT; returns CONNECTED."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.say("CONNECT", {"accept-version": version, "host": "localhost"} | named)
         self.version = version
@@ -249,14 +249,14 @@ class Stomp(Wire):
         self.send(frame(TEXT if body.isascii() else BINARY, stomp_frame(command, headers, body)))
 
     def ask(self, path: str, /, **members: Any) -> Received:
-        """SEND an operation and return its reply; a subscription to replies has to be there."""
+        """SEND an operation and return its reply; needs a subscription to replies."""
         self.say("SEND", {"destination": path, "correlation-id": "ask"}, json.dumps(members).encode())
         reply = self.expect("MESSAGE")
         assert reply["correlation-id"] == "ask"
         return reply
 
     def subscribe(self, destination: str, identifier: str = "0", **headers: str) -> None:
-        """SUBSCRIBE, and wait until the server has taken it."""
+        """SUBSCRIBE, and wait until the server has processed it."""
         self.say(
             "SUBSCRIBE", {"id": identifier, "destination": destination, "receipt": "subscribed"} | headers
         )
@@ -268,7 +268,7 @@ class Stomp(Wire):
         return self.expect("MESSAGE")
 
     def fence(self) -> list[Received]:
-        """Return all frames that come before the receipt of an idle transaction: the server is past what was sent."""
+        """Return all frames before the receipt of an empty transaction: by then the server has processed all input."""
         self.say("BEGIN", {"transaction": "fence"})
         self.say("ABORT", {"transaction": "fence", "receipt": "fence"})
         frames = []
@@ -277,7 +277,7 @@ class Stomp(Wire):
         return frames
 
     def expect(self, command: str) -> Received:
-        """Read a frame, which has to be that one."""
+        """Read the next frame, which must be this one."""
         got = self.receive()
         assert got.command == command, got
         return got
@@ -294,7 +294,7 @@ class Stomp(Wire):
             self.beats += 1
 
     def message(self) -> tuple[int, bytes]:
-        """Read the next WebSocket frame, which has to be a whole message, and unmasked."""
+        """Read the next WebSocket frame, which must be a whole, unmasked message."""
         first, second = self.take(2)
         assert first & 0xF0 == 0x80, "reserved bits, or a fragment"
         assert second < 128, "masked"
@@ -323,13 +323,13 @@ class Stomp(Wire):
 
 
 def stomp_frame(command: str, headers: dict[str, str] | None = None, body: bytes = b"") -> bytes:
-    """Write a STOMP frame; headers go as they are."""
+    """Write a STOMP frame without escaping its headers."""
     lines = "".join(f"{name}:{value}\n" for name, value in (headers or {}).items())
     return f"{command}\n{lines}\n".encode() + body + b"\0"
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds that no octet tells of, such as the end of a thread."""
+    """Wait until a condition holds that no received octet shows, such as the end of a thread."""
     give_up = time.monotonic() + DEADLINE
     never = threading.Event()
     while not condition():

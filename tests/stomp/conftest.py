@@ -7,5 +7,5 @@ from tests.stomp.peers import Broker
 
 @pytest.fixture
 def broker() -> Broker:
-    """Return a broker with default limits, where anybody may connect."""
+    """A broker with default limits and without users."""
     return Broker()

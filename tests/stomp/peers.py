@@ -1,11 +1,12 @@
-"""A client's end of a pure session, a strict reader of what the session sends, and a toy queue behind it."""
+"""A client's end of a pure session, a strict reader of its output, and a toy queue behind it."""
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 
-from reference_server.stomp import Hub, Session, StompLimits
+from reference_server.stomp import Hub, StompLimits
 
 _PAIRS = {"\\n": "\n", "\\c": ":", "\\\\": "\\", "\\r": "\r"}
 _WAIT = re.compile(rb'"wait_seconds":([1-9][0-9]{0,2})\b')
@@ -49,7 +50,7 @@ def read(item: bytes, version: str) -> Received:
 
 @dataclass
 class Outcome:
-    """What an operation of the toy queue came to."""
+    """The outcome of an operation of the toy queue."""
 
     status: int
     body: bytes = b""
@@ -59,7 +60,7 @@ class Outcome:
 
 @dataclass
 class Acknowledgement:
-    """What the toy queue tells producers."""
+    """A producer acknowledgement of the toy queue."""
 
     topic: str
     body: bytes
@@ -72,6 +73,7 @@ class ToyOperations:
     performed: list[tuple[str, bytes]] = field(default_factory=list)
     parked: dict[object, float] = field(default_factory=dict)
     ready: list[tuple[object, Outcome]] = field(default_factory=list)
+    now: float = 1000.0
 
     def is_operation(self, path: str) -> bool:
         return path.startswith("/producer/publish/") or path in {"/consumer/poll", "/topic/add-topic"}
@@ -84,7 +86,7 @@ class ToyOperations:
             wait = _WAIT.search(body)
             if waiter is None or wait is None:
                 return Outcome(204)
-            self.parked[waiter] = float(wait.group(1))
+            self.parked[waiter] = self.now + float(wait.group(1))
             return None
         topic = path.rsplit("/", 1)[1]
         if topic == "missing":
@@ -92,19 +94,22 @@ class ToyOperations:
             return Outcome(404, b'{"title":"unknown"}', "application/problem+json", failed)
         return Outcome(200, b'{"offset":0}', acknowledgement=Acknowledgement(topic, b'{"ACK":1}'))
 
-    def wait_of(self, waiter: object) -> float:
-        return self.parked[waiter]
+    def next_deadline(self) -> float:
+        return min(self.parked.values(), default=math.inf)
 
-    def cancel(self, waiter: object) -> Outcome | None:
-        return Outcome(204) if self.parked.pop(waiter, None) is not None else None
+    def cancel(self, waiter: object) -> None:
+        self.parked.pop(waiter, None)
 
     def answered(self) -> list[tuple[object, Outcome]]:
         ready, self.ready = self.ready, []
+        for waiter in [waiter for waiter, due in self.parked.items() if due <= self.now]:
+            del self.parked[waiter]
+            ready.append((waiter, Outcome(204)))
         return ready
 
 
 class Broker:
-    """A hub with a clock that tests turn."""
+    """A hub with a clock that tests advance."""
 
     def __init__(self, limits: StompLimits | None = None, users: dict[str, str] | None = None) -> None:
         self.operations = ToyOperations()
@@ -112,16 +117,19 @@ class Broker:
         self.now = 1000.0
 
     def pass_time(self, seconds: float) -> None:
-        """Turn the clock; the timers run at their deadlines on the way, as a timer thread would."""
+        """Advance the clock; the timers run at their deadlines on the way, as in a timer thread."""
         end = self.now + seconds
-        while (due := self.hub.next_deadline()) is not None and due <= end:
-            self.now = max(self.now, due)
-            self.hub.tick(self.now)
-        self.now = end
-        self.hub.tick(end)
+        while (due := min(self.hub.next_deadline(), self.operations.next_deadline())) <= end:
+            self._tick(max(self.now, due))
+        self._tick(end)
+
+    def _tick(self, now: float) -> None:
+        self.now = self.operations.now = now
+        self.hub.tick(now)
+        assert not self.hub.operations_answered(now)
 
     def open(self, *, lenient: bool = False, subprotocol: str | None = None) -> Peer:
-        """Open a connection on which nothing was sent yet."""
+        """Open a connection without sending anything."""
         return Peer(self, lenient=lenient, subprotocol=subprotocol)
 
     def connect(self, version: str = "1.2", **headers: str) -> Peer:
@@ -140,18 +148,18 @@ class Peer:
     def __init__(self, broker: Broker, *, lenient: bool, subprotocol: str | None) -> None:
         self.broker = broker
         self.version = "1.0"
-        self.session = Session(broker.hub, lenient=lenient, subprotocol_version=subprotocol, now=broker.now)
+        self.session = broker.hub.open(lenient=lenient, subprotocol_version=subprotocol, now=broker.now)
         self._frames: list[Received] = []
         self.beats = 0
 
     def octets(self, data: bytes) -> None:
-        """Let the session have octets."""
+        """Feed octets to the session."""
         self.session.handle(self.session.parse(data), self.broker.now, 0.0)
         for _ in self.broker.hub.operations_answered(self.broker.now):
             raise AssertionError("an answer for another binding")
 
     def send(self, command: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
-        """Send one frame, its headers written as they are."""
+        """Send one frame without escaping its headers."""
         lines = "".join(f"{name}:{value}\n" for name, value in (headers or {}).items())
         self.octets(f"{command}\n{lines}\n".encode() + body + b"\0")
 
@@ -168,13 +176,13 @@ class Peer:
         return frames[0]
 
     def bodies(self) -> list[bytes]:
-        """Return the bodies of all MESSAGEs since the last call; nothing else may have come."""
+        """Return the bodies of all MESSAGEs since the last call; asserts that there is no other frame."""
         frames = self.frames()
         assert {frame.command for frame in frames} <= {"MESSAGE"}, frames
         return [frame.body for frame in frames]
 
     def refused(self, receipt: str | None = None) -> Received:
-        """Assert that the last thing sent ended the session with an ERROR."""
+        """Assert that the last frame was an ERROR that ended the session."""
         frames = self.frames()
         assert frames, "no ERROR"
         assert [frame.command for frame in frames if frame.command == "ERROR"] == ["ERROR"]

@@ -20,7 +20,7 @@ from tests.stomp.peers import Broker
     ],
 )
 def test_the_highest_common_version(broker: Broker, command: str, accepted: str | None, version: str) -> None:
-    """CONNECTED tells the highest version of both sides.
+    """CONNECTED has the highest version of both sides.
 
     STOMP-CONNECT-001, -003, -004, -007; STOMP-NEG-001.
     """
@@ -33,7 +33,7 @@ def test_the_highest_common_version(broker: Broker, command: str, accepted: str 
 
 @pytest.mark.parametrize("accepted", ["1.3", "", "2.0,3.0", "one"])
 def test_no_common_version(broker: Broker, accepted: str) -> None:
-    """With nothing in common an ERROR lists the versions of the server (STOMP-NEG-003, STOMP-NEG-004)."""
+    """Without a common version an ERROR lists the server's versions (STOMP-NEG-003, STOMP-NEG-004)."""
     peer = broker.open()
     peer.send("CONNECT", {"accept-version": accepted})
     assert peer.refused()["version"] == "1.0,1.1,1.2"
@@ -50,7 +50,7 @@ def test_a_subprotocol_fixes_the_version(broker: Broker) -> None:
 
 
 def test_sessions_have_unique_names(broker: Broker) -> None:
-    """The session header differs between sessions, and holds no colon (STOMP-CONNECT-010)."""
+    """The session header differs between sessions, and has no colon (STOMP-CONNECT-010)."""
     names = set()
     for _ in range(50):
         peer = broker.open()
@@ -67,7 +67,7 @@ def test_a_receipt_on_connect_is_not_granted(broker: Broker) -> None:
 
 @pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE", "BEGIN", "DISCONNECT", "connect", "BOGUS"])
 def test_nothing_is_served_before_connect(broker: Broker, command: str) -> None:
-    """Other frames before CONNECT are refused and not obeyed.
+    """Other frames before CONNECT are refused and not processed.
 
     STOMP-CONNECT-011, STOMP-FRAME-007, QSTOMP-BARE-2.
     """
@@ -79,14 +79,14 @@ def test_nothing_is_served_before_connect(broker: Broker, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["CONNECT", "STOMP"])
 def test_a_second_connect(broker: Broker, command: str) -> None:
-    """A session is connected once (STOMP-CONNECT-012)."""
+    """A second CONNECT is refused (STOMP-CONNECT-012)."""
     peer = broker.connect()
     peer.send(command, {"accept-version": "1.2"})
     peer.refused()
 
 
 def test_users() -> None:
-    """Where users are configured, login and passcode must be right; a passcode may hold colons.
+    """With configured users, login and passcode must be right; a passcode may hold colons.
 
     STOMP-CONNECT-002.
     """
@@ -104,7 +104,7 @@ def test_users() -> None:
 
 
 def test_without_users_anybody_may_connect(broker: Broker) -> None:
-    """Login, passcode and host are ignored where no users are configured.
+    """Login, passcode and host are ignored if no users are configured.
 
     STOMP-CONNECT-005, STOMP-CONNECT-006.
     """
@@ -112,14 +112,14 @@ def test_without_users_anybody_may_connect(broker: Broker) -> None:
 
 
 def test_users_hold_on_lenient_endpoints_too() -> None:
-    """Where users are configured, nothing is served without CONNECT on any endpoint."""
+    """With configured users, no frame is served before CONNECT on any endpoint."""
     peer = Broker(users={"ann": "x"}).open(lenient=True)
     peer.send("SEND", {"destination": "/queue/a"})
     peer.refused()
 
 
 def test_a_connection_that_sends_nothing(broker: Broker) -> None:
-    """The first frame must come in time (STOMP-WS-019)."""
+    """The first frame must arrive in time (STOMP-WS-019)."""
     peer = broker.open()
     broker.pass_time(29.9)
     assert not peer.session.closing
@@ -128,7 +128,7 @@ def test_a_connection_that_sends_nothing(broker: Broker) -> None:
 
 
 def test_a_frame_that_never_ends(broker: Broker) -> None:
-    """A frame must be whole in time, however its octets trickle in."""
+    """A frame must be complete in time, however slowly its octets arrive."""
     peer = broker.connect()
     peer.octets(b"SEND\ndestination:/queue/a\n\n")
     for _ in range(59):
@@ -140,7 +140,7 @@ def test_a_frame_that_never_ends(broker: Broker) -> None:
 
 
 def test_whole_frames_restart_the_time_of_the_next(broker: Broker) -> None:
-    """Each frame has its own time, also where every chunk ends inside of one."""
+    """Each frame has a time limit of its own, even if every chunk ends inside a frame."""
     peer = broker.connect()
     for _ in range(5):
         peer.octets(b"x\0SEND\ndestination:/topic/a\n\n" if _ else b"SEND\ndestination:/topic/a\n\n")

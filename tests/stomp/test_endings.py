@@ -8,7 +8,7 @@ from tests.stomp.test_subscriptions import left, publish, settle, subscribed
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
 def test_every_frame_can_have_a_receipt(broker: Broker, version: str) -> None:
-    """Every client frame but CONNECT is confirmed once, with its receipt's value.
+    """Every client frame but CONNECT gets one RECEIPT with its receipt's value.
 
     STOMP-RECEIPT-001, -002, -007.
     """
@@ -34,7 +34,7 @@ def test_every_frame_can_have_a_receipt(broker: Broker, version: str) -> None:
 
 @pytest.mark.parametrize("value", ["", " ", "ä€", r"a\c\n\\\r", "x" * 5000])
 def test_receipt_values(broker: Broker, value: str) -> None:
-    """Any value comes back the same (STOMP-RECEIPT-002)."""
+    """Any receipt value is returned unchanged (STOMP-RECEIPT-002)."""
     peer = broker.connect()
     peer.octets(f"BEGIN\ntransaction:t\nreceipt:{value}\n\n\0".encode())
     assert peer.one("RECEIPT")["receipt-id"] == value.replace(r"\c", ":").replace(r"\n", "\n").replace(
@@ -43,7 +43,7 @@ def test_receipt_values(broker: Broker, value: str) -> None:
 
 
 def test_receipts_of_a_burst(broker: Broker) -> None:
-    """A burst of frames is confirmed whole, and all that came before a RECEIPT is done.
+    """A burst of frames gets all its RECEIPTs, each after all earlier frames took effect.
 
     STOMP-RECEIPT-004, -006.
     """
@@ -58,7 +58,7 @@ def test_receipts_of_a_burst(broker: Broker) -> None:
 
 
 def test_an_error_ends_the_session(broker: Broker) -> None:
-    """After an ERROR nothing is answered or obeyed (STOMP-ERROR-001, STOMP-ERROR-002, STOMP-RECEIPT-003)."""
+    """After an ERROR no frame is answered or processed (STOMP-ERROR-001, STOMP-ERROR-002, STOMP-RECEIPT-003)."""
     peer = broker.connect()
     good = b"SEND\ndestination:/queue/a\nreceipt:g\n\nx\0"
     peer.octets(good + b"BOGUS\nreceipt:r\\c1\n\n\0" + good)
@@ -72,7 +72,7 @@ def test_an_error_ends_the_session(broker: Broker) -> None:
 
 
 def test_a_malformed_frame_after_good_ones(broker: Broker) -> None:
-    """Frames before a malformed one are obeyed, those after it are not."""
+    """Frames before a malformed one are processed, those after it are not."""
     peer = broker.connect()
     good = b"SEND\ndestination:/queue/a\n\nx\0"
     peer.octets(good + good + b"junk\nreceipt:r\nno colon\n\n\0" + good)
@@ -81,7 +81,7 @@ def test_a_malformed_frame_after_good_ones(broker: Broker) -> None:
 
 
 def test_a_faulty_frame_without_receipt(broker: Broker) -> None:
-    """An ERROR has a receipt-id only where the faulty frame had a receipt (STOMP-ERROR-004)."""
+    """An ERROR has a receipt-id only if the faulty frame had a receipt (STOMP-ERROR-004)."""
     peer = broker.connect()
     peer.send("BOGUS")
     peer.refused(receipt=None)
@@ -89,7 +89,7 @@ def test_a_faulty_frame_without_receipt(broker: Broker) -> None:
 
 @pytest.mark.parametrize("command", ["SUBSCRIBE", "BEGIN", "DISCONNECT"])
 def test_bodies_where_none_belongs(broker: Broker, command: str) -> None:
-    """Only SEND may carry a body; in 1.0 the body of others is ignored (STOMP-BODY-002)."""
+    """Only SEND may have a body; in 1.0 the body of other frames is ignored (STOMP-BODY-002)."""
     headers = {"id": "1", "destination": "/queue/a", "transaction": "t", "receipt": "r"}
     peer = broker.connect()
     peer.send(command, headers, b"body")
@@ -100,7 +100,7 @@ def test_bodies_where_none_belongs(broker: Broker, command: str) -> None:
 
 
 def test_disconnect(broker: Broker) -> None:
-    """DISCONNECT is confirmed and ends the session; what comes after it is not obeyed.
+    """DISCONNECT gets its RECEIPT and ends the session; later frames are ignored.
 
     STOMP-DISCONNECT-001 to -003.
     """
@@ -115,7 +115,7 @@ def test_disconnect(broker: Broker) -> None:
 
 
 def test_disconnect_without_receipt(broker: Broker) -> None:
-    """DISCONNECT without receipt ends the session with no answer, and the I/O layer hears of it.
+    """DISCONNECT without receipt ends the session without an answer, and `closing` is set.
 
     STOMP-DISCONNECT-004.
     """
@@ -128,7 +128,7 @@ def test_disconnect_without_receipt(broker: Broker) -> None:
 
 
 def test_a_lost_connection(broker: Broker) -> None:
-    """A connection may end at any moment, more than once told, with frames pending (STOMP-DISCONNECT-005)."""
+    """A connection may be lost at any moment, with frames pending, and `lost` called twice (STOMP-DISCONNECT-005)."""
     for preparation in (b"", b"CONNECT\n\n\0", b"CONNECT\n\n\0SEND\ndest", b"BOGUS\n\n\0"):
         peer = broker.open()
         peer.octets(preparation)
@@ -147,7 +147,7 @@ def test_the_server_ends_a_session(broker: Broker) -> None:
 
 
 def test_touched_names_sessions_with_output(broker: Broker) -> None:
-    """Who gets output through somebody else's frame is named too, and nobody without cause."""
+    """`touched` names exactly the sessions with output, also if another session's frame caused it."""
     consumer, bystander, producer = subscribed(broker, "auto"), broker.connect(), broker.connect()
     broker.hub.touched()
     producer.send("SEND", {"destination": "/queue/a"}, b"x")

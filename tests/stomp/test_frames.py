@@ -46,25 +46,25 @@ def test_lf_ends_lines() -> None:
     "ends", [(b"\r\n",) * 3, (b"\n", b"\r\n", b"\n"), (b"\n", b"\n", b"\r\n"), (b"\r\n", b"\n", b"\n")]
 )
 def test_cr_lf_ends_lines_in_1_2(ends: tuple[bytes, ...]) -> None:
-    """CR LF ends lines wherever LF does, also mixed within a frame (STOMP-FRAME-002)."""
+    """CR LF ends lines as LF does, also mixed within a frame (STOMP-FRAME-002)."""
     assert only(b"SEND%bdestination:/queue/a%b%bhello\0" % ends) == PARSED
 
 
 def test_cr_lf_in_the_body_is_body() -> None:
-    """The body of a frame with CR LF line ends is left alone (STOMP-SEND-005)."""
+    """A frame with CR LF line ends keeps its body unchanged (STOMP-SEND-005)."""
     assert only(b"SEND\r\na:b\r\n\r\nx\n\ny\r\n\r\n\0").body == b"x\n\ny\r\n\r\n"
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_cr_belongs_to_the_value_before_1_2(version: str) -> None:
-    """In 1.0 and 1.1 CR is an octet of a header like others (STOMP-FRAME-009)."""
+    """In 1.0 and 1.1 CR is an ordinary octet of a header (STOMP-FRAME-009)."""
     assert only(b"SEND\na:b\r\nc:d\re\n\n\r\n\0", version) == Frame(
         "SEND", {"a": "b\r", "c": "d\re"}, b"\r\n"
     )
 
 
 def test_cr_without_lf_is_malformed_in_1_2() -> None:
-    """A CR that no LF follows makes the frame malformed (STOMP-FRAME-009)."""
+    """A CR without LF makes the frame malformed (STOMP-FRAME-009)."""
     assert fault(b"SEND\nfoo:a\rb\nreceipt:r\n\n\0").receipt == "r"
 
 
@@ -85,7 +85,7 @@ def test_a_frame_without_headers() -> None:
     "octets", [b"DISCONNECT\nreceipt:1\n\0", b"DISCONNECT\0", b"\0", b"DISCONNECT\n\0\n\n\0"]
 )
 def test_nul_before_the_empty_line(octets: bytes) -> None:
-    """A NUL that comes before the empty line ends no frame (STOMP-FRAME-004)."""
+    """A NUL before the empty line does not end a frame (STOMP-FRAME-004)."""
     assert fault(octets).receipt == ("1" if b"receipt" in octets else None)
 
 
@@ -94,7 +94,7 @@ def test_nul_before_the_empty_line(octets: bytes) -> None:
     [b"DISCONNECT\nreceipt:77\n\0\n", b"DISCONNECT\r\nreceipt:77\r\n\0\n", b"DISCONNECT\nreceipt:77\0"],
 )
 def test_a_lenient_reader_does_without_the_empty_line(octets: bytes) -> None:
-    """What stomper writes for DISCONNECT is read on the endpoints of the sample clients.
+    """The DISCONNECT of stomper is accepted on the endpoints of the sample clients.
 
     QSTOMP-STOMPER-2.
     """
@@ -126,7 +126,7 @@ def test_blanks_stay() -> None:
 
 
 def test_the_first_of_repeated_headers_holds() -> None:
-    """Of several entries with one name the first is the value, after decoding (STOMP-REPEAT-001)."""
+    """The first of several headers with one name gives the value, after decoding (STOMP-REPEAT-001)."""
     assert only(b"SEND\na:1\na:2\n\n\0").headers == {"a": "1"}
     assert only(b"SEND\na\\cb:1\na\\cb:2\nreceipt:x\n\n\0").headers == {"a:b": "1", "receipt": "x"}
 
@@ -146,7 +146,7 @@ def test_octets_that_are_not_utf_8() -> None:
     ],
 )
 def test_escapes(version: str, escaped: str, plain: str) -> None:
-    """Each version has its escapes, decoded in one pass and written by the inverse.
+    """Each version has its escapes, decoded in one pass; encoding is the inverse.
 
     STOMP-ENC-002, -004, -009.
     """
@@ -155,12 +155,12 @@ def test_escapes(version: str, escaped: str, plain: str) -> None:
 
 
 def test_raw_cr_is_not_escaped_in_1_1() -> None:
-    """1.1 has no pair for CR, which is an ordinary octet there (STOMP-ENC-004)."""
+    """1.1 has no escape for CR, which is an ordinary octet there (STOMP-ENC-004)."""
     assert escape("a\rb", "1.1") == "a\rb"
 
 
 def test_names_are_escaped_too() -> None:
-    """Escapes hold for names as for values (STOMP-ENC-007)."""
+    """Escapes apply to names and values (STOMP-ENC-007)."""
     assert only(b"SEND\nn\\cam\\\\e:v\\c\n\n\0").headers == {"n:am\\e": "v:"}
 
 
@@ -168,7 +168,7 @@ def test_names_are_escaped_too() -> None:
     ("version", "text"), [("1.2", r"a\tb"), ("1.2", "abc\\"), ("1.1", r"a\r"), ("1.2", "a\\\\\\")]
 )
 def test_undefined_escapes(version: str, text: str) -> None:
-    """A pair that the version does not define, or a lone backslash, is fatal (STOMP-ENC-003)."""
+    """An undefined escape or a lone backslash is fatal (STOMP-ENC-003)."""
     assert fault(f"SEND\nreceipt:r\\c1\nfoo:{text}\n\n\0".encode(), version).receipt == "r:1"
     fault(f"SEND\n{text}:foo\n\n\0".encode(), version)
 
@@ -181,7 +181,7 @@ def test_connect_is_taken_literally() -> None:
 
 
 def test_the_version_holds_from_the_frame_after_connect() -> None:
-    """What follows CONNECT in the same octets is read by the rules of the negotiated version.
+    """Frames after CONNECT in the same octets are read by the rules of the negotiated version.
 
     STOMP-NEG-002.
     """
@@ -193,14 +193,14 @@ def test_the_version_holds_from_the_frame_after_connect() -> None:
 
 
 def test_equal_heads_are_read_by_their_own_version() -> None:
-    """A head that was seen before CONNECT is not remembered across it (STOMP-NEG-002)."""
+    """The memo of heads does not outlast CONNECT (STOMP-NEG-002)."""
     made = FrameReader(StompLimits(), lenient=True)
     before, _, after = made.feed(b"SEND\nx:a\\cb\n\n\0CONNECT\naccept-version:1.2\n\n\0SEND\nx:a\\cb\n\n\0")
     assert (before.headers["x"], after.headers["x"]) == (r"a\cb", "a:b")
 
 
 def test_a_counted_body_holds_nul() -> None:
-    """content-length octets are the body, NULs included (STOMP-CLEN-001)."""
+    """The body is the counted octets, NULs included (STOMP-CLEN-001)."""
     assert only(b"SEND\ncontent-length:5\n\na\0b\0c\0").body == b"a\0b\0c"
 
 
@@ -223,12 +223,12 @@ def test_no_nul_after_the_counted_body() -> None:
 
 @pytest.mark.parametrize("value", ["abc", "-1", "1e3", "+5", "", " 5 ", "\u0665", "9" * 30])
 def test_content_length_must_be_a_plain_number(value: str) -> None:
-    """Anything but decimal digits is refused (STOMP-CLEN-009)."""
+    """A content-length with anything but decimal digits is refused (STOMP-CLEN-009)."""
     fault(f"SEND\ncontent-length:{value}\n\nhello\0".encode())
 
 
 def test_content_length_counts_on_every_frame() -> None:
-    """content-length is honoured whatever the command is (STOMP-CLEN-008)."""
+    """content-length is honoured in every command (STOMP-CLEN-008)."""
     assert only(b"SUBSCRIBE\ncontent-length:0\n\n\0").body == b""
     assert only(b"BEGIN\ncontent-length:3\n\na\0b\0").body == b"a\0b"
 
@@ -261,7 +261,7 @@ def test_any_chunking() -> None:
     ids=["headers", "line", "command", "head", "open head", "body", "open body", "announced", "counted"],
 )
 def test_bounds(octets: bytes) -> None:
-    """Beyond a bound the stream is refused, before its end where that shows earlier.
+    """A frame over a bound is refused, before its end if possible.
 
     STOMP-LIMIT-001 to -004.
     """
@@ -269,7 +269,7 @@ def test_bounds(octets: bytes) -> None:
 
 
 def test_at_the_bounds() -> None:
-    """What is exactly as large as allowed is read, whole or octet by octet (STOMP-LIMIT-001 to -003)."""
+    """A frame at the bounds is read, whole or octet by octet (STOMP-LIMIT-001 to -003)."""
     for octets in (
         b"SEND\n" + b"a:b\n" * 3 + b"\n\0",
         b"SEND\na:" + b"x" * 38 + b"\n\n\0",
@@ -282,7 +282,7 @@ def test_at_the_bounds() -> None:
 
 
 def test_a_body_over_the_bound_in_pieces() -> None:
-    """A body that grows beyond the bound is refused before its NUL (STOMP-LIMIT-003)."""
+    """A body that exceeds the bound is refused before its NUL (STOMP-LIMIT-003)."""
     made = reader(limits=SMALL)
     made.feed(b"SEND\nreceipt:r\n\n")
     for _ in range(21):

@@ -1,4 +1,4 @@
-"""What holds for any headers, any body, any chunking, any order of deliveries and settlements."""
+"""Properties of any headers, any body, any chunking, any order of deliveries and settlements."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def chunks(octets: bytes, sizes: list[int]) -> list[bytes]:
 @FAST
 @given(data=st.data())
 def test_any_frames_in_any_chunks(version: str, data: st.DataObject) -> None:
-    """What was encoded is read again, however the octets are cut (STOMP-FRAME-006, STOMP-ENC-001 to -009)."""
+    """Encoded frames are read again, however the octets are cut (STOMP-FRAME-006, STOMP-ENC-001 to -009)."""
     names = header_text[version].filter(lambda name: name not in {"", "content-length"})
     headers = st.dictionaries(names, header_text[version], max_size=5)
     frames = data.draw(st.lists(st.tuples(headers, bodies), max_size=4))
@@ -85,7 +85,7 @@ def test_decoding_is_strict(text: str, version: str) -> None:
 @FAST
 @given(header_text["1.2"], header_text["1.2"], bodies, st.sampled_from(["/queue/", "/topic/"]), cuts)
 def test_any_message_arrives(name: str, value: str, body: bytes, prefix: str, sizes: list[int]) -> None:
-    """User headers and body come out at the other end as they went in (STOMP-SEND-004, STOMP-SEND-005)."""
+    """User headers and body arrive unchanged (STOMP-SEND-004, STOMP-SEND-005)."""
     name = "x-" + name
     peer = Broker(GENEROUS).connect()
     peer.send("SUBSCRIBE", {"id": "1", "destination": prefix + "a"})
@@ -97,7 +97,7 @@ def test_any_message_arrives(name: str, value: str, body: bytes, prefix: str, si
 
 
 class Crowd:
-    """Consumers that come, go, acknowledge and refuse at random, and what must become of each message."""
+    """Consumers that come, go, acknowledge and refuse at random, and the expected fate of each message."""
 
     def __init__(self, seed: int) -> None:
         self.choose = random.Random(seed)
@@ -108,7 +108,7 @@ class Crowd:
         self.consumers: dict[Peer, tuple[str, dict[int, str]]] = {}
 
     def collect(self, peer: Peer) -> None:
-        """Read what a consumer got: nothing settled, nothing that another one holds."""
+        """Read the messages of a consumer: none is settled, none is held by another consumer."""
         _, unsettled = self.consumers[peer]
         for frame in peer.frames():
             number = int(frame.body)
@@ -117,7 +117,7 @@ class Crowd:
             unsettled[number] = frame["ack"]
 
     def step(self) -> None:
-        """Do one thing."""
+        """Take one random step."""
         match self.choose.randrange(8):
             case 0 | 1 | 2:
                 self.producer.send("SEND", {"destination": "/queue/a"}, b"%d" % self.sent)
@@ -155,7 +155,7 @@ class Crowd:
         peer.send(command, headers)
 
     def rest(self) -> list[int]:
-        """End all consumers, then take what the queue holds."""
+        """End all consumers, then take the messages that the queue holds."""
         for peer in self.consumers:
             peer.session.lost(0.0)
         last = self.broker.connect()
@@ -165,7 +165,7 @@ class Crowd:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_no_message_is_lost_or_held_twice(seed: int) -> None:
-    """What was not acknowledged is held by one consumer or waits, and is left over in order of arrival.
+    """Unacknowledged messages are held by one consumer or wait, and are left over in order of arrival.
 
     STOMP-ACK-001, STOMP-SUB-009 to -012, STOMP-NACK-001 to -003.
     """

@@ -15,7 +15,7 @@ def caller(broker: Broker, version: str = "1.2") -> Peer:
 
 
 def test_replies(broker: Broker) -> None:
-    """The reply has status, correlation-id and body, and comes to the asking session only.
+    """A reply has status, correlation-id and body, and goes only to the session that asked.
 
     QSTOMP-REPLY-1, -2.
     """
@@ -29,7 +29,7 @@ def test_replies(broker: Broker) -> None:
 
 
 def test_a_reply_without_body(broker: Broker) -> None:
-    """A reply without a body has no content-type, and without correlation-id has none."""
+    """A reply without a body has no content-type; a request without correlation-id gets a reply without one."""
     peer = caller(broker)
     peer.send("SEND", {"destination": "/consumer/poll"}, b"{}")
     reply = peer.one("MESSAGE")
@@ -38,7 +38,7 @@ def test_a_reply_without_body(broker: Broker) -> None:
 
 
 def test_receipt_of_an_operation(broker: Broker) -> None:
-    """A successful operation grants its receipt, after reply and acknowledgement.
+    """A successful operation gets its RECEIPT, after reply and acknowledgement.
 
     QSTOMP-RECEIPT-1, PUB-RECEIPT-1.
     """
@@ -54,7 +54,7 @@ def test_receipt_of_an_operation(broker: Broker) -> None:
 
 @pytest.mark.parametrize("destination", ["/topic/add-topic", "/producer/publish/missing"])
 def test_a_refused_operation_with_receipt(broker: Broker, destination: str) -> None:
-    """It gets its reply, then ERROR with the receipt-id, then the end (QSTOMP-RECEIPT-2, PUB-RECEIPT-2)."""
+    """A refused operation gets its reply, then ERROR with the receipt-id (QSTOMP-RECEIPT-2, PUB-RECEIPT-2)."""
     peer = caller(broker)
     peer.send("SEND", {"destination": destination, "receipt": "r"}, b"{}")
     reply, error = peer.frames()
@@ -67,7 +67,7 @@ def test_a_refused_operation_with_receipt(broker: Broker, destination: str) -> N
 
 @pytest.mark.parametrize("subscribed", [True, False])
 def test_a_refused_operation_without_receipt(broker: Broker, *, subscribed: bool) -> None:
-    """It gets its reply where there is a subscription, else nothing, and the session goes on.
+    """A refused operation gets its reply if there is a subscription, else nothing, and the session goes on.
 
     QSTOMP-QUIET-1.
     """
@@ -79,7 +79,7 @@ def test_a_refused_operation_without_receipt(broker: Broker, *, subscribed: bool
 
 
 def test_producer_acknowledgements(broker: Broker) -> None:
-    """Each subscription of either spelling gets one, of its own topic (PUB-ACK-1, -2, -3, -4, -7)."""
+    """Each subscription of either spelling gets one acknowledgement, of its own topic (PUB-ACK-1, -2, -3, -4, -7)."""
     listeners = []
     for destination in (
         "/topic/acknowledgment/t",
@@ -103,7 +103,7 @@ def test_producer_acknowledgements(broker: Broker) -> None:
 
 
 def test_acknowledgements_of_other_bindings(broker: Broker) -> None:
-    """A record that was published over HTTP is acknowledged here too (PUB-ACK-8)."""
+    """A record that is published over HTTP is acknowledged over STOMP too (PUB-ACK-8)."""
     listener = broker.connect()
     listener.send("SUBSCRIBE", {"id": "1", "destination": "/topic/acknowledgement/t"})
     broker.hub.acknowledge_producer(Acknowledgement("t", b"{}"))
@@ -111,7 +111,7 @@ def test_acknowledgements_of_other_bindings(broker: Broker) -> None:
 
 
 def test_a_subscription_to_an_operation_is_silent(broker: Broker) -> None:
-    """Clients may subscribe to the path that they SEND to: it is granted, and nothing comes."""
+    """A SUBSCRIBE to the path of an operation succeeds, and no message comes."""
     peer = broker.connect()
     destination = "/producer/publish/t"
     peer.send("SUBSCRIBE", {"id": "1", "destination": destination, "receipt": "r"})
@@ -126,7 +126,7 @@ def poll(peer: Peer, wait: float = 5, **headers: str) -> None:
 
 
 def test_a_long_poll_is_answered_when_there_is_something(broker: Broker) -> None:
-    """Its reply and receipt come with the record; the session is served meanwhile.
+    """Reply and receipt of a long poll come with the record; the session is served meanwhile.
 
     POLL-WAIT-1, POLL-WAIT-3.
     """
@@ -146,7 +146,7 @@ def test_a_long_poll_is_answered_when_there_is_something(broker: Broker) -> None
 
 
 def test_a_long_poll_ends_empty(broker: Broker) -> None:
-    """After its time it is answered as empty, not earlier (POLL-WAIT-2)."""
+    """A long poll is answered as empty at its deadline, not earlier (POLL-WAIT-2)."""
     peer = caller(broker)
     poll(peer, 5)
     poll(peer, 2, receipt="r")
@@ -161,7 +161,7 @@ def test_a_long_poll_ends_empty(broker: Broker) -> None:
 
 
 def test_a_late_refusal(broker: Broker) -> None:
-    """A long poll that is refused late, because its consumer went, is refused like others."""
+    """A long poll whose consumer is removed is refused like other operations."""
     peer = caller(broker)
     poll(peer, receipt="r")
     (waiter,) = broker.operations.parked
@@ -172,7 +172,7 @@ def test_a_late_refusal(broker: Broker) -> None:
 
 
 def test_long_polls_end_with_their_session(broker: Broker) -> None:
-    """Nothing stays parked for a connection that is gone."""
+    """A lost connection leaves no parked long poll."""
     peer = caller(broker)
     poll(peer)
     peer.session.lost(broker.now)
@@ -181,7 +181,7 @@ def test_long_polls_end_with_their_session(broker: Broker) -> None:
 
 
 def test_long_polls_are_bounded() -> None:
-    """Beyond the bound a long poll is answered at once."""
+    """A long poll beyond the bound is answered at once."""
     broker = Broker(StompLimits(long_polls=2))
     peer = caller(broker)
     for _ in range(3):
@@ -191,7 +191,7 @@ def test_long_polls_are_bounded() -> None:
 
 
 def test_operations_are_not_transacted(broker: Broker) -> None:
-    """What an operation does cannot be undone, so it is refused in a transaction (STOMP-TX-003)."""
+    """An operation cannot be undone, so it is refused in a transaction (STOMP-TX-003)."""
     peer = broker.connect()
     peer.send("BEGIN", {"transaction": "t"})
     peer.send("SEND", {"destination": "/producer/publish/t", "transaction": "t", "receipt": "r"}, b"{}")

@@ -1,4 +1,4 @@
-"""What the endpoints of the sample clients accept beyond the protocol (QSTOMP-BARE, QSTOMP-STOMPER)."""
+"""Deviations of the sample clients that their endpoints accept (QSTOMP-BARE, QSTOMP-STOMPER)."""
 
 import pytest
 import stomper
@@ -7,7 +7,7 @@ from tests.stomp.peers import Broker
 
 
 def test_send_and_subscribe_without_connect(broker: Broker) -> None:
-    """On /producer and /consumer CONNECT is not needed (QSTOMP-BARE-1)."""
+    """/producer and /consumer do not need CONNECT (QSTOMP-BARE-1)."""
     peer = broker.open(lenient=True)
     peer.octets(b"SUBSCRIBE\ndestination:/topic/acknowledgment/t\n\n\0")
     peer.octets(b'SEND\ndestination:/producer/publish/t\nreceipt:r\n\n{"message":"x"}\0')
@@ -49,7 +49,7 @@ def test_disconnect_of_stomper(broker: Broker) -> None:
 
 
 def test_connect_after_bare_frames(broker: Broker) -> None:
-    """The first frame decides: what began without CONNECT stays without it (STOMP-CONNECT-012)."""
+    """CONNECT after frames of a session without it is refused (STOMP-CONNECT-012)."""
     peer = broker.open(lenient=True)
     peer.octets(b"SUBSCRIBE\ndestination:/queue/a\n\n\0")
     peer.send("CONNECT", {"accept-version": "1.2"})
@@ -57,7 +57,7 @@ def test_connect_after_bare_frames(broker: Broker) -> None:
 
 
 def test_unknown_commands_are_refused_there_too(broker: Broker) -> None:
-    """Leniency ends at frames that nobody defines (STOMP-CMD-001)."""
+    """Lenient endpoints refuse undefined commands, too (STOMP-CMD-001)."""
     peer = broker.open(lenient=True)
     peer.send("BOGUS", {"receipt": "r"})
     peer.refused(receipt="r")

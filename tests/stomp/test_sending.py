@@ -20,7 +20,7 @@ def test_a_queue_gives_each_message_to_one(broker: Broker) -> None:
 
 
 def test_a_queue_keeps_messages(broker: Broker) -> None:
-    """What nobody takes waits for the next subscriber, in order."""
+    """Messages without a subscriber wait for the next one, in order."""
     producer = broker.connect()
     for number in range(5):
         producer.send("SEND", {"destination": "/queue/a"}, b"%d" % number)
@@ -30,7 +30,7 @@ def test_a_queue_keeps_messages(broker: Broker) -> None:
 
 
 def test_a_topic_gives_each_message_to_all(broker: Broker) -> None:
-    """All subscribers of a topic get a copy, those of a later time don't (STOMP-SEND-002, STOMP-SUB-014)."""
+    """All present subscribers of a topic get a copy, later ones do not (STOMP-SEND-002, STOMP-SUB-014)."""
     producer = broker.connect()
     producer.send("SEND", {"destination": "/topic/a"}, b"early")
     consumers = [broker.connect(version) for version in ("1.0", "1.1", "1.2")]
@@ -50,7 +50,7 @@ def test_two_subscriptions_of_one_connection(broker: Broker) -> None:
 
 
 def test_what_a_message_carries(broker: Broker) -> None:
-    """User headers and body arrive as they were sent; what steers the SEND stays behind.
+    """User headers and body arrive unchanged; headers that steer the SEND are removed.
 
     STOMP-SEND-004, -005, -007; STOMP-MESSAGE-001 to -003, -005, -007; STOMP-CLEN-003, -006; STOMP-CTYPE-001.
     """
@@ -87,7 +87,7 @@ def test_what_a_message_carries(broker: Broker) -> None:
 
 
 def test_nothing_is_invented(broker: Broker) -> None:
-    """A SEND without content-type gives a MESSAGE without one (STOMP-CTYPE-001)."""
+    """A SEND without content-type leads to a MESSAGE without one (STOMP-CTYPE-001)."""
     peer = broker.connect()
     peer.send("SUBSCRIBE", {"id": "1", "destination": "/topic/a"})
     peer.send("SEND", {"destination": "/topic/a"})
@@ -107,7 +107,7 @@ def test_a_1_0_subscriber_gets_what_1_0_can_say(broker: Broker) -> None:
 
 
 def test_message_ids_are_unique(broker: Broker) -> None:
-    """No two messages share a message-id, on whatever destination (STOMP-MESSAGE-002)."""
+    """No two messages share a message-id, on any destination (STOMP-MESSAGE-002)."""
     peer = broker.connect()
     for name in ("/topic/a", "/queue/a"):
         peer.send("SUBSCRIBE", {"id": name, "destination": name})
@@ -147,7 +147,7 @@ def test_destinations_that_take_nothing(broker: Broker, headers: dict[str, str])
     "name", ["/queue/a b", "/queue/ä", "/queue//x/../y", "/topic/,;%00", "/queue/" + "n" * 1000]
 )
 def test_names_are_opaque(broker: Broker, name: str) -> None:
-    """What follows the prefix may be anything (STOMP-SEND-006)."""
+    """Any name may follow the prefix (STOMP-SEND-006)."""
     peer = broker.connect()
     peer.send("SUBSCRIBE", {"id": "1", "destination": name})
     peer.send("SEND", {"destination": name}, b"x")
@@ -160,7 +160,7 @@ def test_names_are_opaque(broker: Broker, name: str) -> None:
     ids=["messages", "octets", "queues"],
 )
 def test_a_full_queue_refuses(limits: StompLimits) -> None:
-    """Past the bound a SEND gets ERROR, and what is stored stays (STOMP-SEND-003)."""
+    """A SEND past the bound gets ERROR, and stored messages stay (STOMP-SEND-003)."""
     broker = Broker(limits)
     producer = broker.connect()
     stored = 0
@@ -176,7 +176,7 @@ def test_a_full_queue_refuses(limits: StompLimits) -> None:
 
 
 def test_a_queue_waits_for_a_slow_reader() -> None:
-    """A queue hands over no more than the window until the I/O layer has written that; others go on."""
+    """A queue hands out no more than the window until that is written; other subscribers go on."""
     broker = Broker(StompLimits(output_window=1000))
     slow, producer = broker.connect(), broker.connect()
     slow.send("SUBSCRIBE", {"id": "1", "destination": "/queue/a"})
@@ -198,7 +198,7 @@ def test_a_queue_waits_for_a_slow_reader() -> None:
 
 
 def test_a_stall_without_output_is_told() -> None:
-    """A session that stalls when all its output was written long ago has to be looked at all the same."""
+    """A session that stalls after all its output was written is in `touched` all the same."""
     broker = Broker(StompLimits(output_window=1000))
     slow, producer = broker.connect(), broker.connect()
     slow.send("SUBSCRIBE", {"id": "1", "destination": "/queue/a"})
@@ -211,7 +211,7 @@ def test_a_stall_without_output_is_told() -> None:
 
 
 def test_idle_destinations_are_forgotten(broker: Broker) -> None:
-    """Queues and topics that hold nothing for nobody cost nothing."""
+    """Queues and topics without messages and subscriptions are removed."""
     peer = broker.connect()
     for kind in ("queue", "topic"):
         for number in range(100):
@@ -221,5 +221,5 @@ def test_idle_destinations_are_forgotten(broker: Broker) -> None:
             message = peer.one("MESSAGE")
             peer.send("ACK", {"id": message["ack"]})
             peer.send("UNSUBSCRIBE", {"id": "1"})
-    assert broker.hub._destinations._queues == {}
-    assert broker.hub._destinations._topics == {}
+    assert broker.hub._router._destinations._queues == {}
+    assert broker.hub._router._destinations._topics == {}

@@ -15,7 +15,7 @@ def subscribed(broker: Broker, mode: str, version: str = "1.2", name: str = "/qu
 
 
 def settle(peer: Peer, command: str, message: Received, **more: str) -> None:
-    """ACK or NACK a message in the way of the peer's version."""
+    """ACK or NACK a message in the form of the peer's version."""
     if peer.version == "1.2":
         headers = {"id": message["ack"]}
     else:
@@ -32,7 +32,7 @@ def publish(broker: Broker, count: int, destination: str = "/queue/a") -> None:
 
 
 def left(broker: Broker, destination: str = "/queue/a") -> list[tuple[bytes, bool]]:
-    """Take what a queue still holds: each body, and whether it was marked as redelivered."""
+    """Take the remaining messages of a queue: each body, and its redelivered mark."""
     peer = broker.connect()
     peer.send("SUBSCRIBE", {"id": "rest", "destination": destination})
     peer.send("DISCONNECT")
@@ -74,7 +74,7 @@ def test_1_0_unsubscribes_by_destination_or_id(broker: Broker) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_id_in_use(broker: Broker, version: str) -> None:
-    """An id names one subscription of a connection, and means nothing on others.
+    """An id names one subscription of a connection, and may be used on others.
 
     STOMP-SUB-005, STOMP-SUB-006.
     """
@@ -88,12 +88,12 @@ def test_an_id_in_use(broker: Broker, version: str) -> None:
     ("version", "mode"), [("1.0", "client-individual"), ("1.1", "Auto"), ("1.2", "bogus"), ("1.2", "")]
 )
 def test_unknown_modes(broker: Broker, version: str, mode: str) -> None:
-    """Only the modes of the version are valid (STOMP-SUB-007)."""
+    """Modes that the version does not define are refused (STOMP-SUB-007)."""
     subscribed(broker, mode, version).refused()
 
 
 def test_auto_is_the_default(broker: Broker) -> None:
-    """Without ack, and with auto, what was sent is consumed (STOMP-SUB-007, STOMP-SUB-008)."""
+    """Without ack, and with auto, messages are consumed when sent (STOMP-SUB-007, STOMP-SUB-008)."""
     for headers in ({}, {"ack": "auto"}):
         peer = broker.connect()
         peer.send("SUBSCRIBE", {"id": "s", "destination": "/queue/a", **headers})
@@ -111,7 +111,7 @@ def test_auto_is_the_default(broker: Broker) -> None:
     ],
 )
 def test_what_one_ack_covers(broker: Broker, version: str, mode: str, rest: list[bytes]) -> None:
-    """In client mode ACK covers all earlier messages, in client-individual one.
+    """In client mode ACK covers all earlier messages, in client-individual mode one.
 
     STOMP-SUB-010, -012; STOMP-ACK-001.
     """
@@ -202,7 +202,7 @@ def test_1_0_has_no_nack(broker: Broker) -> None:
 
 
 def test_an_ack_of_another_connection(broker: Broker) -> None:
-    """What was delivered on one connection cannot be settled on another (STOMP-ACK-004)."""
+    """A delivery on one connection cannot be settled on another (STOMP-ACK-004)."""
     holder, thief = subscribed(broker, "client"), subscribed(broker, "client")
     publish(broker, 2)
     message = holder.one("MESSAGE")
@@ -224,7 +224,7 @@ def test_a_second_ack(broker: Broker) -> None:
 
 
 def test_ack_in_auto_mode(broker: Broker) -> None:
-    """In auto mode there is nothing to settle (STOMP-ACK-007)."""
+    """In auto mode no message can be settled (STOMP-ACK-007)."""
     peer = subscribed(broker, "auto", "1.1")
     publish(broker, 1)
     settle(peer, "ACK", peer.one("MESSAGE"))
@@ -246,7 +246,7 @@ def test_1_2_needs_no_subscription_header(broker: Broker) -> None:
 
 @pytest.mark.parametrize("ending", ["cut", "DISCONNECT", "UNSUBSCRIBE", "ERROR"])
 def test_what_is_not_settled_returns_in_order(broker: Broker, ending: str) -> None:
-    """However a subscription ends, its unsettled messages return to their place.
+    """Unsettled messages return to their place, however their subscription ends.
 
     STOMP-SUB-009, STOMP-UNSUB-005.
     """
@@ -265,7 +265,7 @@ def test_what_is_not_settled_returns_in_order(broker: Broker, ending: str) -> No
 
 
 def test_returned_messages_come_before_waiting_ones() -> None:
-    """What returns is older than what waits, and is delivered before it."""
+    """Returned messages are older than waiting ones, and are delivered before them."""
     broker = Broker(StompLimits(unacknowledged=2))
     one = subscribed(broker, "client")
     publish(broker, 5)
@@ -292,7 +292,7 @@ def test_unsettled_messages_are_bounded_on_queues() -> None:
 
 
 def test_unsettled_messages_are_bounded_on_topics() -> None:
-    """A topic cannot wait: who leaves too much unsettled is cut off with an ERROR, others are not."""
+    """A topic cannot wait: a subscriber with too many unsettled messages is cut off with an ERROR, others are not."""
     broker = Broker(StompLimits(unacknowledged=3))
     lazy, other = subscribed(broker, "client", name="/topic/a"), subscribed(broker, "auto", name="/topic/a")
     publish(broker, 10, "/topic/a")
@@ -309,7 +309,7 @@ def test_nack_on_a_topic_drops(broker: Broker) -> None:
 
 
 def test_unsubscribe(broker: Broker) -> None:
-    """After UNSUBSCRIBE nothing comes, and the id is free (STOMP-UNSUB-001, STOMP-UNSUB-004)."""
+    """After UNSUBSCRIBE no message comes, and the id is free (STOMP-UNSUB-001, STOMP-UNSUB-004)."""
     peer = subscribed(broker, "auto")
     peer.send("UNSUBSCRIBE", {"id": "s", "receipt": "r"})
     publish(broker, 1)

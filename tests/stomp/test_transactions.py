@@ -15,7 +15,7 @@ def begin(broker: Broker, version: str = "1.2") -> Peer:
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
 def test_sends_wait_for_commit(broker: Broker, version: str) -> None:
-    """What is sent in a transaction is not seen before COMMIT, and then in order.
+    """Messages of a transaction are delivered after COMMIT, in order.
 
     STOMP-TX-003, STOMP-TX-004.
     """
@@ -52,7 +52,7 @@ def test_the_transaction_header_is_required(broker: Broker, command: str) -> Non
 
 @pytest.mark.parametrize("command", ["COMMIT", "ABORT", "SEND", "ACK", "NACK"])
 def test_an_unknown_transaction(broker: Broker, command: str) -> None:
-    """A name that is not open is refused, and nothing is done outside of it (STOMP-TX-005, -006, -009)."""
+    """A transaction that is not open is refused, and the frame has no effect (STOMP-TX-005, -006, -009)."""
     peer = subscribed(broker, "client")
     publish(broker, 1)
     message = peer.one("MESSAGE")
@@ -64,7 +64,7 @@ def test_an_unknown_transaction(broker: Broker, command: str) -> None:
 
 
 def test_a_name_in_use(broker: Broker) -> None:
-    """A name that is open cannot be begun again; after COMMIT or ABORT it can.
+    """An open transaction cannot be begun again; after COMMIT or ABORT its name is free.
 
     STOMP-TX-002, STOMP-TX-011.
     """
@@ -99,7 +99,7 @@ def test_transactions_do_not_mix(broker: Broker) -> None:
 
 
 def test_ack_in_a_transaction(broker: Broker) -> None:
-    """An ACK takes effect with COMMIT, and after ABORT can be given again (STOMP-ACK-006)."""
+    """An ACK takes effect with COMMIT, and can be repeated after ABORT (STOMP-ACK-006)."""
     peer = subscribed(broker, "client-individual")
     publish(broker, 2)
     first, second = peer.frames()
@@ -115,7 +115,7 @@ def test_ack_in_a_transaction(broker: Broker) -> None:
 
 
 def test_an_open_ack_is_undone_by_a_cut(broker: Broker) -> None:
-    """An ACK whose transaction was not committed has not happened (STOMP-TX-008)."""
+    """An ACK in a transaction without COMMIT has no effect (STOMP-TX-008)."""
     peer = subscribed(broker, "client")
     publish(broker, 2)
     peer.send("BEGIN", {"transaction": "t"})
@@ -125,7 +125,7 @@ def test_an_open_ack_is_undone_by_a_cut(broker: Broker) -> None:
 
 
 def test_a_cumulative_ack_covers_what_was_there_before_it(broker: Broker) -> None:
-    """What is delivered after a transacted ACK is not covered by it (STOMP-SUB-010, STOMP-ACK-006)."""
+    """A cumulative ACK in a transaction does not cover later deliveries (STOMP-SUB-010, STOMP-ACK-006)."""
     peer = subscribed(broker, "client")
     publish(broker, 2)
     peer.send("BEGIN", {"transaction": "t"})
@@ -148,7 +148,7 @@ def test_nack_in_a_transaction(broker: Broker) -> None:
 
 
 def test_a_message_settled_meanwhile(broker: Broker) -> None:
-    """A transacted ACK of a message that was settled in between commits all the same."""
+    """A COMMIT succeeds if one of its ACKs names a message that was settled in between."""
     peer = subscribed(broker, "client-individual")
     publish(broker, 1)
     message = peer.one("MESSAGE")
@@ -163,7 +163,7 @@ def test_a_message_settled_meanwhile(broker: Broker) -> None:
     "limits", [StompLimits(queue_messages=2), StompLimits(destinations=1)], ids=["room", "queues"]
 )
 def test_a_commit_that_cannot_be_carried_out(limits: StompLimits) -> None:
-    """Where one send of a transaction cannot be kept, none is, and no ACK counts (STOMP-TX-003)."""
+    """If one SEND of a transaction is refused, no step takes effect (STOMP-TX-003)."""
     broker = Broker(limits)
     consumer = subscribed(broker, "client")
     publish(broker, 1)
@@ -175,11 +175,11 @@ def test_a_commit_that_cannot_be_carried_out(limits: StompLimits) -> None:
     consumer.send("COMMIT", {"transaction": "t", "receipt": "c"})
     consumer.refused(receipt="c")
     assert left(broker) == [(b"0", True)]
-    assert broker.hub._destinations._queues == {}
+    assert broker.hub._router._destinations._queues == {}
 
 
 def test_receipts_inside_a_transaction(broker: Broker) -> None:
-    """A transacted frame is confirmed once; for a plain SEND that is at once (STOMP-TX-013)."""
+    """A frame in a transaction gets one RECEIPT; a SEND gets it at once (STOMP-TX-013)."""
     peer = begin(broker)
     peer.send("SEND", {"destination": "/queue/a", "transaction": "t", "receipt": "s"})
     assert peer.one("RECEIPT")["receipt-id"] == "s"
@@ -193,7 +193,7 @@ def test_receipts_inside_a_transaction(broker: Broker) -> None:
     ids=["transactions", "frames", "octets"],
 )
 def test_open_transactions_are_bounded(limits: StompLimits) -> None:
-    """What a connection keeps in open transactions is bounded."""
+    """Open transactions of a connection are bounded."""
     peer = Broker(limits).connect()
     for number in range(20):
         peer.send("BEGIN", {"transaction": str(number)})

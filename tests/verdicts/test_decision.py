@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.verdicts.decision import decide, unjudged
-from conformance.verdicts.verdicts import Failure, Key, Kind, Stop, Tally, Verdict, Waiver
+from conformance.verdicts.verdicts import Exit, Failure, Key, Kind, Share, Stop, Tally, Verdict, Waiver
 from tests.verdicts import books
 
 BOOK = books.book()
@@ -271,3 +271,66 @@ def test_a_waiver_for_one_binding_looks_at_that_one():
     keys = {Key(MUST, HTTP): held(), Key(MUST, STOMP): failed(MUST, STOMP)}
     waiver = Waiver(MUST, "it is too old", (HTTP,))
     assert decide(BOOK, keys, keys, [waiver]).stale == (waiver,)
+
+
+# A waiver excuses its clause, not what rests on it.
+
+WAIVED_ROOT = (Waiver(ROOT, "It opens nothing."),)
+BEHIND = {Key(clause, HTTP): Tally(stops=[Stop("t", ROOT)]) for clause in (MIDDLE, LEAF, OTHER_LEAF)}
+
+
+def test_a_waived_root_that_blocks_most_of_a_class_makes_the_run_inconclusive():
+    tallies = {Key(ROOT, HTTP): failed(ROOT), **BEHIND}
+    result = decide(BOOK, set(tallies), tallies, WAIVED_ROOT)
+    assert result.exit is Exit.INCONCLUSIVE
+    # The root itself was judged; MIDDLE and OTHER_LEAF are requirements, LEAF is a recommendation.
+    assert result.hardly_judged == (Share(HTTP, 2, 3),)
+
+
+def test_half_of_a_class_is_enough():
+    """Strictly more than half must be unjudged."""
+    tallies = {
+        Key(ROOT, HTTP): failed(ROOT),
+        Key(MIDDLE, HTTP): held(),
+        Key(OTHER_LEAF, HTTP): Tally(stops=[Stop("t", ROOT)]),
+    }
+    result = decide(BOOK, set(tallies), tallies, WAIVED_ROOT)
+    assert (result.exit, result.hardly_judged) == (Exit.CONFORMING, ())
+
+
+def test_one_class_is_not_saved_by_another():
+    tallies = {Key(ROOT, HTTP): failed(ROOT), **BEHIND}
+    tallies |= {Key(clause, STOMP): held() for clause in (ROOT, MIDDLE, OTHER_LEAF)}
+    waivers = (Waiver(ROOT, "It opens nothing.", (HTTP,)),)
+    assert decide(BOOK, set(tallies), tallies, waivers).exit is Exit.INCONCLUSIVE
+
+
+def test_skipped_clauses_and_those_of_denied_features_do_not_count():
+    """Features that the facts of a target deny are not claimed."""
+    tallies = {Key(ROOT, HTTP): failed(ROOT), **BEHIND}
+    result = decide(BOOK, set(tallies), tallies, WAIVED_ROOT, denied={ROOT})
+    assert (result.exit, result.hardly_judged) == (Exit.CONFORMING, ())
+    skipped = {key: Tally(skips=["no cents"]) for key in BEHIND}
+    tallies = {Key(ROOT, HTTP): held(), **skipped}
+    assert decide(BOOK, set(tallies), tallies).exit is Exit.CONFORMING
+
+
+def test_a_broken_requirement_outranks_what_could_not_be_judged():
+    tallies = {Key(ROOT, HTTP): failed(ROOT), **BEHIND}
+    assert decide(BOOK, set(tallies), tallies).exit is Exit.NOT_CONFORMING
+
+
+def test_an_excluded_clause_is_skipped_whatever_was_recorded():
+    tallies = {Key(ROOT, HTTP): failed(ROOT), Key(MIDDLE, HTTP): held()}
+    result = decide(BOOK, set(tallies), tallies, excluded={ROOT})
+    first, second = result.verdicts
+    assert (first.kind, first.is_excluded, first.counts, first.failures) == (Kind.SKIPPED, True, False, ())
+    assert (second.kind, second.is_excluded) == (Kind.PASS, False)
+    assert result.exit is Exit.CONFORMING
+
+
+def test_a_stale_waiver_counts_where_that_is_asked_for():
+    tallies = {Key(ROOT, HTTP): held()}
+    assert decide(BOOK, set(tallies), tallies, WAIVED_ROOT).exit is Exit.CONFORMING
+    strict = decide(BOOK, set(tallies), tallies, WAIVED_ROOT, stale_counts=True)
+    assert (strict.exit, strict.stale) == (Exit.NOT_CONFORMING, WAIVED_ROOT)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 #: Recommended status for a record that a full partition refuses (PUB-FULL-2); no other refusal is outside of 4xx.
 NO_ROOM = 507
+#: Lowest status of a refusal.
+REFUSALS = 400
 
 
 class HasStatus(Protocol):
@@ -33,8 +35,11 @@ def publish_refused(reply: HasStatus) -> bool:
 def expect_status(bench: Bench, reply: HasStatus, status: int, clause: str, because: str) -> bool:
     """Judge `clause` by exactly this status; `because` says why the server has to answer so.
 
-    Returns True if the clause holds. Raises Violation if it doesn't and is a MUST.
+    The number of a refusal is not judged where a producer acknowledgement, FAILED, is the answer. Returns True if the
+    clause holds. Raises Violation if it doesn't and is a MUST.
     """
+    if getattr(reply, "is_acknowledgement", False) and status >= REFUSALS:
+        return refused(reply)
     return bench.judge(clause, reply.status == status, expected=f"{status}: {because}", observed=reply)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from conformance.suite.queue.queue_client import HEARTBEAT
+from conformance.bench.acknowledgement_session import AcknowledgementSession
 from conformance.wire.failures import PeerFailure
-from conformance.wire.operations import StompOperations
+from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -21,20 +20,25 @@ class ListenerSession:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.operations = StompOperations(bench.stomp())
-        self.client = self.operations.client
+        self._session = AcknowledgementSession(bench)
+        self.client = self._session.client
 
-    def listen(self, topic: str, spelling: str = SPELLINGS[0]) -> Listener:
-        """Subscribe to the producer acknowledgements of a topic; returns when the server has granted the receipt."""
-        receipt = self.bench.fresh("listening")
-        destination = f"/topic/{spelling}/{topic}"
-        identifier = self.client.subscribe(destination, receipt=receipt)
-        self.client.expect("RECEIPT", receipt_id=receipt)
-        return Listener(self, identifier, destination)
+    def listen(self, topic: str, spelling: str = "") -> Listener:
+        """Subscribe to the producer acknowledgements of a topic; returns when the server has processed that.
+
+        Without a `spelling` the first of `spellings_of` is taken.
+        """
+        destination = f"/topic/{spelling or spellings_of(self.bench)[0]}/{topic}"
+        return Listener(self, self._session.subscribe(destination), destination)
 
     def fence(self) -> None:
         """Return when the server has processed everything that was sent before, also on other sessions."""
-        self.operations.call(HEARTBEAT, {"consumer_name": self.bench.fresh("nobody")})
+        self._session.fence()
+
+
+def spellings_of(bench: Bench) -> tuple[str, ...]:
+    """Spellings under which the server has to send acknowledgements: both, or the one of a stomp-publish server."""
+    return (bench.publish_spelling().word.split("/")[2],) if bench.binding == "stomp-publish" else SPELLINGS
 
 
 class Listener:
@@ -57,7 +61,7 @@ class Listener:
                 clause, False, expected=f"{expected} at {self.destination}", observed=failure.observed
             )
             raise
-        body = _decoded(frame)
+        body = decoded(frame.body)
         bench.judge(clause, isinstance(body, dict), expected=expected, observed=frame)
         return body
 
@@ -66,14 +70,7 @@ class Listener:
         # Twice: a message to another session may still be under way when the first reply arrives.
         self.session.fence()
         self.session.fence()
-        return [_decoded(frame) for frame in self.session.client.take("MESSAGE", self._is_ours)]
+        return [decoded(frame.body) for frame in self.session.client.take("MESSAGE", self._is_ours)]
 
     def _is_ours(self, frame: Frame) -> bool:
         return frame.get("subscription") == self._identifier
-
-
-def _decoded(frame: Frame) -> Any:
-    try:
-        return json.loads(frame.body)
-    except ValueError:
-        return None

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.suite.queue.expectations import refused
-from conformance.wire.failures import TooSlow
+from conformance.wire.failures import PeerFailure, TooSlow, WaitTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,11 @@ HEARTBEAT = "/consumer/heartbeat"
 MARGIN = 0.001
 #: Lateness of a real timer, in seconds, on an idle machine.
 SLACK = 0.25
+#: Most steps of a virtual clock in one wait.
+MOST_STEPS = 2000
+#: Longest rebalance timeout that is waited out on a real clock, and the wait where it is longer, in seconds.
+LONGEST_REBALANCE = 600.0
+SHORT_OF_IT = 15.0
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 _SHOWN = 300
@@ -36,20 +41,26 @@ class KeepAliveClient:
         """The consumers that were registered here, by group."""
         self._silent: set[str] = set()
         self._kept_alive = time.monotonic()
+        self._is_keeping_alive = False
         self._last_signs: dict[str, float] = {}
 
-    def call(self, path: str, body: object) -> Reply:
+    def call(self, path: str, body: object, *, promise: str = "") -> Reply:
         """Perform one operation and return the reply, whatever its status.
 
-        Raises PeerFailure if no reply arrives, and TooSlow if a consumer may have been evicted only because this
+        Raises PeerFailure if no reply arrives, to be counted against the clause `promise` where one is named and the
+        failure names none itself; and TooSlow if a consumer may have been evicted only because this
         machine was too slow.
         """
         is_late = time.monotonic() > self._kept_alive + self.timings.heartbeat_timeout / 4
-        if is_late and not self.bench.clock.is_virtual:
+        if is_late and not self.bench.clock.is_virtual and not self._is_keeping_alive:
             # On a slow machine a test may take so long that its members would be evicted meanwhile.
             self.keep_alive()
         began = time.monotonic()
-        reply = self.client.call(path, body)
+        try:
+            reply = self.client.call(path, body)
+        except PeerFailure as silence:
+            silence.promise = silence.promise or promise
+            raise
         shown = repr(body)
         self.bench.step(f"{path} {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} -> {reply}")
         if not self.bench.clock.is_virtual and isinstance(body, dict):
@@ -81,6 +92,8 @@ class KeepAliveClient:
         bound = self.timings.rebalance_timeout
         if self.bench.clock.is_virtual:
             step = min(bound, self.timings.heartbeat_timeout) / 4
+            self.check_steps(bound, step)
+            step = step or MARGIN
             passed = 0.0
             while True:
                 yield
@@ -89,11 +102,18 @@ class KeepAliveClient:
                 self.keep_alive(*silent)
                 self.pass_time(step)
                 passed += step
-        deadline = time.monotonic() + bound + SLACK + self.bench.scheduling_delay()
+        is_endless = bound > LONGEST_REBALANCE
+        waited = SHORT_OF_IT if is_endless else bound
+        deadline = time.monotonic() + waited + SLACK + self.bench.scheduling_delay()
         pause = _FIRST_PAUSE
         while True:
             is_last = time.monotonic() > deadline
             yield
+            if is_last and is_endless:
+                raise WaitTooLong(
+                    f"a rebalance of this server may take {bound:g} s, and was not over within {waited:g} s: set the "
+                    "server to a shorter rebalance timeout"
+                )
             if is_last:
                 return
             self.keep_alive(*silent)
@@ -107,10 +127,14 @@ class KeepAliveClient:
     def keep_alive(self, *but: str) -> None:
         """Send a heartbeat of every registered consumer, but for those in `but` and those that were stopped."""
         self._kept_alive = time.monotonic()
-        for members in self.members.values():
-            for name in members:
-                if name not in but and name not in self._silent:
-                    self.heartbeat(name)
+        self._is_keeping_alive = True
+        try:
+            for members in self.members.values():
+                for name in members:
+                    if name not in but and name not in self._silent:
+                        self.heartbeat(name)
+        finally:
+            self._is_keeping_alive = False
 
     def now(self, group: str) -> float:
         """The time of a group, in seconds."""
@@ -126,12 +150,22 @@ class KeepAliveClient:
         Heartbeats of the `silent` ones stay stopped afterwards.
         """
         self.stop_heartbeats(*silent)
+        if self.bench.clock.is_virtual:
+            self.check_steps(instant - self.now(group), self.timings.heartbeat_timeout / 4)
         while True:
             self.keep_alive(*silent)
             left = instant - self.now(group)
             if left <= 0:
                 return
-            self.pass_time(min(left, self.timings.heartbeat_timeout / 4))
+            self.pass_time(min(left, max(self.timings.heartbeat_timeout / 4, MARGIN)))
+
+    def check_steps(self, seconds: float, step: float) -> None:
+        """Raises WaitTooLong if `seconds` take more than MOST_STEPS steps, with heartbeats at each."""
+        if seconds > MOST_STEPS * step:
+            raise WaitTooLong(
+                f"by the timings of this server its test sends heartbeats every {step:g} s for {seconds:g} s, more "
+                f"than {MOST_STEPS} times: set the server to timings that are nearer to one another"
+            )
 
     def pass_time(self, seconds: float) -> None:
         """Let `seconds` pass for the groups that were added by this client."""

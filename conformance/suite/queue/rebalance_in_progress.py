@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Shortest rebalance timeout, in seconds of real time, within which the state of a rebalance can be observed.
 SHORTEST_REBALANCE = 2.0
+#: Partitions of the topic, where the server lets clients choose.
+PARTITIONS = 4
 
 
 class RebalanceInProgress:
@@ -22,9 +24,10 @@ class RebalanceInProgress:
     partition; `started` is the group's time, in seconds, before and after the subscription.
     """
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, *, subscribe: bool = True) -> None:
+        """Without `subscribe` the newcomer is registered only, and the test subscribes it."""
         self.queue = QueueFixture(bench)
-        self.probe = OwnershipProbe(self.queue, 2 if bench.declares("topic-partitions") else None)
+        self.probe = OwnershipProbe(self.queue, _partitions(bench))
         self.group = self.queue.new_group()
         self.owner = self.queue.new_consumer(self.group, self.probe.topic)
         self.probe.settled_owners([self.owner])
@@ -40,7 +43,7 @@ class RebalanceInProgress:
             observed=sorted(self.held),
         )
         before = self.queue.now(self.group)
-        self.newcomer = self.queue.new_consumer(self.group, self.probe.topic)
+        self.newcomer = self.queue.new_consumer(self.group, *([self.probe.topic] if subscribe else []))
         self.started = before, self.queue.now(self.group)
 
     @property
@@ -51,6 +54,11 @@ class RebalanceInProgress:
     def is_over(self) -> bool:
         """True if the rebalance may have reached its timeout by now."""
         return self.queue.now(self.group) - self.started[0] >= self.queue.timings.rebalance_timeout
+
+    def release(self) -> None:
+        """Let the owner acknowledge the records that it holds; replies don't matter."""
+        for record in self.held.values():
+            self.queue.client.acknowledge(self.owner, record.message_id)
 
     def acknowledge_all(self) -> dict[int, DeliveredRecord | None]:
         """Let the owner acknowledge each record and poll after each.
@@ -65,8 +73,18 @@ class RebalanceInProgress:
         return came
 
 
-def begin_rebalance(bench: Bench, *ids: str) -> RebalanceInProgress | None:
-    """Begin a rebalance; None if it cannot be observed on this server, and the clauses are skipped then."""
+def _partitions(bench: Bench) -> int | None:
+    """Partitions of the topic: enough for two to stay, of which one is acknowledged before the last that moves."""
+    if not bench.declares("topic-partitions"):
+        return None
+    return min(PARTITIONS, int(bench.limit("partitions") or PARTITIONS))
+
+
+def begin_rebalance(bench: Bench, *ids: str, subscribe: bool = True) -> RebalanceInProgress | None:
+    """Begin a rebalance; None if it cannot be observed on this server, and the clauses are skipped then.
+
+    Without `subscribe` all is prepared, and the subscription of the newcomer is left to the test.
+    """
     timeout = bench.target.timings.rebalance_timeout
     why = ""
     if not bench.clock.is_virtual and timeout < SHORTEST_REBALANCE:
@@ -78,4 +96,4 @@ def begin_rebalance(bench: Bench, *ids: str) -> RebalanceInProgress | None:
         why = "a topic has one partition here, so none has to move"
     for clause in ids if why else ():
         bench.skip(clause, why)
-    return None if why else RebalanceInProgress(bench)
+    return None if why else RebalanceInProgress(bench, subscribe=subscribe)

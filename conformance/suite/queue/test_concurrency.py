@@ -12,6 +12,7 @@ from conformance.history.concurrent_run import run_concurrently
 from conformance.history.server_parameters import ServerParameters
 from conformance.history.workload.workload_state import WorkloadPlan
 from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.queue_client import MARGIN
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -52,6 +53,9 @@ def test_many_clients_at_once(bench: Bench) -> None:
         partitions=dict.fromkeys(topics, partitions) if partitions is not None else {},
         positions=bench.declares("record-position"),
     )
+    if world.time_is_virtual:
+        step = timings.heartbeat_timeout / 2
+        queue.check_steps(max(parameters.eviction_limit + parameters.rebalance_limit, MARGIN), step)
     short = world.time_is_virtual or parameters.eviction_limit <= SHORT_SILENCE
     server = ServerAccess(
         new_client=bench.queue,

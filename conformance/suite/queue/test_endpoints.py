@@ -133,8 +133,6 @@ def _acknowledgement(bench: Bench, producer: SeedProducer, spelling: str) -> dic
     except PeerFailure as failure:
         bench.judge("QSTOMP-BARE-1", False, expected=failure.expected, observed=failure.observed)
         raise
-    except ValueError:
-        told = None
     if not isinstance(told, dict):
         raise Violation("PUB-ACK-1", "a JSON object", told)
     return told

@@ -16,6 +16,8 @@ from conformance.suite.queue.ownership_probe import partition_count
 from conformance.wire.operations import StompOperations
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conformance.bench.bench import Bench
 
 
@@ -252,19 +254,56 @@ def test_the_next_record_waits_for_the_acknowledgement(bench: Bench) -> None:
     bench.judge("ORDER-2", second.message == "second", expected="`second` after that", observed=second.whole)
 
 
-@clauses("ORDER-3")
-def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench) -> None:
-    """Send records over one connection without waiting for replies; expect them in the partition in that order."""
-    queue = QueueFixture(bench)
-    topic, _group, (consumer,) = queue.topic_with_consumers()
-    producer = StompOperations(bench.stomp())
-    texts = [f"m{number}" for number in range(30)]
+def _publish_burst(queue: QueueFixture, topic: str, texts: Sequence[str]) -> None:
+    """Publish records of one key without waiting in between; judges PUB-STORE-1 by each answer."""
+    path = publish_path(topic)
+    bodies = [{"messageID": text, "message": text, "key": KEY} for text in texts]
+    pending = [queue.client.start(path, body) for body in bodies]
+    for answer in pending:
+        expect_status(
+            queue.bench, answer.reply(), 200, "PUB-STORE-1", "the record is valid, and the topic exists"
+        )
+
+
+def _send_burst(queue: QueueFixture, topic: str, texts: Sequence[str]) -> None:
+    """SEND records of one key that ask for no answer, all but the last; judges PUB-STORE-1 by the answer to that."""
+    producer = StompOperations(queue.bench.stomp())
     for text in texts[:-1]:
         body = json.dumps({"messageID": text, "message": text, "key": KEY})
         producer.client.send(publish_path(topic), body.encode(), content_type="application/json")
     last = producer.call(publish_path(topic), {"messageID": "last", "message": texts[-1], "key": KEY})
-    expect_status(bench, last, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
+    expect_status(queue.bench, last, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
+
+
+@clauses("ORDER-3")
+@pytest.mark.parametrize("asking", [True, False], ids=["answered", "unanswered"])
+def test_sends_of_one_connection_are_stored_in_their_order(bench: Bench, asking: bool) -> None:
+    """Send records over one connection without waiting, each with a correlation-id or none but the last; expect them in
+    the partition in that order.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    texts = [f"m{number}" for number in range(bench.examples(100, 400, 1000))]
+    if asking or bench.binding == "stomp-publish":
+        _publish_burst(queue, topic, texts)
+    else:
+        _send_burst(queue, topic, texts)
     delivered = [record.message for record in queue.read_and_acknowledge(consumer, len(texts), "ORDER-3")]
     bench.judge(
         "ORDER-3", delivered == texts, expected="the order in which they were sent", observed=delivered
     )
+
+
+@clauses("PART-KEY-1")
+def test_records_of_one_key_in_a_burst_share_a_partition(bench: Bench) -> None:
+    """Send several hundred records of one key over one connection without waiting for answers, and poll without
+    acknowledging; expect one record only.
+    """
+    if bench.binding == "queue-http" and bench.declares("http-publish"):
+        bench.skip("PART-KEY-1", "records come over STOMP in a burst; over HTTP each waits for its reply")
+        return
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    _publish_burst(queue, topic, [f"m{number}" for number in range(bench.examples(100, 400, 1000))])
+    queue.poll_until_record(consumer)
+    queue.expect_no_record(consumer, "PART-KEY-1", "no second record of the key while one is in flight")

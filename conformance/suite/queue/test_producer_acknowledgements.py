@@ -10,7 +10,7 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_publish_refusal, expect_status
 from conformance.suite.queue.fixture import KEY, QueueFixture, publish_path
-from conformance.suite.queue.listeners import SPELLINGS, ListenerSession
+from conformance.suite.queue.listeners import SPELLINGS, ListenerSession, spellings_of
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ _BOTH_BINDINGS = "no STOMP session can listen: the server has the queue over HTT
 
 
 def _cannot_listen(bench: Bench, *ids: str) -> bool:
-    """True if the server does not have the queue over STOMP; the clauses are skipped then."""
-    if bench.claims("queue-stomp"):
+    """True if no session can listen to acknowledgements; the clauses are skipped then."""
+    if bench.binding == "stomp-publish" or "queue-stomp" in bench.target.classes:
         return False
     for clause in ids:
         bench.skip(clause, _BOTH_BINDINGS)
@@ -36,6 +36,8 @@ def _cannot_listen(bench: Bench, *ids: str) -> bool:
 
 def _promise(bench: Bench, spelling: str) -> str:
     """Clause that promises an acknowledgement for records published in the binding of the test."""
+    if bench.binding == "stomp-publish":
+        return "PUB-ACK-9"
     if bench.binding == "queue-http":
         return "PUB-ACK-8"
     return "PUB-ACK-1" if spelling == SPELLINGS[0] else "PUB-ACK-2"
@@ -57,7 +59,22 @@ def _judge_acknowledged(listener: Listener, clause: str, label: str | int) -> No
     )
 
 
-@clauses("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", "PUB-ACK-4")
+@clauses("PUB-STOMP-1")
+@pytest.mark.parametrize("record", ["stored", "refused"])
+def test_a_record_is_answered_by_an_acknowledgement(bench: Bench, record: str) -> None:
+    """Send a record in a session without CONNECT, to a topic that exists or to none; expect ACK or FAILED."""
+    queue = QueueFixture(bench)
+    topic = queue.new_topic() if record == "stored" else bench.fresh("nowhere")
+    reply = queue.call(publish_path(topic), {"messageID": "a-1", "message": "m"}, promise="PUB-STOMP-1")
+    bench.judge(
+        "PUB-STOMP-1",
+        reply.status in (200, 400),
+        expected="an acknowledgement, ACK or FAILED",
+        observed=reply,
+    )
+
+
+@clauses("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", "PUB-ACK-9", "PUB-ACK-4")
 def test_every_subscription_gets_one_ack_for_a_stored_record(bench: Bench) -> None:
     """Subscribe under both spellings, on two sessions, twice on each; publish, and expect one ACK per subscription."""
     if _cannot_listen(bench, "PUB-ACK-8", "PUB-ACK-4"):
@@ -68,7 +85,7 @@ def test_every_subscription_gets_one_ack_for_a_stored_record(bench: Bench) -> No
     listeners = [
         (session.listen(topic, spelling), _promise(bench, spelling))
         for session in sessions
-        for spelling in (*SPELLINGS, *SPELLINGS)
+        for spelling in 2 * spellings_of(bench)
     ]
     for label in ("first", 2):
         queue.publish(topic, "m", label=label)
@@ -89,7 +106,7 @@ def test_the_label_comes_back_as_it_was_sent(bench: Bench) -> None:
     listener = ListenerSession(bench).listen(topic)
     for label in LABELS:
         queue.publish(topic, "m", label=label)
-        _judge_acknowledged(listener, _promise(bench, SPELLINGS[0]), label)
+        _judge_acknowledged(listener, _promise(bench, spellings_of(bench)[0]), label)
 
 
 @clauses("PUB-ACK-4")
@@ -147,7 +164,7 @@ def test_every_subscription_gets_one_failed_for_a_refused_record(bench: Bench) -
     queue = QueueFixture(bench)
     topic = queue.new_topic()
     session = ListenerSession(bench)
-    listeners = [session.listen(topic, spelling) for spelling in SPELLINGS]
+    listeners = [session.listen(topic, spelling) for spelling in spellings_of(bench)]
     for body in REFUSED.values():
         reply = queue.call(publish_path(topic), body)
         expect_publish_refusal(bench, reply, "PUB-BODY-1", f"the body is {body}")
@@ -229,7 +246,7 @@ def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
     expect_status(bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
     session = ListenerSession(bench)
     ours = session.listen(topic)
-    others = [session.listen(name, spelling) for name in (other, longer) for spelling in SPELLINGS]
+    others = [session.listen(name, spelling) for name in (other, longer) for spelling in spellings_of(bench)]
     queue.publish(topic, "m")
     queue.call(publish_path(topic), {"messageID": "refused"})
     told = sorted(

@@ -43,6 +43,7 @@ TEXTS = [
     "日本語",
     "\U0001f600 astral",
     "\u2028\ufeff",
+    "\u212b e\u0301 \ufb01 \u2460",
     '{"message": "not parsed"}',
     "x" * 10_000,
 ]

@@ -61,6 +61,8 @@ def _lacks(bench: Bench, operation: Operation, *ids: str) -> bool:
 
 def _judge_problem(bench: Bench, reply: Reply, *causes: str, members: tuple[str, ...] = ()) -> None:
     """Judge the recommended body of a refusal: a problem of one of `causes` about one of `members`."""
+    if reply.is_acknowledgement:
+        return
     bench.judge(
         "REFUSE-2",
         reply.content_type == PROBLEM_JSON,
@@ -92,10 +94,15 @@ def _judge_problem(bench: Bench, reply: Reply, *causes: str, members: tuple[str,
 
 
 def _judge_bad_request(
-    bench: Bench, reply: Reply, why: str, *causes: str, members: tuple[str, ...] = ()
+    bench: Bench,
+    reply: Reply,
+    why: str,
+    *causes: str,
+    members: tuple[str, ...] = (),
+    clause: str = "REFUSE-5",
 ) -> None:
-    expect_refusal(bench, reply, "REFUSE-5", why)
-    if expect_status(bench, reply, 400, "REFUSE-6", why):
+    expect_refusal(bench, reply, clause, why)
+    if not reply.is_acknowledgement and expect_status(bench, reply, 400, "REFUSE-6", why):
         _judge_problem(bench, reply, *causes, members=members)
 
 
@@ -121,6 +128,11 @@ def _send_not_objects(prepared: PreparedQueue, operation: Operation) -> None:
     room = min(bench.limit("body_bytes") or 3 * _DEEP, bench.limit("frame_bytes") or 3 * _DEEP)
     whole = json.dumps(prepared.body(operation)).encode()
     bodies = {**NOT_OBJECTS, "a list of one": (b"[" + whole + b"]", "body-not-object")}
+    # A reader of one JSON value would stop behind the object.
+    bodies |= {
+        f"an object followed by {rest}": (whole + rest.encode(), "body-not-json")
+        for rest in (" x", "{}", "]")
+    }
     for name, (body, cause) in bodies.items():
         if len(body) <= room / 2:
             reply = _answer(prepared, operation, body, f"the body is {name}")
@@ -149,11 +161,28 @@ def _send_without_members(prepared: PreparedQueue, operation: Operation) -> None
     for member in operation.required:
         body = {name: value for name, value in whole.items() if name != member}
         reply = prepared.queue.call(prepared.path(operation), body)
-        _judge_bad_request(prepared.bench, reply, f"{member} is missing", "member-missing", members=(member,))
+        _judge_bad_request(
+            prepared.bench,
+            reply,
+            f"{member} is missing",
+            "member-missing",
+            members=(member,),
+            clause=_clause_of(operation, member),
+        )
     reply = prepared.queue.call(prepared.path(operation), {})
     _judge_bad_request(
-        prepared.bench, reply, "all is missing", "member-missing", members=tuple(operation.required)
+        prepared.bench,
+        reply,
+        "all is missing",
+        "member-missing",
+        members=tuple(operation.required),
+        clause=_clause_of(operation, "message"),
     )
+
+
+def _clause_of(operation: Operation, member: str) -> str:
+    """Clause that requires the member: PUB-BODY-1 for those of records, REFUSE-5 for all others."""
+    return "PUB-BODY-1" if operation.publishes and member in ("messageID", "message", "key") else "REFUSE-5"
 
 
 def _send_wrong_types(prepared: PreparedQueue, operation: Operation) -> None:
@@ -164,7 +193,8 @@ def _send_wrong_types(prepared: PreparedQueue, operation: Operation) -> None:
             reply = prepared.queue.call(prepared.path(operation), {**whole, member: value})
             why = f"{member} is {json.dumps(value)}"
             causes = ("member-type", "member-value", "name-invalid", "member-missing")
-            _judge_bad_request(prepared.bench, reply, why, *causes, members=(member,))
+            clause = _clause_of(operation, member)
+            _judge_bad_request(prepared.bench, reply, why, *causes, members=(member,), clause=clause)
 
 
 @clauses("REFUSE-4")

@@ -13,6 +13,7 @@ from conformance.suite.queue.fixture import ACKNOWLEDGE, ADD_GROUP, POLL, REGIST
 from conformance.suite.queue.operation_table import PreparedQueue
 from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.wire.failures import PeerFailure
+from conformance.wire.json_values import decoded
 from conformance.wire.operations import REPLIES, StompOperations
 
 if TYPE_CHECKING:
@@ -111,18 +112,11 @@ def test_each_operation_gets_one_reply(bench: Bench) -> None:
                 "QSTOMP-REPLY-1", media_type == wanted, expected=f"a body of type {wanted}", observed=reply
             )
         if path == POLL:
-            record = queue.parse_record(_decoded(reply), reply)
+            record = queue.parse_record(decoded(reply.body), reply)
             bench.judge("QSTOMP-REPLY-1", record.message == "m", expected="the record", observed=reply)
     _fence(bench, session)
     more = [reply for reply in session.take("MESSAGE") if reply.get("correlation-id") in set("abcde")]
     bench.judge("QSTOMP-REPLY-1", not more, expected="one reply to each", observed=more)
-
-
-def _decoded(frame: Frame) -> Any:
-    try:
-        return json.loads(frame.body)
-    except ValueError:
-        return None
 
 
 @clauses("QSTOMP-REPLY-1")

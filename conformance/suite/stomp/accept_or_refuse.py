@@ -1,4 +1,4 @@
-"""Whether the server accepted a frame that it has to accept, or refused one that it has to refuse, and how."""
+"""Frames that the server must accept or must refuse, and the manner of the refusal."""
 
 from __future__ import annotations
 
@@ -7,120 +7,122 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.suite.stomp.channel import (
-    Line,
-    client_mode,
-    is_in_the_dark,
+    Channel,
+    acknowledgement_mode,
+    consume_elsewhere,
+    has_redelivery,
     is_refused,
-    read_elsewhere,
-    redelivers,
+    is_undecidable,
 )
-from conformance.suite.stomp.reactions import judge_refusal, reaction
+from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from conformance.suite.stomp.reactions import Provoke, Reaction
-    from conformance.suite.stomp.scene import Scene
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-IN_THE_DARK = "the server has no receipts, and was silent"
+#: The reason to skip a clause whose outcome no answer shows.
+UNDECIDABLE = "the server has no receipts, and was silent"
 MODES = pytest.mark.parametrize("mode", ["client", "client-individual"])
 
 
-def line_in(scene: Scene, mode: str, identifier: str | None = None) -> Line:
-    """A consumer of a fresh queue that acknowledges, on a connection of its own."""
-    headers = [("ack", client_mode(scene.bench, mode))] + ([("id", identifier)] if identifier else [])
-    return Line(scene, scene.queue(), headers=headers)
+def channel_in_mode(fixture: StompFixture, mode: str, identifier: str | None = None) -> Channel:
+    """A consumer of a fresh queue in this `ack` mode, on a connection of its own."""
+    headers = [("ack", acknowledgement_mode(fixture.bench, mode))] + (
+        [("id", identifier)] if identifier else []
+    )
+    return Channel(fixture, fixture.queue(), headers=headers)
 
 
-def comes_again(scene: Scene, mode: str, *ids: str) -> bool:
-    """Whether what nobody acknowledges comes to another consumer when its connection is lost; else skips the clauses.
+def redelivery_works(fixture: StompFixture, mode: str, *ids: str) -> bool:
+    """True if an unacknowledged message reaches another consumer when its connection is lost; else skips the clauses.
 
-    It is tried once in a run for each version and mode. Where it fails, STOMP-ACK-001 says so, and what is judged by
-    redelivery can't be judged.
+    The server is tried once per run, version and mode. A failure counts against STOMP-ACK-001 in another test; clauses
+    that are judged by redelivery can't be judged then.
     """
-    if not redelivers(scene, *ids):
+    if not has_redelivery(fixture, *ids):
         return False
-    mode = client_mode(scene.bench, mode)
-    tried = f"redelivery in mode {mode} of {scene.bench.version}"
-    seen = scene.bench.findings
+    mode = acknowledgement_mode(fixture.bench, mode)
+    tried = f"redelivery in mode {mode} of {fixture.bench.version}"
+    seen = fixture.bench.findings
     if tried not in seen:
-        line = line_in(scene, mode)
-        body = line.carry(scene.bench.fresh("control")).body
-        line.reader.link.cut()
+        channel = channel_in_mode(fixture, mode)
+        body = channel.send_and_receive(fixture.bench.fresh("control")).body
+        channel.reader.link.cut()
         seen.add(tried)
-        if body not in read_elsewhere(scene, line.place, [body], scene.bench.patience):
+        if body not in consume_elsewhere(fixture, channel.destination, [body], fixture.bench.patience):
             seen.add(f"no {tried}")
     if f"no {tried}" in seen:
         for clause in ids:
-            scene.skip(clause, f"what nobody acknowledged in mode {mode} doesn't come again either")
+            fixture.skip(clause, f"unacknowledged messages in mode {mode} don't come again either")
         return False
     return True
 
 
-def few(messages: Collection[Frame]) -> str:
-    """Why a test of several messages can't be made."""
+def too_few_reason(messages: Collection[Frame]) -> str:
+    """The reason to skip a test that needs more unacknowledged messages than the server sends."""
     return f"the server sends no more than {len(messages)} that are not acknowledged"
 
 
-def settle(scene: Scene, client: StompClient, message: Frame, command: str = "ACK") -> None:
-    """ACK or NACK a message, and see it done."""
+def settle(fixture: StompFixture, client: StompClient, message: Frame, command: str = "ACK") -> None:
+    """ACK or NACK a message, and wait until the server has processed the frame."""
     send = client.ack if command == "ACK" else client.nack
-    if scene.has_receipts:
-        receipt = scene.receipt()
+    if fixture.has_receipts:
+        receipt = fixture.new_receipt()
         send(message, receipt=receipt)
-        scene.receipted(client, receipt, command)
+        fixture.expect_receipt(client, receipt, command)
         return
     send(message)
-    scene.fence(client)
+    fixture.fence(client)
 
 
-def done(scene: Scene, client: StompClient, command: str, transaction: str) -> None:
-    """BEGIN, COMMIT or ABORT a transaction, and see it done."""
+def send_and_confirm(fixture: StompFixture, client: StompClient, command: str, transaction: str) -> None:
+    """BEGIN, COMMIT or ABORT a transaction, and wait until the server has processed the frame."""
     headers = [("transaction", transaction)]
-    if scene.has_receipts:
-        receipt = scene.receipt()
+    if fixture.has_receipts:
+        receipt = fixture.new_receipt()
         client.frame(command, [*headers, ("receipt", receipt)])
-        scene.receipted(client, receipt, command)
+        fixture.expect_receipt(client, receipt, command)
         return
     client.frame(command, headers)
-    scene.fence(client)
+    fixture.fence(client)
 
 
-def judge_accepted(scene: Scene, clause: str, provoke: Provoke, receipt: str, what: str) -> Reaction:
-    """Judge that a frame that asks for `receipt` is accepted."""
-    found = reaction(scene, provoke, receipt, firm=scene.has_receipts)
-    if is_in_the_dark(scene, found):
-        scene.skip(clause, IN_THE_DARK)
+def expect_acceptance(
+    fixture: StompFixture, clause: str, provoke: Provoke, receipt: str, what: str
+) -> Reaction:
+    """Judge that the server grants `receipt` and refuses nothing; `what` names the frame."""
+    found = reaction(fixture, provoke, receipt, must_react=fixture.has_receipts)
+    if is_undecidable(fixture, found):
+        fixture.skip(clause, UNDECIDABLE)
     else:
-        scene.judge(clause, found.is_granted, expected=f"a RECEIPT for {what}", observed=found)
+        fixture.judge(clause, found.is_accepted, expected=f"a RECEIPT for {what}", observed=found)
     return found
 
 
-def judge_refused(scene: Scene, clause: str, provoke: Provoke, receipt: str, what: str) -> Reaction:
-    """Judge that a frame is refused: it gets no RECEIPT; and how (STOMP-ERROR-009)."""
-    found = reaction(scene, provoke, receipt)
-    if is_in_the_dark(scene, found):
-        scene.skip(clause, IN_THE_DARK)
-        scene.skip("STOMP-ERROR-009", IN_THE_DARK)
+def expect_refusal(fixture: StompFixture, clause: str, provoke: Provoke, receipt: str, what: str) -> Reaction:
+    """Judge that a frame gets no RECEIPT, and how it is refused (STOMP-ERROR-009); `what` names the frame."""
+    found = reaction(fixture, provoke, receipt)
+    if is_undecidable(fixture, found):
+        fixture.skip(clause, UNDECIDABLE)
+        fixture.skip("STOMP-ERROR-009", UNDECIDABLE)
     else:
-        scene.judge(
-            clause, is_refused(scene, found), expected=f"no RECEIPT for {what}: it is refused", observed=found
+        fixture.judge(
+            clause,
+            is_refused(fixture, found),
+            expected=f"no RECEIPT for {what}: it is refused",
+            observed=found,
         )
-        judge_manner(scene, found, receipt, what)
+        judge_how_refused(fixture, found, receipt, what)
     return found
 
 
-def judge_manner(scene: Scene, found: Reaction, receipt: str, what: str) -> None:
-    """Judge how a well-formed frame was refused, if it was."""
-    if not is_refused(scene, found):
-        scene.skip("STOMP-ERROR-009", f"the server accepts {what}")
+def judge_how_refused(fixture: StompFixture, found: Reaction, receipt: str, what: str) -> None:
+    """Judge that a refusal of a well-formed frame, if any, is an ERROR and the end of the connection."""
+    if not is_refused(fixture, found):
+        fixture.skip("STOMP-ERROR-009", f"the server accepts {what}")
         return
-    scene.judge(
-        "STOMP-ERROR-009",
-        found.is_error_and_close,
-        expected=f"ERROR and the end of the connection for {what}",
-        observed=found,
-    )
-    judge_refusal(scene, found, receipt)
+    expect_error_and_close(fixture, "STOMP-ERROR-009", found, receipt, what)

@@ -1,29 +1,29 @@
-"""Attempts to connect that may be refused."""
+"""CONNECT frames that the server may refuse."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.patience import BRIEFLY
-from conformance.suite.stomp.reactions import Reaction, judge_refusal, reaction
+from conformance.suite.stomp.patience import SHORT_WAIT
+from conformance.suite.stomp.reactions import Reaction, judge_refusal_rules, reaction
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.scene import Scene
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
-#: The word for a server that left an attempt to connect without an answer.
+#: Finding: the server left a CONNECT without an answer.
 UNANSWERED = "leaves an attempt to connect unanswered"
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What came of a CONNECT: the session, or what the server did instead."""
+class ConnectAttempt:
+    """The outcome of a CONNECT: the CONNECTED frame, or the server's refusal."""
 
     client: StompClient
     connected: Frame | None
@@ -33,54 +33,59 @@ class Attempt:
         return f"{self.connected.octets!r}" if self.connected else f"{self.refusal}"
 
 
-def usual(bench: Bench, headers: Mapping[str, str | None] | None = None) -> list[tuple[str, str]]:
-    """The headers of a CONNECT that is let in, with others in their place; None leaves one out."""
+def connect_headers(bench: Bench, headers: Mapping[str, str | None] | None = None) -> list[tuple[str, str]]:
+    """The headers of a CONNECT that is accepted, with those of `headers` instead; None leaves one out."""
     merged = {"accept-version": bench.version, **bench.credentials(), **(headers or {})}
     return [(name, value) for name, value in merged.items() if value is not None]
 
 
-def attempt(
-    scene: Scene, headers: Mapping[str, str | None] | None = None, command: str = "CONNECT"
-) -> Attempt:
-    """Try to open a session.
+def connect_lines(bench: Bench, eol: bytes = b"\n") -> bytes:
+    """The header lines of a valid CONNECT, `accept-version:…` first, without the end of the last one."""
+    return eol.join(f"{name}:{value}".encode() for name, value in connect_headers(bench))
 
-    Where that is refused, the refusal counts as survived (`went_on`) if a right CONNECT succeeds on the same
-    connection. An answer is waited for with all patience, and less of it once an attempt got none.
+
+def try_connect(
+    fixture: StompFixture, headers: Mapping[str, str | None] | None = None, command: str = "CONNECT"
+) -> ConnectAttempt:
+    """Send CONNECT (or `command`) on a new connection.
+
+    A refusal counts as survived (`served_later_frames`) if a valid CONNECT succeeds on the same connection. An answer
+    is waited for with all patience until one was missing, and less from then on.
     """
 
     def provoke() -> StompClient:
         if clients:
             return clients.pop()
-        client = scene.bench.stomp(connect=False)
-        client.frame(command, usual(scene.bench, headers))
+        client = fixture.bench.stomp(connect=False)
+        client.frame(command, connect_headers(fixture.bench, headers))
         return client
 
     def again(client: StompClient, within: float) -> None:
-        client.frame("CONNECT", usual(scene.bench))
+        client.frame("CONNECT", connect_headers(fixture.bench))
         client.expect("CONNECTED", within=within)
 
     clients: list[StompClient] = []
     client = provoke()
-    within = BRIEFLY if UNANSWERED in scene.bench.findings else None
+    within = SHORT_WAIT if UNANSWERED in fixture.bench.findings else None
     try:
-        return Attempt(client, client.expect("CONNECTED", within=within), Reaction())
+        return ConnectAttempt(client, client.expect("CONNECTED", within=within), Reaction())
     except PeerFailure:
         if not client.errors and not client.closed:
-            scene.bench.findings.add(UNANSWERED)
-            return Attempt(client, None, Reaction())
+            fixture.bench.findings.add(UNANSWERED)
+            return ConnectAttempt(client, None, Reaction())
     clients.append(client)
-    return Attempt(client, None, reaction(scene, provoke, fence=again))
+    return ConnectAttempt(client, None, reaction(fixture, provoke, fence=again))
 
 
-def judge_refused_attempt(scene: Scene, tried: Attempt, why: str) -> None:
-    """Judge how an attempt was refused, if it was: STOMP-CONNECT-002, and what holds for every ERROR."""
+def judge_refused_connect(fixture: StompFixture, tried: ConnectAttempt, why: str) -> None:
+    """Judge how CONNECT was refused, if it was: STOMP-CONNECT-002, and the rules for every ERROR."""
     if tried.connected is not None:
-        scene.skip("STOMP-CONNECT-002", f"the server accepts {why}")
+        fixture.skip("STOMP-CONNECT-002", f"the server accepts {why}")
         return
-    scene.judge(
+    fixture.judge(
         "STOMP-CONNECT-002",
         tried.refusal.is_error_and_close,
         expected=f"ERROR and the end of the connection for {why}",
         observed=tried,
     )
-    judge_refusal(scene, tried.refusal)
+    judge_refusal_rules(fixture, tried.refusal)

@@ -1,6 +1,6 @@
-"""One connection that hears what another one sends, and queues whose consumers come and go.
+"""Channels from a sending connection to a subscription of another, and queues whose consumers come and go.
 
-Sender and receiver are different connections here, since there are brokers that send nobody their own messages.
+Sender and receiver are different connections, since some servers send no connection its own messages.
 """
 
 from __future__ import annotations
@@ -9,109 +9,118 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.patience import BRIEFLY
-from conformance.suite.stomp.scene import PROBE_INTERVAL
+from conformance.suite.stomp.patience import SHORT_WAIT
+from conformance.suite.stomp.stomp_fixture import PROBE_INTERVAL
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from conformance.bench.bench import Bench
+    from conformance.suite.stomp.destinations import Destination, Subscription
     from conformance.suite.stomp.reactions import Provoke, Reaction
-    from conformance.suite.stomp.scene import Place, Scene, Subscription
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
     Headers = Sequence[tuple[str, str]]
 
 NO_QUEUES = "the server has no queue that keeps a message for another consumer"
-NO_REDELIVERY = "the server doesn't deliver again what was not acknowledged, so nobody sees what was"
-#: Seconds between two markers to a queue whose former consumer may not be gone yet.
+NO_REDELIVERY = (
+    "the server doesn't redeliver unacknowledged messages, so no redelivery shows which are acknowledged"
+)
+#: Seconds between two markers to a queue that may still have its former consumer.
 MARKER_INTERVAL = 0.3
-#: The word for a server that sends no more before what it sent is acknowledged.
+#: Finding: the server holds back messages until earlier ones are acknowledged.
 HOLDS_BACK = "sends no more before the first messages are acknowledged"
-#: The word for a server from which a message didn't come again that had to.
-LOSES = "loses what was not acknowledged"
+#: Finding: the server didn't redeliver a message that it had to redeliver.
+LOSES = "loses unacknowledged messages"
 
 
-def place_of(scene: Scene, kind: str) -> Place:
+def new_destination(fixture: StompFixture, kind: str) -> Destination:
     """A fresh queue or topic."""
-    return scene.queue() if kind == "queue" else scene.topic()
+    return fixture.queue() if kind == "queue" else fixture.topic()
 
 
-class Line:
-    """An active subscription of `reader` to a place, and a `sender` on a connection of its own."""
+class Channel:
+    """An active subscription of `reader` to a destination, and a `sender` on a connection of its own."""
 
     def __init__(
         self,
-        scene: Scene,
-        place: Place | None = None,
+        fixture: StompFixture,
+        destination: Destination | None = None,
         *,
         reader: StompClient | None = None,
         sender: StompClient | None = None,
         headers: Sequence[tuple[str, str | None]] = (),
     ) -> None:
-        """`headers` are those of the SUBSCRIBE, beside id and destination or instead of the id."""
-        self.scene = scene
-        self.place = place or scene.topic()
-        self.reader = reader or scene.client()
-        self.sender = sender or scene.client()
-        self.subscription = scene.subscribed(self.reader, self.place, headers)
+        """`headers` are those of the SUBSCRIBE besides id and destination; ("id", …) takes the place of the id."""
+        self.fixture = fixture
+        self.destination = destination or fixture.topic()
+        self.reader = reader or fixture.client()
+        self.sender = sender or fixture.client()
+        self.subscription = fixture.active_subscription(self.reader, self.destination, headers)
 
     def send(self, body: bytes | str, headers: Collection[tuple[str, str | None]] = ()) -> None:
-        """SEND to the place."""
-        self.scene.send(self.sender, self.place, body, list(headers))
+        """SEND to the destination."""
+        self.fixture.send(self.sender, self.destination, body, list(headers))
 
-    def next(self, clause: str = "STOMP-SEND-002", where: Callable[[Frame], bool] | None = None) -> Frame:
-        """The next MESSAGE of the subscription; judges `clause` where none comes."""
-        return self.scene.message(self.subscription, clause, where)
+    def expect_message(
+        self, clause: str = "STOMP-SEND-002", where: Callable[[Frame], bool] | None = None
+    ) -> Frame:
+        """The next MESSAGE of the subscription; a missing one counts against `clause`."""
+        return self.fixture.expect_message(self.subscription, clause, where)
 
-    def carry(self, body: bytes | str, headers: Collection[tuple[str, str | None]] = ()) -> Frame:
-        """SEND, and the MESSAGE that comes of it."""
+    def send_and_receive(self, body: bytes | str, headers: Collection[tuple[str, str | None]] = ()) -> Frame:
+        """SEND, and the next MESSAGE."""
         self.send(body, headers)
-        return self.next()
+        return self.expect_message()
 
-    def outstanding(self, count: int) -> list[Frame]:
-        """Send so many messages one by one, acknowledge none, and give those that come, at least one.
+    def unacknowledged_messages(self, count: int) -> list[Frame]:
+        """Send `count` messages one by one without an ACK; the MESSAGEs that arrive, at least one.
 
-        A server may send no more before the first ones are acknowledged; once it was seen to, that is waited for less.
+        A server may hold back messages until earlier ones are acknowledged. Once one did so, later calls wait less.
         """
         came: list[Frame] = []
         for number in range(count):
             self.send(f"m{number}")
             if not came:
-                came.append(self.next("STOMP-SUB-001"))
+                came.append(self.expect_message("STOMP-SUB-001"))
                 continue
-            within = BRIEFLY if HOLDS_BACK in self.scene.bench.findings else None
+            within = SHORT_WAIT if HOLDS_BACK in self.fixture.bench.findings else None
             try:
                 came.append(self.reader.expect("MESSAGE", self.subscription.owns, within))
             except PeerFailure:
                 if self.reader.closed or self.reader.errors:
                     raise
-                self.scene.bench.findings.add(HOLDS_BACK)
+                self.fixture.bench.findings.add(HOLDS_BACK)
                 break
         return came
 
 
-def first_message(scene: Scene, place: Place, headers: Sequence[tuple[str, str | None]]) -> Frame:
-    """The first MESSAGE that a new session gets from a place, whatever subscription the MESSAGE names.
+def first_message(
+    fixture: StompFixture, destination: Destination, headers: Sequence[tuple[str, str | None]]
+) -> Frame:
+    """The first MESSAGE of a new session for a destination, whatever its `subscription` is.
 
-    `headers` are those of its SUBSCRIBE. Raises PeerFailure where none comes.
+    `headers` are those of its SUBSCRIBE. Raises PeerFailure if no MESSAGE arrives.
     """
-    reader, sender = scene.client(), scene.client()
-    if scene.has_receipts:
-        scene.subscribed(reader, place, headers)
-        scene.send(sender, place, "first")
+    reader, sender = fixture.client(), fixture.client()
+    if fixture.has_receipts:
+        fixture.active_subscription(reader, destination, headers)
+        fixture.send(sender, destination, "first")
         return reader.expect("MESSAGE")
-    scene.subscribe(reader, place, headers)
-    return probed(scene, reader, sender, place, "first")
+    fixture.subscribe(reader, destination, headers)
+    return send_until_received(fixture, reader, sender, destination, "first")
 
 
-def probed(scene: Scene, reader: StompClient, sender: StompClient, place: Place, body: str) -> Frame:
-    """Send to a place until the reader gets a MESSAGE; raises PeerFailure where none comes."""
-    deadline = time.monotonic() + scene.bench.patience
+def send_until_received(
+    fixture: StompFixture, reader: StompClient, sender: StompClient, destination: Destination, body: str
+) -> Frame:
+    """Send to a destination until the reader gets a MESSAGE; raises PeerFailure if none arrives."""
+    deadline = time.monotonic() + fixture.bench.patience
     while True:
-        scene.send(sender, place, body)
+        fixture.send(sender, destination, body)
         try:
             return reader.expect("MESSAGE", within=PROBE_INTERVAL)
         except PeerFailure:
@@ -119,7 +128,7 @@ def probed(scene: Scene, reader: StompClient, sender: StompClient, place: Place,
                 raise
 
 
-def leave(client: StompClient) -> None:
+def disconnect(client: StompClient) -> None:
     """DISCONNECT, and wait for the server to end the connection."""
     client.disconnect()
     with contextlib.suppress(PeerFailure):
@@ -127,20 +136,23 @@ def leave(client: StompClient) -> None:
     client.close()
 
 
-def read_elsewhere(
-    scene: Scene, place: Place, awaited: Collection[bytes] = (), within: float | None = None
+def consume_elsewhere(
+    fixture: StompFixture,
+    destination: Destination,
+    awaited: Collection[bytes] = (),
+    within: float | None = None,
 ) -> list[bytes]:
-    """The bodies that a new consumer finds in a queue, in order; it consumes them.
+    """The bodies that a new consumer receives from a queue, in order; it consumes them.
 
-    Those in `awaited` are waited for, `within` seconds or with all patience (less of it once they were waited for in
-    vain: then it is no news). Markers are the fence for the others: the consumer before may take some of them if the
-    server has not noticed its end.
+    The bodies in `awaited` are waited for: `within` seconds or, by default, with all patience until the server has lost
+    a message once, and less from then on. Markers are the fence for other messages. The former consumer may take some
+    of the markers until the server notices its end.
     """
-    reader, sender = scene.client(), scene.client()
-    subscription = scene.subscribe(reader, place)
+    reader, sender = fixture.client(), fixture.client()
+    subscription = fixture.subscribe(reader, destination)
     came: list[bytes] = []
     missing = set(awaited)
-    patience = BRIEFLY if LOSES in scene.bench.findings else scene.bench.patience
+    patience = SHORT_WAIT if LOSES in fixture.bench.findings else fixture.bench.patience
     deadline = time.monotonic() + (patience if within is None else within)
     while missing:
         try:
@@ -152,16 +164,16 @@ def read_elsewhere(
         came.append(frame.body)
         missing.discard(frame.body)
     if missing and within is None:
-        scene.bench.findings.add(LOSES)
-    return came + _until_marker(scene, subscription, sender)
+        fixture.bench.findings.add(LOSES)
+    return came + _until_marker(fixture, subscription, sender)
 
 
-def _until_marker(scene: Scene, subscription: Subscription, sender: StompClient) -> list[bytes]:
-    word = scene.bench.fresh("marker").encode()
+def _until_marker(fixture: StompFixture, subscription: Subscription, sender: StompClient) -> list[bytes]:
+    word = fixture.bench.fresh("marker").encode()
     came: list[bytes] = []
-    deadline = time.monotonic() + scene.bench.patience
+    deadline = time.monotonic() + fixture.bench.patience
     while True:
-        scene.send(sender, subscription.place, word)
+        fixture.send(sender, subscription.destination, word)
         try:
             subscription.client.expect("MESSAGE", lambda frame: frame.body == word, MARKER_INTERVAL)
         except PeerFailure:
@@ -172,46 +184,48 @@ def _until_marker(scene: Scene, subscription: Subscription, sender: StompClient)
         return came
 
 
-def is_refused(scene: Scene, found: Reaction) -> bool:
-    """Whether the server refused a frame that asked for a RECEIPT: it said so, or left the RECEIPT out.
+def is_refused(fixture: StompFixture, found: Reaction) -> bool:
+    """True if the server refused a frame that asked for a RECEIPT, by an ERROR or close or by granting none.
 
-    On a server without receipts only what it says counts.
+    On a server without receipts a missing RECEIPT doesn't count.
     """
-    return found.is_refusal or (scene.has_receipts and not found.receipts)
+    return found.is_refusal or (fixture.has_receipts and not found.receipts)
 
 
-def is_in_the_dark(scene: Scene, found: Reaction) -> bool:
-    """Whether nothing tells what became of a frame: no answer, from a server that has no receipts."""
-    return not scene.has_receipts and not found.is_refusal and not found.receipts
+def is_undecidable(fixture: StompFixture, found: Reaction) -> bool:
+    """True if no answer shows the fate of a frame, on a server without receipts."""
+    return not fixture.has_receipts and not found.is_refusal and not found.receipts
 
 
-def may_come(scene: Scene, reader: StompClient, place: Place) -> Frame | None:
-    """A MESSAGE for a place to which the reader may be subscribed or not."""
+def message_if_subscribed(
+    fixture: StompFixture, reader: StompClient, destination: Destination
+) -> Frame | None:
+    """A MESSAGE for a destination; None if the reader is not subscribed to it."""
     try:
-        return probed(scene, reader, scene.client(), place, "second")
+        return send_until_received(fixture, reader, fixture.client(), destination, "second")
     except PeerFailure:
         return None
 
 
-def subscribing(scene: Scene, headers: Headers) -> Provoke:
-    """A new session that sends a SUBSCRIBE with these headers and no others."""
+def session_subscribing(fixture: StompFixture, headers: Headers) -> Provoke:
+    """A new session that sends a SUBSCRIBE with exactly these headers."""
 
     def provoke() -> StompClient:
-        client = scene.client()
+        client = fixture.client()
         client.frame("SUBSCRIBE", headers)
         return client
 
     return provoke
 
 
-def client_mode(bench: Bench, mode: str) -> str:
-    """The mode in which clients acknowledge; 1.0 has only one."""
+def acknowledgement_mode(bench: Bench, mode: str) -> str:
+    """The `ack` mode that the version of the test has for this one; 1.0 has only `client`."""
     return "client" if bench.version == "1.0" else mode
 
 
-def redelivers(scene: Scene, *ids: str) -> bool:
-    """Whether redelivery can be judged by; skips the clauses where not."""
-    target = scene.bench.target
+def has_redelivery(fixture: StompFixture, *ids: str) -> bool:
+    """True if the server redelivers unacknowledged messages, by its target file; else skips the clauses."""
+    target = fixture.bench.target
     reason = None
     if not target.fact("queues"):
         reason = NO_QUEUES
@@ -219,28 +233,28 @@ def redelivers(scene: Scene, *ids: str) -> bool:
         reason = NO_REDELIVERY
     if reason is not None:
         for clause in ids:
-            scene.skip(clause, reason)
+            fixture.skip(clause, reason)
     return reason is None
 
 
-def settle(scene: Scene, client: StompClient) -> None:
-    """Return when the server has worked off what a client sent, by one more subscription."""
-    scene.subscribed(client, scene.topic())
+def fence_by_subscription(fixture: StompFixture, client: StompClient) -> None:
+    """Return when the server has processed earlier frames of a client, by one more subscription."""
+    fixture.active_subscription(client, fixture.topic())
 
 
-def unsubscribe(scene: Scene, client: StompClient, headers: Headers) -> None:
-    """UNSUBSCRIBE, and see it done."""
-    if scene.has_receipts:
-        receipt = scene.receipt()
+def unsubscribe(fixture: StompFixture, client: StompClient, headers: Headers) -> None:
+    """UNSUBSCRIBE, and wait until the server has processed the frame."""
+    if fixture.has_receipts:
+        receipt = fixture.new_receipt()
         client.frame("UNSUBSCRIBE", [*headers, ("receipt", receipt)])
-        scene.receipted(client, receipt, "UNSUBSCRIBE")
+        fixture.expect_receipt(client, receipt, "UNSUBSCRIBE")
         return
     client.frame("UNSUBSCRIBE", headers)
-    settle(scene, client)
+    fence_by_subscription(fixture, client)
 
 
-def in_short(found: Reaction) -> str:
-    """What came of a frame, for the record."""
+def reaction_summary(found: Reaction) -> str:
+    """A reaction in a few words, for the record."""
     if found.is_refusal:
         text = (found.error.get("message") if found.error else None) or "no ERROR"
         manner = "then closed" if found.closed else "left open"

@@ -1,90 +1,96 @@
-"""A session that hears what is sent to a topic of its own, and raw frames to that topic."""
+"""A session that receives what it sends to a topic of its own, and frames of octets to that topic."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.reactions import malformed
-from conformance.wire.encoding import escape
+from conformance.suite.stomp.frame_template import fill
+from conformance.suite.stomp.reactions import expect_malformed
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from conformance.suite.stomp.frame_template import Value
     from conformance.suite.stomp.reactions import Provoke, Reaction
-    from conformance.suite.stomp.scene import Place, Scene
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
 
-#: Seconds to listen to the reader before the client that sends is looked after.
+#: Seconds to read from the reader before the sending client is checked for an ERROR or the end.
 TURN = 0.02
 
 
-class Echo:
-    """A client, and an active subscription to a fresh topic; what the client sends there comes back.
+class Loopback:
+    """A client, and an active subscription to a fresh topic that receives what the client sends there.
 
-    The subscription is its own, except on servers that send no connection its own messages: there `reader` is a
-    second session.
+    `reader`, the client of the subscription, is a second session on servers that send no connection its own
+    messages; else it is `client` itself.
     """
 
-    def __init__(self, scene: Scene, client: StompClient | None = None) -> None:
-        self.scene = scene
-        self.client = self.reader = client or scene.client()
-        if not scene.bench.target.fact("own_messages"):
-            self.reader = scene.client(accept_version=client.version) if client else scene.client()
-        self.place = scene.topic()
-        self.subscription = scene.subscribed(self.reader, self.place)
+    def __init__(self, fixture: StompFixture, client: StompClient | None = None) -> None:
+        self.fixture = fixture
+        self.client = self.reader = client or fixture.client()
+        if not fixture.bench.target.fact("own_messages"):
+            self.reader = fixture.client(accept_version=client.version) if client else fixture.client()
+        self.destination = fixture.topic()
+        self.subscription = fixture.active_subscription(self.reader, self.destination)
 
-    def raw(
-        self,
-        lines: Iterable[bytes] = (),
-        body: bytes = b"",
-        *,
-        command: bytes = b"SEND",
-        eol: bytes = b"\n",
-        version: str | None = None,
+    def octets(
+        self, template: bytes, *, version: str | None = None, eol: bytes = b"\n", **values: Value
     ) -> bytes:
-        """A frame to the topic whose header lines are written as they are, in front of the destination."""
-        return raw_frame(
-            self.place, lines, body, command=command, eol=eol, version=version or self.client.version
-        )
+        """A frame by its template (see `frame_template`), with the topic for `<destination>`."""
+        return fill(template, self.destination, version or self.client.version, eol=eol, **values)
+
+    def send_octets(
+        self, template: bytes, *, version: str | None = None, binary: bool | None = None, **values: Value
+    ) -> None:
+        """Send a frame by its template from the client, as one WebSocket message.
+
+        The message is text if the frame is UTF-8, unless `binary` says which.
+        """
+        self.client.send_octets(self.octets(template, version=version, eol=b"\n", **values), binary=binary)
 
     def send(
         self, headers: Iterable[tuple[str, str | None]] = (), body: bytes | str = b"", **more: str | None
     ) -> None:
         """SEND to the topic."""
-        self.scene.send(self.client, self.place, body, list(headers), **more)
+        self.fixture.send(self.client, self.destination, body, list(headers), **more)
 
-    def back(
+    def expect_message(
         self,
         clause: str = "STOMP-SEND-002",
         where: Callable[[Frame], bool] | None = None,
         expected: str = "the message back",
     ) -> Frame:
-        """The next MESSAGE; judges `clause` where none comes."""
+        """The next MESSAGE for which `where` is true; a missing one counts against `clause`."""
 
         def matches(frame: Frame) -> bool:
             return self.subscription.owns(frame) and (where is None or where(frame))
 
         try:
-            return self.hear(matches)
+            return self.receive(matches)
         except PeerFailure as failure:
-            self.scene.bench.judge(clause, False, expected=expected, observed=failure.observed)
+            self.fixture.bench.judge(clause, False, expected=expected, observed=failure.observed)
             raise
 
-    def maybe(
+    def message_or_none(
         self, where: Callable[[Frame], bool] | None = None, within: float | None = None
     ) -> Frame | None:
-        """The next MESSAGE; None where none comes."""
+        """The next MESSAGE for which `where` is true; None if none arrives within so many seconds."""
         try:
-            return self.hear(where, within)
+            return self.receive(where, within)
         except PeerFailure:
             return None
 
-    def hear(self, where: Callable[[Frame], bool] | None = None, within: float | None = None) -> Frame:
-        """The next MESSAGE; raises PeerFailure where none comes, also because the client got an ERROR or the end."""
+    def receive(self, where: Callable[[Frame], bool] | None = None, within: float | None = None) -> Frame:
+        """The next MESSAGE for which `where` is true.
+
+        Raises PeerFailure if none arrives within so many seconds (default: the patience of the client), or if the
+        client gets an ERROR or the end of its connection instead.
+        """
         if self.reader is self.client:
             return self.client.expect("MESSAGE", where, within)
         deadline = time.monotonic() + (self.reader.patience if within is None else within)
@@ -100,55 +106,37 @@ class Echo:
                 if left == 0:
                     raise
 
-    def judge_nothing(self, clause: str, body: bytes, expected: str) -> None:
-        """Judge that no message came in whose body there is `body`, after a message that fences."""
-        came = self.scene.until_marker(self.subscription)
+    def expect_no_message(self, clause: str, body: bytes, expected: str) -> None:
+        """Judge that no message has `body` in its body, of those that arrive before a marker that is sent now."""
+        came = self.fixture.messages_before_marker(self.subscription)
         bad = [frame for frame in came if body in frame.body]
-        self.scene.judge(
+        self.fixture.judge(
             clause, not bad, expected=expected, observed=bad[0].octets if bad else "no such message"
         )
 
 
-def raw_frame(
-    place: Place,
-    lines: Iterable[bytes] = (),
-    body: bytes = b"",
-    *,
-    command: bytes = b"SEND",
-    eol: bytes = b"\n",
-    version: str,
-) -> bytes:
-    """A frame to a place whose header lines are written as they are, in front of the destination."""
-    named = [("destination", place.destination), *place.headers.items()]
-    headers = [f"{escape(name, version)}:{escape(value, version)}".encode() for name, value in named]
-    return eol.join([command, *lines, *headers, b"", b""]) + body + b"\0"
-
-
-def sending(scene: Scene, octets: bytes) -> Provoke:
-    """A new session that sends these octets as one message."""
+def session_sending(fixture: StompFixture, octets: bytes) -> Provoke:
+    """A new session that sends these octets as one WebSocket message."""
 
     def provoke() -> StompClient:
-        client = scene.client()
+        client = fixture.client()
         client.send_octets(octets)
         return client
 
     return provoke
 
 
-def judge_malformed(
-    scene: Scene,
-    clause: str,
-    lines: Iterable[bytes],
-    *,
-    expected: str,
-    eol: bytes = b"\n",
-    body: bytes = b"",
+def expect_malformed_send(
+    fixture: StompFixture, clause: str, template: bytes, *, expected: str, eol: bytes = b"\n", **values: Value
 ) -> Reaction:
-    """Judge that a SEND with these header lines ends the connection, and that nothing of it is delivered."""
-    echo = Echo(scene)
-    receipt = scene.receipt()
-    word = scene.bench.fresh("refused").encode()
-    octets = echo.raw([f"receipt:{receipt}".encode(), *lines], word + body, eol=eol)
-    found = malformed(scene, clause, sending(scene, octets), receipt, expected=expected)
-    echo.judge_nothing(clause, word, "nothing of the malformed frame delivered")
+    """Judge that a malformed SEND ends the connection and that no MESSAGE is delivered for it.
+
+    The template has `<receipt>`, `<destination>` and `<body>`, which are filled in here.
+    """
+    loopback = Loopback(fixture)
+    receipt = fixture.new_receipt()
+    body = fixture.bench.fresh("refused").encode()
+    octets = loopback.octets(template, version=None, eol=eol, receipt=receipt, body=body, **values)
+    found = expect_malformed(fixture, clause, session_sending(fixture, octets), receipt, expected=expected)
+    loopback.expect_no_message(clause, body, "nothing of the malformed frame delivered")
     return found

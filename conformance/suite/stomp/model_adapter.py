@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from conformance.models.judging import Judge
     from conformance.models.stomp.broker_under_test import ModelClient
-    from conformance.suite.stomp.scene import Scene
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
@@ -59,7 +59,7 @@ class BenchClient:
 class BenchBrokerAdapter:
     """A `BrokerUnderTest` (conformance.models.stomp.broker_under_test) on a scene, in the version of its test."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: StompFixture) -> None:
         target = scene.bench.target
         self._scene = scene
         self.judge: Judge = scene.bench.judge
@@ -78,7 +78,7 @@ class BenchBrokerAdapter:
 
     def destination(self, *, is_queue: bool) -> str:
         """Return the name of a new destination."""
-        return (self._scene.queue() if is_queue else self._scene.topic()).destination
+        return (self._scene.queue() if is_queue else self._scene.topic()).name
 
     def wait(self, clients: Sequence[ModelClient]) -> bool:
         """Read the clients in turn until a frame or an end arrives; False if none does within the bench's patience."""

@@ -1,4 +1,4 @@
-"""Properties over a live connection: examples drawn by Hypothesis, one session for as long as it works."""
+"""Properties over a live connection: Hypothesis draws the examples, which share a session while they succeed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from conformance.models.minimizer import Minimizer, StopExamples
 from conformance.run.group_clock import Interrupted
 from conformance.run.options import Effort
-from conformance.suite.stomp.loopback import Echo
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.loopback import Loopback
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from conformance.bench.bench import Bench
 
-#: Seconds for finding a smaller example than the first that failed, by effort.
+#: Seconds to search for a smaller example than the first that failed, by effort.
 SHRINK_SECONDS = (2, 8, 30)
-#: Seconds that an answer may take while a smaller example is looked for.
+#: Seconds that an answer may take during the search for a smaller example.
 SHRINK_PATIENCE = 0.5
 #: Names like those to which STOMP or a broker gives a meaning, such as `reply-to` (STOMP-SEND-004).
 RESERVED = re.compile(r"[a-z_-]+", re.IGNORECASE)
@@ -34,13 +34,13 @@ RESERVED = re.compile(r"[a-z_-]+", re.IGNORECASE)
 LENGTHS = [65_535, 65_536, 70_000]
 
 
-class Trial:
-    """The examples of one property: a session that is made anew after trouble, and the first failure."""
+class PropertyRun:
+    """The examples of one property: they share a session until one fails; the first failure is kept."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self._minimizer = Minimizer(bench.examples(*SHRINK_SECONDS), bench.is_known, bench.has_run_ended)
-        self._echo: Echo | None = None
+        self._loopback: Loopback | None = None
 
     def patience(self, octets: int = 0) -> float:
         """Seconds to wait for an answer to so many octets, which come back."""
@@ -49,14 +49,14 @@ class Trial:
         return self.bench.patience_for(octets)
 
     @contextmanager
-    def echo(self) -> Iterator[Echo]:
-        """A session for one example."""
-        echo, self._echo = self._echo or Echo(Scene(self.bench)), None
-        yield echo
-        self._echo = echo  # not after an exception: nobody knows what is still on its way
+    def loopback(self) -> Iterator[Loopback]:
+        """A session for one example; a new one after an example that raised."""
+        loopback, self._loopback = self._loopback or Loopback(StompFixture(self.bench)), None
+        yield loopback
+        self._loopback = loopback  # not after an exception: answers may still be on their way
 
     def run(self, examples: int, check: Callable[..., None], **strategies: SearchStrategy[Any]) -> None:
-        """Try so many examples; raises the first failure, in the smallest example found, and records its steps."""
+        """Try so many examples; raises the first failure by the smallest example found, and records its steps."""
 
         @self.bench.hypothesis(examples)
         @given(**strategies)
@@ -85,19 +85,21 @@ class Trial:
             raise self._minimizer.failure
 
 
-def carries(bench: Bench, body: bytes) -> bool:
-    """Whether a counted body comes back as it was: what a property may draw from depends on it."""
-    echo = Echo(Scene(bench))
-    echo.client.send_octets(echo.raw([b"content-length:%d" % len(body)], body))
-    echo.client.send_octets(echo.raw(body=b"marker"))
+def delivers_body(bench: Bench, body: bytes) -> bool:
+    """True if the server delivers a counted body unchanged; properties draw their bodies by it."""
+    loopback = Loopback(StompFixture(bench))
+    loopback.send_octets(
+        b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0", length=len(body), body=body
+    )
+    loopback.send_octets(b"SEND\n<destination>\n\nmarker\0")
     try:
-        return echo.hear().body == body
+        return loopback.receive().body == body
     except (PeerFailure, Violation):  # either has a test of its own
         return False
 
 
 def header_texts(version: str, smallest: int) -> SearchStrategy[str]:
-    """Any text that a header of a version may hold: no NUL, and no CR before 1.2 wrote it as a pair."""
+    """Any text that a header of a version may hold: without NUL, and without CR before 1.2."""
     forbidden = "\0" if version == "1.2" else "\0\r"
     common = st.text(
         st.sampled_from("\\\\:\n nrc" + ("\r" if version == "1.2" else "")), min_size=smallest, max_size=8
@@ -114,16 +116,16 @@ def header_lists(version: str) -> SearchStrategy[list[tuple[str, str]]]:
     return st.lists(st.tuples(names, header_texts(version, 0)), max_size=5, unique_by=lambda pair: pair[0])
 
 
-def carries_long(bench: Bench) -> bool:
-    """Whether bodies may be drawn that are as long as LENGTHS; quickly, none are."""
-    return bench.effort is not Effort.QUICK and carries(bench, b"x" * max(LENGTHS))
+def delivers_long_bodies(bench: Bench) -> bool:
+    """True if bodies as long as LENGTHS may be drawn; never with quick effort."""
+    return bench.effort is not Effort.QUICK and delivers_body(bench, b"x" * max(LENGTHS))
 
 
 def bodies(*, utf_8: bool, nul: bool, long: bool) -> SearchStrategy[bytes]:
-    """Bodies of all kinds, some as long as the lengths at which WebSocket changes its header.
+    """Bodies of all kinds, some with the lengths at which WebSocket changes its header.
 
-    Those with NUL, which have to be counted, are ASCII where they are UTF-8: whether a server counts octets or
-    characters is not the question (STOMP-CLEN-006).
+    Bodies with NUL must be counted. They are ASCII with `utf_8`, so that a server that counts characters, which is
+    judged elsewhere (STOMP-CLEN-006), delivers them too.
     """
     sizes = [125, 126, 127, *(LENGTHS if long else [])]
     kinds = [
@@ -138,17 +140,17 @@ def bodies(*, utf_8: bool, nul: bool, long: bool) -> SearchStrategy[bytes]:
     return st.one_of(kinds)
 
 
-def length_of(body: bytes) -> list[tuple[str, str]]:
-    """The header by which a body is counted; none where it needs none."""
+def content_length_header(body: bytes) -> list[tuple[str, str]]:
+    """The `content-length` header of a body with NUL; none for other bodies."""
     return [("content-length", str(len(body)))] if b"\0" in body else []
 
 
-def pieces(octets: bytes, cuts: list[float]) -> list[bytes]:
-    """The octets cut at these places, given as shares of the whole; empty pieces are left out."""
+def split_at(octets: bytes, cuts: list[float]) -> list[bytes]:
+    """The octets cut at these places, given as shares of the whole, without empty pieces."""
     places = sorted({int(cut * len(octets)) for cut in cuts} | {0, len(octets)})
     return [octets[begin:end] for begin, end in itertools.pairwise(places)]
 
 
-def cut_places() -> SearchStrategy[list[float]]:
+def cut_positions() -> SearchStrategy[list[float]]:
     """Places to cut at, as shares of the whole."""
     return st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=6)

@@ -1,4 +1,4 @@
-"""ACK, message by message: STOMP-ACK-*. Which messages one of them covers is in test_consuming."""
+"""ACK of single messages: STOMP-ACK-*. The messages that one ACK covers are in `test_consuming`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import (
     MODES,
-    comes_again,
-    done,
-    judge_accepted,
-    judge_manner,
-    judge_refused,
-    line_in,
+    channel_in_mode,
+    expect_acceptance,
+    expect_refusal,
+    redelivery_works,
+    send_and_confirm,
     settle,
 )
-from conformance.suite.stomp.channel import Line, in_short, leave, read_elsewhere, redelivers
-from conformance.suite.stomp.reactions import reaction
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.channel import (
+    Channel,
+    consume_elsewhere,
+    disconnect,
+    has_redelivery,
+)
+from conformance.suite.stomp.frame_template import send_frame
+from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -31,32 +35,32 @@ if TYPE_CHECKING:
 def end(client: StompClient, how: str) -> None:
     """End a session by DISCONNECT, by a Close frame, or by the loss of the connection."""
     if how == "disconnect":
-        leave(client)
+        disconnect(client)
     elif how == "close":
         client.close()
     else:
         client.link.cut()
 
 
-# What an ACK does
+# Valid ACKs
 
 
 @clauses("STOMP-ACK-001")
 @MODES
 @pytest.mark.parametrize("how", ["disconnect", "close", "cut"])
-def test_what_was_not_acknowledged_is_not_consumed(bench: Bench, mode: str, how: str) -> None:
-    """After the connection has ended, another consumer gets the messages."""
-    scene = Scene(bench)
-    if not redelivers(scene, "STOMP-ACK-001"):
+def test_an_unacknowledged_message_is_not_consumed(bench: Bench, mode: str, how: str) -> None:
+    """Send no ACK, and end the connection; expect the messages at another consumer."""
+    fixture = StompFixture(bench)
+    if not has_redelivery(fixture, "STOMP-ACK-001"):
         return
-    line = line_in(scene, mode)
-    bodies = [message.body for message in line.outstanding(3)]
-    end(line.reader, how)
-    again = read_elsewhere(scene, line.place, bodies)
+    channel = channel_in_mode(fixture, mode)
+    bodies = [message.body for message in channel.unacknowledged_messages(3)]
+    end(channel.reader, how)
+    again = consume_elsewhere(fixture, channel.destination, bodies)
     bench.judge(
         "STOMP-ACK-001",
         set(bodies) <= set(again),
-        expected=f"{bodies} for another consumer: nobody acknowledged them",
+        expected=f"{bodies} for another consumer: they were not acknowledged",
         observed=again,
     )
 
@@ -64,34 +68,34 @@ def test_what_was_not_acknowledged_is_not_consumed(bench: Bench, mode: str, how:
 @clauses("STOMP-ACK-002")
 @MODES
 def test_an_ack_is_accepted(bench: Bench, mode: str) -> None:
-    """An ACK that names a message as the version has it gets its RECEIPT, three times in a row."""
-    scene = Scene(bench)
-    receipt = scene.receipt()
+    r"""Send `ACK\nid:…\nreceipt:…\n\n\0` (before 1.2 its `message-id`), three in a row; expect the RECEIPT."""
+    fixture = StompFixture(bench)
+    receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        line = line_in(scene, mode)
+        channel = channel_in_mode(fixture, mode)
         for _ in range(2):
-            line.reader.ack(line.carry(bench.fresh("m")))
-        line.reader.ack(line.carry(bench.fresh("m")), receipt=receipt)
-        return line.reader
+            channel.reader.ack(channel.send_and_receive(bench.fresh("m")))
+        channel.reader.ack(channel.send_and_receive(bench.fresh("m")), receipt=receipt)
+        return channel.reader
 
-    judge_accepted(scene, "STOMP-ACK-002", provoke, receipt, f"an ACK in mode {mode}")
+    expect_acceptance(fixture, "STOMP-ACK-002", provoke, receipt, f"an ACK in mode {mode}")
 
 
 @clauses("STOMP-ACK-002")
 @MODES
 @pytest.mark.parametrize("how", ["disconnect", "cut"])
-def test_what_was_acknowledged_is_consumed(bench: Bench, mode: str, how: str) -> None:
-    """It doesn't come again after the connection has ended."""
-    scene = Scene(bench)
-    if not redelivers(scene, "STOMP-ACK-002"):
+def test_an_acknowledged_message_is_consumed(bench: Bench, mode: str, how: str) -> None:
+    """Send ACK, and end the connection; expect the message at no other consumer."""
+    fixture = StompFixture(bench)
+    if not has_redelivery(fixture, "STOMP-ACK-002"):
         return
-    line = line_in(scene, mode)
-    acknowledged = line.carry(bench.fresh("acknowledged"))
-    settle(scene, line.reader, acknowledged)
-    left = line.carry(bench.fresh("left"))
-    end(line.reader, how)
-    again = read_elsewhere(scene, line.place, [left.body])
+    channel = channel_in_mode(fixture, mode)
+    acknowledged = channel.send_and_receive(bench.fresh("acknowledged"))
+    settle(fixture, channel.reader, acknowledged)
+    left = channel.send_and_receive(bench.fresh("left"))
+    end(channel.reader, how)
+    again = consume_elsewhere(fixture, channel.destination, [left.body])
     bench.judge(
         "STOMP-ACK-002",
         acknowledged.body not in again,
@@ -103,91 +107,95 @@ def test_what_was_acknowledged_is_consumed(bench: Bench, mode: str, how: str) ->
 @clauses("STOMP-ACK-008")
 @pytest.mark.parametrize("subscription", [False, True], ids=["without-subscription", "with-subscription"])
 def test_an_ack_needs_no_subscription(bench: Bench, subscription: bool) -> None:
-    """From 1.2 on the header says nothing, and does no harm."""
-    scene = Scene(bench)
-    receipt = scene.receipt()
+    r"""Send `ACK\nid:…\n\n\0` with and without `subscription`; expect the RECEIPT."""
+    fixture = StompFixture(bench)
+    receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        line = line_in(scene, "client-individual")
-        message = line.carry(bench.fresh("m"))
-        more = [("subscription", line.subscription.id)] if subscription else []
-        line.reader.ack(message, [*more, ("receipt", receipt)])
-        return line.reader
+        channel = channel_in_mode(fixture, "client-individual")
+        message = channel.send_and_receive(bench.fresh("m"))
+        more = [("subscription", channel.subscription.id)] if subscription else []
+        channel.reader.ack(message, [*more, ("receipt", receipt)])
+        return channel.reader
 
     what = f"an ACK {'with' if subscription else 'without'} a subscription"
-    judge_accepted(scene, "STOMP-ACK-008", provoke, receipt, what)
+    expect_acceptance(fixture, "STOMP-ACK-008", provoke, receipt, what)
 
 
-# What an ACK must not do
+# ACKs that name no message
 
 
 @clauses("STOMP-ACK-003", "STOMP-ERROR-009")
 def test_an_ack_that_names_nothing(bench: Bench) -> None:
-    """Without the header that names the message it is refused, also while there is only one to acknowledge."""
-    scene = Scene(bench)
-    receipt = scene.receipt()
+    r"""Send `ACK\nreceipt:…\n\n\0` while one message is unacknowledged; expect no RECEIPT, an ERROR and the end."""
+    fixture = StompFixture(bench)
+    receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        line = line_in(scene, "client-individual")
-        line.carry(bench.fresh("m"))
-        named = [("subscription", line.subscription.id)] if bench.version == "1.1" else []
-        line.reader.frame("ACK", [*named, ("receipt", receipt)])
-        return line.reader
+        channel = channel_in_mode(fixture, "client-individual")
+        channel.send_and_receive(bench.fresh("m"))
+        template = b"ACK\nreceipt:<receipt>\n\n\0"
+        if bench.version == "1.1":
+            template = b"ACK\nreceipt:<receipt>\nsubscription:<id>\n\n\0"
+        send_frame(channel.reader, template, receipt=receipt, id=channel.subscription.id)
+        return channel.reader
 
-    judge_refused(scene, "STOMP-ACK-003", provoke, receipt, "an ACK that names no message")
+    expect_refusal(fixture, "STOMP-ACK-003", provoke, receipt, "an ACK that names no message")
 
 
 @clauses("STOMP-ACK-009", "STOMP-ERROR-009")
 def test_an_ack_without_subscription(bench: Bench) -> None:
-    """On a session of 1.1 the message-id alone is not enough."""
-    scene = Scene(bench)
-    receipt = scene.receipt()
+    r"""Send `ACK\nmessage-id:…\n\n\0` without `subscription` in 1.1; expect no RECEIPT, an ERROR and the end."""
+    fixture = StompFixture(bench)
+    receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        line = line_in(scene, "client-individual")
-        line.reader.ack(line.carry(bench.fresh("m")), subscription=None, receipt=receipt)
-        return line.reader
+        channel = channel_in_mode(fixture, "client-individual")
+        channel.reader.ack(channel.send_and_receive(bench.fresh("m")), subscription=None, receipt=receipt)
+        return channel.reader
 
-    judge_refused(scene, "STOMP-ACK-009", provoke, receipt, "an ACK without subscription")
+    expect_refusal(fixture, "STOMP-ACK-009", provoke, receipt, "an ACK without subscription")
 
 
 @clauses("STOMP-ACK-004", "STOMP-ACK-010", "STOMP-ERROR-009")
 @MODES
 @pytest.mark.parametrize("kind", ["random", "another connection's", "next", "message-id"])
 def test_an_ack_that_names_no_message_of_its_connection(bench: Bench, mode: str, kind: str) -> None:
-    """It is refused, and neither its own connection nor another one has a message settled by it."""
-    scene = Scene(bench)
-    if not comes_again(scene, mode, "STOMP-ACK-004", "STOMP-ACK-010", "STOMP-ERROR-009"):
+    """Send ACK with an id of no message of the connection; expect a refusal, and no message settled by it."""
+    fixture = StompFixture(bench)
+    if not redelivery_works(fixture, mode, "STOMP-ACK-004", "STOMP-ACK-010", "STOMP-ERROR-009"):
         return
-    receipt = scene.receipt()
-    lines: list[tuple[Line, Frame]] = []
+    receipt = fixture.new_receipt()
+    channels: list[tuple[Channel, Frame]] = []
 
     def provoke() -> StompClient:
         """The subscriptions of both connections have the same id, so that only the message tells them apart."""
-        lines.clear()
+        channels.clear()
         for _ in range(2):
-            line = line_in(scene, mode, "same")
-            lines.append((line, line.carry(bench.fresh("m"))))
-        (own, mine), (_, other) = lines
+            channel = channel_in_mode(fixture, mode, "same")
+            channels.append((channel, channel.send_and_receive(bench.fresh("m"))))
+        (own, mine), (_, other) = channels
         value = _stray(kind, bench, mine, other)
         assert value is not None
         more = [("subscription", own.subscription.id)] if bench.version == "1.1" else []
         own.reader.ack(value, [*more, ("receipt", receipt)])
         return own.reader
 
-    if not _can_be_tried(scene, kind, mode):
+    if not _can_be_tried(fixture, kind, mode):
         for clause in ("STOMP-ACK-004", "STOMP-ACK-010", "STOMP-ERROR-009"):
-            scene.skip(clause, f"here an ACK with such an id ({kind}) names a message of its own connection")
+            fixture.skip(
+                clause, f"here an ACK with such an id ({kind}) names a message of its own connection"
+            )
         return
-    judge_refused(scene, "STOMP-ACK-010", provoke, receipt, f"an ACK of no message ({kind})")
-    _judge_nothing_settled(scene, lines, kind)
+    expect_refusal(fixture, "STOMP-ACK-010", provoke, receipt, f"an ACK of no message ({kind})")
+    _judge_nothing_settled(fixture, channels, kind)
 
 
-def _judge_nothing_settled(scene: Scene, lines: list[tuple[Line, Frame]], kind: str) -> None:
-    for line, message in lines:
-        line.reader.link.cut()
-        again = read_elsewhere(scene, line.place, [message.body])
-        scene.judge(
+def _judge_nothing_settled(fixture: StompFixture, channels: list[tuple[Channel, Frame]], kind: str) -> None:
+    for channel, message in channels:
+        channel.reader.link.cut()
+        again = consume_elsewhere(fixture, channel.destination, [message.body])
+        fixture.judge(
             "STOMP-ACK-004",
             message.body in again,
             expected=f"{message.body!r} again: no ACK named it but one of no message ({kind})",
@@ -196,12 +204,12 @@ def _judge_nothing_settled(scene: Scene, lines: list[tuple[Line, Frame]], kind: 
 
 
 def _name_of(message: Frame, bench: Bench) -> str:
-    """By what an ACK names a message, as far as one header tells."""
+    """The header value by which an ACK names a message."""
     return message.get("ack" if bench.version == "1.2" else "message-id") or ""
 
 
 def _stray(kind: str, bench: Bench, mine: Frame, other: Frame) -> str | None:
-    """An id of that kind; None where it is one by which this connection can name a message."""
+    """An id of that kind; None if this connection can name a message by it."""
     own = _name_of(mine, bench)
     found = {
         "random": bench.fresh("nobody"),
@@ -212,67 +220,10 @@ def _stray(kind: str, bench: Bench, mine: Frame, other: Frame) -> str | None:
     return found if found and found != own else None
 
 
-def _can_be_tried(scene: Scene, kind: str, mode: str) -> bool:
-    """Whether the ids of this server leave room for such a mistake."""
-    messages = [line_in(scene, mode).carry(scene.bench.fresh("m")) for _ in range(2)]
-    return _stray(kind, scene.bench, messages[0], messages[1]) is not None
-
-
-# Late, double and needless acknowledgement
-
-
-@clauses("STOMP-ACK-005", "STOMP-RECEIPT-003")
-@pytest.mark.parametrize("why", ["acknowledged", "covered", "negatively acknowledged"])
-def test_an_ack_of_what_is_settled(bench: Bench, why: str) -> None:
-    """Recorded: a second ACK is accepted, or it is refused; but not both."""
-    scene = Scene(bench)
-    if bench.version == "1.0":
-        why = "acknowledged"
-    receipt = scene.receipt()
-
-    def provoke() -> StompClient:
-        line = line_in(scene, "client" if why == "covered" else "client-individual")
-        messages = line.outstanding(2 if why == "covered" else 1)
-        command = "NACK" if why.startswith("neg") else "ACK"
-        settle(scene, line.reader, messages[-1], command)
-        line.reader.ack(messages[0], receipt=receipt)
-        return line.reader
-
-    found = reaction(scene, provoke, receipt)
-    scene.observe("STOMP-ACK-005", f"an ACK of what is {why}: {in_short(found)}")
-    scene.judge(
-        "STOMP-RECEIPT-003",
-        not (found.receipts and found.is_refusal),
-        expected="a RECEIPT or a refusal, not both",
-        observed=found,
-    )
-    judge_manner(scene, found, receipt, "a second ACK")
-
-
-@clauses("STOMP-ACK-007", "STOMP-RECEIPT-003")
-def test_an_ack_in_mode_auto(bench: Bench) -> None:
-    """Recorded: what becomes of an ACK for a message that needs none."""
-    scene = Scene(bench)
-    receipt = scene.receipt()
-
-    def provoke() -> StompClient:
-        line = Line(scene, scene.queue())
-        message = line.carry(bench.fresh("m"))
-        if bench.version == "1.2":
-            line.reader.ack(message.get("ack") or message.get("message-id") or "", receipt=receipt)
-        else:
-            line.reader.ack(message, receipt=receipt)
-        return line.reader
-
-    found = reaction(scene, provoke, receipt)
-    scene.observe("STOMP-ACK-007", f"an ACK in mode auto: {in_short(found)}")
-    scene.judge(
-        "STOMP-RECEIPT-003",
-        not (found.receipts and found.is_refusal),
-        expected="a RECEIPT or a refusal, not both",
-        observed=found,
-    )
-    judge_manner(scene, found, receipt, "an ACK in mode auto")
+def _can_be_tried(fixture: StompFixture, kind: str, mode: str) -> bool:
+    """True if the ids of this server leave room for such a mistake."""
+    messages = [channel_in_mode(fixture, mode).send_and_receive(fixture.bench.fresh("m")) for _ in range(2)]
+    return _stray(kind, fixture.bench, messages[0], messages[1]) is not None
 
 
 # In transactions
@@ -282,22 +233,22 @@ def test_an_ack_in_mode_auto(bench: Bench) -> None:
 @MODES
 @pytest.mark.parametrize("how", ["commit", "abort", "disconnect", "cut"])
 def test_an_ack_in_a_transaction(bench: Bench, mode: str, how: str) -> None:
-    """It takes effect with the COMMIT; a transaction that ends in any other way leaves the message to others."""
-    scene = Scene(bench)
-    if not comes_again(scene, mode, "STOMP-ACK-006"):
+    """Send ACK with `transaction`; expect redelivery unless COMMIT ended the transaction."""
+    fixture = StompFixture(bench)
+    if not redelivery_works(fixture, mode, "STOMP-ACK-006"):
         return
-    line = line_in(scene, mode)
-    message = line.carry(bench.fresh("acknowledged"))
-    done(scene, line.reader, "BEGIN", "t")
-    line.reader.ack(message, transaction="t")
+    channel = channel_in_mode(fixture, mode)
+    message = channel.send_and_receive(bench.fresh("acknowledged"))
+    send_and_confirm(fixture, channel.reader, "BEGIN", "t")
+    channel.reader.ack(message, transaction="t")
     left = message
     if how in ("commit", "abort"):
-        done(scene, line.reader, how.upper(), "t")
-        left = line.carry(bench.fresh("left")) if how == "commit" else message
+        send_and_confirm(fixture, channel.reader, how.upper(), "t")
+        left = channel.send_and_receive(bench.fresh("left")) if how == "commit" else message
     else:
-        scene.fence(line.reader)
-    end(line.reader, how)
-    again = read_elsewhere(scene, line.place, [left.body])
+        fixture.fence(channel.reader)
+    end(channel.reader, how)
+    again = consume_elsewhere(fixture, channel.destination, [left.body])
     is_due = how != "commit"
     bench.judge(
         "STOMP-ACK-006",

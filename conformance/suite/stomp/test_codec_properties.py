@@ -10,37 +10,39 @@ from websocket import ABNF
 
 from conformance.bench.marks import clauses, main_thread_only
 from conformance.suite.stomp.properties import (
-    Trial,
+    PropertyRun,
     bodies,
-    carries,
-    carries_long,
-    cut_places,
+    content_length_header,
+    cut_positions,
+    delivers_body,
+    delivers_long_bodies,
     header_lists,
-    length_of,
-    pieces,
+    split_at,
 )
 from conformance.wire.encoding import encode, is_utf8
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.loopback import Echo
+    from conformance.suite.stomp.loopback import Loopback
 
 #: Seconds between the pieces of a message, so that the server reads them one by one.
 PIECE_INTERVAL = 0.001
+COUNTED = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
+UNCOUNTED = b"SEND\n<destination>\n\n<body>\0"
 NOT_UTF_8 = b"\xff\xfe\x80"
 
 
 def message(octets: bytes) -> bytes:
-    """A WebSocket message as it goes over the wire."""
+    """A WebSocket message as octets on the wire."""
     opcode = ABNF.OPCODE_TEXT if is_utf8(octets) else ABNF.OPCODE_BINARY
     whole: bytes = ABNF.create_frame(octets, opcode).format()
     return whole
 
 
-def frame(echo: Echo, headers: list[tuple[str, str]], body: bytes) -> bytes:
-    """A SEND to the topic of `echo`."""
-    pairs = [("destination", echo.place.destination), *echo.place.headers.items(), *headers]
-    return encode("SEND", [*pairs, *length_of(body)], body, echo.client.version)
+def frame(loopback: Loopback, headers: list[tuple[str, str]], body: bytes) -> bytes:
+    """A SEND to the topic of `loopback`."""
+    pairs = [*loopback.destination.all_headers, *headers]
+    return encode("SEND", [*pairs, *content_length_header(body)], body, loopback.client.version)
 
 
 @clauses(
@@ -53,19 +55,19 @@ def frame(echo: Echo, headers: list[tuple[str, str]], body: bytes) -> bytes:
 )
 @main_thread_only
 def test_any_header_text_comes_back(bench: Bench) -> None:
-    """Names and values of any characters arrive as they were sent."""
-    trial = Trial(bench)
+    """Send headers with names and values of any characters; expect them unchanged in the MESSAGE."""
+    run = PropertyRun(bench)
 
     def check(headers: list[tuple[str, str]]) -> None:
-        with trial.echo() as echo:
-            echo.client.send_octets(frame(echo, headers, b"body"))
-            came = echo.hear(within=trial.patience())
+        with run.loopback() as loopback:
+            loopback.client.send_octets(frame(loopback, headers, b"body"))
+            came = loopback.receive(within=run.patience())
             lost = [header for header in headers if header not in came.headers]
             for clause in _clauses_of(*lost[0]) if lost else EACH:
                 bench.judge(clause, not lost, expected=f"the headers {lost or headers}", observed=came.octets)
 
     check([("n\\:\n", "v\\:\n\\n"), ("plain", "plain"), (" blank ", " "), ("empty", "")])
-    trial.run(bench.examples(15, 120, 1000), check, headers=header_lists(bench.version))
+    run.run(bench.examples(15, 120, 1000), check, headers=header_lists(bench.version))
 
 
 EACH = (
@@ -81,7 +83,7 @@ LIKE_A_PAIR = re.compile(r"\\[nrc\\]")
 
 
 def _clauses_of(name: str, value: str) -> tuple[str]:
-    """The clause that a header was likely lost by."""
+    """The clause that the loss of this header most likely breaks."""
     if LIKE_A_PAIR.search(name) or LIKE_A_PAIR.search(value):
         return ("STOMP-ENC-009",)
     if SPECIAL.search(name):
@@ -96,45 +98,48 @@ def _clauses_of(name: str, value: str) -> tuple[str]:
 @clauses("STOMP-SEND-005")
 @main_thread_only
 def test_any_body_comes_back(bench: Bench) -> None:
-    """Bodies of any octets arrive octet for octet; text without NUL also where it is not counted."""
-    trial = Trial(bench)
-    # Octets that are not UTF-8 need binary messages both ways, and a 1.0 server need not count.
-    nul = bench.version != "1.0" or carries(bench, b"a\0b")
-    kinds = bodies(utf_8=not carries(bench, NOT_UTF_8), nul=nul, long=carries_long(bench))
+    """Send bodies of any octets, without NUL also uncounted; expect them octet for octet."""
+    run = PropertyRun(bench)
+    # Octets that are not UTF-8 need binary messages both ways, and a server of 1.0 need not count.
+    nul = bench.version != "1.0" or delivers_body(bench, b"a\0b")
+    kinds = bodies(utf_8=not delivers_body(bench, NOT_UTF_8), nul=nul, long=delivers_long_bodies(bench))
 
     def check(body: bytes, counted: bool) -> None:
-        with trial.echo() as echo:
-            length = [b"content-length:%d" % len(body)] if counted or b"\0" in body else []
-            echo.client.send_octets(echo.raw(length, body))
-            came = echo.hear(within=trial.patience(len(body)))
+        with run.loopback() as loopback:
+            template = COUNTED if counted or b"\0" in body else UNCOUNTED
+            loopback.send_octets(template, length=len(body), body=body)
+            came = loopback.receive(within=run.patience(len(body)))
             bench.judge(
                 "STOMP-SEND-005", came.body == body, expected=f"{body[:200]!r}", observed=came.octets[:600]
             )
 
-    trial.run(bench.examples(15, 120, 1000), check, body=kinds, counted=st.booleans())
+    run.run(bench.examples(15, 120, 1000), check, body=kinds, counted=st.booleans())
 
 
 @clauses("STOMP-FRAME-006", "STOMP-FRAME-005")
 @main_thread_only
 def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
-    """Several frames in one stream of octets, cut into TCP segments at any places, are carried out one by one."""
-    trial = Trial(bench)
+    """Send several frames as one stream, cut into TCP segments anywhere; expect a MESSAGE for each."""
+    run = PropertyRun(bench)
 
     def check(texts: list[bytes], cuts: list[float]) -> None:
-        with trial.echo() as echo:
-            parts = pieces(b"".join(message(frame(echo, [], text)) for text in texts), cuts)
+        with run.loopback() as loopback:
+            parts = split_at(b"".join(message(frame(loopback, [], text)) for text in texts), cuts)
             for number, part in enumerate(parts, 1):
-                echo.client.link.send_raw(part, whole=number == len(parts))
-                echo.client.listen(PIECE_INTERVAL)
-            within = trial.patience(sum(map(len, texts)))
-            came = [echo.hear(within=within).body for _ in texts]
+                loopback.client.link.send_raw(part, whole=number == len(parts))
+                loopback.client.listen(PIECE_INTERVAL)
+            within = run.patience(sum(map(len, texts)))
+            came = [loopback.receive(within=within).body for _ in texts]
             for clause in ("STOMP-FRAME-006", "STOMP-FRAME-005"):
                 bench.judge(
                     clause, came == texts, expected=f"the bodies {texts!r:.300}", observed=f"{came!r:.300}"
                 )
 
-    nul = carries(bench, b"a\0b")  # where not, that is STOMP-CLEN-001, wherever the frames are cut
-    texts = bodies(utf_8=True, nul=nul, long=carries_long(bench))
-    trial.run(
-        bench.examples(12, 100, 800), check, texts=st.lists(texts, min_size=1, max_size=5), cuts=cut_places()
+    nul = delivers_body(bench, b"a\0b")  # a server that cuts bodies at NUL breaks STOMP-CLEN-001, not these
+    texts = bodies(utf_8=True, nul=nul, long=delivers_long_bodies(bench))
+    run.run(
+        bench.examples(12, 100, 800),
+        check,
+        texts=st.lists(texts, min_size=1, max_size=5),
+        cuts=cut_positions(),
     )

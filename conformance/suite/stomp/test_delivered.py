@@ -1,4 +1,4 @@
-"""What a MESSAGE says of itself: STOMP-MESSAGE-*."""
+"""Headers of a MESSAGE: STOMP-MESSAGE-*."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.channel import (
-    Line,
+    Channel,
     first_message,
 )
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.delivered_frames import expect_header
+from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -31,27 +32,28 @@ IDENTIFIERS = {
 }
 IDENTIFIERS_OF_1_0 = {"plain", "number"}
 MODES = ["auto", "client", "client-individual"]
-#: The headers of a MESSAGE that STOMP itself speaks of.
+#: The headers of a MESSAGE that STOMP defines.
 STANDARD_HEADERS = {"destination", "message-id", "subscription", "ack", "content-length", "content-type"}
 
 
 @clauses("STOMP-MESSAGE-001", "STOMP-MESSAGE-002")
 @pytest.mark.parametrize("mode", MODES)
 def test_ids_of_messages_differ(bench: Bench, mode: str) -> None:
-    """No two messages that a connection gets, from whomever and by whatever subscription, have the same message-id."""
-    scene = Scene(bench)
+    """Send messages from two clients to three subscriptions; expect `destination` and a different `message-id` each."""
+    fixture = StompFixture(bench)
     if mode == "client-individual" and bench.version == "1.0":
         mode = "client"
-    reader, senders = scene.client(), [scene.client(), scene.client()]
-    places = [scene.topic(), scene.topic(), scene.queue()]
-    lines = [
-        Line(scene, place, reader=reader, sender=senders[0], headers=[("ack", mode)]) for place in places
+    reader, senders = fixture.client(), [fixture.client(), fixture.client()]
+    destinations = [fixture.topic(), fixture.topic(), fixture.queue()]
+    channels = [
+        Channel(fixture, destination, reader=reader, sender=senders[0], headers=[("ack", mode)])
+        for destination in destinations
     ]
     bodies: dict[str, bytes] = {}
     for number in range(bench.examples(10, 50, 300)):
-        for line in lines:
-            line.sender = senders[number % 2]
-            message = line.carry(bench.fresh("m"))
+        for channel in channels:
+            channel.sender = senders[number % 2]
+            message = channel.send_and_receive(bench.fresh("m"))
             if mode != "auto":
                 reader.ack(message)
             bench.judge(
@@ -72,31 +74,26 @@ def test_ids_of_messages_differ(bench: Bench, mode: str) -> None:
 @clauses("STOMP-MESSAGE-003", "STOMP-MESSAGE-008")
 @pytest.mark.parametrize("name", IDENTIFIERS)
 def test_a_message_names_its_subscription(bench: Bench, name: str) -> None:
-    """`subscription` is the id of the SUBSCRIBE, octet for octet."""
-    scene = Scene(bench)
+    """Send SUBSCRIBE with an `id` of any characters; expect it as `subscription` in the MESSAGE, octet for octet."""
+    fixture = StompFixture(bench)
     if bench.version == "1.0" and name not in IDENTIFIERS_OF_1_0:
         name = "plain"
     identifier = IDENTIFIERS[name]
-    message = first_message(scene, scene.topic(), [("id", identifier)])
+    message = first_message(fixture, fixture.topic(), [("id", identifier)])
     for clause in ("STOMP-MESSAGE-003", "STOMP-MESSAGE-008"):
-        scene.judge(
-            clause,
-            message.get("subscription") == identifier,
-            expected=f"subscription {identifier!r}",
-            observed=message.octets,
-        )
+        expect_header(fixture, clause, message, "subscription", identifier)
 
 
 @clauses("STOMP-MESSAGE-004")
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
 def test_messages_to_acknowledge_have_an_ack_of_their_own(bench: Bench, mode: str) -> None:
-    """Each outstanding message of a connection, in two subscriptions, has a different `ack`."""
-    scene = Scene(bench)
-    reader = scene.client()
+    """Send messages to two subscriptions in a client mode; expect a different `ack` in each MESSAGE."""
+    fixture = StompFixture(bench)
+    reader = fixture.client()
     messages: list[Frame] = []
     for _ in range(2):
-        line = Line(scene, scene.queue(), reader=reader, headers=[("ack", mode)])
-        messages += line.outstanding(3)
+        channel = Channel(fixture, fixture.queue(), reader=reader, headers=[("ack", mode)])
+        messages += channel.unacknowledged_messages(3)
     values = [message.get("ack") for message in messages]
     bench.judge(
         "STOMP-MESSAGE-004",
@@ -107,33 +104,33 @@ def test_messages_to_acknowledge_have_an_ack_of_their_own(bench: Bench, mode: st
 
 
 @clauses("STOMP-MESSAGE-005")
-def test_an_ack_where_nothing_is_acknowledged(bench: Bench) -> None:
-    """Recorded: whether a MESSAGE in mode auto has `ack`, and what becomes of one that the sender wrote."""
-    line = Line(Scene(bench), headers=[("ack", "auto")])
-    message = line.carry("body")
+def test_ack_headers_in_mode_auto(bench: Bench) -> None:
+    """Send messages to a subscription in mode auto. Recorded: `ack` in the MESSAGE, and that of the sender."""
+    channel = Channel(StompFixture(bench), headers=[("ack", "auto")])
+    message = channel.send_and_receive("body")
     seen = "no ack header" if message.get("ack") is None else f"ack:{message.get('ack')}"
     bench.observe("STOMP-MESSAGE-005", f"in mode auto: {seen}")
-    values = line.carry("body", [("ack", "of-the-sender")]).all("ack")
+    values = channel.send_and_receive("body", [("ack", "of-the-sender")]).all("ack")
     seen = "passed on" if "of-the-sender" in values else "dropped"
     bench.observe("STOMP-MESSAGE-005", f"an ack header of the sender is {seen}")
 
 
 @clauses("STOMP-MESSAGE-006", "STOMP-MESSAGE-007")
 def test_headers_that_are_added_or_left_out(bench: Bench) -> None:
-    """Recorded: what the server adds to a MESSAGE, and which headers that steered the SEND are passed on."""
-    scene = Scene(bench)
-    line = Line(scene)
-    message = line.carry("body")
-    sent = {"destination", *line.place.headers}
+    """Send SENDs with `receipt` and `transaction`. Recorded: these in the MESSAGE, and headers that the server adds."""
+    fixture = StompFixture(bench)
+    channel = Channel(fixture)
+    message = channel.send_and_receive("body")
+    sent = {"destination", *channel.destination.headers}
     added = sorted({name for name, _ in message.headers} - STANDARD_HEADERS - sent)
     bench.observe("STOMP-MESSAGE-006", f"headers of the server: {', '.join(added) or 'none'}")
-    seen = [line.carry("body", [("receipt", scene.receipt())])]
-    if scene.has_transactions:
-        line.sender.begin("t")
-        line.send("body", [("transaction", "t")])
-        line.sender.commit("t")
-        seen.append(line.next())
-    steering = ("receipt", "transaction") if scene.has_transactions else ("receipt",)
+    seen = [channel.send_and_receive("body", [("receipt", fixture.new_receipt())])]
+    if fixture.has_transactions:
+        channel.sender.begin("t")
+        channel.send("body", [("transaction", "t")])
+        channel.sender.commit("t")
+        seen.append(channel.expect_message())
+    steering = ("receipt", "transaction") if fixture.has_transactions else ("receipt",)
     for name, message in zip(steering, seen, strict=True):
         what = "left out" if message.get(name) is None else "passed on"
         bench.observe("STOMP-MESSAGE-007", f"{name} is {what}")

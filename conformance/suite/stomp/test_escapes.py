@@ -1,4 +1,4 @@
-"""How header text is written and read: STOMP-ENC-*, STOMP-ABNF-004."""
+"""Header text on the wire: UTF-8 and escape pairs (STOMP-ENC-*, STOMP-ABNF-004)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.loopback import Echo, judge_malformed
-from conformance.suite.stomp.reactions import malformed
-from conformance.suite.stomp.scene import Scene
-from conformance.wire.encoding import encode, escape
+from conformance.suite.stomp.attempts import connect_lines
+from conformance.suite.stomp.delivered_frames import expect_body, expect_headers
+from conformance.suite.stomp.frame_template import fill
+from conformance.suite.stomp.loopback import Loopback, expect_malformed_send
+from conformance.suite.stomp.reactions import expect_malformed
+from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.encoding import escape
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -20,19 +23,19 @@ if TYPE_CHECKING:
 
 #: Characters of two, three and four octets, and a letter that has two spellings in Unicode.
 WIDE = "größe-日本語-🙂-e\u0301"
-#: What needs a pair in both versions, beside ordinary characters.
+#: Texts with the octets that need a pair in both versions.
 SPECIAL = {"colon": "a:b", "lf": "a\nb", "backslash": "a\\b", "all": "::\n\\\n:", "only": "\\"}
-#: Escape pairs as literal text, which a decoder of several passes confuses with pairs.
-LITERAL = ["\\n", "\\c", "\\r", "\\\\n", "\\\\c", "a\\\\\\nb", "\\\\\\\\", "\\:n", ":\\c\\"]
+#: Texts that look like escape pairs; a decoder of several passes decodes them twice.
+LOOKS_LIKE_PAIRS = ["\\n", "\\c", "\\r", "\\\\n", "\\\\c", "a\\\\\\nb", "\\\\\\\\", "\\:n", ":\\c\\"]
 
 
-def specials(version: str) -> list[str]:
-    """Texts that hold what a version escapes; CR alone is a text of 1.2, in 1.1 it could not be written."""
+def special_texts(version: str) -> list[str]:
+    """Texts with the octets that a version escapes; a lone CR only in 1.2, since 1.1 can't write it."""
     return [*SPECIAL.values(), *(["a\rb", "\r\n:\\"] if version == "1.2" else [])]
 
 
 def line_of(name: str, value: str, version: str) -> bytes:
-    """The header line as the grammar of the version writes it, without its end."""
+    """The header line by the grammar of the version, without its end."""
     return f"{escape(name, version)}:{escape(value, version)}".encode()
 
 
@@ -42,80 +45,80 @@ def lines_of(frame: Frame) -> list[bytes]:
     return head.split(b"\n")[1:]
 
 
-def back(echo: Echo, clause: str, headers: list[tuple[str, str]]) -> Frame:
-    """Send a message with these headers; the MESSAGE. Judges that the headers are there, and unchanged."""
-    echo.send(headers, "body")
-    message = echo.back(clause, expected=f"the message with {headers}")
-    missing = [(name, value) for name, value in headers if value not in message.all(name)]
-    echo.scene.bench.judge(
-        clause, not missing, expected=f"the headers {missing or headers} unchanged", observed=message.octets
-    )
+def expect_headers_back(loopback: Loopback, clause: str, headers: list[tuple[str, str]]) -> Frame:
+    """SEND with these headers; the MESSAGE. Judges that it has the headers unchanged."""
+    loopback.send(headers, "body")
+    message = loopback.expect_message(clause, expected=f"the message with {headers}")
+    expect_headers(loopback.fixture.bench, clause, message, headers)
     return message
 
 
 @clauses("STOMP-ENC-001")
 @pytest.mark.parametrize("where", ["receipt", "subscription", "header"])
 def test_headers_are_utf_8(bench: Bench, where: str) -> None:
-    """Characters of several octets come back as they were sent, wherever a header comes back."""
-    scene = Scene(bench)
-    _comes_back(scene, "STOMP-ENC-001", where, WIDE)
+    """Send a header with characters of two to four octets; expect the same text in RECEIPT or MESSAGE."""
+    _expect_text_back(StompFixture(bench), "STOMP-ENC-001", where, WIDE)
 
 
 @clauses("STOMP-ENC-002")
 @pytest.mark.parametrize("where", ["receipt", "subscription", "header"])
 def test_escape_pairs_are_decoded(bench: Bench, where: str) -> None:
-    """Text with every octet that is written as a pair comes back as that text."""
-    scene = Scene(bench)
-    for text in specials(bench.version):
-        _comes_back(scene, "STOMP-ENC-002", where, text)
+    r"""Send `note:a\cb\nc\\d`, or such text as `receipt` or `id`; expect the decoded text in RECEIPT or MESSAGE."""
+    fixture = StompFixture(bench)
+    for text in special_texts(bench.version):
+        _expect_text_back(fixture, "STOMP-ENC-002", where, text)
 
 
 @clauses("STOMP-ENC-002")
 def test_an_escaped_destination_is_the_same_wherever_it_stands(bench: Bench) -> None:
-    """SUBSCRIBE and SEND name a destination with a colon, where the server takes such a name."""
-    scene = Scene(bench)
-    client, plain = scene.client(), scene.topic()
-    place = type(plain)(f"{plain.destination}:x", plain.is_queue, plain.headers)
+    r"""Send SUBSCRIBE and SEND with `destination:…\cx`, if the server accepts the name; expect the MESSAGE."""
+    fixture = StompFixture(bench)
+    client, plain = fixture.client(), fixture.topic()
+    destination = type(plain)(f"{plain.name}:x", plain.is_queue, plain.headers)
     try:
-        subscription = scene.subscribe(client, place)
-        scene.fence(client)
+        subscription = fixture.subscribe(client, destination)
+        fixture.fence(client)
     except PeerFailure as failure:
         bench.skip("STOMP-ENC-002", f"the server refuses a destination with a colon ({failure.observed})")
         return
-    scene.send(scene.client(), place, "body")
-    scene.message(subscription, "STOMP-ENC-002", expected="the message at the destination with a colon")
+    fixture.send(fixture.client(), destination, "body")
+    fixture.expect_message(
+        subscription, "STOMP-ENC-002", expected="the message at the destination with a colon"
+    )
     bench.judge("STOMP-ENC-002", True, expected="delivered", observed="delivered")
 
 
-def _comes_back(scene: Scene, clause: str, where: str, text: str) -> None:
-    bench = scene.bench
+def _expect_text_back(fixture: StompFixture, clause: str, where: str, text: str) -> None:
+    bench = fixture.bench
     if where == "header":
-        back(Echo(scene), clause, [("note", text)])
+        expect_headers_back(Loopback(fixture), clause, [("note", text)])
         return
-    if where == "receipt" and not scene.has_receipts:
+    if where == "receipt" and not fixture.has_receipts:
         bench.skip(clause, "the server grants no receipts")
         return
-    client, place = scene.client(), scene.topic()
+    client, destination = fixture.client(), fixture.topic()
     if where == "receipt":
-        scene.send(client, place, "body", receipt=text)
-        frame = _expected(scene, clause, client, "RECEIPT", f"a RECEIPT for {text!r}")
+        fixture.send(client, destination, "body", receipt=text)
+        frame = _expect_frame(fixture, clause, client, "RECEIPT", f"a RECEIPT for {text!r}")
         came = frame.get("receipt-id")
     else:
-        subscription = scene.subscribe(client, place, id=text)
-        scene.fence(client)
-        scene.send(scene.client(), subscription.place, "body")
-        frame = _expected(scene, clause, client, "MESSAGE", f"a MESSAGE for subscription {text!r}")
+        subscription = fixture.subscribe(client, destination, id=text)
+        fixture.fence(client)
+        fixture.send(fixture.client(), subscription.destination, "body")
+        frame = _expect_frame(fixture, clause, client, "MESSAGE", f"a MESSAGE for subscription {text!r}")
         came = frame.get("subscription")
     bench.judge(
         clause, came == text, expected=f"{text!r} as it was sent", observed=f"{came!r} in {frame.octets!r}"
     )
 
 
-def _expected(scene: Scene, clause: str, client: StompClient, command: str, expected: str) -> Frame:
+def _expect_frame(
+    fixture: StompFixture, clause: str, client: StompClient, command: str, expected: str
+) -> Frame:
     try:
         return client.expect(command)
     except PeerFailure as failure:
-        scene.bench.judge(clause, False, expected=expected, observed=failure.observed)
+        fixture.bench.judge(clause, False, expected=expected, observed=failure.observed)
         raise
 
 
@@ -135,54 +138,61 @@ def _expected(scene: Scene, clause: str, client: StompClient, command: str, expe
     ids=repr,
 )
 def test_undefined_escapes_are_malformed(bench: Bench, line: bytes) -> None:
-    """A backslash that begins no pair of the version ends the connection, in a name as in a value."""
+    r"""Send a SEND with `foo:a\tb`, or another undefined pair; expect the end of the connection, and no MESSAGE."""
     if line == b"foo:a\\rb" and bench.version == "1.2":
         line = b"foo:a\\Rb"  # the pair for CR is defined since 1.2
-    judge_malformed(Scene(bench), "STOMP-ENC-003", [line], expected=f"{line!r} has an undefined escape")
+    expect_malformed_send(
+        StompFixture(bench),
+        "STOMP-ENC-003",
+        b"SEND\nreceipt:<receipt>\n<line>\n<destination>\n\n<body>\0",
+        line=line,
+        expected=f"{line!r} has an undefined escape",
+    )
 
 
 @clauses("STOMP-ENC-003")
 def test_undefined_escapes_are_malformed_on_every_frame(bench: Bench) -> None:
-    """Also on SUBSCRIBE, in a header that the server has no use for."""
-    scene = Scene(bench)
-    place, receipt = scene.topic(), scene.receipt()
+    r"""Send a SUBSCRIBE with `unused:a\tb`; expect the end of the connection, and no RECEIPT."""
+    fixture = StompFixture(bench)
+    destination, receipt = fixture.topic(), fixture.new_receipt()
 
     def provoke() -> StompClient:
-        client = scene.client()
-        lines = [
-            "SUBSCRIBE",
-            "id:0",
-            f"receipt:{receipt}",
-            f"destination:{place.destination}",
-            "unused:a\\tb",
-        ]
-        client.send_octets("\n".join([*lines, "", ""]).encode() + b"\0")
+        client = fixture.client()
+        client.send_octets(
+            fill(
+                b"SUBSCRIBE\nid:0\nreceipt:<receipt>\ndestination:<name>\nunused:a\\tb\n\n\0",
+                receipt=receipt,
+                name=destination.name,
+            )
+        )
         return client
 
-    malformed(scene, "STOMP-ENC-003", provoke, receipt, expected="an undefined escape in a SUBSCRIBE")
+    expect_malformed(
+        fixture, "STOMP-ENC-003", provoke, receipt, expected="an undefined escape in a SUBSCRIBE"
+    )
 
 
 @clauses("STOMP-ENC-004", "STOMP-ABNF-004")
 def test_a_message_has_one_pair_for_each_octet_that_needs_it(bench: Bench) -> None:
-    """On the wire the MESSAGE has each special octet as exactly one pair, and none of them raw."""
-    echo = Echo(Scene(bench))
-    for text in [*specials(bench.version), WIDE]:
-        message = back(echo, "STOMP-ENC-004", [("note", text)])
+    """Send `note` with colon, LF and backslash; expect each as exactly one pair on the wire of the MESSAGE."""
+    loopback = Loopback(StompFixture(bench))
+    for text in [*special_texts(bench.version), WIDE]:
+        message = expect_headers_back(loopback, "STOMP-ENC-004", [("note", text)])
         _judge_wire(bench, message, "note", text)
 
 
 @clauses("STOMP-ENC-004", "STOMP-ABNF-004")
 def test_a_receipt_has_one_pair_for_each_octet_that_needs_it(bench: Bench) -> None:
-    """The same holds for the receipt-id of a RECEIPT."""
-    scene = Scene(bench)
-    if not scene.has_receipts:
+    """Send `receipt` with colon, LF and backslash; expect each as exactly one pair in the `receipt-id` on the wire."""
+    fixture = StompFixture(bench)
+    if not fixture.has_receipts:
         bench.skip("STOMP-ENC-004", "the server grants no receipts")
         bench.skip("STOMP-ABNF-004", "the server grants no receipts")
         return
-    client, place = scene.client(), scene.topic()
-    for text in specials(bench.version):
-        scene.send(client, place, "body", receipt=text)
-        receipt = _expected(scene, "STOMP-ENC-004", client, "RECEIPT", f"a RECEIPT for {text!r}")
+    client, destination = fixture.client(), fixture.topic()
+    for text in special_texts(bench.version):
+        fixture.send(client, destination, "body", receipt=text)
+        receipt = _expect_frame(fixture, "STOMP-ENC-004", client, "RECEIPT", f"a RECEIPT for {text!r}")
         _judge_wire(bench, receipt, "receipt-id", text)
 
 
@@ -194,7 +204,7 @@ def _judge_wire(bench: Bench, frame: Frame, name: str, text: str) -> None:
         expected=f"the header line {written!r}",
         observed=frame.octets,
     )
-    # The reader refuses raw colons, and in 1.2 raw CRs, in every frame but CONNECTED.
+    # Raw colons, and in 1.2 raw CRs, would have raised BadFrame: the reader takes them only in CONNECTED.
     bench.judge("STOMP-ABNF-004", True, expected="no raw octet that has a pair", observed=frame.octets)
 
 
@@ -202,13 +212,13 @@ def _judge_wire(bench: Bench, frame: Frame, name: str, text: str) -> None:
 @pytest.mark.parametrize("line", ["x:a\\tb", "x:abc\\", "a\\tb:x", "x:a:b\\c"], ids=repr)
 @pytest.mark.parametrize("command", ["CONNECT", "STOMP"])
 def test_connect_is_taken_literally(bench: Bench, command: str, line: str) -> None:
-    """A backslash in a header of CONNECT means nothing, so none is an undefined escape."""
+    r"""Send `CONNECT\n…\nx:a\tb\n\n\0`; expect CONNECTED, as CONNECT has no escapes."""
     if command == "STOMP" and bench.version != "1.2":
-        command = "CONNECT"  # in 1.1 a server need not know the command STOMP
+        command = "CONNECT"  # a server of 1.1 need not know the command STOMP
     client = bench.stomp(connect=False)
-    pairs = [("accept-version", bench.version), *bench.credentials().items()]
-    lines = [command, *(f"{name}:{value}" for name, value in pairs if value is not None), line]
-    client.send_octets("\n".join([*lines, "", ""]).encode() + b"\0")
+    client.send_octets(
+        fill(b"<command>\n<headers>\n<line>\n\n\0", command=command, headers=connect_lines(bench), line=line)
+    )
     try:
         connected = client.expect("CONNECTED")
     except PeerFailure as failure:
@@ -219,24 +229,23 @@ def test_connect_is_taken_literally(bench: Bench, command: str, line: str) -> No
 
 @clauses("STOMP-ENC-005")
 def test_login_and_passcode_are_taken_literally(bench: Bench) -> None:
-    """A passcode that holds a colon or a backslash is sent as it is; judged where the target's does."""
+    """Send a passcode with a colon or backslash unescaped, if the target's has one; expect CONNECTED."""
     passcode = bench.target.passcode or ""
     if not set(passcode) & {":", "\\"}:
         bench.skip("STOMP-ENC-005", "the passcode of the target holds neither a colon nor a backslash")
         return
     client = bench.stomp(connect=False)
-    pairs = [("accept-version", bench.version), *bench.credentials().items()]
-    client.send_octets(encode("CONNECT", [(name, value) for name, value in pairs if value is not None]))
-    connected = _expected(
-        Scene(bench), "STOMP-ENC-005", client, "CONNECTED", "CONNECTED for the right passcode"
+    client.send_octets(fill(b"CONNECT\n<headers>\n\n\0", headers=connect_lines(bench)))
+    connected = _expect_frame(
+        StompFixture(bench), "STOMP-ENC-005", client, "CONNECTED", "CONNECTED for the right passcode"
     )
     bench.judge("STOMP-ENC-005", True, expected="CONNECTED", observed=connected.octets)
 
 
 @clauses("STOMP-ENC-006")
 def test_connected_is_written_literally(bench: Bench) -> None:
-    """No header of CONNECTED has a pair for a colon or a line feed."""
-    connected = Scene(bench).client().connected
+    r"""Send CONNECT; expect no `\c` and no `\n` pair in CONNECTED."""
+    connected = StompFixture(bench).client().connected
     assert connected is not None
     bench.judge(
         "STOMP-ENC-006",
@@ -248,11 +257,11 @@ def test_connected_is_written_literally(bench: Bench) -> None:
 
 @clauses("STOMP-ENC-007")
 def test_names_are_escaped_like_values(bench: Bench) -> None:
-    """Header names that hold special octets come back, each octet as one pair."""
-    echo = Echo(Scene(bench))
-    for number, text in enumerate(specials(bench.version)):
+    """Send header names with colon, LF and backslash; expect each as exactly one pair in the MESSAGE."""
+    loopback = Loopback(StompFixture(bench))
+    for number, text in enumerate(special_texts(bench.version)):
         name = f"n{number}{text}e"
-        message = back(echo, "STOMP-ENC-007", [(name, "value")])
+        message = expect_headers_back(loopback, "STOMP-ENC-007", [(name, "value")])
         written = line_of(name, "value", bench.version)
         bench.judge(
             "STOMP-ENC-007",
@@ -264,12 +273,12 @@ def test_names_are_escaped_like_values(bench: Bench) -> None:
 
 @clauses("STOMP-ENC-008")
 def test_blanks_around_names_and_values_stay(bench: Bench) -> None:
-    """Spaces and tabs at either end of a name or a value are part of it."""
-    echo = Echo(Scene(bench))
-    echo.client.send_octets(
-        echo.raw([b"note:  pad  ", b" before:x", b"after :x", b"tab:\tx\t", b"only:  "], b"body")
+    """Send `note:  pad  `, ` before:x` and `after :x`; expect the same blanks in the MESSAGE."""
+    loopback = Loopback(StompFixture(bench))
+    loopback.send_octets(
+        b"SEND\nnote:  pad  \n before:x\nafter :x\ntab:\tx\t\nonly:  \n<destination>\n\nbody\0"
     )
-    message = echo.back("STOMP-ENC-008")
+    message = loopback.expect_message("STOMP-ENC-008")
     wanted = [("note", "  pad  "), (" before", "x"), ("after ", "x"), ("tab", "\tx\t"), ("only", "  ")]
     missing = [header for header in wanted if header not in message.headers]
     bench.judge("STOMP-ENC-008", not missing, expected=f"{missing or wanted}", observed=message.octets)
@@ -277,20 +286,18 @@ def test_blanks_around_names_and_values_stay(bench: Bench) -> None:
 
 @clauses("STOMP-ENC-009")
 def test_escapes_are_decoded_in_one_pass(bench: Bench) -> None:
-    """Text that looks like escape pairs comes back as that text."""
-    echo = Echo(Scene(bench))
-    for text in LITERAL:
-        back(echo, "STOMP-ENC-009", [("note", text)])
+    r"""Send `note:\\n`, the text backslash and n; expect that text in the MESSAGE, and no LF."""
+    loopback = Loopback(StompFixture(bench))
+    for text in LOOKS_LIKE_PAIRS:
+        expect_headers_back(loopback, "STOMP-ENC-009", [("note", text)])
 
 
 @clauses("STOMP-ENC-010")
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
 def test_text_in_bodies_is_unchanged(bench: Bench, counted: bool) -> None:
-    """UTF-8 text arrives octet for octet, with and without content-length."""
-    echo = Echo(Scene(bench))
+    """Send a body of UTF-8 text, with and without `content-length`; expect the same octets."""
+    loopback = Loopback(StompFixture(bench))
     text = f"{WIDE}\r\n\ttab, bell \a, U+FEFF \ufeff, U+2028 \u2028, a backslash \\n"
-    echo.send([("content-length", str(len(text.encode())) if counted else None)], text)
-    message = echo.back("STOMP-ENC-010")
-    bench.judge(
-        "STOMP-ENC-010", message.body == text.encode(), expected=repr(text.encode()), observed=message.octets
-    )
+    loopback.send([("content-length", str(len(text.encode())) if counted else None)], text)
+    message = loopback.expect_message("STOMP-ENC-010")
+    expect_body(bench, "STOMP-ENC-010", message, text.encode())

@@ -1,4 +1,4 @@
-"""The beats of the server: STOMP-HEARTBEAT-001 to 006 and 011. The waits overlap."""
+"""The beats of the server: STOMP-HEARTBEAT-001 to 006 and 011."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from conformance.bench.marks import clauses, waits
 from conformance.suite.stomp.heart_beats import (
     LONGEST,
     WATCH,
-    Agreed,
-    agree,
-    judge_kept,
-    keep_busy,
-    widest_gap,
+    HeartBeatSession,
+    act_periodically,
+    expect_open,
+    longest_gap,
+    negotiate,
 )
-from conformance.suite.stomp.loopback import Echo
+from conformance.suite.stomp.loopback import Loopback
 from conformance.suite.stomp.reactions import ATTEMPTS
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,36 +27,36 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
-#: A gap may exceed the interval by so many seconds, or by that part of it (chapter on heart-beats).
+#: Tolerated excess of a gap: seconds, or part of the interval (chapter on heart-beats).
 SLACK, SLACK_PART = 0.1, 0.1
-#: Times as long as our threads had to wait for their turn may those of the server have waited.
+#: Factor by which the scheduling delay of the server may exceed the one that this machine shows.
 BUSY = 3
-#: Line ends that come within so many seconds after a frame are no beats (STOMP-HEARTBEAT-004).
+#: Line ends within so many seconds after a frame don't count as beats (STOMP-HEARTBEAT-004).
 SETTLED = 0.3
 
 
 @clauses("STOMP-HEARTBEAT-001")
-def test_connected_has_two_numbers(bench: Bench) -> None:
-    """Whatever the client asks for, the answer is two decimal numbers and a comma."""
-    scene = Scene(bench)
-    agreed = [
-        agree(scene, *numbers)
+def test_connected_has_two_heart_beat_numbers(bench: Bench) -> None:
+    """Send CONNECT with `heart-beat:x,y`; expect two decimal numbers and a comma in that of CONNECTED."""
+    fixture = StompFixture(bench)
+    session = [
+        negotiate(fixture, *numbers)
         for numbers in [(0, 0), (1000, 1000), (500, 0), (0, 500), (1, 1), (10**6, 10**6)]
     ]
-    if all(one.said is None for one in agreed):
+    if all(one.header is None for one in session):
         bench.skip("STOMP-HEARTBEAT-001", "CONNECTED has no heart-beat header")
 
 
 @clauses("STOMP-HEARTBEAT-002")
 @waits(lambda target: WATCH, clock="wall")
 def test_without_the_header_there_are_no_beats(bench: Bench) -> None:
-    """A CONNECT without heart-beat: no beats come, and the silent client is not dropped."""
-    scene = Scene(bench)
+    """Send CONNECT without `heart-beat`, and nothing more; expect no beats, and the connection to stay open."""
+    fixture = StompFixture(bench)
     client = bench.stomp(connect=False)
-    scene.connect(client)
+    fixture.connect(client)
     since = time.monotonic()
     client.listen(WATCH)
-    judge_kept(bench, "STOMP-HEARTBEAT-002", client, f"a silence of {WATCH:g} s without heart-beats")
+    expect_open(bench, "STOMP-HEARTBEAT-002", client, f"a silence of {WATCH:g} s without heart-beats")
     _judge_no_beats(bench, "STOMP-HEARTBEAT-002", client, since)
 
 
@@ -64,12 +64,12 @@ def test_without_the_header_there_are_no_beats(bench: Bench) -> None:
 @waits(lambda target: WATCH, clock="wall")
 @pytest.mark.parametrize("wants", [0, 200, 1000])
 def test_a_client_that_promises_no_beats_may_be_silent(bench: Bench, wants: int) -> None:
-    """With `heart-beat:0,n` a silence of several n is no reason to close."""
-    scene = Scene(bench)
-    agreed = agree(scene, 0, wants)
-    agreed.client.listen(WATCH)
-    judge_kept(
-        bench, "STOMP-HEARTBEAT-003", agreed.client, f"a silence of {WATCH:g} s with heart-beat:0,{wants}"
+    """Send CONNECT with `heart-beat:0,n`, and nothing for several n; expect the connection to stay open."""
+    fixture = StompFixture(bench)
+    session = negotiate(fixture, 0, wants)
+    session.client.listen(WATCH)
+    expect_open(
+        bench, "STOMP-HEARTBEAT-003", session.client, f"a silence of {WATCH:g} s with heart-beat:0,{wants}"
     )
 
 
@@ -88,24 +88,24 @@ def _judge_no_beats(bench: Bench, clause: str, client: StompClient, since: float
 @clauses("STOMP-HEARTBEAT-004")
 @waits(lambda target: WATCH, clock="wall")
 def test_a_client_that_wants_no_beats_gets_none(bench: Bench) -> None:
-    """With `heart-beat:n,0` and beats of the client, an idle connection stays silent."""
-    scene = Scene(bench)
-    agreed = agree(scene, 400, 0)
+    """Send CONNECT with `heart-beat:n,0`, and beats; expect no beats on the idle connection."""
+    fixture = StompFixture(bench)
+    session = negotiate(fixture, 400, 0)
     since = time.monotonic()
-    keep_busy(agreed.client, WATCH, max(agreed.from_client, 0.4) / 2, agreed.client.beat)
-    _judge_no_beats(bench, "STOMP-HEARTBEAT-004", agreed.client, since)
+    act_periodically(session.client, WATCH, max(session.client_interval, 0.4) / 2, session.client.beat)
+    _judge_no_beats(bench, "STOMP-HEARTBEAT-004", session.client, since)
 
 
 @clauses("STOMP-HEARTBEAT-005", "STOMP-HEARTBEAT-006", "STOMP-HEARTBEAT-011")
 @waits(lambda target: WATCH, clock="wall")
 @pytest.mark.parametrize("wants", [1, 50, 300, 1000])
 def test_the_server_beats_as_often_as_agreed(bench: Bench, wants: int) -> None:
-    """On an idle connection no gap between two beats is longer than max(sx, cy), and beats are line ends."""
+    """Send CONNECT with `heart-beat:0,n`; expect line ends at least every max(sx, cy), and no frames."""
 
-    def idle(agreed: Agreed) -> float:
+    def idle(session: HeartBeatSession) -> float:
         since = time.monotonic()
-        agreed.client.listen(max(WATCH, 3.5 * agreed.from_server))
-        others = [frame.octets for frame in agreed.client.inbox]
+        session.client.listen(max(WATCH, 3.5 * session.server_interval))
+        others = [frame.octets for frame in session.client.inbox]
         bench.judge(
             "STOMP-HEARTBEAT-006",
             not others,
@@ -120,15 +120,15 @@ def test_the_server_beats_as_often_as_agreed(bench: Bench, wants: int) -> None:
 @clauses("STOMP-HEARTBEAT-005")
 @waits(lambda target: WATCH, clock="wall")
 def test_the_server_beats_after_messages(bench: Bench) -> None:
-    """When messages have come and gone, the beats go on."""
+    """Send and receive messages; expect the beats to go on afterwards."""
 
-    def after_messages(agreed: Agreed) -> float:
-        echo = Echo(Scene(bench), agreed.client)
+    def after_messages(session: HeartBeatSession) -> float:
+        loopback = Loopback(StompFixture(bench), session.client)
         for number in range(5):
-            echo.send(body=f"m{number}")
-            echo.back()
+            loopback.send(body=f"m{number}")
+            loopback.expect_message()
         since = time.monotonic()
-        agreed.client.listen(max(WATCH, 3.5 * agreed.from_server))
+        session.client.listen(max(WATCH, 3.5 * session.server_interval))
         return since
 
     _judge_gaps(bench, ("STOMP-HEARTBEAT-005",), 300, after_messages, "after messages")
@@ -137,40 +137,40 @@ def test_the_server_beats_after_messages(bench: Bench) -> None:
 @clauses("STOMP-HEARTBEAT-005")
 @waits(lambda target: WATCH, clock="wall")
 def test_the_server_beats_while_the_client_sends(bench: Bench) -> None:
-    """What the client sends doesn't take the place of the server's own beats."""
+    """Send SENDs all the time; expect the beats of the server all the same."""
 
-    def busy(agreed: Agreed) -> float:
-        scene, client = Scene(bench), agreed.client
-        place = scene.topic()
+    def busy(session: HeartBeatSession) -> float:
+        fixture, client = StompFixture(bench), session.client
+        destination = fixture.topic()
         since = time.monotonic()
-        seconds = max(WATCH, 3.5 * agreed.from_server)
-        keep_busy(client, seconds, 0.1, lambda: scene.send(client, place, "to nobody"))
+        seconds = max(WATCH, 3.5 * session.server_interval)
+        act_periodically(client, seconds, 0.1, lambda: fixture.send(client, destination, "to nobody"))
         return since
 
     _judge_gaps(bench, ("STOMP-HEARTBEAT-005",), 300, busy, "while the client sends")
 
 
 def _judge_gaps(
-    bench: Bench, clauses: Sequence[str], wants: int, watch: Callable[[Agreed], float], when: str
+    bench: Bench, clauses: Sequence[str], wants: int, watch: Callable[[HeartBeatSession], float], when: str
 ) -> None:
-    """Judge the gaps that `watch` sees from the time on that it gives.
+    """Judge the longest gap since the time (monotonic seconds) that `watch` returns.
 
-    A gap that is too long is looked for again, each time on a new session: the machine may have been busy.
+    A gap that is too long is looked for again, each time on a new session: this machine may have been busy.
     """
     for attempt_number in range(1, ATTEMPTS + 1):
-        agreed = agree(Scene(bench), 0, wants)
-        if reason := _nothing_to_watch(agreed):
-            _skip(bench, clauses, f"{agreed} for heart-beat:0,{wants}: {reason}")
+        session = negotiate(StompFixture(bench), 0, wants)
+        if reason := _nothing_to_watch(session):
+            _skip(bench, clauses, f"{session} for heart-beat:0,{wants}: {reason}")
             return
-        since = watch(agreed)
-        if agreed.client.closed:
+        since = watch(session)
+        if session.client.closed:
             _skip(
                 bench,
                 clauses,
-                f"the connection ended, whose client promised no beats: {agreed.client.closed}",
+                f"the connection ended, whose client promised no beats: {session.client.closed}",
             )
             return
-        interval, gap = agreed.from_server, widest_gap(agreed.client, since)
+        interval, gap = session.server_interval, longest_gap(session.client, since)
         slack = max(SLACK, SLACK_PART * interval) + bench.target.round_trip + BUSY * bench.scheduling_delay()
         if gap > interval + slack and attempt_number < ATTEMPTS:
             continue
@@ -179,15 +179,15 @@ def _judge_gaps(
                 clause,
                 gap <= interval + slack,
                 expected=f"data at least every {interval:g} s, {when} (tolerated: {interval + slack:.2f} s)",
-                observed=f"a gap of {gap:.2f} s after {agreed}, in attempt {attempt_number}",
+                observed=f"a gap of {gap:.2f} s after {session}, in attempt {attempt_number}",
             )
         return
 
 
-def _nothing_to_watch(agreed: Agreed) -> str:
-    if not agreed.from_server:
+def _nothing_to_watch(session: HeartBeatSession) -> str:
+    if not session.server_interval:
         return "it promises no beats"
-    return f"it beats every {agreed.from_server:g} s only" if agreed.from_server > LONGEST else ""
+    return f"it beats every {session.server_interval:g} s only" if session.server_interval > LONGEST else ""
 
 
 def _skip(bench: Bench, clauses: Sequence[str], reason: str) -> None:

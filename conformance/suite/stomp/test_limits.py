@@ -1,6 +1,6 @@
-"""How much a server takes, and what it does beyond: STOMP-LIMIT-*.
+"""Limits of the server, and its reaction beyond them: STOMP-LIMIT-*.
 
-Where the server declares a limit the tests go one past it; else they grow frames up to some MiB and record what passed.
+Declared limits are exceeded by one; without them frames grow up to some MiB, and the largest that passed is recorded.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, exclusive, waits
-from conformance.suite.stomp.loopback import Echo, sending
-from conformance.suite.stomp.reactions import judge_refusal, reaction
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.loopback import Loopback, session_sending
+from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -23,56 +23,60 @@ if TYPE_CHECKING:
     from conformance.wire.stomp import StompClient
 
 KIB, MIB = 1 << 10, 1 << 20
-#: Declared limits that are larger than this are not gone past.
+#: Declared limits beyond these are not tested.
 LARGEST_BODY = 32 * MIB
 LARGEST_HEAD = 4 * MIB
 MOST_SUBSCRIPTIONS = 5000
-#: Subscriptions that are tried where no limit is declared.
+#: Subscriptions that are made if no limit is declared.
 SOME_SUBSCRIPTIONS = 100
-#: Octets of each message that an idle reader leaves unread: well below the 64 KiB that some brokers allow in a frame;
-#: and for those that allow less.
-PORTIONS = (32 * KIB, 4 * KIB)
+#: Octets of each message that an idle reader leaves unread: well below the 64 KiB that some servers allow in a frame;
+#: the second for servers that allow less.
+UNREAD_BODY_SIZES = (32 * KIB, 4 * KIB)
 #: The close code for a WebSocket message that is too big (RFC 6455, section 7.4.1).
 TOO_BIG = 1009
-#: Seconds for which messages are sent past an idle reader, at most.
+#: Longest time in seconds to send messages past an idle reader.
 LONG_ENOUGH = 20.0
 #: Seconds for which an unfinished frame is watched.
 WATCH = 3.5
 
 
-def grow(
-    scene: Scene, clause: str, what: str, sizes: Sequence[int], build: Callable[[Echo, int, bytes], bytes]
+def record_limit(
+    fixture: StompFixture,
+    clause: str,
+    what: str,
+    sizes: Sequence[int],
+    build: Callable[[Loopback, int, bytes], bytes],
 ) -> None:
-    """Record up to which size frames pass; judge STOMP-LIMIT-004 by the first one that is refused.
+    """Record the size up to which frames are delivered; judge STOMP-LIMIT-004 by the first that is refused.
 
-    `build` makes a SEND of a size whose body begins with the given word.
+    `build` makes a SEND of a size, whose body begins with the given word.
     """
     passed, seen, judged = 0, "", False
     for size in sizes:
-        echo = Echo(scene)
-        word = scene.bench.fresh("w").encode()
-        octets = build(echo, size, word)
-        found = reaction(scene, sending(scene, octets))
+        loopback = Loopback(fixture)
+        word = fixture.bench.fresh("w").encode()
+        octets = build(loopback, size, word)
+        found = reaction(fixture, session_sending(fixture, octets))
         if found.error is None and found.closed and found.closed.code == TOO_BIG:
             seen = f"{size} are too many for a WebSocket message (STOMP-WS-015)"
             break
         if found.is_refusal:
-            scene.judge(
+            fixture.judge(
                 "STOMP-LIMIT-004",
                 found.is_error_and_close,
                 expected=f"ERROR and the end of the connection for {size} {what}",
                 observed=found,
             )
-            echo.judge_nothing("STOMP-LIMIT-004", word, "no effect of a frame beyond the limit")
-            judge_refusal(scene, found)
+            loopback.expect_no_message("STOMP-LIMIT-004", word, "no effect of a frame beyond the limit")
+            judge_refusal_rules(fixture, found)
             seen, judged = f"{size} are refused", True
             break
-        if not found.went_on:
+        if not found.served_later_frames:
             seen = f"{size} are not answered"
             break
-        message = echo.maybe()
+        message = loopback.message_or_none()
         if message is None or message.body != octets.partition(b"\n\n")[2][:-1]:
-            scene.judge(
+            fixture.judge(
                 "STOMP-LIMIT-004",
                 False,
                 expected=f"a frame with {size} {what} delivered as it was, or refused",
@@ -81,45 +85,47 @@ def grow(
             seen, judged = f"{size} are not delivered whole", True
             break
         passed = size
-    scene.observe(clause, f"{passed} {what} pass{f', {seen}' if seen else ''}")
+    fixture.observe(clause, f"{passed} {what} pass{f', {seen}' if seen else ''}")
     if not judged:
-        scene.skip("STOMP-LIMIT-004", f"no limit was found: {passed} {what} pass")
+        fixture.skip("STOMP-LIMIT-004", f"no limit was found: {passed} {what} pass")
 
 
 @clauses("STOMP-LIMIT-001", "STOMP-LIMIT-004")
 def test_the_number_of_headers(bench: Bench) -> None:
-    """Recorded: how many headers a frame may have. Beyond that: ERROR and close."""
-    scene = Scene(bench)
+    """Send more and more headers. Recorded: the limit. Beyond it expect an ERROR and the end of the connection."""
+    fixture = StompFixture(bench)
     limit = bench.limit("headers")
     sizes = [10, 100, 1000] if limit is None or limit > LARGEST_HEAD // 16 else [int(limit), int(limit) + 1]
 
-    def build(echo: Echo, size: int, word: bytes) -> bytes:
-        others = echo.raw().count(b"\n") - 2
-        return echo.raw([b"h%d:x" % number for number in range(size - others)], word)
+    def build(loopback: Loopback, size: int, word: bytes) -> bytes:
+        others = len(loopback.destination.all_headers)
+        headers = b"\n".join(b"h%d:x" % number for number in range(size - others))
+        return loopback.octets(b"SEND\n<headers>\n<destination>\n\n<word>\0", headers=headers, word=word)
 
-    grow(scene, "STOMP-LIMIT-001", "headers", sizes, build)
+    record_limit(fixture, "STOMP-LIMIT-001", "headers", sizes, build)
 
 
 @clauses("STOMP-LIMIT-002", "STOMP-LIMIT-004")
 def test_the_length_of_a_header_line(bench: Bench) -> None:
-    """Recorded: how long a header line may be. Beyond that: ERROR and close."""
-    scene = Scene(bench)
+    """Send longer header lines. Recorded: the limit. Beyond it expect an ERROR and the end of the connection."""
+    fixture = StompFixture(bench)
     limit = bench.limit("header_bytes")
     is_known = limit is not None and limit <= LARGEST_HEAD
-    # A bound on the whole head may come with a smaller one on a line, so a quarter has to do for what passes.
+    # A limit on the whole head may come with a smaller one on a line, so a quarter of it counts as delivered.
     sizes = [int(limit) // 4, int(limit) + 1] if limit and is_known else [KIB, 8 * KIB, 64 * KIB, MIB]
 
-    def build(echo: Echo, size: int, word: bytes) -> bytes:
-        return echo.raw([b"long:" + b"x" * (size - len(b"long:"))], word)
+    def build(loopback: Loopback, size: int, word: bytes) -> bytes:
+        value = b"x" * (size - len(b"long:"))
+        return loopback.octets(b"SEND\nlong:<value>\n<destination>\n\n<word>\0", value=value, word=word)
 
-    grow(scene, "STOMP-LIMIT-002", "octets in a header line", sizes, build)
+    record_limit(fixture, "STOMP-LIMIT-002", "octets in a header line", sizes, build)
 
 
 @clauses("STOMP-LIMIT-003", "STOMP-LIMIT-004")
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
 def test_the_size_of_a_body(bench: Bench, counted: bool) -> None:
-    """Recorded: how large a body may be. Beyond that: ERROR and close, with and without content-length."""
-    scene = Scene(bench)
+    """Send larger and larger bodies. Recorded: the limit. Beyond it expect an ERROR and the end of the connection."""
+    fixture = StompFixture(bench)
     limit = bench.limit("body_bytes")
     is_known = limit is not None and limit <= LARGEST_BODY
     sizes = (
@@ -128,51 +134,53 @@ def test_the_size_of_a_body(bench: Bench, counted: bool) -> None:
         else [16 * KIB, 64 * KIB, MIB, bench.examples(2, 4, 16) * MIB]
     )
 
-    def build(echo: Echo, size: int, word: bytes) -> bytes:
-        lines = [b"content-length:%d" % size] if counted else []
-        return echo.raw(lines, word + b"x" * (size - len(word)))
+    def build(loopback: Loopback, size: int, word: bytes) -> bytes:
+        template = b"SEND\n<destination>\n\n<body>\0"
+        if counted:
+            template = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
+        return loopback.octets(template, length=size, body=word + b"x" * (size - len(word)))
 
-    grow(scene, "STOMP-LIMIT-003", "octets in a body", sizes, build)
+    record_limit(fixture, "STOMP-LIMIT-003", "octets in a body", sizes, build)
 
 
 @clauses("STOMP-LIMIT-005")
 def test_the_number_of_subscriptions(bench: Bench) -> None:
-    """Recorded: how many a connection may have. One more can't be created, and is answered so (STOMP-SUB-002)."""
-    scene = Scene(bench)
+    """Send one SUBSCRIBE more than the limit. Recorded: a refusal, which must be an ERROR and the end."""
+    fixture = StompFixture(bench)
     limit = bench.limit("subscriptions")
-    place, receipt = scene.topic(), scene.receipt()
+    destination, receipt = fixture.topic(), fixture.new_receipt()
     if limit is None or limit > MOST_SUBSCRIPTIONS:
-        client = _with_subscriptions(scene, SOME_SUBSCRIPTIONS)
+        client = _with_subscriptions(fixture, SOME_SUBSCRIPTIONS)
         seen = "refused before that" if client.closed or client.errors else "possible"
         bench.observe("STOMP-LIMIT-005", f"{SOME_SUBSCRIPTIONS} subscriptions of a connection: {seen}")
         return
 
     def provoke() -> StompClient:
-        client = _with_subscriptions(scene, int(limit))
-        client.subscribe(place.destination, [*place.headers.items(), ("receipt", receipt)])
+        client = _with_subscriptions(fixture, int(limit))
+        client.subscribe(destination.name, [*destination.headers.items(), ("receipt", receipt)])
         return client
 
-    found = reaction(scene, provoke, receipt)
+    found = reaction(fixture, provoke, receipt)
     seen = "refused" if found.is_refusal else "possible"
     bench.observe(
         "STOMP-LIMIT-005", f"{limit:g} subscriptions of a connection are declared, one more is {seen}"
     )
     if found.is_refusal:
-        scene.judge(
+        fixture.judge(
             "STOMP-SUB-002",
             found.is_error_and_close,
             expected="ERROR and the end of the connection for a subscription beyond the limit",
             observed=found,
         )
-        judge_refusal(scene, found, receipt)
+        judge_refusal_rules(fixture, found, receipt)
 
 
-def _with_subscriptions(scene: Scene, count: int) -> StompClient:
-    client, place = scene.client(), scene.topic()
+def _with_subscriptions(fixture: StompFixture, count: int) -> StompClient:
+    client, destination = fixture.client(), fixture.topic()
     for _ in range(count):
-        client.subscribe(place.destination, place.headers)
+        client.subscribe(destination.name, destination.headers)
     try:
-        scene.fence(client)
+        fixture.fence(client)
     except PeerFailure:
         if not client.errors and not client.closed:
             raise
@@ -182,24 +190,24 @@ def _with_subscriptions(scene: Scene, count: int) -> StompClient:
 @clauses("STOMP-LIMIT-007", "STOMP-LIMIT-006")
 @exclusive
 def test_a_client_that_does_not_read(bench: Bench) -> None:
-    """The others get their messages as if it weren't there; what becomes of it is recorded."""
-    scene = Scene(bench)
-    idle, reader, elsewhere = scene.client(), Echo(scene), Echo(scene)
-    scene.subscribed(idle, reader.place)
-    sender = scene.client()
-    body = _portion(scene)
+    """Send to a client that doesn't read, and to others; expect no delay for the others. Recorded: its fate."""
+    fixture = StompFixture(bench)
+    idle, reader, elsewhere = fixture.client(), Loopback(fixture), Loopback(fixture)
+    fixture.active_subscription(idle, reader.destination)
+    sender = fixture.client()
+    body = _longest_delivered_body(fixture)
     whole = bench.examples(6, 10, 32) * MIB  # systems keep some 4 MiB by themselves
     portions = whole // len(body)
     patience = bench.patience_for(len(body))
     started = time.monotonic()
     sent = 0
-    # On a slow line fewer will do: what counts is that the others are not kept waiting.
+    # Fewer are enough on a slow network: the test is whether the others are kept waiting.
     while sent < portions and time.monotonic() < started + LONG_ENOUGH:
-        scene.send(sender, reader.place, body)
-        delayed = reader.maybe(lambda frame: frame.body == body, patience) is None
+        fixture.send(sender, reader.destination, body)
+        delayed = reader.message_or_none(lambda frame: frame.body == body, patience) is None
         if not delayed and sent % 16 == 0:
             elsewhere.send(body="elsewhere")
-            delayed = elsewhere.maybe(within=patience) is None
+            delayed = elsewhere.message_or_none(within=patience) is None
         if delayed:
             bench.judge(
                 "STOMP-LIMIT-007",
@@ -215,18 +223,18 @@ def test_a_client_that_does_not_read(bench: Bench) -> None:
     bench.observe("STOMP-LIMIT-006", f"{_fate(idle, sent, len(body))} (of {sent * len(body) // KIB} KiB)")
 
 
-def _portion(scene: Scene) -> bytes:
-    """A body that is as long as gets through."""
-    for size in PORTIONS[:-1]:
-        echo, body = Echo(scene), b"x" * size
-        echo.send(body=body)
-        if echo.maybe(within=scene.bench.patience_for(size)) is not None:
+def _longest_delivered_body(fixture: StompFixture) -> bytes:
+    """A body of the largest size in UNREAD_BODY_SIZES that the server delivers."""
+    for size in UNREAD_BODY_SIZES[:-1]:
+        loopback, body = Loopback(fixture), b"x" * size
+        loopback.send(body=body)
+        if loopback.message_or_none(within=fixture.bench.patience_for(size)) is not None:
             return body
-    return b"x" * PORTIONS[-1]
+    return b"x" * UNREAD_BODY_SIZES[-1]
 
 
 def _fate(idle: StompClient, portions: int, size: int) -> str:
-    """What became of a client that didn't read, found out by reading at last."""
+    """The fate of a client that didn't read, found out by reading at last."""
     came = 0
     try:
         while came < portions:
@@ -243,15 +251,15 @@ def _fate(idle: StompClient, portions: int, size: int) -> str:
 @waits(lambda target: WATCH, clock="wall")
 @pytest.mark.parametrize("which", ["first", "later"])
 def test_a_frame_that_does_not_end(bench: Bench, which: str) -> None:
-    """Recorded: whether a connection is closed that leaves its first frame, or a later one, unfinished."""
-    scene = Scene(bench)
+    """Send the beginning of a first or later frame, and no more. Recorded: the end of the connection."""
+    fixture = StompFixture(bench)
     declared = bench.target.timings.first_frame_timeout
     if which == "first":
         client = bench.stomp(connect=False)
         client.send_octets(b"CONNECT\naccept-version:")
         against = f", first_frame_timeout is {declared:g} s" if declared is not None else ""
     else:
-        client = scene.client()
+        client = fixture.client()
         client.send_octets(b"SEND\ndestination:")
         against = ""
     since = time.monotonic()

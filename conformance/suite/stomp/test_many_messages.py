@@ -1,4 +1,4 @@
-"""Many messages and RECEIPTs in a row: each comes, and comes once. What fails once in a thousand times shows here."""
+"""Many messages and RECEIPTs in a row, for faults that show once in a thousand times."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.channel import Line, place_of
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.channel import Channel, new_destination
+from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
-#: Messages that are sent before the first of them, or of their RECEIPTs, is read.
-TOGETHER = 50
+#: Messages that are sent before the first MESSAGE or RECEIPT is read.
+BATCH = 50
 
 
 @clauses("STOMP-SEND-002", "STOMP-SUB-007", "STOMP-SUB-008", "STOMP-MESSAGE-002")
 @pytest.mark.parametrize("kind", ["topic", "queue"])
 def test_each_of_many_messages_comes_once(bench: Bench, kind: str) -> None:
-    """A subscription in mode auto gets all messages of its destination; none twice, and no two with one id."""
-    scene = Scene(bench)
+    """Send many messages to a subscription in mode auto; expect each once, and all with different `message-id`s."""
+    fixture = StompFixture(bench)
     headers = [("ack", "auto")] if bench.version != "1.0" else []
-    line = Line(scene, place_of(scene, kind), headers=headers)
+    channel = Channel(fixture, new_destination(fixture, kind), headers=headers)
     came: Counter[bytes] = Counter()
     ids: set[str | None] = set()
-    total = bench.examples(260, 1_200, 20_000)  # more at least than one octet can count
-    for begin in range(0, total, TOGETHER):
-        bodies = [b"%d" % number for number in range(begin, min(begin + TOGETHER, total))]
+    total = bench.examples(260, 1_200, 20_000)  # more than one octet can count
+    for begin in range(0, total, BATCH):
+        bodies = [b"%d" % number for number in range(begin, min(begin + BATCH, total))]
         for body in bodies:
-            line.send(body)
+            channel.send(body)
         missing = set(bodies)
         while missing:
-            message = line.next(where=None)
+            message = channel.expect_message(where=None)
             missing.discard(message.body)
             came[message.body] += 1
             ids.add(message.get("message-id"))
-    for message in scene.until_marker(line.subscription):
+    for message in fixture.messages_before_marker(channel.subscription):
         came[message.body] += 1
     twice = [body for body, count in came.items() if count > 1]
     bench.judge("STOMP-SEND-002", True, expected=f"{total} messages", observed=f"{len(came)} messages")
-    # What was sent is consumed. In 1.0 no other sentence says so but that on the mode.
+    # A sent message is consumed. The clause of 1.0 that says so is the one on the default mode.
     clause = "STOMP-SUB-007" if bench.version == "1.0" else "STOMP-SUB-008"
     bench.judge(clause, not twice, expected="no message a second time", observed=twice or "none")
     bench.judge(
@@ -55,17 +55,17 @@ def test_each_of_many_messages_comes_once(bench: Bench, kind: str) -> None:
 
 @clauses("STOMP-RECEIPT-001")
 def test_each_of_many_receipts_comes_once(bench: Bench) -> None:
-    """SENDs that follow one another fast have a RECEIPT each, in any order."""
-    scene = Scene(bench)
-    client, place = scene.client(), scene.topic()
+    """Send many SENDs with `receipt` in quick succession; expect one RECEIPT for each, in any order."""
+    fixture = StompFixture(bench)
+    client, destination = fixture.client(), fixture.topic()
     total = bench.examples(150, 1_200, 10_000)
-    for begin in range(0, total, TOGETHER):
-        values = [scene.receipt() for _ in range(begin, min(begin + TOGETHER, total))]
+    for begin in range(0, total, BATCH):
+        values = [fixture.new_receipt() for _ in range(begin, min(begin + BATCH, total))]
         for value in values:
-            scene.send(client, place, b"m", receipt=value)
+            fixture.send(client, destination, b"m", receipt=value)
         for value in values:
-            scene.receipted(client, value, "a SEND")
-    scene.fence(client)
+            fixture.expect_receipt(client, value, "a SEND")
+    fixture.fence(client)
     extra = [frame.get("receipt-id") for frame in client.take("RECEIPT")]
     bench.judge(
         "STOMP-RECEIPT-001", not extra, expected=f"{total} RECEIPTs, each once", observed=extra or "no other"

@@ -1,4 +1,4 @@
-"""NACK: STOMP-NACK-*. What becomes of its messages is left to the server."""
+"""NACK: STOMP-NACK-*. The fate of its messages is left to the server."""
 
 from __future__ import annotations
 
@@ -7,54 +7,54 @@ from typing import TYPE_CHECKING
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import (
     MODES,
-    comes_again,
-    done,
-    few,
-    judge_accepted,
-    line_in,
+    channel_in_mode,
+    expect_acceptance,
+    redelivery_works,
+    send_and_confirm,
     settle,
+    too_few_reason,
 )
-from conformance.suite.stomp.channel import read_elsewhere, redelivers
-from conformance.suite.stomp.patience import BRIEFLY
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.channel import consume_elsewhere, has_redelivery
+from conformance.suite.stomp.patience import SHORT_WAIT
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.channel import Line
+    from conformance.suite.stomp.channel import Channel
     from conformance.wire.stomp import StompClient
 
 
 @clauses("STOMP-NACK-001")
 @MODES
 def test_a_nack_is_accepted(bench: Bench, mode: str) -> None:
-    """A NACK of a delivered message gets its RECEIPT."""
-    scene = Scene(bench)
-    receipt = scene.receipt()
+    r"""Send `NACK\nid:…\nreceipt:…\n\n\0` for a delivered message (before 1.2 its `message-id`); expect the RECEIPT."""
+    fixture = StompFixture(bench)
+    receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        line = line_in(scene, mode)
-        line.reader.nack(line.carry(bench.fresh("m")), receipt=receipt)
-        return line.reader
+        channel = channel_in_mode(fixture, mode)
+        channel.reader.nack(channel.send_and_receive(bench.fresh("m")), receipt=receipt)
+        return channel.reader
 
-    judge_accepted(scene, "STOMP-NACK-001", provoke, receipt, f"a NACK in mode {mode}")
+    expect_acceptance(fixture, "STOMP-NACK-001", provoke, receipt, f"a NACK in mode {mode}")
 
 
 @clauses("STOMP-NACK-002")
 def test_an_individual_nack_leaves_the_others_to_be_settled(bench: Bench) -> None:
-    """Of three messages the second is negatively acknowledged; the others can be acknowledged as before."""
-    scene = Scene(bench)
-    receipts = [scene.receipt() for _ in range(2)]
-    line = line_in(scene, "client-individual")
-    messages = line.outstanding(3)
+    """Send NACK for the second of three messages, then ACK for the others; expect RECEIPTs for all."""
+    fixture = StompFixture(bench)
+    receipts = [fixture.new_receipt() for _ in range(2)]
+    channel = channel_in_mode(fixture, "client-individual")
+    messages = channel.unacknowledged_messages(3)
     if len(messages) < 3:
-        bench.skip("STOMP-NACK-002", few(messages))
+        bench.skip("STOMP-NACK-002", too_few_reason(messages))
         return
-    settle(scene, line.reader, messages[1], "NACK")
+    settle(fixture, channel.reader, messages[1], "NACK")
     for message, receipt in zip((messages[0], messages[2]), receipts, strict=True):
-        line.reader.ack(message, receipt=receipt)
+        channel.reader.ack(message, receipt=receipt)
         try:
-            frame = line.reader.expect("RECEIPT", receipt_id=receipt)
+            frame = channel.reader.expect("RECEIPT", receipt_id=receipt)
         except PeerFailure as failure:
             bench.judge(
                 "STOMP-NACK-002",
@@ -68,41 +68,41 @@ def test_an_individual_nack_leaves_the_others_to_be_settled(bench: Bench) -> Non
 
 @clauses("STOMP-NACK-002")
 def test_an_individual_nack_consumes_nothing_else(bench: Bench) -> None:
-    """After the loss of the connection the messages that the NACK didn't name come to another consumer."""
-    scene = Scene(bench)
-    if not comes_again(scene, "client-individual", "STOMP-NACK-002"):
+    """Send NACK for the second of three messages; cut the connection; expect the others at another consumer."""
+    fixture = StompFixture(bench)
+    if not redelivery_works(fixture, "client-individual", "STOMP-NACK-002"):
         return
-    line = line_in(scene, "client-individual")
-    messages = line.outstanding(3)
+    channel = channel_in_mode(fixture, "client-individual")
+    messages = channel.unacknowledged_messages(3)
     if len(messages) < 3:
-        bench.skip("STOMP-NACK-002", few(messages))
+        bench.skip("STOMP-NACK-002", too_few_reason(messages))
         return
-    settle(scene, line.reader, messages[1], "NACK")
-    line.reader.link.cut()
+    settle(fixture, channel.reader, messages[1], "NACK")
+    channel.reader.link.cut()
     left = {messages[0].body, messages[2].body}
-    again = read_elsewhere(scene, line.place, left)
+    again = consume_elsewhere(fixture, channel.destination, left)
     bench.judge(
         "STOMP-NACK-002", left <= set(again), expected=f"{sorted(left)} again, at least", observed=again
     )
 
 
 @clauses("STOMP-NACK-003")
-def test_a_cumulative_nack_covers_what_came_before(bench: Bench) -> None:
-    """Whatever becomes of the message that it names, becomes of the one before it as well."""
-    scene = Scene(bench)
-    if not comes_again(scene, "client", "STOMP-NACK-003"):
+def test_a_cumulative_nack_covers_earlier_messages(bench: Bench) -> None:
+    """Send NACK for the second of three messages in mode client; expect both or neither of the first two again."""
+    fixture = StompFixture(bench)
+    if not redelivery_works(fixture, "client", "STOMP-NACK-003"):
         return
-    line = line_in(scene, "client")
-    messages = line.outstanding(3)
+    channel = channel_in_mode(fixture, "client")
+    messages = channel.unacknowledged_messages(3)
     if len(messages) < 3:
-        bench.skip("STOMP-NACK-003", few(messages))
+        bench.skip("STOMP-NACK-003", too_few_reason(messages))
         return
     before, named, after = [message.body for message in messages]
-    settle(scene, line.reader, messages[1], "NACK")
-    came = _come_again(line, named, before)
+    settle(fixture, channel.reader, messages[1], "NACK")
+    came = _redelivered(channel, named, before)
     if named not in came:
-        line.reader.link.cut()
-        came = {body for body in read_elsewhere(scene, line.place, [after]) if body != after}
+        channel.reader.link.cut()
+        came = {body for body in consume_elsewhere(fixture, channel.destination, [after]) if body != after}
     bench.judge(
         "STOMP-NACK-003",
         (before in came) == (named in came),
@@ -111,15 +111,15 @@ def test_a_cumulative_nack_covers_what_came_before(bench: Bench) -> None:
     )
 
 
-def _come_again(line: Line, named: bytes, before: bytes) -> set[bytes]:
-    """Which of these two come to the same consumer again; the one before is waited for if the named one came."""
+def _redelivered(channel: Channel, named: bytes, before: bytes) -> set[bytes]:
+    """Those of the two that the same consumer gets again; `before` is waited for once `named` has come."""
     came: set[bytes] = set()
     while came != {named, before}:
         try:
-            message = line.reader.expect(
+            message = channel.reader.expect(
                 "MESSAGE",
                 lambda frame: frame.body in {named, before} - came,
-                line.scene.bench.patience if named in came else BRIEFLY,
+                channel.fixture.bench.patience if named in came else SHORT_WAIT,
             )
         except PeerFailure:
             break
@@ -129,32 +129,33 @@ def _come_again(line: Line, named: bytes, before: bytes) -> set[bytes]:
 
 @clauses("STOMP-NACK-004")
 def test_a_nack_in_a_transaction(bench: Bench) -> None:
-    """Recorded: when it takes effect, as far as redelivery shows, and whether ABORT undoes it."""
-    scene = Scene(bench)
-    if not redelivers(scene, "STOMP-NACK-004"):
+    """Send NACK in a transaction. Recorded: redelivery at once, after COMMIT or after ABORT."""
+    fixture = StompFixture(bench)
+    if not has_redelivery(fixture, "STOMP-NACK-004"):
         return
     for how in ("COMMIT", "ABORT"):
-        line = line_in(scene, "client-individual")
-        message = line.carry(bench.fresh("m"))
-        done(scene, line.reader, "BEGIN", "t")
-        line.reader.nack(message, transaction="t")
+        channel = channel_in_mode(fixture, "client-individual")
+        message = channel.send_and_receive(bench.fresh("m"))
+        send_and_confirm(fixture, channel.reader, "BEGIN", "t")
+        channel.reader.nack(message, transaction="t")
         try:
-            scene.fence(line.reader)
-            at_once = _comes(line, message.body, scene.moment)
-            # A server that doesn't know a NACK in a transaction may refuse it as late as here.
-            (line.reader.commit if how == "COMMIT" else line.reader.abort)("t")
-            scene.fence(line.reader)
+            fixture.fence(channel.reader)
+            at_once = _comes(channel, message.body, fixture.usual_delay)
+            # A server without NACK in transactions may refuse it only here.
+            (channel.reader.commit if how == "COMMIT" else channel.reader.abort)("t")
+            fixture.fence(channel.reader)
         except PeerFailure as failure:
-            scene.observe("STOMP-NACK-004", f"refused: {failure.observed}")
+            fixture.observe("STOMP-NACK-004", f"refused: {failure.observed}")
             return
-        later = _comes(line, message.body, BRIEFLY)
+        later = _comes(channel, message.body, SHORT_WAIT)
         when = "at once" if at_once else f"after {how}" if later else f"not in sight after {how}"
-        scene.observe("STOMP-NACK-004", f"the message of a NACK comes again {when}")
+        fixture.observe("STOMP-NACK-004", f"the message of a NACK comes again {when}")
 
 
-def _comes(line: Line, body: bytes, within: float) -> bool:
+def _comes(channel: Channel, body: bytes, within: float) -> bool:
+    """True if a MESSAGE with this body arrives within so many seconds."""
     try:
-        line.reader.expect("MESSAGE", lambda frame: frame.body == body, within)
+        channel.reader.expect("MESSAGE", lambda frame: frame.body == body, within)
     except PeerFailure:
         return False
     return True

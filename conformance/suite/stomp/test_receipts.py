@@ -1,4 +1,4 @@
-"""What a client hears of its frames: STOMP-RECEIPT-*."""
+"""RECEIPT frames: STOMP-RECEIPT-*."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.reactions import judge_refusal, reaction
-from conformance.suite.stomp.scene import Scene
-from conformance.suite.stomp.session_end import judge_all_came
+from conformance.suite.stomp.delivered_frames import expect_header
+from conformance.suite.stomp.frame_template import fill
+from conformance.suite.stomp.loopback import session_sending
+from conformance.suite.stomp.reactions import judge_refusal_rules, reaction
+from conformance.suite.stomp.session_end import expect_all_bodies
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.scene import Place
+    from conformance.suite.stomp.destinations import Destination
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
 
 BURST = 50
-#: Values that have to come back as they are, from 1.1 on, where headers can be escaped.
+#: Values that must come back unchanged; those with special octets from 1.1 on, which has escapes.
 VALUES = {
     "plain": "message-12345",
     "colon": "a:b:c",
@@ -30,94 +33,84 @@ VALUES = {
     "octets": "Empfang ✓ 日本",
     "long": "r" * 2000,
 }
-#: What 1.0 leaves no doubt about.
+#: The values that 1.0 can write.
 VALUES_OF_1_0 = ("plain",)
 
 
 @clauses("STOMP-RECEIPT-001", "STOMP-RECEIPT-002")
 @pytest.mark.parametrize("mode", ["client", "client-individual"])
 def test_every_kind_of_frame_is_receipted(bench: Bench, mode: str) -> None:
-    """SUBSCRIBE, SEND, ACK, NACK, BEGIN, COMMIT, ABORT and UNSUBSCRIBE are each answered by one RECEIPT."""
-    scene = Scene(bench)
+    """Send SUBSCRIBE, SEND, ACK, NACK, BEGIN, COMMIT, ABORT, UNSUBSCRIBE with `receipt`; expect a RECEIPT for each."""
+    fixture = StompFixture(bench)
     if mode == "client-individual" and bench.version == "1.0":
         mode = "client"
-    client, place = scene.client(), scene.queue()
-    subscription = scene.subscribed(client, place, ack=mode)
+    client, destination = fixture.client(), fixture.queue()
+    subscription = fixture.active_subscription(client, destination, ack=mode)
     asked: list[str] = []
 
     def receipt() -> str:
-        asked.append(scene.receipt())
+        asked.append(fixture.new_receipt())
         return asked[-1]
 
-    sender = scene.client()
+    sender = fixture.client()
     settlings = {"ACK": client.ack, "NACK": client.nack} if bench.version != "1.0" else {"ACK": client.ack}
-    _receipted_sends(scene, sender, place, len(settlings))
+    _receipted_sends(fixture, sender, destination, len(settlings))
     for command, settle in settlings.items():
-        # One by one: the server may send the second message when the first is settled, and not before.
-        settle(scene.message(subscription), receipt=receipt())
-        _judge_receipt(scene, client, asked[-1], command)
-    if scene.has_transactions:
+        # One by one: a server may hold back the second message until the first is settled.
+        settle(fixture.expect_message(subscription), receipt=receipt())
+        _judge_receipt(fixture, client, asked[-1], command)
+    if fixture.has_transactions:
         for transaction, end in (("t1", client.commit), ("t2", client.abort)):
             client.begin(transaction, receipt=receipt())
-            _judge_receipt(scene, client, asked[-1], "BEGIN")
+            _judge_receipt(fixture, client, asked[-1], "BEGIN")
             end(transaction, receipt=receipt())
-            _judge_receipt(scene, client, asked[-1], "COMMIT or ABORT")
-    client.unsubscribe(subscription.id, place.headers, receipt=receipt())
-    _judge_receipt(scene, client, asked[-1], "UNSUBSCRIBE")
-    _judge_once(scene, client)
+            _judge_receipt(fixture, client, asked[-1], "COMMIT or ABORT")
+    client.unsubscribe(subscription.id, destination.headers, receipt=receipt())
+    _judge_receipt(fixture, client, asked[-1], "UNSUBSCRIBE")
+    _judge_once(fixture, client)
 
 
 @clauses("STOMP-RECEIPT-002")
 @pytest.mark.parametrize("value", VALUES)
 def test_the_value_comes_back_as_it_was(bench: Bench, value: str) -> None:
-    """`receipt-id` is the `receipt`, after decoding."""
-    scene = Scene(bench)
+    """Send a SEND with `receipt`; expect the same value as `receipt-id`, after decoding."""
+    fixture = StompFixture(bench)
     if bench.version == "1.0" and value not in VALUES_OF_1_0:
         value = "plain"
-    client, place = scene.client(), scene.topic()
-    scene.send(client, place, b"m", receipt=VALUES[value])
-    frame = _any_receipt(scene, client)
-    bench.judge(
-        "STOMP-RECEIPT-002",
-        frame.get("receipt-id") == VALUES[value],
-        expected=f"receipt-id {VALUES[value][:60]!r}",
-        observed=frame.octets[:300],
-    )
+    client, destination = fixture.client(), fixture.topic()
+    fixture.send(client, destination, b"m", receipt=VALUES[value])
+    frame = _any_receipt(fixture, client)
+    expect_header(bench, "STOMP-RECEIPT-002", frame, "receipt-id", VALUES[value])
 
 
 @clauses("STOMP-RECEIPT-003")
 def test_a_frame_that_fails_is_not_receipted(bench: Bench) -> None:
-    """A SEND without destination and a COMMIT of nothing get no RECEIPT, neither before nor after the ERROR."""
-    scene = Scene(bench)
+    r"""Send `SEND\nreceipt:…\n\n\0` and `COMMIT\nreceipt:…\n\n\0`; expect no RECEIPT before or after an ERROR."""
+    fixture = StompFixture(bench)
     for command in ("SEND", "COMMIT"):
-        receipt = scene.receipt()
-
-        def provoke(command: str = command, receipt: str = receipt) -> StompClient:
-            client = scene.client()
-            client.frame(command, [("receipt", receipt)])
-            return client
-
-        found = reaction(scene, provoke, receipt)
+        receipt = fixture.new_receipt()
+        octets = fill(b"<command>\nreceipt:<receipt>\n\n\0", command=command, receipt=receipt)
+        found = reaction(fixture, session_sending(fixture, octets), receipt)
         bench.judge(
             "STOMP-RECEIPT-003",
             not (found.is_refusal and found.receipts),
             expected=f"no RECEIPT for a {command} that is refused",
             observed=found,
         )
-        judge_refusal(scene, found, receipt)
+        judge_refusal_rules(fixture, found, receipt)
 
 
 @clauses("STOMP-RECEIPT-008")
 def test_frames_that_ask_for_none_get_none(bench: Bench) -> None:
-    """Of many frames only the last asks for a receipt, and only its own comes."""
-    scene = Scene(bench)
-    client, place = scene.client(), scene.topic()
-    # Of another topic than the messages: how an UNSUBSCRIBE that they cross is taken isn't the matter here.
-    subscription = scene.subscribe(client, scene.topic())
+    """Send SUBSCRIBE, SENDs and UNSUBSCRIBE without `receipt`; expect no RECEIPT."""
+    fixture = StompFixture(bench)
+    client, destination = fixture.client(), fixture.topic()
+    # The subscription is for another topic: the handling of an UNSUBSCRIBE that crosses MESSAGEs isn't tested here.
+    subscription = fixture.subscribe(client, fixture.topic())
     for number in range(5):
-        scene.send(client, place, b"%d" % number)
-    client.unsubscribe(subscription.id, subscription.place.headers)
-    scene.fence(client)
+        fixture.send(client, destination, b"%d" % number)
+    client.unsubscribe(subscription.id, subscription.destination.headers)
+    fixture.fence(client)
     receipts = [frame.get("receipt-id") for frame in client.take("RECEIPT")]
     bench.judge(
         "STOMP-RECEIPT-008", not receipts, expected="no RECEIPT but that of the fence", observed=receipts
@@ -125,89 +118,89 @@ def test_frames_that_ask_for_none_get_none(bench: Bench) -> None:
 
 
 @clauses("STOMP-RECEIPT-004")
-def test_a_receipt_vouches_for_all_earlier_frames(bench: Bench) -> None:
-    """After many SENDs and one RECEIPT the connection is cut: all of the messages turn up."""
-    scene = Scene(bench)
-    place, reader = scene.topic(), scene.client()
-    subscription = scene.subscribed(reader, place)
-    client = scene.client()
+def test_a_receipt_confirms_all_earlier_frames(bench: Bench) -> None:
+    """Send 50 SENDs, the last with `receipt`; cut the connection at its RECEIPT; expect all 50 MESSAGEs."""
+    fixture = StompFixture(bench)
+    destination, reader = fixture.topic(), fixture.client()
+    subscription = fixture.active_subscription(reader, destination)
+    client = fixture.client()
     bodies = [b"%d" % number for number in range(BURST)]
     for body in bodies[:-1]:
-        scene.send(client, place, body)
-    receipt = scene.receipt()
-    scene.send(client, place, bodies[-1], receipt=receipt)
-    scene.receipted(client, receipt, "the last SEND")
+        fixture.send(client, destination, body)
+    receipt = fixture.new_receipt()
+    fixture.send(client, destination, bodies[-1], receipt=receipt)
+    fixture.expect_receipt(client, receipt, "the last SEND")
     client.link.cut()
-    judge_all_came(scene, "STOMP-RECEIPT-004", subscription, bodies)
+    expect_all_bodies(fixture, "STOMP-RECEIPT-004", subscription, bodies)
 
 
 @clauses("STOMP-RECEIPT-006")
-def test_what_was_received_is_processed_after_an_orderly_end(bench: Bench) -> None:
-    """Many SENDs, DISCONNECT and a Close frame: all of the messages turn up."""
-    scene = Scene(bench)
-    place, reader = scene.topic(), scene.client()
-    subscription = scene.subscribed(reader, place)
-    client = scene.client()
+def test_received_frames_are_processed_after_an_orderly_end(bench: Bench) -> None:
+    """Send 50 SENDs, DISCONNECT and a Close frame; expect all 50 MESSAGEs."""
+    fixture = StompFixture(bench)
+    destination, reader = fixture.topic(), fixture.client()
+    subscription = fixture.active_subscription(reader, destination)
+    client = fixture.client()
     bodies = [b"%d" % number for number in range(BURST)]
     for body in bodies:
-        scene.send(client, place, body)
+        fixture.send(client, destination, body)
     client.disconnect()
     client.close()
-    judge_all_came(scene, "STOMP-RECEIPT-006", subscription, bodies)
+    expect_all_bodies(fixture, "STOMP-RECEIPT-006", subscription, bodies)
 
 
 @clauses("STOMP-RECEIPT-005")
 def test_the_order_of_receipts(bench: Bench) -> None:
-    """Recorded: whether the RECEIPTs of a burst come in the order of the frames."""
-    scene = Scene(bench)
-    client, place = scene.client(), scene.topic()
-    values = [scene.receipt() for _ in range(BURST)]
+    """Send 50 SENDs with `receipt`. Recorded: the order of the RECEIPTs."""
+    fixture = StompFixture(bench)
+    client, destination = fixture.client(), fixture.topic()
+    values = [fixture.new_receipt() for _ in range(BURST)]
     for value in values:
-        scene.send(client, place, b"m", receipt=value)
-    came = [_any_receipt(scene, client).get("receipt-id") for _ in values]
-    scene.observe("STOMP-RECEIPT-005", "in the order of the frames" if came == values else "in another order")
+        fixture.send(client, destination, b"m", receipt=value)
+    came = [_any_receipt(fixture, client).get("receipt-id") for _ in values]
+    fixture.observe(
+        "STOMP-RECEIPT-005", "in the order of the frames" if came == values else "in another order"
+    )
 
 
 @clauses("STOMP-RECEIPT-007")
 def test_two_frames_with_one_value(bench: Bench) -> None:
-    """Recorded: how many RECEIPTs come for two frames that share a value."""
-    scene = Scene(bench)
-    client, place = scene.client(), scene.topic()
-    value = scene.receipt()
+    """Send two SENDs with the same `receipt`. Recorded: the number of RECEIPTs."""
+    fixture = StompFixture(bench)
+    client, destination = fixture.client(), fixture.topic()
+    value = fixture.new_receipt()
     for _ in range(2):
-        scene.send(client, place, b"m", receipt=value)
+        fixture.send(client, destination, b"m", receipt=value)
     try:
-        scene.fence(client)
+        fixture.fence(client)
     except PeerFailure as failure:
-        scene.observe("STOMP-RECEIPT-007", f"refused: {failure.observed}")
+        fixture.observe("STOMP-RECEIPT-007", f"refused: {failure.observed}")
         return
     count = sum(frame.get("receipt-id") == value for frame in client.take("RECEIPT"))
-    scene.observe("STOMP-RECEIPT-007", f"{count} RECEIPTs by the time that a later frame has its own")
+    fixture.observe("STOMP-RECEIPT-007", f"{count} RECEIPTs by the time that a later frame has its own")
 
 
-def _receipted_sends(scene: Scene, sender: StompClient, place: Place, count: int) -> None:
+def _receipted_sends(
+    fixture: StompFixture, sender: StompClient, destination: Destination, count: int
+) -> None:
     for number in range(count):
-        receipt = scene.receipt()
-        scene.send(sender, place, b"%d" % number, receipt=receipt)
-        _judge_receipt(scene, sender, receipt, "SEND")
+        receipt = fixture.new_receipt()
+        fixture.send(sender, destination, b"%d" % number, receipt=receipt)
+        _judge_receipt(fixture, sender, receipt, "SEND")
 
 
-def _judge_receipt(scene: Scene, client: StompClient, receipt: str, command: str) -> None:
-    frame = scene.receipted(client, receipt, command)
-    scene.judge(
-        "STOMP-RECEIPT-002",
-        frame.get("receipt-id") == receipt,
-        expected=f"receipt-id:{receipt}",
-        observed=frame.octets,
-    )
+def _judge_receipt(fixture: StompFixture, client: StompClient, receipt: str, command: str) -> None:
+    frame = fixture.expect_receipt(client, receipt, command)
+    expect_header(fixture, "STOMP-RECEIPT-002", frame, "receipt-id", receipt)
 
 
-def _judge_once(scene: Scene, client: StompClient) -> None:
-    """No RECEIPT that was claimed comes a second time."""
-    scene.fence(client)
+def _judge_once(fixture: StompFixture, client: StompClient) -> None:
+    """Judge that no RECEIPT comes a second time."""
+    fixture.fence(client)
     extra = Counter(frame.get("receipt-id") for frame in client.take("RECEIPT"))
-    scene.judge("STOMP-RECEIPT-001", not extra, expected="one RECEIPT for each frame", observed=dict(extra))
+    observed = ", ".join(f"{count} more with receipt-id {value!r}" for value, count in extra.items())
+    fixture.judge("STOMP-RECEIPT-001", not extra, expected="one RECEIPT for each frame", observed=observed)
 
 
-def _any_receipt(scene: Scene, client: StompClient) -> Frame:
-    return scene.receipted(client, None, "a SEND")
+def _any_receipt(fixture: StompFixture, client: StompClient) -> Frame:
+    return fixture.expect_receipt(client, None, "a SEND")

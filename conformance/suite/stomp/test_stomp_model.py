@@ -1,4 +1,4 @@
-"""The stateful model of plain STOMP against the server: any order of operations, judged by what the text allows."""
+"""The stateful model of plain STOMP against the server: operations in any order, judged by what the text allows."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from conformance.models.machines import run
 from conformance.models.stomp.machine import StompMachine
 from conformance.suite.stomp.channel import NO_QUEUES
 from conformance.suite.stomp.model_adapter import BenchBrokerAdapter
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
-#: Operations of one example at most.
+#: Largest number of operations in an example.
 STEPS = 30
-#: For how long a shorter program is looked for that shows a failure, by effort.
+#: Seconds to search for a shorter program that shows a failure, by effort.
 SHRINK_SECONDS = (2, 10, 60)
 JUDGED = (
     "STOMP-SUB-001",
@@ -68,23 +68,23 @@ JUDGED = (
 @clauses(*JUDGED)
 @main_thread_only
 def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
-    """Whoever must get a message gets it, nobody gets one that must not, and what was refused has no effect."""
-    scene = Scene(bench)
+    """Send any frames on several sessions, in any order; expect only deliveries and refusals that the model allows."""
+    fixture = StompFixture(bench)
     target = bench.target
     for fact, reason in (
         ("queues", NO_QUEUES),
-        ("receipts", "the model reads from RECEIPTs what became of a frame"),
+        ("receipts", "the model reads the fate of a frame from RECEIPTs"),
         ("transactions", "the model fences by a transaction without content"),
     ):
         if not target.fact(fact):
             for clause in JUDGED:
-                scene.skip(clause, reason)
+                fixture.skip(clause, reason)
             return
     program: list[str] = []
     try:
         run(
             StompMachine,
-            cast("Any", BenchBrokerAdapter(scene)),
+            cast("Any", BenchBrokerAdapter(fixture)),
             bench.hypothesis(bench.examples(4, 36, 600), stateful_step_count=STEPS),
             name=f"StompMachine over {bench.binding}",
             note=program.append,

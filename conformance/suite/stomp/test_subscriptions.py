@@ -1,4 +1,4 @@
-"""Who gets messages: STOMP-SUB-*. What an acknowledgement covers is in `test_consuming`."""
+"""Subscriptions and their messages: STOMP-SUB-*. The effect of an acknowledgement is in `test_consuming`."""
 
 from __future__ import annotations
 
@@ -8,69 +8,57 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.channel import (
-    Line,
+    Channel,
+    fence_by_subscription,
     first_message,
-    in_short,
-    is_in_the_dark,
     is_refused,
-    may_come,
-    place_of,
-    settle,
-    subscribing,
+    is_undecidable,
+    message_if_subscribed,
+    new_destination,
+    reaction_summary,
+    session_subscribing,
 )
-from conformance.suite.stomp.reactions import judge_refusal, reaction
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.reactions import expect_error_and_close, reaction
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.reactions import Reaction
     from conformance.wire.stomp import StompClient
 
 BOGUS_MODES = ["bogus", "AUTO", "client_individual", ""]
 
 
-def judge_refused_subscribe(scene: Scene, found: Reaction, receipt: str, why: str) -> None:
-    """Judge STOMP-SUB-002, and what holds for every refusal."""
-    scene.judge(
-        "STOMP-SUB-002",
-        found.is_error_and_close,
-        expected=f"ERROR and the end of the connection for a SUBSCRIBE {why}",
-        observed=found,
-    )
-    judge_refusal(scene, found, receipt)
-
-
 @clauses("STOMP-SUB-001")
 @pytest.mark.parametrize("kind", ["topic", "queue"])
 def test_an_active_subscription_gets_the_messages_of_its_destination(bench: Bench, kind: str) -> None:
-    """All of them, and the two subscriptions of a connection get those of their own destinations."""
-    scene = Scene(bench)
-    reader = scene.client()
-    lines = [Line(scene, place_of(scene, kind), reader=reader) for _ in range(2)]
+    """Send many SENDs to two destinations; expect each subscription to get all MESSAGEs of its own."""
+    fixture = StompFixture(bench)
+    reader = fixture.client()
+    channels = [Channel(fixture, new_destination(fixture, kind), reader=reader) for _ in range(2)]
     sent: list[list[bytes]] = [[], []]
     for number in range(bench.examples(10, 50, 200)):
-        for line, bodies in zip(lines, sent, strict=True):
+        for channel, bodies in zip(channels, sent, strict=True):
             bodies.append(bench.fresh(f"m{number}").encode())
-            line.send(bodies[-1])
-    for line, bodies in zip(lines, sent, strict=True):
-        came = [line.next("STOMP-SUB-001").body for _ in bodies]
+            channel.send(bodies[-1])
+    for channel, bodies in zip(channels, sent, strict=True):
+        came = [channel.expect_message("STOMP-SUB-001").body for _ in bodies]
         bench.judge(
             "STOMP-SUB-001",
             sorted(came) == sorted(bodies),
-            expected=f"the {len(bodies)} messages of {line.place.destination}",
+            expected=f"the {len(bodies)} messages of {channel.destination.name}",
             observed=came,
         )
 
 
 @clauses("STOMP-SUB-004", "STOMP-SUB-002")
 def test_a_subscribe_without_destination_is_refused(bench: Bench) -> None:
-    """It gets no RECEIPT and, from 1.1 on, an ERROR and the end of the connection."""
-    scene = Scene(bench)
-    receipt = scene.receipt()
-    provoke = subscribing(scene, [("id", "without"), ("receipt", receipt)])
-    found = reaction(scene, provoke, receipt, firm=bench.version != "1.0")
-    if is_in_the_dark(scene, found):
+    r"""Send `SUBSCRIBE\nid:without\nreceipt:…\n\n\0`; expect no RECEIPT and, from 1.1 on, an ERROR and the end."""
+    fixture = StompFixture(bench)
+    receipt = fixture.new_receipt()
+    provoke = session_subscribing(fixture, [("id", "without"), ("receipt", receipt)])
+    found = reaction(fixture, provoke, receipt, must_react=bench.version != "1.0")
+    if is_undecidable(fixture, found):
         bench.skip("STOMP-SUB-004", "the server has no receipts, and was silent")
     else:
         bench.judge(
@@ -79,43 +67,47 @@ def test_a_subscribe_without_destination_is_refused(bench: Bench) -> None:
             expected="no RECEIPT for a SUBSCRIBE without destination",
             observed=found,
         )
-    judge_refused_subscribe(scene, found, receipt, "without destination")
+    expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, "a SUBSCRIBE without destination")
 
 
 @clauses("STOMP-SUB-002")
 def test_a_subscribe_to_a_refused_destination_is_answered(bench: Bench) -> None:
-    """The destination that the target names as refused gets an ERROR and the end of the connection."""
-    scene = Scene(bench)
-    refused, receipt = bench.target.refused_destination, scene.receipt()
+    """Send SUBSCRIBE to the destination that the target file names as refused; expect an ERROR and the end."""
+    fixture = StompFixture(bench)
+    refused, receipt = bench.target.refused_destination, fixture.new_receipt()
     if not refused:
         bench.skip("STOMP-SUB-002", "no destination is known that the server refuses")
         return
-    provoke = subscribing(scene, [("id", "refused"), ("destination", refused), ("receipt", receipt)])
-    found = reaction(scene, provoke, receipt, firm=True)
-    judge_refused_subscribe(scene, found, receipt, f"to {refused}")
+    provoke = session_subscribing(
+        fixture, [("id", "refused"), ("destination", refused), ("receipt", receipt)]
+    )
+    found = reaction(fixture, provoke, receipt, must_react=True)
+    expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, f"a SUBSCRIBE to {refused}")
 
 
 @clauses("STOMP-SUB-003", "STOMP-SUB-002", "STOMP-MESSAGE-003")
 def test_a_subscribe_without_id(bench: Bench) -> None:
-    """It is refused; a server that takes it nevertheless names a subscription on its messages."""
-    scene = Scene(bench)
-    place, receipt = scene.topic(), scene.receipt()
-    headers = [("destination", place.destination), *place.headers.items()]
-    found = reaction(scene, subscribing(scene, [*headers, ("receipt", receipt)]), receipt, firm=True)
+    r"""Send `SUBSCRIBE\ndestination:…\n\n\0`; expect a refusal, or else a `subscription` in the MESSAGE."""
+    fixture = StompFixture(bench)
+    destination, receipt = fixture.topic(), fixture.new_receipt()
+    headers = destination.all_headers
+    found = reaction(
+        fixture, session_subscribing(fixture, [*headers, ("receipt", receipt)]), receipt, must_react=True
+    )
     bench.judge(
         "STOMP-SUB-003",
-        is_refused(scene, found),
+        is_refused(fixture, found),
         expected="a SUBSCRIBE without id refused",
         observed=found,
     )
-    if is_refused(scene, found):
+    if is_refused(fixture, found):
         bench.skip("STOMP-MESSAGE-003", "there is no subscription without id")
-        judge_refused_subscribe(scene, found, receipt, "without id")
+        expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, "a SUBSCRIBE without id")
         return
     try:
-        message = first_message(scene, place, [("id", None)])
+        message = first_message(fixture, destination, [("id", None)])
     except PeerFailure as failure:
-        if scene.has_receipts:
+        if fixture.has_receipts:
             bench.judge(
                 "STOMP-SUB-001",
                 False,
@@ -123,7 +115,9 @@ def test_a_subscribe_without_id(bench: Bench) -> None:
                 observed=failure.observed,
             )
         bench.skip("STOMP-MESSAGE-003", "there is no message for a subscription without id")
-        judge_refused_subscribe(scene, found, receipt, "without id, which gets no message")
+        expect_error_and_close(
+            fixture, "STOMP-SUB-002", found, receipt, "a SUBSCRIBE without id, which gets no message"
+        )
         return
     bench.skip("STOMP-SUB-002", "the server can create a subscription without id")
     bench.judge(
@@ -137,59 +131,59 @@ def test_a_subscribe_without_id(bench: Bench) -> None:
 @clauses("STOMP-SUB-005", "STOMP-SUB-002")
 @pytest.mark.parametrize("same", [True, False], ids=["same-destination", "other-destination"])
 def test_an_id_in_use_is_refused(bench: Bench, same: bool) -> None:
-    """A second SUBSCRIBE with the id of an open subscription creates none, and ends the connection."""
-    scene = Scene(bench)
-    first = scene.queue()  # with its headers nothing is left behind where the second fails half way
-    second, receipt = first if same else scene.queue(), scene.receipt()
+    """Send a second SUBSCRIBE with the same `id`; expect no RECEIPT, an ERROR and the end of the connection."""
+    fixture = StompFixture(bench)
+    first = fixture.queue()  # its headers have the server remove it if the second SUBSCRIBE fails half way
+    second, receipt = first if same else fixture.queue(), fixture.new_receipt()
 
     def provoke() -> StompClient:
-        client = scene.client()
-        scene.subscribed(client, first, id="twice")
-        scene.subscribe(client, second, id="twice", receipt=receipt)
+        client = fixture.client()
+        fixture.active_subscription(client, first, id="twice")
+        fixture.subscribe(client, second, id="twice", receipt=receipt)
         return client
 
-    found = reaction(scene, provoke, receipt, firm=True)
-    if not is_in_the_dark(scene, found):
+    found = reaction(fixture, provoke, receipt, must_react=True)
+    if not is_undecidable(fixture, found):
         bench.judge(
             "STOMP-SUB-005",
-            is_refused(scene, found) and not found.receipts,
+            is_refused(fixture, found) and not found.receipts,
             expected="a SUBSCRIBE with an id in use refused",
             observed=found,
         )
     elif same:
         bench.skip("STOMP-SUB-005", "the server has no receipts, and was silent")
     else:
-        came = may_come(scene, provoke(), second)
+        came = message_if_subscribed(fixture, provoke(), second)
         bench.judge(
             "STOMP-SUB-005", came is None, expected="no second subscription with the id", observed=came
         )
-    judge_refused_subscribe(scene, found, receipt, "with an id in use")
+    expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, "a SUBSCRIBE with an id in use")
 
 
 @clauses("STOMP-SUB-006")
 def test_equal_ids_of_different_connections_are_different(bench: Bench) -> None:
-    """Each gets the messages of its own destination, and one that ends doesn't end the other."""
-    scene = Scene(bench)
-    lines = [Line(scene, headers=[("id", "equal")]) for _ in range(2)]
-    words = [bench.fresh("word") for _ in lines]
-    for line, word in zip(lines, words, strict=True):
-        line.send(word)
-    for line, word in zip(lines, words, strict=True):
-        _judge_only(line, [word.encode()])
-    one, other = lines
-    one.reader.unsubscribe("equal", one.place.headers)
-    settle(scene, one.reader)
+    """Send SUBSCRIBE with one `id` on two connections; expect each to get its own MESSAGEs, also after UNSUBSCRIBE."""
+    fixture = StompFixture(bench)
+    channels = [Channel(fixture, headers=[("id", "equal")]) for _ in range(2)]
+    words = [bench.fresh("word") for _ in channels]
+    for channel, word in zip(channels, words, strict=True):
+        channel.send(word)
+    for channel, word in zip(channels, words, strict=True):
+        _judge_only(channel, [word.encode()])
+    one, other = channels
+    one.reader.unsubscribe("equal", one.destination.headers)
+    fence_by_subscription(fixture, one.reader)
     other.send("later")
     _judge_only(other, [b"later"])
 
 
-def _judge_only(line: Line, bodies: list[bytes]) -> None:
-    came = [line.next("STOMP-SUB-006") for _ in bodies]
-    came += line.scene.until_marker(line.subscription, line.sender)
-    line.scene.judge(
+def _judge_only(channel: Channel, bodies: list[bytes]) -> None:
+    came = [channel.expect_message("STOMP-SUB-006") for _ in bodies]
+    came += channel.fixture.messages_before_marker(channel.subscription, channel.sender)
+    channel.fixture.judge(
         "STOMP-SUB-006",
         [message.body for message in came] == bodies,
-        expected=f"{bodies} for the subscription to {line.place.destination}",
+        expected=f"{bodies} for the subscription to {channel.destination.name}",
         observed=[message.octets for message in came],
     )
 
@@ -197,49 +191,55 @@ def _judge_only(line: Line, bodies: list[bytes]) -> None:
 @clauses("STOMP-SUB-015", "STOMP-SUB-002")
 @pytest.mark.parametrize("mode", BOGUS_MODES)
 def test_an_unknown_mode_is_refused(bench: Bench, mode: str) -> None:
-    """A SUBSCRIBE with another `ack` than the version has is not taken for one in mode auto."""
-    scene = Scene(bench)
-    place, receipt = scene.topic(), scene.receipt()
-    headers = [("id", "mode"), ("destination", place.destination), *place.headers.items(), ("ack", mode)]
-    found = reaction(scene, subscribing(scene, [*headers, ("receipt", receipt)]), receipt, firm=True)
+    """Send SUBSCRIBE with `ack:bogus`; expect no RECEIPT, an ERROR and the end of the connection."""
+    fixture = StompFixture(bench)
+    destination, receipt = fixture.topic(), fixture.new_receipt()
+    headers = [("id", "mode"), *destination.all_headers, ("ack", mode)]
+    found = reaction(
+        fixture, session_subscribing(fixture, [*headers, ("receipt", receipt)]), receipt, must_react=True
+    )
     bench.judge(
         "STOMP-SUB-015",
-        is_refused(scene, found),
+        is_refused(fixture, found),
         expected=f"a SUBSCRIBE with ack:{mode} refused",
         observed=found,
     )
-    if is_refused(scene, found):
-        judge_refused_subscribe(scene, found, receipt, f"with ack:{mode}")
+    if is_refused(fixture, found):
+        expect_error_and_close(fixture, "STOMP-SUB-002", found, receipt, f"a SUBSCRIBE with ack:{mode}")
     else:
         bench.skip("STOMP-SUB-002", "the server can create a subscription in a mode that there is not")
 
 
 @clauses("STOMP-SUB-013")
-def test_a_header_of_subscribe_that_nobody_knows(bench: Bench) -> None:
-    """Recorded: what it does."""
-    scene = Scene(bench)
-    place, receipt = scene.topic(), scene.receipt()
-    headers = [("id", "further"), ("destination", place.destination), *place.headers.items()]
+def test_an_unknown_header_of_subscribe(bench: Bench) -> None:
+    """Send SUBSCRIBE with `x-nobody-knows:this`. Recorded: the reaction."""
+    fixture = StompFixture(bench)
+    destination, receipt = fixture.topic(), fixture.new_receipt()
+    headers = [("id", "further"), *destination.all_headers]
     headers += [("x-nobody-knows", "this"), ("receipt", receipt)]
-    found = reaction(scene, subscribing(scene, headers), receipt)
-    bench.observe("STOMP-SUB-013", f"a SUBSCRIBE with an unknown header: {in_short(found)}")
+    found = reaction(fixture, session_subscribing(fixture, headers), receipt)
+    bench.observe("STOMP-SUB-013", f"a SUBSCRIBE with an unknown header: {reaction_summary(found)}")
 
 
 @clauses("STOMP-SUB-014")
 def test_each_subscription_gets_its_own_copy(bench: Bench) -> None:
-    """Two subscriptions of a connection to one topic get two MESSAGE frames of each message, one under either id."""
-    scene = Scene(bench)
-    reader, place = scene.client(), scene.topic()
-    lines = [Line(scene, place, reader=reader, headers=[("id", name)]) for name in ("one", "two")]
+    """Send SUBSCRIBE twice to one topic; expect two MESSAGEs for each SEND, one under either id."""
+    fixture = StompFixture(bench)
+    reader, destination = fixture.client(), fixture.topic()
+    channels = [
+        Channel(fixture, destination, reader=reader, headers=[("id", name)]) for name in ("one", "two")
+    ]
     bodies = sorted(bench.fresh("m").encode() for _ in range(5))
     for body in bodies:
-        lines[0].send(body)
-    for line in lines:
-        came = [line.next("STOMP-SUB-014", lambda message: message.body in bodies) for _ in bodies]
-        came += scene.until_marker(line.subscription, lines[0].sender)
+        channels[0].send(body)
+    for channel in channels:
+        came = [
+            channel.expect_message("STOMP-SUB-014", lambda message: message.body in bodies) for _ in bodies
+        ]
+        came += fixture.messages_before_marker(channel.subscription, channels[0].sender)
         bench.judge(
             "STOMP-SUB-014",
             sorted(message.body for message in came if message.body in bodies) == bodies,
-            expected=f"the messages {bodies} under the id {line.subscription.id!r}, once each",
+            expected=f"the messages {bodies} under the id {channel.subscription.id!r}, once each",
             observed=[message.body for message in came],
         )

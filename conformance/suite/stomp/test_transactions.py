@@ -1,4 +1,4 @@
-"""What takes effect together, or not at all: STOMP-TX-*."""
+"""Transactions: their frames take effect together or not at all (STOMP-TX-*)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.accept_or_refuse import done, settle
-from conformance.suite.stomp.channel import Line, leave
+from conformance.suite.stomp.accept_or_refuse import send_and_confirm, settle
+from conformance.suite.stomp.channel import Channel, disconnect
 from conformance.suite.stomp.reactions import reaction
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.suite.stomp.transaction_steps import (
-    arrived,
-    judge_all,
-    judge_nothing,
-    line_to,
-    send_in,
-    words,
+    channel_to,
+    delivered_bodies,
+    expect_all_messages,
+    expect_no_messages,
+    fresh_bodies,
+    send_in_transaction,
 )
 from conformance.wire.failures import PeerFailure
 
@@ -32,113 +32,115 @@ if TYPE_CHECKING:
 KINDS = pytest.mark.parametrize("kind", ["topic", "queue"])
 
 
-# What COMMIT, ABORT and the end of a connection do
+# Effects of COMMIT, of ABORT and of the end of a connection
 
 
 @clauses("STOMP-TX-004")
 @KINDS
 def test_a_message_comes_with_the_commit_and_not_before(bench: Bench, kind: str) -> None:
-    """Nobody sees what was sent in a transaction, not even its own connection, until COMMIT."""
-    scene = Scene(bench)
-    line = line_to(scene, kind)
-    bodies = words(scene, "one", "two", "three")
-    done(scene, line.sender, "BEGIN", "t")
+    """Send SENDs in a transaction; expect no MESSAGE before COMMIT, and all MESSAGEs after it."""
+    fixture = StompFixture(bench)
+    channel = channel_to(fixture, kind)
+    bodies = fresh_bodies(fixture, "one", "two", "three")
+    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
     for body in bodies:
-        send_in(scene, line.sender, "t", line.place, body)
-    scene.fence(line.sender)
-    judge_nothing(line, "STOMP-TX-004", bodies, "nothing of the transaction before its COMMIT")
-    done(scene, line.sender, "COMMIT", "t")
-    judge_all(line, "STOMP-TX-004", bodies)
+        send_in_transaction(fixture, channel.sender, "t", channel.destination, body)
+    fixture.fence(channel.sender)
+    expect_no_messages(channel, "STOMP-TX-004", bodies, "nothing of the transaction before its COMMIT")
+    send_and_confirm(fixture, channel.sender, "COMMIT", "t")
+    expect_all_messages(channel, "STOMP-TX-004", bodies)
 
 
 @clauses("STOMP-TX-006")
 @KINDS
-def test_nothing_comes_of_an_aborted_transaction(bench: Bench, kind: str) -> None:
-    """Its messages are gone; one that was sent outside of it, between them, is there."""
-    scene = Scene(bench)
-    line = line_to(scene, kind)
-    inside, outside = words(scene, "inside", "inside"), words(scene, "outside")
-    done(scene, line.sender, "BEGIN", "t")
-    send_in(scene, line.sender, "t", line.place, inside[0])
-    line.send(outside[0])
-    send_in(scene, line.sender, "t", line.place, inside[1])
-    done(scene, line.sender, "ABORT", "t")
-    judge_all(line, "STOMP-SEND-002", outside)
-    judge_nothing(line, "STOMP-TX-006", inside, "nothing of the aborted transaction")
+def test_an_aborted_transaction_delivers_nothing(bench: Bench, kind: str) -> None:
+    """Send SENDs in a transaction, one between them outside of it, and ABORT; expect only the latter's MESSAGE."""
+    fixture = StompFixture(bench)
+    channel = channel_to(fixture, kind)
+    inside, outside = fresh_bodies(fixture, "inside", "inside"), fresh_bodies(fixture, "outside")
+    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
+    send_in_transaction(fixture, channel.sender, "t", channel.destination, inside[0])
+    channel.send(outside[0])
+    send_in_transaction(fixture, channel.sender, "t", channel.destination, inside[1])
+    send_and_confirm(fixture, channel.sender, "ABORT", "t")
+    expect_all_messages(channel, "STOMP-SEND-002", outside)
+    expect_no_messages(channel, "STOMP-TX-006", inside, "nothing of the aborted transaction")
 
 
 @clauses("STOMP-TX-007")
 @KINDS
 def test_disconnect_aborts(bench: Bench, kind: str) -> None:
-    """A transaction that is open at DISCONNECT leaves nothing behind."""
-    scene = Scene(bench)
-    _judge_aborted(scene, kind, "STOMP-TX-007", "disconnect")
+    """Send SENDs in a transaction, and DISCONNECT; expect no MESSAGE."""
+    fixture = StompFixture(bench)
+    _judge_aborted(fixture, kind, "STOMP-TX-007", "disconnect")
 
 
 @clauses("STOMP-TX-008")
 @KINDS
 @pytest.mark.parametrize("how", ["close", "cut"])
 def test_the_loss_of_the_connection_aborts(bench: Bench, kind: str, how: str) -> None:
-    """A transaction that is open when its connection ends leaves nothing behind."""
-    scene = Scene(bench)
-    _judge_aborted(scene, kind, "STOMP-TX-008", how)
+    """Send SENDs in a transaction, and close or cut the connection; expect no MESSAGE."""
+    fixture = StompFixture(bench)
+    _judge_aborted(fixture, kind, "STOMP-TX-008", how)
 
 
-def _judge_aborted(scene: Scene, kind: str, clause: str, how: str) -> None:
-    line = line_to(scene, kind)
-    bodies = words(scene, "one", "two")
-    done(scene, line.sender, "BEGIN", "t")
+def _judge_aborted(fixture: StompFixture, kind: str, clause: str, how: str) -> None:
+    channel = channel_to(fixture, kind)
+    bodies = fresh_bodies(fixture, "one", "two")
+    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
     for body in bodies:
-        send_in(scene, line.sender, "t", line.place, body)
-    scene.fence(line.sender)
+        send_in_transaction(fixture, channel.sender, "t", channel.destination, body)
+    fixture.fence(channel.sender)
     if how == "disconnect":
-        leave(line.sender)
+        disconnect(channel.sender)
     elif how == "close":
-        line.sender.close()
+        channel.sender.close()
     else:
-        line.sender.link.cut()
-    for _ in range(2):  # the server may notice the end only after the first marker
-        judge_nothing(line, clause, bodies, f"nothing of the transaction that was open at {how}")
+        channel.sender.link.cut()
+    for _ in range(2):  # the first marker may arrive before the server notices the end
+        expect_no_messages(channel, clause, bodies, f"nothing of the transaction that was open at {how}")
 
 
 @clauses("STOMP-TX-012")
 def test_two_transactions_of_a_connection(bench: Bench) -> None:
-    """One is committed, the other aborted, in either order; each keeps what is its own."""
-    scene = Scene(bench)
-    line = line_to(scene)
+    """Send COMMIT for one of two transactions, ABORT for the other; expect the MESSAGEs of the first only."""
+    fixture = StompFixture(bench)
+    channel = channel_to(fixture)
     for first in ("COMMIT", "ABORT"):
-        kept, dropped = words(scene, "kept", "kept"), words(scene, "dropped", "dropped")
+        kept, dropped = fresh_bodies(fixture, "kept", "kept"), fresh_bodies(fixture, "dropped", "dropped")
         committed, aborted = bench.fresh("t"), bench.fresh("t")
         for name in (aborted, committed):
-            done(scene, line.sender, "BEGIN", name)
+            send_and_confirm(fixture, channel.sender, "BEGIN", name)
         for number in range(2):
-            send_in(scene, line.sender, aborted, line.place, dropped[number])
-            send_in(scene, line.sender, committed, line.place, kept[number])
+            send_in_transaction(fixture, channel.sender, aborted, channel.destination, dropped[number])
+            send_in_transaction(fixture, channel.sender, committed, channel.destination, kept[number])
         ends = [("COMMIT", committed), ("ABORT", aborted)]
         for command, name in ends if first == "COMMIT" else reversed(ends):
-            done(scene, line.sender, command, name)
-        judge_all(line, "STOMP-TX-012", kept)
-        judge_nothing(line, "STOMP-TX-012", dropped, "nothing of the other transaction, which was aborted")
+            send_and_confirm(fixture, channel.sender, command, name)
+        expect_all_messages(channel, "STOMP-TX-012", kept)
+        expect_no_messages(
+            channel, "STOMP-TX-012", dropped, "nothing of the other transaction, which was aborted"
+        )
 
 
 @clauses("STOMP-TX-010")
 def test_equal_names_on_two_connections(bench: Bench) -> None:
-    """The transaction of one connection is committed; that of the other is open as before, and then aborted."""
-    scene = Scene(bench)
-    line = line_to(scene)
-    other = scene.client()
-    (kept,), (dropped,) = words(scene, "kept"), words(scene, "dropped")
-    for client, body in ((line.sender, kept), (other, dropped)):
-        done(scene, client, "BEGIN", "same")
-        send_in(scene, client, "same", line.place, body)
-    scene.fence(other)
-    done(scene, line.sender, "COMMIT", "same")
-    judge_all(line, "STOMP-TX-010", [kept])
-    judge_nothing(line, "STOMP-TX-010", [dropped], "nothing of the other connection's transaction")
-    receipt = scene.receipt()
+    """Send BEGIN with one name on two connections; expect COMMIT and ABORT to end that of their own connection only."""
+    fixture = StompFixture(bench)
+    channel = channel_to(fixture)
+    other = fixture.client()
+    (kept,), (dropped,) = fresh_bodies(fixture, "kept"), fresh_bodies(fixture, "dropped")
+    for client, body in ((channel.sender, kept), (other, dropped)):
+        send_and_confirm(fixture, client, "BEGIN", "same")
+        send_in_transaction(fixture, client, "same", channel.destination, body)
+    fixture.fence(other)
+    send_and_confirm(fixture, channel.sender, "COMMIT", "same")
+    expect_all_messages(channel, "STOMP-TX-010", [kept])
+    expect_no_messages(channel, "STOMP-TX-010", [dropped], "nothing of the other connection's transaction")
+    receipt = fixture.new_receipt()
     other.abort("same", receipt=receipt)
     try:
-        if scene.has_receipts:
+        if fixture.has_receipts:
             other.expect("RECEIPT", receipt_id=receipt)
     except PeerFailure as failure:
         bench.judge(
@@ -147,48 +149,48 @@ def test_equal_names_on_two_connections(bench: Bench) -> None:
             expected="the transaction of the other connection to be open as before",
             observed=failure.observed,
         )
-    judge_nothing(line, "STOMP-TX-010", [dropped], "nothing of the aborted transaction")
+    expect_no_messages(channel, "STOMP-TX-010", [dropped], "nothing of the aborted transaction")
 
 
 # All together or not at all
 
 
 @clauses("STOMP-TX-003")
-def test_a_commit_takes_effect_in_all_places(bench: Bench) -> None:
-    """What was sent to several destinations in one transaction is all there after its COMMIT."""
-    scene = Scene(bench)
-    lines = [line_to(scene, kind) for kind in ("topic", "topic", "queue", "queue")]
-    client = scene.client()
-    bodies = [words(scene, "one", "two") for _ in lines]
-    done(scene, client, "BEGIN", "t")
+def test_a_commit_takes_effect_at_all_destinations(bench: Bench) -> None:
+    """Send SENDs to several destinations in one transaction, and COMMIT; expect all MESSAGEs."""
+    fixture = StompFixture(bench)
+    channels = [channel_to(fixture, kind) for kind in ("topic", "topic", "queue", "queue")]
+    client = fixture.client()
+    bodies = [fresh_bodies(fixture, "one", "two") for _ in channels]
+    send_and_confirm(fixture, client, "BEGIN", "t")
     for number in range(2):
-        for line, own in zip(lines, bodies, strict=True):
-            send_in(scene, client, "t", line.place, own[number])
-    done(scene, client, "COMMIT", "t")
-    for line, own in zip(lines, bodies, strict=True):
-        judge_all(line, "STOMP-TX-003", own)
+        for channel, own in zip(channels, bodies, strict=True):
+            send_in_transaction(fixture, client, "t", channel.destination, own[number])
+    send_and_confirm(fixture, client, "COMMIT", "t")
+    for channel, own in zip(channels, bodies, strict=True):
+        expect_all_messages(channel, "STOMP-TX-003", own)
 
 
 @clauses("STOMP-TX-003")
 @pytest.mark.parametrize("spoilt", ["destination", "unknown message", "settled message"])
 def test_a_transaction_with_a_step_that_fails(bench: Bench, spoilt: str) -> None:
-    """All of the rest is delivered; or nothing is, and its COMMIT gets no RECEIPT."""
-    scene = Scene(bench)
+    """Send a transaction with a step that fails; expect all of its MESSAGEs, or none and no RECEIPT for COMMIT."""
+    fixture = StompFixture(bench)
     refused = bench.target.refused_destination
     if spoilt == "destination" and not refused:
         bench.skip("STOMP-TX-003", "no destination is known that the server refuses")
         return
-    line = line_to(scene)
+    channel = channel_to(fixture)
     bodies: list[bytes] = []
-    receipt = scene.receipt()
+    receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        """Every attempt with words of its own."""
-        bodies[:] = words(scene, "before", "after")
-        client = scene.client()
-        settled = _settled(scene, client) if spoilt == "settled message" else None
+        """Each attempt has bodies of its own."""
+        bodies[:] = fresh_bodies(fixture, "before", "after")
+        client = fixture.client()
+        settled = _settled(fixture, client) if spoilt == "settled message" else None
         client.begin("t")
-        send_in(scene, client, "t", line.place, bodies[0])
+        send_in_transaction(fixture, client, "t", channel.destination, bodies[0])
         if spoilt == "destination":
             client.send(refused, "refused", transaction="t")
         elif settled is not None:
@@ -196,37 +198,39 @@ def test_a_transaction_with_a_step_that_fails(bench: Bench, spoilt: str) -> None
         else:
             more = [("subscription", "nobody")] if bench.version == "1.1" else []
             client.ack(bench.fresh("nobody"), [*more, ("transaction", "t")])
-        send_in(scene, client, "t", line.place, bodies[1])
+        send_in_transaction(fixture, client, "t", channel.destination, bodies[1])
         client.commit("t", receipt=receipt)
         return client
 
-    found = reaction(scene, provoke, receipt)
-    _judge_whole(line, bodies, found)
+    found = reaction(fixture, provoke, receipt)
+    _judge_whole(channel, bodies, found)
     if spoilt == "destination":
-        # What is refused elsewhere can't have been delivered: a plain success would leave it out without a word.
-        scene.judge(
+        # A refused destination gets no message: a RECEIPT would report a COMMIT that left one out.
+        fixture.judge(
             "STOMP-TX-003",
-            not found.is_granted,
+            not found.is_accepted,
             expected="no success for a transaction with a SEND to a destination that the server refuses",
             observed=found,
         )
 
 
-def _settled(scene: Scene, client: StompClient) -> Frame:
+def _settled(fixture: StompFixture, client: StompClient) -> Frame:
     """A message of this session that is acknowledged already."""
-    line = Line(scene, scene.queue(), reader=client, headers=[("ack", "client")])
-    message = line.carry(scene.bench.fresh("settled"))
-    settle(scene, client, message)
+    channel = Channel(fixture, fixture.queue(), reader=client, headers=[("ack", "client")])
+    message = channel.send_and_receive(fixture.bench.fresh("settled"))
+    settle(fixture, client, message)
     return message
 
 
-def _judge_whole(line: Line, bodies: Sequence[bytes], found: Reaction) -> None:
-    """Judge that all of a transaction came, or nothing and no success was reported."""
-    came = arrived(line, bodies)
+def _judge_whole(channel: Channel, bodies: Sequence[bytes], found: Reaction) -> None:
+    """Judge that all messages of a transaction were delivered, or none and COMMIT got no RECEIPT."""
+    came = delivered_bodies(channel, bodies)
     if came and len(came) < len(bodies):
-        came += arrived(line, bodies)  # the messages of a COMMIT need not arrive at the same instant
+        came += delivered_bodies(
+            channel, bodies
+        )  # the messages of a COMMIT need not arrive at the same instant
     is_whole = sorted(came) == sorted(bodies) if came else not found.receipts
-    line.scene.judge(
+    channel.fixture.judge(
         "STOMP-TX-003",
         is_whole,
         expected=f"all of {list(bodies)}; or nothing of it, and no RECEIPT for the COMMIT",
@@ -234,25 +238,25 @@ def _judge_whole(line: Line, bodies: Sequence[bytes], found: Reaction) -> None:
     )
 
 
-# Where the text leaves a choice
+# Choices of the server
 
 
 @clauses("STOMP-TX-013", "STOMP-RECEIPT-001")
 @pytest.mark.parametrize("end", ["COMMIT", "ABORT"])
 def test_the_receipt_of_a_send_in_a_transaction(bench: Bench, end: str) -> None:
-    """Recorded: whether it comes at once, around the end of the transaction, or not at all; it never comes twice."""
-    scene = Scene(bench)
-    client, place, receipt = scene.client(), scene.topic(), scene.receipt()
-    done(scene, client, "BEGIN", "t")
-    scene.send(client, place, "m", transaction="t", receipt=receipt)
-    scene.fence(client)
+    """Send a SEND with `transaction` and `receipt`; expect one RECEIPT at most. Recorded: the time that it comes."""
+    fixture = StompFixture(bench)
+    client, destination, receipt = fixture.client(), fixture.topic(), fixture.new_receipt()
+    send_and_confirm(fixture, client, "BEGIN", "t")
+    fixture.send(client, destination, "m", transaction="t", receipt=receipt)
+    fixture.fence(client)
     before = _receipts(client, receipt)
-    done(scene, client, end, "t")
-    scene.fence(client)
+    send_and_confirm(fixture, client, end, "t")
+    fixture.fence(client)
     after = _receipts(client, receipt)
     when = "at once" if before else f"around {end}" if after else f"not at all by the time of {end}"
-    scene.observe("STOMP-TX-013", f"the RECEIPT of a SEND in a transaction comes {when}")
-    scene.judge(
+    fixture.observe("STOMP-TX-013", f"the RECEIPT of a SEND in a transaction comes {when}")
+    fixture.judge(
         "STOMP-RECEIPT-001",
         len(before + after) < 2,
         expected="one RECEIPT for a SEND at most",

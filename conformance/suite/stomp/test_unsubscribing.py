@@ -1,4 +1,4 @@
-"""The end of a subscription: STOMP-UNSUB-*."""
+"""UNSUBSCRIBE, and the messages of a removed subscription: STOMP-UNSUB-*."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.channel import (
     NO_QUEUES,
-    Line,
-    client_mode,
-    in_short,
+    Channel,
+    acknowledgement_mode,
+    consume_elsewhere,
     is_refused,
-    may_come,
-    place_of,
-    read_elsewhere,
-    subscribing,
+    message_if_subscribed,
+    new_destination,
+    reaction_summary,
+    session_subscribing,
     unsubscribe,
 )
-from conformance.suite.stomp.patience import BRIEFLY
-from conformance.suite.stomp.reactions import judge_refusal, reaction
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.patience import SHORT_WAIT
+from conformance.suite.stomp.reactions import expect_error_and_close, reaction
+from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conformance.bench.bench import Bench
+    from conformance.suite.stomp.destinations import Subscription
     from conformance.suite.stomp.reactions import Reaction
-    from conformance.suite.stomp.scene import Subscription
     from conformance.wire.stomp import StompClient
 
     Headers = Sequence[tuple[str, str]]
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("by", ["id", "destination"])
 @pytest.mark.parametrize("kind", ["topic", "queue"])
 def test_a_removed_subscription_gets_nothing(bench: Bench, kind: str, by: str) -> None:
-    """After the RECEIPT no message comes for it, while another subscription of the connection goes on."""
-    scene = Scene(bench)
+    """Send UNSUBSCRIBE; expect no further MESSAGE for it, while another subscription of the connection gets its own."""
+    fixture = StompFixture(bench)
     by = by if bench.version == "1.0" else "id"
-    reader, place = scene.client(), place_of(scene, kind)
-    removed = Line(scene, place, reader=reader, headers=[] if by == "id" else [("id", None)])
-    kept = Line(scene, reader=reader, sender=removed.sender)
-    removed.carry("before")
-    named = [("id", removed.subscription.id)] if by == "id" else [("destination", place.destination)]
-    unsubscribe(scene, reader, [*named, *place.headers.items()])
+    reader, destination = fixture.client(), new_destination(fixture, kind)
+    removed = Channel(fixture, destination, reader=reader, headers=[] if by == "id" else [("id", None)])
+    kept = Channel(fixture, reader=reader, sender=removed.sender)
+    removed.send_and_receive("before")
+    named = [("id", removed.subscription.id)] if by == "id" else [("destination", destination.name)]
+    unsubscribe(fixture, reader, [*named, *destination.headers.items()])
     word = bench.fresh("after").encode()
     removed.send(word)
     came = [
-        *scene.until_marker(kept.subscription, kept.sender),
+        *fixture.messages_before_marker(kept.subscription, kept.sender),
         *reader.take("MESSAGE", lambda message: message.body == word),
     ]
     bad = [message.octets for message in came if message.body == word]
@@ -60,88 +60,86 @@ def test_a_removed_subscription_gets_nothing(bench: Bench, kind: str, by: str) -
 @clauses("STOMP-UNSUB-002")
 @pytest.mark.parametrize("named", ["nothing", "destination"])
 def test_an_unsubscribe_without_id(bench: Bench, named: str) -> None:
-    """It is refused, whether it names the destination, as 1.0 does, or nothing at all."""
-    scene = Scene(bench)
+    r"""Send `UNSUBSCRIBE\nreceipt:…\n\n\0`, with and without `destination`; expect a refusal."""
+    fixture = StompFixture(bench)
 
     def headers(subscription: Subscription) -> Headers:
         if named == "nothing":
             return []
-        return [("destination", subscription.place.destination), *subscription.place.headers.items()]
+        return [("destination", subscription.destination.name), *subscription.destination.headers.items()]
 
-    _judge_refused_unsubscribe(scene, "STOMP-UNSUB-002", headers, f"that names {named} instead of an id")
+    _judge_refused_unsubscribe(fixture, "STOMP-UNSUB-002", headers, f"that names {named} instead of an id")
 
 
 @clauses("STOMP-UNSUB-002")
 def test_an_unsubscribe_by_destination_of_a_subscription_without_id(bench: Bench) -> None:
-    """Where a subscription needs no id (STOMP-SUB-003), it takes one to remove it all the same."""
-    scene = Scene(bench)
-    place, receipt = scene.topic(), scene.receipt()
-    headers = [("destination", place.destination), *place.headers.items()]
-    if is_refused(scene, reaction(scene, subscribing(scene, [*headers, ("receipt", receipt)]), receipt)):
+    """Send SUBSCRIBE without `id`, if accepted (STOMP-SUB-003), and UNSUBSCRIBE by `destination`; expect a refusal."""
+    fixture = StompFixture(bench)
+    destination, receipt = fixture.topic(), fixture.new_receipt()
+    headers = destination.all_headers
+    if is_refused(
+        fixture, reaction(fixture, session_subscribing(fixture, [*headers, ("receipt", receipt)]), receipt)
+    ):
         bench.skip("STOMP-UNSUB-002", "there is no subscription without id")
         return
 
     def provoke() -> StompClient:
-        client = scene.client()
+        client = fixture.client()
         client.frame("SUBSCRIBE", headers)
         client.frame("UNSUBSCRIBE", [*headers, ("receipt", receipt)])
         return client
 
     why = "by destination, of a subscription without id,"
-    _judge_unsubscribe(scene, "STOMP-UNSUB-002", reaction(scene, provoke, receipt), receipt, why)
+    _judge_unsubscribe(fixture, "STOMP-UNSUB-002", reaction(fixture, provoke, receipt), receipt, why)
 
 
 @clauses("STOMP-UNSUB-003")
 @pytest.mark.parametrize("again", [False, True], ids=["never-used", "removed"])
 def test_an_unsubscribe_of_an_unknown_id(bench: Bench, again: bool) -> None:
-    """It is refused, whether the id was never used or its subscription was removed before."""
-    scene = Scene(bench)
+    """Send UNSUBSCRIBE with an `id` that was never used or is removed; expect a refusal."""
+    fixture = StompFixture(bench)
 
     def headers(subscription: Subscription) -> Headers:
-        named = [("id", subscription.id), *subscription.place.headers.items()]
+        named = [("id", subscription.id), *subscription.destination.headers.items()]
         if not again:
-            return [("id", "never-used"), *subscription.place.headers.items()]
-        unsubscribe(scene, subscription.client, named)
+            return [("id", "never-used"), *subscription.destination.headers.items()]
+        unsubscribe(fixture, subscription.client, named)
         return named
 
-    _judge_refused_unsubscribe(scene, "STOMP-UNSUB-003", headers, "whose id names no subscription")
+    _judge_refused_unsubscribe(fixture, "STOMP-UNSUB-003", headers, "whose id names no subscription")
 
 
 def _judge_refused_unsubscribe(
-    scene: Scene, clause: str, headers: Callable[[Subscription], Headers], why: str
+    fixture: StompFixture, clause: str, headers: Callable[[Subscription], Headers], why: str
 ) -> None:
-    receipt = scene.receipt()
+    receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        subscription = scene.subscribed(scene.client(), scene.topic())
+        subscription = fixture.active_subscription(fixture.client(), fixture.topic())
         subscription.client.frame("UNSUBSCRIBE", [*headers(subscription), ("receipt", receipt)])
         return subscription.client
 
-    _judge_unsubscribe(scene, clause, reaction(scene, provoke, receipt), receipt, why)
+    _judge_unsubscribe(fixture, clause, reaction(fixture, provoke, receipt), receipt, why)
 
 
-def _judge_unsubscribe(scene: Scene, clause: str, found: Reaction, receipt: str, why: str) -> None:
-    scene.judge(clause, is_refused(scene, found), expected=f"an UNSUBSCRIBE {why} refused", observed=found)
-    if is_refused(scene, found):
-        scene.judge(
-            "STOMP-ERROR-009",
-            found.is_error_and_close,
-            expected=f"ERROR and the end of the connection for an UNSUBSCRIBE {why}",
-            observed=found,
-        )
-        judge_refusal(scene, found, receipt)
+def _judge_unsubscribe(fixture: StompFixture, clause: str, found: Reaction, receipt: str, why: str) -> None:
+    fixture.judge(
+        clause, is_refused(fixture, found), expected=f"an UNSUBSCRIBE {why} refused", observed=found
+    )
+    if is_refused(fixture, found):
+        expect_error_and_close(fixture, "STOMP-ERROR-009", found, receipt, f"an UNSUBSCRIBE {why}")
 
 
 @clauses("STOMP-UNSUB-004")
 def test_an_id_that_is_free_again(bench: Bench) -> None:
-    """Recorded: whether it can be used for another destination, and whether that works."""
-    scene = Scene(bench)
-    client = scene.client()
-    first = scene.subscribed(client, scene.topic(), id="again")
-    unsubscribe(scene, client, [("id", first.id), *first.place.headers.items()])
-    second = scene.topic()
-    scene.subscribe(client, second, id="again")
-    came = may_come(scene, client, second)
+    """Send SUBSCRIBE with the `id` of a removed subscription. Recorded: the reaction, and delivery."""
+    fixture = StompFixture(bench)
+    client = fixture.client()
+    first = fixture.active_subscription(client, fixture.topic(), id="again")
+    unsubscribe(fixture, client, [("id", first.id), *first.destination.headers.items()])
+    second = fixture.topic()
+    fixture.subscribe(client, second, id="again")
+    came = message_if_subscribed(fixture, client, second)
     if came is not None:
         seen = "accepted, and messages come"
     else:
@@ -151,35 +149,42 @@ def test_an_id_that_is_free_again(bench: Bench) -> None:
 
 @clauses("STOMP-UNSUB-005")
 def test_an_ack_after_the_subscription(bench: Bench) -> None:
-    """Recorded: whether a message can be acknowledged whose subscription was removed."""
-    scene = Scene(bench)
-    mode = client_mode(bench, "client-individual")
-    receipt = scene.receipt()
+    """Send ACK for a message of a removed subscription. Recorded: the reaction."""
+    fixture = StompFixture(bench)
+    mode = acknowledgement_mode(bench, "client-individual")
+    receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        line = Line(scene, scene.queue(), headers=[("ack", mode)])
-        message = line.carry(bench.fresh("m"))
-        unsubscribe(scene, line.reader, [("id", line.subscription.id), *line.place.headers.items()])
-        line.reader.ack(message, receipt=receipt)
-        return line.reader
+        channel = Channel(fixture, fixture.queue(), headers=[("ack", mode)])
+        message = channel.send_and_receive(bench.fresh("m"))
+        unsubscribe(
+            fixture, channel.reader, [("id", channel.subscription.id), *channel.destination.headers.items()]
+        )
+        channel.reader.ack(message, receipt=receipt)
+        return channel.reader
 
-    found = reaction(scene, provoke, receipt, patience=BRIEFLY)
-    bench.observe("STOMP-UNSUB-005", f"an ACK in mode {mode} after UNSUBSCRIBE: {in_short(found)}")
+    found = reaction(fixture, provoke, receipt, patience=SHORT_WAIT)
+    bench.observe("STOMP-UNSUB-005", f"an ACK in mode {mode} after UNSUBSCRIBE: {reaction_summary(found)}")
 
 
 @clauses("STOMP-UNSUB-005")
-def test_what_was_outstanding_when_its_subscription_was_removed(bench: Bench) -> None:
-    """Recorded: whether it comes to another consumer, at once or when the connection has ended."""
-    scene = Scene(bench)
+def test_redelivery_after_unsubscribe(bench: Bench) -> None:
+    """Send UNSUBSCRIBE while a message is unacknowledged. Recorded: its redelivery to another consumer."""
+    fixture = StompFixture(bench)
     if not bench.target.fact("queues"):
         bench.skip("STOMP-UNSUB-005", NO_QUEUES)
         return
-    line = Line(scene, scene.queue(), headers=[("ack", "client")])
-    body = line.carry(bench.fresh("m")).body
-    unsubscribe(scene, line.reader, [("id", line.subscription.id), *line.place.headers.items()])
+    channel = Channel(fixture, fixture.queue(), headers=[("ack", "client")])
+    body = channel.send_and_receive(bench.fresh("m")).body
+    unsubscribe(
+        fixture, channel.reader, [("id", channel.subscription.id), *channel.destination.headers.items()]
+    )
     seen = "at once"
-    if body not in read_elsewhere(scene, line.place, [body], BRIEFLY):
-        line.reader.link.cut()
-        came = body in read_elsewhere(scene, line.place, [body], BRIEFLY)
+    if body not in consume_elsewhere(fixture, channel.destination, [body], SHORT_WAIT):
+        channel.reader.link.cut()
+        came = body in consume_elsewhere(fixture, channel.destination, [body], SHORT_WAIT)
         seen = "when the connection has ended" if came else "never"
-    bench.observe("STOMP-UNSUB-005", f"what was outstanding at UNSUBSCRIBE comes to another consumer: {seen}")
+    bench.observe(
+        "STOMP-UNSUB-005",
+        f"a message that was unacknowledged at UNSUBSCRIBE comes to another consumer: {seen}",
+    )

@@ -1,4 +1,4 @@
-"""Finding the version of a session, and keeping to it: STOMP-NEG-*."""
+"""The version of a session, and its rules: STOMP-NEG-*."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.attempts import attempt
-from conformance.suite.stomp.loopback import Echo
-from conformance.suite.stomp.reactions import judge_refusal, malformed, reaction
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.attempts import try_connect
+from conformance.suite.stomp.loopback import Loopback
+from conformance.suite.stomp.reactions import expect_malformed, judge_refusal_rules, reaction
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.targets.target import STOMP_VERSIONS
 from conformance.wire.frames import BadFrame
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.suite.stomp.attempts import Attempt
+    from conformance.suite.stomp.attempts import ConnectAttempt
     from conformance.wire.stomp import StompClient
 
 UNKNOWN = ("0.9", "1.3", "2.0", "9.9")
@@ -25,12 +25,12 @@ UNKNOWN = ("0.9", "1.3", "2.0", "9.9")
 
 @clauses("STOMP-NEG-001")
 def test_the_highest_common_version_is_chosen(bench: Bench) -> None:
-    """Whatever the order of the list, and whatever unknown versions stand in it."""
-    scene = Scene(bench)
+    """Send `accept-version` lists in any order, also with unknown versions; expect the highest common version."""
+    fixture = StompFixture(bench)
     spoken = [
         version
         for version in STOMP_VERSIONS
-        if _version_of(attempt(scene, {"accept-version": version})) == version
+        if _version_of(try_connect(fixture, {"accept-version": version})) == version
     ]
     offers = [offer for size in (2, 3) for offer in itertools.permutations(STOMP_VERSIONS, size)]
     offers += [(version, other) for version in STOMP_VERSIONS for other in UNKNOWN]
@@ -39,7 +39,7 @@ def test_the_highest_common_version_is_chosen(bench: Bench) -> None:
         common = [version for version in spoken if version in offer]
         if not common:
             continue
-        tried = attempt(scene, {"accept-version": ",".join(offer)})
+        tried = try_connect(fixture, {"accept-version": ",".join(offer)})
         bench.judge(
             "STOMP-NEG-001",
             _version_of(tried) == max(common),
@@ -51,19 +51,19 @@ def test_the_highest_common_version_is_chosen(bench: Bench) -> None:
         bench.skip("STOMP-NEG-001", "the server accepts no version that is offered alone")
 
 
-def _version_of(tried: Attempt) -> str | None:
-    """The version of the session that was opened; None where it was refused."""
+def _version_of(tried: ConnectAttempt) -> str | None:
+    """The version of the session that was opened; None after a refusal."""
     return None if tried.connected is None else tried.connected.get("version") or "1.0"
 
 
 @clauses("STOMP-NEG-003", "STOMP-NEG-005", "STOMP-NEG-004")
 @pytest.mark.parametrize("offer", ["9.9", "0.9,1.9,9.9"])
 def test_no_version_in_common(bench: Bench, offer: str) -> None:
-    """The attempt gets an ERROR that lists the versions of the server, and the connection ends."""
-    scene = Scene(bench)
-    tried = attempt(scene, {"accept-version": offer})
+    """Send `accept-version:9.9`; expect an ERROR with the server's versions as `version`, and the end after it."""
+    fixture = StompFixture(bench)
+    tried = try_connect(fixture, {"accept-version": offer})
     found = tried.refusal
-    scene.judge(
+    fixture.judge(
         "STOMP-NEG-005",
         found.error is not None,
         expected=f"an ERROR for accept-version:{offer}",
@@ -79,25 +79,25 @@ def test_no_version_in_common(bench: Bench, offer: str) -> None:
             expected="a version header that lists the versions of the server",
             observed=found.error.octets,
         )
-    scene.judge(
+    fixture.judge(
         "STOMP-NEG-003",
         found.is_error_and_close,
         expected=f"ERROR and the end of the connection for accept-version:{offer}",
         observed=tried,
     )
-    judge_refusal(scene, found)
+    judge_refusal_rules(fixture, found)
 
 
 @clauses("STOMP-NEG-002")
 def test_the_pair_for_cr_belongs_to_1_2(bench: Bench) -> None:
-    """`\\r` is an undefined escape on a session of 1.1, and CR on one of 1.2, whatever else was offered."""
-    scene = Scene(bench)
+    r"""Send `note:a\rb`, as a pair; expect CR in the MESSAGE in 1.2, and the end of the connection in 1.1."""
+    fixture = StompFixture(bench)
     offer = "1.0,1.1" if bench.version == "1.1" else "1.0,1.1,1.2"
-    echo = Echo(scene, scene.client(accept_version=offer))
-    octets = echo.raw([b"note:a\\rb"], b"body", version=bench.version)
+    loopback = Loopback(fixture, fixture.client(accept_version=offer))
+    octets = loopback.octets(b"SEND\nnote:a\\rb\n<destination>\n\nbody\0", version=bench.version)
     if bench.version == "1.2":
-        echo.client.send_octets(octets)
-        message = echo.back("STOMP-NEG-002")
+        loopback.client.send_octets(octets)
+        message = loopback.expect_message("STOMP-NEG-002")
         bench.judge(
             "STOMP-NEG-002",
             message.get("note") == "a\rb",
@@ -107,29 +107,29 @@ def test_the_pair_for_cr_belongs_to_1_2(bench: Bench) -> None:
         return
 
     def provoke() -> StompClient:
-        client = scene.client(accept_version=offer)
+        client = fixture.client(accept_version=offer)
         client.send_octets(octets)
         return client
 
-    malformed(scene, "STOMP-NEG-002", provoke, expected="the pair for CR is undefined in 1.1")
+    expect_malformed(fixture, "STOMP-NEG-002", provoke, expected="the pair for CR is undefined in 1.1")
 
 
 @clauses("STOMP-NEG-002")
 def test_an_acknowledgement_has_the_headers_of_its_version(bench: Bench) -> None:
-    """ACK by `id` in 1.2, by `message-id` and `subscription` in 1.1: no complaint, and the session goes on."""
-    scene = Scene(bench)
+    """Send ACK with `id` in 1.2, with `message-id` and `subscription` in 1.1; expect no ERROR."""
+    fixture = StompFixture(bench)
 
     def provoke() -> StompClient:
-        client = scene.client(accept_version="1.0,1.1" if bench.version == "1.1" else "1.0,1.1,1.2")
-        subscription = scene.subscribed(client, scene.queue(), ack="client-individual")
-        scene.send(client, subscription.place, "body")
-        client.ack(scene.message(subscription))
+        client = fixture.client(accept_version="1.0,1.1" if bench.version == "1.1" else "1.0,1.1,1.2")
+        subscription = fixture.active_subscription(client, fixture.queue(), ack="client-individual")
+        fixture.send(client, subscription.destination, "body")
+        client.ack(fixture.expect_message(subscription))
         return client
 
-    found = reaction(scene, provoke)
+    found = reaction(fixture, provoke)
     bench.judge(
         "STOMP-NEG-002",
-        not found.is_refusal and found.went_on,
+        not found.is_refusal and found.served_later_frames,
         expected=f"an ACK with the headers of {bench.version} taken",
         observed=found,
     )
@@ -138,17 +138,18 @@ def test_an_acknowledgement_has_the_headers_of_its_version(bench: Bench) -> None
 @clauses("STOMP-NEG-002")
 @pytest.mark.parametrize("value", ["a\\tb", "a\\", "\\x\\y", "a\\nb"], ids=repr)
 def test_a_backslash_is_an_octet_on_sessions_of_1_0(bench: Bench, value: str) -> None:
-    """Negotiated down to 1.0 there are no escapes: `a\\tb` is no error, and arrives as it is."""
-    scene = Scene(bench)
-    tried = attempt(scene, {"accept-version": "1.0"})
+    r"""Send `accept-version:1.0`, then `note:a\tb`; expect the same octets in the MESSAGE, and no ERROR."""
+    fixture = StompFixture(bench)
+    tried = try_connect(fixture, {"accept-version": "1.0"})
     if _version_of(tried) != "1.0":
         bench.skip("STOMP-NEG-002", "the server doesn't speak 1.0")
         return
-    echo = Echo(scene, tried.client)
-    octets = echo.raw([f"note:{value}".encode()], b"body", version="1.0")
-    echo.client.send_octets(octets)
+    loopback = Loopback(fixture, tried.client)
+    loopback.send_octets(b"SEND\nnote:<value>\n<destination>\n\nbody\0", version="1.0", value=value)
     try:
-        message = echo.back("STOMP-NEG-002", expected="the message with a backslash in a header")
+        message = loopback.expect_message(
+            "STOMP-NEG-002", expected="the message with a backslash in a header"
+        )
     except BadFrame as bad:  # a pair that was decoded can't be written on this session
         bench.judge("STOMP-NEG-002", False, expected=f"note:{value} as it was sent", observed=bad.observed)
         raise
@@ -162,15 +163,15 @@ def test_a_backslash_is_an_octet_on_sessions_of_1_0(bench: Bench, value: str) ->
 
 @clauses("STOMP-NEG-002")
 def test_each_session_gets_headers_by_its_own_rules(bench: Bench) -> None:
-    """A backslash that is sent on a session of 1.0 is written as a pair to one of a later version."""
-    scene = Scene(bench)
-    sender = attempt(scene, {"accept-version": "1.0"})
+    r"""Send `note:a\nb` on a session of 1.0; expect `note:a\\nb` on one of a later version."""
+    fixture = StompFixture(bench)
+    sender = try_connect(fixture, {"accept-version": "1.0"})
     if _version_of(sender) != "1.0":
         bench.skip("STOMP-NEG-002", "the server doesn't speak 1.0")
         return
-    echo = Echo(scene)
-    sender.client.send_octets(echo.raw([b"note:a\\nb"], b"body", version="1.0"))
-    message = echo.back("STOMP-NEG-002")
+    loopback = Loopback(fixture)
+    sender.client.send_octets(loopback.octets(b"SEND\nnote:a\\nb\n<destination>\n\nbody\0", version="1.0"))
+    message = loopback.expect_message("STOMP-NEG-002")
     bench.judge(
         "STOMP-NEG-002",
         message.get("note") == "a\\nb",

@@ -1,49 +1,52 @@
-"""Messages that are sent in transactions, and what others see of them."""
+"""Messages that are sent in transactions, and their delivery to other connections."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.suite.stomp.channel import Line
+from conformance.suite.stomp.channel import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from conformance.suite.stomp.scene import Place, Scene
+    from conformance.suite.stomp.destinations import Destination
+    from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.stomp import StompClient
 
 
-def line_to(scene: Scene, kind: str = "topic") -> Line:
-    """A consumer of a fresh place on a connection of its own, and a sender on another one."""
-    return Line(scene, scene.queue() if kind == "queue" else scene.topic())
+def channel_to(fixture: StompFixture, kind: str = "topic") -> Channel:
+    """A consumer of a fresh destination on a connection of its own, and a sender on another one."""
+    return Channel(fixture, fixture.queue() if kind == "queue" else fixture.topic())
 
 
-def send_in(scene: Scene, client: StompClient, name: str, place: Place, body: bytes | str) -> None:
-    """SEND in a transaction."""
-    scene.send(client, place, body, transaction=name)
+def send_in_transaction(
+    fixture: StompFixture, client: StompClient, name: str, destination: Destination, body: bytes | str
+) -> None:
+    """SEND with a `transaction` header."""
+    fixture.send(client, destination, body, transaction=name)
 
 
-def arrived(line: Line, bodies: Collection[bytes]) -> list[bytes]:
-    """Which of these have come to the line by the time that a later message has."""
-    came = line.scene.until_marker(line.subscription)
+def delivered_bodies(channel: Channel, bodies: Collection[bytes]) -> list[bytes]:
+    """Those of `bodies` that arrive on the channel before a marker that is sent now."""
+    came = channel.fixture.messages_before_marker(channel.subscription)
     return [message.body for message in came if message.body in bodies]
 
 
-def judge_nothing(line: Line, clause: str, bodies: Collection[bytes], expected: str) -> None:
-    """Judge that none of these has come to the line by the time that a later message has."""
-    came = arrived(line, bodies)
-    line.scene.judge(clause, not came, expected=expected, observed=came)
+def expect_no_messages(channel: Channel, clause: str, bodies: Collection[bytes], expected: str) -> None:
+    """Judge that none of `bodies` arrives on the channel before a marker that is sent now."""
+    came = delivered_bodies(channel, bodies)
+    channel.fixture.judge(clause, not came, expected=expected, observed=came)
 
 
-def judge_all(line: Line, clause: str, bodies: Collection[bytes]) -> None:
-    """Judge that all of these come to the line, in any order."""
+def expect_all_messages(channel: Channel, clause: str, bodies: Collection[bytes]) -> None:
+    """Judge that all of `bodies` arrive on the channel, in any order."""
     for _ in bodies:
-        line.scene.message(
-            line.subscription, clause, lambda frame: frame.body in bodies, f"all of {sorted(bodies)}"
+        channel.fixture.expect_message(
+            channel.subscription, clause, lambda frame: frame.body in bodies, f"all of {sorted(bodies)}"
         )
-    line.scene.judge(clause, True, expected="all messages", observed=sorted(bodies))
+    channel.fixture.judge(clause, True, expected="all messages", observed=sorted(bodies))
 
 
-def words(scene: Scene, *stems: str) -> list[bytes]:
-    """Bodies that nobody else sends."""
-    return [scene.bench.fresh(stem).encode() for stem in stems]
+def fresh_bodies(fixture: StompFixture, *stems: str) -> list[bytes]:
+    """Bodies that no other test sends."""
+    return [fixture.bench.fresh(stem).encode() for stem in stems]

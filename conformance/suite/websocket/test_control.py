@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
-from conformance.suite.stomp.loopback import Echo, sending
-from conformance.suite.stomp.patience import BRIEFLY
+from conformance.suite.stomp.loopback import Loopback, session_sending
+from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import ATTEMPTS, reaction
-from conformance.suite.stomp.scene import Scene
-from conformance.suite.stomp.session_end import judge_left_alone
+from conformance.suite.stomp.session_end import expect_sole_subscription
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ WATCH = 3.5
 @pytest.mark.parametrize("payload", [b"", b"ping", bytes(range(125))], ids=["empty", "short", "longest"])
 def test_a_ping_gets_its_pong(bench: Bench, payload: bytes) -> None:
     """Send a ping before CONNECT and on a session; expect a pong with the same data."""
-    for client in (bench.stomp(connect=False), Scene(bench).client()):
+    for client in (bench.stomp(connect=False), StompFixture(bench).client()):
         bench.judge(
             "STOMP-WS-021",
             client.link.pong(payload),
@@ -43,7 +43,7 @@ def test_a_ping_gets_its_pong(bench: Bench, payload: bytes) -> None:
 @clauses("WEBSOCKET-MASK-1")
 def test_a_frame_that_is_not_masked_ends_the_connection(bench: Bench) -> None:
     """Send a frame that is not masked; expect the end of the connection."""
-    client = Scene(bench).client()
+    client = StompFixture(bench).client()
     client.link.send_frame(b"\n", opcode=1, mask=False)
     try:
         closed = client.expect_end()
@@ -59,8 +59,8 @@ def test_a_frame_that_is_not_masked_ends_the_connection(bench: Bench) -> None:
 @waits(lambda target: WATCH, clock="wall")
 def test_pings_as_signs_of_life(bench: Bench) -> None:
     """Send only pings after promising heart-beats; record if the server drops the connection. Both are allowed."""
-    scene = Scene(bench)
-    client = scene.client(heart_beat="500,0")
+    fixture = StompFixture(bench)
+    client = fixture.client(heart_beat="500,0")
     since, number = time.monotonic(), 0
     while time.monotonic() < since + WATCH and not client.closed:
         number += 1
@@ -75,10 +75,10 @@ def test_pings_as_signs_of_life(bench: Bench) -> None:
 @clauses("STOMP-WS-012")
 def test_an_error_is_followed_by_a_close_frame(bench: Bench) -> None:
     """Send faulty frames; expect a Close frame behind each ERROR. Its code is recorded."""
-    scene = Scene(bench)
+    fixture = StompFixture(bench)
     seen = 0
-    for provoke in _faults(scene):
-        found = reaction(scene, provoke, patience=BRIEFLY)
+    for provoke in _faults(fixture):
+        found = reaction(fixture, provoke, patience=SHORT_WAIT)
         if found.error is None:
             continue
         seen += 1
@@ -92,26 +92,26 @@ def test_an_error_is_followed_by_a_close_frame(bench: Bench) -> None:
         bench.skip("STOMP-WS-012", "the server sent no ERROR for any of the faults that were tried")
 
 
-def _faults(scene: Scene) -> Iterator[Provoke]:
+def _faults(fixture: StompFixture) -> Iterator[Provoke]:
     """Faulty frames, at least one of which most servers answer with an ERROR."""
     for command, headers in [("SEND", []), ("NONSENSE", []), ("COMMIT", [("transaction", "none")])]:
 
         def provoke(command: str = command, headers: list[tuple[str, str]] = headers) -> StompClient:
-            client = scene.client()
+            client = fixture.client()
             client.frame(command, headers)
             return client
 
         yield provoke
-    yield sending(scene, b"SEND\njunk\n\n\0")
+    yield session_sending(fixture, b"SEND\njunk\n\n\0")
 
 
 @clauses("STOMP-WS-013")
 def test_the_receipt_of_disconnect_comes_before_the_close_frame(bench: Bench) -> None:
     """Send DISCONNECT with a receipt header; expect the RECEIPT in at least one of several attempts."""
-    scene = Scene(bench)
+    fixture = StompFixture(bench)
     outcomes = []
     for _ in range(ATTEMPTS):
-        client = scene.client()
+        client = fixture.client()
         client.disconnect(receipt="bye")
         try:
             client.expect("RECEIPT", receipt_id="bye")
@@ -133,35 +133,35 @@ def test_the_session_ends_with_the_connection(bench: Bench, how: str) -> None:
     """Send a Close frame, or cut the connection, of a subscriber to a queue; expect every later message at the other
     subscriber.
     """
-    scene = Scene(bench)
+    fixture = StompFixture(bench)
     if not bench.target.fact("queues", True):
         bench.skip(
             "STOMP-WS-014", "the server has no queues, whose messages would reach the other subscriber"
         )
         return
-    place = scene.queue()
-    leaving, staying, sender = scene.client(), scene.client(), scene.client()
-    scene.subscribed(leaving, place)
-    left = scene.subscribed(staying, place)
+    destination = fixture.queue()
+    leaving, staying, sender = fixture.client(), fixture.client(), fixture.client()
+    fixture.active_subscription(leaving, destination)
+    left = fixture.active_subscription(staying, destination)
     _end(leaving, how)
-    judge_left_alone(scene, "STOMP-WS-014", left, sender)
+    expect_sole_subscription(fixture, "STOMP-WS-014", left, sender)
 
 
 @clauses("STOMP-WS-014")
 @pytest.mark.parametrize("how", ["close-frame", "cut"])
 def test_a_transaction_ends_with_the_connection(bench: Bench, how: str) -> None:
     """Send in a transaction and end the connection without COMMIT; expect nothing of it to be delivered."""
-    scene = Scene(bench)
-    if not scene.has_transactions:
+    fixture = StompFixture(bench)
+    if not fixture.has_transactions:
         bench.skip("STOMP-WS-014", "the server has no transactions")
         return
-    echo, client = Echo(scene), scene.client()
+    loopback, client = Loopback(fixture), fixture.client()
     client.begin("t")
     word = bench.fresh("aborted").encode()
-    scene.send(client, echo.place, word, transaction="t")
-    scene.fence(client)
+    fixture.send(client, loopback.destination, word, transaction="t")
+    fixture.fence(client)
     _end(client, how)
-    echo.judge_nothing("STOMP-WS-014", word, "nothing of the transaction that was open")
+    loopback.expect_no_message("STOMP-WS-014", word, "nothing of the transaction that was open")
 
 
 def _end(client: StompClient, how: str) -> None:
@@ -177,17 +177,17 @@ def test_the_size_of_a_message(bench: Bench) -> None:
     """Send larger and larger messages; record the size that passes. They hold only line ends, so that no limit on
     frames applies first.
     """
-    scene = Scene(bench)
+    fixture = StompFixture(bench)
     passed, beyond = 0, ""
     for size in (64 * KIB, MIB, bench.examples(2, 4, 16) * MIB):
 
         def provoke(size: int = size) -> StompClient:
-            client = scene.client()
+            client = fixture.client()
             client.send_octets(b"\n" * size)
             return client
 
-        found = reaction(scene, provoke)
-        if not found.went_on or found.is_refusal:
+        found = reaction(fixture, provoke)
+        if not found.served_later_frames or found.is_refusal:
             error = "an ERROR and " if found.error else ""
             beyond = f"for {size} octets {error}{found.closed or 'no answer'}"
             break

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.attempts import usual
+from conformance.suite.stomp.attempts import connect_headers
 from conformance.wire.failures import PeerFailure, UpgradeRefused
 from conformance.wire.stomp import StompClient
 
@@ -68,7 +68,7 @@ def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequ
 def _speaks(bench: Bench, link: WebSocketLink, version: str) -> bool:
     """True if a session of `version` opens on the connection."""
     client = StompClient(link, version)
-    client.frame("CONNECT", usual(bench, {"accept-version": version}))
+    client.frame("CONNECT", connect_headers(bench, {"accept-version": version}))
     try:
         connected = client.expect("CONNECTED")
     except PeerFailure:
@@ -86,7 +86,7 @@ def test_a_session_of_another_version_than_the_subprotocol(bench: Bench, version
         return
     link = bench.link(subprotocols=[NAMES[other]])
     client = StompClient(link, version)
-    client.frame("CONNECT", usual(bench, {"accept-version": version}))
+    client.frame("CONNECT", connect_headers(bench, {"accept-version": version}))
     try:
         connected = client.expect("CONNECTED")
         seen = f"a session of {connected.get('version') or '1.0'}"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.loopback import Echo
-from conformance.suite.stomp.scene import Scene
+from conformance.suite.stomp.loopback import Loopback
+from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 from conformance.wire.websocket import Message
 
@@ -22,6 +22,7 @@ NOTE = "a:b-größe-🙂"
 BODY = "text-日本語".encode()
 #: Bodies of frames that are cut; one holds a NUL and needs a content-length.
 CUT_BODIES = {"uncounted": BODY, "counted": b"a\0b"}
+COUNTED = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
 #: Octets that no context makes valid UTF-8.
 NOT_UTF_8 = b"\xff\xfe\x00\x80"
 #: Longest wait, in seconds, for the server to read a message before the next one is sent.
@@ -39,18 +40,18 @@ def let_read(client: StompClient) -> None:
     client.link.pong(f"read by {now}".encode(), now + APART)
 
 
-def takes_binary(scene: Scene) -> bool:
+def takes_binary(fixture: StompFixture) -> bool:
     """True if the server processes a frame in a binary message (STOMP-WS-007)."""
-    echo = Echo(scene)
-    echo.client.send_octets(echo.raw(body=b"binary"), binary=True)
-    return bodies_until_marker(echo) == [b"binary"]
+    loopback = Loopback(fixture)
+    loopback.send_octets(b"SEND\n<destination>\n\nbinary\0", binary=True)
+    return bodies_until_marker(loopback) == [b"binary"]
 
 
-def bodies_until_marker(echo: Echo) -> list[bytes]:
+def bodies_until_marker(loopback: Loopback) -> list[bytes]:
     """Bodies that arrive before that of one more message, which is sent as text and alone."""
-    echo.client.send_octets(echo.raw(body=b"marker"), binary=False)
+    loopback.send_octets(b"SEND\n<destination>\n\nmarker\0", binary=False)
     found: list[bytes] = []
-    while (message := echo.maybe()) and message.body != b"marker":
+    while (message := loopback.message_or_none()) and message.body != b"marker":
         found.append(message.body)
     return found
 
@@ -58,10 +59,15 @@ def bodies_until_marker(echo: Echo) -> list[bytes]:
 @clauses("STOMP-WS-006")
 def test_stomp_in_text_messages(bench: Bench) -> None:
     """Send a whole session in text messages, with characters of several octets; expect the message back."""
-    scene = Scene(bench)
-    echo = Echo(scene)
-    echo.client.send_octets(echo.raw([note_of(echo.client.version)], BODY), binary=False)
-    message = echo.back("STOMP-WS-006")
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    loopback.send_octets(
+        b"SEND\n<note>\n<destination>\n\n<body>\0",
+        binary=False,
+        note=note_of(loopback.client.version),
+        body=BODY,
+    )
+    message = loopback.expect_message("STOMP-WS-006")
     bench.judge("STOMP-WS-006", message.body == BODY, expected="the message", observed=message.octets)
 
 
@@ -73,11 +79,11 @@ def test_stomp_in_text_messages(bench: Bench) -> None:
 )
 def test_text_that_is_not_utf_8_ends_the_connection(bench: Bench, octets: bytes) -> None:
     """Send text that is not valid UTF-8; expect the end of the connection, preferably by code 1007, and no delivery."""
-    scene = Scene(bench)
-    echo = Echo(scene)
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
     word = bench.fresh("invalid").encode()
-    client = scene.client()
-    client.send_octets(echo.raw([b"content-length:%d" % len(word + octets)], word + octets), binary=False)
+    client = fixture.client()
+    client.send_octets(loopback.octets(COUNTED, length=len(word + octets), body=word + octets), binary=False)
     try:
         closed = client.expect_end()
     except PeerFailure as failure:
@@ -85,7 +91,7 @@ def test_text_that_is_not_utf_8_ends_the_connection(bench: Bench, octets: bytes)
             "WEBSOCKET-UTF8-1", False, expected="the end of the connection", observed=failure.observed
         )
         raise
-    echo.judge_nothing("WEBSOCKET-UTF8-1", word, "nothing of the message delivered")
+    loopback.expect_no_message("WEBSOCKET-UTF8-1", word, "nothing of the message delivered")
     bench.judge("WEBSOCKET-UTF8-1", True, expected="the end of the connection", observed=closed)
     bench.judge("STOMP-WS-022", closed.code == 1007, expected="close code 1007", observed=closed)
 
@@ -94,14 +100,17 @@ def test_text_that_is_not_utf_8_ends_the_connection(bench: Bench, octets: bytes)
 @pytest.mark.parametrize("mixed", [False, True], ids=["binary", "mixed"])
 def test_stomp_in_binary_messages(bench: Bench, mixed: bool) -> None:
     """Send frames in binary messages, or in binary and text ones in turn; expect every message back."""
-    scene = Scene(bench)
-    echo = Echo(scene)
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
     bodies = [b"m%d" % number for number in range(4)]
     for number, body in enumerate(bodies):
-        echo.client.send_octets(
-            echo.raw([note_of(echo.client.version)], body), binary=number % 2 == 0 or not mixed
+        loopback.send_octets(
+            b"SEND\n<note>\n<destination>\n\n<body>\0",
+            binary=number % 2 == 0 or not mixed,
+            note=note_of(loopback.client.version),
+            body=body,
         )
-    came = bodies_until_marker(echo)
+    came = bodies_until_marker(loopback)
     bench.judge("STOMP-WS-007", came == bodies, expected=f"the messages {bodies}", observed=came or "nothing")
 
 
@@ -109,27 +118,29 @@ def test_stomp_in_binary_messages(bench: Bench, mixed: bool) -> None:
 @pytest.mark.parametrize("ends", [b"", b"\n", b"\n\n\n"], ids=["none", "lf", "three"])
 def test_several_frames_in_one_message(bench: Bench, ends: bytes) -> None:
     """Send several frames in one message, with line ends between them; expect every message back."""
-    echo = Echo(Scene(bench))
+    loopback = Loopback(StompFixture(bench))
     bodies = [b"m%d" % number for number in range(5)]
-    echo.client.send_octets(ends.join(echo.raw(body=body) for body in bodies) + ends)
-    came = bodies_until_marker(echo)
+    frames = [loopback.octets(b"SEND\n<destination>\n\n<body>\0", body=body) for body in bodies]
+    loopback.client.send_octets(ends.join(frames) + ends)
+    came = bodies_until_marker(loopback)
     bench.judge("STOMP-WS-003", came == bodies, expected=f"the messages {bodies}", observed=came or "nothing")
 
 
 @clauses("STOMP-WS-003")
 def test_a_whole_session_in_one_message(bench: Bench) -> None:
     """Send CONNECT, SUBSCRIBE and two SENDs in one message; expect both messages back."""
-    scene = Scene(bench)
-    reader = Echo(scene)
+    fixture = StompFixture(bench)
+    reader = Loopback(fixture)
     client = bench.stomp(connect=False)
     pairs = [("accept-version", bench.version), *bench.credentials().items()]
     lines = [f"{name}:{value}" for name, value in pairs if value is not None]
     connect = "\n".join(["CONNECT", *lines, "", ""]).encode() + b"\0"
-    subscribe = reader.raw([b"id:0"], command=b"SUBSCRIBE")
+    subscribe = reader.octets(b"SUBSCRIBE\nid:0\n<destination>\n\n\0")
     expected = [b"one", b"two"]
-    client.send_octets(connect + subscribe + b"\n".join(reader.raw(body=body) for body in expected))
+    sends = [reader.octets(b"SEND\n<destination>\n\n<body>\0", body=body) for body in expected]
+    client.send_octets(connect + subscribe + b"\n".join(sends))
     came: list[bytes] = []
-    while len(came) < len(expected) and (message := reader.maybe()):
+    while len(came) < len(expected) and (message := reader.message_or_none()):
         came.append(message.body)
     bench.judge("STOMP-WS-003", came == expected, expected="both messages", observed=came or "nothing")
 
@@ -152,46 +163,50 @@ def cuts(octets: bytes) -> dict[str, int]:
 @pytest.mark.parametrize("body", CUT_BODIES.values(), ids=CUT_BODIES)
 def test_a_frame_over_several_text_messages(bench: Bench, body: bytes) -> None:
     """Send a frame in several text messages, cut anywhere but inside of a character; expect the message back."""
-    echo = Echo(Scene(bench))
-    octets = _to_be_cut(echo, body)
+    loopback = Loopback(StompFixture(bench))
+    octets = _to_be_cut(loopback, body)
     places = cuts(octets)
-    if echo.client.version != "1.0":
+    if loopback.client.version != "1.0":
         places["escape"] = octets.index(b"\\c") + 1
     for place, cut in places.items():
         if not _holds_split(
-            bench, echo, [octets[:cut], octets[cut:]], body, f"cut in the {place}", apart=True
+            bench, loopback, [octets[:cut], octets[cut:]], body, f"cut in the {place}", apart=True
         ):
             return
     parts = [character.encode() for character in octets.decode()]
-    _holds_split(bench, echo, parts, body, "a message for each character")
+    _holds_split(bench, loopback, parts, body, "a message for each character")
 
 
 @clauses("STOMP-WS-004")
 @pytest.mark.parametrize("body", CUT_BODIES.values(), ids=CUT_BODIES)
 def test_a_frame_over_several_binary_messages(bench: Bench, body: bytes) -> None:
     """Send a frame in several binary messages, cut also inside of characters; expect the message back."""
-    scene = Scene(bench)
-    if not takes_binary(scene):
+    fixture = StompFixture(bench)
+    if not takes_binary(fixture):
         bench.skip("STOMP-WS-004", "the server takes no binary messages (STOMP-WS-007)")
         return
-    echo = Echo(scene)
-    octets = _to_be_cut(echo, body)
+    loopback = Loopback(fixture)
+    octets = _to_be_cut(loopback, body)
     cut = len(octets) - 2
     how = "in binary messages"
-    if _holds_split(bench, echo, [octets[:cut], octets[cut:]], body, f"cut near its end, {how}", binary=True):
+    if _holds_split(
+        bench, loopback, [octets[:cut], octets[cut:]], body, f"cut near its end, {how}", binary=True
+    ):
         _holds_split(
-            bench, echo, [bytes([octet]) for octet in octets], body, f"octet by octet, {how}", binary=True
+            bench, loopback, [bytes([octet]) for octet in octets], body, f"octet by octet, {how}", binary=True
         )
 
 
-def _to_be_cut(echo: Echo, body: bytes) -> bytes:
-    length = [b"content-length:%d" % len(body)] if b"\0" in body else []
-    return echo.raw([note_of(echo.client.version), *length], body)
+def _to_be_cut(loopback: Loopback, body: bytes) -> bytes:
+    template = b"SEND\n<note>\n<destination>\n\n<body>\0"
+    if b"\0" in body:
+        template = b"SEND\n<note>\ncontent-length:<length>\n<destination>\n\n<body>\0"
+    return loopback.octets(template, note=note_of(loopback.client.version), length=len(body), body=body)
 
 
 def _holds_split(
     bench: Bench,
-    echo: Echo,
+    loopback: Loopback,
     parts: list[bytes],
     body: bytes,
     how: str,
@@ -201,10 +216,10 @@ def _holds_split(
 ) -> bool:
     """Judge STOMP-WS-004 by a frame in these messages; `apart`: the server reads each before the next one is sent."""
     for part in parts:
-        echo.client.send_octets(part, binary=binary)
+        loopback.client.send_octets(part, binary=binary)
         if apart:
-            let_read(echo.client)
-    message = echo.maybe()
+            let_read(loopback.client)
+    message = loopback.message_or_none()
     ok = message is not None and message.body == body
     return bench.judge(
         "STOMP-WS-004", ok, expected=f"the message, {how}", observed=message.octets if message else "nothing"
@@ -216,32 +231,34 @@ def _holds_split(
 @pytest.mark.parametrize("size", [1, 3, 40])
 def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: bytes | None) -> None:
     """Send a message in fragments, with a ping between them or none; expect the message back, and a pong."""
-    echo = Echo(Scene(bench))
-    octets = echo.raw([note_of(echo.client.version)], BODY)
+    loopback = Loopback(StompFixture(bench))
+    octets = loopback.octets(
+        b"SEND\n<note>\n<destination>\n\n<body>\0", note=note_of(loopback.client.version), body=BODY
+    )
     parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
-    echo.client.link.send_fragments([*parts, b""], ping=ping)
-    message = echo.back("STOMP-WS-005")
+    loopback.client.link.send_fragments([*parts, b""], ping=ping)
+    message = loopback.expect_message("STOMP-WS-005")
     bench.judge("STOMP-WS-005", message.body == BODY, expected="the message", observed=message.octets)
     if ping is not None:
-        answered = ping in echo.client.link.pongs or echo.client.link.pong(b"again")
+        answered = ping in loopback.client.link.pongs or loopback.client.link.pong(b"again")
         bench.judge("STOMP-WS-005", answered, expected="a pong for the ping between", observed="none")
 
 
 @clauses("STOMP-WS-008")
 def test_octets_that_are_not_utf_8_never_go_as_text(bench: Bench) -> None:
     """Send a body that is not UTF-8 in a binary message; expect it in a binary message, or not at all."""
-    scene = Scene(bench)
-    if not takes_binary(scene):
+    fixture = StompFixture(bench)
+    if not takes_binary(fixture):
         bench.skip(
             "STOMP-WS-008", "the server takes no binary messages, so such a body can't be sent (STOMP-WS-007)"
         )
         return
-    echo = Echo(scene)
-    echo.client.send_octets(echo.raw([b"content-length:%d" % len(NOT_UTF_8)], NOT_UTF_8), binary=True)
-    message = echo.maybe()  # `WebSocketLink` judges text that is not UTF-8
-    if message is not None or echo.client.errors or echo.client.closed:
+    loopback = Loopback(fixture)
+    loopback.send_octets(COUNTED, binary=True, length=len(NOT_UTF_8), body=NOT_UTF_8)
+    message = loopback.message_or_none()  # the reader judges text that is not UTF-8
+    if message is not None or loopback.client.errors or loopback.client.closed:
         bench.judge(
-            "STOMP-WS-008", True, expected="no text", observed=message or echo.client.closed or "ERROR"
+            "STOMP-WS-008", True, expected="no text", observed=message or loopback.client.closed or "ERROR"
         )
     else:
         bench.judge("STOMP-WS-008", True, expected="no text", observed="nothing came")
@@ -255,17 +272,17 @@ LINE_ENDS: dict[str, bytes] = {"lf": b"\n", "several": b"\n\n\n\n", "crlf": b"\r
 @pytest.mark.parametrize("ends", LINE_ENDS.values(), ids=LINE_ENDS)
 def test_a_message_of_line_ends_is_a_heart_beat(bench: Bench, ends: bytes, binary: bool) -> None:
     """Send a message of nothing but line ends; expect no answer, and the session to stay open."""
-    scene = Scene(bench)
-    if binary and not takes_binary(scene):
+    fixture = StompFixture(bench)
+    if binary and not takes_binary(fixture):
         bench.skip("STOMP-WS-009", "the server takes no binary messages (STOMP-WS-007)")
         return
-    client = scene.client()
+    client = fixture.client()
     if client.version != "1.2":
         ends = ends.replace(b"\r", b"")
     client.send_octets(ends, binary=binary)
     let_read(client)
     try:
-        scene.fence(client)
+        fixture.fence(client)
     except PeerFailure as failure:
         bench.judge(
             "STOMP-WS-009", False, expected=f"the session to go on after {ends!r}", observed=failure.observed
@@ -279,11 +296,11 @@ def test_a_message_of_line_ends_is_a_heart_beat(bench: Bench, ends: bytes, binar
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 def test_an_empty_message(bench: Bench, binary: bool) -> None:
     """Send an empty message; record if it is ignored. The server may refuse it."""
-    scene = Scene(bench)
-    client = scene.client()
+    fixture = StompFixture(bench)
+    client = fixture.client()
     client.send_octets(b"", binary=binary)
     try:
-        scene.fence(client)
+        fixture.fence(client)
         seen = "ignored"
     except PeerFailure as failure:
         seen = f"answered by {failure.observed}"

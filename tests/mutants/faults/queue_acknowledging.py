@@ -49,7 +49,7 @@ def an_id_has_to_be_text() -> None:
 
 @fault("ACK-COMMIT-1", bindings=HTTP)
 def an_acknowledgement_commits_nothing() -> None:
-    """An acknowledged record is free again."""
+    """An acknowledged record is freed instead of committed."""
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:
@@ -59,7 +59,7 @@ def an_acknowledgement_commits_nothing() -> None:
 
 @fault("ACK-COMMIT-1", bindings=STOMP, effort="standard", hard=True)
 def one_acknowledgement_in_two_hundred_commits_nothing() -> None:
-    """Once in a while an acknowledgement is answered 202, and its record comes again."""
+    """Now and then an acknowledgement is answered 202, and its record is delivered again."""
     count = [0]
 
     @wrap(QueueBroker, "settle")
@@ -70,7 +70,7 @@ def one_acknowledgement_in_two_hundred_commits_nothing() -> None:
 
 @fault("ACK-COMMIT-1", bindings=HTTP, hard=True)
 def offsets_are_written_down_every_third_time() -> None:
-    """When a partition changes hands, its offset goes back to the last multiple of three."""
+    """When a partition changes its owner, its committed offset goes back to the last multiple of three."""
 
     @wrap(Cursor, "pass_to")
     def pass_to(original: Any, self: Cursor, consumer: Consumer | None) -> None:
@@ -81,7 +81,7 @@ def offsets_are_written_down_every_third_time() -> None:
 
 @fault("ACK-COMMIT-2", bindings=HTTP)
 def the_next_record_skips_a_poll() -> None:
-    """After an acknowledgement the partition gives nothing at the first poll."""
+    """After an acknowledgement the next poll gets nothing from that partition."""
     tired: set[Cursor] = set()
 
     @wrap(QueueBroker, "settle")
@@ -102,7 +102,7 @@ def the_next_record_skips_a_poll() -> None:
 
 @fault("ACK-COMMIT-2", bindings=STOMP)
 def a_record_that_was_freed_blocks_its_partition() -> None:
-    """Behind a record that was delivered a second time and acknowledged, nothing comes."""
+    """A partition delivers nothing after a record that was redelivered and then acknowledged."""
     again: set[Cursor] = set()
     blocked: set[Cursor] = set()
 
@@ -127,7 +127,7 @@ def a_record_that_was_freed_blocks_its_partition() -> None:
 
 @fault("ACK-UNKNOWN-1", bindings=HTTP)
 def acknowledging_again_succeeds() -> None:
-    """The acknowledgement of a record that is in flight with nobody answers 202."""
+    """The acknowledgement of a record that no consumer holds is answered 202."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, consumer: Consumer, number: int, *, commit: bool) -> None:
@@ -140,7 +140,7 @@ def acknowledging_again_succeeds() -> None:
 
 @fault("ACK-UNKNOWN-1", "REFUSE-1", bindings=STOMP)
 def an_unknown_id_settles_what_is_held() -> None:
-    """The acknowledgement of an id that is in flight with nobody is refused, but commits what the consumer holds."""
+    """The acknowledgement of an id that is not in flight is refused, but commits the record that the consumer holds."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, consumer: Consumer, number: int, *, commit: bool) -> None:
@@ -158,7 +158,7 @@ def _holder(queue: QueueBroker, number: int) -> Consumer | None:
 
 @fault("ACK-UNKNOWN-2", bindings=HTTP)
 def an_id_that_is_not_in_flight_is_not_found() -> None:
-    """The acknowledgement of a record that is in flight with nobody is refused by 404."""
+    """The acknowledgement of a record that no consumer holds is refused by 404."""
     refuse_by(Operations, "_acknowledge", "not-in-flight", 404)
 
 
@@ -174,7 +174,7 @@ def anybody_may_acknowledge() -> None:
 
 @fault("ACK-OTHER-1", bindings=STOMP)
 def members_may_acknowledge_for_each_other() -> None:
-    """A consumer may acknowledge what another member of its group holds."""
+    """A consumer may acknowledge records that other members of its group hold."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, consumer: Consumer, number: int, *, commit: bool) -> None:
@@ -185,7 +185,7 @@ def members_may_acknowledge_for_each_other() -> None:
 
 @fault("ACK-OTHER-1", "REFUSE-1", bindings=HTTP, hard=True)
 def a_refused_acknowledgement_commits() -> None:
-    """The acknowledgement of another's record is refused, but commits it."""
+    """The acknowledgement of another consumer's record is refused, but commits that record."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, consumer: Consumer, number: int, *, commit: bool) -> None:
@@ -200,7 +200,7 @@ def a_refused_acknowledgement_commits() -> None:
 
 @fault("ACK-CONSUMER-1", bindings=HTTP)
 def acknowledgements_are_taken_from_nobody() -> None:
-    """Only the id of an acknowledgement counts where its consumer is not registered."""
+    """An acknowledgement by an unregistered consumer settles the record of that id."""
 
     @wrap(Operations, "perform")
     def perform(original: Any, self: Operations, path: str, body: bytes, **named: Any) -> Outcome | None:
@@ -222,7 +222,7 @@ def an_acknowledgement_of_nobody_is_a_conflict() -> None:
 
 @fault("ACK-BAD-1", bindings=HTTP)
 def what_is_no_id_is_ignored() -> None:
-    """An acknowledgement of what can be no id answers 202."""
+    """The acknowledgement of a value that cannot be an id is answered 202."""
     accept_refused("_acknowledge", "member-value", 202)
 
 
@@ -241,7 +241,7 @@ def an_empty_id_means_all() -> None:
 
 @fault("NACK-OK-1", bindings=HTTP)
 def what_is_given_back_stays() -> None:
-    """Giving a record back answers 202, and the record stays in flight."""
+    """Giving a record back is answered 202, and the record stays in flight."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, consumer: Consumer, number: int, *, commit: bool) -> None:
@@ -251,7 +251,7 @@ def what_is_given_back_stays() -> None:
 
 @fault("NACK-AGAIN-1", bindings=HTTP)
 def what_is_given_back_is_gone() -> None:
-    """A record that was given back counts as acknowledged."""
+    """A record that is given back counts as acknowledged."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, consumer: Consumer, number: int, *, commit: bool) -> None:
@@ -261,7 +261,7 @@ def what_is_given_back_is_gone() -> None:
 
 @fault("NACK-AGAIN-1", bindings=STOMP)
 def what_is_given_back_twice_is_gone() -> None:
-    """A record that was given back a second time counts as acknowledged: a dead letter that nobody asked for."""
+    """A record that is given back for the second time counts as acknowledged, as if it went to a dead-letter queue."""
     given: set[int] = set()
 
     @wrap(QueueBroker, "settle")
@@ -274,13 +274,13 @@ def what_is_given_back_twice_is_gone() -> None:
 
 @fault("NACK-UNKNOWN-1", bindings=HTTP)
 def what_is_not_held_may_be_given_back() -> None:
-    """Giving back a record that is not in flight with the consumer answers 202."""
+    """Giving back a record that the consumer does not hold is answered 202."""
     accept_refused("_give_back", "not-in-flight", 202)
 
 
 @fault("NACK-UNKNOWN-1", bindings=STOMP)
 def anybody_may_give_back() -> None:
-    """Giving back another's record is refused, but frees it."""
+    """Giving back another consumer's record is refused, but frees that record."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, consumer: Consumer, number: int, *, commit: bool) -> None:
@@ -295,5 +295,5 @@ def anybody_may_give_back() -> None:
 
 @fault("NACK-UNKNOWN-2", bindings=HTTP)
 def giving_back_what_is_not_held_is_a_bad_request() -> None:
-    """Giving back a record that is not in flight with the consumer is refused by 400."""
+    """Giving back a record that the consumer does not hold is refused by 400."""
     refuse_by(Operations, "_give_back", "not-in-flight", 400)

@@ -1,4 +1,4 @@
-"""Faults in who owns which partition, and in how that changes."""
+"""Faults in the assignment of partitions, and in rebalances."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _subscribers(group: Group, topic: str) -> list[Consumer]:
 
 @fault("ASSIGN-1", bindings=HTTP)
 def idle_consumers_take_from_busy_ones() -> None:
-    """A consumer that has nothing gets a free record of another's partition."""
+    """A consumer without partitions gets a free record from another consumer's partition."""
 
     @wrap(Consumer, "next_cursor")
     def next_cursor(original: Any, self: Consumer) -> Cursor | None:
@@ -28,7 +28,7 @@ def idle_consumers_take_from_busy_ones() -> None:
         if found is None and not self.held:
             for topic in sorted(self.topics):
                 for cursor in self.group.cursors[topic]:
-                    if cursor.owner is not self and cursor.heir is None and cursor.is_ready():
+                    if cursor.owner is not self and cursor.next_owner is None and cursor.is_ready():
                         cursor.pass_to(self)
                         return cursor
         return found
@@ -104,7 +104,7 @@ def who_stands_by_shares_a_partition() -> None:
 
 @fault("ASSIGN-4", bindings=HTTP)
 def everything_is_dealt_out_from_the_start() -> None:
-    """A rebalance deals all partitions in turn, whoever had them."""
+    """A rebalance deals all partitions in turn and ignores their present owners."""
 
     @replace(groups, "assign")
     def assign(owners: list[Any], members: list[Any]) -> list[Any]:
@@ -113,7 +113,7 @@ def everything_is_dealt_out_from_the_start() -> None:
 
 @fault("REBALANCE-1", "ASSIGN-1", bindings=HTTP)
 def an_eviction_leaves_partitions_alone() -> None:
-    """The partitions of who was evicted belong to nobody until somebody subscribes or leaves."""
+    """An eviction leaves the member's partitions without an owner until the next subscription or departure."""
 
     @wrap(Group, "expire")
     def expire(original: Any, self: Group, now: float) -> list[Consumer]:
@@ -128,7 +128,7 @@ def an_eviction_leaves_partitions_alone() -> None:
 
 @fault("REBALANCE-1", "ASSIGN-2", bindings=STOMP)
 def who_joins_waits_for_a_departure() -> None:
-    """A new subscriber gets partitions only when somebody has left, unless it is the first."""
+    """A new subscriber gets no partitions before another member leaves, unless it is the only subscriber."""
 
     @wrap(Group, "subscribe")
     def subscribe(original: Any, self: Group, consumer: Consumer, topics: list[Any], now: float) -> None:
@@ -147,25 +147,25 @@ def who_joins_waits_for_a_departure() -> None:
 
 @fault("REBALANCE-1", "REBALANCE-5", bindings=HTTP)
 def a_rebalance_takes_too_long() -> None:
-    """What is held in a partition that is to move is taken back a second too late."""
+    """A record that holds up a move is taken back a second too late."""
     change_settings(rebalance_timeout=lambda seconds: seconds + 1)
 
 
 @fault("REBALANCE-2", bindings=HTTP)
 def a_partition_moves_with_its_record_in_flight() -> None:
-    """A partition moves at once, and the record in flight is free."""
+    """A partition moves at once, and its record in flight becomes free."""
 
     @wrap(Group, "rebalance")
     def rebalance(original: Any, self: Group, topic: str, now: float) -> None:
         original(self, topic, now)
         for cursor in self.cursors[topic]:
-            if cursor.heir is not None:
+            if cursor.next_owner is not None:
                 cursor.settle(commit=False)
 
 
 @fault("REBALANCE-2", bindings=STOMP, hard=True)
 def a_partition_has_two_owners_for_a_moment() -> None:
-    """While a partition waits to move, its heir gets the record behind the one in flight."""
+    """While a partition waits to move, its next owner gets the record behind the one in flight."""
     early: dict[Cursor, int] = {}
 
     @wrap(QueueBroker, "poll")
@@ -175,7 +175,11 @@ def a_partition_has_two_owners_for_a_moment() -> None:
             return delivery
         for cursor in consumer.group.all_cursors():
             offset = cursor.committed + 1
-            if cursor.heir is consumer and offset < cursor.partition.end and early.get(cursor) != offset:
+            if (
+                cursor.next_owner is consumer
+                and offset < cursor.partition.end
+                and early.get(cursor) != offset
+            ):
                 early[cursor] = offset
                 partition = cursor.partition
                 return _delivery_of(partition, offset)
@@ -183,28 +187,28 @@ def a_partition_has_two_owners_for_a_moment() -> None:
 
 
 def _delivery_of(partition: Any, offset: int) -> Any:
-    """A delivery of a record that nobody has written down."""
+    """A delivery that leaves no trace in the cursor."""
     return Delivery(partition.ids[offset], partition, offset, partition.records[offset], False)
 
 
 @fault("REBALANCE-2", "REBALANCE-5", bindings=HTTP, hard=True)
 def what_is_held_is_taken_back_early() -> None:
-    """In a rebalance a record is taken back after half of the timeout."""
+    """A rebalance takes a record in flight back after half of the timeout."""
     change_settings(rebalance_timeout=lambda seconds: seconds / 2)
 
 
 @fault("REBALANCE-3", bindings=HTTP)
 def a_busy_owner_keeps_what_is_to_move() -> None:
-    """A partition that is to move stays with its owner as long as there are records in it."""
+    """A partition that has to move stays with its owner as long as there are records in it."""
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:
-        heir, overdue = self.heir, self.overdue
+        next_owner, overdue = self.next_owner, self.overdue
         is_last = self.committed + commit >= self.partition.end
-        if heir is not None and heir.group is self.owner.group and not is_last and commit:  # type: ignore[union-attr]
-            self.heir, self.overdue = None, math.inf
+        if next_owner is not None and next_owner.group is self.owner.group and not is_last and commit:  # type: ignore[union-attr]
+            self.next_owner, self.overdue = None, math.inf
             original(self, commit=commit)
-            self.heir, self.overdue = heir, overdue
+            self.next_owner, self.overdue = next_owner, overdue
         else:
             original(self, commit=commit)
 
@@ -218,18 +222,18 @@ def a_rebalance_stops_the_group() -> None:
         if not original(self):
             return False
         cursors = self.owner.group.cursors[self.partition.topic] if self.owner is not None else []
-        return all(cursor.heir is None for cursor in cursors)
+        return all(cursor.next_owner is None for cursor in cursors)
 
 
 @fault("REBALANCE-5", bindings=HTTP)
 def what_is_held_is_never_taken_back() -> None:
-    """A partition waits without end for its record to be settled."""
+    """A partition that has to move waits without limit for its record in flight to be settled."""
     change_settings(rebalance_timeout=lambda _seconds: 1e6)
 
 
 @fault("REBALANCE-5", bindings=STOMP, hard=True)
 def what_was_taken_back_may_be_acknowledged() -> None:
-    """The late acknowledgement of a record that a rebalance has taken back is accepted, and commits it."""
+    """A late acknowledgement of a record that a rebalance has taken back is accepted, and commits that record."""
     taken: dict[tuple[Consumer, int], tuple[Cursor, int]] = {}
 
     @wrap(Group, "expire")

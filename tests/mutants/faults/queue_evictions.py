@@ -1,4 +1,4 @@
-"""Faults in evictions, and in what comes after them."""
+"""Faults in evictions, and in the treatment of evicted consumers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def consumers_are_evicted_a_little_early() -> None:
 
 @fault("LIVE-EVICT-1", bindings=HTTP, hard=True)
 def nobody_is_evicted() -> None:
-    """A consumer may be silent for ever."""
+    """A silent consumer is never evicted."""
     change_settings(heartbeat_timeout=lambda _seconds: 1e9)
 
 
@@ -107,7 +107,7 @@ def an_evicted_consumer_polls_nothing() -> None:
 
 @fault("LIVE-GONE-2", bindings=HTTP)
 def an_evicted_consumer_is_gone() -> None:
-    """Operations of a consumer that was registered once are refused by 410."""
+    """Operations of a consumer that is no longer registered are refused by 410."""
     known: set[str] = set()
 
     @wrap(QueueBroker, "register")
@@ -129,7 +129,7 @@ def an_evicted_consumer_is_gone() -> None:
 
 @fault("LIVE-GONE-3", bindings=HTTP, hard=True)
 def an_evicted_consumer_commits() -> None:
-    """The late acknowledgement of an evicted consumer is refused, but commits the record if nobody else has it."""
+    """The late acknowledgement of an evicted consumer is refused, but commits the record if it is free."""
     lost: dict[tuple[str, int], tuple[Cursor, int]] = {}
 
     @wrap(Group, "expire")
@@ -155,7 +155,7 @@ def an_evicted_consumer_commits() -> None:
 
 @fault("LIVE-GONE-3", bindings=STOMP, hard=True)
 def who_returns_may_acknowledge_what_it_held() -> None:
-    """A consumer that was evicted and has registered again may acknowledge what it held before."""
+    """A consumer that registers again after its eviction may acknowledge the records that it held before."""
     lost: dict[str, dict[int, tuple[Cursor, int]]] = {}
 
     @wrap(Group, "expire")
@@ -182,7 +182,7 @@ def who_returns_may_acknowledge_what_it_held() -> None:
 
 @fault("LIVE-GONE-4", bindings=HTTP)
 def names_of_the_evicted_stay_taken() -> None:
-    """Nobody can register under the name of an evicted consumer."""
+    """The name of an evicted consumer can't be registered again."""
     evicted: set[str] = set()
 
     @wrap(Group, "expire")
@@ -201,7 +201,7 @@ def names_of_the_evicted_stay_taken() -> None:
 
 @fault("LIVE-GONE-4", bindings=STOMP)
 def who_registers_again_is_subscribed_as_before() -> None:
-    """A consumer that registers under the name of an evicted one has its subscriptions."""
+    """A consumer that registers under the name of an evicted one inherits its subscriptions."""
     topics: dict[tuple[str, str], list[str]] = {}
 
     @wrap(Group, "expire")

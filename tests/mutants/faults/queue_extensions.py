@@ -9,6 +9,7 @@ import msgspec
 
 from reference_server.queue import introspection, operations
 from reference_server.queue.broker import QueueBroker
+from reference_server.queue.outcomes import Outcome
 from reference_server.queue.refusal import Refusal
 from reference_server.server import running
 from reference_server.server.application import Application
@@ -20,12 +21,13 @@ from tests.mutants.registry import HTTP, STOMP, fault
 
 if TYPE_CHECKING:
     from reference_server.queue.group import Group
-    from reference_server.server.responses import Response
+    from reference_server.server.requests import Request
+    from reference_server.server.transport import Transport
 
 
 @fault("INTRO-TOPICS-1", bindings=HTTP)
 def the_list_of_topics_has_names_only() -> None:
-    """GET /topics lists the names of topics."""
+    """GET /topics lists names instead of topics."""
 
     @wrap(introspection, "describe_topics")
     def describe(original: Any, queue: QueueBroker) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def the_list_of_topics_is_cut() -> None:
 
 
 def _edit_group(edit: Any) -> None:
-    """Have `edit(group, document)` change what GET /consumer-groups/{group} tells."""
+    """Have `edit(group, document)` change the document of GET /consumer-groups/{group}."""
 
     @wrap(introspection, "describe_group")
     def describe(original: Any, group: Group) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def the_lag_counts_what_is_in_flight_as_done() -> None:
 
 @fault("INTRO-GROUP-1", bindings=HTTP)
 def partitions_without_lag_are_not_listed() -> None:
-    """A partition of which everything is acknowledged is missing from the assignment."""
+    """A partition whose records are all acknowledged is missing from the assignment."""
 
     def edit(_group: Group, document: dict[str, Any]) -> None:
         document["assignment"] = [row for row in document["assignment"] if row["lag"] or not row["committed"]]
@@ -87,7 +89,7 @@ def members_without_partitions_are_not_listed() -> None:
 
 @fault("INTRO-UNKNOWN-1", bindings=HTTP)
 def unknown_groups_are_empty() -> None:
-    """GET of a group that does not exist answers 200 and an empty one."""
+    """GET of an unknown group is answered 200 with an empty group."""
 
     @wrap(operations, "describe")
     def describe(original: Any, queue: QueueBroker, path: str) -> dict[str, Any]:
@@ -102,26 +104,30 @@ def unknown_groups_are_empty() -> None:
 
 @fault("CLOCK-1", bindings=HTTP)
 def the_clock_moves_by_half() -> None:
-    """The time of the queue moves on by half of what was asked for."""
+    """The queue's time advances by half of the requested seconds."""
 
     @wrap(VirtualClock, "advance")
-    def advance(original: Any, self: VirtualClock, seconds: float) -> None:
-        original(self, seconds / 2)
+    def advance(original: Any, self: VirtualClock, seconds: float) -> float:
+        return float(original(self, seconds / 2))
 
 
 @fault("CLOCK-1", bindings=STOMP)
 def the_clock_answers_before_it_moves() -> None:
-    """The time of the queue moves on a moment after the reply."""
+    """The queue's time advances a moment after the reply."""
 
     @wrap(Application, "advance")
-    def advance(original: Any, self: Application, seconds: float) -> float:
-        threading.Timer(0.05, original, (self, seconds)).start()
-        return self.clock.now() + seconds
+    def advance(original: Any, self: Application, body: bytes) -> Outcome:
+        document = as_object(body) or {}
+        if set(document) != {"seconds"}:
+            outcome: Outcome = original(self, body)
+            return outcome
+        threading.Timer(0.05, original, (self, body)).start()
+        return Outcome(200, msgspec.json.encode({"now": self.clock.now() + document["seconds"]}))
 
 
 @fault("CLOCK-2", bindings=HTTP)
 def the_clock_runs_by_itself() -> None:
-    """Between its moves the time of the queue runs on."""
+    """Between advances the queue's time goes on by itself."""
     began = wall()
 
     @wrap(VirtualClock, "now")
@@ -131,7 +137,7 @@ def the_clock_runs_by_itself() -> None:
 
 @fault("CLOCK-3", bindings=HTTP)
 def a_groups_time_is_everybodys() -> None:
-    """Moving the time of one group moves that of all."""
+    """Advancing the time of one group advances that of all groups."""
 
     @wrap(QueueBroker, "advance_group")
     def advance(original: Any, self: QueueBroker, name: str, seconds: float, *, now: float) -> float:
@@ -144,7 +150,7 @@ def a_groups_time_is_everybodys() -> None:
 
 @fault("CLOCK-3", bindings=STOMP)
 def a_groups_time_stands_still() -> None:
-    """Moving the time of one group answers 200 and moves nothing."""
+    """Advancing the time of one group is answered 200 and does nothing."""
 
     @wrap(QueueBroker, "advance_group")
     def advance(original: Any, self: QueueBroker, name: str, seconds: float, *, now: float) -> float:
@@ -153,23 +159,23 @@ def a_groups_time_stands_still() -> None:
 
 @fault("CLOCK-4", bindings=HTTP)
 def the_clock_takes_text() -> None:
-    """`seconds` may be a string, and -1 moves nothing."""
+    """`seconds` may be a string, and -1 is accepted and does nothing."""
 
     @wrap(HttpBinding, "_advance")
-    def advance(original: Any, self: HttpBinding, body: bytes) -> Response:
-        document = as_object(body)
+    def advance(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome:
+        document = as_object(request.body)
         if document is not None:
             seconds = document.get("seconds")
             if isinstance(seconds, str) or (isinstance(seconds, (int, float)) and seconds < 0):
                 document["seconds"] = 0
-                body = msgspec.json.encode(document)
-        response: Response = original(self, body)
+                request.body = msgspec.json.encode(document)
+        response: Outcome = original(self, request, transport)
         return response
 
 
 @fault("CAP-1", bindings=HTTP)
 def endpoints_are_a_list() -> None:
-    """The capabilities tell the endpoints as a list of paths."""
+    """The capabilities give the endpoints as a list of paths."""
     _edit_capabilities(lambda document: document.update(endpoints=sorted(document["endpoints"].values())))
 
 
@@ -180,9 +186,9 @@ def limits_are_text() -> None:
 
 
 def _edit_capabilities(edit: Any) -> None:
-    """Have `edit(document)` change what the server declares."""
+    """Have `edit(document)` change the capabilities."""
 
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = as_object(original(*arguments, **named)) or {}
         edit(document)

@@ -1,4 +1,4 @@
-"""Faults in groups, and in what keeps groups and topics apart."""
+"""Faults in groups, and in the isolation of groups and topics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.refusal import Refusal
-from tests.mutants.editing import accept_refused, answer_by, refuse_by
+from tests.mutants.editing import accept_refused, answer_by, open_cursors, refuse_by
 from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, STOMP, fault
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @fault("GROUP-ADD-1", bindings=HTTP)
 def a_new_group_is_answered_created() -> None:
-    """Adding a group answers 201 at first, and 200 later."""
+    """Adding a new group is answered 201, adding an existing one 200."""
 
     @wrap(Operations, "_add_group")
     def add(original: Any, self: Operations, request: Any, now: float) -> Outcome:
@@ -42,7 +42,7 @@ def a_group_that_exists_is_refused() -> None:
 
 @fault("GROUP-ADD-2", bindings=STOMP)
 def a_group_that_is_added_again_begins_anew() -> None:
-    """Adding a group again removes the one that there was."""
+    """Adding an existing group removes the old one first."""
 
     @wrap(QueueBroker, "add_group")
     def add(original: Any, self: QueueBroker, name: str, *, now: float) -> Any:
@@ -53,7 +53,7 @@ def a_group_that_is_added_again_begins_anew() -> None:
 
 @fault("GROUP-ADD-2", "ACK-COMMIT-1", bindings=HTTP)
 def a_group_that_is_added_again_reads_again() -> None:
-    """Adding a group again puts its idle partitions back to the oldest record; its members stay."""
+    """Adding an existing group puts its idle partitions back to the oldest record; the members stay."""
 
     @wrap(QueueBroker, "add_group")
     def add(original: Any, self: QueueBroker, name: str, **named: Any) -> Any:
@@ -66,13 +66,13 @@ def a_group_that_is_added_again_reads_again() -> None:
 
 @fault("GROUP-REMOVE-1", bindings=HTTP)
 def a_removal_is_answered_done() -> None:
-    """Removing a group answers 200."""
+    """Removing a group is answered 200."""
     answer_by("_remove_group", 200)
 
 
 @fault("GROUP-REMOVE-2", bindings=HTTP)
 def names_outlive_their_group() -> None:
-    """The names of a removed group's members are not free."""
+    """The names of a removed group's members stay taken."""
 
     @wrap(QueueBroker, "remove_group")
     def remove(original: Any, self: QueueBroker, name: str, **named: Any) -> None:
@@ -91,7 +91,7 @@ def names_outlive_their_group() -> None:
 
 @fault("GROUP-REMOVE-2", bindings=STOMP)
 def idle_members_outlive_their_group() -> None:
-    """Members of a removed group that are subscribed to nothing stay registered."""
+    """Members of a removed group stay registered if they have no subscription."""
 
     @wrap(QueueBroker, "remove_group")
     def remove(original: Any, self: QueueBroker, name: str, **named: Any) -> None:
@@ -103,7 +103,7 @@ def idle_members_outlive_their_group() -> None:
 
 @fault("GROUP-REMOVE-3", bindings=HTTP)
 def offsets_outlive_their_group() -> None:
-    """A group that is added after its removal goes on where the old one stood."""
+    """A group that is added again after its removal has its old offsets."""
     kept: dict[tuple[str, Partition], int] = {}
 
     @wrap(Group, "dissolve")
@@ -120,24 +120,25 @@ def offsets_outlive_their_group() -> None:
 
 @fault("GROUP-REMOVE-4", bindings=HTTP)
 def removing_nothing_succeeds() -> None:
-    """Removing a group that does not exist answers 202."""
+    """Removing an unknown group is answered 202."""
     accept_refused("_remove_group", "group-unknown", 202)
 
 
 @fault("GROUP-REMOVE-5", bindings=HTTP)
 def a_missing_group_is_a_bad_request() -> None:
-    """Removing a group that does not exist is refused by 400."""
+    """Removing an unknown group is refused by 400."""
     refuse_by(QueueBroker, "remove_group", "group-unknown", 400)
 
 
 @fault("ISOLATE-1", "POLL-START-1", bindings=HTTP, hard=True)
 def groups_share_their_offsets() -> None:
-    """What one group acknowledges is committed in all groups that read the partition."""
+    """An acknowledgement in one group commits the record in all groups that read the partition."""
+    cursors = open_cursors()
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:
         original(self, commit=commit)
-        for other in self.partition.cursors:
+        for other in cursors[self.partition]:
             if other.in_flight is None:
                 other.committed = max(other.committed, self.committed)
 
@@ -145,38 +146,40 @@ def groups_share_their_offsets() -> None:
     def open_topic(original: Any, self: Group, topic: Topic) -> None:
         original(self, topic)
         for cursor in self.cursors[topic.name]:
-            cursor.committed = max(other.committed for other in cursor.partition.cursors)
+            cursor.committed = max(other.committed for other in cursors[cursor.partition])
 
 
 @fault("ISOLATE-1", bindings=STOMP)
 def a_record_is_in_flight_in_all_groups() -> None:
     """While one group has a record in flight, no other group gets it."""
+    cursors = open_cursors()
 
     @wrap(Cursor, "is_ready")
     def is_ready(original: Any, self: Cursor) -> bool:
         if not original(self):
             return False
         wanted = self.partition.ids[self.committed]
-        return all(other.in_flight != wanted for other in self.partition.cursors)
+        return all(other.in_flight != wanted for other in cursors[self.partition])
 
 
 @fault("ISOLATE-1", bindings=HTTP)
 def a_group_that_goes_resets_the_others() -> None:
-    """When a group is removed, the other groups of its partitions lose what they hold."""
+    """When a group is removed, other groups that read its partitions lose their records in flight."""
+    cursors = open_cursors()
 
     @wrap(Group, "dissolve")
     def dissolve(original: Any, self: Group) -> None:
         partitions = [cursor.partition for cursor in self.all_cursors()]
         original(self)
         for partition in partitions:
-            for other in partition.cursors:
+            for other in cursors[partition]:
                 if other.in_flight is not None:
                     other.settle(commit=False)
 
 
 @fault("ISOLATE-2", "POLL-FAIR-1", bindings=HTTP)
 def a_busy_topic_holds_up_the_others() -> None:
-    """While a consumer holds a record of a topic that has no other for it, it gets none of its other topics."""
+    """A consumer that holds the only available record of a topic gets nothing from its other topics."""
 
     @wrap(Consumer, "next_cursor")
     def next_cursor(original: Any, self: Consumer) -> Cursor | None:
@@ -188,7 +191,7 @@ def a_busy_topic_holds_up_the_others() -> None:
 
 @fault("ISOLATE-2", bindings=STOMP)
 def offsets_are_kept_by_index_alone() -> None:
-    """What is acknowledged in a topic is committed in the group's other topics, where they have as many records."""
+    """A commit in one topic is repeated in the group's other topics that have as many records."""
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reference_server.queue import names
+from reference_server.queue.outcomes import JSON, Outcome
 from reference_server.server import responses
 from reference_server.server.http import HttpBinding
 from reference_server.server.requests import Request, RequestReader
-from reference_server.server.responses import Response
 from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, fault
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def _edit_responses(edit: Any) -> None:
-    """Have `edit(binding, request, response)` change what is answered to whole requests."""
+    """Have `edit(binding, request, response)` change the responses to whole requests."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Response | None:
-        response: Response | None = original(self, request, transport)
-        changed: Response | None = response and edit(self, request, response)
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome | None:
+        response: Outcome | None = original(self, request, transport)
+        changed: Outcome | None = response and edit(self, request, response)
         return changed
 
 
-def _edit_refusals(status: int, change: Response) -> None:
-    """Answer what the reader of requests refuses by `status` as `change` has it."""
+def _edit_refusals(status: int, change: Outcome) -> None:
+    """Answer requests that the reader refuses by `status` with `change` applied to the response."""
 
     @wrap(RequestReader, "feed")
     def feed(original: Any, self: RequestReader, data: bytes, now: float) -> Any:
@@ -67,8 +67,8 @@ def paths_are_not_decoded() -> None:
 def json_is_called_text() -> None:
     """Bodies have the content type text/plain."""
 
-    def edit(_binding: HttpBinding, _request: Request, response: Response) -> Response:
-        if response.content_type != responses.JSON:
+    def edit(_binding: HttpBinding, _request: Request, response: Outcome) -> Outcome:
+        if response.content_type != JSON:
             return response
         return msgspec.structs.replace(response, content_type="text/plain")
 
@@ -77,11 +77,11 @@ def json_is_called_text() -> None:
 
 @fault("HTTP-PATH-1", bindings=HTTP)
 def every_path_is_served() -> None:
-    """A GET of a path that nobody serves answers 200 and a page."""
+    """A GET of an unknown path is answered 200 with a page."""
 
-    def edit(_binding: HttpBinding, request: Request, response: Response) -> Response:
+    def edit(_binding: HttpBinding, request: Request, response: Outcome) -> Outcome:
         if response.status == 404 and b"path-unknown" in response.body and request.method == "GET":
-            return Response(200, b"<h1>It works</h1>", "text/html")
+            return Outcome(200, b"<h1>It works</h1>", "text/html")
         return response
 
     _edit_responses(edit)
@@ -91,19 +91,19 @@ def every_path_is_served() -> None:
 def unknown_operations_are_accepted() -> None:
     """A POST to a path below one of the operations is answered 202 and ignored."""
 
-    def edit(_binding: HttpBinding, request: Request, response: Response) -> Response:
+    def edit(_binding: HttpBinding, request: Request, response: Outcome) -> Outcome:
         is_below = request.path.startswith(("/consumer/", "/topic/", "/consumer-group/"))
         is_unknown = response.status == 404 and b"path-unknown" in response.body
-        return Response(202) if is_unknown and is_below and request.method == "POST" else response
+        return Outcome(202) if is_unknown and is_below and request.method == "POST" else response
 
     _edit_responses(edit)
 
 
 @fault("HTTP-PATH-2", bindings=HTTP)
 def unknown_paths_are_bad_requests() -> None:
-    """A path that is not served is refused by 400."""
+    """An unknown path is refused by 400."""
 
-    def edit(_binding: HttpBinding, _request: Request, response: Response) -> Response:
+    def edit(_binding: HttpBinding, _request: Request, response: Outcome) -> Outcome:
         if response.status != 404 or b"path-unknown" not in response.body:
             return response
         body = response.body.replace(b'"status":404', b'"status":400')
@@ -117,10 +117,10 @@ def methods_make_no_difference() -> None:
     """A PUT of an operation performs it."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Response | None:
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome | None:
         if request.method == "PUT":
             request.method = "POST"
-        response: Response | None = original(self, request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 
@@ -128,19 +128,12 @@ def methods_make_no_difference() -> None:
 def a_refused_method_is_performed() -> None:
     """A DELETE of an operation is refused, but performed."""
 
-    @wrap(HttpBinding, "_refuse")
-    def refuse(original: Any, self: HttpBinding, path: str) -> Response:
-        if bodies and self._application.operations.is_operation(path):
-            self._perform(path, bodies[-1], None)  # type: ignore[arg-type]
-        response: Response = original(self, path)
-        return response
-
-    bodies: list[bytes] = []
-
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Response | None:
-        bodies[:] = [request.body] if request.method == "DELETE" and request.body else []
-        response: Response | None = original(self, request, transport)
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Transport) -> Outcome | None:
+        is_operation = self._application.operations.is_operation(request.path)
+        if request.method == "DELETE" and request.body and is_operation:
+            self._perform(request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 
@@ -156,7 +149,7 @@ def a_refused_method_is_not_told_which_are_allowed() -> None:
 
 @fault("HTTP-LENGTH-1", bindings=HTTP)
 def a_body_without_a_length_is_what_has_come() -> None:
-    """A POST without a length has for a body whatever came with its head."""
+    """The body of a POST without a length is the rest of the octets that came with its head."""
     _before_parsing(_give_length)
 
 
@@ -167,7 +160,7 @@ def of_two_lengths_the_first_counts() -> None:
 
 
 def _before_parsing(change: Any) -> None:
-    """Have `change(head, rest)` give the octets of a request whose head has come whole."""
+    """Have `change(head, rest)` give the octets of a request whose head is complete."""
 
     @wrap(RequestReader, "feed")
     def feed(original: Any, self: RequestReader, data: bytes, now: float) -> Any:
@@ -204,7 +197,7 @@ def chunks_are_refused() -> None:
 
 @fault("HTTP-CHUNKED-1", bindings=HTTP)
 def only_the_first_chunk_is_read() -> None:
-    """Of a body in chunks the first one is read."""
+    """Only the first chunk of a chunked body is read."""
 
     @wrap(RequestReader, "on_body")
     def on_body(original: Any, self: RequestReader, part: bytes) -> None:
@@ -215,12 +208,12 @@ def only_the_first_chunk_is_read() -> None:
 
 @fault("HTTP-SIZE-1", bindings=HTTP)
 def a_body_may_have_one_octet_more() -> None:
-    """The limit of bodies is one octet above the one that is declared."""
+    """The limit of bodies is one octet above the declared one."""
 
     @wrap(RequestReader, "__init__")
     def begin(original: Any, self: RequestReader, settings: Any) -> None:
         original(self, settings)
-        self._max_body += 1
+        self._settings = msgspec.structs.replace(settings, body_bytes=settings.body_bytes + 1)
 
 
 @fault("HTTP-SIZE-2", bindings=HTTP)
@@ -231,12 +224,12 @@ def a_large_body_is_a_bad_request() -> None:
 
 @fault("HTTP-HEADERS-1", bindings=HTTP)
 def headers_have_no_limit() -> None:
-    """Headers may be as many and as large as they like."""
+    """Headers have no limit of number or size."""
 
     @wrap(RequestReader, "__init__")
     def begin(original: Any, self: RequestReader, settings: Any) -> None:
         original(self, settings)
-        self._max_headers = self._max_header_octets = 10**9
+        self._settings = msgspec.structs.replace(settings, headers=10**9, header_bytes=10**9)
 
 
 @fault("HTTP-HEADERS-2", bindings=HTTP)
@@ -259,7 +252,7 @@ def every_reply_ends_its_connection() -> None:
 
 @fault("HTTP-PIPE-1", bindings=HTTP)
 def what_came_last_is_answered_first() -> None:
-    """Requests that came in one piece are answered in the opposite order."""
+    """Pipelined requests are answered in reverse order."""
 
     @wrap(RequestReader, "feed")
     def feed(original: Any, self: RequestReader, data: bytes, now: float) -> Any:
@@ -269,7 +262,7 @@ def what_came_last_is_answered_first() -> None:
 
 @fault("HTTP-PIPE-1", bindings=HTTP)
 def what_comes_behind_a_request_is_lost() -> None:
-    """Of requests that came in one piece the first is answered."""
+    """Only the first of several pipelined requests is answered."""
 
     @wrap(RequestReader, "feed")
     def feed(original: Any, self: RequestReader, data: bytes, now: float) -> Any:

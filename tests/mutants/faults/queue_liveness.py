@@ -1,4 +1,4 @@
-"""Faults in signs of life: what keeps a consumer from being evicted."""
+"""Faults in signs of life, which keep a consumer from being evicted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations
 from reference_server.queue.outcomes import ACCEPTED, NOTHING, Outcome
-from reference_server.stomp.hub import Hub
 from reference_server.stomp.queue_binding import QueueBinding
 from reference_server.stomp.session import Session
 from tests.mutants.editing import answer_by, as_object, refuse_by
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _forget_signs(method: str, *, only_empty: bool = False) -> None:
-    """Have a row of the table of operations be no sign of life; `only_empty`: where it has nothing to give."""
+    """Have a row of the table of operations be no sign of life; `only_empty`: only if the reply is empty."""
     before: dict[str, float] = {}
 
     @wrap(QueueBroker, "_sign_of_life")
@@ -41,7 +40,7 @@ def _forget_signs(method: str, *, only_empty: bool = False) -> None:
 
 @fault("LIVE-BEAT-1", bindings=HTTP)
 def a_heartbeat_is_answered_done() -> None:
-    """A heartbeat answers 200."""
+    """A heartbeat is answered 200."""
     answer_by("_heartbeat", 200)
 
 
@@ -61,7 +60,7 @@ def heartbeats_count_for_the_first_member() -> None:
         outcome: Outcome = original(self, request, now)
         group = self.broker.consumers[request.consumer_name].group
         first = next(iter(group.members.values()))
-        first.seen = now + group.ahead
+        first.seen = now + group.clock_offset
         return outcome
 
 
@@ -74,13 +73,13 @@ def a_heartbeat_counts_for_the_whole_group() -> None:
         outcome: Outcome = original(self, request, now)
         group = self.broker.consumers[request.consumer_name].group
         for member in group.members.values():
-            member.seen = now + group.ahead
+            member.seen = now + group.clock_offset
         return outcome
 
 
 @fault("LIVE-BEAT-2", bindings=HTTP)
 def nobodys_heart_may_beat() -> None:
-    """The heartbeat of a consumer that was never registered answers 202."""
+    """The heartbeat of a consumer that was never registered is answered 202."""
     registered: set[str] = set()
 
     @wrap(QueueBroker, "register")
@@ -102,30 +101,30 @@ def the_heartbeat_of_nobody_is_a_bad_request() -> None:
 
 @fault("LIVE-SIGN-1", bindings=HTTP)
 def polls_are_no_signs_of_life() -> None:
-    """A consumer that only polls is evicted."""
+    """Polls do not keep a consumer from being evicted."""
     _forget_signs("_poll")
 
 
 @fault("LIVE-SIGN-1", bindings=STOMP)
 def empty_polls_are_no_signs_of_life() -> None:
-    """A consumer that polls in vain is evicted."""
+    """Empty polls do not keep a consumer from being evicted."""
     _forget_signs("_poll", only_empty=True)
 
 
 @fault("LIVE-SIGN-1", bindings=HTTP)
 def acknowledgements_are_no_signs_of_life() -> None:
-    """A consumer that only acknowledges is evicted."""
+    """Acknowledgements do not keep a consumer from being evicted."""
     _forget_signs("_acknowledge")
 
 
 @fault("LIVE-SIGN-1", bindings=STOMP)
 def subscriptions_are_no_signs_of_life() -> None:
-    """A consumer that only subscribes is evicted."""
+    """Subscribing does not keep a consumer from being evicted."""
     _forget_signs("_subscribe")
 
 
 def _remember_sessions() -> dict[Session, set[str]]:
-    """Which consumers each session has named in operations."""
+    """Names of the consumers that each session has named in operations."""
     named: dict[Session, set[str]] = {}
 
     @wrap(QueueBinding, "perform")
@@ -141,12 +140,12 @@ def _remember_sessions() -> dict[Session, set[str]]:
 
 @fault("LIVE-SIGN-2", bindings=STOMP)
 def a_session_speaks_for_its_consumers() -> None:
-    """Whatever comes on a session is a sign of life of all consumers that it named before, also a heart-beat."""
+    """Any input of a session, even a heart-beat, is a sign of life of all consumers that the session has named."""
     named = _remember_sessions()
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
-        broker = self.hub._operations.broker
+        broker = self.shared.router.binding._operations.broker
         for name in named.get(self, ()):
             if name in broker.consumers:
                 broker._sign_of_life(broker.consumers[name], queue_now)
@@ -155,13 +154,13 @@ def a_session_speaks_for_its_consumers() -> None:
 
 @fault("LIVE-KEEP-1", bindings=STOMP)
 def consumers_end_with_their_connection() -> None:
-    """The consumers that a session registered are out when it ends."""
+    """The end of a session evicts the consumers that it registered."""
     named = _remember_sessions()
 
-    @wrap(Hub, "closed")
-    def closed(original: Any, self: Hub, session: Session) -> None:
-        original(self, session)
-        broker = self._operations.broker
-        for name in named.pop(session, ()):
+    @wrap(Session, "_end")
+    def end(original: Any, self: Session) -> None:
+        original(self)
+        broker = self.shared.router.binding._operations.broker
+        for name in named.pop(self, ()):
             if name in broker.consumers:
                 broker.unregister(broker.consumers[name])

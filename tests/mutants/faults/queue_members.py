@@ -15,13 +15,13 @@ from tests.mutants.registry import HTTP, STOMP, fault
 
 @fault("MEMBER-REGISTER-1", bindings=HTTP)
 def a_new_consumer_is_answered_created() -> None:
-    """Registering answers 201."""
+    """Registering is answered 201."""
     answer_by("_register", 201)
 
 
 @fault("MEMBER-REGISTER-2", bindings=HTTP)
 def registering_adds_the_group() -> None:
-    """A consumer of a group that does not exist adds the group."""
+    """Registering a consumer in an unknown group adds the group."""
 
     @wrap(QueueBroker, "register")
     def register(original: Any, self: QueueBroker, group: str, name: str, *, now: float) -> Any:
@@ -31,7 +31,7 @@ def registering_adds_the_group() -> None:
 
 @fault("MEMBER-REGISTER-2", "REFUSE-1", bindings=STOMP)
 def a_refused_registration_takes_the_name() -> None:
-    """A registration in a group that does not exist is refused, but its name is taken from then on."""
+    """A registration in an unknown group is refused, but takes the name."""
     taken: set[str] = set()
 
     @wrap(QueueBroker, "register")
@@ -49,13 +49,13 @@ def a_refused_registration_takes_the_name() -> None:
 
 @fault("MEMBER-REGISTER-3", bindings=HTTP)
 def a_group_that_is_not_there_is_a_conflict() -> None:
-    """Registering in a group that does not exist is refused by 409."""
+    """Registering in an unknown group is refused by 409."""
     refuse_by(QueueBroker, "register", "group-unknown", 409)
 
 
 @fault("MEMBER-REGISTER-4", bindings=HTTP)
 def who_registers_last_has_the_name() -> None:
-    """A registration with a taken name puts the holder out."""
+    """A registration with a taken name evicts the holder of the name."""
 
     @wrap(QueueBroker, "register")
     def register(original: Any, self: QueueBroker, group: str, name: str, *, now: float) -> Any:
@@ -67,7 +67,7 @@ def who_registers_last_has_the_name() -> None:
 
 @fault("MEMBER-REGISTER-4", bindings=STOMP)
 def names_are_unique_in_a_group_only() -> None:
-    """A name that is taken in another group is free; who registers there takes it with him."""
+    """A name may be registered again in another group, which unregisters its present holder."""
 
     @wrap(QueueBroker, "register")
     def register(original: Any, self: QueueBroker, group: str, name: str, **named: Any) -> Any:
@@ -79,7 +79,7 @@ def names_are_unique_in_a_group_only() -> None:
 
 @fault("MEMBER-REGISTER-4", "REFUSE-1", bindings=HTTP)
 def a_refused_registration_frees_what_the_holder_has() -> None:
-    """A registration with a taken name is refused, but the records of its holder are free."""
+    """A registration with a taken name is refused, but frees the records of the name's holder."""
 
     @wrap(QueueBroker, "register")
     def register(original: Any, self: QueueBroker, group: str, name: str, **named: Any) -> Any:
@@ -100,7 +100,7 @@ def a_taken_name_is_a_bad_request() -> None:
 
 @fault("MEMBER-UNREGISTER-1", bindings=HTTP)
 def who_leaves_is_there_for_a_while() -> None:
-    """Leaving ends subscriptions, but the consumer stays registered until it is evicted."""
+    """Unregistering ends subscriptions, but the consumer stays registered until its eviction."""
 
     @wrap(QueueBroker, "unregister")
     def unregister(original: Any, self: QueueBroker, consumer: Consumer) -> None:
@@ -110,25 +110,25 @@ def who_leaves_is_there_for_a_while() -> None:
 
 @fault("MEMBER-UNREGISTER-1", bindings=STOMP)
 def a_departure_is_answered_done() -> None:
-    """Leaving answers 200."""
+    """Unregistering is answered 200."""
     answer_by("_unregister", 200)
 
 
 @fault("MEMBER-UNREGISTER-2", bindings=HTTP)
 def nobody_may_leave() -> None:
-    """Unregistering a consumer that is not registered answers 202."""
+    """Unregistering an unknown consumer is answered 202."""
     accept_refused("_unregister", "consumer-unknown", 202)
 
 
 @fault("MEMBER-UNREGISTER-3", bindings=HTTP)
 def nobody_is_a_bad_request() -> None:
-    """Unregistering a consumer that is not registered is refused by 400."""
+    """Unregistering an unknown consumer is refused by 400."""
     refuse_by(Operations, "_unregister", "consumer-unknown", 400)
 
 
 @fault("MEMBER-UNSUBSCRIBE-4", "ACK-COMMIT-1", bindings=HTTP, hard=True)
 def an_offset_goes_back_when_its_owner_is_evicted() -> None:
-    """The last record that an evicted consumer acknowledged in a partition comes again."""
+    """The last record of a partition that an evicted consumer acknowledged is delivered again."""
 
     @wrap(Group, "expire")
     def expire(original: Any, self: Group, now: float) -> list[Consumer]:
@@ -143,13 +143,13 @@ def an_offset_goes_back_when_its_owner_is_evicted() -> None:
 
 @fault("DELIVER-2", bindings=HTTP)
 def who_leaves_takes_records_along() -> None:
-    """What a consumer held when it left counts as acknowledged."""
+    """Records in flight with a consumer that unregisters count as acknowledged."""
     _commit_when(lambda group, consumer: consumer.name not in group.members)
 
 
 @fault("DELIVER-2", bindings=STOMP)
 def who_unsubscribes_takes_records_along() -> None:
-    """What a consumer held when it unsubscribed counts as acknowledged."""
+    """Records in flight with a consumer that unsubscribes count as acknowledged."""
     _commit_when(lambda group, consumer: consumer.name in group.members)
 
 
@@ -162,5 +162,5 @@ def _commit_when(holds: Any) -> None:
                     cursor.settle(commit=holds(self, consumer))
                 if cursor.owner is consumer:
                     cursor.pass_to(None)
-            elif cursor.heir is consumer:
+            elif cursor.next_owner is consumer:
                 Cursor.pass_to(cursor, cursor.owner)

@@ -1,4 +1,4 @@
-"""Faults in where records go: partitions, keys, turns, offsets."""
+"""Faults in the placement of records: partitions, keys, round-robin, offsets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Cursor
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.topic import Partition, Record, Topic
-from tests.mutants.editing import as_object, edit_replies
+from tests.mutants.editing import as_object, edit_replies, open_cursors
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import HTTP, STOMP, fault
 
@@ -38,7 +38,7 @@ def partitions_are_placed_in_blocks() -> None:
 
 @fault("PART-KEY-1", bindings=HTTP, hard=True)
 def a_key_moves_when_another_topic_is_added() -> None:
-    """Keys of all topics are spread over as many partitions as the topic has that was added last."""
+    """Keys of all topics are spread over as many partitions as the newest topic has."""
     latest = [1]
 
     @wrap(Topic, "__init__")
@@ -53,7 +53,7 @@ def a_key_moves_when_another_topic_is_added() -> None:
 
 @fault("PART-KEY-1", bindings=STOMP)
 def a_key_beyond_ascii_is_no_key() -> None:
-    """Records whose key has a letter outside of ASCII go round like those without a key."""
+    """Records whose key has a letter outside of ASCII are placed round-robin, like those without a key."""
 
     @wrap(Topic, "partition_for")
     def choose(original: Any, self: Topic, key: str | None) -> Partition:
@@ -83,7 +83,7 @@ def a_key_lies_where_its_label_says() -> None:
 
 @fault("PART-KEY-2", bindings=HTTP)
 def digests_are_read_from_the_other_end() -> None:
-    """The number of a key is read as big-endian."""
+    """The digest of a key is read as a big-endian number."""
 
     @replace(topics, "partition_of")
     def partition_of(key: str, partitions: int) -> int:
@@ -101,7 +101,7 @@ def the_round_skips_the_last_partition() -> None:
 
 @fault("PART-RR-1", bindings=STOMP, hard=True, effort="standard")
 def the_round_skips_one_after_a_while() -> None:
-    """Every ninth record without a key goes to the partition after the next."""
+    """Every ninth record without a key skips a partition."""
     turns = [0]
 
     @wrap(Topic, "take_turn")
@@ -125,7 +125,7 @@ def keyless_records_go_anywhere() -> None:
 
 @fault("PART-RR-1", "REFUSE-1", bindings=HTTP)
 def a_refused_record_takes_a_turn() -> None:
-    """A record that is refused for its body takes the turn of a record without a key."""
+    """A record that is refused for its body advances the round-robin."""
 
     @wrap(Operations, "_publish")
     def publish(original: Any, self: Operations, name: str, *arguments: Any) -> Outcome:
@@ -147,7 +147,7 @@ def the_round_begins_at_the_second_partition() -> None:
 
 @fault("PART-RR-3", bindings=HTTP)
 def a_record_with_a_key_takes_a_turn() -> None:
-    """Records that have a key move the round on, too."""
+    """Records with a key advance the round-robin, too."""
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
@@ -173,7 +173,7 @@ def offsets_are_told_from_one() -> None:
 
 @fault("PUB-POSITION-1", bindings=STOMP)
 def offsets_count_through_the_topic() -> None:
-    """The reply to a publish tells how many records the whole topic had, not the partition."""
+    """The reply to a publish gives the number of records in the topic, not in the partition."""
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
@@ -183,7 +183,7 @@ def offsets_count_through_the_topic() -> None:
 
 @fault("INTRO-TOPIC-1", bindings=HTTP)
 def end_offsets_are_those_of_the_last_record() -> None:
-    """The end offset of a partition is told as that of its last record, one too few."""
+    """The end offset of a partition is that of its last record, one too low."""
 
     @wrap(introspection, "describe_topic")
     def describe(original: Any, topic: Topic) -> dict[str, Any]:
@@ -195,14 +195,15 @@ def end_offsets_are_those_of_the_last_record() -> None:
 
 @fault("ORDER-1", "PUB-POSITION-1", bindings=HTTP, effort="standard", hard=True)
 def one_record_in_a_thousand_is_swapped() -> None:
-    """Once in a while a record is stored before its predecessor, if that was handed out to nobody yet."""
+    """Now and then a record is stored before its predecessor, if that was not handed out yet."""
+    cursors = open_cursors()
     stored = [0]
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
         partition, offset = original(self, name, record, **named)
         stored[0] += 1
-        seen = max((max(cursor.handed, cursor.committed) for cursor in partition.cursors), default=0)
+        seen = max((max(cursor.handed, cursor.committed) for cursor in cursors[partition]), default=0)
         if stored[0] >= 1000 and offset > 0 and seen < offset:
             stored[0] = 0
             for log in (partition.records, partition.ids):
@@ -212,7 +213,8 @@ def one_record_in_a_thousand_is_swapped() -> None:
 
 @fault("DELIVER-1", "ORDER-1", "ACK-COMMIT-2", bindings=STOMP, effort="standard", hard=True)
 def one_record_in_a_thousand_is_lost() -> None:
-    """Once in a while a record that has another behind it is handed out to nobody."""
+    """Now and then a record that has another one behind it is never handed out."""
+    cursors = open_cursors()
     stored = [0]
     lost: set[tuple[Partition, int]] = set()
 
@@ -220,7 +222,7 @@ def one_record_in_a_thousand_is_lost() -> None:
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
         partition, offset = original(self, name, record, **named)
         stored[0] += 1
-        seen = max((max(cursor.handed, cursor.committed) for cursor in partition.cursors), default=0)
+        seen = max((max(cursor.handed, cursor.committed) for cursor in cursors[partition]), default=0)
         if stored[0] >= 1000 and offset > 0 and seen < offset:
             stored[0] = 0
             lost.add((partition, offset - 1))
@@ -242,7 +244,7 @@ def one_record_in_a_thousand_is_lost() -> None:
     hard=True,
 )
 def one_record_in_a_thousand_is_stored_twice() -> None:
-    """Every thousandth record is stored two times, one behind the other."""
+    """Every thousandth record is stored twice in a row."""
     stored = [0]
 
     @wrap(QueueBroker, "publish")

@@ -1,4 +1,4 @@
-"""Faults in polls: their replies, their order, what they leave out and what they bring twice."""
+"""Faults in polls: replies, order, missing and repeated records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reference_server.queue.broker import Delivery, QueueBroker
 from reference_server.queue.group import Consumer, Cursor
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.queue.topic import Record
-from tests.mutants.editing import accept_refused, as_object, edit_replies, refuse_by
+from tests.mutants.editing import accept_refused, as_object, edit_replies, open_cursors, refuse_by
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import HTTP, STOMP, fault
 
@@ -22,7 +22,7 @@ POLL = "/consumer/poll"
 
 
 def _edit_records(edit: Any) -> None:
-    """Have `edit(item)` change each record that a single poll brings."""
+    """Have `edit(item)` change each record that a single poll returns."""
 
     @wrap(long_polls, "one_record")
     def one_record(original: Any, delivery: Delivery) -> Outcome:
@@ -64,19 +64,19 @@ def ids_are_unique_in_a_topic_only() -> None:
 
 @fault("POLL-REDELIVERED-1", bindings=HTTP)
 def nothing_is_ever_redelivered() -> None:
-    """`redelivered` is false, also for what comes again."""
+    """`redelivered` is false, even for redelivered records."""
     _edit_records(lambda item: item.update(redelivered=False))
 
 
 @fault("POLL-EMPTY-1", bindings=HTTP)
 def an_empty_poll_succeeds() -> None:
-    """A poll with nothing to give answers 200 and an empty object."""
+    """An empty poll is answered 200 with an empty object."""
     edit_replies(POLL, lambda outcome: Outcome(200, b"{}") if outcome.status == 204 else outcome)
 
 
 @fault("POLL-EMPTY-2", bindings=HTTP)
 def an_empty_poll_is_a_conflict() -> None:
-    """A poll with nothing to give answers 409."""
+    """An empty poll is answered 409."""
     body = b'{"type":"urn:stompliance:problem:nothing","title":"Nothing","status":409,"detail":"nothing now"}'
     nothing = Outcome(409, body, "application/problem+json")
     edit_replies(POLL, lambda outcome: nothing if outcome.status == 204 else outcome)
@@ -89,7 +89,7 @@ def an_empty_poll_is_a_conflict() -> None:
 
 @fault("POLL-START-1", bindings=HTTP)
 def a_new_group_starts_at_the_newest_record() -> None:
-    """A group begins behind the records that are there when it subscribes."""
+    """A group starts behind the records that exist when it subscribes."""
 
     @wrap(Cursor, "__init__")
     def begin(original: Any, self: Cursor, partition: Partition) -> None:
@@ -99,17 +99,20 @@ def a_new_group_starts_at_the_newest_record() -> None:
 
 @fault("POLL-START-1", bindings=STOMP)
 def a_new_group_starts_where_others_stand() -> None:
-    """A group begins at the oldest record that another group has not acknowledged."""
+    """A group starts at the oldest record that another group has not acknowledged."""
+
+    cursors = open_cursors()
 
     @wrap(Cursor, "__init__")
     def begin(original: Any, self: Cursor, partition: Partition) -> None:
+        committed = min((cursor.committed for cursor in cursors[partition]), default=0)
         original(self, partition)
-        self.committed = min((cursor.committed for cursor in partition.cursors), default=0)
+        self.committed = committed
 
 
 @fault("POLL-FAIR-1", bindings=HTTP)
 def a_consumer_holds_two_records_at_most() -> None:
-    """A consumer that holds two records gets no third."""
+    """A consumer that holds two records gets no third one."""
 
     @wrap(Consumer, "next_cursor")
     def next_cursor(original: Any, self: Consumer) -> Cursor | None:
@@ -119,7 +122,7 @@ def a_consumer_holds_two_records_at_most() -> None:
 
 @fault("POLL-OK-1", "POLL-FAIR-1", "ACK-COMMIT-2", bindings=STOMP)
 def the_round_stops_one_short() -> None:
-    """A poll looks at all partitions of the consumer but one."""
+    """A poll skips one of the consumer's partitions."""
 
     @replace(Consumer, "next_cursor")
     def next_cursor(self: Consumer) -> Cursor | None:
@@ -133,25 +136,26 @@ def the_round_stops_one_short() -> None:
 
 @fault("POLL-UNKNOWN-1", bindings=HTTP)
 def nobody_polls_nothing() -> None:
-    """A poll of a consumer that is not registered answers 204."""
+    """A poll of an unknown consumer is answered 204."""
     accept_refused("_poll", "consumer-unknown", 204)
 
 
 @fault("POLL-UNKNOWN-2", bindings=HTTP)
 def a_poll_of_nobody_is_a_bad_request() -> None:
-    """A poll of a consumer that is not registered is refused by 400."""
+    """A poll of an unknown consumer is refused by 400."""
     refuse_by(Operations, "_poll", "consumer-unknown", 400)
 
 
 @fault("ORDER-1", bindings=HTTP)
 def the_newest_record_comes_first() -> None:
-    """A poll brings the newest record of a partition, where several wait: they change places."""
+    """A poll returns the newest record of a partition with several waiting, by swapping the two."""
+    cursors = open_cursors()
 
     @wrap(Cursor, "hand_out")
     def hand_out(original: Any, self: Cursor) -> tuple[int, bool]:
         partition = self.partition
         first, last = self.committed, partition.end - 1
-        if self.handed <= first < last and len(partition.cursors) == 1:
+        if self.handed <= first < last and len(cursors[partition]) == 1:
             for log in (partition.records, partition.ids):
                 log[first], log[last] = log[last], log[first]
         result: tuple[int, bool] = original(self)
@@ -160,20 +164,21 @@ def the_newest_record_comes_first() -> None:
 
 @fault("ORDER-1", "DELIVER-2", bindings=STOMP)
 def what_comes_back_comes_behind_the_next() -> None:
-    """A record that was freed comes again only after the one behind it."""
+    """A freed record is redelivered only after the record behind it."""
+    cursors = open_cursors()
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:
         original(self, commit=commit)
         place, partition = self.committed, self.partition
-        if not commit and self.handed == place + 1 < partition.end and len(partition.cursors) == 1:
+        if not commit and self.handed == place + 1 < partition.end and len(cursors[partition]) == 1:
             for log in (partition.records, partition.ids):
                 log[place], log[place + 1] = log[place + 1], log[place]
 
 
 @fault("ORDER-2", bindings=HTTP)
 def two_records_of_a_partition_are_in_flight() -> None:
-    """While one record of a partition is in flight, a poll may bring the next as well."""
+    """While one record of a partition is in flight, a poll may return the next one as well."""
     ahead: dict[Cursor, int] = {}
 
     @wrap(QueueBroker, "poll")
@@ -197,7 +202,7 @@ def _cursor_of(consumer: Consumer, delivery: Delivery) -> Cursor:
 
 @fault("DELIVER-1", bindings=HTTP)
 def the_last_record_waits_for_a_later_one() -> None:
-    """The newest record of a partition is handed out when one is behind it."""
+    """The newest record of a partition is handed out only after another one is published behind it."""
 
     @replace(Cursor, "is_ready")
     def is_ready(self: Cursor) -> bool:
@@ -207,12 +212,13 @@ def the_last_record_waits_for_a_later_one() -> None:
 
 @fault("DELIVER-1", bindings=STOMP)
 def what_is_published_to_an_idle_group_is_missed() -> None:
-    """A record that comes while nobody of a group is subscribed is not delivered to it."""
+    """A record that is published while a group has no subscriber is not delivered to that group."""
+    cursors = open_cursors()
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
         partition, offset = original(self, name, record, **named)
-        for cursor in partition.cursors:
+        for cursor in cursors[partition]:
             if cursor.owner is None and cursor.committed == offset:
                 cursor.committed += 1
         return partition, offset
@@ -220,7 +226,7 @@ def what_is_published_to_an_idle_group_is_missed() -> None:
 
 @fault("DELIVER-3", bindings=HTTP)
 def who_polls_again_gets_the_same() -> None:
-    """A poll with nothing new to bring brings the oldest record that the consumer holds."""
+    """An empty poll returns the oldest record that the consumer holds."""
 
     @wrap(QueueBroker, "poll")
     def poll(original: Any, self: QueueBroker, consumer: Consumer) -> Delivery | None:
@@ -234,7 +240,7 @@ def who_polls_again_gets_the_same() -> None:
 
 @fault("DELIVER-3", bindings=STOMP)
 def a_record_in_flight_comes_again_after_a_while() -> None:
-    """What is not acknowledged within ten seconds is delivered again, though its holder lives."""
+    """A record that is not acknowledged within ten seconds is redelivered, though its consumer is alive."""
     since: dict[Cursor, float] = {}
 
     @wrap(Cursor, "hand_out")
@@ -245,7 +251,7 @@ def a_record_in_flight_comes_again_after_a_while() -> None:
 
     @wrap(QueueBroker, "poll")
     def poll(original: Any, self: QueueBroker, consumer: Consumer) -> Delivery | None:
-        _time[0] = self.now + consumer.group.ahead
+        _time[0] = self.now + consumer.group.clock_offset
         for cursor in list(consumer.held.values()):
             if since[cursor] + 10 <= _time[0]:
                 cursor.settle(commit=False)
@@ -257,7 +263,7 @@ def a_record_in_flight_comes_again_after_a_while() -> None:
 
 @fault("DELIVER-4", bindings=HTTP)
 def a_topic_begins_with_a_record_of_its_own() -> None:
-    """A new topic has a record that nobody published."""
+    """A new topic holds a record that no producer published."""
 
     @wrap(QueueBroker, "add_topic")
     def add(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> Any:

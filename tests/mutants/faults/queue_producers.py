@@ -1,4 +1,4 @@
-"""Faults in what producers are told: acknowledgements of both spellings, receipts."""
+"""Faults in replies to producers: acknowledgements of both spellings, receipts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from reference_server.stomp.hub import Hub
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, QueueBinding
 from tests.mutants.editing import topic_of
 from tests.mutants.patching import replace, wrap
-from tests.mutants.registry import HTTP, STOMP, fault
+from tests.mutants.registry import HTTP, PUBLISH, STOMP, fault
 
 if TYPE_CHECKING:
     from reference_server.queue.operations import Outcome
     from reference_server.stomp.session import Session
 
-#: For how long something is done too early, in seconds: longer than a client takes to look.
+#: Seconds by which something is done too early: longer than a client takes to look.
 EARLY = 0.05
 
 
@@ -39,7 +39,7 @@ def _tell(binding: QueueBinding, told: ProducerAcknowledgement, spellings: tuple
 
 @fault("PUB-ACK-1", bindings=STOMP)
 def acknowledgments_are_only_spelt_with_an_e() -> None:
-    """Who subscribes to /topic/acknowledgment/{topic} is told nothing."""
+    """Subscribers to /topic/acknowledgment/{topic} get nothing."""
 
     @replace(QueueBinding, "acknowledge_producer")
     def acknowledge(self: QueueBinding, told: ProducerAcknowledgement) -> None:
@@ -48,16 +48,41 @@ def acknowledgments_are_only_spelt_with_an_e() -> None:
 
 @fault("PUB-ACK-2", bindings=STOMP)
 def acknowledgements_are_only_spelt_without_an_e() -> None:
-    """Who subscribes to /topic/acknowledgement/{topic} is told nothing."""
+    """Subscribers to /topic/acknowledgement/{topic} get nothing."""
 
     @replace(QueueBinding, "acknowledge_producer")
     def acknowledge(self: QueueBinding, told: ProducerAcknowledgement) -> None:
         _tell(self, told, ACKNOWLEDGEMENTS[:1])
 
 
+@fault("PUB-STOMP-1", bindings=PUBLISH)
+def records_of_a_session_without_connect_are_dropped() -> None:
+    """A SEND in a session that began without CONNECT is ignored."""
+
+    @wrap(QueueBinding, "perform")
+    def perform(original: Any, self: QueueBinding, session: Session, frame: Frame) -> bool:
+        destination = frame.headers.get("destination", "")
+        if topic_of(destination) is not None and session.version == "1.0":
+            return True
+        done: bool = original(self, session, frame)
+        return done
+
+
+@fault("PUB-ACK-9", bindings=PUBLISH)
+def only_the_newest_listener_gets_acknowledgements() -> None:
+    """Only the newest subscription to the acknowledgements of a topic gets them."""
+
+    @wrap(Broadcast, "put")
+    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+        if message.destination.startswith(ACKNOWLEDGEMENTS):
+            list(self._subscribers)[-1].deliver(message)
+        else:
+            original(self, message)
+
+
 @fault("PUB-ACK-1", "PUB-ACK-2", bindings=STOMP)
 def only_the_first_subscriber_is_told() -> None:
-    """Of several subscriptions to the acknowledgements of a topic the oldest one gets them all."""
+    """The oldest subscription to the acknowledgements of a topic gets all copies of them."""
 
     @wrap(Broadcast, "put")
     def put(original: Any, self: Broadcast[Any], message: Message) -> None:
@@ -69,7 +94,7 @@ def only_the_first_subscriber_is_told() -> None:
 
 @fault("PUB-ACK-3", bindings=STOMP)
 def refused_records_are_not_told() -> None:
-    """There is no FAILED."""
+    """FAILED is never sent."""
 
     @wrap(QueueBinding, "acknowledge_producer")
     def acknowledge(original: Any, self: QueueBinding, told: ProducerAcknowledgement) -> None:
@@ -79,7 +104,7 @@ def refused_records_are_not_told() -> None:
 
 @fault("PUB-ACK-3", bindings=STOMP)
 def a_failure_has_no_reason() -> None:
-    """FAILED comes without a reason."""
+    """FAILED has no reason."""
 
     @wrap(operations, "failed")
     def failed(original: Any, topic: str, label: Any, refusal: Any) -> ProducerAcknowledgement:
@@ -90,7 +115,7 @@ def a_failure_has_no_reason() -> None:
 
 @fault("PUB-ACK-3", bindings=HTTP)
 def a_missing_topic_is_not_told() -> None:
-    """FAILED does not come for topics that do not exist."""
+    """FAILED is not sent for unknown topics."""
 
     @wrap(operations, "failed")
     def failed(original: Any, topic: str, label: Any, refusal: Any) -> ProducerAcknowledgement | None:
@@ -99,7 +124,7 @@ def a_missing_topic_is_not_told() -> None:
 
 @fault("PUB-ACK-4", bindings=STOMP)
 def everything_is_acknowledged_twice() -> None:
-    """Each acknowledgement comes two times."""
+    """Each acknowledgement is sent twice."""
 
     @wrap(QueueBinding, "acknowledge_producer")
     def acknowledge(original: Any, self: QueueBinding, told: ProducerAcknowledgement) -> None:
@@ -109,7 +134,7 @@ def everything_is_acknowledged_twice() -> None:
 
 @fault("PUB-ACK-4", bindings=STOMP)
 def a_label_that_repeats_fails_too() -> None:
-    """A record with the label of the one before it is acknowledged, and reported as failed."""
+    """A record with the label of the one before it is acknowledged by ACK and by FAILED."""
     last: dict[str, bytes] = {}
 
     @wrap(QueueBinding, "acknowledge_producer")
@@ -123,7 +148,7 @@ def a_label_that_repeats_fails_too() -> None:
 
 
 def _publishes(self: Application, items: list[Any]) -> list[tuple[Frame, str, str | int]]:
-    """The frames among `items` that publish well-formed records to topics that exist, with topic and label."""
+    """SENDs among `items` of well-formed records to topics that exist, with topic and label."""
     found = []
     for item in items:
         if isinstance(item, Frame) and item.command == "SEND":
@@ -135,18 +160,16 @@ def _publishes(self: Application, items: list[Any]) -> list[tuple[Frame, str, st
 
 
 def _before_storing(act: Any) -> None:
-    """Call `act(application, session, frame, topic, label)`, whether it did something, before each SEND of a record.
+    """Call `act(application, session, frame, topic, label)` before each SEND of a record.
 
-    Where it did, the record is stored a while later; `act` is called under the lock.
+    If `act` returns True, the record is stored a while later; `act` is called under the lock.
     """
 
     @wrap(Application, "handle")
     def handle(original: Any, self: Application, session: Session, items: list[Any]) -> None:
-        with self._lock:
-            self._hub.now = wall()
+        with self._turn():
+            self._hub._shared.now = wall()
             acted = [act(self, session, *each) for each in _publishes(self, items)]
-            touched, due = self._collect()
-        self._flush(touched, due)
         if any(acted):
             threading.Event().wait(EARLY)
         original(self, session, items)
@@ -154,12 +177,12 @@ def _before_storing(act: Any) -> None:
 
 @fault("PUB-ACK-5", bindings=STOMP, hard=True)
 def a_record_is_acknowledged_before_it_is_stored() -> None:
-    """ACK is sent when the record has come, and the record is stored a moment later."""
+    """ACK is sent on arrival of the record, which is stored a moment later."""
     early: set[bytes] = set()
 
     def act(self: Application, session: Session, frame: Frame, topic: str, label: str | int) -> bool:
         del session, frame
-        binding = self._hub.binding
+        binding = self._hub._router.binding
         if not any(spelling + topic in binding._acknowledgements for spelling in ACKNOWLEDGEMENTS):
             return False
         told = acknowledged(topic, label)
@@ -170,17 +193,17 @@ def a_record_is_acknowledged_before_it_is_stored() -> None:
     _before_storing(act)
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         told = outcome.acknowledgement
         if told is not None and told.topic.encode() + told.body in early:
             early.discard(told.topic.encode() + told.body)
             outcome = msgspec.structs.replace(outcome, acknowledgement=None)
-        original(self, asked, outcome)
+        original(self, address, outcome)
 
 
 @fault("PUB-RECEIPT-1", bindings=STOMP, hard=True)
 def a_receipt_is_granted_before_the_record_is_stored() -> None:
-    """RECEIPT is sent when the SEND has come, and its record is stored a moment later."""
+    """RECEIPT is sent on arrival of the SEND, whose record is stored a moment later."""
 
     def act(self: Application, session: Session, frame: Frame, topic: str, label: str | int) -> bool:
         del self, topic, label
@@ -196,7 +219,7 @@ def a_receipt_is_granted_before_the_record_is_stored() -> None:
 
 @fault("PUB-RECEIPT-1", bindings=STOMP)
 def records_have_no_receipts() -> None:
-    """A SEND that publishes gets no RECEIPT."""
+    """A SEND of a record gets no RECEIPT."""
 
     @wrap(QueueBinding, "perform")
     def perform(original: Any, self: QueueBinding, session: Session, frame: Frame) -> bool:
@@ -209,9 +232,9 @@ def a_refused_record_gets_its_receipt() -> None:
     """A SEND whose record is refused gets RECEIPT and no ERROR."""
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         try:
-            original(self, asked, outcome)
+            original(self, address, outcome)
         except ProtocolError:
             if outcome.acknowledgement is None:
                 raise
@@ -219,7 +242,7 @@ def a_refused_record_gets_its_receipt() -> None:
 
 @fault("PUB-ACK-6", bindings=STOMP)
 def labels_are_told_as_text() -> None:
-    """The label of a record is told as a string, also where it was a number."""
+    """An acknowledgement gives the label as a string, even if it was a number."""
 
     @wrap(operations, "acknowledged")
     def told(original: Any, topic: str, label: str | int) -> ProducerAcknowledgement:
@@ -229,7 +252,7 @@ def labels_are_told_as_text() -> None:
 
 @fault("PUB-ACK-6", bindings=HTTP)
 def large_labels_lose_their_end() -> None:
-    """A number beyond 2⁵³ in a label is told as a floating-point number has it."""
+    """An acknowledgement rounds a label beyond 2⁵³ to a floating-point number."""
 
     @wrap(operations, "acknowledged")
     def told(original: Any, topic: str, label: str | int) -> ProducerAcknowledgement:
@@ -241,7 +264,7 @@ def large_labels_lose_their_end() -> None:
 
 @fault("PUB-ACK-7", bindings=STOMP, hard=True)
 def acknowledgements_go_to_all_producers() -> None:
-    """The subscribers of each topic are told what became of the records of all."""
+    """The subscribers of each topic get the acknowledgements of all topics."""
 
     @replace(QueueBinding, "acknowledge_producer")
     def acknowledge(self: QueueBinding, told: ProducerAcknowledgement) -> None:
@@ -251,7 +274,7 @@ def acknowledgements_go_to_all_producers() -> None:
 
 @fault("PUB-ACK-7", bindings=STOMP, hard=True)
 def what_fails_nowhere_is_told_somewhere() -> None:
-    """FAILED for a topic that does not exist goes to the subscribers of the topic that was published to last."""
+    """FAILED for an unknown topic goes to the subscribers of the topic that was published to last."""
     last = [""]
 
     @wrap(QueueBinding, "acknowledge_producer")
@@ -265,7 +288,7 @@ def what_fails_nowhere_is_told_somewhere() -> None:
 
 @fault("PUB-ACK-8", bindings=HTTP)
 def records_over_http_are_not_acknowledged() -> None:
-    """What is published over HTTP is told to no producer."""
+    """Records that are published over HTTP are not acknowledged over STOMP."""
 
     @replace(Hub, "acknowledge_producer")
     def acknowledge(self: Hub, told: ProducerAcknowledgement) -> None:

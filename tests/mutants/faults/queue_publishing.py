@@ -1,4 +1,4 @@
-"""Faults in publishing: what is stored, what is refused, and what becomes of texts."""
+"""Faults in publishing: stored records, refusals, and the texts of records."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def an_empty_message_is_refused() -> None:
 
 @fault("PUB-ALIAS-1", bindings=STOMP)
 def the_short_spelling_publishes_nothing() -> None:
-    """There is no /publish/{topic}."""
+    """The path /publish/{topic} does not exist."""
 
     @wrap(Operations, "perform")
     def perform(original: Any, self: Operations, path: str, body: bytes, **named: Any) -> Any:
@@ -74,7 +74,7 @@ def a_record_without_a_key_is_refused() -> None:
 
 @fault("PUB-LABEL-1", bindings=HTTP)
 def records_of_one_label_are_one() -> None:
-    """A record whose label was used in the topic before is answered 200 and not stored."""
+    """A record with a label that was used in the topic before is answered 200 and not stored."""
     known: dict[tuple[str, object], tuple[Partition, int]] = {}
 
     @wrap(QueueBroker, "publish")
@@ -101,7 +101,7 @@ def a_label_that_comes_twice_in_a_row_is_a_duplicate() -> None:
 
 @fault("PUB-TEXT-1", bindings=HTTP)
 def messages_are_trimmed() -> None:
-    """Blanks at both ends of a message are lost."""
+    """Blanks at both ends of a message are removed."""
     _store_other(lambda record: msgspec.structs.replace(record, message=record.message.strip()))
 
 
@@ -113,7 +113,7 @@ def messages_end_at_a_nul() -> None:
 
 @fault("PUB-TEXT-1", bindings=HTTP)
 def messages_are_normalised() -> None:
-    """Messages are stored in Unicode's form KC."""
+    """Messages are stored in the Unicode normalization form KC."""
     _store_other(
         lambda record: msgspec.structs.replace(record, message=unicodedata.normalize("NFKC", record.message))
     )
@@ -121,7 +121,7 @@ def messages_are_normalised() -> None:
 
 @fault("PUB-TEXT-1", bindings=HTTP)
 def keys_are_cut_at_forty_characters() -> None:
-    """A key is delivered with its first 40 characters only."""
+    """A key is delivered as its first 40 characters."""
     _store_other(
         lambda record: (
             msgspec.structs.replace(record, key=record.key[:40])
@@ -145,7 +145,7 @@ def timestamps_lose_their_fraction() -> None:
 
 @fault("PUB-TIME-1", bindings=STOMP)
 def timestamps_are_the_servers() -> None:
-    """Whatever timestamp a record has, it gets that of the server."""
+    """The server replaces the timestamps of records by its own."""
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, *, now: float) -> Any:
@@ -159,13 +159,13 @@ def publishing_adds_the_topic() -> None:
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, *, now: float) -> Any:
         if name not in self.topics:
-            self.add_topic(name, None, None, now=now)
+            self.add_topic(name, 0, 0, now=now)
         return original(self, name, record, now=now)
 
 
 @fault("PUB-TOPIC-1", "REFUSE-1", bindings=STOMP)
 def a_refused_record_adds_the_topic() -> None:
-    """A record for a topic that does not exist is refused, but the next one is not."""
+    """Of the records for an unknown topic the first is refused and the second is not."""
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, *, now: float) -> Any:
@@ -173,13 +173,13 @@ def a_refused_record_adds_the_topic() -> None:
             return original(self, name, record, now=now)
         except Refusal as refusal:
             if refusal.cause == "topic-unknown":
-                self.add_topic(name, None, None, now=now)
+                self.add_topic(name, 0, 0, now=now)
             raise
 
 
 @fault("PUB-BODY-1", bindings=HTTP)
 def a_message_may_be_anything() -> None:
-    """A message that is no string is stored as its JSON."""
+    """A message that is not a string is stored as its JSON."""
 
     def as_text(body: dict[str, Any]) -> None:
         if not isinstance(body.get("message", ""), str):

@@ -1,4 +1,4 @@
-"""Faults in what refusals do, and in what they say."""
+"""Faults in refusals: side effects, and problem documents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _edit_problems(edit: Any) -> None:
 
 @fault("REFUSE-1", "REBALANCE-2", bindings=HTTP)
 def a_refused_subscription_frees_what_is_held() -> None:
-    """A subscription that is refused for an unknown topic frees what the consumer has in flight."""
+    """A subscription to an unknown topic is refused, but frees the consumer's records in flight."""
 
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: list[str]) -> None:
@@ -49,7 +49,7 @@ def a_refused_subscription_frees_what_is_held() -> None:
 
 @fault("REFUSE-1", "ACK-BAD-1", bindings=STOMP)
 def a_bad_acknowledgement_frees_what_is_held() -> None:
-    """An acknowledgement that is refused for its id frees what the consumer has in flight."""
+    """An acknowledgement that is refused for its id frees the consumer's records in flight."""
 
     @wrap(Operations, "_acknowledge")
     def acknowledge(original: Any, self: Operations, request: Any, now: float) -> Outcome:
@@ -65,7 +65,7 @@ def a_bad_acknowledgement_frees_what_is_held() -> None:
 
 @fault("REFUSE-2", bindings=HTTP)
 def refusals_are_plain_text() -> None:
-    """A refusal says what is wrong as text."""
+    """A refusal has plain text for a body."""
 
     def as_text(outcome: Outcome) -> Outcome:
         if outcome.content_type != PROBLEM:
@@ -90,7 +90,7 @@ def problems_have_no_type() -> None:
 
 @fault("REFUSE-3", bindings=STOMP)
 def a_name_that_is_taken_is_called_a_bad_member() -> None:
-    """The cause of a topic that exists is told as `member-value`."""
+    """The cause of the refusal of an existing topic is `member-value`."""
 
     def rename(document: dict[str, Any]) -> None:
         document["type"] = document["type"].replace("topic-exists", "member-value")
@@ -100,13 +100,13 @@ def a_name_that_is_taken_is_called_a_bad_member() -> None:
 
 @fault("REFUSE-7", bindings=HTTP)
 def problems_name_no_member() -> None:
-    """A problem about a member does not say which."""
+    """A problem about a member does not name the member."""
     _edit_problems(lambda document: document.pop("member", None))
 
 
 @fault("REFUSE-4", bindings=HTTP)
 def unknown_members_are_refused() -> None:
-    """A body with a member that the server does not know is refused."""
+    """A body with an unknown member is refused."""
     known = {
         "topicName", "partitions", "partition_bytes", "messageID", "message", "key", "timestamp", "seconds",
         "consumer_group_name", "consumer_name", "topic_list", "max_messages", "wait_seconds", "message_id",
@@ -124,7 +124,7 @@ def unknown_members_are_refused() -> None:
 
 @fault("REFUSE-4", bindings=STOMP)
 def unknown_members_of_a_poll_make_it_empty() -> None:
-    """A poll with a member that the server does not know brings nothing."""
+    """A poll with an unknown member gets no record."""
 
     @wrap(Operations, "_poll")
     def poll(original: Any, self: Operations, body: bytes, now: float, waiter: Any) -> Outcome | None:
@@ -147,7 +147,7 @@ def topics_may_be_a_list() -> None:
 
 @fault("REFUSE-5", bindings=STOMP)
 def names_may_be_numbers() -> None:
-    """A name that is a number is taken for its digits."""
+    """A name that is a number is read as its digits."""
 
     def as_text(body: dict[str, Any]) -> None:
         for member in ("topicName", "consumer_group_name", "consumer_name"):
@@ -175,7 +175,7 @@ def a_list_with_one_object_is_that_object() -> None:
 
 @fault("REFUSE-5", bindings=HTTP)
 def deep_bodies_end_the_connection() -> None:
-    """A body that is nested deep ends the connection without an answer."""
+    """A deeply nested body ends the connection without an answer."""
 
     @wrap(Operations, "perform")
     def perform(original: Any, self: Operations, path: str, body: bytes, **named: Any) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""Faults in the room that records have: bounds of partitions."""
+"""Faults in bounds of partitions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from reference_server.queue.group import Cursor
 from reference_server.queue.refusal import Refusal
 from tests.mutants.editing import (
     edit_requests,
+    open_cursors,
     refuse_by,
 )
 from tests.mutants.patching import replace, wrap
@@ -34,16 +35,17 @@ def the_bound_of_a_topic_is_not_read() -> None:
 
 @fault("PUB-FULL-1", bindings=STOMP)
 def bounds_count_characters() -> None:
-    """What a partition may hold is counted in characters, not in octets."""
+    """The bound of a partition counts characters, not octets."""
 
-    @replace(broker, "_octets")
+    @replace(broker, "octets_of")
     def count(value: Any) -> int:
         return len(value) if isinstance(value, str) else 8
 
 
 @fault("PUB-FULL-1", "DELIVER-1", bindings=HTTP)
 def a_full_partition_drops_its_oldest_record() -> None:
-    """Where there is no room for a record, the oldest unread one makes way."""
+    """A full partition drops its oldest unread record to store a new one."""
+    cursors = open_cursors()
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
@@ -54,14 +56,14 @@ def a_full_partition_drops_its_oldest_record() -> None:
                 raise
             partition = self.topics[name].partition_for(record.key)
             partition.octets = 0
-            if partition.records and all(cursor.in_flight is None for cursor in partition.cursors):
+            if partition.records and all(cursor.in_flight is None for cursor in cursors[partition]):
                 partition.records[0] = record
             return partition, partition.end
 
 
 @fault("PUB-FULL-1", bindings=STOMP)
 def acknowledging_makes_room() -> None:
-    """A record that is acknowledged counts no more against the bound of its partition."""
+    """Acknowledged records no longer count against the bound of their partition."""
 
     @wrap(Cursor, "settle")
     def settle(original: Any, self: Cursor, *, commit: bool) -> None:
@@ -73,13 +75,13 @@ def acknowledging_makes_room() -> None:
 
 @fault("PUB-FULL-2", bindings=HTTP)
 def a_full_partition_is_a_bad_request() -> None:
-    """A record for which there is no room is refused by 400."""
+    """A record that does not fit is refused by 400."""
     refuse_by(QueueBroker, "publish", "partition-full", 400)
 
 
 @fault("PUB-FULL-3", bindings=HTTP)
 def no_bound_may_be_zero() -> None:
-    """`partition_bytes` of 0, null or less is as if it were not there."""
+    """`partition_bytes` of 0, null or less is ignored."""
 
     def read(body: dict[str, Any]) -> None:
         bound = body.get("partition_bytes", 1)
@@ -91,7 +93,7 @@ def no_bound_may_be_zero() -> None:
 
 @fault("PUB-FULL-3", bindings=STOMP)
 def a_bound_may_be_any_number() -> None:
-    """`partition_bytes` beyond the server's own limit is allowed."""
+    """`partition_bytes` above the server's own limit is accepted."""
 
     def bound(body: dict[str, Any]) -> None:
         octets = body.get("partition_bytes")

@@ -13,8 +13,8 @@ from reference_server.server import websocket
 from reference_server.server.application import Application
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame, FrameReader
-from reference_server.stomp.hub import Hub
 from reference_server.stomp.queue_binding import QueueBinding
+from reference_server.stomp.router import Router
 from reference_server.stomp.session import Session, State
 from tests.mutants.editing import topic_of
 from tests.mutants.patching import wrap
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @fault("QSTOMP-ENDPOINT-1", bindings=STOMP)
 def there_is_no_endpoint_for_producers() -> None:
-    """`/producer` is not served."""
+    """The endpoint `/producer` does not exist."""
     del websocket.ENDPOINTS["/producer"]
 
 
@@ -58,10 +58,10 @@ def groups_are_not_removed_over_stomp() -> None:
 
 @fault("QSTOMP-DEST-1", bindings=STOMP)
 def unknown_destinations_are_ignored() -> None:
-    """A SEND to a destination that is not served is dropped without a word."""
+    """A SEND to an unknown destination is silently dropped."""
 
-    @wrap(Hub, "send")
-    def send(original: Any, self: Hub, session: Session, frame: Frame) -> bool:
+    @wrap(Router, "send")
+    def send(original: Any, self: Router, session: Session, frame: Frame) -> bool:
         try:
             done: bool = original(self, session, frame)
         except ProtocolError as error:
@@ -72,12 +72,12 @@ def unknown_destinations_are_ignored() -> None:
 
 
 def _edit_replies(edit: Any) -> None:
-    """Have `edit(asked, message)` change each reply."""
+    """Have `edit(address, message)` change each reply."""
 
     @wrap(QueueBinding, "_reply")
-    def reply(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> Message:
-        message: Message = original(self, asked, outcome)
-        changed: Message = edit(asked, message)
+    def reply(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> Message:
+        message: Message = original(self, address, outcome)
+        changed: Message = edit(address, message)
         return changed
 
 
@@ -85,7 +85,7 @@ def _edit_replies(edit: Any) -> None:
 def replies_tell_their_status_in_words() -> None:
     """The status of a reply is `OK` or `FAILED`."""
 
-    def edit(_asked: Any, message: Message) -> Message:
+    def edit(_address: Any, message: Message) -> Message:
         status = "OK" if message.headers["status"] < "400" else "FAILED"
         return msgspec.structs.replace(message, headers={**message.headers, "status": status})
 
@@ -96,7 +96,7 @@ def replies_tell_their_status_in_words() -> None:
 def refusals_do_not_correlate() -> None:
     """The reply to a refused acknowledgement has no correlation-id."""
 
-    def edit(_asked: Any, message: Message) -> Message:
+    def edit(_address: Any, message: Message) -> Message:
         if b"not-in-flight" not in message.body:
             return message
         headers = {name: value for name, value in message.headers.items() if name != "correlation-id"}
@@ -107,14 +107,14 @@ def refusals_do_not_correlate() -> None:
 
 @fault("QSTOMP-REPLY-2", bindings=STOMP)
 def replies_go_to_all_sessions() -> None:
-    """Every session that is subscribed to replies gets those of all."""
+    """Every session that is subscribed to replies gets the replies to all sessions."""
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         for session, subscribers in tuple(self._replies.items()):
-            if session is not asked.session:
-                subscribers.put(self._reply(asked, outcome))
-        original(self, asked, outcome)
+            if session is not address.outlet:
+                subscribers.put(self._reply(address, outcome))
+        original(self, address, outcome)
 
 
 @fault("QSTOMP-RECEIPT-1", bindings=STOMP)
@@ -129,14 +129,14 @@ def receipts_need_a_subscription_to_replies() -> None:
 
 @fault("QSTOMP-RECEIPT-1", bindings=STOMP)
 def an_empty_poll_gets_no_receipt() -> None:
-    """A poll with nothing to give gets no RECEIPT."""
+    """An empty poll gets no RECEIPT."""
     empty: set[Session] = set()
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         if outcome.status == 204:
-            empty.add(asked.session)
-        original(self, asked, outcome)
+            empty.add(address.outlet)
+        original(self, address, outcome)
 
     @wrap(QueueBinding, "perform")
     def perform(original: Any, self: QueueBinding, session: Session, frame: Frame) -> bool:
@@ -150,9 +150,9 @@ def refused_operations_get_receipts() -> None:
     """A refused operation gets its RECEIPT, unless it publishes."""
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
         try:
-            original(self, asked, outcome)
+            original(self, address, outcome)
         except ProtocolError:
             if outcome.acknowledgement is not None:
                 raise
@@ -163,23 +163,23 @@ def refusals_end_sessions_without_replies() -> None:
     """A refused operation of a session that is not subscribed to replies ends the session."""
 
     @wrap(QueueBinding, "_answer")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
-        original(self, asked, outcome)
-        if outcome.status >= 400 and asked.session not in self._replies:
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
+        original(self, address, outcome)
+        if outcome.status >= 400 and address.outlet not in self._replies:
             raise ProtocolError("operation refused", "See above.")
 
 
 def _begin_in(state: State, *, lenient: bool) -> None:
     @wrap(Session, "__init__")
-    def begin(original: Any, self: Session, hub: Hub, **named: Any) -> None:
-        original(self, hub, **named)
+    def begin(original: Any, self: Session, shared: Any, **named: Any) -> None:
+        original(self, shared, **named)
         if named["lenient"] is lenient:
             self._enter(state)
 
 
 @fault("QSTOMP-BARE-1", bindings=STOMP)
 def producers_have_to_connect() -> None:
-    """On `/producer` and `/consumer` a session has to begin with CONNECT."""
+    """On `/producer` and `/consumer` a session must begin with CONNECT."""
     _begin_in(State.OPENED, lenient=True)
 
 
@@ -217,7 +217,7 @@ def a_disconnect_needs_its_empty_line() -> None:
 
 @fault("ORDER-3", bindings=STOMP, hard=True)
 def sends_overtake_each_other() -> None:
-    """SENDs that publish and ask for nothing are obeyed by several threads, in whatever order these run."""
+    """SENDs that publish and ask for nothing are processed by several threads, in any order."""
     chance = random.Random(3)
 
     @wrap(Application, "handle")

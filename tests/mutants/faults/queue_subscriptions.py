@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @fault("MEMBER-SUBSCRIBE-1", bindings=HTTP)
 def a_later_subscription_replaces_the_earlier_one() -> None:
-    """A consumer is subscribed to the topics of its latest list only."""
+    """A consumer stays subscribed only to the topics of its latest list."""
 
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ def a_later_subscription_replaces_the_earlier_one() -> None:
 
 @fault("MEMBER-SUBSCRIBE-1", bindings=STOMP)
 def a_list_is_read_up_to_its_second_name() -> None:
-    """Of a list of topics the first two are subscribed to."""
+    """Only the first two topics of a list are subscribed to."""
 
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
@@ -41,7 +41,7 @@ def a_list_is_read_up_to_its_second_name() -> None:
 
 @fault("MEMBER-SUBSCRIBE-2", "REFUSE-1", bindings=HTTP)
 def what_stands_before_an_unknown_topic_is_subscribed() -> None:
-    """A list with an unknown topic is refused, but the topics in front of it are subscribed to."""
+    """A list with an unknown topic is refused, but the topics before that one are subscribed to."""
 
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
@@ -51,13 +51,13 @@ def what_stands_before_an_unknown_topic_is_subscribed() -> None:
 
 @fault("MEMBER-SUBSCRIBE-2", bindings=STOMP)
 def subscribing_adds_the_topic() -> None:
-    """A subscription to a topic that does not exist adds it."""
+    """Subscribing to an unknown topic adds the topic."""
 
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
         for name in names:
             if name not in self.topics:
-                self.add_topic(name, None, None, now=self.now)
+                self.add_topic(name, 0, 0, now=self.now)
         original(self, consumer, names)
 
 
@@ -69,7 +69,7 @@ def an_unknown_topic_in_a_list_is_a_bad_request() -> None:
 
 @fault("MEMBER-SUBSCRIBE-4", bindings=HTTP)
 def subscribing_again_begins_anew() -> None:
-    """A subscription to a topic that a consumer has already gives it up first."""
+    """Subscribing to a topic again unsubscribes from it first."""
 
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
@@ -82,7 +82,7 @@ def subscribing_again_begins_anew() -> None:
 
 @fault("MEMBER-SUBSCRIBE-4", bindings=STOMP)
 def subscribing_again_is_refused() -> None:
-    """A subscription to a topic that a consumer has already is refused."""
+    """Subscribing to a topic again is refused."""
 
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
@@ -93,13 +93,13 @@ def subscribing_again_is_refused() -> None:
 
 @fault("MEMBER-UNSUBSCRIBE-1", bindings=HTTP)
 def the_end_of_a_subscription_is_answered_done() -> None:
-    """Unsubscribing answers 200."""
+    """Unsubscribing is answered 200."""
     answer_by("_unsubscribe", 200)
 
 
 @fault("MEMBER-UNSUBSCRIBE-1", bindings=STOMP)
 def who_unsubscribes_gets_one_record_more() -> None:
-    """Partitions stay with who has unsubscribed alone, until somebody else subscribes."""
+    """A consumer that has unsubscribed keeps its partitions until another member subscribes."""
 
     @wrap(Group, "_release")
     def release(original: Any, self: Group, consumer: Consumer, topic: str) -> None:
@@ -120,7 +120,7 @@ def who_unsubscribes_gets_one_record_more() -> None:
 
 @fault("MEMBER-UNSUBSCRIBE-2", "REFUSE-1", bindings=HTTP)
 def what_stands_before_an_unknown_topic_is_given_up() -> None:
-    """Unsubscribing from a list with an unknown topic is refused, but the topics in front of it are given up."""
+    """Unsubscribing from a list with an unknown topic is refused, but ends the subscriptions before that one."""
 
     @wrap(QueueBroker, "unsubscribe")
     def unsubscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
@@ -130,7 +130,7 @@ def what_stands_before_an_unknown_topic_is_given_up() -> None:
 
 @fault("MEMBER-UNSUBSCRIBE-2", bindings=STOMP)
 def unknown_topics_may_be_given_up() -> None:
-    """Unsubscribing from a topic that does not exist answers 202."""
+    """Unsubscribing from an unknown topic is answered 202."""
 
     @wrap(QueueBroker, "unsubscribe")
     def unsubscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
@@ -139,13 +139,13 @@ def unknown_topics_may_be_given_up() -> None:
 
 @fault("MEMBER-UNSUBSCRIBE-3", bindings=HTTP)
 def giving_up_an_unknown_topic_is_a_bad_request() -> None:
-    """Unsubscribing from a topic that does not exist is refused by 400."""
+    """Unsubscribing from an unknown topic is refused by 400."""
     refuse_by(QueueBroker, "unsubscribe", "topic-unknown", 400)
 
 
 @fault("MEMBER-UNSUBSCRIBE-4", "ACK-COMMIT-1", bindings=HTTP)
 def offsets_leave_with_the_last_member() -> None:
-    """When nobody of a group is subscribed to a topic any more, its offsets there are forgotten."""
+    """When the last subscriber of a group leaves a topic, the group's offsets there are forgotten."""
 
     @wrap(Group, "rebalance")
     def rebalance(original: Any, self: Group, topic: str, now: float) -> None:
@@ -157,7 +157,7 @@ def offsets_leave_with_the_last_member() -> None:
 
 @fault("MEMBER-SUBSCRIBE-2", "POLL-NONE-1", bindings=HTTP)
 def a_refused_subscription_is_remembered() -> None:
-    """The topics of a refused list are subscribed to as well when the consumer subscribes the next time."""
+    """The topics of a refused list are added to the consumer's next subscription."""
     wanted: dict[Consumer, set[str]] = {}
 
     @wrap(QueueBroker, "subscribe")
@@ -173,7 +173,7 @@ def a_refused_subscription_is_remembered() -> None:
 
 @fault("POLL-NONE-1", "ASSIGN-1", bindings=STOMP)
 def members_share_all_topics_of_their_group() -> None:
-    """The partitions of a topic are dealt out among all members of the group, subscribed or not."""
+    """The partitions of a topic are assigned to all members of the group, subscribed or not."""
 
     @wrap(Group, "subscribe")
     def subscribe(original: Any, self: Group, consumer: Consumer, topics: list[Topic], now: float) -> None:

@@ -15,6 +15,7 @@ from tests.mutants.editing import (
     answer_by,
     change_settings,
     edit_requests,
+    open_cursors,
     refuse_by,
     refuse_everywhere_by,
 )
@@ -24,13 +25,13 @@ from tests.mutants.registry import HTTP, STOMP, fault
 
 @fault("TOPIC-ADD-1", bindings=HTTP)
 def a_new_topic_is_answered_created() -> None:
-    """Adding a topic answers 201."""
+    """Adding a topic is answered 201."""
     answer_by("_add_topic", 201)
 
 
 @fault("TOPIC-ADD-2", bindings=HTTP)
 def a_second_topic_replaces_the_first() -> None:
-    """Adding a topic whose name is taken answers 200 and begins an empty one."""
+    """Adding an existing topic is answered 200 and replaces it by an empty one."""
 
     @wrap(QueueBroker, "add_topic")
     def add(original: Any, self: QueueBroker, name: str, *arguments: Any, **named: Any) -> Topic:
@@ -41,11 +42,11 @@ def a_second_topic_replaces_the_first() -> None:
 
 @fault("TOPIC-ADD-2", "REFUSE-1", "PART-KEY-1", bindings=HTTP, hard=True)
 def a_refused_topic_gets_the_partitions_asked_for() -> None:
-    """A topic that exists is refused, but grows to the number of partitions of the request: keys move."""
+    """Adding an existing topic is refused, but grows it to the requested number of partitions: keys move."""
 
     @wrap(QueueBroker, "add_topic")
     def add(
-        original: Any, self: QueueBroker, name: str, partitions: int | None, *arguments: Any, **named: Any
+        original: Any, self: QueueBroker, name: str, partitions: int, *arguments: Any, **named: Any
     ) -> Topic:
         known = self.topics.get(name)
         if known is not None and partitions:
@@ -57,13 +58,14 @@ def a_refused_topic_gets_the_partitions_asked_for() -> None:
 
 @fault("TOPIC-ADD-2", "REFUSE-1", bindings=STOMP)
 def a_refused_topic_is_emptied() -> None:
-    """A topic that exists is refused, but what is read of it begins anew."""
+    """Adding an existing topic is refused, but resets the offsets of all groups there."""
+    cursors = open_cursors()
 
     @wrap(QueueBroker, "add_topic")
     def add(original: Any, self: QueueBroker, name: str, *arguments: Any, **named: Any) -> Topic:
         if name in self.topics:
             for partition in self.topics[name].partitions:
-                for cursor in partition.cursors:
+                for cursor in cursors[partition]:
                     cursor.committed = 0
         topic: Topic = original(self, name, *arguments, **named)
         return topic
@@ -71,17 +73,17 @@ def a_refused_topic_is_emptied() -> None:
 
 @fault("TOPIC-ADD-3", bindings=HTTP)
 def a_taken_topic_is_a_bad_request() -> None:
-    """A topic whose name is taken is refused by 400."""
+    """Adding an existing topic is refused by 400."""
     refuse_everywhere_by("topic-exists", 400)
 
 
 @fault("TOPIC-ALIAS-1", bindings=STOMP)
 def the_short_spelling_adds_no_topic() -> None:
-    """There is no /addTopic."""
+    """The path /addTopic does not exist."""
 
     @wrap(Operations, "__init__")
-    def begin(original: Any, self: Operations, queue: QueueBroker) -> None:
-        original(self, queue)
+    def begin(original: Any, self: Operations, *arguments: Any) -> None:
+        original(self, *arguments)
         del self._table["/addTopic"]
 
 
@@ -96,7 +98,7 @@ def names_end_at_64_characters() -> None:
 
 @fault("NAME-1", bindings=STOMP)
 def names_of_topics_are_compared_without_case() -> None:
-    """`News` is refused where there is `news`."""
+    """`News` is refused if `news` exists."""
 
     @wrap(QueueBroker, "add_topic")
     def add(original: Any, self: QueueBroker, name: str, *arguments: Any, **named: Any) -> Topic:
@@ -107,7 +109,7 @@ def names_of_topics_are_compared_without_case() -> None:
 
 @fault("NAME-2", bindings=HTTP)
 def a_comma_may_stand_in_a_name() -> None:
-    """Names may have commas in them."""
+    """Names may have commas."""
     names._NAME = re.compile(r"[A-Za-z0-9._,-]+", re.ASCII)
 
 
@@ -122,7 +124,7 @@ def names_of_groups_are_not_looked_at() -> None:
 
 @fault("NAME-3", bindings=HTTP)
 def long_names_are_cut() -> None:
-    """A consumer whose name is too long is registered under the first 128 characters of it."""
+    """A consumer with a name that is too long is registered under its first 128 characters."""
 
     def cut(body: dict[str, Any]) -> None:
         body["consumer_name"] = body["consumer_name"][:128]
@@ -132,7 +134,7 @@ def long_names_are_cut() -> None:
 
 @fault("NAME-3", bindings=STOMP)
 def names_are_composed() -> None:
-    """Names may have any letters, and are brought into Unicode's composed form."""
+    """Names may have any letters, and are converted to the composed form of Unicode."""
     names._NAME = re.compile(r"[\w.-]+")
 
     def compose(body: dict[str, Any]) -> None:
@@ -151,13 +153,13 @@ def _if_text(edit: Any) -> Any:
 
 @fault("NAME-4", bindings=HTTP)
 def a_bad_name_is_unprocessable() -> None:
-    """Names that are none are refused by 422."""
+    """Invalid names are refused by 422."""
     refuse_everywhere_by("name-invalid", 422)
 
 
 @fault("CAP-2", bindings=HTTP)
 def topics_have_a_partition_more_than_declared() -> None:
-    """A topic that asks for nothing gets one partition more than the server declares."""
+    """A topic without `partitions` gets one partition more than the server declares."""
     change_settings(partitions=lambda count: count + 1)
 
 
@@ -174,7 +176,7 @@ def _is_count(body: dict[str, Any]) -> bool:
 
 @fault("PART-COUNT-1", bindings=STOMP)
 def a_topic_has_at_most_as_many_partitions_as_brokers_twice_over() -> None:
-    """More partitions than six are not made, and nobody is told."""
+    """A request for more than six partitions is silently cut to six."""
 
     def bound(body: dict[str, Any]) -> None:
         if _is_count(body):
@@ -185,7 +187,7 @@ def a_topic_has_at_most_as_many_partitions_as_brokers_twice_over() -> None:
 
 @fault("PART-COUNT-2", bindings=HTTP)
 def no_partitions_means_the_default() -> None:
-    """`partitions` of 0 or null is as if it were not there."""
+    """`partitions` of 0 or null is ignored."""
     edit_requests(
         "/topic/add-topic", lambda body: None if body.get("partitions", 1) else body.pop("partitions")
     )
@@ -193,7 +195,7 @@ def no_partitions_means_the_default() -> None:
 
 @fault("PART-COUNT-2", bindings=STOMP)
 def partitions_may_be_text() -> None:
-    """`partitions` of "3" is taken for 3."""
+    """`partitions` of "3" is read as 3."""
 
     def read(body: dict[str, Any]) -> None:
         if str(body.get("partitions")).isdigit():
@@ -204,22 +206,22 @@ def partitions_may_be_text() -> None:
 
 @fault("PART-COUNT-2", "REFUSE-1", bindings=HTTP)
 def a_topic_with_too_many_partitions_is_refused_but_there() -> None:
-    """A topic that asks for more partitions than there can be is refused, but added with the default number."""
+    """A topic with too many `partitions` is refused, but added with the default number."""
 
     @wrap(QueueBroker, "add_topic")
     def add(
-        original: Any, self: QueueBroker, name: str, partitions: int | None, *arguments: Any, **named: Any
+        original: Any, self: QueueBroker, name: str, partitions: int, *arguments: Any, **named: Any
     ) -> Topic:
         try:
             topic: Topic = original(self, name, partitions, *arguments, **named)
         except Refusal as refusal:
             if refusal.member == "partitions":
-                original(self, name, None, *arguments, **named)
+                original(self, name, 0, *arguments, **named)
             raise
         return topic
 
 
 @fault("PUB-TOPIC-2", bindings=HTTP)
 def a_topic_that_is_not_there_is_gone() -> None:
-    """A record for a topic that does not exist is refused by 410."""
+    """A record for an unknown topic is refused by 410."""
     refuse_by(QueueBroker, "publish", "topic-unknown", 410)

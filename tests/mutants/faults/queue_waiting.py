@@ -1,4 +1,4 @@
-"""Faults in batches and in polls that wait."""
+"""Faults in batch polls and long polls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Group
 from reference_server.queue.long_polls import LongPolls
 from reference_server.queue.operations import Operations
+from reference_server.server.application import Application
 from reference_server.server.clock import wall
+from reference_server.server.long_poll import LongPoll
 from reference_server.stomp.queue_binding import QueueBinding
 from reference_server.stomp.session import Session
 from tests.mutants.editing import as_object, edit_requests
@@ -29,7 +31,7 @@ POLL = "/consumer/poll"
 
 @fault("POLL-BATCH-1", bindings=HTTP)
 def a_batch_of_one_is_no_list() -> None:
-    """A batch poll that brings one record has the form of a single one."""
+    """A batch poll that returns one record has the form of a single poll."""
 
     @wrap(LongPolls, "hand_out")
     def hand_out(original: Any, self: LongPolls, consumer: Consumer, limit: int) -> Outcome:
@@ -42,7 +44,7 @@ def a_batch_of_one_is_no_list() -> None:
 
 @fault("POLL-BATCH-1", bindings=STOMP)
 def a_batch_has_one_record_more() -> None:
-    """A batch poll may bring one record more than it asked for."""
+    """A batch poll may return one record more than `max_messages`."""
 
     @wrap(LongPolls, "hand_out")
     def hand_out(original: Any, self: LongPolls, consumer: Consumer, limit: int) -> Outcome:
@@ -52,7 +54,7 @@ def a_batch_has_one_record_more() -> None:
 
 @fault("POLL-BATCH-1", "ORDER-2", bindings=HTTP)
 def a_batch_takes_two_of_a_partition() -> None:
-    """A batch that has room left takes the record behind the first one, too."""
+    """A batch poll with room left takes the record behind the first one, too."""
 
     @wrap(LongPolls, "hand_out")
     def hand_out(original: Any, self: LongPolls, consumer: Consumer, limit: int) -> Outcome:
@@ -74,13 +76,13 @@ def a_batch_takes_two_of_a_partition() -> None:
 
 @fault("POLL-BATCH-2", bindings=HTTP)
 def a_batch_of_none_is_one_record() -> None:
-    """`max_messages` of 0 or null is as if it were not there."""
+    """`max_messages` of 0 or null is ignored."""
     edit_requests(POLL, lambda body: None if body.get("max_messages", 1) else body.pop("max_messages"))
 
 
 @fault("POLL-BATCH-2", bindings=STOMP)
 def a_batch_beyond_the_limit_is_cut() -> None:
-    """`max_messages` beyond the limit is taken for the limit."""
+    """`max_messages` above the limit is read as the limit."""
 
     def bound(body: dict[str, Any]) -> None:
         if isinstance(body.get("max_messages"), int) and body["max_messages"] > 100:
@@ -91,7 +93,7 @@ def a_batch_beyond_the_limit_is_cut() -> None:
 
 @fault("POLL-BATCH-2", "REFUSE-1", bindings=HTTP, hard=True)
 def a_refused_batch_hands_out_a_record() -> None:
-    """A poll whose `max_messages` is beyond the limit is refused, but its record is in flight."""
+    """A poll whose `max_messages` is above the limit is refused, but puts its record in flight."""
 
     @wrap(Operations, "_poll")
     def poll(original: Any, self: Operations, body: bytes, now: float, waiter: Hashable | None) -> Any:
@@ -103,7 +105,7 @@ def a_refused_batch_hands_out_a_record() -> None:
 
 @fault("POLL-WAIT-1", bindings=HTTP)
 def a_published_record_wakes_nobody() -> None:
-    """A poll that waits is not answered when a record is published."""
+    """A long poll is not answered when a record is published."""
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> Any:
@@ -116,7 +118,7 @@ def a_published_record_wakes_nobody() -> None:
 
 @fault("POLL-WAIT-1", bindings=STOMP)
 def a_settled_record_wakes_nobody() -> None:
-    """A poll that waits is not answered when a record before the next is settled."""
+    """A long poll is not answered when the preceding record is settled."""
 
     @wrap(QueueBroker, "settle")
     def settle(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> None:
@@ -129,13 +131,33 @@ def a_settled_record_wakes_nobody() -> None:
 
 @fault("POLL-WAIT-1", bindings=HTTP)
 def a_rebalance_wakes_nobody() -> None:
-    """A poll that waits is not answered when a partition comes to its consumer."""
-    replace(QueueBroker, "_stir")(lambda self, group: None)
+    """A long poll is not answered when its consumer gets a partition."""
+    replace(QueueBroker, "_wake_members")(lambda self, group: None)
+
+
+@fault("POLL-WAIT-1", bindings=HTTP)
+def a_partition_that_moves_answers_late() -> None:
+    """A long poll that a rebalance or an eviction answers is written only at its own deadline."""
+    moved: list[Group] = []
+
+    @wrap(QueueBroker, "_wake_members")
+    def wake(original: Any, self: QueueBroker, group: Group) -> None:
+        if group.wakeable and self._waiting:
+            moved.append(group)
+        original(self, group)
+
+    @wrap(Application, "_collect")
+    def collect(original: Any, self: Application) -> list[Any]:
+        touched: list[Any] = original(self)
+        if moved:
+            moved.clear()
+            return [each for each in touched if not isinstance(each, LongPoll)]
+        return touched
 
 
 @fault("POLL-WAIT-1", bindings=STOMP)
 def the_end_of_a_registration_wakes_nobody() -> None:
-    """A poll that waits is not refused when its consumer's registration ends."""
+    """A long poll is not refused when its consumer's registration ends."""
 
     @replace(QueueBroker, "_forget")
     def forget(self: QueueBroker, consumer: Consumer) -> None:
@@ -144,7 +166,7 @@ def the_end_of_a_registration_wakes_nobody() -> None:
 
 @fault("POLL-WAIT-1", bindings=HTTP, hard=True, effort="standard")
 def a_record_that_comes_at_once_wakes_nobody() -> None:
-    """A poll that has begun to wait within the last two milliseconds is not woken: a race that is lost."""
+    """A long poll that began within the last two milliseconds is not woken, as in a lost race."""
     began: dict[Consumer, float] = {}
 
     @wrap(LongPolls, "park")
@@ -152,15 +174,15 @@ def a_record_that_comes_at_once_wakes_nobody() -> None:
         original(self, waiter, consumer, *arguments)
         began[consumer] = wall()
 
-    @wrap(QueueBroker, "_stir_owner")
-    def stir(original: Any, self: QueueBroker, cursor: Cursor) -> None:
+    @wrap(QueueBroker, "_wake_owner")
+    def wake(original: Any, self: QueueBroker, cursor: Cursor) -> None:
         if cursor.owner is not None and wall() > began.get(cursor.owner, -math.inf) + 0.002:
             original(self, cursor)
 
 
 @fault("POLL-WAIT-2", bindings=HTTP)
 def a_poll_waits_for_half_its_time() -> None:
-    """A poll that waits in vain is answered after half of its time."""
+    """A long poll without a record is answered after half of its time."""
 
     @wrap(LongPolls, "park")
     def park(
@@ -171,30 +193,29 @@ def a_poll_waits_for_half_its_time() -> None:
 
 @fault("POLL-WAIT-2", bindings=STOMP)
 def waiting_in_vain_is_refused() -> None:
-    """A poll that waits in vain is refused when its time is over."""
+    """A long poll without a record is refused at its deadline."""
 
-    @wrap(LongPolls, "cancel")
-    def cancel(original: Any, self: LongPolls, waiter: Hashable) -> Outcome | None:
-        outcome: Outcome | None = original(self, waiter)
-        return outcome and msgspec.structs.replace(outcome, status=408)
+    @wrap(LongPolls, "_expired")
+    def expired(original: Any, self: LongPolls) -> list[tuple[Hashable, Outcome]]:
+        return [(waiter, msgspec.structs.replace(empty, status=408)) for waiter, empty in original(self)]
 
 
 @fault("POLL-WAIT-3", bindings=STOMP)
 def a_poll_that_waits_holds_up_its_session() -> None:
-    """While a poll of a session waits, later frames of the session are not looked at."""
+    """While a long poll of a session waits, later frames of the session are not read."""
     behind: dict[Session, list[Any]] = {}
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
-        if self.hub.binding._parked.get(self) and items:
+        if self.shared.router.binding._parked.get(self) and items:
             behind.setdefault(self, []).extend(items)
         else:
             original(self, items, now, queue_now)
 
     @wrap(QueueBinding, "answer_late")
-    def answer(original: Any, self: QueueBinding, asked: Any, outcome: Outcome) -> None:
-        original(self, asked, outcome)
-        session = asked.session
+    def answer(original: Any, self: QueueBinding, address: Any, outcome: Outcome) -> None:
+        original(self, address, outcome)
+        session = address.outlet
         items = behind.pop(session, [])
         if items:
             session.handle(items, wall(), session.queue_now)
@@ -202,7 +223,7 @@ def a_poll_that_waits_holds_up_its_session() -> None:
 
 @fault("POLL-WAIT-4", bindings=HTTP)
 def no_time_is_too_short() -> None:
-    """A `wait_seconds` below 0, or null, is taken for 0."""
+    """A `wait_seconds` below 0, or null, is read as 0."""
 
     def read(body: dict[str, Any]) -> None:
         wait = body.get("wait_seconds", 0)
@@ -214,7 +235,7 @@ def no_time_is_too_short() -> None:
 
 @fault("POLL-WAIT-4", bindings=STOMP)
 def no_time_is_too_long() -> None:
-    """A `wait_seconds` beyond the limit is taken for the limit."""
+    """A `wait_seconds` above the limit is read as the limit."""
 
     def bound(body: dict[str, Any]) -> None:
         wait = body.get("wait_seconds")
@@ -226,7 +247,7 @@ def no_time_is_too_long() -> None:
 
 @fault("POLL-WAIT-5", bindings=HTTP)
 def who_waits_is_silent() -> None:
-    """A consumer is evicted while its poll waits."""
+    """A consumer is evicted while its long poll waits."""
 
     @wrap(Group, "expire")
     def expire(original: Any, self: Group, now: float) -> list[Consumer]:
@@ -241,5 +262,28 @@ def who_waits_is_silent() -> None:
     @wrap(QueueBroker, "tick")
     def tick(original: Any, self: QueueBroker, now: float) -> None:
         for group in self.groups.values():
-            self._look_at(group, now)
+            self._deadlines.set(group, now)
         original(self, now)
+
+
+def _expire_quietly(*, after_eviction: bool) -> None:
+    """Have partitions freed by the group's timers wake no long poll, either after evictions or after taking back."""
+
+    @wrap(Group, "expire")
+    def expire(original: Any, self: Group, now: float) -> list[Consumer]:
+        evicted: list[Consumer] = original(self, now)
+        if bool(evicted) is after_eviction:
+            self.wakeable = False
+        return evicted
+
+
+@fault("POLL-WAIT-1", bindings=HTTP)
+def an_eviction_wakes_no_long_poll() -> None:
+    """A long poll does not get the partition of an evicted consumer before its own deadline."""
+    _expire_quietly(after_eviction=True)
+
+
+@fault("POLL-WAIT-1", bindings=STOMP)
+def a_record_that_is_taken_back_wakes_no_long_poll() -> None:
+    """A long poll does not get a record that a rebalance takes back before its own deadline."""
+    _expire_quietly(after_eviction=False)

@@ -1,4 +1,4 @@
-"""Faults in ACK and NACK: what one covers, what comes again."""
+"""Faults in ACK and NACK: covered messages, redelivery."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def _cover_by(change: Any) -> None:
 
 
 def _end_by(change: Callable[[Subscription, list[Message]], list[Message]]) -> None:
-    """Have `change(subscription, unsettled)` say which messages go to others when a subscription ends."""
+    """Have `change(subscription, unsettled)` choose the messages that go to others when a subscription ends."""
 
     @wrap(PlainQueue, "unsubscribe")
     def unsubscribe(original: Any, self: PlainQueue, subscriber: Any, unsettled: list[Message]) -> None:
         original(self, subscriber, change(subscriber, unsettled))
 
 
-# What an acknowledgement covers
+# Deliveries that an acknowledgement covers
 
 
 @fault("STOMP-SUB-010", bindings=V12)
 def a_cumulative_ack_covers_one_message() -> None:
-    """In mode client an ACK settles the message that it names, and no other."""
+    """In mode client an ACK settles only the message that it names."""
     _cover_by(lambda _book, delivery, covered, consumed: [delivery] if consumed else covered)
 
 
@@ -71,7 +71,7 @@ def a_cumulative_ack_leaves_out_the_oldest() -> None:
 
 @fault("STOMP-ACK-001", "STOMP-ACK-002", bindings=V12, hard=True)
 def a_cumulative_ack_covers_one_too_many() -> None:
-    """In mode client an ACK settles the message behind the one that it names, too: off by one."""
+    """In mode client an ACK settles the message behind the named one, too: off by one."""
 
     def cover(_book: Any, delivery: Delivery, covered: list[Delivery], consumed: bool) -> list[Delivery]:
         if delivery.subscription.mode is not AckMode.CUMULATIVE or not consumed:
@@ -96,7 +96,7 @@ def a_cumulative_ack_crosses_subscriptions() -> None:
 
 @fault("STOMP-SUB-012", "STOMP-ACK-001", bindings=V12)
 def an_individual_ack_is_cumulative() -> None:
-    """In mode client-individual an ACK settles what came before, too."""
+    """In mode client-individual an ACK settles earlier messages, too."""
 
     def cover(_book: Any, delivery: Delivery, covered: list[Delivery], consumed: bool) -> list[Delivery]:
         if not consumed:
@@ -111,13 +111,13 @@ def an_individual_ack_is_cumulative() -> None:
 
 @fault("STOMP-ACK-001", bindings=V12)
 def what_is_sent_is_consumed() -> None:
-    """What was not acknowledged is dropped when its connection ends."""
+    """Messages that a connection has not acknowledged are dropped when it ends."""
     _end_by(lambda _subscription, _unsettled: [])
 
 
 @fault("STOMP-ACK-001", bindings=V11, hard=True)
 def what_a_cut_connection_had_is_lost() -> None:
-    """When a connection is lost without DISCONNECT, what it did not acknowledge is dropped."""
+    """Messages that a connection has not acknowledged are dropped when it is lost without DISCONNECT."""
     lost: list[Session] = []
 
     @wrap(Session, "lost")
@@ -148,7 +148,7 @@ def what_came_again_does_not_come_a_third_time() -> None:
 
 @fault("STOMP-ACK-002", bindings=V12)
 def an_ack_names_the_message_id() -> None:
-    """An ACK of 1.2 has to have the message-id for its id, not the value of ack."""
+    """An ACK of 1.2 needs the message-id in its `id`, not the value of `ack`."""
 
     @wrap(Subscriptions, "find")
     def find(original: Any, self: Subscriptions, headers: Mapping[str, str], command: str) -> Delivery:
@@ -160,7 +160,7 @@ def an_ack_names_the_message_id() -> None:
 
 @fault("STOMP-ACK-002", bindings=V11, hard=True)
 def every_third_ack_is_forgotten() -> None:
-    """Each third ACK of the server is receipted and not carried out."""
+    """Every third ACK of the server gets its RECEIPT and is not carried out."""
     numbers = itertools.count(1)
     _cover_by(
         lambda _book, _delivery, covered, consumed: [] if consumed and next(numbers) % 3 == 0 else covered
@@ -180,13 +180,13 @@ def an_ack_of_1_0_needs_a_subscription() -> None:
 
 @fault("STOMP-ACK-003", bindings=V12)
 def an_ack_of_nothing_is_receipted() -> None:
-    """An ACK that lacks the header which names the message is receipted."""
+    """An ACK without the header that names the message gets its RECEIPT."""
     overlook("ACK without id", receipt=True)
 
 
 @fault("STOMP-ACK-003", "STOMP-ACK-004", bindings=V10)
 def an_ack_of_nothing_names_the_last_message() -> None:
-    """An ACK on a session of 1.0 without message-id acknowledges what was delivered last."""
+    """An ACK on a session of 1.0 without message-id settles the latest delivery."""
 
     def edit(session: Session, frame: Frame) -> Mapping[str, str]:
         unsettled = session.subscriptions.unsettled
@@ -199,7 +199,7 @@ def an_ack_of_nothing_names_the_last_message() -> None:
 
 @fault("STOMP-ACK-004", "STOMP-ACK-010", bindings=V12)
 def an_ack_settles_messages_of_others() -> None:
-    """An ACK may name a message that another connection got."""
+    """An ACK may name a message that another connection received."""
     books: list[Subscriptions] = []
 
     @wrap(Subscriptions, "__init__")
@@ -222,7 +222,7 @@ def an_ack_settles_messages_of_others() -> None:
 
 @fault("STOMP-ACK-004", "STOMP-ACK-010", bindings=V11)
 def an_unknown_ack_settles_the_oldest_message() -> None:
-    """An ACK whose id is unknown is taken for one of the message that is outstanding for longest."""
+    """An ACK with an unknown id settles the oldest outstanding message."""
 
     @wrap(Subscriptions, "find")
     def find(original: Any, self: Subscriptions, headers: Mapping[str, str], command: str) -> Delivery:
@@ -237,13 +237,13 @@ def an_unknown_ack_settles_the_oldest_message() -> None:
 
 @fault("STOMP-ACK-010", bindings=V12)
 def an_ack_of_an_unknown_message_is_receipted() -> None:
-    """An ACK that names no message of its connection is receipted."""
+    """An ACK of a message that its connection did not receive gets its RECEIPT."""
     overlook("ACK of an unknown message", receipt=True)
 
 
 @fault("STOMP-ACK-006", bindings=V12)
 def an_ack_knows_no_transactions() -> None:
-    """The transaction header of an ACK is not looked at: it takes effect at once."""
+    """The transaction header of an ACK is ignored: the ACK takes effect at once."""
 
     def edit(_session: Session, frame: Frame) -> Mapping[str, str]:
         if frame.command != "ACK":
@@ -255,7 +255,7 @@ def an_ack_knows_no_transactions() -> None:
 
 @fault("STOMP-ACK-006", bindings=V10)
 def an_abort_leaves_acknowledgements_alone() -> None:
-    """An ABORT undoes what was sent, and carries out what was acknowledged."""
+    """An ABORT drops the SENDs of its transaction, and carries out its ACKs."""
 
     @wrap_action("ABORT")
     def abort(action: Any, self: Session, frame: Frame) -> bool:
@@ -268,7 +268,7 @@ def an_abort_leaves_acknowledgements_alone() -> None:
 
 @fault("STOMP-ACK-006", "STOMP-TX-003", bindings=V11)
 def a_commit_forgets_acknowledgements() -> None:
-    """A COMMIT sends what was sent, and forgets what was acknowledged."""
+    """A COMMIT carries out the SENDs of its transaction, and drops its ACKs."""
 
     @wrap(Transactions, "end")
     def end(original: Any, self: Transactions, headers: Mapping[str, str], command: str) -> list[Any]:
@@ -326,7 +326,7 @@ def there_is_no_nack() -> None:
 
 @fault("STOMP-NACK-001", bindings=V11)
 def a_nack_in_mode_client_is_refused() -> None:
-    """A NACK is obeyed in mode client-individual only."""
+    """A NACK works only in mode client-individual."""
 
     @wrap(Subscriptions, "settle")
     def settle(original: Any, self: Subscriptions, delivery: Delivery, *, consumed: bool) -> None:
@@ -337,7 +337,7 @@ def a_nack_in_mode_client_is_refused() -> None:
 
 @fault("STOMP-NACK-002", bindings=V12)
 def an_individual_nack_is_cumulative() -> None:
-    """In mode client-individual a NACK rejects what came before, too."""
+    """In mode client-individual a NACK rejects earlier messages, too."""
 
     def cover(_book: Any, delivery: Delivery, covered: list[Delivery], consumed: bool) -> list[Delivery]:
         if consumed:
@@ -349,7 +349,7 @@ def an_individual_nack_is_cumulative() -> None:
 
 @fault("STOMP-NACK-002", bindings=V11)
 def a_nack_consumes_the_next_message() -> None:
-    """In mode client-individual a NACK takes the message behind the one that it names for consumed."""
+    """In mode client-individual a NACK consumes the message behind the one that it names."""
 
     @wrap(Subscriptions, "settle")
     def settle(original: Any, self: Subscriptions, delivery: Delivery, *, consumed: bool) -> None:
@@ -361,5 +361,5 @@ def a_nack_consumes_the_next_message() -> None:
 
 @fault("STOMP-NACK-003", bindings=V12)
 def a_nack_is_never_cumulative() -> None:
-    """In mode client a NACK rejects the message that it names, and no other."""
+    """In mode client a NACK rejects only the message that it names."""
     _cover_by(lambda _book, delivery, covered, consumed: covered if consumed else [delivery])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from reference_server.stomp import escapes, frame
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame, FrameReader
-from reference_server.stomp.hub import Hub
 from reference_server.stomp.negotiation import VERSIONS
 from reference_server.stomp.session import Session, State
+from reference_server.stomp.shared import Shared
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import fault
 from tests.mutants.stomp_editing import (
@@ -51,7 +51,7 @@ def connect_is_not_answered() -> None:
 
 @fault("STOMP-CONNECT-002", bindings=V12, flags=_USER, options=_LOGIN)
 def a_wrong_passcode_is_refused_without_a_word() -> None:
-    """The connection of a client with a wrong passcode is closed without ERROR."""
+    """A wrong passcode closes the connection without ERROR."""
     close_without_error("login refused")
 
 
@@ -62,7 +62,7 @@ def after_a_wrong_passcode_another_may_be_tried() -> None:
 
 
 def _stay_open(summary: str) -> None:
-    """Send an ERROR and wait for the next CONNECT where one is refused for that."""
+    """Send an ERROR for a refusal with `summary` in its text, and wait for the next CONNECT."""
     answer_and_go_on(summary)
 
     @wrap(Session, "refuse")
@@ -74,7 +74,7 @@ def _stay_open(summary: str) -> None:
 
 
 def _forget(command: str, versions: tuple[str, ...]) -> None:
-    """Know a command for CONNECT only where other versions are offered."""
+    """Know a command for CONNECT only if other versions are offered."""
 
     @wrap_action(command)
     def connect(action: Any, self: Session, asked: Frame) -> bool:
@@ -85,13 +85,13 @@ def _forget(command: str, versions: tuple[str, ...]) -> None:
 
 @fault("STOMP-CONNECT-003", bindings=V12)
 def the_command_stomp_is_unknown() -> None:
-    """A session is opened by CONNECT only."""
+    """The command STOMP opens no session."""
     _forget("STOMP", VERSIONS)
 
 
 @fault("STOMP-CONNECT-003", bindings=V12)
 def the_command_stomp_is_unescaped() -> None:
-    """Pairs in the headers of STOMP are decoded, since it is no CONNECT."""
+    """Escapes in the headers of the command STOMP are decoded, as it is not CONNECT."""
 
     @wrap(FrameReader, "_read_lines")
     def read(original: Any, self: FrameReader, text: str, octets: int) -> Any:
@@ -115,7 +115,7 @@ def connected_names_no_version() -> None:
 
 @fault("STOMP-CONNECT-004", "STOMP-NEG-001", bindings=V11)
 def connected_names_the_highest_version_of_the_server() -> None:
-    """CONNECTED says 1.2, whatever the version of the session."""
+    """CONNECTED says 1.2 in every session."""
     set_header("CONNECTED", "version", lambda _value: b"1.2")
 
 
@@ -145,19 +145,19 @@ def the_server_has_no_name() -> None:
 @fault("STOMP-CONNECT-010", bindings=V12)
 def sessions_are_named_by_the_second() -> None:
     """Sessions that begin within a second have the same name."""
-    replace(Hub, "name_session")(lambda self: f"s-{int(time.time())}")
+    replace(Shared, "name_session")(lambda self: f"s-{int(time.time())}")
 
 
 @fault("STOMP-CONNECT-010", bindings=V10)
 def names_of_sessions_are_used_again() -> None:
-    """A session has the name of the 16th before it."""
+    """A session has the same name as the 16th session before it."""
     names = itertools.cycle(range(16))
-    replace(Hub, "name_session")(lambda self: f"s-{next(names)}")
+    replace(Shared, "name_session")(lambda self: f"s-{next(names)}")
 
 
 @fault("STOMP-CONNECT-013", bindings=V12)
 def connect_is_receipted() -> None:
-    """A CONNECT with a receipt gets its RECEIPT."""
+    """A CONNECT with a receipt header gets a RECEIPT."""
 
     @wrap_action("CONNECT", "STOMP")
     def connect(action: Any, self: Session, asked: Frame) -> bool:
@@ -171,7 +171,7 @@ def _agree_by(choose: Callable[[Mapping[str, str], tuple[str, ...]], str | None]
 
 @fault("STOMP-NEG-001", bindings=V12)
 def the_first_version_in_common_is_chosen() -> None:
-    """Of the versions offered the first is taken that the server knows."""
+    """The first known version in the list of the client is chosen, not the highest."""
     _agree_by(
         lambda headers, versions: next(
             (each for each in headers.get("accept-version", "1.0").split(",") if each in versions), None
@@ -181,7 +181,7 @@ def the_first_version_in_common_is_chosen() -> None:
 
 @fault("STOMP-NEG-001", bindings=V11)
 def the_lowest_version_in_common_is_chosen() -> None:
-    """Of the versions in common the lowest is taken."""
+    """The lowest common version is chosen."""
     _agree_by(
         lambda headers, versions: min(
             set(headers.get("accept-version", "1.0").split(",")).intersection(versions), default=None
@@ -191,7 +191,7 @@ def the_lowest_version_in_common_is_chosen() -> None:
 
 @fault("STOMP-NEG-001", bindings=V12)
 def an_unknown_version_spoils_the_offer() -> None:
-    """A list that holds a version which the server doesn't know is refused as a whole."""
+    """A list of versions is refused if it holds an unknown one."""
 
     def choose(headers: Mapping[str, str], versions: tuple[str, ...]) -> str | None:
         offered = set(headers.get("accept-version", "1.0").split(","))
@@ -209,7 +209,7 @@ def the_rules_of_1_2_hold_for_all() -> None:
 
 @fault("STOMP-NEG-002", bindings=V12)
 def pairs_are_decoded_in_1_0() -> None:
-    """On a session of 1.0 pairs are decoded, and undefined ones refused."""
+    """On a session of 1.0 escapes are decoded, and undefined ones refused."""
     escapes._DECODED["1.0"] = escapes._DECODED["1.1"]
 
 
@@ -226,7 +226,7 @@ def an_acknowledgement_has_an_id_in_every_version() -> None:
 
 @fault("STOMP-NEG-003", bindings=V12)
 def no_common_version_gets_the_latest() -> None:
-    """A client that offers only versions which the server doesn't know gets a session of 1.2."""
+    """A client that offers only unknown versions gets a session of 1.2."""
     original = frame.agree
     _agree_by(lambda headers, versions: original(headers, versions) or "1.2")
 
@@ -245,7 +245,7 @@ def no_common_version_is_refused_without_a_word() -> None:
 
 @fault("STOMP-NEG-005", bindings=V11)
 def no_common_version_is_not_answered() -> None:
-    """A client without a common version hears nothing, and may wait."""
+    """A client without a common version gets no answer, and the connection stays open."""
 
     @wrap_action("CONNECT", "STOMP")
     def connect(action: Any, self: Session, asked: Frame) -> bool:
@@ -257,18 +257,18 @@ def no_common_version_is_not_answered() -> None:
 
 @fault("STOMP-NEG-004", bindings=V12)
 def a_refused_client_is_not_told_the_versions() -> None:
-    """The ERROR for want of a common version has no header `version`."""
+    """The ERROR for a missing common version has no header `version`."""
     drop_header("ERROR", "version")
 
 
 @fault("STOMP-LINGER-001", bindings=V12)
 def twenty_sessions_a_second_are_enough() -> None:
-    """Of the sessions that begin within a second all after the 20th get no answer."""
+    """Sessions after the 20th within one second get no answer."""
     begun: list[float] = []
 
     @wrap_action("CONNECT", "STOMP")
     def connect(action: Any, self: Session, asked: Frame) -> bool:
-        now = self.hub.now
+        now = self.shared.now
         begun[:] = [each for each in begun if each > now - 1]
         begun.append(now)
         return False if len(begun) > 20 else bool(action(self, asked))
@@ -276,7 +276,7 @@ def twenty_sessions_a_second_are_enough() -> None:
 
 @fault("STOMP-LINGER-001", bindings=V11, hard=True)
 def sessions_that_disconnect_are_counted_for_ever() -> None:
-    """After thirty DISCONNECTs the server takes no further session: their places are not given back."""
+    """After thirty DISCONNECTs the server accepts no further session: their places are not given back."""
     taken = [0]
 
     @wrap_action("DISCONNECT")
@@ -293,5 +293,5 @@ def sessions_that_disconnect_are_counted_for_ever() -> None:
 
 @fault("STOMP-ERROR-009", bindings=V12, scope="binding")
 def a_second_connect_ends_without_a_word() -> None:
-    """A second CONNECT on a session closes the connection without ERROR, as a process that dies would."""
+    """A second CONNECT on a session closes the connection without ERROR, as a crashed process would."""
     close_without_error("already connected")

@@ -1,4 +1,4 @@
-"""Faults in ERROR and DISCONNECT: what is said at the end, and what is left behind."""
+"""Faults in ERROR and DISCONNECT: last frames, and the state that stays behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.mutants.stomp_editing import (
 if TYPE_CHECKING:
     from reference_server.stomp.frame import Frame
 
-#: Seconds for which a connection goes on after its ERROR where that is the fault.
+#: Seconds for which a connection goes on after its ERROR in the faults that keep it open.
 _GOES_ON = 0.3
 
 
@@ -38,13 +38,13 @@ def the_connection_stays_open_after_an_error() -> None:
 
 @fault("STOMP-ERROR-001", bindings=V12)
 def an_unknown_command_is_answered_and_no_more() -> None:
-    """Only after the ERROR for an unknown command the connection stays open."""
+    """The connection stays open after the ERROR for an unknown command."""
     answer_and_go_on("unknown command")
 
 
 @fault("STOMP-ERROR-002", bindings=V12)
 def frames_behind_a_faulty_one_are_obeyed() -> None:
-    """The connection is closed some time after the ERROR; until then frames are obeyed and answered."""
+    """The connection is closed some time after the ERROR; until then frames are processed and answered."""
     ending: dict[Session, float] = {}
 
     @wrap(Session, "refuse")
@@ -52,13 +52,13 @@ def frames_behind_a_faulty_one_are_obeyed() -> None:
         if self in ending or self._state is not State.LIVE:
             original(self, error, frame)
             return
-        ending[self] = self.hub.now + _GOES_ON
+        ending[self] = self.shared.now + _GOES_ON
         end, self._end = self._end, lambda: None  # type: ignore[method-assign]
         try:
             original(self, error, frame)
         finally:
             self._end = end  # type: ignore[method-assign]
-        self.hub.schedule(self, ending[self])
+        self.shared.deadlines.set(self, ending[self])
 
     @wrap(Session, "on_time")
     def on_time(original: Any, self: Session, now: float) -> None:
@@ -73,7 +73,7 @@ def frames_behind_a_faulty_one_are_obeyed() -> None:
 
 @fault("STOMP-ERROR-002", bindings=V12)
 def a_message_follows_an_error() -> None:
-    """What a session was to be sent when it failed comes behind its ERROR."""
+    """The last MESSAGE of a failed session follows its ERROR."""
 
     @wrap(Session, "refuse")
     def refuse(original: Any, self: Session, error: ProtocolError, frame: Frame | None = None) -> None:
@@ -105,7 +105,7 @@ def an_error_names_no_receipt() -> None:
 
 @fault("STOMP-ERROR-004", bindings=V11)
 def an_error_names_the_receipt_before() -> None:
-    """An ERROR has the receipt-id of the RECEIPT that was granted last."""
+    """An ERROR has the receipt-id of the latest RECEIPT."""
     latest: dict[Session, str] = {}
 
     @wrap(Session, "grant")
@@ -121,7 +121,7 @@ def an_error_names_the_receipt_before() -> None:
 
 @fault("STOMP-ERROR-008", bindings=V12)
 def a_malformed_frame_ends_without_a_word() -> None:
-    """A frame that can't be read closes the connection without ERROR."""
+    """An unreadable frame closes the connection without ERROR."""
 
     @wrap(Session, "refuse")
     def refuse(original: Any, self: Session, error: ProtocolError, frame: Frame | None = None) -> None:
@@ -133,7 +133,7 @@ def a_malformed_frame_ends_without_a_word() -> None:
 
 @fault("STOMP-ERROR-008", bindings=V10)
 def an_unreadable_length_ends_without_a_word() -> None:
-    """A content-length that is no number closes the connection without ERROR."""
+    """A content-length that is not a number closes the connection without ERROR."""
     close_without_error("malformed content-length")
 
 
@@ -170,7 +170,7 @@ def a_disconnect_is_not_receipted() -> None:
 
 @fault("STOMP-DISCONNECT-001", bindings=V10)
 def frames_before_a_disconnect_are_dropped() -> None:
-    """What comes together with a DISCONNECT is not obeyed, and the DISCONNECT is receipted."""
+    """Frames that arrive together with a DISCONNECT are dropped, and the DISCONNECT gets its RECEIPT."""
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
@@ -191,9 +191,9 @@ def a_disconnect_without_receipt_is_an_error() -> None:
 
 @fault("STOMP-DISCONNECT-004", bindings=V10)
 def a_session_lives_on_after_a_disconnect() -> None:
-    """A DISCONNECT without receipt does nothing: the session ends with its connection."""
+    """A DISCONNECT without receipt is ignored: the session ends with its connection."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.command != "DISCONNECT" or "receipt" in frame.headers or self._state is not State.LIVE:
             original(self, frame)
@@ -201,7 +201,7 @@ def a_session_lives_on_after_a_disconnect() -> None:
 
 @fault("STOMP-DISCONNECT-005", bindings=V12)
 def a_session_outlives_its_connection() -> None:
-    """A session ends by DISCONNECT only; messages go to subscriptions whose connection is gone."""
+    """A session ends only by DISCONNECT; messages go to subscriptions of lost connections."""
 
     @wrap(Session, "lost")
     def lost(original: Any, self: Session, now: float) -> None:
@@ -211,7 +211,7 @@ def a_session_outlives_its_connection() -> None:
 
 @fault("STOMP-DISCONNECT-005", bindings=V11)
 def only_the_newest_subscription_ends_with_the_connection() -> None:
-    """Of a session that is lost with several subscriptions only the last one is ended; the others go on taking."""
+    """When a session with several subscriptions is lost, only the last is ended; the others go on taking messages."""
     kept: list[Any] = []
 
     @wrap(Session, "lost")

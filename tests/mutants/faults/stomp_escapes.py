@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reference_server.stomp import destinations, escapes, frame, session, subscriptions
+from reference_server.stomp import destinations, escapes, frame, outlet, subscriptions
 from reference_server.stomp.destinations import Destinations, Message
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import FrameReader
@@ -20,14 +20,14 @@ Escape = Callable[[str, str], str] if TYPE_CHECKING else object
 
 
 def _escape_by(change: Callable[[Escape, str, str], str]) -> None:
-    """Have `change(original, text, version)` escape all header text that is sent."""
+    """Have `change(original, text, version)` escape all header text that the server sends."""
     original = escapes.escape
-    for module in (destinations, frame, session, subscriptions):
+    for module in (escapes, destinations, outlet, subscriptions):
         replace(module, "escape")(lambda text, version: change(original, text, version))
 
 
 def _unescape_by(change: Callable[[Escape, str, str], str]) -> None:
-    """Have `change(original, text, version)` decode all header text that comes."""
+    """Have `change(original, text, version)` decode all header text that the server receives."""
     original = escapes.unescape
     replace(frame, "unescape")(lambda text, version: change(original, text, version))
 
@@ -40,31 +40,31 @@ def _read_text_by(change: Callable[[str], str]) -> None:
 
 @fault("STOMP-ENC-001", bindings=V12)
 def headers_are_read_as_latin_1() -> None:
-    """Header octets are taken for ISO 8859-1, and written as UTF-8."""
+    """Header octets are read as ISO 8859-1, and written as UTF-8."""
     _read_text_by(lambda text: text.encode().decode("latin-1"))
 
 
 @fault("STOMP-ENC-001", bindings=V11)
 def characters_of_four_octets_become_question_marks() -> None:
-    """Header text has no characters beyond U+FFFF."""
+    """Header text can't have characters beyond U+FFFF."""
     _read_text_by(lambda text: "".join(c if ord(c) < 0x10000 else "?" for c in text))
 
 
 @fault("STOMP-ENC-002", bindings=V12)
 def a_colon_stays_a_pair() -> None:
-    """The pair for a colon is not decoded."""
+    """The escape of a colon is not decoded."""
     escapes._DECODED["1.2"]["\\c"] = "\\c"
 
 
 @fault("STOMP-ENC-002", bindings=V11)
 def a_line_feed_becomes_a_blank() -> None:
-    """The pair for LF is decoded as a blank."""
+    """The escape of LF is decoded as a blank."""
     escapes._DECODED["1.1"]["\\n"] = " "
 
 
 @fault("STOMP-ENC-002", bindings=V12)
 def an_id_is_not_decoded() -> None:
-    """The `id` of SUBSCRIBE is used as it was written."""
+    """The `id` of SUBSCRIBE is not decoded."""
 
     @wrap(frame, "_first_of")
     def first_of(original: Any, lines: list[str], version: str) -> dict[str, str]:
@@ -75,7 +75,7 @@ def an_id_is_not_decoded() -> None:
 
 @fault("STOMP-ENC-003", bindings=V12)
 def an_undefined_escape_is_text() -> None:
-    """A backslash that begins no pair is a backslash."""
+    """A backslash that begins no escape stands for itself."""
 
     def decode(original: Escape, text: str, version: str) -> str:
         pairs = escapes._DECODED.get(version, {})
@@ -101,7 +101,7 @@ def a_backslash_at_the_end_is_text() -> None:
 
 @fault("STOMP-ENC-003", bindings=V11)
 def undefined_escapes_are_found_only_in_send() -> None:
-    """An undefined escape in another frame than SEND is passed over with its header."""
+    """An undefined escape in another frame than SEND is ignored together with its header."""
 
     @wrap(frame, "_first_of")
     def first_of(original: Any, lines: list[str], version: str) -> dict[str, str]:
@@ -113,33 +113,39 @@ def undefined_escapes_are_found_only_in_send() -> None:
 
 @fault("STOMP-ENC-004", bindings=V12)
 def headers_of_a_message_are_escaped_twice() -> None:
-    """What was escaped for a MESSAGE is escaped once more."""
-    original = escapes.escape
-    replace(destinations, "escape")(lambda text, version: original(original(text, version), version))
+    """Escaped header values are escaped twice in a MESSAGE."""
+    escape = escapes.escape
+    replace(destinations, "escape")(lambda text, version: escape(escape(text, version), version))
+
+    @wrap(destinations, "header_lines")
+    def lines(original: Any, headers: Any, version: str) -> list[str]:
+        escaped = [(escape(name, version), escape(value, version)) for name, value in headers]
+        result: list[str] = original(escaped, version)
+        return result
 
 
 @fault("STOMP-ENC-004", bindings=V11)
 def a_receipt_id_is_escaped_twice() -> None:
-    """What was escaped for the receipt-id of a RECEIPT is escaped once more."""
+    """Escaped receipt-ids are escaped twice in a RECEIPT."""
     original = escapes.escape
-    replace(session, "escape")(lambda text, version: original(original(text, version), version))
+    replace(outlet, "escape")(lambda text, version: original(original(text, version), version))
 
 
 @fault("STOMP-ABNF-004", "STOMP-ENC-004", bindings=V12)
 def a_colon_is_sent_raw() -> None:
-    """A colon in a header is written as it is, like in CONNECTED."""
+    """A colon in a header is not escaped, as in CONNECTED."""
     _escape_by(lambda original, text, version: original(text, version).replace("\\c", ":"))
 
 
 @fault("STOMP-ABNF-004", "STOMP-ENC-004", bindings=V12)
 def a_cr_is_sent_raw() -> None:
-    """A CR in a header is written as it is, like in 1.1."""
+    """A CR in a header is not escaped, as in 1.1."""
     _escape_by(lambda original, text, version: original(text, version).replace("\\r", "\r"))
 
 
 @fault("STOMP-ENC-005", bindings=V12)
 def connect_is_unescaped() -> None:
-    """Pairs in CONNECT are decoded, and undefined ones are refused."""
+    """Escapes in CONNECT are decoded, and undefined ones are refused."""
 
     @wrap(FrameReader, "_read_lines")
     def read(original: Any, self: FrameReader, text: str, octets: int) -> Any:
@@ -159,7 +165,7 @@ def connect_is_unescaped() -> None:
     options=("--login", "guest", "--passcode", "a\\\\b"),
 )
 def a_passcode_is_unescaped() -> None:
-    """Pairs in the passcode are decoded before it is compared."""
+    """Escapes in the passcode are decoded before the comparison."""
     edit_headers(
         lambda _session, frame: (
             {**frame.headers, "passcode": frame.headers["passcode"].replace("\\\\", "\\")}
@@ -171,13 +177,13 @@ def a_passcode_is_unescaped() -> None:
 
 @fault("STOMP-ENC-006", bindings=V12)
 def connected_is_escaped() -> None:
-    """The server header of CONNECTED has its address, with a pair for the colon."""
+    """The server header of CONNECTED has its address, with an escape for the colon."""
     set_header("CONNECTED", "server", lambda value: value + b" 127.0.0.1\\c8080")
 
 
 @fault("STOMP-ENC-007", bindings=V12)
 def names_are_not_escaped() -> None:
-    """Pairs are decoded and written in values only; a name with one is passed on as it came."""
+    """Escapes are decoded and written in values only; a name with an escape is passed on unchanged."""
 
     @replace(frame, "_first_of")
     def first_of(lines: list[str], version: str) -> dict[str, str]:
@@ -198,13 +204,13 @@ def names_and_values_are_trimmed() -> None:
 
 @fault("STOMP-ENC-008", bindings=V11)
 def a_blank_follows_the_colon() -> None:
-    """One blank after the colon is taken for a separator."""
+    """One blank after the colon counts as a separator."""
     edit_headers(lambda _session, frame: {n: value.removeprefix(" ") for n, value in frame.headers.items()})
 
 
 @fault("STOMP-ENC-008", bindings=V12)
 def messages_are_written_with_blanks() -> None:
-    """The header lines of a MESSAGE have a blank behind the colon where the value has none."""
+    """The header lines of a MESSAGE have an extra blank after the colon."""
     edit_lines(
         "MESSAGE",
         lambda lines: [line.replace(b":", b": ", 1) if line.startswith(b"note:") else line for line in lines],
@@ -213,7 +219,7 @@ def messages_are_written_with_blanks() -> None:
 
 @fault("STOMP-ENC-009", bindings=V12)
 def pairs_are_replaced_one_kind_after_another() -> None:
-    """All pairs of one kind are replaced, then all of the next."""
+    """Escapes are decoded in several passes, one for each kind."""
 
     def decode(original: Escape, text: str, version: str) -> str:
         original(text, version)
@@ -226,7 +232,7 @@ def pairs_are_replaced_one_kind_after_another() -> None:
 
 @fault("STOMP-ENC-009", bindings=V11)
 def a_header_is_unescaped_twice() -> None:
-    """What was decoded is decoded again where it still looks escaped."""
+    """Decoded text is decoded again if it still looks escaped."""
 
     def decode(original: Escape, text: str, version: str) -> str:
         once = original(text, version)
@@ -240,13 +246,13 @@ def a_header_is_unescaped_twice() -> None:
 
 @fault("STOMP-ENC-010", bindings=V12)
 def text_is_normalized() -> None:
-    """Text in a body is brought to the composed form of Unicode."""
+    """Text in a body is converted to the composed form of Unicode."""
     _edit_bodies(lambda body: unicodedata.normalize("NFC", body.decode()).encode())
 
 
 @fault("STOMP-ENC-010", bindings=V11)
 def text_ends_lines_with_lf() -> None:
-    """CR LF in a body of text becomes LF."""
+    """CR LF in a text body becomes LF."""
     _edit_bodies(lambda body: body.replace(b"\r\n", b"\n"))
 
 

@@ -1,4 +1,4 @@
-"""Faults in the grammar of frames: lines, line ends, commands, header names, what is malformed."""
+"""Faults in the grammar of frames: lines, line ends, commands, header names, malformed frames."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def an_error_ends_with_two_nuls() -> None:
 
 @fault("STOMP-ABNF-001", bindings=V11)
 def lines_of_a_message_end_with_cr_lf() -> None:
-    """The lines of a MESSAGE end with CR LF, which 1.1 does not know."""
+    """The lines of a MESSAGE end with CR LF on sessions of 1.1, which does not allow it."""
 
     def edit(_session: Session, data: bytes) -> bytes:
         head, _, body = data.partition(b"\n\n")
@@ -40,7 +40,7 @@ def lines_of_a_message_end_with_cr_lf() -> None:
 
 @fault("STOMP-ABNF-002", bindings=V12)
 def a_frame_of_its_own_greets() -> None:
-    """Behind CONNECTED comes a frame WELCOME, with which the server introduces itself."""
+    """CONNECTED is followed by a frame WELCOME with the server's name."""
 
     @wrap_action("CONNECT", "STOMP")
     def connect(action: Any, self: Session, frame: Frame) -> bool:
@@ -59,7 +59,7 @@ def _read_lines_by(change: Callable[[FrameReader, str], str]) -> None:
 
 @fault("STOMP-ABNF-003", bindings=V12)
 def a_header_needs_no_name() -> None:
-    """A header line without a name is accepted, and passed over."""
+    """A header line without a name is accepted and ignored."""
     _read_lines_by(lambda _reader, text: re.sub(r"\n:[^\n]*", "", text))
 
 
@@ -87,13 +87,13 @@ def an_empty_value_is_dropped() -> None:
 
 @fault("STOMP-ABNF-005", bindings=V12)
 def few_line_ends_may_follow_a_frame() -> None:
-    """Of several line ends behind a frame only the first is taken for one."""
+    """Only the first of several line ends behind a frame counts as one."""
     frames._EOLS = re.compile(rb"(?:\r?\n)?")
 
 
 @fault("STOMP-ABNF-005", bindings=V10)
 def many_line_ends_are_a_flood() -> None:
-    """A client that sends more than 256 line ends at once is thrown out."""
+    """A client that sends more than 256 line ends at once is disconnected."""
 
     @wrap(FrameReader, "feed")
     def feed(original: Any, self: FrameReader, data: bytes) -> list[Frame]:
@@ -127,7 +127,7 @@ def a_cr_before_lf_stays() -> None:
 
 @fault("STOMP-FRAME-002", bindings=V12)
 def the_first_line_decides_on_line_ends() -> None:
-    """Only where the command line ends with CR LF may other lines, too."""
+    """Lines may end with CR LF only if the command line does."""
 
     @wrap(FrameReader, "_end_of_head")
     def end_of_head(original: Any, self: FrameReader, data: bytes, position: int, end: int) -> Any:
@@ -152,7 +152,7 @@ def a_frame_needs_a_header() -> None:
 
 @fault("STOMP-FRAME-004", bindings=V12)
 def the_empty_line_may_be_missing() -> None:
-    """A frame without an empty line is obeyed on all endpoints."""
+    """A frame without an empty line is processed on all endpoints."""
 
     @wrap(FrameReader, "_head_without_empty_line")
     def head(original: Any, self: FrameReader, data: bytes, position: int, nul: int) -> int:
@@ -165,7 +165,7 @@ def the_empty_line_may_be_missing() -> None:
 
 @fault("STOMP-FRAME-005", bindings=V12)
 def at_most_32_frames_of_a_read_are_obeyed() -> None:
-    """Of the frames that arrive together all after the 32nd are lost."""
+    """After the 32nd frame that arrives at once the rest is lost."""
 
     @wrap(FrameReader, "feed")
     def feed(original: Any, self: FrameReader, data: bytes) -> list[Frame]:
@@ -185,7 +185,7 @@ def a_body_that_does_not_belong_is_a_frame() -> None:
 
 @fault("STOMP-FRAME-006", bindings=V12, hard=True)
 def a_length_must_not_be_cut_in_two() -> None:
-    """When a read ends between the two octets of a WebSocket length, the first of them is lost."""
+    """If a read ends between the two octets of a WebSocket length, the first of them is lost."""
 
     @wrap(Channel, "receive")
     def receive(original: Any, self: Channel, data: bytes) -> bytes | None:
@@ -197,7 +197,7 @@ def a_length_must_not_be_cut_in_two() -> None:
 
 @fault("STOMP-FRAME-006", bindings=V11, hard=True, effort="standard")
 def a_message_is_read_in_two_pieces_at_most() -> None:
-    """A WebSocket message that comes in more than two pieces loses the second."""
+    """A WebSocket message that arrives in more than two pieces loses the second one."""
     pieces: dict[Channel, int] = {}
 
     @wrap(Channel, "receive")
@@ -216,14 +216,14 @@ def _rename(change: Callable[[str], str]) -> None:
 
 @fault("STOMP-FRAME-007", bindings=V12)
 def commands_are_matched_by_their_beginning() -> None:
-    """SENDX is SEND."""
+    """SENDX means SEND."""
     commands = ("SEND", "SUBSCRIBE", "UNSUBSCRIBE", "ACK", "NACK", "BEGIN", "COMMIT", "ABORT", "DISCONNECT")
     _rename(lambda command: next((each for each in commands if command.startswith(each)), command))
 
 
 @fault("STOMP-FRAME-007", bindings=V11)
 def commands_are_matched_in_any_case() -> None:
-    """`send` and `Connect` are obeyed."""
+    """The commands `send` and `Connect` are accepted."""
     _rename(str.upper)
 
     @wrap(FrameReader, "_read_lines")
@@ -234,13 +234,13 @@ def commands_are_matched_in_any_case() -> None:
 
 @fault("STOMP-FRAME-007", bindings=V12)
 def four_letters_that_begin_like_send_are_send() -> None:
-    """Any command of four letters that begins with SE is SEND."""
+    """Any command of four letters that begins with SE means SEND."""
     _rename(lambda command: "SEND" if len(command) == 4 and command.startswith("SE") else command)
 
 
 @fault("STOMP-FRAME-008", bindings=V12)
 def header_names_are_matched_in_any_case() -> None:
-    """`Destination` is as good as `destination`."""
+    """The header `Destination` means `destination`."""
     known = {"destination", "receipt", "id", "ack", "transaction", "content-length"}
 
     @wrap(FrameReader, "_read_lines")
@@ -260,7 +260,7 @@ def any_cr_is_dropped() -> None:
 
 @fault("STOMP-FRAME-009", bindings=V12)
 def a_cr_in_a_header_is_an_octet_like_others() -> None:
-    """A CR that no LF follows is delivered."""
+    """A CR without LF in a header is accepted and delivered."""
 
     @replace(frames, "_without_cr")
     def without_cr(text: str) -> str:
@@ -275,7 +275,7 @@ def a_line_without_a_colon_is_a_header_without_a_value() -> None:
 
 @fault("STOMP-FRAME-010", bindings=V10)
 def a_line_of_one_octet_ends_the_headers() -> None:
-    """A header line of one octet is taken for the empty line, and what follows for the body."""
+    """A header line of one octet counts as the empty line, and the rest of the head as the body."""
     edit_octets(lambda _reader, data: re.sub(rb"^((?:[^\n\0]+\n)+?)[^\n\0:]\n", rb"\1\n", data, count=1))
 
 
@@ -287,13 +287,13 @@ def a_receipt_has_a_body() -> None:
 
 @fault("STOMP-BODY-001", bindings=V11)
 def connected_has_a_body() -> None:
-    """CONNECTED has a body that says hello."""
+    """CONNECTED has a body with a greeting."""
     edit_output("CONNECTED", lambda _session, data: data[:-1] + b"Welcome.\0")
 
 
 @fault("STOMP-REPEAT-001", bindings=V12)
 def the_last_of_repeated_headers_holds() -> None:
-    """Of several headers with one name the last is used."""
+    """The last of several headers with one name is used."""
 
     def reverse(_reader: FrameReader, text: str) -> str:
         command, *lines = text.split("\n")
@@ -304,7 +304,7 @@ def the_last_of_repeated_headers_holds() -> None:
 
 @fault("STOMP-REPEAT-001", bindings=V12)
 def the_last_of_repeated_lengths_holds() -> None:
-    """Of several content-lengths the last is used, of other headers the first."""
+    """The last of several content-lengths is used, and the first of other headers."""
 
     def move(_reader: FrameReader, text: str) -> str:
         command, *lines = text.split("\n")

@@ -1,4 +1,4 @@
-"""Faults in heart-beats, both ways."""
+"""Faults in heart-beats of both directions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _agree_by(change: Callable[[Mapping[str, str], Intervals], Intervals]) -> None:
-    """Have `change(headers, agreed)` say which intervals the server keeps, and expects, in seconds."""
+    """Have `change(headers, agreed)` choose the intervals that the server keeps, and expects, in seconds."""
 
     @wrap(session, "agree_on_heartbeats")
     def agree(original: Any, headers: Mapping[str, str], smallest: float) -> Intervals:
@@ -41,7 +41,7 @@ def intervals_have_fractions() -> None:
 
 @fault("STOMP-HEARTBEAT-002", bindings=V12)
 def no_header_asks_for_beats() -> None:
-    """A CONNECT without heart-beat gets beats every second."""
+    """A client whose CONNECT has no heart-beat header gets a beat every second."""
     _agree_by(
         lambda headers, agreed: agreed if "heart-beat" in headers else Intervals(server=1.0, client=0.0)
     )
@@ -57,7 +57,7 @@ def an_idle_client_is_dropped() -> None:
 
 @fault("STOMP-HEARTBEAT-003", bindings=V12)
 def beats_are_asked_of_who_promised_none() -> None:
-    """A client that said 0 is expected to beat as often as it wants beats."""
+    """A client that offers 0 is expected to beat as often as it wants beats."""
     _agree_by(
         lambda _headers, agreed: (
             agreed if agreed.client else msgspec.structs.replace(agreed, client=agreed.server)
@@ -67,7 +67,7 @@ def beats_are_asked_of_who_promised_none() -> None:
 
 @fault("STOMP-HEARTBEAT-004", bindings=V12)
 def beats_are_sent_to_who_wants_none() -> None:
-    """A client that wants no beats gets them as often as it sends its own."""
+    """A client that wants no beats gets them at the interval of its own beats."""
     _agree_by(
         lambda _headers, agreed: (
             agreed if agreed.server else msgspec.structs.replace(agreed, server=agreed.client)
@@ -77,13 +77,13 @@ def beats_are_sent_to_who_wants_none() -> None:
 
 @fault("STOMP-HEARTBEAT-005", bindings=V12)
 def beats_come_too_rarely() -> None:
-    """A beat comes when three intervals have passed."""
+    """A beat is sent only after three intervals."""
     liveness._EARLY = 3.0
 
 
 @fault("STOMP-HEARTBEAT-005", bindings=V11)
 def the_two_numbers_are_mixed_up() -> None:
-    """The server beats as often as the client promised to, not as often as it wants."""
+    """The server beats at the interval that the client promised for itself, not at the one it wants."""
 
     def swap(headers: Mapping[str, str], agreed: Intervals) -> Intervals:
         sends, _, wants = headers.get("heart-beat", "0,0").partition(",")
@@ -95,7 +95,7 @@ def the_two_numbers_are_mixed_up() -> None:
 
 @fault("STOMP-HEARTBEAT-005", bindings=V12, hard=True)
 def beats_stop_after_a_while() -> None:
-    """After the fifth beat there are no more."""
+    """The server stops after the fifth beat."""
     beats: dict[Session, int] = {}
 
     @wrap(Session, "emit")
@@ -109,7 +109,7 @@ def beats_stop_after_a_while() -> None:
 
 @fault("STOMP-HEARTBEAT-005", bindings=V11, hard=True)
 def beats_stop_after_a_message() -> None:
-    """Once a MESSAGE was sent the timer of the beats is not set again."""
+    """The first MESSAGE stops the timer of the beats."""
     silent: set[Session] = set()
 
     @wrap(Session, "emit")
@@ -122,7 +122,7 @@ def beats_stop_after_a_message() -> None:
 
 @fault("STOMP-HEARTBEAT-005", bindings=V12)
 def what_comes_postpones_what_goes() -> None:
-    """One timer serves both directions: while the client sends, the server doesn't beat."""
+    """One timer serves both directions: while the client sends, the server sends no beats."""
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
@@ -133,7 +133,7 @@ def what_comes_postpones_what_goes() -> None:
 
 @fault("STOMP-HEARTBEAT-006", bindings=V12)
 def a_beat_is_a_frame() -> None:
-    """The server beats by a RECEIPT that nobody asked for."""
+    """The server beats by an unrequested RECEIPT."""
 
     @wrap(Session, "emit")
     def emit(original: Any, self: Session, data: bytes) -> None:
@@ -142,7 +142,7 @@ def a_beat_is_a_frame() -> None:
 
 @fault("STOMP-HEARTBEAT-007", bindings=V12)
 def only_whole_frames_are_signs_of_life() -> None:
-    """A line end, and a frame that is not whole, don't count as a sign of life."""
+    """Line ends and incomplete frames do not count as signs of life."""
     _hear_by(lambda items, _incomplete: bool(items))
 
 
@@ -154,12 +154,12 @@ def only_line_ends_are_signs_of_life() -> None:
 
 @fault("STOMP-HEARTBEAT-007", bindings=V12)
 def the_octets_of_half_a_frame_are_no_sign_of_life() -> None:
-    """A frame counts as a sign of life when it is whole, and a line end does; what is not whole does not."""
+    """Complete frames and line ends count as signs of life, incomplete frames do not."""
     _hear_by(lambda items, incomplete: bool(items) or not incomplete)
 
 
 def _hear_by(counts: Callable[[list[Any], bool], bool]) -> None:
-    """Have `counts(frames, incomplete)` say whether what came is a sign of life."""
+    """Have `counts(frames, incomplete)` decide if input is a sign of life."""
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
@@ -171,14 +171,14 @@ def _hear_by(counts: Callable[[list[Any], bool], bool]) -> None:
 
 @fault("STOMP-HEARTBEAT-009", bindings=V12)
 def there_is_no_margin() -> None:
-    """A client is dropped when it is silent for longer than its interval."""
+    """A client is disconnected as soon as its silence exceeds its interval."""
     liveness._TOLERANCE = 1.0
     liveness._MARGIN = 0.0
 
 
 @fault("STOMP-HEARTBEAT-011", "STOMP-HEARTBEAT-005", bindings=V12)
 def more_is_announced_than_kept() -> None:
-    """CONNECTED promises beats every 10 ms, but the timer goes off every three seconds."""
+    """CONNECTED promises beats every 10 ms, but the timer runs every three seconds."""
     set_header("CONNECTED", "heart-beat", lambda _value: b"10,100")
     _agree_by(
         lambda _headers, agreed: msgspec.structs.replace(agreed, server=3 * math.ceil(agreed.server / 3))
@@ -187,7 +187,7 @@ def more_is_announced_than_kept() -> None:
 
 @fault("STOMP-HEARTBEAT-011", "STOMP-HEARTBEAT-005", bindings=V11)
 def short_intervals_are_not_kept() -> None:
-    """CONNECTED promises 100 ms, and no beat comes within less than two seconds."""
+    """CONNECTED promises 100 ms, but beats are at least two seconds apart."""
     original = Liveness.beat_at.fget
     assert original is not None
     Liveness.beat_at = property(  # type: ignore[method-assign, assignment]

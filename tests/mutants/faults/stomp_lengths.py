@@ -41,7 +41,7 @@ def _edit_messages(edit: Callable[[Message], Message]) -> None:
 
 
 def _read_length_by(change: Callable[[str, int | None], int | None]) -> None:
-    """Have `change(command, length)` say how many octets of a body are counted; None: it ends at its NUL."""
+    """Have `change(command, length)` choose the counted length of a body in octets; None: it ends at its NUL."""
 
     @wrap(FrameReader, "_read_head")
     def read(original: Any, self: FrameReader, head: bytes) -> Any:
@@ -51,30 +51,30 @@ def _read_length_by(change: Callable[[str, int | None], int | None]) -> None:
 
 @fault("STOMP-CLEN-001", bindings=V12)
 def a_length_is_not_looked_at() -> None:
-    """A body ends at its first NUL, counted or not."""
+    """A body ends at its first NUL, in spite of its content-length."""
     _read_length_by(lambda _command, _length: None)
 
 
 @fault("STOMP-CLEN-001", "STOMP-SEND-005", bindings=V11)
 def a_body_is_truncated_at_nul() -> None:
-    """What follows a NUL in a body is not passed on."""
+    """The part of a body after a NUL is not passed on."""
     _edit_messages(lambda message: msgspec.structs.replace(message, body=message.body.split(b"\0")[0]))
 
 
 @fault("STOMP-CLEN-001", bindings=V12, hard=True)
 def a_nul_at_the_end_of_a_body_is_lost() -> None:
-    """NULs at the end of a body are taken for the end of the frame."""
+    """NULs at the end of a body are read as the end of the frame."""
     _edit_messages(lambda message: msgspec.structs.replace(message, body=message.body.rstrip(b"\0")))
 
 
 @fault("STOMP-CLEN-011", bindings=V10)
 def a_length_is_not_looked_at_in_1_0() -> None:
-    """On a session of 1.0 a body ends at its first NUL, counted or not."""
+    """On a session of 1.0 a body ends at its first NUL, in spite of its content-length."""
     _read_length_by(lambda _command, _length: None)
 
 
 def _recount(rest: Callable[[bytes], bytes]) -> None:
-    """Have frames whose counted body is followed by no NUL end there; `rest` says what is read next."""
+    """End a frame after its counted body even without a NUL there; `rest` chooses the octets that are read next."""
 
     def edit(_reader: FrameReader, data: bytes) -> bytes:
         found = _COUNTED.match(data)
@@ -90,19 +90,19 @@ def _recount(rest: Callable[[bytes], bytes]) -> None:
 
 @fault("STOMP-CLEN-002", bindings=V12)
 def what_a_count_leaves_out_is_dropped() -> None:
-    """Where a body is longer than counted the rest is skipped, and the counted part delivered."""
+    """The octets of a body beyond its content-length are skipped, and the counted part is delivered."""
     _recount(lambda rest: rest.partition(b"\0")[2])
 
 
 @fault("STOMP-CLEN-002", bindings=V10)
 def the_octet_behind_a_counted_body_is_skipped() -> None:
-    """The octet behind a counted body is taken for its NUL whatever it is, and the next frame begins behind it."""
+    """The octet after a counted body is skipped in place of the NUL, and the next frame starts after it."""
     _recount(lambda rest: rest[1:])
 
 
 @fault("STOMP-CLEN-003", bindings=V12)
 def a_message_of_text_has_no_length() -> None:
-    """A MESSAGE whose body has no NUL is not counted."""
+    """A MESSAGE without NUL in its body has no content-length."""
 
     def edit(_session: Session, data: bytes) -> bytes:
         head, _, body = data.partition(b"\n\n")
@@ -113,19 +113,19 @@ def a_message_of_text_has_no_length() -> None:
 
 @fault("STOMP-CLEN-004", bindings=V12)
 def an_error_has_no_length() -> None:
-    """The body of an ERROR is not counted."""
+    """The ERROR frame has no content-length."""
     drop_header("ERROR", "content-length")
 
 
 @fault("STOMP-CLEN-005", "STOMP-CLEN-003", bindings=V12)
 def no_message_has_a_length() -> None:
-    """The body of a MESSAGE is not counted, whatever is in it."""
+    """A MESSAGE never has a content-length."""
     drop_header("MESSAGE", "content-length")
 
 
 @fault("STOMP-CLEN-006", bindings=V12)
 def characters_are_counted_on_the_way_in() -> None:
-    """The content-length of a SEND is taken for a number of characters."""
+    """The content-length of a SEND is read as a number of characters."""
 
     def edit(_reader: FrameReader, data: bytes) -> bytes:
         found = _COUNTED.match(data)
@@ -152,7 +152,7 @@ def characters_are_counted_on_the_way_out() -> None:
 
 @fault("STOMP-CLEN-007", bindings=V12)
 def a_body_ends_with_its_message() -> None:
-    """Without content-length all of a WebSocket message is the frame, up to its last NUL."""
+    """Without content-length the frame is all of a WebSocket message, up to its last NUL."""
 
     def edit(_reader: FrameReader, data: bytes) -> bytes:
         found = re.match(rb"^SEND\n(?:[^\n\0]+\n)+?\n", data)
@@ -168,7 +168,7 @@ def a_body_ends_with_its_message() -> None:
 
 @fault("STOMP-CLEN-007", bindings=V10)
 def the_last_line_end_of_a_body_is_lost() -> None:
-    """A body that is not counted loses the line end in front of its NUL."""
+    """A body without content-length loses the line end before its NUL."""
     edit_input(
         lambda _session, frame: (
             frame
@@ -180,13 +180,13 @@ def the_last_line_end_of_a_body_is_lost() -> None:
 
 @fault("STOMP-CLEN-008", bindings=V12)
 def only_a_send_is_counted() -> None:
-    """The content-length of another frame than SEND is not looked at."""
+    """The content-length of another frame than SEND is ignored."""
     _read_length_by(lambda command, length: length if command == "SEND" else None)
 
 
 @fault("STOMP-CLEN-010", bindings=V12)
 def a_length_belongs_to_send() -> None:
-    """A content-length on a frame that has no body is refused."""
+    """A content-length on a frame without a body is refused."""
 
     def check(_session: Session, frame: Frame) -> Frame:
         if "content-length" in frame.headers and frame.command != "SEND":
@@ -198,7 +198,7 @@ def a_length_belongs_to_send() -> None:
 
 @fault("STOMP-CTYPE-001", bindings=V12)
 def a_content_type_has_no_parameters() -> None:
-    """The content-type of a MESSAGE has lost its parameters."""
+    """The content-type of a MESSAGE lacks its parameters."""
     set_header("MESSAGE", "content-type", lambda value: value.partition(b";")[0])
 
 

@@ -34,7 +34,7 @@ def too_many_headers_are_refused_and_no_more() -> None:
             frames.append(Frame("TOO-MANY", {}, b""))
         return frames
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.command == "TOO-MANY":
             self.emit(b"ERROR\nmessage:too many headers\n\n\0")
@@ -44,7 +44,7 @@ def too_many_headers_are_refused_and_no_more() -> None:
 
 @fault("STOMP-LIMIT-004", bindings=V12)
 def a_body_beyond_the_limit_is_cut() -> None:
-    """What a body has beyond the limit is dropped, and the rest is delivered."""
+    """The part of a body beyond the limit is dropped, and the rest is delivered."""
 
     @wrap(FrameReader, "__init__")
     def begin(original: Any, self: FrameReader, limits: Any, **named: Any) -> None:
@@ -61,12 +61,15 @@ def a_body_beyond_the_limit_is_cut() -> None:
 
 @fault("STOMP-LIMIT-007", bindings=V10)
 def everybody_waits_for_a_slow_reader() -> None:
-    """Whoever sends waits until all who get the message have taken it, up to twenty seconds."""
+    """A sender waits until all recipients have read its message, up to twenty seconds."""
     pause = threading.Event()
 
     @wrap(Outbox, "flush")
-    def flush(original: Any, self: Outbox) -> None:
-        original(self)
+    def flush(original: Any, self: Outbox, on_room: Any) -> None:
+        original(self, on_room)
         deadline = wall() + 20
-        while self._is_pending() and self.fileno() >= 0 and wall() < deadline:
+        is_slow_reader = threading.current_thread().name == "slow reader"
+        while (
+            not is_slow_reader and self._is_pending() and self._transport.fileno() >= 0 and wall() < deadline
+        ):
             pause.wait(0.01)

@@ -1,4 +1,4 @@
-"""Faults in RECEIPT: those that are missing, wrong, too early or too many."""
+"""Faults in RECEIPT: missing, wrong, early and extra ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reference_server.stomp.frame import Frame
 
-#: Seconds for which a SEND that asks for nothing is put off by the faults that store late.
+#: Seconds by which the faults that store late delay a SEND without receipt.
 _PUT_OFF = 0.05
 
 
@@ -54,28 +54,28 @@ def one_receipt_in_a_hundred_is_lost() -> None:
 
 @fault("STOMP-RECEIPT-002", bindings=V12)
 def a_receipt_id_is_trimmed() -> None:
-    """Blanks around the value of a receipt are missing in its RECEIPT."""
+    """RECEIPT removes blanks around the receipt value."""
     set_header("RECEIPT", "receipt-id", bytes.strip)
 
 
 @fault("STOMP-RECEIPT-002", bindings=V11)
 def a_receipt_id_is_cut_at_1024_octets() -> None:
-    """A receipt-id has no more than 1,024 octets."""
+    """A receipt-id is cut to 1,024 octets."""
     set_header("RECEIPT", "receipt-id", lambda value: value[:1024])
 
 
 @fault("STOMP-RECEIPT-002", bindings=V10)
 def a_receipt_has_a_number_of_its_own() -> None:
-    """The receipt-id is that of the client with a number of the server behind it."""
+    """The receipt-id is the client's value followed by a number of the server."""
     numbers = itertools.count(1)
     set_header("RECEIPT", "receipt-id", lambda value: value + b"-%d" % next(numbers))
 
 
 @fault("STOMP-RECEIPT-003", bindings=V12)
 def a_receipt_comes_before_the_work() -> None:
-    """A frame is receipted when it comes; an ERROR may follow."""
+    """A frame gets its RECEIPT on arrival; an ERROR may follow."""
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         receipt = frame.headers.get("receipt")
         if receipt is None or frame.command in ("CONNECT", "STOMP", "DISCONNECT", "SEND"):
@@ -116,7 +116,7 @@ def who_asks_for_none_gets_an_empty_receipt() -> None:
 
 @fault("STOMP-RECEIPT-008", bindings=V11)
 def the_last_receipt_is_granted_again() -> None:
-    """An UNSUBSCRIBE without receipt gets the RECEIPT of the frame that asked for one last."""
+    """An UNSUBSCRIBE without receipt gets the latest RECEIPT again."""
     latest: dict[Session, str] = {}
 
     @wrap(Session, "grant")
@@ -133,7 +133,7 @@ def the_last_receipt_is_granted_again() -> None:
 
 
 def _put_off_sends(forget: Callable[[Any], None]) -> None:
-    """Obey SENDs that ask for nothing a moment later; `forget` patches when they are dropped before that."""
+    """Process SENDs without receipt a moment later; `forget` patches the event that drops waiting ones."""
     waiting: dict[Session, list[tuple[float, Any, Frame]]] = {}
 
     @wrap_action("SEND")
@@ -142,9 +142,9 @@ def _put_off_sends(forget: Callable[[Any], None]) -> None:
             return bool(action(self, frame))
         if not frame.headers["destination"].startswith(("/topic/", "/queue/")):
             return bool(action(self, frame))
-        due = self.hub.now + _PUT_OFF
+        due = self.shared.now + _PUT_OFF
         waiting.setdefault(self, []).append((due, action, frame))
-        self.hub.schedule(self, due)
+        self.shared.deadlines.set(self, due)
         return True
 
     @wrap(Session, "on_time")
@@ -166,7 +166,7 @@ def _put_off_sends(forget: Callable[[Any], None]) -> None:
 
 @fault("STOMP-RECEIPT-004", bindings=V12, hard=True)
 def a_receipt_comes_before_earlier_messages_are_stored() -> None:
-    """What asks for no receipt is stored a moment later than what does, and lost if the connection is cut first."""
+    """SENDs without receipt are stored a moment later than others, and lost if the connection is cut first."""
 
     def forget(waiting: dict[Session, Any]) -> None:
         @wrap(Session, "lost")
@@ -179,7 +179,7 @@ def a_receipt_comes_before_earlier_messages_are_stored() -> None:
 
 @fault("STOMP-RECEIPT-006", "STOMP-DISCONNECT-001", bindings=V12)
 def what_waits_is_dropped_at_disconnect() -> None:
-    """What was received and not processed yet is dropped when the client disconnects."""
+    """Frames that are received but not yet processed are dropped when the client disconnects."""
 
     def forget(waiting: dict[Session, Any]) -> None:
         @wrap_action("DISCONNECT")

@@ -1,4 +1,4 @@
-"""Faults in SEND, and in what a MESSAGE carries."""
+"""Faults in SEND, and in the content of MESSAGE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from reference_server.stomp.destinations import Broadcast, Destinations, Message
-from reference_server.stomp.hub import Hub
+from reference_server.stomp.router import Router
 from reference_server.stomp.subscriptions import Subscription
 from tests.mutants.patching import wrap
 from tests.mutants.registry import fault
@@ -63,13 +63,13 @@ def _edit_destinations(edit: Callable[[str], str]) -> None:
 
 @fault("STOMP-SEND-001", bindings=V12)
 def a_send_without_destination_is_dropped_and_receipted() -> None:
-    """A SEND without destination goes nowhere, and gets its RECEIPT."""
+    """A SEND without destination is dropped, and gets its RECEIPT."""
     overlook("SEND without destination", receipt=True)
 
 
 @fault("STOMP-SEND-001", bindings=V10)
 def a_send_without_destination_goes_to_a_dead_letter_queue() -> None:
-    """A SEND without destination is kept in a queue of its own."""
+    """A SEND without destination goes to a queue for such messages."""
     edit_headers(
         lambda _session, frame: (
             {"destination": "/queue/dead", **frame.headers} if frame.command == "SEND" else frame.headers
@@ -79,11 +79,11 @@ def a_send_without_destination_goes_to_a_dead_letter_queue() -> None:
 
 @fault("STOMP-SEND-002", bindings=V12)
 def nobody_gets_own_messages() -> None:
-    """A connection is not sent what it sent itself to a topic."""
+    """A connection does not get its own messages from a topic."""
     senders: list[Session] = []
 
-    @wrap(Hub, "send")
-    def send(original: Any, self: Hub, session: Session, frame: Frame) -> bool:
+    @wrap(Router, "send")
+    def send(original: Any, self: Router, session: Session, frame: Frame) -> bool:
         senders[:] = [session]
         return bool(original(self, session, frame))
 
@@ -95,7 +95,7 @@ def nobody_gets_own_messages() -> None:
 
 @fault("STOMP-SEND-002", bindings=V10)
 def an_empty_message_is_not_delivered() -> None:
-    """A SEND without a body is taken for nothing."""
+    """A SEND without a body is ignored."""
 
     @wrap(Destinations, "put")
     def put(original: Any, self: Destinations, message: Message) -> None:
@@ -105,7 +105,7 @@ def an_empty_message_is_not_delivered() -> None:
 
 @fault("STOMP-SEND-002", "STOMP-SUB-001", "STOMP-SUB-014", bindings=V12, hard=True, effort="standard")
 def one_message_in_a_thousand_is_lost() -> None:
-    """Every thousandth message is received, and delivered to nobody."""
+    """Every thousandth message is accepted and never delivered."""
     numbers = itertools.count(1)
 
     @wrap(Destinations, "put")
@@ -116,7 +116,7 @@ def one_message_in_a_thousand_is_lost() -> None:
 
 @fault("STOMP-SUB-014", "STOMP-SUB-008", "STOMP-SUB-001", bindings=V12, hard=True, effort="standard")
 def one_message_in_a_thousand_is_delivered_twice() -> None:
-    """Every thousandth message is delivered two times."""
+    """Every thousandth message is delivered twice."""
     numbers = itertools.count(1)
 
     @wrap(Destinations, "put")
@@ -128,7 +128,7 @@ def one_message_in_a_thousand_is_delivered_twice() -> None:
 
 @fault("STOMP-SEND-003", bindings=V12)
 def a_send_to_nowhere_is_dropped() -> None:
-    """A SEND to a destination that is not served is dropped without a word."""
+    """A SEND to an unknown destination is silently dropped."""
     overlook("unknown destination")
 
 
@@ -140,13 +140,13 @@ def a_failed_send_gets_an_error_and_no_close() -> None:
 
 @fault("STOMP-SEND-003", bindings=V11)
 def a_failed_send_gets_a_close_and_no_error() -> None:
-    """A SEND to a destination that is not served closes the connection without ERROR."""
+    """A SEND to an unknown destination closes the connection without ERROR."""
     close_without_error("unknown destination")
 
 
 @fault("STOMP-SEND-004", bindings=V12)
 def names_of_headers_are_brought_to_lower_case() -> None:
-    """`MixedCase` arrives as `mixedcase`."""
+    """A header name `MixedCase` arrives as `mixedcase`."""
     edit_lines("MESSAGE", lambda lines: [_lower(line) for line in lines])
 
 
@@ -163,16 +163,16 @@ def headers_with_x_are_private() -> None:
 
 @fault("STOMP-SEND-004", bindings=V12)
 def values_are_cut_at_255_octets() -> None:
-    """A value of a header has no more than 255 octets when it arrives."""
+    """A header value is cut to 255 octets."""
     edit_lines("MESSAGE", lambda lines: [line[: line.index(b":") + 256] for line in lines])
 
 
 @fault("STOMP-SEND-004", "STOMP-ENC-002", bindings=V12, hard=True)
 def headers_in_a_transaction_are_unescaped_twice() -> None:
-    """The headers of a SEND are decoded once more when its transaction is committed."""
+    """The headers of a SEND are decoded a second time by its COMMIT."""
 
-    @wrap(Hub, "send")
-    def send(original: Any, self: Hub, session: Session, sent: Frame) -> bool:
+    @wrap(Router, "send")
+    def send(original: Any, self: Router, session: Session, sent: Frame) -> bool:
         if "transaction" in sent.headers:
             headers = {name: value.replace("\\n", "\n") for name, value in sent.headers.items()}
             sent = msgspec.structs.replace(sent, headers=headers)
@@ -181,25 +181,25 @@ def headers_in_a_transaction_are_unescaped_twice() -> None:
 
 @fault("STOMP-SEND-005", bindings=V12)
 def the_last_line_end_of_a_body_is_removed() -> None:
-    """A body that ends with a line end arrives without it."""
+    """A line end at the end of a body is removed."""
     _edit_bodies(lambda body: body.removesuffix(b"\n"))
 
 
 @fault("STOMP-SEND-005", bindings=V10)
 def octets_that_are_not_utf_8_are_replaced() -> None:
-    """A body is text: what is not UTF-8 in it becomes U+FFFD."""
+    """Octets of a body that are not UTF-8 become U+FFFD."""
     _edit_bodies(lambda body: body.decode(errors="replace").encode())
 
 
 @fault("STOMP-SEND-005", bindings=V11)
 def a_body_is_cut_at_64_kib() -> None:
-    """Of a body no more than 65,535 octets arrive."""
+    """A body is cut to 65,535 octets."""
     _edit_bodies(lambda body: body[:65535])
 
 
 @fault("STOMP-SEND-005", bindings=V12)
 def json_is_written_anew() -> None:
-    """A body of JSON arrives without needless blanks."""
+    """A JSON body is delivered without insignificant blanks."""
 
     def edit(message: Message) -> Message:
         if message.headers.get("content-type", "").startswith("application/json"):
@@ -212,25 +212,25 @@ def json_is_written_anew() -> None:
 
 @fault("STOMP-SEND-006", bindings=V12)
 def destinations_are_decoded_like_urls() -> None:
-    """`%41` in the name of a destination is `A`."""
+    """`%41` in the name of a destination means `A`."""
     _edit_destinations(unquote)
 
 
 @fault("STOMP-SEND-006", bindings=V10)
 def destinations_are_matched_in_any_case() -> None:
-    """The names of destinations are compared without regard to case."""
+    """The names of destinations are not case-sensitive."""
     _edit_destinations(str.lower)
 
 
 @fault("STOMP-SEND-006", bindings=V12)
 def a_slash_at_the_end_says_nothing() -> None:
-    """A destination that ends with a slash is the one without."""
+    """A destination with a slash at its end is the same as one without."""
     _edit_destinations(lambda name: name.rstrip("/"))
 
 
 @fault("STOMP-SEND-006", bindings=V11)
 def a_star_stands_for_anything() -> None:
-    """A subscription to a topic with a star gets the messages of all topics that match."""
+    """A subscription to a topic with a star gets the messages of all matching topics."""
 
     @wrap(Destinations, "put")
     def put(original: Any, self: Destinations, message: Message) -> None:
@@ -243,7 +243,7 @@ def a_star_stands_for_anything() -> None:
 
 @fault("STOMP-SEND-007", bindings=V12)
 def a_message_names_its_destination_in_full() -> None:
-    """The destination of a MESSAGE has the name of the broker in front."""
+    """The destination of a MESSAGE has the name of the broker as a prefix."""
     set_header("MESSAGE", "destination", lambda value: b"/broker0" + value)
 
 
@@ -266,7 +266,7 @@ def a_message_of_a_queue_names_no_destination() -> None:
 
 @fault("STOMP-MESSAGE-002", bindings=V12)
 def messages_are_counted_by_destination() -> None:
-    """The message-id is a number that begins with 1 in each destination."""
+    """The message-ids of each destination count from 1."""
     counts: dict[str, int] = {}
 
     def edit(message: Message) -> Message:
@@ -278,13 +278,13 @@ def messages_are_counted_by_destination() -> None:
 
 @fault("STOMP-MESSAGE-002", bindings=V10)
 def ids_of_messages_have_one_octet() -> None:
-    """The message-id is a number of one octet: the 257th message has the id of the first."""
+    """The message-id is a number of one octet: the 257th message has the id of the first one."""
     edit_messages(lambda message: msgspec.structs.replace(message, number=message.number % 256))
 
 
 @fault("STOMP-MESSAGE-003", bindings=V12)
 def a_message_names_the_first_subscription() -> None:
-    """All messages of a connection name the subscription that it made first."""
+    """All messages of a connection name its first subscription."""
     first: dict[Any, Subscription] = {}
 
     @wrap(Subscription, "deliver")
@@ -299,7 +299,7 @@ def a_message_names_the_first_subscription() -> None:
 
 @fault("STOMP-MESSAGE-003", bindings=V11)
 def ids_of_subscriptions_are_trimmed() -> None:
-    """Blanks around the id of a subscription are missing in its messages."""
+    """MESSAGE removes blanks around the id of its subscription."""
     set_header("MESSAGE", "subscription", bytes.strip)
 
 
@@ -328,7 +328,7 @@ def a_message_has_no_ack() -> None:
 
 @fault("STOMP-MESSAGE-004", bindings=V12)
 def values_of_ack_come_again() -> None:
-    """The ack headers of a connection begin anew with each third message."""
+    """The ack headers of a connection start anew with every third message."""
     counts: dict[Session, int] = {}
 
     def edit(session: Session, data: bytes) -> bytes:

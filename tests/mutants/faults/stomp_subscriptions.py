@@ -1,4 +1,4 @@
-"""Faults in SUBSCRIBE and UNSUBSCRIBE: who gets messages, and in which mode."""
+"""Faults in SUBSCRIBE and UNSUBSCRIBE: recipients of messages, and modes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @fault("STOMP-SUB-001", bindings=V12)
 def a_subscription_may_begin_after_its_receipt() -> None:
-    """Every eighth subscription is in effect 50 ms after its RECEIPT was sent."""
+    """Every eighth subscription takes effect 50 ms after its RECEIPT."""
     numbers = itertools.count(1)
     begins: dict[Subscription, float] = {}
 
@@ -55,7 +55,7 @@ def a_subscription_may_begin_after_its_receipt() -> None:
 
 @fault("STOMP-SUB-001", "STOMP-SEND-002", bindings=V10)
 def a_connection_has_one_subscription() -> None:
-    """A second SUBSCRIBE of a connection is receipted, and gets no messages."""
+    """A second SUBSCRIBE of a connection gets its RECEIPT, but no messages."""
 
     @wrap_action("SUBSCRIBE")
     def subscribe(action: Any, self: Session, frame: Frame) -> bool:
@@ -76,7 +76,7 @@ def a_failed_subscribe_gets_an_error_and_no_close() -> None:
 
 @fault("STOMP-SUB-002", bindings=V11)
 def a_subscribe_to_nowhere_is_dropped() -> None:
-    """A SUBSCRIBE to a destination that is not served is dropped without a word."""
+    """A SUBSCRIBE to an unknown destination is silently dropped."""
     overlook("unknown destination")
 
 
@@ -95,13 +95,13 @@ def an_id_is_made_up() -> None:
 
 @fault("STOMP-SUB-004", bindings=V12)
 def a_subscribe_without_destination_is_receipted() -> None:
-    """A SUBSCRIBE without destination listens to nothing, and gets its RECEIPT."""
+    """A SUBSCRIBE without destination gets its RECEIPT and has no effect."""
     overlook("SUBSCRIBE without destination", receipt=True)
 
 
 @fault("STOMP-SUB-004", bindings=V10)
 def a_subscribe_without_destination_listens_to_its_id() -> None:
-    """Where a SUBSCRIBE has no destination, its id is taken for one."""
+    """The id of a SUBSCRIBE without destination is read as its destination."""
 
     def edit(_session: Session, frame: Frame) -> Mapping[str, str]:
         if frame.command != "SUBSCRIBE" or "id" not in frame.headers:
@@ -113,7 +113,7 @@ def a_subscribe_without_destination_listens_to_its_id() -> None:
 
 @fault("STOMP-SUB-005", bindings=V12)
 def the_newer_subscription_of_an_id_takes_the_place_of_the_older() -> None:
-    """A SUBSCRIBE with an id in use ends the subscription that had it."""
+    """A SUBSCRIBE with an id in use ends the older subscription."""
 
     @wrap(Subscriptions, "check")
     def check(original: Any, self: Subscriptions, headers: Mapping[str, str]) -> Any:
@@ -124,7 +124,7 @@ def the_newer_subscription_of_an_id_takes_the_place_of_the_older() -> None:
 
 @fault("STOMP-SUB-005", bindings=V11)
 def an_id_is_forgotten_when_it_is_used_again() -> None:
-    """A SUBSCRIBE with an id in use is obeyed; the older subscription lives on, and nobody can end it."""
+    """A SUBSCRIBE with an id in use succeeds; the older subscription stays, and can't be ended."""
 
     @wrap(Subscriptions, "check")
     def check(original: Any, self: Subscriptions, headers: Mapping[str, str]) -> Any:
@@ -134,7 +134,7 @@ def an_id_is_forgotten_when_it_is_used_again() -> None:
 
 @fault("STOMP-SUB-005", bindings=V12)
 def the_same_subscribe_may_come_again() -> None:
-    """A SUBSCRIBE with an id in use is receipted and ignored where its destination is the same."""
+    """A SUBSCRIBE with an id in use gets its RECEIPT and is ignored if its destination is the same."""
 
     @wrap_action("SUBSCRIBE")
     def subscribe(action: Any, self: Session, frame: Frame) -> bool:
@@ -164,7 +164,7 @@ def an_unsubscribe_ends_the_subscriptions_of_all() -> None:
 
 @fault("STOMP-SUB-006", bindings=V11)
 def an_id_in_use_elsewhere_is_refused() -> None:
-    """A SUBSCRIBE whose id another connection uses is refused."""
+    """A SUBSCRIBE with an id that another connection uses is refused."""
     books: list[Subscriptions] = []
 
     @wrap(Subscriptions, "__init__")
@@ -175,7 +175,7 @@ def an_id_in_use_elsewhere_is_refused() -> None:
     @wrap(Subscriptions, "check")
     def check(original: Any, self: Subscriptions, headers: Mapping[str, str]) -> Any:
         identifier = headers.get("id", "")
-        # Most clients number their subscriptions; those ids are left alone, else nobody would get far.
+        # Ids of the usual form are exempt: most clients number their subscriptions, and few could connect otherwise.
         if not identifier.startswith("sub-") and any(
             identifier in book._by_id for book in books if book is not self
         ):
@@ -185,31 +185,31 @@ def an_id_in_use_elsewhere_is_refused() -> None:
 
 @fault("STOMP-SUB-007", bindings=V12)
 def the_usual_mode_is_client() -> None:
-    """A SUBSCRIBE without ack is one in mode client."""
+    """A SUBSCRIBE without ack gets mode client."""
     _mode_by(lambda mode, _version: "client" if mode is None else mode)
 
 
 @fault("STOMP-SUB-007", bindings=V10)
 def the_usual_mode_of_1_0_is_client() -> None:
-    """On a session of 1.0 a SUBSCRIBE without ack is one in mode client."""
+    """On a session of 1.0 a SUBSCRIBE without ack gets mode client."""
     _mode_by(lambda mode, version: "client" if mode is None and version == "1.0" else mode)
 
 
 @fault("STOMP-SUB-015", bindings=V12)
 def an_unknown_mode_is_auto() -> None:
-    """A SUBSCRIBE whose ack is none of the modes is one in mode auto."""
+    """A SUBSCRIBE with an undefined mode gets mode auto."""
     known = {mode.value for mode in AckMode}
     _mode_by(lambda mode, _version: mode if mode in known or mode is None else "auto")
 
 
 @fault("STOMP-SUB-015", bindings=V11)
 def modes_are_matched_in_any_case() -> None:
-    """`AUTO` is a mode."""
+    """The mode `AUTO` is accepted."""
     _mode_by(lambda mode, _version: None if mode is None else mode.lower())
 
 
 def _mode_by(change: Any) -> None:
-    """Have `change(mode, version)` say in which mode a SUBSCRIBE is; None: it has no ack."""
+    """Have `change(mode, version)` choose the mode of a SUBSCRIBE; None: it has no ack."""
 
     def edit(session: Session, frame: Frame) -> Mapping[str, str]:
         if frame.command != "SUBSCRIBE":
@@ -222,7 +222,7 @@ def _mode_by(change: Any) -> None:
 
 @fault("STOMP-SUB-008", bindings=V12)
 def what_nobody_acknowledges_is_kept() -> None:
-    """In mode auto, too, messages of a connection that has ended go to others."""
+    """Messages of an ended connection are redelivered in mode auto, too."""
 
     @wrap(Subscription, "deliver")
     def deliver(original: Any, self: Subscription, message: Message) -> None:
@@ -235,7 +235,7 @@ def what_nobody_acknowledges_is_kept() -> None:
 
 @fault("STOMP-SUB-008", bindings=V11)
 def the_last_message_in_mode_auto_is_kept() -> None:
-    """When a connection ends, the message that was sent to it last in mode auto is delivered again."""
+    """When a connection ends, its latest message in mode auto is redelivered."""
     latest: dict[Subscription, Message] = {}
 
     @wrap(Subscription, "deliver")
@@ -255,7 +255,7 @@ def the_last_message_in_mode_auto_is_kept() -> None:
 
 @fault("STOMP-SUB-014", bindings=V12)
 def a_connection_gets_one_copy() -> None:
-    """Of two subscriptions of a connection to one topic only the first is served."""
+    """Only the first of two subscriptions of a connection to one topic gets messages."""
 
     @wrap(Broadcast, "put")
     def put(original: Any, self: Broadcast[Any], message: Message) -> None:
@@ -269,7 +269,7 @@ def a_connection_gets_one_copy() -> None:
 
 @fault("STOMP-SUB-014", bindings=V11)
 def both_copies_name_one_subscription() -> None:
-    """Two subscriptions of a connection to one topic get messages that name the first of them."""
+    """Messages for two subscriptions of a connection to one topic all name the first one."""
 
     @wrap(Broadcast, "put")
     def put(original: Any, self: Broadcast[Any], message: Message) -> None:
@@ -280,7 +280,7 @@ def both_copies_name_one_subscription() -> None:
 
 @fault("STOMP-SUB-014", "STOMP-SUB-008", bindings=V12)
 def a_queue_gives_to_two_subscriptions_of_a_connection() -> None:
-    """A message of a queue goes to every subscription of the connection whose turn it is."""
+    """A message of a queue goes to every subscription of the connection that is next in turn."""
 
     @wrap(Subscription, "deliver")
     def deliver(original: Any, self: Subscription, message: Message) -> None:
@@ -296,7 +296,7 @@ def a_queue_gives_to_two_subscriptions_of_a_connection() -> None:
 
 @fault("STOMP-UNSUB-001", bindings=V12)
 def an_unsubscribe_does_nothing() -> None:
-    """An UNSUBSCRIBE is receipted, and messages come as before."""
+    """An UNSUBSCRIBE gets its RECEIPT, and messages continue."""
 
     @wrap_action("UNSUBSCRIBE")
     def unsubscribe(action: Any, self: Session, frame: Frame) -> bool:
@@ -306,7 +306,7 @@ def an_unsubscribe_does_nothing() -> None:
 
 @fault("STOMP-UNSUB-001", bindings=V10)
 def an_unsubscribe_by_destination_does_nothing() -> None:
-    """On a session of 1.0 an UNSUBSCRIBE that names the destination is receipted, and messages come as before."""
+    """On a session of 1.0 an UNSUBSCRIBE by destination gets its RECEIPT, and messages continue."""
 
     @wrap_action("UNSUBSCRIBE")
     def unsubscribe(action: Any, self: Session, frame: Frame) -> bool:
@@ -315,7 +315,7 @@ def an_unsubscribe_by_destination_does_nothing() -> None:
 
 @fault("STOMP-UNSUB-001", bindings=V11)
 def one_more_message_comes_after_an_unsubscribe() -> None:
-    """A subscription of a topic ends with the message after its UNSUBSCRIBE."""
+    """A subscription to a topic ends with the first message after its UNSUBSCRIBE."""
 
     @wrap(Broadcast, "unsubscribe")
     def unsubscribe(original: Any, self: Broadcast[Any], subscriber: Any, unsettled: list[Message]) -> None:
@@ -337,7 +337,7 @@ def one_more_message_comes_after_an_unsubscribe() -> None:
 
 @fault("STOMP-UNSUB-002", bindings=V12)
 def an_unsubscribe_may_name_the_destination() -> None:
-    """The form of 1.0 is obeyed in every version."""
+    """UNSUBSCRIBE by destination, the form of 1.0, works in every version."""
 
     @wrap(Subscriptions, "remove")
     def remove(original: Any, self: Subscriptions, headers: Mapping[str, str]) -> None:
@@ -347,11 +347,11 @@ def an_unsubscribe_may_name_the_destination() -> None:
 
 @fault("STOMP-UNSUB-002", bindings=V11)
 def an_unsubscribe_of_nothing_is_receipted() -> None:
-    """An UNSUBSCRIBE without id is receipted, and does nothing."""
+    """An UNSUBSCRIBE without id gets its RECEIPT, and has no effect."""
     overlook("UNSUBSCRIBE without id", receipt=True)
 
 
 @fault("STOMP-UNSUB-003", bindings=V12)
 def an_unsubscribe_of_no_subscription_is_receipted() -> None:
-    """An UNSUBSCRIBE whose id names no subscription is receipted."""
+    """An UNSUBSCRIBE with an unknown id gets its RECEIPT."""
     overlook("no such subscription", receipt=True)

@@ -1,4 +1,4 @@
-"""Faults in transactions: what leaks out, what is lost, what is not kept apart."""
+"""Faults in transactions: early effects, lost steps, mixed transactions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
-from reference_server.stomp.hub import Hub
+from reference_server.stomp.router import Router
 from reference_server.stomp.session import Session
 from reference_server.stomp.transactions import Settlement, Transactions
 from tests.mutants.patching import wrap
@@ -27,19 +27,19 @@ def _without_transaction(frame: Frame) -> Frame:
 
 
 def _send_all(session: Session) -> None:
-    """Send all that waits in the open transactions of a session."""
+    """Process all SENDs in the open transactions of a session."""
     for transaction in session._transactions._open.values():
         for step in transaction.steps:
             if isinstance(step, Frame):
-                session.hub.send(session, step)
+                session.shared.router.send(session, step)
 
 
-# What COMMIT, ABORT and the end of a connection do
+# Effects of COMMIT, ABORT and the end of a connection
 
 
 @fault("STOMP-TX-004", "STOMP-TX-006", bindings=V12)
 def a_transaction_delays_nothing() -> None:
-    """What is sent in a transaction is delivered at once."""
+    """A SEND in a transaction takes effect at once."""
 
     @wrap_action("SEND")
     def send(action: Any, self: Session, frame: Frame) -> bool:
@@ -50,7 +50,7 @@ def a_transaction_delays_nothing() -> None:
 
 @fault("STOMP-TX-004", "STOMP-TX-006", bindings=V10, hard=True)
 def a_transaction_leaks_to_queues() -> None:
-    """What is sent in a transaction to a queue is delivered at once."""
+    """A SEND to a queue in a transaction takes effect at once."""
 
     @wrap_action("SEND")
     def send(action: Any, self: Session, frame: Frame) -> bool:
@@ -62,7 +62,7 @@ def a_transaction_leaks_to_queues() -> None:
 
 @fault("STOMP-TX-004", bindings=V11, hard=True)
 def a_commit_forgets_the_last_send() -> None:
-    """A COMMIT of more than two steps carries out all but the last."""
+    """A COMMIT of more than two steps drops the last one."""
 
     @wrap(Transactions, "end")
     def end(original: Any, self: Transactions, headers: Mapping[str, str], command: str) -> list[Any]:
@@ -72,20 +72,20 @@ def a_commit_forgets_the_last_send() -> None:
 
 @fault("STOMP-TX-006", bindings=V12)
 def an_abort_commits() -> None:
-    """An ABORT carries out its transaction."""
+    """An ABORT commits its transaction."""
 
     @wrap_action("ABORT")
     def abort(action: Any, self: Session, frame: Frame) -> bool:
         name = frame.headers.get("transaction", "")
         for step in self._transactions._open[name].steps if name in self._transactions._open else ():
             if isinstance(step, Frame):
-                self.hub.send(self, step)
+                self.shared.router.send(self, step)
         return bool(action(self, frame))
 
 
 @fault("STOMP-TX-006", "STOMP-SEND-002", bindings=V11)
 def an_open_transaction_takes_every_send() -> None:
-    """While a transaction of a connection is open, all that the connection sends belongs to it."""
+    """While a transaction of a connection is open, all frames of the connection belong to it."""
 
     def edit(session: Session, frame: Frame) -> Mapping[str, str]:
         if frame.command != "SEND" or "transaction" in frame.headers or not session._transactions._open:
@@ -97,7 +97,7 @@ def an_open_transaction_takes_every_send() -> None:
 
 @fault("STOMP-TX-007", bindings=V12)
 def a_disconnect_commits() -> None:
-    """Transactions that are open at DISCONNECT are carried out."""
+    """DISCONNECT commits open transactions."""
 
     @wrap_action("DISCONNECT")
     def disconnect(action: Any, self: Session, frame: Frame) -> bool:
@@ -107,7 +107,7 @@ def a_disconnect_commits() -> None:
 
 @fault("STOMP-TX-008", bindings=V12)
 def a_lost_connection_commits() -> None:
-    """Transactions that are open when their connection is lost are carried out."""
+    """The loss of a connection commits its open transactions."""
 
     @wrap(Session, "lost")
     def lost(original: Any, self: Session, now: float) -> None:
@@ -116,12 +116,12 @@ def a_lost_connection_commits() -> None:
         original(self, now)
 
 
-# All together or not at all
+# Atomicity
 
 
 @fault("STOMP-TX-003", bindings=V12)
 def a_commit_stops_where_it_fails() -> None:
-    """A COMMIT carries out its steps one after another, and leaves done what came before one that fails."""
+    """A COMMIT that fails at one step leaves the steps before that one in effect."""
 
     @wrap_action("SEND")
     def send(action: Any, self: Session, frame: Frame) -> bool:
@@ -134,7 +134,7 @@ def a_commit_stops_where_it_fails() -> None:
 
 @fault("STOMP-TX-003", bindings=V10)
 def a_commit_leaves_out_what_fails() -> None:
-    """A COMMIT carries out what can be, and is receipted though a step failed."""
+    """A COMMIT with a step that fails carries out the others, and gets its RECEIPT."""
 
     @wrap_action("SEND")
     def send(action: Any, self: Session, frame: Frame) -> bool:
@@ -149,7 +149,7 @@ def a_commit_leaves_out_what_fails() -> None:
 
 @fault("STOMP-TX-003", "STOMP-TX-004", bindings=V11)
 def a_commit_reaches_one_destination() -> None:
-    """Of the messages of a transaction only those to the destination of the first are delivered."""
+    """A COMMIT delivers only the messages to the destination of the first one."""
 
     @wrap(Transactions, "end")
     def end(original: Any, self: Transactions, headers: Mapping[str, str], command: str) -> list[Any]:
@@ -164,7 +164,7 @@ def a_commit_reaches_one_destination() -> None:
 
 @fault("STOMP-TX-014", bindings=V12)
 def a_second_begin_empties_the_transaction() -> None:
-    """A BEGIN of an open transaction begins it anew, and what was sent in it is gone."""
+    """A BEGIN of an open transaction starts it anew, and drops its steps."""
 
     @wrap(Transactions, "begin")
     def begin(original: Any, self: Transactions, headers: Mapping[str, str]) -> None:
@@ -174,16 +174,16 @@ def a_second_begin_empties_the_transaction() -> None:
 
 @fault("STOMP-TX-002", bindings=V12)
 def a_second_begin_is_receipted() -> None:
-    """A BEGIN of an open transaction is receipted, and does nothing."""
+    """A BEGIN of an open transaction gets its RECEIPT, and has no effect."""
     overlook("transaction already open", receipt=True)
 
 
-# What is not kept apart
+# Separate transactions
 
 
 @fault("STOMP-TX-010", bindings=V12)
 def transactions_are_those_of_the_server() -> None:
-    """A transaction may be used, and ended, by every connection."""
+    """A connection may use and end the transactions of all others."""
     shared: dict[str, Any] = {}
 
     @wrap(Transactions, "__init__")
@@ -198,12 +198,12 @@ def transactions_are_those_of_the_server() -> None:
 
     @wrap(Transactions, "clear")
     def clear(original: Any, self: Transactions) -> None:
-        """Nobody knows whose they are."""
+        """Shared transactions have no owner, so no session ends them."""
 
 
 @fault("STOMP-TX-012", bindings=V12)
 def a_commit_ends_all_transactions() -> None:
-    """A COMMIT carries out all open transactions of its connection."""
+    """A COMMIT commits all open transactions of its connection."""
 
     @wrap_action("COMMIT")
     def commit(action: Any, self: Session, frame: Frame) -> bool:
@@ -211,14 +211,14 @@ def a_commit_ends_all_transactions() -> None:
             if name != frame.headers.get("transaction"):
                 steps = self._transactions._open[name].steps
                 for step in [each for each in steps if isinstance(each, Frame)]:
-                    self.hub.send(self, step)
+                    self.shared.router.send(self, step)
                 steps.clear()
         return bool(action(self, frame))
 
 
 @fault("STOMP-TX-012", bindings=V11)
 def a_send_joins_the_transaction_that_began_last() -> None:
-    """What is sent in one of two open transactions is taken for one of the later."""
+    """SENDs of one open transaction go to another one that was opened later."""
 
     def edit(session: Session, frame: Frame) -> Mapping[str, str]:
         names = list(session._transactions._open)
@@ -229,30 +229,30 @@ def a_send_joins_the_transaction_that_began_last() -> None:
     edit_headers(edit)
 
 
-# What must be refused
+# Frames that must be refused
 
 
 @fault("STOMP-TX-001", bindings=V12)
 def a_begin_needs_no_name() -> None:
-    """A BEGIN without transaction is receipted."""
+    """A BEGIN without transaction gets its RECEIPT."""
     overlook("BEGIN without transaction", receipt=True)
 
 
 @fault("STOMP-TX-005", bindings=V12)
 def a_commit_of_no_transaction_is_receipted() -> None:
-    """A COMMIT of a transaction that is not open is receipted."""
+    """A COMMIT of a transaction that is not open gets its RECEIPT."""
     _receipt_unknown("COMMIT")
 
 
 @fault("STOMP-TX-015", bindings=V10)
 def an_abort_of_no_transaction_is_receipted() -> None:
-    """An ABORT of a transaction that is not open is receipted."""
+    """An ABORT of a transaction that is not open gets its RECEIPT."""
     _receipt_unknown("ABORT")
 
 
 @fault("STOMP-TX-015", bindings=V11)
 def an_abort_may_come_twice() -> None:
-    """An ABORT of a transaction that was aborted before is receipted."""
+    """A second ABORT of a transaction gets its RECEIPT."""
     aborted: set[tuple[Session, str]] = set()
 
     @wrap_action("ABORT")
@@ -278,7 +278,7 @@ def _receipt_unknown(command: str) -> None:
 
 @fault("STOMP-TX-009", bindings=V12)
 def a_send_in_no_transaction_is_sent_at_once() -> None:
-    """A SEND in a transaction that is not open is carried out like one without."""
+    """A SEND in a transaction that is not open takes effect at once."""
 
     @wrap_action("SEND")
     def send(action: Any, self: Session, frame: Frame) -> bool:
@@ -289,7 +289,7 @@ def a_send_in_no_transaction_is_sent_at_once() -> None:
 
 @fault("STOMP-TX-009", bindings=V11)
 def an_ack_in_no_transaction_is_carried_out() -> None:
-    """An ACK or NACK in a transaction that is not open is carried out like one without."""
+    """An ACK or NACK in a transaction that is not open takes effect at once."""
 
     @wrap_action("ACK", "NACK")
     def settle(action: Any, self: Session, frame: Frame) -> bool:
@@ -312,10 +312,10 @@ def a_send_opens_its_transaction() -> None:
 
 @fault("STOMP-TX-003", "STOMP-TX-004", bindings=V12)
 def a_commit_sends_one_message_only_of_equal_ones() -> None:
-    """Messages of a transaction that have equal bodies and destinations are sent once, and the rest is lost."""
+    """Only the first of several messages of a transaction with equal bodies and destinations is sent."""
 
-    @wrap(Hub, "check_together")
-    def check(original: Any, self: Hub, frames: list[Frame]) -> None:
+    @wrap(Router, "check_together")
+    def check(original: Any, self: Router, frames: list[Frame]) -> None:
         original(self, frames)
         seen: set[tuple[str, bytes]] = set()
         for frame in tuple(frames):

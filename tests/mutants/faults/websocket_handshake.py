@@ -21,13 +21,13 @@ def no_subprotocol_is_selected() -> None:
 
 @fault("STOMP-WS-001", bindings=WEBSOCKET)
 def the_first_subprotocol_is_selected() -> None:
-    """The server selects what the client offers first, whatever it is."""
+    """The server selects the first subprotocol that the client offers, even an unknown one."""
     replace(websocket, "_select")(lambda _protocol, offered: next(iter(offered), None))
 
 
 @fault("STOMP-WS-020", bindings=WEBSOCKET)
 def a_subprotocol_is_selected_that_nobody_offered() -> None:
-    """Where nothing that is offered fits, the server selects `stomp`."""
+    """If none of the offered subprotocols is known, the server selects `stomp`."""
 
     @wrap(websocket, "shake_hands")
     def shake(original: Any, headers: Iterable[tuple[str, str]]) -> Any:
@@ -43,7 +43,7 @@ def a_subprotocol_is_selected_that_nobody_offered() -> None:
 
 @fault("STOMP-WS-020", bindings=WEBSOCKET)
 def the_highest_subprotocol_is_selected_in_any_case() -> None:
-    """A client that offers v10.stomp or v11.stomp only gets v12.stomp."""
+    """A client that offers only v10.stomp or v11.stomp gets v12.stomp."""
 
     @wrap(websocket, "_select")
     def select(original: Any, protocol: Any, offered: Sequence[Any]) -> Any:
@@ -66,7 +66,7 @@ def an_upgrade_succeeds_on_every_path() -> None:
 
 
 def _shake_hands_as(version: str | None, status: int) -> None:
-    """Take a version of WebSocket that is not 13 for another one, or refuse it by another status."""
+    """Treat an upgrade to another WebSocket version than 13 as another version, or refuse it by another status."""
 
     @wrap(websocket, "shake_hands")
     def shake(original: Any, headers: Iterable[tuple[str, str]]) -> Any:
@@ -85,7 +85,7 @@ def _shake_hands_as(version: str | None, status: int) -> None:
 
 @fault("WEBSOCKET-VERSION-1", bindings=WEBSOCKET)
 def every_version_of_websocket_is_served() -> None:
-    """The version that an upgrade asks for is not looked at."""
+    """The version of an upgrade is ignored."""
     _shake_hands_as("13", 426)
 
 

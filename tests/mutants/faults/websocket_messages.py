@@ -25,7 +25,7 @@ _LENGTH = re.compile(rb"\ncontent-length:([0-9]+)")
 
 
 def _add_by(change: Callable[[Channel, bytes, bool], bytes | None]) -> None:
-    """Have `change(channel, message, is_text)` say what of a message is STOMP; None: it is dropped."""
+    """Have `change(channel, message, is_text)` choose the STOMP octets of a message; None: it is dropped."""
 
     @wrap(Channel, "_add")
     def add(original: Any, self: Channel, messages: list[bytes], message: bytes, *, is_text: bool) -> bool:
@@ -35,7 +35,7 @@ def _add_by(change: Callable[[Channel, bytes, bool], bytes | None]) -> None:
 
 @fault("STOMP-WS-006", bindings=WEBSOCKET)
 def text_is_ascii() -> None:
-    """In a text message what is not ASCII becomes a question mark."""
+    """Characters outside of ASCII in a text message become question marks."""
     _add_by(
         lambda _channel, message, is_text: (
             message.decode(errors="replace").encode("ascii", "replace") if is_text else message
@@ -45,7 +45,7 @@ def text_is_ascii() -> None:
 
 @fault("WEBSOCKET-UTF8-1", bindings=WEBSOCKET)
 def what_is_not_utf_8_is_replaced() -> None:
-    """In a text message what is not UTF-8 becomes U+FFFD."""
+    """Octets of a text message that are not UTF-8 become U+FFFD."""
     _add_by(
         lambda _channel, message, is_text: (
             _recounted(message.decode(errors="replace").encode()) if is_text else message
@@ -54,14 +54,14 @@ def what_is_not_utf_8_is_replaced() -> None:
 
 
 def _recounted(message: bytes) -> bytes:
-    """A frame whose count, if it has one, is right again."""
+    """Frame with its content-length, if any, corrected."""
     head, _, body = message.partition(b"\n\n")
     return _LENGTH.sub(b"\ncontent-length:%d" % (len(body) - 1), head) + _ + body
 
 
 @fault("WEBSOCKET-UTF8-1", bindings=WEBSOCKET)
 def surrogates_are_taken_for_utf_8() -> None:
-    """A text message may hold surrogates, which UTF-8 has no octets for."""
+    """A text message may hold encoded surrogates, which are not UTF-8."""
     original = websocket._is_utf8
 
     def is_utf8(data: bytes) -> bool:
@@ -90,7 +90,7 @@ def binary_messages_are_ignored() -> None:
 
 
 def _first_frame(message: bytes) -> bytes:
-    """What of a message its first frame is."""
+    """The part of a message that is its first frame."""
     start = len(message) - len(message.lstrip(b"\r\n"))
     head = message.find(b"\n\n", start)
     length = _LENGTH.search(message, start, max(head, start))
@@ -100,13 +100,13 @@ def _first_frame(message: bytes) -> bytes:
 
 @fault("STOMP-WS-003", bindings=WEBSOCKET)
 def only_the_first_frame_of_a_message_is_obeyed() -> None:
-    """What follows the first frame in a message is dropped."""
+    """All frames of a message but the first are dropped."""
     _add_by(lambda _channel, message, _is_text: _first_frame(message))
 
 
 @fault("STOMP-WS-003", bindings=WEBSOCKET)
 def line_ends_between_frames_of_a_message_are_malformed() -> None:
-    """Several frames in a message are obeyed if nothing stands between them."""
+    """Line ends between the frames of a message are malformed."""
     _add_by(
         lambda _channel, message, _is_text: (
             message if b"\ncontent-length" in message else re.sub(rb"\0\n+(?=[A-Z])", rb"\0~", message)
@@ -116,7 +116,7 @@ def line_ends_between_frames_of_a_message_are_malformed() -> None:
 
 @fault("STOMP-WS-004", bindings=WEBSOCKET)
 def a_frame_ends_with_its_message() -> None:
-    """A message that is no whole frame is dropped."""
+    """A message that is not one whole frame is dropped."""
     _add_by(
         lambda _channel, message, _is_text: (
             message
@@ -130,7 +130,7 @@ def a_frame_ends_with_its_message() -> None:
 
 @fault("STOMP-WS-004", bindings=WEBSOCKET, hard=True)
 def an_empty_line_must_not_be_cut_in_two() -> None:
-    """A frame that is cut between the two octets of its empty line is read wrongly: the first is forgotten."""
+    """A frame that is cut between the two octets of its empty line loses the first of them."""
 
     @wrap(FrameReader, "_keep_head")
     def keep(original: Any, self: FrameReader, rest: bytes) -> None:
@@ -139,7 +139,7 @@ def an_empty_line_must_not_be_cut_in_two() -> None:
 
 @fault("STOMP-WS-004", bindings=WEBSOCKET)
 def a_nul_must_not_come_alone() -> None:
-    """Where a message begins with the NUL of a frame, that NUL is taken for the body's."""
+    """If a message begins with the NUL of a frame, that NUL becomes part of the body."""
 
     @wrap(FrameReader, "_continue_body")
     def continue_body(original: Any, self: FrameReader, data: bytes, frames: list[Frame]) -> int:
@@ -151,7 +151,7 @@ def a_nul_must_not_come_alone() -> None:
 
 @fault("STOMP-WS-005", bindings=WEBSOCKET)
 def fragments_are_messages() -> None:
-    """A message is obeyed by its first fragment, and the others are dropped."""
+    """Only the first fragment of a message is processed, and the others are dropped."""
 
     @wrap(Channel, "_judge")
     def judge(original: Any, self: Channel, octets: bytes, messages: list[bytes]) -> bool:
@@ -162,7 +162,7 @@ def fragments_are_messages() -> None:
 
 @fault("STOMP-WS-005", bindings=WEBSOCKET)
 def a_ping_ends_a_fragmented_message() -> None:
-    """When a ping comes between the fragments of a message, those before it are forgotten."""
+    """A ping between the fragments of a message makes the server forget the earlier ones."""
 
     @wrap(Channel, "_judge")
     def judge(original: Any, self: Channel, octets: bytes, messages: list[bytes]) -> bool:
@@ -174,7 +174,7 @@ def a_ping_ends_a_fragmented_message() -> None:
 
 @fault("WEBSOCKET-MASK-1", bindings=WEBSOCKET)
 def frames_need_no_mask() -> None:
-    """A frame of the client that is not masked is obeyed."""
+    """An unmasked frame of the client is accepted."""
 
     @wrap(Channel, "receive")
     def receive(original: Any, self: Channel, data: bytes) -> bytes | None:
@@ -192,7 +192,7 @@ def every_message_is_text() -> None:
 
 
 def _refuse_line_ends(is_refused: Callable[[bytes], bool]) -> None:
-    """Answer messages of nothing but line ends by ERROR where `is_refused` says so."""
+    """Answer messages that hold only line ends by ERROR if `is_refused` says so."""
 
     @wrap(FrameReader, "feed")
     def feed(original: Any, self: FrameReader, data: bytes) -> list[Frame]:
@@ -210,7 +210,7 @@ def a_heart_beat_is_one_line_feed() -> None:
 
 @fault("STOMP-WS-009", bindings=WEBSOCKET)
 def a_heart_beat_is_echoed() -> None:
-    """A message of line ends is answered by one."""
+    """A message of line ends is answered by a line end."""
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
@@ -227,7 +227,7 @@ def a_pong_is_empty() -> None:
 
 @fault("STOMP-WS-021", bindings=WEBSOCKET)
 def a_long_ping_is_cut() -> None:
-    """A pong has no more than 64 octets of data."""
+    """A pong is cut to 64 octets of data."""
     _edit_replies(
         lambda octets: (
             b"\x8a" + bytes([min(octets[1], 64)]) + octets[2:66] if octets[:1] == b"\x8a" else octets
@@ -253,7 +253,7 @@ def an_error_is_followed_by_nothing() -> None:
 
 @fault("STOMP-WS-013", bindings=WEBSOCKET)
 def the_close_frame_overtakes_the_receipt() -> None:
-    """After a DISCONNECT the Close frame is sent in front of the RECEIPT."""
+    """After a DISCONNECT the Close frame is sent before the RECEIPT."""
 
     @wrap(StompConnection, "take_output")
     def take_output(original: Any, self: StompConnection) -> None:
@@ -276,7 +276,7 @@ def a_cut_connection_is_not_noticed() -> None:
 
 @fault("STOMP-WS-014", bindings=WEBSOCKET)
 def a_close_frame_commits() -> None:
-    """Transactions that are open when a Close frame comes are carried out."""
+    """Open transactions are committed when a Close frame arrives."""
 
     @wrap(Session, "lost")
     def lost(original: Any, self: Session, now: float) -> None:
@@ -284,5 +284,5 @@ def a_close_frame_commits() -> None:
             for transaction in self._transactions._open.values():
                 for step in transaction.steps:
                     if isinstance(step, Frame):
-                        self.hub.send(self, step)
+                        self.shared.router.send(self, step)
         original(self, now)

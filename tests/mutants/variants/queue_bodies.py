@@ -17,13 +17,13 @@ from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, STOMP, variant
 
 if TYPE_CHECKING:
-    from reference_server.server.responses import Response
+    from reference_server.queue.outcomes import Outcome
 
 _MORE = {"x-more": {"of": [1, None, "more"]}, "version": 7}
 
 
 def _edit_outcomes(edit: Any) -> None:
-    """Have `edit(outcome)` change what comes of every operation, polls that waited included."""
+    """Have `edit(outcome)` change the outcome of every operation, including long polls."""
 
     @wrap(Operations, "perform")
     def perform(original: Any, self: Operations, *arguments: Any, **named: Any) -> Outcome | None:
@@ -37,7 +37,7 @@ def _edit_outcomes(edit: Any) -> None:
 
 
 def _edit_bodies(edit: Any) -> None:
-    """Have `edit(document)` change the JSON object in every body of an operation's reply."""
+    """Have `edit(document)` change the JSON object in the body of every reply to an operation."""
 
     def change(outcome: Outcome) -> Outcome:
         document = as_object(outcome.body)
@@ -59,12 +59,12 @@ def _with_more(document: dict[str, Any]) -> dict[str, Any]:
 
 @variant("Readers ignore what they don't know; a server may add members (POLL-OK-1).", bindings=HTTP)
 def bodies_over_http_have_members_of_their_own() -> None:
-    """Every object has more members, at its front, than the text knows."""
+    """Every object starts with members that the text does not define."""
     _edit_bodies(_with_more)
     for name in ("describe_topic", "describe_group", "describe_topics"):
         wrap(introspection, name)(lambda original, thing: {**_MORE, **original(thing)})
 
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = {**_MORE, **msgspec.json.decode(original(*arguments, **named))}
         document["version"] = "7"
@@ -75,7 +75,7 @@ def bodies_over_http_have_members_of_their_own() -> None:
 
 @variant("Readers ignore what they don't know; a server may add members.", bindings=STOMP)
 def bodies_over_stomp_have_members_of_their_own() -> None:
-    """Every object has more members than the text knows, and acknowledgements too."""
+    """Every object has members that the text does not define, acknowledgements too."""
     _edit_bodies(_with_more)
     for name in ("acknowledged", "failed"):
 
@@ -88,18 +88,18 @@ def bodies_over_stomp_have_members_of_their_own() -> None:
 
 @variant("How many topics a server has is not said (INTRO-TOPICS-1).", bindings=HTTP, near=("INTRO",))
 def others_have_very_many_topics() -> None:
-    """There are topics already, and their list is longer than the suite reads."""
+    """The server has topics from the start, and their list is longer than the suite reads."""
 
     @wrap(QueueBroker, "__init__")
     def init(original: Any, self: QueueBroker, *arguments: Any, **named: Any) -> None:
         original(self, *arguments, **named)
         for number in range(1400):
-            self.add_topic(f"{number:0>128}", 256, None, now=0.0)
+            self.add_topic(f"{number:0>128}", 256, 0, now=0.0)
 
 
 @variant("The bodies of these replies may be left out (groups and members, topics).", bindings=HTTP)
 def successes_have_no_bodies() -> None:
-    """Only polls, records with positions and introspection have bodies."""
+    """Only polls, publishes with their positions, and introspection have bodies."""
 
     def strip(outcome: Outcome) -> Outcome:
         document = as_object(outcome.body) or {}
@@ -115,8 +115,8 @@ def json_is_written_wide() -> None:
     """Bodies are indented, and every letter outside of ASCII is escaped."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, *arguments: Any) -> Response | None:
-        response: Response | None = original(self, *arguments)
+    def answer(original: Any, self: HttpBinding, *arguments: Any) -> Outcome | None:
+        response: Outcome | None = original(self, *arguments)
         if response is None or not response.body:
             return response
         body = json.dumps(json.loads(response.body), indent=4).replace("\n", "\r\n") + "\r\n"
@@ -125,7 +125,7 @@ def json_is_written_wide() -> None:
 
 @variant("A record that is delivered needs no members beyond two (POLL-OK-1).", bindings=STOMP)
 def records_are_bare() -> None:
-    """A delivered record has `messageId` and `message`, and in that a key of "" for none."""
+    """A delivered record has only `messageId` and `message`, whose `key` is "" for a record without a key."""
 
     def bare(item: dict[str, Any]) -> dict[str, Any]:
         message = {**item["message"], "key": item["message"]["key"] or ""}
@@ -145,7 +145,7 @@ def records_are_bare() -> None:
 
 @variant("Numbers are equal as numbers (PUB-TIME-1), and `detail` is for people (REFUSE-2).", bindings=HTTP)
 def timestamps_come_as_floats() -> None:
-    """Timestamps that are numbers are delivered with a fraction, and problems are told in another language."""
+    """Timestamps that are numbers are delivered with a fraction, and problems are in another language."""
 
     def change(document: dict[str, Any]) -> dict[str, Any]:
         message = document.get("message")

@@ -1,4 +1,4 @@
-"""Oddities in what the text of the queue leaves to the server: who owns what, which ids, whose turn it is."""
+"""Oddities in the choices that the text leaves to the queue: owners, ids, the order of partitions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def partitions_are_dealt_out_from_the_last() -> None:
 
 @variant("An id is any integer from 0 to 2⁶³ - 1 (POLL-OK-2).", bindings=HTTP)
 def ids_count_down_from_the_largest() -> None:
-    """The first record has the largest possible id, and each one behind it a smaller one."""
+    """The first record has the largest possible id, and each later one a smaller one."""
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
@@ -46,7 +46,7 @@ def ids_count_down_from_the_largest() -> None:
 
 @variant("When a record is delivered again it may have the same id or a new one (POLL-OK-2).", bindings=STOMP)
 def ids_are_given_anew_for_each_delivery() -> None:
-    """An id counts deliveries, not records; it begins at 0."""
+    """A messageId counts deliveries, not records, from 0 on."""
     delivered = [-1]
 
     @wrap(Cursor, "hand_out")
@@ -101,7 +101,7 @@ def batches_have_one_record() -> None:
     near=("TOPIC", "NAME", "PART", "REFUSE", "INTRO", "HTTP"),
 )
 def almost_anything_is_a_name() -> None:
-    """Names may be a thousand characters long, and have any of them but those that are forbidden."""
+    """Names may have a thousand characters, and any but the forbidden ones."""
 
     @replace(broker, "check_name")
     def check(name: str, member: str, longest: int) -> str:
@@ -118,7 +118,7 @@ def almost_anything_is_a_name() -> None:
     "Which broker has partition 0 is open (PART-PLACE-1).", bindings=HTTP, near=("TOPIC", "PART", "INTRO")
 )
 def topics_begin_on_different_brokers() -> None:
-    """Partition 0 of a topic lies on a broker that its name chooses."""
+    """The broker of a topic's partition 0 depends on the topic's name."""
 
     @wrap(Topic, "__init__")
     def begin(original: Any, self: Topic, name: str, partitions: int, brokers: int, octets: int) -> None:
@@ -133,7 +133,7 @@ def topics_begin_on_different_brokers() -> None:
     near=("MEMBER", "REFUSE", "DELIVER", "REBALANCE"),
 )
 def only_what_is_subscribed_can_be_given_up() -> None:
-    """Unsubscribing from a topic that a consumer is not subscribed to is refused."""
+    """Unsubscribing from a topic without a subscription is refused."""
 
     @wrap(QueueBroker, "unsubscribe")
     def unsubscribe(original: Any, self: QueueBroker, consumer: Consumer, listed: Sequence[str]) -> None:
@@ -149,7 +149,7 @@ def only_what_is_subscribed_can_be_given_up() -> None:
     near=("ACK", "NACK", "REFUSE"),
 )
 def negative_ids_are_just_not_in_flight() -> None:
-    """A `message_id` outside of what an id can be is refused by 409."""
+    """A `message_id` out of range is refused by 409."""
     from reference_server.queue.requests import Settle
 
     @wrap(Settle, "number")
@@ -168,8 +168,8 @@ def negative_ids_are_just_not_in_flight() -> None:
     near=("PUB", "PART", "ISOLATE", "REFUSE"),
 )
 def records_take_more_room_than_their_texts() -> None:
-    """Each record counts 100 octets more than its key and its message have."""
+    """Each record counts 100 octets more than its key and its message."""
 
-    @wrap(broker, "_octets")
+    @wrap(broker, "octets_of")
     def octets(original: Any, value: Any) -> int:
         return int(original(value)) + 100

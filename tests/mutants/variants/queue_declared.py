@@ -1,4 +1,4 @@
-"""Oddities in what a server declares and has: little, nothing, or other numbers."""
+"""Oddities in capabilities and extensions: few, none, other numbers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from tests.mutants.registry import HTTP, STOMP, variant
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from reference_server.queue.outcomes import Outcome
     from reference_server.server.requests import Request
-    from reference_server.server.responses import Response
 
 _QUICK = ("--heartbeat-timeout", "1", "--eviction-grace", "0.5", "--rebalance-timeout", "1")
 _VIRTUAL = ("virtual-clock", "virtual-clock-per-group")
 
 
 def _declare(change: Any) -> None:
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = msgspec.json.decode(original(*arguments, **named))
         return msgspec.json.encode(change(document))
 
 
 def _only(*extensions: str) -> None:
-    """Declare these extensions and no others, and have what belongs to the others be ignored or missing."""
+    """Declare these extensions and no others; the other ones are ignored or missing."""
 
     def change(document: dict[str, Any]) -> dict[str, Any]:
         return {**document, "extensions": [name for name in document["extensions"] if name in extensions]}
@@ -59,17 +59,17 @@ def _hide_paths(extensions: Collection[str]) -> None:
     }
     paths = {path for extension, path in hidden.items() if extension not in extensions}
 
-    @wrap(http, "_is_readable")
+    @wrap(http, "is_readable")
     def is_readable(original: Any, path: str) -> bool:
         return "introspection" in extensions and bool(original(path))
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Outcome | None:
         if request.path in paths or ("http-publish" not in extensions and topic_of(request.path) is not None):
             request.path = "/nothing/here"
         if "virtual-clock" not in extensions and request.path == http.ADVANCE:
             request.path = "/nothing/here"
-        response: Response | None = original(self, request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 
@@ -80,7 +80,7 @@ def _hide_paths(extensions: Collection[str]) -> None:
     options=("--class", "queue-stomp", *_QUICK),
 )
 def nothing_is_declared_over_http() -> None:
-    """There are no capabilities: the suite is told the classes and the timings."""
+    """The server has no capabilities document: classes and timings are options of the suite."""
     _hide_capabilities()
 
 
@@ -88,7 +88,7 @@ def nothing_is_declared_over_http() -> None:
     "The document of capabilities may be missing as a whole.", bindings=STOMP, flags=_QUICK, options=_QUICK
 )
 def nothing_is_declared_over_stomp() -> None:
-    """There are no capabilities: the suite is told the class and the timings."""
+    """The server has no capabilities document: class and timings are options of the suite."""
     _hide_capabilities()
 
 
@@ -96,23 +96,23 @@ def _hide_capabilities() -> None:
     _only()
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Outcome | None:
         if request.path == http.CAPABILITIES:
             request.path = "/nothing/here"
-        response: Response | None = original(self, request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 
 @variant("Every member of the capabilities may be missing.", bindings=HTTP)
 def only_a_clock_is_declared() -> None:
-    """The capabilities have extensions and nothing else; the only ones are those of the clock."""
+    """The capabilities hold only extensions, and these are only those of the clock."""
     _only(*_VIRTUAL)
     _declare(lambda document: {"extensions": document["extensions"]})
 
 
 @variant("A clock may be there without one for each group.", bindings=STOMP)
 def all_groups_have_one_clock() -> None:
-    """The virtual clock is that of the whole server."""
+    """The virtual clock advances all groups together."""
 
     def change(document: dict[str, Any]) -> dict[str, Any]:
         extensions = [name for name in document["extensions"] if name != "virtual-clock-per-group"]
@@ -123,7 +123,7 @@ def all_groups_have_one_clock() -> None:
 
 @variant("Publishing over HTTP is an extension.", bindings=HTTP)
 def records_come_over_stomp_only() -> None:
-    """There is no publishing over HTTP, and no position of a record is told."""
+    """Records can't be published over HTTP, and publishing returns no positions."""
     _only("topic-partitions", "introspection", "batch-poll", "long-poll", "unregister", *_VIRTUAL)
 
 
@@ -131,7 +131,7 @@ def records_come_over_stomp_only() -> None:
     "The number of partitions is the server's.", bindings=HTTP, flags=("--virtual-clock", "--partitions", "1")
 )
 def topics_have_one_partition() -> None:
-    """A topic that asks for nothing has one partition."""
+    """A topic without `partitions` has one partition."""
 
 
 @variant(
@@ -140,7 +140,7 @@ def topics_have_one_partition() -> None:
     flags=("--virtual-clock", "--partitions", "13", "--brokers", "1"),
 )
 def topics_have_thirteen_partitions() -> None:
-    """A topic that asks for nothing has thirteen partitions, all on one broker."""
+    """A topic without `partitions` has thirteen, all on one broker."""
 
 
 @variant(
@@ -152,4 +152,4 @@ def topics_have_thirteen_partitions() -> None:
     ),
 )  # fmt: skip
 def limits_are_narrow() -> None:
-    """Few partitions, batches of two, polls that wait for a second, small bodies and headers."""
+    """Few partitions, batches of two, long polls of at most a second, small bodies and headers."""

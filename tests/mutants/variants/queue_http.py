@@ -1,4 +1,4 @@
-"""Oddities in HTTP: headers, chunks, and where one packet ends."""
+"""Oddities in HTTP: headers, chunks, boundaries of TCP segments."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, variant
 
 if TYPE_CHECKING:
-    from reference_server.server.responses import Response
+    from reference_server.queue.outcomes import Outcome
 
 
 def _edit_written(edit: Any) -> None:
     """Have `edit(status line, [(name, value)], body)` give the octets of each response."""
 
     @wrap(connection, "write")
-    def write(original: Any, response: Response, **named: Any) -> bytes:
+    def write(original: Any, response: Outcome, **named: Any) -> bytes:
         octets: bytes = original(response, **named)
         head, _, body = octets.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
@@ -44,7 +44,7 @@ def headers_are_lower_case_and_turned_round() -> None:
 
 @variant("A server may send more headers, and any reason phrase or none (RFC 9112).", bindings=HTTP)
 def responses_have_headers_of_their_own() -> None:
-    """Each response has a reason of its own and a dozen more headers, some of them twice."""
+    """Each response has an unusual reason phrase and a dozen more headers, some of them twice."""
     more = [
         ("Server", "odd/1.0 (but conforming)"),
         ("X-Request-Id", "7f3a"),
@@ -62,7 +62,7 @@ def responses_have_headers_of_their_own() -> None:
 
 @variant("A body may come in chunks (RFC 9112, section 7.1).", bindings=HTTP)
 def responses_come_in_chunks() -> None:
-    """Bodies have no length, but come in chunks of seven octets with extensions and a trailer."""
+    """Bodies have no length, and are sent in chunks of seven octets with extensions and a trailer."""
 
     def chunked(first: str, pairs: list[tuple[str, str]], body: bytes) -> bytes:
         if not any(name == "Content-Length" for name, _ in pairs):
@@ -97,7 +97,7 @@ def content_types_name_a_charset() -> None:
 
 @variant("Where a packet ends means nothing.", bindings=HTTP)
 def responses_come_by_the_octet() -> None:
-    """The first hundred octets of a response come one by one."""
+    """The first hundred octets of a response are sent one by one."""
 
     @wrap(Transport, "send_all")
     def send_all(original: Any, self: Transport, octets: bytes) -> None:
@@ -112,7 +112,7 @@ def responses_come_by_the_octet() -> None:
     flags=("--virtual-clock", "--idle-timeout", "0.5"),
 )
 def idle_connections_are_closed_soon() -> None:
-    """A connection on which nothing comes for half a second is closed."""
+    """A connection that is silent for half a second is closed."""
 
 
 @variant(

@@ -53,7 +53,7 @@ def replies_have_headers_of_their_own() -> None:
     near=("QSTOMP", "POLL", "ORDER"),
 )
 def replies_overtake_each_other() -> None:
-    """Of the frames that come in one piece, operations that publish nothing are answered in any order."""
+    """Operations that arrive together and publish nothing are performed in any order."""
     from reference_server.stomp.frame import Frame
     from reference_server.stomp.session import Session as Sessions
 

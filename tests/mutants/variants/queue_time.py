@@ -38,7 +38,7 @@ _REAL_TIME = (
     "Between timeout and grace a consumer may be evicted or not (LIVE-KEEP-1, LIVE-EVICT-1).", bindings=HTTP
 )
 def evictions_come_at_the_end_of_the_grace() -> None:
-    """A consumer is evicted when timeout and grace are over, and not before."""
+    """A consumer is evicted at the end of timeout and grace, and not before."""
 
     @wrap(QueueBroker, "__init__")
     def begin(original: Any, self: QueueBroker, settings: Any) -> None:
@@ -49,7 +49,7 @@ def evictions_come_at_the_end_of_the_grace() -> None:
 
 @variant("Between timeout and grace a consumer may be evicted or not (LIVE-EVICT-1).", bindings=STOMP)
 def evictions_come_at_any_time_of_the_grace() -> None:
-    """Each name has an instant of its own within the grace."""
+    """Evictions are spread over the grace, by the name of the consumer."""
 
     def spare(consumer: Consumer) -> float:
         grace = consumer.group.settings.eviction_grace
@@ -72,7 +72,7 @@ def evictions_come_at_any_time_of_the_grace() -> None:
     near=("LIVE", "REFUSE", "MEMBER"),
 )
 def refused_operations_are_no_signs_of_life() -> None:
-    """Only what succeeds keeps a consumer alive."""
+    """Only successful operations are signs of life."""
     from reference_server.queue.operations import Operations
 
     before: dict[Consumer, float] = {}
@@ -113,7 +113,7 @@ def _settle_late(share: float) -> None:
     @wrap(Cursor, "is_ready")
     def is_ready(original: Any, self: Cursor) -> bool:
         until = held_until.get(self, -math.inf)
-        is_held = self.owner is not None and queues[0].now + self.owner.group.ahead < until
+        is_held = self.owner is not None and queues[0].now + self.owner.group.clock_offset < until
         return not is_held and bool(original(self))
 
     @wrap(Group, "expire")
@@ -122,26 +122,26 @@ def _settle_late(share: float) -> None:
         for cursor in self.all_cursors():
             if held_until.get(cursor, math.inf) <= now:
                 del held_until[cursor]
-                self.stirred = True
+                self.wakeable = True
         return silent
 
     @wrap(Group, "next_deadline")
     def next_deadline(original: Any, self: Group) -> float:
         due = min((held_until.get(cursor, math.inf) for cursor in self.all_cursors()), default=math.inf)
-        return min(float(original(self)), due - self.ahead)
+        return min(float(original(self)), due - self.clock_offset)
 
 
 @variant(
     "A rebalance may take until its timeout; until then polls may come up empty (REBALANCE-1).", bindings=HTTP
 )
 def rebalances_are_settled_late() -> None:
-    """Partitions that have moved give nothing for nine tenths of the rebalance timeout."""
+    """Moved partitions give nothing for nine tenths of the rebalance timeout."""
     _settle_late(0.9)
 
 
 @variant("A rebalance may take a while (REBALANCE-1).", bindings=STOMP)
 def rebalances_take_a_moment() -> None:
-    """Partitions that have moved give nothing for a tenth of the rebalance timeout."""
+    """Moved partitions give nothing for a tenth of the rebalance timeout."""
     _settle_late(0.1)
 
 
@@ -165,7 +165,7 @@ def answers_over_http_take_their_time() -> None:
 
 @variant("How long an answer takes is not said.", bindings=STOMP)
 def frames_are_obeyed_late() -> None:
-    """What a client sends is looked at up to 4 ms later."""
+    """Input of a client is processed up to 4 ms later."""
     chance = random.Random(9)
 
     @wrap(Application, "handle")
@@ -178,22 +178,19 @@ def frames_are_obeyed_late() -> None:
     "Receipts, acknowledgements and replies come in any order (publishing).", bindings=STOMP, near=("PUB",)
 )
 def producers_are_told_late() -> None:
-    """Acknowledgements of records come some milliseconds after receipts and replies."""
-    lock: list[Application] = []
+    """Acknowledgements of records are sent some milliseconds after receipts and replies."""
+    applications: list[Application] = []
 
     @wrap(Application, "__init__")
     def begin(original: Any, self: Application, *arguments: Any) -> None:
         original(self, *arguments)
-        lock.append(self)
+        applications.append(self)
 
     @wrap(QueueBinding, "acknowledge_producer")
     def acknowledge(original: Any, self: QueueBinding, told: Any) -> None:
         def later() -> None:
-            application = lock[0]
-            with application._lock:
+            with applications[0]._turn():
                 original(self, told)
-                touched, due = application._collect()
-            application._flush(touched, due)
 
         if self._acknowledgements:
             order.append(later)
@@ -204,7 +201,7 @@ def producers_are_told_late() -> None:
 
 @variant("A poll that waits may be answered a tenth early (POLL-WAIT-2).", bindings=HTTP, near=("POLL",))
 def polls_wait_a_little_less() -> None:
-    """A poll that waits in vain is answered after 95 hundredths of its time."""
+    """A long poll without a record is answered after 95 hundredths of its time."""
 
     @wrap(LongPolls, "park")
     def park(
@@ -215,9 +212,9 @@ def polls_wait_a_little_less() -> None:
 
 @variant("A clock of the queue is an extension.", bindings=HTTP, flags=_REAL_TIME)
 def time_is_real_over_http() -> None:
-    """There is no virtual clock, and timeouts are two seconds."""
+    """The server has no virtual clock, and timeouts are two seconds."""
 
 
 @variant("A clock of the queue is an extension.", bindings=STOMP, flags=_REAL_TIME)
 def time_is_real_over_stomp() -> None:
-    """There is no virtual clock, and timeouts are two seconds."""
+    """The server has no virtual clock, and timeouts are two seconds."""

@@ -1,4 +1,4 @@
-"""Oddities of sessions: where the text leaves it to the server to refuse, to accept, to beat, to wait or to end."""
+"""Oddities in the choices that the text leaves to a session: to refuse, accept, beat, wait or end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @variant("Where the server MAY refuse, it refuses.", bindings=(*V11, *V12))
 def whatever_may_be_refused_is_refused() -> None:
-    """No id, no transaction is used again on a connection; CONNECT needs a host; nothing settled is settled again."""
+    """Ids and transactions can't be used again on a connection; CONNECT needs a host; settling twice is refused."""
     used: dict[Any, set[str]] = {}
 
     @wrap(Subscriptions, "check")
@@ -71,7 +71,7 @@ def whatever_may_be_refused_is_refused() -> None:
 
 
 def _know_settled() -> None:
-    """Grant the receipts of ACKs and NACKs that come late, twice, or for what needs none."""
+    """Grant the receipts of ACKs and NACKs that are late, repeated, or not needed."""
     settled: dict[Subscriptions, set[str]] = {}
 
     @wrap(Subscriptions, "settle")
@@ -106,7 +106,7 @@ def _know_settled() -> None:
     bindings=(*V11, *V12),
 )
 def whatever_may_be_accepted_is_accepted() -> None:
-    """Late, double and needless ACKs are receipted; unknown commands and lengths that are no numbers are ignored."""
+    """Late, repeated and needless ACKs get receipts; unknown commands and malformed lengths are ignored."""
     _know_settled()
     overlook("unknown command")
 
@@ -118,7 +118,7 @@ def whatever_may_be_accepted_is_accepted() -> None:
             headers = {name: value for name, value in headers.items() if name != "content-length"}
         return command, headers
 
-    @wrap(Session, "_obey")
+    @wrap(Session, "_process")
     def obey(original: Any, self: Session, frame: Frame) -> None:
         if frame.body and frame.command != "SEND":  # STOMP-BODY-002
             frame = msgspec.structs.replace(frame, body=b"")
@@ -135,18 +135,18 @@ def whatever_may_be_accepted_is_accepted() -> None:
 
 @variant("A second CONNECT may be answered by CONNECTED (STOMP-CONNECT-012).", bindings=V12)
 def a_session_may_connect_again() -> None:
-    """A CONNECT on a session is answered by a CONNECTED like the first."""
+    """A second CONNECT is answered by a CONNECTED like the first."""
     for command, (action, _after) in TRANSITIONS[State.OPENED].items():
         TRANSITIONS[State.LIVE][command] = action, State.LIVE
 
 
 @variant("What comes before CONNECT need not be refused (STOMP-CONNECT-011).", bindings=(*V11, *V12))
 def what_comes_before_connect_is_carried_out() -> None:
-    """A connection whose first frame is no CONNECT is a session of 1.0, and a CONNECT behind that is a second one."""
+    """A first frame other than CONNECT opens a session of 1.0, and a later CONNECT is a second one."""
 
     @wrap(Session, "__init__")
-    def begin(original: Any, self: Session, hub: Any, **named: Any) -> None:
-        original(self, hub, **named)
+    def begin(original: Any, self: Session, shared: Any, **named: Any) -> None:
+        original(self, shared, **named)
         self._enter(State.BARE)
 
 
@@ -167,7 +167,7 @@ def the_client_closes_after_a_disconnect() -> None:
             return
         over.add(self)
         self._transactions.clear()
-        self.hub.binding.cancel(self)
+        self.shared.router.binding.cancel(self)
         self.subscriptions.clear()
         self.liveness.intervals = Intervals()
 
@@ -187,7 +187,7 @@ def the_client_closes_after_a_disconnect() -> None:
     bindings=(*V12, *WEBSOCKET),
 )
 def frames_have_to_come_soon() -> None:
-    """A connection has a second for CONNECT, and for any frame that has begun."""
+    """A connection has one second for CONNECT, and for any frame that has begun."""
 
 
 # Time
@@ -197,7 +197,7 @@ def frames_have_to_come_soon() -> None:
     "Beats may come more often than agreed, and several at once (STOMP-HEARTBEAT-006).", bindings=(*V11, *V12)
 )
 def beats_come_often() -> None:
-    """The server beats five times as often as agreed, by three line ends at a time."""
+    """The server beats five times as often as agreed, by three line ends each time."""
     liveness._EARLY = 0.2
 
     @wrap(Session, "emit")
@@ -227,13 +227,13 @@ def beats_are_rare() -> None:
 
 @variant("A silent client need not be dropped (STOMP-HEARTBEAT-008).", bindings=V12)
 def silent_clients_are_kept() -> None:
-    """The server beats, and wants beats, and does nothing when they don't come."""
+    """The server sends and wants beats, and tolerates clients that send none."""
     liveness._TOLERANCE = 1e6
 
 
 @variant("How fast a server answers is not said.", bindings=(*V10, *V12, *WEBSOCKET))
 def frames_are_answered_late() -> None:
-    """What a client sends is looked at up to 6 ms later, and now and then 80 ms later."""
+    """Input of a client is processed up to 6 ms later, and now and then 80 ms later."""
     chance = random.Random(10)
     pause = threading.Event()
 
@@ -256,9 +256,9 @@ def messages_come_late() -> None:
             original(self, message)
             return
         line = waiting.setdefault(outlet, [])
-        due = max(outlet.hub.now + chance.choice([0.0, 0.005, 0.02]), line[-1][0] if line else 0.0)
+        due = max(outlet.shared.now + chance.choice([0.0, 0.005, 0.02]), line[-1][0] if line else 0.0)
         line.append((due, self, message))
-        outlet.hub.schedule(outlet, due)
+        outlet.shared.deadlines.set(outlet, due)
 
     delivered = deliver.__wrapped__
 
@@ -281,7 +281,7 @@ def messages_come_late() -> None:
 
 @variant("A session need not name its subprotocol's version, or has to (STOMP-WS-002).", bindings=WEBSOCKET)
 def the_subprotocol_decides_on_the_version() -> None:
-    """A session has the version of the subprotocol that was selected, or is refused."""
+    """A session has the version of the selected subprotocol, or is refused."""
 
     selected = threading.local()
 
@@ -293,9 +293,9 @@ def the_subprotocol_decides_on_the_version() -> None:
         return response
 
     @wrap(Session, "__init__")
-    def begin(original: Any, self: Session, hub: Any, **named: Any) -> None:
+    def begin(original: Any, self: Session, shared: Any, **named: Any) -> None:
         named["subprotocol_version"] = getattr(selected, "version", None)
-        original(self, hub, **named)
+        original(self, shared, **named)
 
 
 @variant(
@@ -305,4 +305,4 @@ def the_subprotocol_decides_on_the_version() -> None:
     options=("--login", "guest", "--passcode", "a:b\\c"),
 )
 def only_users_may_connect() -> None:
-    """A login is needed, and its passcode has a colon and a backslash."""
+    """CONNECT needs a login, and its passcode has a colon and a backslash."""

@@ -1,4 +1,4 @@
-"""Oddities in what a server is: versions, limits, and what it declares of them."""
+"""Oddities in versions, limits, and their declaration."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.mutants.registry import variant
 from tests.mutants.stomp_editing import V10, V11, V12, WEBSOCKET, set_header
 
 if TYPE_CHECKING:
+    from reference_server.queue.outcomes import Outcome
     from reference_server.server.requests import Request
-    from reference_server.server.responses import Response
     from reference_server.stomp.destinations import Message
 
 _HERE = Path(__file__).parent
@@ -43,7 +43,7 @@ def _speak(*versions: str) -> None:
 
 
 def _declare(change: Any) -> None:
-    @wrap(running.capabilities, "describe")
+    @wrap(running, "describe")
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = msgspec.json.decode(original(*arguments, **named))
         return msgspec.json.encode(change(document))
@@ -63,7 +63,7 @@ def only_1_0_and_1_1_are_spoken() -> None:
 
 @variant("A server claims the versions that it speaks.", bindings=V10)
 def only_1_0_is_spoken() -> None:
-    """The server speaks STOMP 1.0, and doesn't say so in CONNECTED."""
+    """The server speaks only STOMP 1.0, and CONNECTED has no version."""
     _speak("1.0")
     set_header("CONNECTED", "version", lambda value: value)
 
@@ -86,7 +86,7 @@ def only_1_0_is_spoken() -> None:
     bindings=(*V11, *V12),
 )
 def limits_are_tight() -> None:
-    """A frame has few headers and a body of 40,000 octets, and a connection twenty subscriptions."""
+    """Frames have few headers and at most 40,000 octets of body, connections at most twenty subscriptions."""
 
 
 @variant(
@@ -107,19 +107,19 @@ def limits_are_tight() -> None:
     bindings=(*V10, *V12),
 )
 def limits_are_tight_and_not_declared() -> None:
-    """The limits are like those that others declare, and nobody knows them."""
+    """The limits are like those of other servers, and are not declared."""
     _declare(lambda document: {**document, "limits": {}})
 
 
 @variant("The document of capabilities may be missing as a whole.", bindings=(*V10, *V11, *V12, *WEBSOCKET))
 def nothing_is_declared_of_stomp() -> None:
-    """There is no document of capabilities."""
+    """The server has no capabilities document."""
 
     @wrap(HttpBinding, "answer")
-    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Response | None:
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Outcome | None:
         if request.path == CAPABILITIES:
             request.path = "/nothing/here"
-        response: Response | None = original(self, request, transport)
+        response: Outcome | None = original(self, request, transport)
         return response
 
 
@@ -132,7 +132,7 @@ def nothing_is_declared_of_stomp() -> None:
     bindings=(*V11, *V12),
 )
 def nothing_comes_again() -> None:
-    """What was not acknowledged is dropped with its subscription, and so is what a NACK refuses."""
+    """Messages that are unacknowledged at the end of their subscription, or refused by NACK, are dropped."""
 
     @wrap(PlainQueue, "take_back")
     def take_back(original: Any, self: PlainQueue, returned: list[Message]) -> None:
@@ -148,7 +148,7 @@ def nothing_comes_again() -> None:
     bindings=(*V10, *V12),
 )
 def queues_keep_nothing() -> None:
-    """A queue gives a message to one of its subscriptions, or to nobody where it has none."""
+    """A queue gives a message to one of its subscriptions, and drops it if the queue has none."""
 
     @wrap(PlainQueue, "put")
     def put(original: Any, self: PlainQueue, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Oddities in what becomes of messages: who gets them and in which order, what an acknowledgement or a commit does."""
+"""Oddities in the delivery of messages: recipients, order, effects of acknowledgements and commits."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def a_nack_is_the_end_of_a_message() -> None:
 
 @variant("In which order messages come again is open (STOMP-SUB-009).", bindings=(*V10, *V12))
 def what_comes_again_comes_last() -> None:
-    """Messages that are given back go to the end of their queue, the newest first."""
+    """Returned messages go to the end of their queue, the newest first."""
 
     @replace(PlainQueue, "take_back")
     def take_back(self: PlainQueue, returned: list[Message]) -> None:
@@ -61,7 +61,7 @@ def what_comes_again_comes_last() -> None:
 
 @variant("Which subscription of a queue gets a message is open (STOMP-SUB-014).", bindings=(*V10, *V12))
 def the_first_subscription_of_a_queue_gets_all() -> None:
-    """A queue serves the subscription that it had first until that ends."""
+    """A queue serves its oldest subscription until that ends."""
 
     @replace(PlainQueue, "_hand_over")
     def hand_over(self: PlainQueue, message: Message) -> bool:
@@ -89,7 +89,7 @@ def a_queue_serves_at_random() -> None:
 
 @variant("How many messages may be outstanding is open (STOMP-ACK-001).", bindings=(*V11, *V12))
 def one_message_at_a_time() -> None:
-    """A subscription in a client mode gets the next message of a queue when the one before is settled."""
+    """A subscription in a client mode gets the next message of a queue after it settles the one before."""
 
     @wrap(Subscription, "can_take")
     def can_take(original: Any, self: Subscription) -> bool:
@@ -103,7 +103,7 @@ def one_message_at_a_time() -> None:
 
 @variant("A message may wait for its subscription to be removed (STOMP-UNSUB-005).", bindings=V12)
 def what_an_unsubscribe_leaves_waits_for_the_end() -> None:
-    """After UNSUBSCRIBE messages can be acknowledged as before; what isn't goes to others when the session ends."""
+    """Messages can be acknowledged after UNSUBSCRIBE; others get the unacknowledged ones when the session ends."""
     left: dict[Subscriptions, list[tuple[Any, Any]]] = {}
 
     @wrap(Subscriptions, "_end")
@@ -135,7 +135,7 @@ def what_an_unsubscribe_leaves_waits_for_the_end() -> None:
     "The RECEIPT of a SEND in a transaction may come with the COMMIT (STOMP-TX-013).", bindings=(*V10, *V12)
 )
 def a_transaction_is_receipted_at_its_end() -> None:
-    """What is sent in a transaction is receipted behind the RECEIPT of its COMMIT, and never after an ABORT."""
+    """SENDs in a transaction get their RECEIPTs after the RECEIPT of COMMIT, and none after an ABORT."""
 
     @wrap_action("SEND", "ACK", "NACK")
     def act(action: Any, self: Session, frame: Frame) -> bool:
@@ -160,7 +160,7 @@ def a_transaction_is_receipted_at_its_end() -> None:
     "Only the MESSAGEs of one subscription have an order (STOMP-RECEIPT-005).", bindings=(*V10, *V11, *V12)
 )
 def frames_overtake_each_other() -> None:
-    """RECEIPTs and the MESSAGEs of several subscriptions that go out together are shuffled."""
+    """RECEIPTs and the MESSAGEs of several subscriptions that are sent together are shuffled."""
     chance = random.Random(9)
 
     @wrap(Session, "take_output")
@@ -169,7 +169,7 @@ def frames_overtake_each_other() -> None:
         # CONNECTED stays first and ERROR last.
         if len(output) < 2 or output[0].startswith(b"CONNECTED") or self.closing:
             return output
-        # Each line of MESSAGEs gets as many places as it has, anywhere, and fills them in its order.
+        # The MESSAGEs of one subscription get random places, and fill them in their order.
         of = {id(frame): _line_of(frame) for frame in output}
         places = chance.sample([of[id(frame)] for frame in output], len(output))
         lines: dict[bytes, list[bytes]] = {}
@@ -182,7 +182,7 @@ def frames_overtake_each_other() -> None:
 
 
 def _line_of(frame: bytes) -> bytes:
-    """What a MESSAGE keeps its order in: its subscription; empty for all other frames."""
+    """Subscription of a MESSAGE, within which order is kept; empty for other frames."""
     if not frame.startswith(b"MESSAGE"):
         return b""
     head = frame.partition(b"\n\n")[0]
@@ -191,7 +191,7 @@ def _line_of(frame: bytes) -> bytes:
 
 @variant("To whom a topic gives first is open (STOMP-SUB-014).", bindings=V11)
 def a_topic_begins_with_the_newest_subscription() -> None:
-    """Subscriptions of a topic are served in reverse."""
+    """A topic serves its subscriptions in reverse order."""
 
     @replace(Broadcast, "put")
     def put(self: Broadcast[Any], message: Message) -> None:

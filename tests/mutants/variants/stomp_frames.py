@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reference_server.stomp.escapes import escape
-from reference_server.stomp.hub import Hub
 from reference_server.stomp.session import Session
+from reference_server.stomp.shared import Shared
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import variant
 from tests.mutants.stomp_editing import (
@@ -70,7 +70,7 @@ def line_ends_are_mixed() -> None:
 
 @variant("Any number of line ends may stand between frames (STOMP-WS-016).", bindings=(*V10, *V11))
 def line_ends_follow_every_frame() -> None:
-    """Behind the NUL of each frame come one to three line ends in the same message."""
+    """The NUL of each frame is followed by one to three line ends in the same message."""
     chance = random.Random(6)
     _each_frame(lambda _session, data: data + b"\n" * chance.randint(1, 3))
 
@@ -85,7 +85,7 @@ def headers_come_in_any_order() -> None:
 
 @variant("A frame may have headers that nobody asked for (STOMP-MESSAGE-006).", bindings=(*V10, *V11, *V12))
 def every_frame_has_more_headers() -> None:
-    """Each frame has headers of the server, from 1.1 on some with escaped octets and some without a value."""
+    """Each frame has extra headers, from 1.1 on some with escaped octets and some without a value."""
     of_1_0 = [b"server-time:2026-11-24 12:00:00", b"redelivered:false", b"priority:4"]
     later = [b"server-time:12\\c00", b"x-empty:", b"x\\codd\\\\name:two\\nlines", "größe:日本".encode()]
 
@@ -100,7 +100,7 @@ def every_frame_has_more_headers() -> None:
 
 @variant("CONNECTED needs no header but the version (STOMP-CONNECT-008).", bindings=(*V10, *V12))
 def connected_says_little() -> None:
-    """CONNECTED has no session, no server and no heart-beat, and there are no beats."""
+    """CONNECTED has no session, server or heart-beat header, and the server does not beat."""
     for name in ("session", "server", "heart-beat"):
         drop_header("CONNECTED", name)
     edit_headers(_without_beats)
@@ -121,7 +121,7 @@ def every_frame_is_counted() -> None:
 
 @variant("A body that is empty needs no count, nor does an ERROR need a body.", bindings=(*V10, *V12))
 def nothing_is_not_counted() -> None:
-    """A MESSAGE without a body has no content-length, and an ERROR is its message alone."""
+    """A MESSAGE without a body has no content-length, and an ERROR has only its message."""
 
     def edit(_session: Session, data: bytes) -> bytes:
         return re.sub(rb"\ncontent-length:0(?=\n)", b"", data, count=1)
@@ -137,7 +137,7 @@ def nothing_is_not_counted() -> None:
 
 @variant("An ERROR may have any body, and any headers besides (STOMP-ERROR-006).", bindings=(*V11, *V12))
 def an_error_tells_everything() -> None:
-    """The body of an ERROR is a long trace of characters of several octets, with NULs."""
+    """The body of an ERROR is a long trace with characters of several octets and NULs."""
 
     def edit(_session: Session, data: bytes) -> bytes:
         head = data.partition(b"\n\n")[0]
@@ -151,7 +151,7 @@ def an_error_tells_everything() -> None:
 
 @variant("Later entries of a header may be passed on behind the first (STOMP-REPEAT-002).", bindings=V12)
 def headers_are_repeated() -> None:
-    """Each header of a frame comes a second time, with another value, behind all the first ones."""
+    """Each header of a frame is repeated with another value, after all original ones."""
 
     def edit(lines: list[bytes]) -> list[bytes]:
         names = [line.partition(b":")[0] for line in lines]
@@ -164,7 +164,7 @@ def headers_are_repeated() -> None:
 def _name_by(
     write: Callable[[int], str], read: Callable[[str], str], versions: tuple[str, ...] = ("1.0", "1.1", "1.2")
 ) -> None:
-    """Have `write` make the message-id and ack of a MESSAGE from a number; `read` undoes it."""
+    """Have `write` make the message-id and ack of a MESSAGE from a number; `read` is its inverse."""
 
     def edit(session: Session, data: bytes) -> bytes:
         if session.version not in versions:
@@ -208,7 +208,7 @@ def ids_are_odd_strings() -> None:
     "Ids are strings of the server's choice (STOMP-MESSAGE-002, STOMP-MESSAGE-004).", bindings=(*V10, *V12)
 )
 def ids_are_large_numbers() -> None:
-    """Ids are numbers of thirty digits that fall."""
+    """Ids are decreasing numbers of thirty digits."""
     top = 10**30 - 1
 
     def read(value: str) -> str:
@@ -219,7 +219,7 @@ def ids_are_large_numbers() -> None:
 
 @variant("An ack may equal the message-id (STOMP-ACK-002).", bindings=V12)
 def an_ack_equals_the_message_id() -> None:
-    """The message-id of a MESSAGE is the value of its ack, where it has one."""
+    """The message-id of a MESSAGE is the value of its ack, if it has one."""
 
     def edit(_session: Session, data: bytes) -> bytes:
         head, _, body = data.partition(b"\n\n")
@@ -235,7 +235,7 @@ def an_ack_equals_the_message_id() -> None:
     "The names of sessions and servers are theirs to choose (STOMP-CONNECT-009, -010).", bindings=(*V10, *V11)
 )
 def sessions_have_long_names() -> None:
-    """The session has a name of a thousand octets with colons, and the server one with a comment."""
-    name = Hub.name_session
-    replace(Hub, "name_session")(lambda self: f"session:{'x' * 1000}:{name(self)}")
+    """CONNECTED has a session name of a thousand octets with colons, and a server header with a comment."""
+    name = Shared.name_session
+    replace(Shared, "name_session")(lambda self: f"session:{'x' * 1000}:{name(self)}")
     set_header("CONNECTED", "server", lambda _value: b"odd-broker*2/1.0-SNAPSHOT (a comment: with \\ and /)")

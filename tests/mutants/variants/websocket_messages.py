@@ -1,4 +1,4 @@
-"""Oddities in how STOMP lies in WebSocket messages, and in how a connection ends."""
+"""Oddities in the division of STOMP into WebSocket messages, and in the end of a connection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _kind(data: bytes) -> Opcode:
 
 
 def _write_by(write: Callable[[bytes], bytes]) -> None:
-    """Have `write` make the wire's octets of the STOMP octets of one message."""
+    """Have `write` make the octets of the wire from the STOMP octets of one message."""
 
     def encode(items: list[bytes]) -> bytes:
         return b"".join(bytes(item) if type(item) is Control else write(item) for item in items)
@@ -40,7 +40,7 @@ def _write_by(write: Callable[[bytes], bytes]) -> None:
 
 @variant("A message may be fragmented (RFC 6455, section 5.4).", bindings=(*V12, *WEBSOCKET))
 def messages_are_fragmented() -> None:
-    """Each message goes out in fragments of one to nine octets, some of them empty."""
+    """Each message is sent in fragments of one to nine octets, some of them empty."""
     chance = random.Random(12)
 
     def write(data: bytes) -> bytes:
@@ -59,7 +59,7 @@ def messages_are_fragmented() -> None:
 
 @variant("Control frames may come at any time (RFC 6455, section 5.4).", bindings=(*V11, *WEBSOCKET))
 def pings_come_between_fragments() -> None:
-    """Each message goes out in two fragments with a ping between them, and a pong that nobody asked for behind."""
+    """Each message is sent in two fragments with a ping between them, and an unrequested pong behind."""
 
     def write(data: bytes) -> bytes:
         half = len(data) // 2
@@ -75,7 +75,7 @@ def pings_come_between_fragments() -> None:
 
 @variant(_STREAM, bindings=(*V10, *V12, *WEBSOCKET))
 def several_frames_share_a_message() -> None:
-    """All that goes out at once is one message."""
+    """Frames that are sent together are one message."""
 
     def encode(items: list[bytes]) -> bytes:
         octets: list[bytes] = []
@@ -97,7 +97,7 @@ def several_frames_share_a_message() -> None:
 
 @variant(_STREAM, bindings=(*V11, *V12, *WEBSOCKET))
 def a_frame_takes_several_messages() -> None:
-    """Each frame goes out in binary messages of seven octets, as far as it has no more than a hundred of them."""
+    """Each frame is sent in binary messages of seven octets; octets beyond a hundred such messages go in one."""
 
     def write(data: bytes) -> bytes:
         parts = [data[begin : begin + 7] for begin in range(0, min(len(data), 700), 7)]
@@ -114,13 +114,13 @@ def every_message_is_binary() -> None:
 
 @variant("An empty message holds no octet of the stream.", bindings=(*V12, *WEBSOCKET))
 def empty_messages_come_between() -> None:
-    """In front of each message comes an empty one, text and binary in turn."""
+    """Two empty messages, text and binary, precede each message."""
     _write_by(lambda data: _frame(Opcode.TEXT, b"") + _frame(Opcode.BINARY, b"") + _frame(_kind(data), data))
 
 
 @variant("Octets come over TCP in any pieces.", bindings=(*V11, *WEBSOCKET))
 def octets_come_one_by_one() -> None:
-    """The first octets of all that is written go out alone, each in a segment of its own."""
+    """The first octets of each write are sent alone, each in a segment of its own."""
 
     @wrap(Transport, "send_some")
     def send_some(original: Any, self: Any, sealed: Any) -> int:
@@ -143,13 +143,13 @@ def _close_by(code: int | None) -> None:
 
 @variant("Codes in use are 1000, 1002, 1007, 1008 and 1011 (STOMP-WS-012).", bindings=(*V10, *WEBSOCKET))
 def every_close_is_normal() -> None:
-    """The server closes by 1000, after an ERROR too."""
+    """The server closes by 1000, even after an ERROR."""
     _close_by(1000)
 
 
 @variant("Codes in use are 1000, 1002, 1007, 1008 and 1011 (STOMP-WS-012).", bindings=(*V11, *WEBSOCKET))
 def every_close_is_a_violation_of_policy() -> None:
-    """The server closes by 1008, after a DISCONNECT too."""
+    """The server closes by 1008, even after a DISCONNECT."""
     _close_by(1008)
 
 

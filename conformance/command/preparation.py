@@ -1,0 +1,70 @@
+"""Files and folders of the command line, checked before a run that may take minutes and would lose its results."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.reporting import REPORTS
+from conformance.wire.connection import tls_context
+
+if TYPE_CHECKING:
+    from conformance.run.options import Options
+
+
+def check_files(options: Options) -> None:
+    """Raises ValueError if the CA file can't be read, or the reports or waivers can't be written."""
+    if options.ca_file is not None:
+        _check_ca_file(options.ca_file)
+    if options.report is not None:
+        _check_folder(options.report)
+    if options.write_waivers is not None:
+        _check_output(options.write_waivers, "--write-waivers")
+
+
+def _check_ca_file(path: str) -> None:
+    if Path(path).is_fifo():
+        return  # can be read once only
+    try:
+        Path(path).read_bytes()
+        tls_context(ca_file=path)
+    except OSError as error:  # ssl.SSLError is one, too
+        why = error.strerror or "no certificate"
+        if "PEM" in why or "CERTIFICATE" in why.upper() or "X509" in why.upper():
+            why = "it holds no certificate in PEM form"
+        raise ValueError(
+            f"--ca-file {path}: {why}; expected a readable PEM file, which begins with -----BEGIN CERTIFICATE-----"
+        ) from error
+
+
+def _check_folder(folder: Path) -> None:
+    """Create the folder, as the report would, and a file in it that is gone again."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise ValueError(
+            f"--report {folder}: {why}; expected a folder that can be written, or that can be made"
+        ) from error
+    for name in REPORTS:
+        if (folder / name).exists():
+            _check_output(folder / name, "--report")
+
+
+def _check_output(path: Path, option: str) -> None:
+    """Open the file for writing without changing it; one that did not exist is gone again."""
+    existed = path.exists()
+    if existed and not path.is_file() and not path.is_dir():
+        return  # a pipe or a device: to open it may wait for its reader
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise ValueError(f"{option} {path}: {error.strerror}; expected a file that can be written") from error
+    if not existed:
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -1,0 +1,156 @@
+"""Rebalances that something interrupts: the newcomer leaves, a third member comes, the holder falls silent."""
+
+from __future__ import annotations
+
+import functools
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.bench.marks import clauses, waits
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import SUBSCRIBE, UNSUBSCRIBE
+from conformance.suite.queue.rebalance_in_progress import begin_rebalance
+from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
+
+if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
+    from conformance.suite.queue.rebalance_in_progress import RebalanceInProgress
+    from conformance.wire.operations import Reply
+
+
+def _prompt_reply(rebalance: RebalanceInProgress, path: str, body: dict[str, str], clause: str) -> Reply:
+    """Reply to an operation while a rebalance waits for the owner, who stays alive; judges `clause` by an answer before
+    the owner has acknowledged.
+
+    A server that answers only once the owner has let go of its records made the operation wait for another consumer.
+    """
+    queue, bench = rebalance.queue, rebalance.queue.bench
+    within = queue.timings.rebalance_timeout / 2 + bench.scheduling_delay()
+    deadline = time.monotonic() + within
+    pending = queue.client.start(path, body)
+    with ThreadPoolExecutor(1) as waiter:
+        reply = waiter.submit(pending.reply, bench.patience + queue.timings.rebalance_timeout)
+        while not reply.done() and time.monotonic() < deadline:
+            queue.keep_alive()
+            wait([reply], min(queue.timings.heartbeat_timeout / 4, within))
+        came = reply.done()
+        if not came:
+            rebalance.release()
+        answer = reply.result()
+    bench.judge(
+        clause,
+        came,
+        expected="an answer while another consumer holds a record of a partition that is to move",
+        observed=f"{answer}, but only after that consumer had let go of its records, {within:.1f} s later",
+    )
+    return answer
+
+
+@clauses("MEMBER-SUBSCRIBE-1", "MEMBER-UNSUBSCRIBE-1")
+def test_members_come_and_go_while_a_rebalance_waits(bench: Bench) -> None:
+    """Subscribe two members and unsubscribe one while another holds a record of each partition; expect 200, 200 and 202
+    before that one acknowledges.
+    """
+    subscribing, unsubscribing = "MEMBER-SUBSCRIBE-1", "MEMBER-UNSUBSCRIBE-1"
+    if (rebalance := begin_rebalance(bench, subscribing, unsubscribing, subscribe=False)) is None:
+        return
+    queue = rebalance.queue
+    third = queue.new_consumer(rebalance.group)
+    for name, path, status, clause in (
+        (rebalance.newcomer, SUBSCRIBE, 200, subscribing),
+        (third, SUBSCRIBE, 200, subscribing),
+        (third, UNSUBSCRIBE, 202, unsubscribing),
+    ):
+        body = {"consumer_name": name, "topic_list": rebalance.probe.topic}
+        reply = _prompt_reply(rebalance, path, body, clause)
+        expect_status(bench, reply, status, clause, "the consumer and the topic exist")
+
+
+@clauses("REBALANCE-1")
+@pytest.mark.parametrize("before", ["before", "after"])
+def test_a_newcomer_that_leaves_early_takes_nothing_along(bench: Bench, before: str) -> None:
+    """Unsubscribe the newcomer before, or between, the owner's acknowledgements; expect each partition to deliver to
+    the owner again.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-1")) is None:
+        return
+    queue = rebalance.queue
+    records = list(rebalance.held.values())
+    if before == "after":
+        queue.acknowledge(rebalance.owner, records.pop(0).message_id)
+    queue.unsubscribe(rebalance.newcomer, rebalance.probe.topic)
+    for record in records:
+        queue.acknowledge(rebalance.owner, record.message_id)
+    _expect_all(rebalance, rebalance.owner)
+
+
+@clauses("REBALANCE-1")
+def test_a_third_member_that_comes_meanwhile_gets_its_share(bench: Bench) -> None:
+    """Subscribe a third member while a rebalance waits for the owner, then let the owner acknowledge; expect each
+    partition to have one owner, and even shares.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-1")) is None:
+        return
+    third = rebalance.queue.new_consumer(rebalance.group, rebalance.probe.topic)
+    for record in rebalance.held.values():
+        rebalance.queue.acknowledge(rebalance.owner, record.message_id)
+    members = [rebalance.owner, rebalance.newcomer, third]
+    _read_rest(rebalance, members)
+    rebalance.probe.settled_owners(members)
+
+
+@clauses("LIVE-EVICT-1", "REBALANCE-1")
+@waits(eviction_seconds)
+def test_a_holder_that_falls_silent_ends_the_waiting(bench: Bench) -> None:
+    """Let the owner fall silent while a rebalance waits for it, and a consumer of another group with it; expect both to
+    be evicted (4xx for their heartbeats), and each partition to deliver to the newcomer.
+    """
+    if (rebalance := begin_rebalance(bench, "LIVE-EVICT-1", "REBALANCE-1")) is None:
+        return
+    queue = rebalance.queue
+    bystander_group = queue.new_group()
+    bystander = queue.new_consumer(bystander_group, rebalance.probe.topic)
+    queue.stop_heartbeats(rebalance.owner, bystander)
+    signs = {
+        name: timed(queue, group, functools.partial(queue.heartbeat, name))
+        for name, group in ((rebalance.owner, rebalance.group), (bystander, bystander_group))
+    }
+    wait_past_eviction(queue, rebalance.group, signs[rebalance.owner], rebalance.owner, bystander)
+    wait_past_eviction(queue, bystander_group, signs[bystander], rebalance.owner, bystander)
+    for name in (rebalance.owner, bystander):
+        expect_refusal(
+            bench,
+            queue.heartbeat(name),
+            "LIVE-EVICT-1",
+            "the consumer was silent for longer than timeout and grace",
+        )
+    _expect_all(rebalance, rebalance.newcomer)
+
+
+def _read_rest(rebalance: RebalanceInProgress, members: list[str]) -> None:
+    """Poll and acknowledge until all members get nothing more for as long as a rebalance may take."""
+    queue = rebalance.queue
+    for _ in queue.retry_until_rebalanced():
+        for consumer, record in queue.poll_all(*members):
+            queue.acknowledge(consumer, record.message_id)
+
+
+def _expect_all(rebalance: RebalanceInProgress, consumer: str) -> None:
+    """Judge REBALANCE-1 by a record of every partition for the only consumer that is left."""
+    queue, probe = rebalance.queue, rebalance.probe
+    found: set[int] = set()
+    for _ in queue.retry_until_rebalanced():
+        for name, record in queue.poll_all(consumer):
+            found.add(probe.partition_of(record))
+            queue.acknowledge(name, record.message_id)
+        if len(found) == probe.partitions:
+            break
+    queue.bench.judge(
+        "REBALANCE-1",
+        len(found) == probe.partitions,
+        expected=f"records of all {probe.partitions} partitions for the only member that is left",
+        observed=f"records of {sorted(found)}",
+    )

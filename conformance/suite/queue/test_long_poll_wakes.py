@@ -1,0 +1,66 @@
+"""Long polls answered because a partition comes free: by an eviction, or by the end of a rebalance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.bench.marks import clauses
+from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.rebalance_in_progress import begin_rebalance
+from conformance.suite.queue.timeouts import timed, wait_past_deadline, wait_past_eviction
+from conformance.suite.queue.waiting_poll import WaitingPoll
+
+if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
+
+_REAL_TIME = "without a virtual clock the poll's time would be over before"
+
+
+def _let_rebalance_settle(queue: QueueFixture, *silent: str) -> None:
+    """Let the virtual time pass in which a partition may still be on its way; the poll's real time hardly passes."""
+    for _ in queue.retry_until_rebalanced(*silent):
+        pass
+
+
+@clauses("POLL-WAIT-1")
+def test_a_long_poll_is_answered_when_the_holder_is_evicted(bench: Bench) -> None:
+    """Send a long poll while another member holds the record, and let that member fall silent until it is evicted;
+    expect its record, long before the poll's time is over.
+    """
+    if not bench.clock.is_virtual:
+        bench.skip("POLL-WAIT-1", _REAL_TIME)
+        return
+    queue = QueueFixture(bench)
+    topic, group, (holder,) = queue.topic_with_consumers()
+    queue.publish(topic, "held")
+    queue.poll_until_record(holder)
+    waiter = queue.new_consumer(group, topic)
+    sign = timed(queue, group, lambda: queue.heartbeat(holder))
+    queue.stop_heartbeats(holder)
+    waiting = WaitingPoll(queue, waiter)
+    wait_past_eviction(queue, group, sign, holder)
+    _let_rebalance_settle(queue, holder)
+    waiting.expect_record("POLL-WAIT-1", "held")
+
+
+@clauses("POLL-WAIT-1")
+def test_a_long_poll_is_answered_when_a_rebalance_takes_a_record_back(bench: Bench) -> None:
+    """Send a long poll of a newcomer while the owner holds a record of each partition, and let the rebalance timeout
+    pass; expect the record of a partition that moves, long before the poll's time is over.
+    """
+    if not bench.clock.is_virtual:
+        bench.skip("POLL-WAIT-1", _REAL_TIME)
+        return
+    if (rebalance := begin_rebalance(bench, "POLL-WAIT-1")) is None:
+        return
+    queue = rebalance.queue
+    waiting = WaitingPoll(queue, rebalance.newcomer)
+    wait_past_deadline(queue, rebalance.group, rebalance.started[1] + queue.timings.rebalance_timeout)
+    _let_rebalance_settle(queue)
+    reply, took = waiting.answer()
+    bench.judge(
+        "POLL-WAIT-1",
+        reply.status == 200 and waiting.is_before_timeout(took),
+        expected="200 with a record that was taken back, before the poll's time is over",
+        observed=f"{reply} after {took:.3f} s",
+    )

@@ -1,0 +1,114 @@
+"""Body of an HTTP reply: its length by RFC 9112, section 6, strictly read, in pieces, and up to a bound.
+
+`http.client` parses the head. Its own reader of bodies takes chunk sizes such as `-5` and `0x5`, and asks for as many
+octets at once as a server declares.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from conformance.wire.failures import PeerFailure, TooLong
+
+if TYPE_CHECKING:
+    import io
+    from http.client import HTTPResponse
+
+#: Longest body that the suite reads, in octets: some 60,000 topics in a list.
+BODY_LIMIT = 12 << 20
+_PIECE = 64 << 10
+_LINE_LIMIT = 8 << 10
+_TRAILER_LIMIT = 64 << 10
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
+_DIGITS = re.compile(r"[0-9]+")
+_EXCERPT = 200
+
+
+def read_body(response: HTTPResponse, expected: str, limit: int = BODY_LIMIT) -> bytes:
+    """Body of a reply whose head `response` has read; `expected` describes the reply in failures.
+
+    Raises PeerFailure if the connection ends within the body or its length is malformed, TooLong beyond `limit` octets,
+    and as `Connection.recv` does.
+    """
+    reader = _BodyReader(response.fp, expected, limit)
+    if response.chunked:
+        return reader.chunks()
+    declared = response.headers.get("content-length")
+    if response.length == 0 and not _is_length(declared):
+        return b""  # a reply that has no body by its status: its length doesn't matter
+    if declared is not None and not _is_length(declared):
+        raise PeerFailure(expected, f"no HTTP: the content-length {declared[:_EXCERPT]!r}")
+    return reader.to_end() if response.length is None else reader.exactly(response.length)
+
+
+def _is_length(text: str | None) -> bool:
+    """True for a number, also repeated (RFC 9110, section 8.6)."""
+    return text is not None and all(_DIGITS.fullmatch(part.strip(" \t")) for part in text.split(","))
+
+
+class _BodyReader:
+    """Reads one body; methods raise as `read_body` does."""
+
+    def __init__(self, stream: io.BufferedReader, expected: str, limit: int) -> None:
+        self._stream, self._expected, self._limit = stream, expected, limit
+        self._body = bytearray()
+
+    def exactly(self, size: int) -> bytes:
+        """Body of `size` octets."""
+        self._extend(size)
+        return bytes(self._body)
+
+    def to_end(self) -> bytes:
+        """Body that ends with the connection."""
+        while piece := self._stream.read1(_PIECE):
+            self._body += piece
+            self._check(len(self._body))
+        return bytes(self._body)
+
+    def chunks(self) -> bytes:
+        """Body in chunks."""
+        while length := self._chunk_size():
+            self._extend(length)
+            end = self._stream.read(1)
+            if end == b"\r":
+                end += self._stream.read(1)
+            if end not in (b"\r\n", b"\n"):
+                raise PeerFailure(self._expected, f"no HTTP: {end!r} after a chunk of {length} octets")
+        self._skip_trailer()
+        return bytes(self._body)
+
+    def _chunk_size(self) -> int:
+        line = self._stream.readline(_LINE_LIMIT)
+        size = _CHUNK_SIZE.fullmatch(line)
+        if size is None:
+            what = (
+                f"the chunk size {line[:_EXCERPT]!r}" if line else "the end of the connection between chunks"
+            )
+            raise PeerFailure(self._expected, f"no HTTP: {what}")
+        return int(size[1], 16)
+
+    def _extend(self, size: int) -> None:
+        """Read `size` more octets."""
+        self._check(len(self._body) + size)
+        while size > 0:
+            piece = self._stream.read1(min(size, _PIECE))
+            if not piece:
+                raise PeerFailure(
+                    self._expected, f"the connection ended after {bytes(self._body[:_EXCERPT])!r}"
+                )
+            self._body += piece
+            size -= len(piece)
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise TooLong(
+                f"{self._expected}, with a body of at most {self._limit} octets", f"{size} octets or more"
+            )
+
+    def _skip_trailer(self) -> None:
+        octets = 0
+        while (line := self._stream.readline(_LINE_LIMIT)) not in (b"\r\n", b"\n", b""):
+            octets += len(line)
+            if octets > _TRAILER_LIMIT:
+                raise TooLong(f"{self._expected}, with a trailer of at most {_TRAILER_LIMIT} octets", "more")
