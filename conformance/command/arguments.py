@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.command.ci_options import add_ci_options, ci_values
 from conformance.command.clause_ids import check_ids
+from conformance.command.contact import add_contact, contact_values
 from conformance.command.lists import add_lists
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.preparation import check_files
@@ -166,6 +167,7 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="host header of CONNECT (default: the host of the URL)",
     )
+    add_contact(group)
     for name in TIMINGS:
         group.add_argument(
             f"--{name.replace('_', '-')}",
@@ -227,6 +229,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
     check_ids("--exclude", values["excluded"], book())
     options = Options(
         url=values["url"] or file.url,
+        **contact_values(values),
         file=file,
         classes=tuple(values["classes"]),
         clauses=tuple(values["clauses"]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.reporting.failure_files import file_name
 from conformance.run.options import PARALLEL
 from conformance.specification.clauses import BINDINGS, book
+from conformance.targets.secrets import HIDDEN, shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,11 @@ _PASSCODE = f'"${PASSCODE_VARIABLE}"'
 
 
 def once_more(options: Options, failure: Failure) -> str:
-    """Command line for a POSIX shell. It refers to the passcode by the environment variable, and never holds it."""
-    server = ["--launch", options.launch] if options.launch else [options.url]
+    """Command line for a POSIX shell. It refers to the passcode by the environment variable, and never holds it.
+
+    Users, passwords and queries in URLs, and the values of headers, are left for the user to fill in.
+    """
+    server = ["--launch", options.launch] if options.launch else [shown_url(options.url)]
     words = [*PROGRAM.split(), *server, *_about_server(options), *_about_run(options)]
     for name in _classes(options, failure):
         words += ["--class", name]
@@ -64,6 +68,12 @@ def _about_server(options: Options) -> Iterator[str]:
     ):
         if value is not None and (value or option != "--target"):
             yield from (option, value)
+    for name in options.headers:
+        yield from ("--header", f"{name}: {HIDDEN}")
+    for name in options.connect_headers:
+        yield from ("--connect-header", f"{name}:{HIDDEN}")
+    if options.http:
+        yield from ("--http", shown_url(options.http))
     if not options.verify_tls:
         yield "--insecure"
     for name, seconds in options.timings.items():

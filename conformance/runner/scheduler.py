@@ -234,9 +234,14 @@ class Scheduler:
 
     def _wait_for(self, item: pytest.Function, execution: Execution) -> None:
         """Wait for the end of a waiting test. Raises RuntimeError if the test misses its own deadlines."""
+        admission = self.run.target.access.admission
         left = self._wait_of(item) + _WAITING_PATIENCES * self.run.target.patience
+        waited = admission.waited() if admission else 0.0
         while not execution.wait(_SLICE_SECONDS):
             left -= _SLICE_SECONDS
+            if admission:
+                before, waited = waited, admission.waited()
+                left += waited - before
             self._progress.waiting(max(0.0, left - _WAITING_PATIENCES * self.run.target.patience))
             if left <= 0:
                 raise RuntimeError(f"{execution.name} did not end in its time")
@@ -284,6 +289,7 @@ class Scheduler:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Record why the tests that never started did not run."""
         self.run.scheduling_delay.stop()
+        self.run.presence.stop()
         self._time_limit.stop()
         self._wind_down()
         if why := session.shouldstop or session.shouldfail:
