@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 
+from conformance.bench.steps import Steps
 from conformance.run.options import Effort
 from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
 from conformance.wire.connection import SLOWEST, Connection
-from conformance.wire.failures import PeerFailure, RunEnded, Violation
+from conformance.wire.failures import Evidence, PeerFailure, RunEnded, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
@@ -40,10 +40,9 @@ if TYPE_CHECKING:
     from conformance.run.run import Run
     from conformance.targets.target import Target
     from conformance.verdicts.case import Case
-    from conformance.wire.trace import TraceEntry
+    from conformance.wire.trace import Direction
 
-#: Newest steps and trace entries in the evidence of a failure.
-STEPS_KEPT = 200
+#: Newest frames in the evidence of a failure.
 FRAMES_KEPT = 80
 EVIDENCE_OCTETS = 128 << 10
 #: Extra patience per second of scheduling delay: suite and server may both be delayed, several times per answer.
@@ -76,7 +75,7 @@ class Bench:
         self.case: Case | None = None
         self._run = run
         self._trace = Trace()
-        self._steps: deque[str] = deque(maxlen=STEPS_KEPT)
+        self._steps = Steps()
         self._at_end: list[Callable[[], object]] = []
 
     # Asserting
@@ -85,11 +84,14 @@ class Bench:
         """Record an assertion of the clause; returns `ok`. Raises Violation or PeerFailure if a MUST fails."""
         assert self.case is not None
         try:
-            return self.case.judge(clause, ok, expected=expected, observed=observed)
+            held = self.case.judge(clause, ok, expected=expected, observed=observed)
         except (Violation, PeerFailure) as failure:
             # Hypothesis reports its smallest failure: keep the frames of each, not those of the last example.
             failure.evidence = self.evidence()
             raise
+        if held:
+            self._trace.hold(clause)
+        return held
 
     def judge_schema(self, clause: str, name: str, document: object) -> bool:
         """Assert that a body is valid against `spec/schemas/{name}.json`; otherwise as `judge`."""
@@ -119,10 +121,21 @@ class Bench:
     def step(self, text: str) -> None:
         """Add a step to the evidence of a failure."""
         self._steps.append(text)
+        self._trace.note("", "step", text=text)
 
-    def evidence(self) -> tuple[Sequence[str], Sequence[TraceEntry]]:
-        """Newest steps and frames; of what the server sent before the last EVIDENCE_OCTETS, only beginnings."""
-        return tuple(self._steps), bounded(self._trace.entries()[-FRAMES_KEPT:], EVIDENCE_OCTETS)
+    def evidence(self) -> Evidence:
+        """First and newest steps, newest frames, and the recording if reports are written.
+
+        Of what the server sent before the last EVIDENCE_OCTETS, only beginnings are kept.
+        """
+        recording = self._trace.recording() if self._run.options.report is not None else None
+        frames = bounded(self._trace.entries()[-FRAMES_KEPT:], EVIDENCE_OCTETS)
+        return Evidence(self._steps.lines(), frames, recording)
+
+    def forget(self) -> None:
+        """Drop the steps and events of earlier examples of this test."""
+        self._steps.clear()
+        self._trace.forget()
 
     # Facts
 
@@ -252,11 +265,19 @@ class Bench:
     def tcp(self) -> Connection:
         """New TCP or TLS connection. Raises Unreachable."""
         target = self.target
+        label = self._trace.label("tcp")
+
+        def tap(direction: Direction, octets: bytes) -> None:
+            self._trace.record(label, direction, "http", octets)
+
+        self._trace.note(label, "open", "http")
         connection = Connection(
             target.host,
             target.port,
             tls=target.tls,
             patience=self.patience,
+            tap=tap,
+            note=self._trace.noting(label),
             interrupted=self._run.interrupted,
         )
         self.at_end(connection.close)

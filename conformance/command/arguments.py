@@ -32,6 +32,7 @@ examples:
   {PROGRAM} --target rabbitmq ws://127.0.0.1:15674/ws --login guest --passcode guest
   {PROGRAM} --launch "python -m reference_server --port 0"  start a server for this run, and stop it
   {PROGRAM} --list-clauses --clause ACK                     read the clauses
+  {PROGRAM} replay FILE ws://127.0.0.1:8080/stomp           send a failure from DIR/failures of a --report again
   {PROGRAM} compare old/report.json new/report.json         what broke and what was mended between two runs
 
 classes:
@@ -196,7 +197,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         type=Path,
         default=None,
-        help="write report.json, junit.xml, report.html and badge.json to this folder",
+        help="write report.json, junit.xml, report.html and badge.json to this folder, and each failure to its folder "
+        "`failures`, as a file for `replay`",
     )
     group.add_argument(
         "--verbose",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from conformance.reporting.failure_files import file_name
 from conformance.run.options import PARALLEL
 from conformance.specification.clauses import BINDINGS, book
 
@@ -32,6 +33,25 @@ def once_more(options: Options, failure: Failure) -> str:
     if options.passcode is not None:
         line += f" --passcode {_PASSCODE}"
     return line
+
+
+def resend(options: Options, failure: Failure) -> str:
+    """Command line that sends exactly a recorded failure again; "" if no file of it is written."""
+    if options.report is None or failure.recording is None:
+        return ""
+    server = ["--launch", options.launch] if options.launch else [options.url]
+    words = [*PROGRAM.split(), "replay", str(options.report / file_name(failure)), *server]
+    for option, value in (
+        ("--login", options.login),
+        ("--host-header", options.host_header),
+        ("--ca-file", options.ca_file),
+    ):
+        if value is not None:
+            words += [option, value]
+    if not options.verify_tls:
+        words.append("--insecure")
+    line = shlex.join(words)
+    return f"{line} --passcode {_PASSCODE}" if options.passcode is not None else line
 
 
 def _about_server(options: Options) -> Iterator[str]:

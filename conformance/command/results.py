@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.command.once_more import once_more
+from conformance.command.once_more import once_more, resend
 from conformance.reporting import markdown_summary, write_reports
+from conformance.reporting.summary import counted
 from conformance.targets.writing import to_toml, with_failures
 from conformance.verdicts.verdicts import Exit
 
@@ -33,13 +34,23 @@ def present(run: Run, presenter: Presenter) -> int:
 
     if run.options.durations is not None:
         presenter.show_durations(run.durations, run.options.durations)
-    presenter.finish(result, run.book, run.target, replay_command=again)
+    presenter.finish(
+        result,
+        run.book,
+        run.target,
+        replay_command=again,
+        resend_command=lambda failure: resend(run.options, failure),
+    )
     for suite_failure in run.suite_failures:
         print(f"The suite itself failed: {suite_failure}", file=sys.stderr)
     try:
         if run.options.report is not None:
-            for path in write_reports(run.options.report, result, run, replay_command=again):
+            written = write_reports(run.options.report, result, run, replay_command=again)
+            failures = [path for path in written if path.parent != run.options.report]
+            for path in written[: len(written) - len(failures)]:
                 print(f"Written: {path}")
+            if failures:
+                print(f"Written: {counted(len(failures), 'failure')} in {failures[0].parent}")
         if run.options.write_waivers is not None:
             _write_waivers(run.options.write_waivers, run, result)
     except OSError as error:

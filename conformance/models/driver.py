@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conformance.models.consumer_registry import is_refusal, is_success
+from conformance.models.driver_calls import DriverCall, recorded
 from conformance.models.members import TimeInterval
 from conformance.models.queue import QueueModel
 from conformance.wire.failures import PeerFailure, WaitTooLong
@@ -41,7 +42,8 @@ class PerformedOperation(NamedTuple):
 class QueueDriver:
     """One run: a queue under test, its model, and the program so far.
 
-    `actions`: the number of operations performed and of times that time was advanced.
+    `actions`: the number of operations performed and of times that time was advanced. `calls`: the calls so far, from
+    which the program can be run again. `published`: the number of records that were published.
     """
 
     def __init__(self, system: "QueueUnderTest") -> None:
@@ -53,8 +55,10 @@ class QueueDriver:
             positions="record-position" in system.extensions,
         )
         self.program: deque[PerformedOperation | str] = deque(maxlen=_LINES_KEPT)
+        self.calls: list[DriverCall] = []
+        self.is_within_call = False
         self.actions = 0
-        self._published = 0
+        self.published = 0
 
     # Calls
 
@@ -83,6 +87,7 @@ class QueueDriver:
 
     # Topics
 
+    @recorded
     def add_topic(self, name: str, partitions: int | None = None) -> None:
         """Add a topic, with `partitions` if the server has extension topic-partitions."""
         body: dict[str, Any] = {"topicName": name}
@@ -91,12 +96,13 @@ class QueueDriver:
         reply, _ = self._call("/topic/add-topic", body)
         self.model.observe_add_topic(name, reply, body.get("partitions"))
 
+    @recorded
     def publish(self, topic: str, key: str | None = None, label: str | int | None = None) -> "Record | None":
         """Publish a record with a unique text. Returns it, or None if the topic is unknown."""
-        self._published += 1
-        text = f"text {self._published}"
+        self.published += 1
+        text = f"text {self.published}"
         body: dict[str, Any] = {
-            "messageID": label or f"id-{self._published}",
+            "messageID": label or f"id-{self.published}",
             "message": text,
             "timestamp": 0,
         }
@@ -105,6 +111,7 @@ class QueueDriver:
         reply, _ = self._call(f"/producer/publish/{topic}", body)
         return self.model.observe_publish(topic, body["messageID"], key, text, reply)
 
+    @recorded
     def publish_badly(self, topic: str, body: dict[str, Any]) -> None:
         """Publish a body that lacks a required member or has one of a wrong type (PUB-BODY-1)."""
         reply, _ = self._call(f"/producer/publish/{topic}", body)
@@ -112,16 +119,19 @@ class QueueDriver:
 
     # Groups and members
 
+    @recorded
     def add_group(self, name: str) -> None:
         """Add a consumer group."""
         reply, when = self._call("/consumer-group/add", {"consumer_group_name": name}, name)
         self.model.observe_add_group(name, reply, when)
 
+    @recorded
     def remove_group(self, name: str) -> None:
         """Remove a consumer group."""
         reply, when = self._call("/consumer-group/remove", {"consumer_group_name": name}, name)
         self.model.observe_remove_group(name, reply, when)
 
+    @recorded
     def register(self, group: str, name: str) -> None:
         """Register a consumer in a group."""
         holder = self.group_name_of(name) or group
@@ -132,6 +142,7 @@ class QueueDriver:
         at_holder = TimeInterval(started, self.system.now(holder))
         self.model.observe_register(group, name, reply, when, at_holder=at_holder)
 
+    @recorded
     def unregister(self, name: str) -> None:
         """Unregister a consumer (extension unregister)."""
         reply, when = self._call(
@@ -139,18 +150,21 @@ class QueueDriver:
         )
         self.model.observe_unregister(name, reply, when)
 
+    @recorded
     def subscribe(self, name: str, *topics: str) -> None:
         """Subscribe a consumer to topics."""
         body = {"consumer_name": name, "topic_list": ",".join(topics)}
         reply, when = self._call("/consumer/subscribe-topic", body, self.group_name_of(name))
         self.model.observe_subscribe(name, topics, reply, when)
 
+    @recorded
     def unsubscribe(self, name: str, *topics: str) -> None:
         """Unsubscribe a consumer from topics."""
         body = {"consumer_name": name, "topic_list": ",".join(topics)}
         reply, when = self._call("/consumer/unsubscribe-topic", body, self.group_name_of(name))
         self.model.observe_unsubscribe(name, topics, reply, when)
 
+    @recorded
     def heartbeat(self, name: str) -> None:
         """Send a consumer's heartbeat."""
         reply, when = self._call("/consumer/heartbeat", {"consumer_name": name}, self.group_name_of(name))
@@ -158,6 +172,7 @@ class QueueDriver:
 
     # Deliveries
 
+    @recorded
     def poll_once(self, name: str, max_messages: int | None = None) -> "PollOutcome":
         """Poll once, for a batch if `max_messages` is given."""
         body: dict[str, Any] = {"consumer_name": name}
@@ -190,12 +205,14 @@ class QueueDriver:
         group = self.model.groups.get(self.group_name_of(name))
         return group is not None and [m.name for m in group.subscribers(topic)] == [name]
 
+    @recorded
     def acknowledge(self, name: str, message_id: int | str) -> bool:
         """Acknowledge a message id. Returns True if the server accepted it."""
         body = {"consumer_name": name, "message_id": message_id}
         reply, when = self._call("/consumer/acknowledgement", body, self.group_name_of(name))
         return self.model.observe_acknowledge(name, message_id, reply, when)
 
+    @recorded
     def negative_acknowledge(self, name: str, message_id: int | str) -> bool:
         """Acknowledge a message id negatively (extension negative-acknowledgement). Returns True if the server
         accepted it.
@@ -228,6 +245,7 @@ class QueueDriver:
 
     # Time, and whole groups
 
+    @recorded
     def pass_time(self, seconds: float, group: str) -> None:
         """Advance the group's clock by `seconds`."""
         self.actions += 1

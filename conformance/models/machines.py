@@ -5,6 +5,7 @@ runs a machine and raises the first failure, with the shortest program found.
 """
 
 import functools
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from hypothesis import seed as choose_programs
@@ -13,8 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from conformance.models.driver import QueueDriver
 from conformance.models.minimizer import Minimizer, StopExamples
+from conformance.models.program_shrinking import ProgramShrinker
 from conformance.models.rule_coverage import COVERAGE_BY_MACHINE, RuleCoverage
 from conformance.run.group_clock import Interrupted
+from conformance.wire.failures import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     Method = Callable[..., None]
 
 
+#: Seconds for dropping operations of a recurring failure that another test shows, too.
+KNOWN_SECONDS = 1.0
 #: The rules of all machines by qualified name, each with the predicate of the systems on which it can run.
 _RULES: "dict[str, Callable[[QueueUnderTest], bool]]" = {}
 
@@ -79,12 +84,14 @@ class ModelMachine(RuleBasedStateMachine):
     system: "ClassVar[QueueUnderTest]"
     coverage: ClassVar[RuleCoverage]
     minimizer: "ClassVar[Minimizer]"
+    begin: "ClassVar[staticmethod[[], object]]" = staticmethod(lambda: None)
 
     STATES: ClassVar[tuple[str, ...]] = ()
     IMPOSSIBLE: ClassVar[frozenset[tuple[str, str]]] = frozenset()
 
     def __init__(self) -> None:
         super().__init__()
+        self.begin()
         self.driver = QueueDriver(self.system)
         self.failed = False
         self.ready = False
@@ -103,12 +110,35 @@ class ModelMachine(RuleBasedStateMachine):
             function(self, **drawn)
         except Exception as failure:  # noqa: BLE001 - the minimizer keeps it, and `run` raises it
             self.failed = True
-            raise self.minimizer.keep_shortest(failure, self.driver.program) from None
+            raise self.minimizer.keep_shortest(
+                failure, self.driver.program, getattr(self.driver, "calls", ())
+            ) from None
 
     def teardown(self) -> None:
         """End the example: everything due must come."""
         if self.ready and not self.failed:
             self.guarded(type(self).finish)
+
+
+def _shrink_calls(
+    minimizer: Minimizer, system: "QueueUnderTest", seconds: float, begin: "Callable[[], object]"
+) -> None:
+    """Drop single operations of the program that Hypothesis found, within so many seconds."""
+    failure = minimizer.failure
+    if not isinstance(failure, Violation) or not minimizer.calls:
+        return
+    shrinker = ProgramShrinker(
+        system,
+        failure,
+        minimizer.program,
+        minimizer.calls,
+        minimizer.replies,
+        time.monotonic() + seconds,
+        has_run_ended=minimizer.has_run_ended,
+        begin=begin,
+        recurring_seconds=KNOWN_SECONDS if minimizer.is_known(failure) else seconds,
+    )
+    minimizer.failure, minimizer.program, _ = shrinker.run()
 
 
 def run(
@@ -122,13 +152,15 @@ def run(
     shrink_seconds: float = 10.0,
     is_known: "Callable[[Exception], bool]" = lambda _failure: False,
     has_run_ended: "Callable[[], bool]" = lambda: False,
+    begin: "Callable[[], object]" = lambda: None,
 ) -> RuleCoverage:
     """Run a machine on a system under test. Returns its coverage, also kept in `COVERAGE_BY_MACHINE` under `name`.
 
     Raises the first failure, with the shortest program found within `shrink_seconds`, or sooner if the failure
     `is_known`; `note` receives the program's lines. A failure that does not recur is raised too: a server need not be
-    deterministic to be wrong. `seed` chooses the programs, unless `settings` does. Raises RuntimeError if no rule
-    performed anything, which proves nothing, and Interrupted if `has_run_ended` before a failure.
+    deterministic to be wrong. `begin` is called at the start of each example. `seed` chooses the programs, unless
+    `settings` does. Raises RuntimeError if no rule performed anything, which proves nothing, and Interrupted if
+    `has_run_ended` before a failure.
     """
     name = name or machine.__name__
     coverage = COVERAGE_BY_MACHINE.setdefault(
@@ -141,7 +173,9 @@ def run(
     }
     minimizer, steps = Minimizer(shrink_seconds, is_known, has_run_ended), coverage.steps()
     bound: type[ModelMachine] = type(
-        machine.__name__, (machine,), {"system": system, "coverage": coverage, "minimizer": minimizer}
+        machine.__name__,
+        (machine,),
+        {"system": system, "coverage": coverage, "minimizer": minimizer, "begin": staticmethod(begin)},
     )
     if seed is not None:
         bound = choose_programs(seed)(bound)
@@ -153,6 +187,7 @@ def run(
         if minimizer.failure is None:
             raise
     if minimizer.failure is not None:
+        _shrink_calls(minimizer, system, shrink_seconds, begin)
         for line in minimizer.program:
             note(line)
         raise minimizer.failure

@@ -14,7 +14,9 @@ from hypothesis.errors import UnsatisfiedAssumption
 from conformance.wire.failures import Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from conformance.models.driver_calls import DriverCall
 
 #: Seconds for shrinking a failure that another test shows, too.
 BRIEF = 0.3
@@ -42,9 +44,11 @@ class Minimizer:
     ) -> None:
         self.failure: Exception | None = None
         self.program: list[str] = []
+        self.calls: tuple[DriverCall, ...] = ()
+        self.replies: list[object] = []
         self._seconds = seconds
-        self._is_known = is_known
-        self._has_run_ended = has_run_ended
+        self.is_known = is_known
+        self.has_run_ended = has_run_ended
         self._began = float("inf")
 
     def check_time(self) -> None:
@@ -52,27 +56,31 @@ class Minimizer:
 
         A KeyboardInterrupt would not do: Hypothesis may take it for a flaky strategy and go on.
         """
-        if self._has_run_ended():
+        if self.has_run_ended():
             raise StopExamples
         if self.failure is None:
             return
         spent = time.monotonic() - self._began
-        if spent > self._seconds or (spent > BRIEF and self._is_known(self.failure)):
+        if spent > self._seconds or (spent > BRIEF and self.is_known(self.failure)):
             raise StopExamples
 
-    def keep_shortest(self, failure: Exception, program: "Iterable[object]") -> Exception:
-        """Note a failure and its program. Returns the exception that the machine must raise to Hypothesis instead.
+    def keep_shortest(
+        self, failure: Exception, program: "Iterable[object]", calls: "Sequence[DriverCall]" = ()
+    ) -> Exception:
+        """Note a failure, its program, and the calls from which that can be run again.
 
-        Each clause has an exception type of its own, so that Hypothesis tells failures apart. A failure of another
-        kind than the first rejects the example.
+        Returns the exception that the machine must raise to Hypothesis instead. Each clause has an exception type of
+        its own, so that Hypothesis tells failures apart. A failure of another kind than the first rejects the example.
         """
         if self.failure is None:
             self._began = time.monotonic()
         elif _kind(failure) != _kind(self.failure):
             return UnsatisfiedAssumption("another failure than the one that is being shrunk")
-        lines = [str(step) for step in program]
+        steps = list(program)
+        lines = [str(step) for step in steps]
         if self.failure is None or len(lines) <= len(self.program):
-            self.failure, self.program = failure, lines
+            self.failure, self.program, self.calls = failure, lines, tuple(calls)
+            self.replies = [step.reply.body for step in steps if hasattr(step, "reply")]
         return _typed(failure)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from conformance.models.rule_coverage import collected_coverage
-from conformance.reporting import badge, html_report, json_report, junit
+from conformance.reporting import badge, failure_files, html_report, json_report, junit
 from conformance.reporting.plan import Meta, Plan
 from conformance.specification.clauses import BINDINGS
 
@@ -27,7 +27,7 @@ REPORTS = ("report.json", "junit.xml", "report.html", "badge.json")
 def write_reports(
     folder: Path, result: Result, run: Run, *, replay_command: ReplayCommand | None = None
 ) -> list[Path]:
-    """Write `REPORTS` to a folder, which is created if missing.
+    """Write `REPORTS` and the files of `failures/` to a folder, which is created if missing.
 
     Returns their paths. Raises OSError.
     """
@@ -38,7 +38,8 @@ def write_reports(
         path = folder / name
         report.write(path, result, run.book, run.target, meta, replay_command=replay_command)
         written.append(path)
-    return written
+    failures = failure_files.write(folder, result, run)
+    return [*written, *failures]
 
 
 def meta_of(run: Run) -> Meta:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from conformance.reporting.folding import Fold, around, shown
 from conformance.reporting.octets import ELLIPSIS, clipped, entry_lines, one_line, printable
 from conformance.reporting.summary import ClauseVerdicts, counted
 
@@ -16,12 +18,9 @@ if TYPE_CHECKING:
     from conformance.reporting.screen import Screen
     from conformance.reporting.summary import ReplayCommand
     from conformance.verdicts.verdicts import Failure
-    from conformance.wire.trace import TraceEntry
 
-#: Newest frames and steps shown, and lines shown of each text, unless `whole` is set.
-FRAMES_SHOWN = 12
+#: Lines shown of each text, unless `whole` is set.
 LINES_SHOWN = 12
-STEPS_SHOWN = 30
 #: Characters shown of a step, unless `whole` is set.
 STEP_LENGTH = 240
 _LABEL_WIDTH = 12
@@ -30,11 +29,16 @@ _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"[^"]*"|['"])+""", re.DOTALL)
 
 
 def print_failure(
-    screen: Screen, group: ClauseVerdicts, replay_command: ReplayCommand, *, whole: bool
+    screen: Screen,
+    group: ClauseVerdicts,
+    replay_command: ReplayCommand,
+    resend_command: ReplayCommand,
+    *,
+    whole: bool,
 ) -> None:
     """Print a broken clause: its first failure in full, one line per further failure.
 
-    `whole` shows all evidence uncut.
+    Steps are folded, and ten frames around the point of the failure are shown; `whole` shows all evidence uncut.
     """
     failures = group.failures
     screen.rule()
@@ -47,13 +51,16 @@ def print_failure(
         return
     first, *others = failures
     _print_facts(screen, first)
-    _print_steps(screen, first.steps, whole=whole)
-    _print_frames(screen, first.frames, whole=whole)
+    _print_steps(screen, first, whole=whole)
+    _print_frames(screen, first, whole=whole)
     if others:
         _print_others(screen, others)
     screen.blank()
     screen.line(("  Once more, this alone:", "bold"))
     screen.command(command_words(replay_command(first)), indent=4)
+    if resend := resend_command(first):
+        screen.line(("  The same octets once more:", "bold"))
+        screen.command(command_words(resend), indent=4)
 
 
 def command_words(command: str) -> list[str]:
@@ -76,37 +83,53 @@ def _print_facts(screen: Screen, failure: Failure) -> None:
         )
 
 
-def _print_steps(screen: Screen, steps: Sequence[str], *, whole: bool) -> None:
+def _print_steps(screen: Screen, failure: Failure, *, whole: bool) -> None:
+    steps = failure.steps
     if not steps:
         return
     screen.blank()
     screen.line(("  Steps", "bold"))
-    left_out = 0 if whole else max(len(steps) - STEPS_SHOWN, 0)
-    if left_out:
-        screen.line((f"    {ELLIPSIS} {counted(left_out, 'step')} before", "dim"))
-    for number, step in enumerate(steps[left_out:], left_out + 1):
-        text = step if whole or len(step) <= STEP_LENGTH else step[:STEP_LENGTH] + ELLIPSIS
-        screen.paragraph(printable(text), indent=9, label=f"   {number:4}  ")
+    subject = f"{failure.expected} {failure.observed}"
+    folds = (
+        [Fold(number, (step,)) for number, step in enumerate(steps, 1)] if whole else shown(steps, subject)
+    )
+    for fold in folds:
+        text = fold.text if whole else _with_cut_steps(fold).text
+        screen.paragraph(
+            printable(text), indent=9, label=f"   {fold.first:4}  " if fold.steps else "         "
+        )
 
 
-def _print_frames(screen: Screen, frames: Sequence[TraceEntry], *, whole: bool) -> None:
+def _with_cut_steps(fold: Fold) -> Fold:
+    return replace(
+        fold,
+        steps=tuple(
+            step if len(step) <= STEP_LENGTH else step[:STEP_LENGTH] + ELLIPSIS for step in fold.steps
+        ),
+    )
+
+
+def _print_frames(screen: Screen, failure: Failure, *, whole: bool) -> None:
+    frames = failure.frames
     if not frames:
         return
     screen.blank()
     screen.line(
         ("  On the wire", "bold"), ("  seconds, connection, > from the suite, < from the server", "dim")
     )
-    left_out = 0 if whole else max(len(frames) - FRAMES_SHOWN, 0)
-    if left_out:
-        screen.line((f"    {ELLIPSIS} {counted(left_out, 'frame')} before", "dim"))
-    width = max(len(entry.connection) for entry in frames[left_out:])
-    for entry in frames[left_out:]:
+    first, end = (0, len(frames)) if whole else around(frames, failure.observed)
+    if first:
+        screen.line((f"    {ELLIPSIS} {counted(first, 'frame')} before", "dim"))
+    width = max(len(entry.connection) for entry in frames[first:end])
+    for entry in frames[first:end]:
         lines = entry_lines(entry)
         head = f"  {entry.at:9.3f} {entry.connection:{width}} "
         for number, line in enumerate(lines if whole else clipped(lines, LINES_SHOWN)):
             style = "cyan" if entry.direction == "<" else ""
             lead = head if not number else " " * len(head)
             screen.line((lead, "dim"), (f"{entry.direction if not number else ' '} ", "bold"), (line, style))
+    if end < len(frames):
+        screen.line((f"    {ELLIPSIS} {counted(len(frames) - end, 'frame')} behind", "dim"))
 
 
 def _print_others(screen: Screen, others: Sequence[Failure]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from conformance.reporting.failure_files import file_name
+from conformance.reporting.folding import around, shown
 from conformance.reporting.octets import entry_lines, one_line, printable
 from conformance.reporting.page_style import STYLE
 from conformance.reporting.summary import (
@@ -163,14 +165,17 @@ def _anchor(verdict: Verdict) -> str:
 
 
 def _failure(failure: Failure, replay_command: ReplayCommand) -> str:
-    steps = "".join(f"<li>{_escaped(step)}</li>" for step in failure.steps)
-    frames = "".join(_frame(entry) for entry in failure.frames)
+    folds = shown(failure.steps, f"{failure.expected} {failure.observed}")
+    steps = "".join(f'<li value="{fold.first}">{_escaped(fold.text)}</li>' for fold in folds)
+    first, end = around(failure.frames, failure.observed)
+    frames = "".join(_frame(entry) for entry in failure.frames[first:end])
     return (
         '<div class="failure"><dl>'
         f"<dt>Expected</dt><dd><pre>{_escaped(failure.expected)}</pre></dd>"
         f'<dt>Observed</dt><dd><pre class="observed">{_escaped(failure.observed)}</pre></dd>'
         f"<dt>Test</dt><dd>{_escaped(failure.test)} <i>{escape(failure.binding)}</i></dd>"
-        f"<dt>Again</dt><dd><code>{_escaped(replay_command(failure))}</code></dd></dl>"
+        f"<dt>Again</dt><dd><code>{_escaped(replay_command(failure))}</code></dd>"
+        f"{_recording(failure)}</dl>"
         + (f"<h3>Steps</h3><ol>{steps}</ol>" if steps else "")
         + (
             '<h3>On the wire</h3><table class="wire"><thead><tr><th>s</th><th>connection</th><th></th>'
@@ -180,6 +185,14 @@ def _failure(failure: Failure, replay_command: ReplayCommand) -> str:
         )
         + "</div>"
     )
+
+
+def _recording(failure: Failure) -> str:
+    """Link to the file that `replay` sends again, if there is one."""
+    if failure.recording is None:
+        return ""
+    name = escape(file_name(failure))
+    return f'<dt>Recorded</dt><dd><a href="{name}">{name}</a>, for <code>replay</code></dd>'
 
 
 def _frame(entry: TraceEntry) -> str:

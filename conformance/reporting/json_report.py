@@ -10,6 +10,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from conformance.reporting.durations import slowest
+from conformance.reporting.failure_files import file_name
+from conformance.reporting.folding import around, shown
 from conformance.reporting.octets import printable, readable
 from conformance.reporting.summary import EXIT_NAMES, closing_sentence, plain_command, without_secrets
 
@@ -143,14 +145,18 @@ def _verdict(verdict: Verdict, clause: Clause, replay_command: ReplayCommand) ->
 
 
 def _failure(failure: Failure, replay_command: ReplayCommand) -> dict[str, Any]:
+    first, end = around(failure.frames, failure.observed)
     return {
         "test": _text(failure.test),
         "at": round(failure.at, 3),
         "expected": _text(failure.expected),
         "observed": _text(failure.observed),
-        "steps": [_text(step) for step in failure.steps],
-        "frames": [_frame(entry) for entry in failure.frames],
+        "steps": [
+            _text(fold.text) for fold in shown(failure.steps, f"{failure.expected} {failure.observed}")
+        ],
+        "frames": [_frame(entry) for entry in failure.frames[first:end]],
         "replay": _text(replay_command(failure)),
+        "recording": file_name(failure) if failure.recording is not None else None,
     }
 
 

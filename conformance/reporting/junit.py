@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from conformance.reporting.durations import times_of_clauses
+from conformance.reporting.folding import around, shown
 from conformance.reporting.octets import one_line, printable, wire_lines
 from conformance.reporting.summary import (
     EXIT_NAMES,
@@ -131,10 +132,14 @@ def _evidence(failure: Failure, clause: Clause, replay_command: ReplayCommand) -
     if failure.steps:
         lines += [
             "steps:",
-            *(f"  {number}. {printable(step)}" for number, step in enumerate(failure.steps, 1)),
+            *(
+                f"  {fold.first}. {printable(fold.text)}"
+                for fold in shown(failure.steps, f"{failure.expected} {failure.observed}")
+            ),
         ]
     if failure.frames:
-        lines += ["on the wire:", *wire_lines(failure.frames)]
+        first, end = around(failure.frames, failure.observed)
+        lines += ["on the wire:", *wire_lines(failure.frames[first:end])]
     return _legal("\n".join(lines))
 
 

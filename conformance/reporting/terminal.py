@@ -119,9 +119,17 @@ class Presenter:
             view.end()
 
     def finish(
-        self, result: Result, book: Book, target: Target, *, replay_command: ReplayCommand | None = None
+        self,
+        result: Result,
+        book: Book,
+        target: Target,
+        *,
+        replay_command: ReplayCommand | None = None,
+        resend_command: ReplayCommand = lambda _failure: "",
     ) -> None:
-        """Print the result; `replay_command` returns the command line that judges the clause of a failure again."""
+        """Print the result; `replay_command` returns the command line that judges the clause of a failure again,
+        `resend_command` the one that sends its recording again, or "".
+        """
         self.close()
         replay_command = replay_command or plain_command(target.url)
         result = without_secrets(result, target.passcode)
@@ -134,7 +142,7 @@ class Presenter:
             self._print_stale(result, target)
             self._print_durations()
             self._print_errors(result, book)
-            self._print_failures(result, book, replay_command)
+            self._print_failures(result, book, replay_command, resend_command)
             self._screen.blank()
             style = _CLOSING_STYLES.get(result.exit, "bold yellow")
             self._screen.paragraph(Text(printable(closing_sentence(result)), style))
@@ -234,14 +242,16 @@ class Presenter:
             reason = printable(group.verdicts[0].reason)
             self._screen.paragraph(f"{group.clause.id}  {group.bindings}\n{reason}", indent=4, label=label)
 
-    def _print_failures(self, result: Result, book: Book, replay_command: ReplayCommand) -> None:
+    def _print_failures(
+        self, result: Result, book: Book, replay_command: ReplayCommand, resend_command: ReplayCommand
+    ) -> None:
         groups = grouped(broken(result), book)
         if not groups:
             return
         self._screen.heading(f"Broken: {counted(len(groups), 'requirement')}")
         in_full = len(groups) if self._verbose else FAILURES_IN_FULL
         for group in groups[:in_full]:
-            print_failure(self._screen, group, replay_command, whole=self._verbose)
+            print_failure(self._screen, group, replay_command, resend_command, whole=self._verbose)
         if rest := groups[in_full:]:
             self._screen.rule()
             self._screen.line(

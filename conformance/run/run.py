@@ -66,12 +66,13 @@ class Run:
         """Findings about this server, as words; later tests use them to skip waits."""
         self._publish_spelling: Spelling | PeerFailure | None = None
         self._finding = threading.Lock()
-        self._token = secrets.token_hex(4)
+        self.token = secrets.token_hex(4)
+        """Part of every fresh name, in hexadecimal digits."""
         self._numbers = itertools.count(1)
 
     def fresh(self, stem: str) -> str:
         """Unused name: `stem`, a token of the run, a number."""
-        return f"{stem}-{self._token}-{next(self._numbers)}"
+        return f"{stem}-{self.token}-{next(self._numbers)}"
 
     def publish_spelling(self, find: Callable[[], Spelling]) -> Spelling:
         """The spelling of publishing that the server serves (class stomp-publish).

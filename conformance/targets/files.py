@@ -127,9 +127,18 @@ def _text(value: object) -> str:
     return value
 
 
+def is_template(value: object) -> bool:
+    """True for a destination with `{name}` in it once, and no other braces."""
+    return (
+        isinstance(value, str)
+        and value.count("{name}") == 1
+        and not {"{", "}"} & set(value.replace("{name}", ""))
+    )
+
+
 def _template(value: object) -> str:
     text = _text(value)
-    if text.count("{name}") != 1 or {"{", "}"} & set(text.replace("{name}", "")):
+    if not is_template(text):
         raise ValueError(f"expected a destination with {{name}} in it once, found {text!r}")
     return text
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from conformance.specification.clauses import BINDINGS, EXTENSIONS
-from conformance.targets.files import FACT_CLAUSES, is_amount
+from conformance.targets.files import FACT_CLAUSES, is_amount, is_template
 
 if TYPE_CHECKING:
     import ssl
@@ -52,8 +52,9 @@ class Target:
     """A server under test.
 
     `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
-    (`conformance/targets/README.md` lists them). `round_trip` is in seconds; `limits` are in bytes or plain numbers.
-    `capabilities_failure` says why the capabilities could not be read, "" if they could or there are none.
+    (`conformance/targets/README.md` lists them); declared capabilities override `redelivers`. `round_trip` is in
+    seconds; `limits` are in bytes or plain numbers. `capabilities_failure` says why the capabilities could not be read,
+    "" if they could or there are none.
     """
 
     name: str
@@ -203,6 +204,13 @@ def with_capabilities(target: Target, document: Any) -> Target:
         name: value for name, value in _table(document.get("endpoints")).items() if isinstance(value, str)
     }
     versions = tuple(v for v in STOMP_VERSIONS if v in _strings(document.get("stomp_versions")))
+    destinations = _table(document.get("destinations"))
+    templates = {
+        f"{kind}_template": destinations[kind]
+        for kind in ("queue", "topic")
+        if is_template(destinations.get(kind))
+    }
+    redelivers = destinations.get("redelivers")
     return replace(
         target,
         title=target.title or " ".join(_strings([document.get("name"), document.get("version")])),
@@ -214,6 +222,8 @@ def with_capabilities(target: Target, document: Any) -> Target:
         timings=replace(target.timings, **timings),
         partitions=_count(defaults.get("partitions")) or target.partitions,
         brokers=_count(defaults.get("brokers")) or target.brokers,
+        facts={**target.facts, **({"redelivers": redelivers} if isinstance(redelivers, bool) else {})},
+        **templates,
         capabilities=document,
     )
 

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import Level
 from conformance.verdicts.verdicts import Failure, Key, Stop
-from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.failures import Evidence, PeerFailure, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conformance.verdicts.recorder import Recorder
-    from conformance.wire.trace import TraceEntry
-
-    Evidence = tuple[Sequence[str], Sequence[TraceEntry]]
 
 #: Failed assertions kept with their evidence, per clause and binding.
 FAILURES_KEPT = 3
@@ -39,7 +36,7 @@ class Case:
         binding: str,
         *,
         version: str,
-        evidence: Callable[[], Evidence] = lambda: ((), ()),
+        evidence: Callable[[], Evidence] = Evidence,
     ) -> None:
         self._recorder = recorder
         self.test = test
@@ -171,7 +168,7 @@ class Case:
             tally.broken += 1
             if len(tally.failures) == FAILURES_KEPT:
                 return
-            steps, frames = evidence or self._evidence()
+            steps, frames, recording = Evidence(*(evidence or self._evidence()))
             tally.failures.append(
                 Failure(
                     key.clause,
@@ -182,6 +179,8 @@ class Case:
                     tuple(steps),
                     tuple(frames),
                     at=self._recorder.elapsed(),
+                    number=len(tally.failures) + 1,
+                    recording=self._recorder.kept(recording),
                 )
             )
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from conformance.specification.clauses import Book
     from conformance.verdicts.verdicts import Waiver
+    from conformance.wire.trace import Recording
+
+#: Octets kept in the recordings of all failures.
+RECORDED_OCTETS = 64 << 20
 
 
 class Recorder:
@@ -28,10 +32,19 @@ class Recorder:
         self.tallies: dict[Key, Tally] = {}
         self.lock = threading.RLock()
         self._started = time.monotonic()
+        self._recorded_octets = 0
 
     def goes_on(self, key: Key) -> bool:
         """True if a waiver lets a test go on after a failure of this clause."""
         return any(waiver.goes_on and waiver.covers(key) for waiver in self._waivers)
+
+    def kept(self, recording: Recording | None) -> Recording | None:
+        """The recording, or None if the recordings of all failures would hold more than RECORDED_OCTETS."""
+        octets = recording.octets if recording is not None else 0
+        if self._recorded_octets + octets > RECORDED_OCTETS:
+            return None
+        self._recorded_octets += octets
+        return recording
 
     def elapsed(self) -> float:
         """Seconds since the start of the run."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from conformance.specification.clauses import Level
-    from conformance.wire.trace import TraceEntry
+    from conformance.wire.trace import Recording, TraceEntry
 
 
 class Kind(enum.Enum):
@@ -49,7 +49,10 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed assertion with its evidence; `at` is in seconds since the start of the run."""
+    """A failed assertion with its evidence; `at` is in seconds since the start of the run.
+
+    `number` counts the kept failures of the clause in the binding, from 1. `recording` is what `replay` sends again.
+    """
 
     clause: str
     binding: str
@@ -59,6 +62,8 @@ class Failure:
     steps: tuple[str, ...] = ()
     frames: tuple[TraceEntry, ...] = ()
     at: float = 0.0
+    number: int = 1
+    recording: Recording | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conformance.wire.failures import RunEnded, TooLong, Unreachable
 
@@ -56,6 +56,7 @@ class Connection:
     """End of the current wait, in monotonic seconds."""
     allowance: int
     """Octets that may still be read in the current wait."""
+    _note_to: Callable[..., None] | None = None
     _interrupted: threading.Event | None = None
 
     def __init__(
@@ -66,10 +67,13 @@ class Connection:
         tls: ssl.SSLContext | None = None,
         patience: float = 5.0,
         tap: Callable[[Direction, bytes], None] | None = None,
+        note: Callable[..., None] | None = None,
         interrupted: threading.Event | None = None,
     ) -> None:
+        """`tap` gets the octets of both sides, `note` the other events of a `Trace`."""
         self.patience = patience
         self._tap = tap
+        self._note_to = note
         self._interrupted = interrupted
         self.begin()
         self.socket = _connected(host, port, tls, patience)
@@ -115,6 +119,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection, and drop the octets that were read ahead. May be called twice."""
+        self._note("close", how="close")
+        self._note_to = None
         with contextlib.suppress(OSError):
             self.socket.close()
         # The reader refers to the connection: without that circle its buffer goes as soon as the connection does.
@@ -152,11 +158,14 @@ class Connection:
 
     def stop_sending(self) -> None:
         """Shut down the sending side; reading goes on."""
+        self._note("close", how="stop")
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Reset the connection as a failing host does; unsent octets are lost."""
+        self._note("close", how="reset")
+        self._note_to = None
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
@@ -180,6 +189,8 @@ class Connection:
             self._put_off()
         if self._tap and size:
             self._tap("<", bytes(memoryview(buffer)[:size]))
+        if not size:
+            self._note("end")
         return size
 
     def _receive(self, buffer: WriteableBuffer) -> int:
@@ -197,7 +208,15 @@ class Connection:
                 return self.socket.recv_into(buffer)
             except (TimeoutError, BlockingIOError, ssl.SSLWantReadError) as error:
                 if wait == left:
+                    self._note("nothing", seconds=time.monotonic() - self._began)
                     raise TimeoutError("nothing came by the deadline") from error
+            except OSError:
+                self._note("end")
+                raise
+
+    def _note(self, what: str, **facts: Any) -> None:
+        if self._note_to is not None:
+            self._note_to(what, **facts)
 
     def _put_off(self) -> None:
         """Extend the deadline after a piece. Raises TooLong for a reply that has taken too long in all."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from conformance.wire.trace import TraceEntry
+    from conformance.wire.trace import Recording, TraceEntry
+
+
+class Evidence(NamedTuple):
+    """Steps of the test and frames up to a failure; `recording` is what `replay` sends again, if it was asked for."""
+
+    steps: Sequence[str] = ()
+    frames: Sequence[TraceEntry] = ()
+    recording: Recording | None = None
 
 
 class Violation(AssertionError):
@@ -16,7 +24,7 @@ class Violation(AssertionError):
     def __init__(self, clause: str, expected: object, observed: object) -> None:
         super().__init__(f"{clause}: expected {expected}; observed {observed}")
         self.clause = clause
-        self.evidence: tuple[Sequence[str], Sequence[TraceEntry]] | None = None
+        self.evidence: Evidence | None = None
         self.expected = str(expected)
         self.observed = observed
 
@@ -30,7 +38,7 @@ class PeerFailure(AssertionError):
     def __init__(self, expected: object, observed: object, promise: str = "") -> None:
         super().__init__(f"expected {expected}; observed {observed}")
         self.promise = promise
-        self.evidence: tuple[Sequence[str], Sequence[TraceEntry]] | None = None
+        self.evidence: Evidence | None = None
         self.expected = str(expected)
         self.observed = observed
 

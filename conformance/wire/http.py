@@ -18,7 +18,7 @@ from conformance.wire.json_values import decoded
 if TYPE_CHECKING:
     import ssl
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from conformance.wire.trace import Direction, Trace
 
@@ -172,12 +172,22 @@ class HttpClient:
         return self._connection
 
     def _connect(self) -> Connection:
+        trace = self._trace
+        label = trace.label("http") if trace else ""
+
+        def tap(direction: Direction, octets: bytes) -> None:
+            if trace:
+                trace.record(label, direction, "http", octets)
+
+        if trace:
+            trace.note(label, "open", "http")
         return Connection(
             self.host,
             self.port,
             tls=self._tls,
             patience=self.patience,
-            tap=_tap_of(self._trace) if self._trace else None,
+            tap=tap if trace else None,
+            note=trace.noting(label) if trace else None,
             interrupted=self._interrupted,
         )
 
@@ -244,13 +254,3 @@ class HttpClient:
         if reply is None:
             raise PeerFailure(expected, "the connection was closed without a reply")
         return reply
-
-
-def _tap_of(trace: Trace) -> Callable[[Direction, bytes], None]:
-    """Recorder of a connection's octets in the trace, under a label of its own."""
-    label = trace.label("http")
-
-    def tap(direction: Direction, octets: bytes) -> None:
-        trace.record(label, direction, "http", octets)
-
-    return tap

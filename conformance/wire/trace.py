@@ -1,22 +1,39 @@
-"""Trace of the octets on the wire, with time and direction: the evidence of a failure."""
+"""Trace of the octets on the wire, with time and direction: the evidence of a failure.
+
+A trace also keeps the events around the octets: connections opened and closed, and waits in which nothing came. A
+`Recording` of them is what `python -m conformance replay` sends again.
+"""
 
 from __future__ import annotations
 
+import bisect
 import threading
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from websocket import ABNF
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Direction = Literal[">", "<"]
 Kind = Literal["stomp", "http", "ws"]
+What = Literal["open", "upgraded", "send", "receive", "nothing", "end", "close", "step"]
 
 ENTRY_LIMIT = 20_000
 OCTET_LIMIT = 8 << 20
 #: Octets kept of one entry; the rest is only counted.
 ENTRY_OCTETS = 64 << 10
+#: Octets kept of one entry that the suite sent.
+SENT_OCTETS = 1 << 20
+#: Shortest wait without an answer that is noted, in seconds.
+SHORTEST_WAIT = 0.02
+#: Beginnings of messages that set a session up; `Trace.forget` keeps those of open connections.
+_SETTING_UP = (b"CONNECT", b"STOMP\n", b"SUBSCRIBE\n", b"CONNECTED")
+_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 #: Octets kept of each entry of the server that `bounded` cuts.
 CUT_OCTETS = 256
 
@@ -36,14 +53,52 @@ class TraceEntry(NamedTuple):
     size: int
 
 
+class Event(NamedTuple):
+    """Event of a connection, or a step of the test (`connection` is ""); times and sizes as in TraceEntry.
+
+    `facts` depend on the event: how a connection was opened or closed, the opcode of a WebSocket frame, the seconds
+    of a wait.
+    """
+
+    at: float
+    connection: str
+    what: What
+    kind: str
+    octets: bytes = b""
+    size: int = 0
+    facts: Mapping[str, Any] = _NO_FACTS
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Events up to a failure, which came at `failed_at`.
+
+    `dropped` is the number of oldest events that were not kept. `held` has for each clause the number of events, of
+    those kept, before its last assertion that held; for "" before the last one of any clause.
+    """
+
+    events: tuple[Event, ...]
+    failed_at: float
+    dropped: int = 0
+    held: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def octets(self) -> int:
+        """Octets that the events hold."""
+        return sum(len(event.octets) for event in self.events)
+
+
 class Trace:
-    """Newest entries of any number of connections. Thread-safe."""
+    """Newest events of any number of connections. Thread-safe."""
 
     def __init__(self, entries: int = ENTRY_LIMIT, octets: int = OCTET_LIMIT) -> None:
-        self._entries: deque[TraceEntry] = deque()
+        self._events: deque[tuple[int, Event]] = deque()
         self._entry_limit = entries
         self._octet_limit = octets
         self._octets = 0
+        self._total = 0
+        self._dropped = 0
+        self._held: dict[str, int] = {}
         self.sent = 0
         """Octets that the suite has sent, those of dropped entries included."""
         self._started = time.monotonic()
@@ -56,27 +111,89 @@ class Trace:
             self._labels[stem] += 1
             return f"{stem}-{self._labels[stem]}"
 
-    def record(self, connection: str, direction: Direction, kind: Kind, octets: bytes) -> None:
-        """Add an entry, and drop the oldest ones beyond the bounds."""
-        kept = octets if len(octets) <= ENTRY_OCTETS else octets[:ENTRY_OCTETS]
-        entry = TraceEntry(time.monotonic() - self._started, connection, direction, kind, kept, len(octets))
-        with self._lock:
-            self._entries.append(entry)
-            self._octets += len(kept)
-            self.sent += len(octets) if direction == ">" else 0
-            while len(self._entries) > self._entry_limit or self._octets > self._octet_limit:
-                self._octets -= len(self._entries.popleft().octets)
+    def record(self, connection: str, direction: Direction, kind: Kind, octets: bytes, **facts: Any) -> None:
+        """Add octets, and drop the oldest events beyond the bounds."""
+        limit = SENT_OCTETS if direction == ">" else ENTRY_OCTETS
+        kept = octets if len(octets) <= limit else octets[:limit]
+        what: What = "send" if direction == ">" else "receive"
+        self._add(Event(self.now(), connection, what, kind, kept, len(octets), facts or _NO_FACTS))
+
+    def note(self, connection: str, what: What, kind: str = "", **facts: Any) -> None:
+        """Add an event without octets."""
+        if what != "nothing" or facts["seconds"] >= SHORTEST_WAIT:
+            self._add(Event(self.now(), connection, what, kind, facts=facts))
+
+    def noting(self, connection: str) -> Callable[..., None]:
+        """`note` for one connection."""
+        return lambda what, **facts: self.note(connection, what, **facts)
+
+    def hold(self, clause: str) -> None:
+        """Note that an assertion of the clause held for all events so far."""
+        self._held[clause] = self._held[""] = self._total
 
     def entries(self) -> list[TraceEntry]:
-        """Kept entries, oldest first."""
+        """Kept octets, oldest first."""
         with self._lock:
-            return list(self._entries)
+            events = list(self._events)
+        return [entry_of(event) for _, event in events if event.what in ("send", "receive")]
+
+    def recording(self) -> Recording:
+        """Kept events up to now, when an assertion fails."""
+        with self._lock:
+            events, dropped, held = list(self._events), self._dropped, dict(self._held)
+        numbers = [number for number, _ in events]
+        return Recording(
+            tuple(event for _, event in events),
+            self.now(),
+            dropped,
+            {clause: bisect.bisect_left(numbers, total) for clause, total in held.items()},
+        )
+
+    def forget(self) -> None:
+        """Drop the events of earlier examples: all but the opening and the session of connections that are open."""
+        with self._lock:
+            ended = {event.connection for _, event in self._events if event.what in ("end", "close")}
+            kept = [
+                (number, event)
+                for number, event in self._events
+                if event.connection
+                and event.connection not in ended
+                and (event.what in ("open", "upgraded") or event.octets.startswith(_SETTING_UP))
+            ]
+            self._events = deque(kept)
+            self._octets = sum(len(event.octets) for _, event in kept)
+            self._dropped = 0
 
     def clear(self) -> None:
-        """Drop all entries; times still count from the start of the trace."""
+        """Drop all events; times still count from the start of the trace."""
         with self._lock:
-            self._entries.clear()
+            self._events.clear()
             self._octets = 0
+
+    def now(self) -> float:
+        """Seconds since the start of the trace."""
+        return time.monotonic() - self._started
+
+    def _add(self, event: Event) -> None:
+        with self._lock:
+            self._events.append((self._total, event))
+            self._total += 1
+            self._octets += len(event.octets)
+            self.sent += event.size if event.what == "send" else 0
+            while len(self._events) > self._entry_limit or self._octets > self._octet_limit:
+                self._octets -= len(self._events.popleft()[1].octets)
+                self._dropped += 1
+
+
+def entry_of(event: Event) -> TraceEntry:
+    """Octets of an event as reports show them: a WebSocket control frame begins with its name."""
+    octets, size = event.octets[:ENTRY_OCTETS], event.size
+    opcode = event.facts.get("opcode")
+    if event.kind == "ws" and opcode is not None:
+        name = f"{ABNF.OPCODE_MAP.get(opcode, f'opcode {opcode}')} ".encode()
+        octets, size = name + octets, size + len(name)
+    direction: Direction = ">" if event.what == "send" else "<"
+    return TraceEntry(event.at, event.connection, direction, event.kind, octets, size)  # type: ignore[arg-type]
 
 
 def bounded(entries: Sequence[TraceEntry], octets: int) -> tuple[TraceEntry, ...]:

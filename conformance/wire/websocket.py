@@ -21,9 +21,9 @@ from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, Messag
 if TYPE_CHECKING:
     import ssl
     import threading
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from conformance.wire.trace import Direction, Trace
+    from conformance.wire.trace import Direction, Trace, What
 
 _KINDS: dict[int, Literal["text", "binary"]] = {ABNF.OPCODE_TEXT: "text", ABNF.OPCODE_BINARY: "binary"}
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
@@ -97,6 +97,7 @@ class WebSocketLink:
             port,
             tls=tls if parts.scheme == "wss" else None,
             patience=patience,
+            note=trace.noting(self._label) if trace else None,
             interrupted=interrupted,
         )
         self._websocket: Any = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
@@ -133,10 +134,10 @@ class WebSocketLink:
             if number == 0 and ping is not None:
                 self.send_frame(ping, ABNF.OPCODE_PING)
 
-    def send_in_pieces(self, octets: bytes, cuts: Iterable[int], *, binary: bool = False) -> None:
+    def send_in_pieces(self, octets: bytes, cuts: Sequence[int], *, binary: bool = False) -> None:
         """Send one message in several writes, its octets on the wire cut at the positions `cuts`."""
         frame = ABNF.create_frame(octets, ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT).format()
-        self._record(">", octets)
+        self._record(">", octets, binary=binary, cuts=list(cuts))
         begin = 0
         for end in [*sorted(cuts), len(frame)]:
             if end > begin:
@@ -146,9 +147,9 @@ class WebSocketLink:
     def send_frame(self, octets: bytes, opcode: int, *, fin: bool = True, mask: bool = True) -> None:
         """Send one WebSocket frame; `mask=False` breaks RFC 6455, as an unknown opcode does."""
         if opcode in _KINDS or opcode == ABNF.OPCODE_CONT:
-            self._record(">", octets)
+            self._record(">", octets, opcode=opcode, fin=fin, mask=mask)
         else:
-            self._record_control(">", opcode, octets)
+            self._record(">", octets, "ws", opcode=opcode, fin=fin, mask=mask)
         self._write(ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets).format())
 
     def send_raw(self, octets: bytes, *, whole: bool = True) -> None:
@@ -156,7 +157,7 @@ class WebSocketLink:
 
         Pongs are held back until the frame is whole, since they would end up inside it.
         """
-        self._record(">", octets, "ws")
+        self._record(">", octets, "ws", whole=whole)
         self._write(octets)
         self._is_within_frame = not whole
         while whole and self._owed_pongs:
@@ -241,6 +242,7 @@ class WebSocketLink:
         except (EOFError, OSError):
             return self._ended(Closed())
         except (websocket.WebSocketException, TooLong) as error:
+            self._note("end", broken=True)
             self._ended(Closed())
             if isinstance(error, TooLong):
                 raise
@@ -253,7 +255,7 @@ class WebSocketLink:
         if whole is None:
             return b""
         opcode, octets = whole
-        self._record("<", octets)
+        self._record("<", octets, opcode=opcode)
         if opcode == ABNF.OPCODE_TEXT and not is_utf8(octets):
             raise Violation("STOMP-WS-008", "a text message that is UTF-8", f"{octets[:200]!r}")
         return Message(_KINDS[opcode], octets)
@@ -268,7 +270,7 @@ class WebSocketLink:
 
     def _control(self, frame: Any) -> Closed | bytes:
         payload: bytes = frame.data
-        self._record_control("<", frame.opcode, payload)
+        self._record("<", payload, "ws", opcode=frame.opcode)
         self._control_frames += 1
         if self._control_frames > _CONTROL_LIMIT:
             self._ended(Closed())
@@ -297,6 +299,10 @@ class WebSocketLink:
         """Send a Close frame; `receive` then returns remaining messages and the server's Close."""
         self.send_frame(struct.pack("!H", code) + reason, ABNF.OPCODE_CLOSE)
 
+    def drop(self) -> None:
+        """Close the connection without a Close frame."""
+        self._ended(self.closed or Closed())
+
     def cut(self) -> None:
         """Reset the connection as a failing host does: no Close frame, no orderly end of TCP."""
         self._connection.reset()
@@ -314,6 +320,7 @@ class WebSocketLink:
     # Upgrade and trace
 
     def _upgrade(self, headers: Mapping[str, str]) -> None:
+        self._note("open", path=self.url.partition("://")[2].partition("/")[2], headers=dict(headers))
         # Subprotocols are sent as a plain header: the library would reject a server that selects none.
         self._connection.begin(allowance=_HANDSHAKE_LIMIT)
         try:
@@ -325,6 +332,7 @@ class WebSocketLink:
                 suppress_origin=False,
             )
         except websocket.WebSocketBadStatusException as error:
+            self._note("upgraded", status=error.status_code)
             self._connection.close()
             raise UpgradeRefused(
                 error.status_code, error.resp_headers or {}, error.resp_body or b""
@@ -336,13 +344,18 @@ class WebSocketLink:
             self._connection.close()
             answer = self._websocket.handshake_response
             if answer is not None and answer.status != 101:
+                self._note("upgraded", status=answer.status)
                 raise UpgradeRefused(answer.status, answer.headers, b"") from error
+            self._note("upgraded", status=0)
             raise PeerFailure("101 Switching Protocols", f"no upgrade: {error}") from error
+        self._note("upgraded", status=101, subprotocol=self.subprotocol)
 
-    def _record(self, direction: Direction, octets: bytes, kind: Literal["stomp", "ws"] = "stomp") -> None:
+    def _record(
+        self, direction: Direction, octets: bytes, kind: Literal["stomp", "ws"] = "stomp", **facts: Any
+    ) -> None:
         if self._trace:
-            self._trace.record(self._label, direction, kind, octets)
+            self._trace.record(self._label, direction, kind, octets, **facts)
 
-    def _record_control(self, direction: Direction, opcode: int, payload: bytes) -> None:
-        name = ABNF.OPCODE_MAP.get(opcode, f"opcode {opcode}")
-        self._record(direction, f"{name} ".encode() + payload, "ws")
+    def _note(self, what: What, **facts: Any) -> None:
+        if self._trace:
+            self._trace.note(self._label, what, "stomp", **facts)

@@ -4,6 +4,7 @@ import msgspec
 
 from reference_server.config import Settings
 from reference_server.server.websocket import ENDPOINTS
+from reference_server.stomp.destinations import QUEUES, TOPICS
 from reference_server.stomp.negotiation import VERSIONS
 
 CLASSES = ("stomp-1.0", "stomp-1.1", "stomp-1.2", "websocket", "queue-http", "queue-stomp")
@@ -34,6 +35,11 @@ def describe(settings: Settings, *, name: str, version: str) -> bytes:
             "extensions": EXTENSIONS + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),
             "stomp_versions": VERSIONS,
             "endpoints": {path[1:]: path for path in ENDPOINTS},
+            "destinations": {
+                "queue": QUEUES + "{name}",
+                "topic": TOPICS + "{name}",
+                "redelivers": True,  # STOMP-SUB-009
+            },
             "defaults": {"brokers": settings.brokers, "partitions": settings.partitions},
             "limits": {name: getattr(settings, name) for name in QUEUE_LIMITS + STOMP_LIMITS}
             | {"partitions": settings.topic_partitions},

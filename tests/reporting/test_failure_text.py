@@ -114,8 +114,8 @@ def test_long_evidence_is_cut_and_whole_on_request():
     result = of_failures(Failure("TALK-1", "stomp-1.2", "t", "e", "x\n" * 500, steps, frames))
     short, whole = finished(result), finished(result, verbose=True)
     assert len(short.splitlines()) < 300
-    assert "48 frames before" in short
-    assert "170 steps before" in short
+    assert "50 frames before" in short
+    assert "180 steps about other things" in short
     assert "the step 199" in short
     assert "  200  the step 199" in short
     assert all(f"end-{n}" in whole for n in range(60))

@@ -34,6 +34,7 @@ class DrawingMachine(ModelMachine):
 
     def __init__(self) -> None:
         RuleBasedStateMachine.__init__(self)
+        self.begin()
         self.stomp = StompDriver(cast("Any", self.system))
         self.driver = cast("Any", self.stomp)
         self.failed = False

@@ -39,10 +39,10 @@ def _run(bench: Bench, machine: type[ModelMachine], quick: int, standard: int, t
             shrink_seconds=bench.examples(*SHRINK_SECONDS),
             is_known=bench.is_known,
             has_run_ended=bench.has_run_ended,
+            begin=bench.forget,
         )
     except (Violation, PeerFailure) as failure:
-        _, frames = failure.evidence or bench.evidence()
-        failure.evidence = tuple(program), frames
+        failure.evidence = (failure.evidence or bench.evidence())._replace(steps=tuple(program))
         raise
 
 

@@ -62,6 +62,7 @@ class PropertyRun:
         @given(**strategies)
         def example(**drawn: Any) -> None:
             self._minimizer.check_time()
+            self.bench.forget()
             try:
                 check(**drawn)
             except Exception as failure:  # noqa: BLE001  the search keeps it, and it is raised below

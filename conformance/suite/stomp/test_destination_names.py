@@ -40,7 +40,7 @@ DIFFERENT_NAMES = {
     "unicode": ("topic", "-e\u0301", "-\u00e9"),
 }
 #: Pairs for 1.1 and later: 1.0 has no escapes, and leaves characters beyond ASCII open.
-ONLY_LATER = {"colon", "backslash", "unicode"}
+ONLY_LATER = {"backslash", "unicode"}
 
 
 @clauses("STOMP-SEND-006")

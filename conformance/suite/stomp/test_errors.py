@@ -96,33 +96,54 @@ def test_a_well_formed_frame_that_is_refused(bench: Bench, fault: str) -> None:
     judge_how_refused(fixture, found, receipt, fault)
 
 
-@clauses("STOMP-ERROR-002")
-@pytest.mark.parametrize("fault", FAULTS)
-def test_nothing_behind_a_faulty_frame_is_carried_out(bench: Bench, fault: str) -> None:
+@clauses("STOMP-ERROR-002", "STOMP-RECEIPT-003")
+@pytest.mark.parametrize("pace", ["one message", "one write", "one by one"])
+@pytest.mark.parametrize("fault", [*FAULTS, *MALFORMED])
+def test_nothing_behind_a_faulty_frame_is_carried_out(bench: Bench, fault: str, pace: str) -> None:
     """Send a SEND behind a faulty frame; expect no RECEIPT or MESSAGE for it, and no frame behind the ERROR."""
     fixture = StompFixture(bench)
     channel = Channel(fixture)
     receipt, later = fixture.new_receipt(), fixture.new_receipt()
     body = bench.fresh("behind").encode()
-    provoke = faulty(fixture, fault, receipt)
+    if fault in FAULTS:
+        first = fill(FAULTS[fault], receipt=receipt)
+    else:
+        first = fill(MALFORMED[fault], name=fixture.topic().name)
+    good = b"SEND\nreceipt:<receipt>\n<destination>\n\n<body>\0"
 
-    def provoke_and_go_on() -> StompClient:
-        client = provoke()
-        fixture.send(client, channel.destination, body, receipt=later)
+    def provoke() -> StompClient:
+        client = fixture.client()
+        second = fill(good, channel.destination, client.version, receipt=later, body=body)
+        if pace == "one message":
+            client.send_octets(first + second)
+        elif pace == "one write":
+            with client.link.in_one_write():
+                client.send_octets(first)
+                client.send_octets(second)
+        else:
+            client.send_octets(first)
+            client.send_octets(second)
         return client
 
-    found = reaction(fixture, provoke_and_go_on, receipt)
+    found = reaction(fixture, provoke, receipt)
     if found.error is None:
-        bench.skip("STOMP-ERROR-002", f"there is no ERROR for {fault}")
+        for clause in ("STOMP-ERROR-002", "STOMP-RECEIPT-003"):
+            fixture.skip(clause, f"there is no ERROR for {fault}")
         return
     came = [
         frame.body for frame in fixture.messages_before_marker(channel.subscription) if frame.body == body
     ]
-    bench.judge(
+    fixture.judge(
         "STOMP-ERROR-002",
         not came and not found.after_error and not found.served_later_frames,
         expected="no frame behind the ERROR, and no effect of the SEND behind the faulty frame",
         observed=f"{found}; {'the SEND behind it was carried out' if came else 'no effect'}",
+    )
+    fixture.judge(
+        "STOMP-RECEIPT-003",
+        not found.receipts,
+        expected="no RECEIPT for a frame that was refused",
+        observed=found,
     )
 
 

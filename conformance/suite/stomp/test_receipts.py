@@ -34,7 +34,7 @@ VALUES = {
     "long": "r" * 2000,
 }
 #: The values that 1.0 can write.
-VALUES_OF_1_0 = ("plain",)
+VALUES_OF_1_0 = ("plain", "colon")
 
 
 @clauses("STOMP-RECEIPT-001", "STOMP-RECEIPT-002")

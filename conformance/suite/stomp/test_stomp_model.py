@@ -91,8 +91,8 @@ def test_sessions_over_queues_and_topics_in_any_order(bench: Bench) -> None:
             shrink_seconds=bench.examples(*SHRINK_SECONDS),
             is_known=bench.is_known,
             has_run_ended=bench.has_run_ended,
+            begin=bench.forget,
         )
     except (Violation, PeerFailure) as failure:
-        _, frames = failure.evidence or bench.evidence()
-        failure.evidence = tuple(program), frames
+        failure.evidence = (failure.evidence or bench.evidence())._replace(steps=tuple(program))
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.suite.stomp.channel import Channel
+from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,6 +31,21 @@ def delivered_bodies(channel: Channel, bodies: Collection[bytes]) -> list[bytes]
     """Those of `bodies` that arrive on the channel before a marker that is sent now."""
     came = channel.fixture.messages_before_marker(channel.subscription)
     return [message.body for message in came if message.body in bodies]
+
+
+def all_delivered_bodies(
+    channel: Channel, awaited: Collection[bytes], others: Collection[bytes] = ()
+) -> list[bytes]:
+    """Those of `awaited` and `others` that arrive: the former are waited for, then a marker is sent."""
+    wanted, missing, came = {*awaited, *others}, set(awaited), list[bytes]()
+    while missing:
+        try:
+            body = channel.reader.expect("MESSAGE", channel.subscription.owns).body
+        except PeerFailure:
+            break  # the caller compares
+        missing.discard(body)
+        came += [body] if body in wanted else []
+    return came + delivered_bodies(channel, wanted)
 
 
 def expect_no_messages(channel: Channel, clause: str, bodies: Collection[bytes], expected: str) -> None:

@@ -220,7 +220,8 @@ def _holds_split(
         if apart:
             let_read(loopback.client)
     message = loopback.message_or_none()
-    ok = message is not None and message.body == body
+    note = "plain" if loopback.client.version == "1.0" else NOTE
+    ok = message is not None and message.body == body and message.get("note") == note
     return bench.judge(
         "STOMP-WS-004", ok, expected=f"the message, {how}", observed=message.octets if message else "nothing"
     )

@@ -9,7 +9,7 @@ import msgspec
 
 from reference_server.server import capabilities, running, websocket
 from reference_server.server.http import CAPABILITIES, HttpBinding
-from reference_server.stomp import frame, session
+from reference_server.stomp import destinations, frame, router, session
 from reference_server.stomp.destinations import PlainQueue
 from tests.mutants.patching import wrap
 from tests.mutants.registry import variant
@@ -47,6 +47,33 @@ def _declare(change: Any) -> None:
     def describe(original: Any, *arguments: Any, **named: Any) -> bytes:
         document = msgspec.json.decode(original(*arguments, **named))
         return msgspec.json.encode(change(document))
+
+
+def _declare_destinations(**members: object) -> None:
+    _declare(lambda document: {**document, "destinations": {**document["destinations"], **members}})
+
+
+@variant(
+    "The names of plain destinations are the server's affair, and the capabilities may say them.",
+    bindings=(*V10, *V12),
+)
+def plain_destinations_have_other_names() -> None:
+    """A queue is called `q.….jobs`, a topic `t.…`; a destination below /queue/ or /topic/ is unknown."""
+    names = {"queue": "q.{name}.jobs", "topic": "t.{name}"}
+    _declare_destinations(**names)
+    destinations.QUEUES, destinations.TOPICS = "q.", "t."
+    router.QUEUES = "q."
+
+
+@variant(
+    "A number of subscriptions is no promise of as many (STOMP-LIMIT-005).",
+    flags=("--virtual-clock", "--subscriptions", "100"),
+    bindings=(*V11, *V12),
+    near=("STOMP-LIMIT", "STOMP-SUB", "STOMP-ERROR", "STOMP-UNSUB"),
+)
+def more_subscriptions_are_declared_than_possible() -> None:
+    """The capabilities say that 1000 subscriptions are possible; the 101st is refused."""
+    _declare(lambda document: {**document, "limits": {**document["limits"], "subscriptions": 1000}})
 
 
 @variant("A server claims the versions that it speaks.", bindings=(*V12, *WEBSOCKET))
@@ -124,15 +151,12 @@ def nothing_is_declared_of_stomp() -> None:
 
 
 @variant(
-    "What was not acknowledged may be lost with its connection (STOMP-SUB-009).",
-    options=(
-        "--target",
-        str(_HERE / "no_redelivery.toml"),
-    ),
+    "What was not acknowledged may be lost with its connection, and the capabilities may say so (STOMP-SUB-009).",
     bindings=(*V11, *V12),
 )
 def nothing_comes_again() -> None:
     """Messages that are unacknowledged at the end of their subscription, or refused by NACK, are dropped."""
+    _declare_destinations(redelivers=False)
 
     @wrap(PlainQueue, "take_back")
     def take_back(original: Any, self: PlainQueue, returned: list[Message]) -> None:

@@ -1,0 +1,170 @@
+"""`python -m conformance replay FILE URL`: a recorded failure, sent to a server again."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
+from conformance.replay.record import FILE_LIMIT, BadRecord, read
+from conformance.replay.replay import Ending, Outcome, replay
+from conformance.targets.files import GENERIC
+from conformance.targets.server_process import LaunchFailed, running_server
+from conformance.targets.target import SECURE, BadUrl, from_file, parse_url
+from conformance.verdicts.verdicts import Exit
+from conformance.wire.connection import tls_context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.replay.record import FailureRecord
+    from conformance.targets.target import Target
+
+NAME = "replay"
+_MOST_TIMES = 10_000
+_EPILOG = f"""\
+FILE is one that `{PROGRAM} URL --report DIR` wrote to DIR/failures. Its octets are sent again, connection by
+connection, in their order and with their pauses. Names that were fresh in the run are made fresh again, and ids that
+the server gave (messageId, message-id, ack) are those that it gives now.
+
+The test's assertion is not run. The file holds what the server answered and where the failure was seen; the answers
+are compared by status or command and by body, without ids, dates and the wording of refusals:
+
+  FAILS AGAIN             the same answer came at the same place (status 1)
+  DOES NOT FAIL ANY MORE  another answer came at that place (status 0)
+  CAN'T BE SENT           the replay did not get to that place: a connection was refused, or the answers differed
+                          before it; it is said where, and how (status 4)
+
+A failure of concurrent clients, or one that shows rarely, may need --times. A wrong FILE or wrong usage is status 2.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Replay a failure; returns the exit status."""
+    values = _parser().parse_args(arguments)
+    try:
+        record = _read(values.file)
+        _check(record, values)
+        with running_server(values.launch) if values.launch else contextlib.nullcontext(values.url) as url:
+            ending = _endings(record, _target(values, url), values)
+    except (BadRecord, BadUrl, LaunchFailed) as error:
+        print(f"{PROGRAM} {NAME}: {error}", file=sys.stderr)
+        return Exit.USAGE
+    except OSError as error:
+        name = error.filename or values.ca_file or values.file
+        print(f"{PROGRAM} {NAME}: {name} can't be read: {error.strerror or error}", file=sys.stderr)
+        return Exit.USAGE
+    print(f"{ending.outcome.words}: {record.clause} in {record.binding}")
+    print(f"  {ending.reason}")
+    print(f"  expected: {' '.join(record.expected.split())[:500]}")
+    return ending.outcome.status
+
+
+def _check(record: FailureRecord, values: argparse.Namespace) -> None:
+    """Raises BadUrl or BadRecord if something is missing."""
+    if not values.launch and not values.url:
+        raise BadUrl("which server? Give its URL behind FILE, or --launch COMMAND")
+    if record.wants_passcode and values.passcode is None:
+        raise BadRecord(f"the passcode was left out of {values.file}: give it with --passcode")
+
+
+def _endings(record: FailureRecord, target: Target, values: argparse.Namespace) -> Ending:
+    """Result of the first replay that fails again, otherwise of the last one."""
+    for attempt in range(values.times):
+        ending = replay(
+            record,
+            target,
+            passcode=values.passcode,
+            login=values.login,
+            host_header=values.host_header,
+            patience=values.timeout,
+            tell=print if values.verbose else lambda _line: None,
+        )
+        if ending.outcome is Outcome.FAILS_AGAIN:
+            break
+        if attempt + 1 < values.times and values.verbose:
+            print(f"{ending.outcome.words}: {ending.reason}")
+    return ending
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {NAME}",
+        description="Sends a recorded failure to a server again.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("file", metavar="FILE", help="a file in the folder `failures` of a report")
+    made.add_argument(
+        "url", metavar="URL", nargs="?", default="", help="the server: ws://, wss://, http:// or https://"
+    )
+    made.add_argument(
+        "--launch",
+        metavar="COMMAND",
+        default="",
+        help="start the server with this command, and stop it at the end",
+    )
+    made.add_argument(
+        "--times", type=_times, default=1, metavar="N", help="repeat up to N times, until it fails"
+    )
+    made.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=None,
+        metavar="SECONDS",
+        help="wait so long for an answer, beyond its recorded time (default: as in the run)",
+    )
+    made.add_argument("--login", metavar="NAME", default=None, help="login header of CONNECT, if another")
+    made.add_argument(
+        "--passcode",
+        metavar="TEXT",
+        default=os.environ.get(PASSCODE_VARIABLE),
+        help=f"passcode header of CONNECT (default: environment variable {PASSCODE_VARIABLE})",
+    )
+    made.add_argument("--host-header", metavar="TEXT", default=None, help="host header of CONNECT")
+    made.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
+    made.add_argument(
+        "--ca-file", metavar="FILE", default=None, help="trust the certificate authorities in this PEM file"
+    )
+    made.add_argument("--verbose", action="store_true", help="print each step and each answer")
+    return made
+
+
+def _read(name: str) -> FailureRecord:
+    with Path(name).open("rb") as file:
+        octets = file.read(FILE_LIMIT + 1)
+    if len(octets) > FILE_LIMIT:
+        raise BadRecord(f"{name}: expected at most {FILE_LIMIT} octets")
+    try:
+        return read(octets.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadRecord(f"{name} is no recorded failure: it is not UTF-8 ({error.reason})") from error
+    except BadRecord as error:
+        raise BadRecord(f"{name} is no recorded failure: {error}") from error
+
+
+def _target(values: argparse.Namespace, url: str) -> Target:
+    is_secure = parse_url(url).scheme in SECURE
+    tls = tls_context(verify=not values.insecure, ca_file=values.ca_file) if is_secure else None
+    return from_file(GENERIC, url, tls)
+
+
+def _times(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_TIMES:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 to {_MOST_TIMES}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, up to an hour")
+    return seconds

@@ -1,0 +1,84 @@
+"""Messages after the ERROR that ends a session: STOMP-ERROR-010."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.bench.marks import clauses
+from conformance.suite.stomp.channel import NO_QUEUES, acknowledgement_mode
+from conformance.suite.stomp.frame_template import fill
+from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
+
+#: Messages that are sent after the ERROR; two consumers would alternate.
+MESSAGES = 6
+#: Seconds besides the usual delay that the server is given to end a session, in each attempt.
+PAUSES = (0.0, 0.25, 0.6)
+#: Longest extra pause on a machine with scheduling delays, in seconds: servers end silent connections soon.
+MOST_EXTRA_PAUSE = 0.5
+FAULTY = {
+    "send": b"SEND\n\n\0",
+    "malformed": b"SEND\n<destination>\ncolonless\n\nm\0",
+    "commit": b"COMMIT\ntransaction:never-begun\n\n\0",
+}
+
+
+@clauses("STOMP-ERROR-010")
+@pytest.mark.parametrize("mode", ["auto", "client"])
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_session_with_an_error_takes_no_message(bench: Bench, fault: str, mode: str) -> None:
+    """Get an ERROR on a session with a subscription, and send to its queue; expect all messages at another consumer."""
+    fixture = StompFixture(bench)
+    if not bench.target.fact("queues"):
+        bench.skip("STOMP-ERROR-010", NO_QUEUES)
+        return
+    seen = ""
+    for pause in PAUSES:
+        pause += fixture.usual_delay + min(bench.scheduling_delay(), MOST_EXTRA_PAUSE)
+        missing = _missing_after_error(fixture, fault, mode, pause)
+        if missing is None:
+            bench.skip("STOMP-ERROR-010", f"there is no ERROR for a faulty frame ({fault})")
+            return
+        if not missing:
+            bench.judge("STOMP-ERROR-010", True, expected="all messages", observed="all messages")
+            return
+        seen = f"{len(missing)} of {MESSAGES} did not come, {pause:g} s after the ERROR: {missing}"
+    bench.judge(
+        "STOMP-ERROR-010",
+        False,
+        expected="every message at the consumer of a session that lives",
+        observed=seen,
+    )
+
+
+def _missing_after_error(fixture: StompFixture, fault: str, mode: str, pause: float) -> list[bytes] | None:
+    """The bodies, sent after the ERROR, that the other consumer doesn't get; None if there is no ERROR.
+
+    The client reads no further than the ERROR, so that its side of the connection stays open.
+    """
+    bench = fixture.bench
+    destination, client, sender, other = fixture.queue(), fixture.client(), fixture.client(), fixture.client()
+    fixture.active_subscription(client, destination, ack=acknowledgement_mode(bench, mode))
+    client.send_octets(fill(FAULTY[fault], destination, client.version))
+    try:
+        client.expect("ERROR")
+    except PeerFailure:
+        return None
+    sender.listen(pause)
+    subscription = fixture.active_subscription(other, destination)
+    bodies = [bench.fresh("m").encode() for _ in range(MESSAGES)]
+    for body in bodies:
+        fixture.send(sender, destination, body)
+    missing = list(bodies)
+    try:
+        while missing:
+            missing.remove(other.expect("MESSAGE", subscription.owns, pause).body)
+    except PeerFailure:
+        if other.closed or other.errors:
+            raise
+    return missing

@@ -1,0 +1,91 @@
+"""Names of transactions and subscriptions that a server may take for one: prefixes, case, colons, numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conformance.bench.marks import clauses
+from conformance.suite.generators import SIMILAR
+from conformance.suite.stomp.channel import Channel
+from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.suite.stomp.transaction_steps import send_in_transaction
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
+
+PAIRS = pytest.mark.parametrize("pair", SIMILAR, ids=" and ".join)
+
+
+@clauses("STOMP-TX-012")
+@PAIRS
+def test_transactions_with_similar_names(bench: Bench, pair: tuple[str, str]) -> None:
+    """Open two transactions with similar names, commit one and abort the other; expect the MESSAGE of the first."""
+    fixture = StompFixture(bench)
+    if not fixture.has_transactions:
+        bench.skip("STOMP-TX-012", "the server has no transactions")
+        return
+    for committed, aborted in (pair, pair[::-1]):
+        channel = Channel(fixture)  # names need not be accepted again (STOMP-TX-011)
+        sender = channel.sender
+        names = {"committed": f"t{committed}", "aborted": f"t{aborted}"}
+        try:
+            for body, name in names.items():
+                sender.begin(name)
+                send_in_transaction(fixture, sender, name, channel.destination, body)
+            sender.abort(names["aborted"])
+            sender.commit(names["committed"])
+            fixture.fence(sender)
+        except PeerFailure as failure:
+            bench.judge(
+                "STOMP-TX-012", False, expected=f"two transactions, {names}", observed=failure.observed
+            )
+            raise
+        came = [fixture.expect_message(channel.subscription, "STOMP-TX-012").body]
+        came += [frame.body for frame in fixture.messages_before_marker(channel.subscription)]
+        bench.judge(
+            "STOMP-TX-012",
+            came == [b"committed"],
+            expected=f"the message of the transaction that was committed, of {names}",
+            observed=came or "none",
+        )
+
+
+@clauses("STOMP-UNSUB-001", "STOMP-SUB-001")
+@PAIRS
+def test_subscriptions_with_similar_ids(bench: Bench, pair: tuple[str, str]) -> None:
+    """Subscribe with two similar ids, and unsubscribe one; expect the messages of the other only."""
+    fixture = StompFixture(bench)
+    sender = fixture.client()
+    for kept, removed in (pair, pair[::-1]):
+        reader = fixture.client()  # ids need not be accepted again (STOMP-UNSUB-004)
+        ids = [f"s{kept}", f"s{removed}"]
+        topics = [fixture.topic(), fixture.topic()]
+        rounds: list[list[bytes]] = []
+        try:
+            for identifier, topic in zip(ids, topics, strict=True):
+                reader.subscribe(topic.name, topic.headers, id=identifier)
+            for unsubscribed in (ids[1], ids[0]):
+                fixture.fence(reader)
+                for body, topic in zip((b"kept", b"removed"), topics, strict=True):
+                    fixture.send(sender, topic, body)
+                came = [reader.expect("MESSAGE").body for _ in ids[len(rounds) :]]
+                fixture.fence(sender)
+                fixture.fence(reader)
+                rounds.append(sorted([*came, *(frame.body for frame in reader.take("MESSAGE"))]))
+                reader.unsubscribe(unsubscribed, topics[0].headers)
+        except PeerFailure as failure:
+            for clause in ("STOMP-SUB-001", "STOMP-UNSUB-001"):
+                fixture.judge(clause, False, expected=f"two subscriptions, {ids}", observed=failure.observed)
+            raise
+        for clause, wanted, found in zip(
+            ("STOMP-SUB-001", "STOMP-UNSUB-001"), ([b"kept", b"removed"], [b"kept"]), rounds, strict=True
+        ):
+            bench.judge(
+                clause,
+                found == wanted,
+                expected=f"{wanted} for the subscriptions {ids}",
+                observed=found,
+            )

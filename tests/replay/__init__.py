@@ -1,0 +1,1 @@
+"""Tests of failure files and of their replay."""
