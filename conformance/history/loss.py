@@ -133,7 +133,10 @@ def _owed_anomalies(
 
 
 def _clause_of_release(index: HistoryIndex, found: OwedRecord) -> str:
-    """The clause that asks for an owed record once more if it was delivered before the polls, otherwise POLL-OK-1."""
+    """The clause that asks for an owed record once more if it was delivered before the poll of the only member.
+
+    Otherwise POLL-FAIR-1 if the member held another record throughout that poll, or else POLL-OK-1.
+    """
     deliveries = index.deliveries
     earlier = [
         delivery
@@ -141,7 +144,9 @@ def _clause_of_release(index: HistoryIndex, found: OwedRecord) -> str:
         if delivery.poll.before(found.polls[0])
     ]
     if not earlier:
-        return "POLL-OK-1"
+        held = deliveries.of_consumer[found.polls[0].consumer]
+        is_holding = any(deliveries.in_flight_throughout(delivery, found.polls[0]) for delivery in held)
+        return "POLL-FAIR-1" if is_holding else "POLL-OK-1"
     settled = deliveries.settlements_of(earlier[-1])
     is_given_back = any(
         isinstance(settlement.event, GiveBack) and settlement.event.succeeded for settlement in settled

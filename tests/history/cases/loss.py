@@ -22,6 +22,7 @@ CASES = (
     good("unseen", "the clock advance may have evicted the other member", "ann bob settle; advance 25; ann beats; advance 25; send a@0.0; polls"),
     bad("stale", "POLL-OK-1", "ann settles; send a@0.0; polls; reads a"),
     bad("stale", "DELIVER-2", "ann settles; send a@0.0; gets a; leaves; bob settles; polls"),
+    bad("stale", "POLL-FAIR-1", "ann settles; send a@0.0 b@1.0; gets a; polls; reads b"),
     bad("stale", "NACK-AGAIN-1", "ann settles; send a@0.0; gets a; returns a; polls; reads a"),
     good("stale", "the acknowledgement of its predecessor overlaps the poll", "ann settles; send a@0.0 b@0.1; gets a; acks a [30-32]; polls [31-33]; reads b"),
     bad("phantom", "DELIVER-4", "ann settles; gets a"),
