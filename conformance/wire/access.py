@@ -1,4 +1,4 @@
-"""Additions to every request that a server, or a gateway in front of it, needs: headers, a query, a prefix of the path."""
+"""Additions to every request, as a server or a gateway may need them: headers, a query, a prefix of the path."""
 
 from __future__ import annotations
 
