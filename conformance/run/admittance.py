@@ -48,6 +48,8 @@ def check_admittance(
         ) from refusal
     except NotAdmitted as refusal:
         raise NotLetIn(diagnosis.no_upgrade(target, refusal.observed), may_pass=True) from refusal
+    except PeerFailure:
+        return  # an answer that breaks the rules of HTTP or WebSocket is no refusal
     if not set(judged) - _WITHOUT_CONNECT:
         link.close()
         return
@@ -78,12 +80,15 @@ def _refusal(target: Target, link: WebSocketLink, version: str) -> str | None:
     client = StompClient(link, version)
     try:
         client.connect(connect_headers(target))
-    except (PeerFailure, Violation):
+    except Violation:
+        return None
+    except PeerFailure as failure:
         if client.connected is not None:
             return None
         if client.errors:
             return client.errors[-1].octets.decode("utf-8", "replace").rstrip("\0\r\n")
-        if client.closed is not None:
+        is_end = failure.expected == "CONNECTED" and not client.unfinished
+        if client.closed is not None and is_end:
             reason = f": {client.closed.reason}" if client.closed.reason else ""
             return f"it closed the connection{f' with code {client.closed.code}' if client.closed.code else ''}{reason}"
     finally:

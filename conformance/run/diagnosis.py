@@ -6,6 +6,7 @@ import contextlib
 import re
 import socket
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 from conformance.wire.connection import tls_context
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from conformance.wire.failures import Unreachable, UpgradeRefused
 
 #: Longest wait for each answer that tells what a port speaks, in seconds.
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 1.0
 _SHOWN = 300
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
@@ -96,13 +97,24 @@ def _plain(body: bytes) -> str:
 def _speaks_tls(host: str, port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((host, port), ANSWER_SECONDS) as plain:
         plain.settimeout(ANSWER_SECONDS)
+        # The timeout is that of one read, and a handshake may take many.
+        end = threading.Timer(2 * ANSWER_SECONDS, _end, (plain,))
+        end.daemon = True
+        end.start()
         try:
             tls_context(verify=False).wrap_socket(plain, server_hostname=host).close()
         except ssl.SSLError as error:
             # An alert, such as one for a missing client certificate, is spoken by TLS only.
             return "ALERT" in (error.reason or "")
+        finally:
+            end.cancel()
         return True
     return False
+
+
+def _end(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _speaks_stomp(target: Target) -> bool:

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from conformance.targets.address import PORTS, SECURE, HttpHost, parse_url
 from conformance.targets.secrets import basic
 from conformance.wire.connection import tls_context
-from conformance.wire.http import HttpClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
 
 #: Prefixes that are tried for one URL.
 MOST_PREFIXES = 4
-
-
-def http_client(target: Target) -> HttpClient:
-    """Client for HTTP requests to the target, without a trace."""
-    where = target.http_host
-    return HttpClient(where.host, where.port, tls=where.tls, patience=target.patience, access=target.access)
 
 
 def named_location(target: Target, options: Options) -> Target:
@@ -49,7 +42,10 @@ def found_location(target: Target, options: Options, serves: Callable[[Target], 
     """Target with the first prefix of its URL's path for which `serves` is true; as it is if there is none."""
     if options.http or options.file.http:
         return target
-    for prefix in prefixes(options.url):
+    candidates = prefixes(options.url)
+    if len(candidates) == 1:
+        return with_prefix(target, candidates[0])
+    for prefix in candidates:
         tried = with_prefix(target, prefix)
         if serves(tried):
             return tried

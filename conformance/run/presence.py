@@ -7,10 +7,17 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from conformance.run.http_location import http_client
 from conformance.targets.target import PATIENCE
 from conformance.wire.admission import AWAY, RETURN_SECONDS
-from conformance.wire.failures import NotAdmitted, PeerFailure, Unreachable, UpgradeRefused, Violation
+from conformance.wire.failures import (
+    NotAdmitted,
+    PeerFailure,
+    TooLong,
+    Unreachable,
+    UpgradeRefused,
+    Violation,
+)
+from conformance.wire.http import HttpClient
 from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
@@ -118,12 +125,21 @@ class Presence:
                 patience = target.patience if patience is None else patience
                 WebSocketLink(url, patience=patience, tls=target.tls, access=target.access).close()
                 return True
-            client = http_client(self._target)
+            where = self._target.http_host
+            client = HttpClient(
+                where.host,
+                where.port,
+                tls=where.tls,
+                patience=self._target.patience,
+                access=self._target.access,
+            )
             try:
                 return client.request("GET", "/capabilities", within=patience).status not in AWAY
             finally:
                 client.close()
         except UpgradeRefused as refusal:
             return refusal.status not in AWAY
+        except TooLong:
+            return True  # a strange answer is one
         except (NotAdmitted, PeerFailure, Violation, Unreachable):
             return False

@@ -108,7 +108,7 @@ def _contacted(options: Options, interrupted: threading.Event) -> Target:
         if not target.classes | asked:
             target = replace(target, classes=contact.discover(target))
         target = replace(target, classes=target.classes | asked, capabilities_failure=contact.failure)
-        check_admittance(target, asked or target.classes, contact.open_link)
+        check_admittance(target, asked or target.classes, _FirstContact(interrupted).open_link)
     except Unreachable as error:
         why = diagnosis.unreachable(error, target.url)
         raise NoServer(target.secrets.text(why), may_pass=not error.is_final) from error
@@ -213,11 +213,11 @@ class _FirstContact:
         client = self._http(target)
         try:
             reply = client.request("GET", CAPABILITIES, within=self._within(target))
+            return reply.status == 200 and isinstance(reply.json(), dict)
         except (PeerFailure, Violation):
             return False
         finally:
             client.close()
-        return reply.status == 200 and isinstance(reply.json(), dict)
 
     def _http(self, target: Target) -> HttpClient:
         where = target.http_host

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,14 +13,25 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 #: Shortest value that is hidden wherever it stands; shorter ones only behind their name.
 SHORTEST = 4
+#: Length from which a value of a query may be a secret, whatever its name.
+LONG = 8
 _USER = re.compile(r"(?<=//)[^/?#@\s]*(?:@[^/?#@\s]*)*@")
-_QUERY_VALUE = re.compile(r"(?<=[?&])([^=&#\s]+)=[^&#\s\"'<>]*")
+_QUERY_PAIR = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s\"'<>]*)")
 _SECRET_NAME = re.compile(r"token|key|secret|pass|auth|sig|jwt|session|ticket|code|cred|sid", re.IGNORECASE)
 
 
 def shown_url(url: str) -> str:
-    """URL without its user, its password and the values of its query."""
-    return _QUERY_VALUE.sub(rf"\1={HIDDEN}", _USER.sub(f"{HIDDEN}@", url))
+    """URL without its user, its password, and the values of its query that may be secrets."""
+    return _QUERY_PAIR.sub(_shown_pair, _USER.sub(f"{HIDDEN}@", url))
+
+
+def _shown_pair(pair: re.Match[str]) -> str:
+    return f"{pair[1]}={HIDDEN}" if _may_be_secret(pair[1], pair[2]) else pair[0]
+
+
+def _may_be_secret(name: str, value: str) -> bool:
+    """True for a value under the name of a secret, and for one that is long enough to be one."""
+    return bool(value) and (len(value) >= LONG or bool(_SECRET_NAME.search(name)))
 
 
 def basic(url: str) -> str | None:
@@ -71,14 +82,10 @@ class Secrets:
         if (value := basic(url)) is not None:
             found[value.removeprefix("Basic ")] = None
         for pair in parts.query.split("&"):
-            if "=" in pair and not pair.endswith("="):
+            name, _, value = pair.partition("=")
+            if _may_be_secret(name, value):
                 behind_names[pair] = None
-                value = pair.partition("=")[2]
-                if _SECRET_NAME.search(pair.partition("=")[0]) or not value.isalpha():
-                    found[value] = None
-        for name, value in parse_qsl(parts.query):
-            if _SECRET_NAME.search(name) or not value.isalpha():
-                found[value] = None
+                found[value] = found[unquote_plus(value)] = None
 
     def text(self, text: str) -> str:
         """Text with the secrets hidden."""

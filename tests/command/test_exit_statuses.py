@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import odd_servers
 from tests.command.conftest import COMMAND_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.command.conftest import Command
@@ -47,13 +45,6 @@ def test_an_extension_that_is_claimed_in_vain_is_not_conforming(conformance: Com
     assert "NOT CONFORMING" in ended.stdout
 
 
-@pytest.fixture
-def poor_broker_url() -> Iterator[str]:
-    """A broker that opens sessions, and ends each at the next frame."""
-    with odd_servers.listening(odd_servers.speechless_broker) as port:
-        yield f"ws://127.0.0.1:{port}/stomp"
-
-
 def test_the_first_broken_requirement_may_end_the_run(conformance: Command, poor_broker_url: str) -> None:
     arguments = (poor_broker_url, "--class", "stomp-1.2", "--clause", "STOMP-FRAME", "--parallel", "1")
     whole, cut = conformance(*arguments), conformance(*arguments, "--fail-fast")
@@ -64,19 +55,13 @@ def test_the_first_broken_requirement_may_end_the_run(conformance: Command, poor
 
 
 def test_a_known_deviation_ends_no_run(conformance: Command, poor_broker_url: str, tmp_path: Path) -> None:
-    known = "".join(
-        f'[[waivers]]\nclause = "{clause}"\nreason = "a poor broker"\n'
-        for clause in (
-            "STOMP-ABNF-001",
-            "STOMP-RECEIPT-001",
-            "STOMP-SEND-002",
-            "STOMP-SUB-001",
-            *(f"STOMP-FRAME-{number:03}" for number in range(1, 11)),
-        )
-    )
+    known = '[[waivers]]\nclause = "STOMP-RECEIPT-001"\nreason = "a poor broker"\n'
     file = tmp_path / "known.toml"
     file.write_text(f'name = "known"\ntitle = "A poor broker"\nclasses = ["stomp-1.2"]\n{known}')
-    ended = conformance(poor_broker_url, "--target", str(file), "--clause", "STOMP-FRAME", "--fail-fast")
+    some = [word for number in (1, 2, 3) for word in ("--clause", f"STOMP-FRAME-00{number}")]
+    ended = conformance(
+        poor_broker_url, "--target", str(file), "--clause", "STOMP-RECEIPT-001", *some, "--fail-fast"
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "ended early" not in " ".join(ended.stdout.split())
 
