@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from conformance.wire.operations import Reply
 
 
-def _prompt_reply(rebalance: RebalanceInProgress, path: str, body: dict[str, str], clause: str) -> Reply:
-    """Reply to an operation while a rebalance waits for the owner, who stays alive; judges `clause` by an answer before
-    the owner has acknowledged.
+def _reply_while_waiting(
+    rebalance: RebalanceInProgress, path: str, body: dict[str, str]
+) -> tuple[Reply, bool]:
+    """Reply to an operation while a rebalance waits for the owner, who stays alive, and True if it came meanwhile.
 
-    A server that answers only once the owner has let go of its records made the operation wait for another consumer.
+    If it does not come within half of the rebalance timeout, the owner lets go of its records, and it has to come then.
     """
     queue, bench = rebalance.queue, rebalance.queue.bench
     within = queue.timings.rebalance_timeout / 2 + bench.scheduling_delay()
@@ -39,34 +40,44 @@ def _prompt_reply(rebalance: RebalanceInProgress, path: str, body: dict[str, str
         came = reply.done()
         if not came:
             rebalance.release()
-        answer = reply.result()
-    bench.judge(
-        clause,
-        came,
-        expected="an answer while another consumer holds a record of a partition that is to move",
-        observed=f"{answer}, but only after that consumer had let go of its records, {within:.1f} s later",
-    )
-    return answer
+        return reply.result(), came
+
+
+def _expect_answers(rebalance: RebalanceInProgress, *, is_last: bool) -> bool:
+    """Judge the statuses of two subscriptions and an unsubscription, and their coming while the rebalance waits.
+
+    Returns True if they come; False, without a judgement, if they don't and this is not the last try.
+    """
+    queue, bench = rebalance.queue, rebalance.queue.bench
+    third = queue.new_consumer(rebalance.group)
+    for name, path, status, clause in (
+        (rebalance.newcomer, SUBSCRIBE, 200, "MEMBER-SUBSCRIBE-1"),
+        (third, SUBSCRIBE, 200, "MEMBER-SUBSCRIBE-1"),
+        (third, UNSUBSCRIBE, 202, "MEMBER-UNSUBSCRIBE-1"),
+    ):
+        body = {"consumer_name": name, "topic_list": rebalance.probe.topic}
+        reply, came = _reply_while_waiting(rebalance, path, body)
+        expect_status(bench, reply, status, clause, "the consumer and the topic exist")
+        if not came and not is_last:
+            return False
+        bench.judge(
+            clause,
+            came,
+            expected="an answer while another consumer holds a record of a partition that is to move",
+            observed=f"{reply}, but only after that consumer had let go of its records, twice",
+        )
+    return True
 
 
 @clauses("MEMBER-SUBSCRIBE-1", "MEMBER-UNSUBSCRIBE-1")
 def test_members_come_and_go_while_a_rebalance_waits(bench: Bench) -> None:
     """Subscribe two members and unsubscribe one while another holds a record of each partition; expect 200, 200 and 202
-    before that one acknowledges.
+    before that one acknowledges, in one of two tries: a slow machine is not a server that makes members wait.
     """
-    subscribing, unsubscribing = "MEMBER-SUBSCRIBE-1", "MEMBER-UNSUBSCRIBE-1"
-    if (rebalance := begin_rebalance(bench, subscribing, unsubscribing, subscribe=False)) is None:
-        return
-    queue = rebalance.queue
-    third = queue.new_consumer(rebalance.group)
-    for name, path, status, clause in (
-        (rebalance.newcomer, SUBSCRIBE, 200, subscribing),
-        (third, SUBSCRIBE, 200, subscribing),
-        (third, UNSUBSCRIBE, 202, unsubscribing),
-    ):
-        body = {"consumer_name": name, "topic_list": rebalance.probe.topic}
-        reply = _prompt_reply(rebalance, path, body, clause)
-        expect_status(bench, reply, status, clause, "the consumer and the topic exist")
+    for is_last in (False, True):
+        rebalance = begin_rebalance(bench, "MEMBER-SUBSCRIBE-1", "MEMBER-UNSUBSCRIBE-1", subscribe=False)
+        if rebalance is None or _expect_answers(rebalance, is_last=is_last):
+            return
 
 
 @clauses("REBALANCE-1")
