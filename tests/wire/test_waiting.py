@@ -14,6 +14,7 @@ from conformance.wire.stomp import StompClient
 from conformance.wire.websocket import WebSocketLink
 from reference_server.config import Settings
 from reference_server.server import Server
+from tests.server.wire import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,9 +90,9 @@ def test_one_thread_reads_a_link(server: Server) -> None:
     got: list[bytes] = []
     reader = threading.Thread(target=lambda: got.append(client.expect("MESSAGE", within=LONG).body))
     reader.start()
+    eventually(lambda: client.link._is_reading, "the first thread waits")
     with pytest.raises(RuntimeError, match="two threads"):
-        while reader.is_alive():
-            client.listen(0.01)
+        client.listen(LONG)
     other = StompClient(_link(server))
     other.connect()
     other.send("/topic/t", b"m")
