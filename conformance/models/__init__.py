@@ -20,12 +20,14 @@ grace), the model treats every choice as possible until a reply rules it out.
 `producers`           the acknowledgements that producers receive
 `queue_under_test`    the interface to the queue that a model runs against
 `driver`              performs operations and gives each reply to the model
+`driver_calls`        the operations of a program, to perform it again
 `machines`            the base of the Hypothesis state machines, and `run`
 `publishing_machine`  producers, partitioning and order
 `delivery_machine`    polls, acknowledgements and committed offsets
 `membership_machine`  registration, liveness and rebalances
 `membership_scenario` the topics, groups and consumers of that machine
 `minimizer`           the search for the shortest failing program
+`program_shrinking`   repeats of a failing program without single operations
 `rule_coverage`       counts of rules by class of state
 `stomp`               the model of plain STOMP, with a map of its own
 """

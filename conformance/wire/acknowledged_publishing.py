@@ -111,6 +111,10 @@ class PendingAcknowledgement:
         status = _STORED if document["acknowledgementMessage"] == "ACK" else _REFUSED
         return Reply(status, document, frame.body, "application/json", is_acknowledgement=True)
 
+    def has_come(self, within: float) -> bool:
+        """True as soon as the acknowledgement is there; False if it doesn't come within `within` seconds."""
+        return self.client.has_come("MESSAGE", self._is_answer, within)
+
     def _is_answer(self, frame: Frame) -> bool:
         if frame.get("subscription") != self.subscription:
             return False

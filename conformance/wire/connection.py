@@ -168,7 +168,11 @@ class Connection:
 
     def is_stale(self) -> bool:
         """True if the server has closed the connection, or sent octets, while no request was pending."""
-        self.begin(deadline=0.0)
+        return self.is_readable(0.0)
+
+    def is_readable(self, within: float) -> bool:
+        """True as soon as the server has sent octets or closed the connection; False if not within `within` seconds."""
+        self.begin(deadline=time.monotonic() + within if within else 0.0)
         try:
             self._reader.peek(1)
         except TimeoutError:

@@ -133,6 +133,14 @@ class HttpClient:
         expected = f"a reply to {self._pending}"
         return self._required(self._reply(within), expected)
 
+    def has_come(self, within: float) -> bool:
+        """True as soon as the server has begun the reply to the request of `start`, or has closed the connection; False
+        if it does neither within `within` seconds.
+        """
+        if self._connection is None:
+            return True
+        return self._connection.is_readable(within)
+
     def raw(
         self, octets: bytes, *, stop_sending: bool = False, within: float | None = None
     ) -> HttpReply | None:

@@ -80,6 +80,13 @@ class Pending(Protocol):
         """Wait for the reply. Raises PeerFailure if it doesn't come within `within` seconds."""
         ...
 
+    def has_come(self, within: float) -> bool:
+        """True as soon as `reply` need not wait for the server; False if that isn't so within `within` seconds.
+
+        The client may perform other operations between two calls.
+        """
+        ...
+
 
 def encoded(body: object) -> bytes:
     """Octets of a request's body: bytes as they are, any other value as JSON."""
@@ -146,6 +153,9 @@ class _HttpPending:
         answer = self._client.finish(self._patience if within is None else within)
         return Reply(answer.status, decoded(answer.body), answer.body, answer.content_type)
 
+    def has_come(self, within: float) -> bool:
+        return self._client.has_come(within)
+
 
 class StompOperations:
     """Operations over STOMP: each is a SEND, answered on /user/queue/replies (QSTOMP-SEND-1, QSTOMP-REPLY-1)."""
@@ -187,6 +197,9 @@ class _StompPending:
             silence.promise = self.promise
             raise
         return Reply(_status(frame), decoded(frame.body), frame.body, _media_type(frame.get("content-type")))
+
+    def has_come(self, within: float) -> bool:
+        return self.client.has_come("MESSAGE", within=within, correlation_id=self.correlation)
 
 
 def _status(frame: Frame) -> int:

@@ -192,6 +192,23 @@ class StompClient:
         described = command + "".join(f" {name}:{value}" for name, value in wanted.items())
         raise PeerFailure(described, self._situation())
 
+    def has_come(
+        self,
+        command: str,
+        where: Callable[[Frame], bool] | None = None,
+        within: float | None = None,
+        **headers: str,
+    ) -> bool:
+        """True as soon as `expect` with the same arguments need not wait for the server: the frame has come, or can't
+        come any more. False if neither is so within `within` seconds.
+        """
+        try:
+            frame = self.expect(command, where, within, **headers)
+        except PeerFailure:
+            return self.closed is not None or any(frame.command == "ERROR" for frame in self.inbox)
+        self.inbox.appendleft(frame)
+        return True
+
     def receive(self, within: float) -> Frame | None:
         """Claim the next frame; None if none comes within `within` seconds or before the end of the connection."""
         return self.inbox.popleft() if self.inbox else self._next(time.monotonic() + within)

@@ -87,6 +87,7 @@ class WebSocketLink:
         self._owed_pongs: deque[bytes] = deque()
         self._is_within_frame = False
         self._held: bytearray | None = None
+        self._is_reading = False
         self._trace = trace
         self._label = trace.label("stomp") if trace else ""
         parts = urlsplit(url)
@@ -237,6 +238,9 @@ class WebSocketLink:
         """Read one frame; returns a completed message, the end, None at the deadline, or other frames' bytes."""
         if self.closed:
             return self.closed
+        if self._is_reading:
+            raise RuntimeError("two threads read one link: what each gets is a part of the stream")
+        self._is_reading = True
         try:
             frame = self._frames.read()
             if frame.opcode in _KINDS or frame.opcode == ABNF.OPCODE_CONT:
@@ -251,6 +255,8 @@ class WebSocketLink:
             if isinstance(error, TooLong):
                 raise
             raise PeerFailure("WebSocket frames as RFC 6455 has them", str(error)) from error
+        finally:
+            self._is_reading = False
         return self._control(frame)
 
     def _data(self, frame: Any) -> Message | bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,15 +31,12 @@ def _reply_while_waiting(
     within = queue.timings.rebalance_timeout / 2 + bench.scheduling_delay()
     deadline = time.monotonic() + within
     pending = queue.client.start(path, body)
-    with ThreadPoolExecutor(1) as waiter:
-        reply = waiter.submit(pending.reply, bench.patience + queue.timings.rebalance_timeout)
-        while not reply.done() and time.monotonic() < deadline:
-            queue.keep_alive()
-            wait([reply], min(queue.timings.heartbeat_timeout / 4, within))
-        came = reply.done()
-        if not came:
+    while not (came := pending.has_come(min(queue.timings.heartbeat_timeout / 4, within))):
+        if time.monotonic() >= deadline:
             rebalance.release()
-        return reply.result(), came
+            break
+        queue.keep_alive()
+    return pending.reply(bench.patience + queue.timings.rebalance_timeout), came
 
 
 def _expect_answers(rebalance: RebalanceInProgress, *, is_last: bool) -> bool:

@@ -65,6 +65,24 @@ def test_an_unacknowledged_message_is_not_consumed(bench: Bench, mode: str, how:
     )
 
 
+@clauses("STOMP-ACK-001")
+@MODES
+def test_an_unacknowledged_message_comes_as_often_as_it_takes(bench: Bench, mode: str) -> None:
+    """Deliver a message to four sessions in turn, of which only the last sends ACK; expect it at each of them."""
+    fixture = StompFixture(bench)
+    if not has_redelivery(fixture, "STOMP-ACK-001"):
+        return
+    channel = channel_in_mode(fixture, mode)
+    body = channel.send_and_receive(bench.fresh("m")).body
+    reader = channel.reader
+    for _ in range(3):
+        reader.link.cut()
+        reader = fixture.client()
+        subscription = fixture.subscribe(reader, channel.destination, [("ack", mode)])
+        message = fixture.expect_message(subscription, "STOMP-ACK-001", lambda frame: frame.body == body)
+    settle(fixture, reader, message)
+
+
 @clauses("STOMP-ACK-002")
 @MODES
 def test_an_ack_is_accepted(bench: Bench, mode: str) -> None:
