@@ -304,7 +304,7 @@ class Bench:
         def tap(direction: Direction, octets: bytes) -> None:
             self._trace.record(label, direction, "http", octets)
 
-        self._trace.note(label, "open", "http")
+        self._trace.note(label, "open", "http", host=HttpHost(target.host, target.port).authority)
         connection = Connection(
             target.host,
             target.port,

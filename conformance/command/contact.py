@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
 def add_contact(group: argparse._ArgumentGroup) -> None:
     """Add the options to the group of those about the server."""
+    add_access(group)
+    group.add_argument(
+        "--wait",
+        type=_waiting,
+        metavar="SECONDS",
+        default=0.0,
+        help="wait up to so long for the server to answer, before the run begins (default: not at all)",
+    )
+
+
+def add_access(group: argparse._ActionsContainer) -> None:
+    """Add the options that change each request."""
     group.add_argument(
         "--header",
         dest="headers",
@@ -39,22 +51,19 @@ def add_contact(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="where the HTTP requests go (default: the host of the URL, below the same prefix)",
     )
-    group.add_argument(
-        "--wait",
-        type=_waiting,
-        metavar="SECONDS",
-        default=0.0,
-        help="wait up to so long for the server to answer, before the run begins (default: not at all)",
-    )
 
 
 def contact_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values of these options for `Options`."""
+    return {**access_values(values), "wait": values["wait"]}
+
+
+def access_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for `Options` of the options that change each request."""
     return {
         "headers": dict(values["headers"]),
         "connect_headers": dict(values["connect_headers"]),
         "http": values["http"] or "",
-        "wait": values["wait"],
     }
 
 

@@ -73,13 +73,15 @@ def replay(
     record: FailureRecord,
     target: Target,
     *,
-    passcode: str | None = None,
     login: str | None = None,
     host_header: str | None = None,
     patience: float | None = None,
     tell: Callable[[str], object] = lambda _line: None,
 ) -> Ending:
-    """Send a recorded failure to a server. `patience` is in seconds; `tell` gets a line per step."""
+    """Send a recorded failure to a server, with the access and the secrets of the target.
+
+    `login` and `host_header` replace the recorded ones; `patience` is in seconds; `tell` gets a line per step.
+    """
     steps = steps_of(record.recording.events, record.token)
     if why := _unfit(record, steps):
         return Ending(Outcome.NOT_SENT, why)
@@ -87,12 +89,14 @@ def replay(
     substitution = Substitution(
         (record.token, token),
         (record.url, target.url),
-        passcode=passcode,
+        http=(record.http, target.http_host.authority),
+        known=target.secrets.known,
+        access=target.access,
         login=login,
         host_header=host_header,
     )
     seconds = record.patience if patience is None else patience
-    connections = Connections(target, record.url, substitution, token, seconds)
+    connections = Connections(target, record, substitution, token, seconds)
     try:
         return _Replay(record, steps, connections, substitution, seconds, tell).run()
     finally:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from conformance.run import diagnosis
 from conformance.run.admittance import NotLetIn, check_admittance, connect_headers
-from conformance.run.http_location import at_declared_endpoint, found_location, named_location
+from conformance.run.http_location import at_declared_endpoint, found_location, named_location, prefixes
 from conformance.specification.clauses import BINDINGS
 from conformance.targets.target import (
     SECURE,
@@ -86,24 +88,48 @@ def probe_target(options: Options, interrupted: threading.Event | None = None) -
             raise RunEnded("the run was ended while it waited for the server")
 
 
-def _contacted(options: Options, interrupted: threading.Event) -> Target:
-    """One attempt at the first contact. Raises as `probe_target` does."""
+def addressed_target(options: Options) -> Target:
+    """Target of the options, which no server was asked about. Raises BadUrl, OSError for a file of authorities."""
     is_secure = parse_url(options.url).scheme in SECURE
     # Loading the system's certificate authorities takes longer than many tests do: only for TLS.
     tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
-    admission = Admission()
-    access = Access(headers=options.headers, connect_headers=options.connect_headers, admission=admission)
+    access = Access(headers=options.headers, connect_headers=options.connect_headers)
     target = _with_options(from_file(options.file, options.url, tls, access), options)
     target = named_location(target, options)
-    target = replace(target, secrets=secrets_of(target, options.url, options.http or options.file.http))
+    return replace(target, secrets=secrets_of(target, options.url, options.http or options.file.http))
+
+
+def located_target(options: Options) -> Target:
+    """Target of the options with its prefix and its endpoints, as far as its server tells them.
+
+    Nothing is asked where the URL leaves no choice. Raises BadUrl, OSError for a file of authorities.
+    """
+    target = addressed_target(options)
+    if urlsplit(options.url).scheme in {"ws", "wss"} and len(prefixes(options.url)) == 1:
+        return target
+    with contextlib.suppress(Unreachable, NoServer, Crowded):
+        return _located(target, options, _FirstContact(None))
+    return target
+
+
+def _located(target: Target, options: Options, contact: _FirstContact) -> Target:
+    """Target with its prefix, capabilities, endpoints and round-trip time. Raises Unreachable, NoServer."""
+    target = found_location(target, options, contact.declares)
+    document, round_trip = contact.ask(target)
+    target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
+    if document is None:
+        target = found_location(target, options, contact.serves_queue)
+    return at_declared_endpoint(target, options.url)
+
+
+def _contacted(options: Options, interrupted: threading.Event) -> Target:
+    """One attempt at the first contact. Raises as `probe_target` does."""
+    target = addressed_target(options)
+    admission = Admission()
+    target = replace(target, access=replace(target.access, admission=admission))
     contact = _FirstContact(interrupted)
     try:
-        target = found_location(target, options, contact.declares)
-        document, round_trip = contact.ask(target)
-        target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
-        if document is None:
-            target = found_location(target, options, contact.serves_queue)
-        target = at_declared_endpoint(target, options.url)
+        target = _located(target, options, contact)
         asked, _ = split_classes(options.classes)
         if not target.classes | asked:
             target = replace(target, classes=contact.discover(target))

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.run.group_clock import ServerClock, clock_of
-from conformance.run.hiding import without_secrets
+from conformance.run.hiding import target_without_secrets, without_secrets
 from conformance.run.presence import Presence
 from conformance.run.scheduling_delay import SchedulingDelay
 from conformance.specification.clauses import BINDINGS, EXTENSIONS, Level, with_prefix
@@ -133,6 +133,15 @@ class Run:
             stale_counts=self.options.strict_waivers,
         )
         return without_secrets(result, self.target.secrets)
+
+    @property
+    def shown_target(self) -> Target:
+        """The target as reports show it."""
+        return target_without_secrets(self.target)
+
+    def fail_suite(self, why: str) -> None:
+        """Note a failure of the suite itself, outside of all tests."""
+        self.suite_failures.append(self.target.secrets.text(why))
 
     def _select(self) -> list[Key]:
         wanted = [clause for clause in self.book if _RANK[clause.level] <= _RANK[self.options.level]]

@@ -33,6 +33,11 @@ class HttpHost:
     port: int
     tls: ssl.SSLContext | None = None
 
+    @property
+    def authority(self) -> str:
+        """Host and port, as in the header Host."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 def parse_url(url: str, *schemes: str) -> SplitResult:
     """Split and check a URL of one of the `schemes`, by default of any. Raises BadUrl."""

@@ -207,7 +207,7 @@ def _access(file: TargetFile, url: str, query: str, given: Access) -> Access:
 def secrets_of(target: Target, *urls: str) -> Secrets:
     """Secrets of a target with these URLs."""
     words = [target.passcode] if target.passcode else []
-    return Secrets(urls, {**target.access.headers, **target.access.connect_headers}, words)
+    return Secrets(urls, target.access.headers, words, connect_headers=target.access.connect_headers)
 
 
 def with_capabilities(target: Target, document: Any) -> Target:

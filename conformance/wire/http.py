@@ -214,7 +214,7 @@ class HttpClient:
                 trace.record(label, direction, "http", octets)
 
         if trace:
-            trace.note(label, "open", "http")
+            trace.note(label, "open", "http", host=self._authority)
         return Connection(
             self.host,
             self.port,

@@ -131,6 +131,11 @@ def send_text(client: socket.socket, payload: bytes) -> None:
     client.sendall(bytes([0x81, len(payload)]) + payload)
 
 
+def send_fragment(client: socket.socket, payload: bytes, *, first: bool, last: bool) -> None:
+    """Send a fragment of a text message, of at most 125 octets."""
+    client.sendall(bytes([(0x80 if last else 0) | (1 if first else 0), len(payload)]) + payload)
+
+
 def _exactly(client: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size:
