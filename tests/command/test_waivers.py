@@ -41,7 +41,7 @@ def test_written_deviations_keep_what_the_target_file_says(
     old.write_text(
         'name = "old"\ntitle = "A \\"web\\" server"\nclasses = ["stomp-1.2"]\nqueue = "/q/{name}"\n'
         '[facts]\nreceipts = false\n[timings]\neviction_grace = 2.5\n[queue_headers]\n"a b" = "c\\td"\n'
-        '[[waivers]]\nclause = "STOMP-FRAME-002"\nreason = "it was so before"\ngoes_on = true\n'
+        '[[waivers]]\nclause = "STOMP-FRAME-007"\nreason = "it was so before"\ngoes_on = true\n'
     )
     ended = conformance(poor_broker_url, *FRAMES, "--target", str(old), "--write-waivers", str(new))
     assert ended.returncode == 1, ended.stdout + ended.stderr
