@@ -32,6 +32,7 @@ examples:
   {PROGRAM} ws://127.0.0.1:61614 --class stomp-1.2          a server that declares nothing
   {PROGRAM} --target rabbitmq ws://127.0.0.1:15674/ws --login guest --passcode guest
   {PROGRAM} --launch "python -m reference_server --port 0"  start a server for this run, and stop it
+  {PROGRAM} "wss://host/broker/stomp?token=…" --header "Origin: https://app.example"   behind a gateway
   {PROGRAM} --list-clauses --clause ACK                     read the clauses
   {PROGRAM} replay FILE ws://127.0.0.1:8080/stomp           send a failure from DIR/failures of a --report again
   {PROGRAM} compare old/report.json new/report.json         what broke and what was mended between two runs
