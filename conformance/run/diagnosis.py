@@ -9,6 +9,7 @@ import ssl
 import threading
 from typing import TYPE_CHECKING
 
+from conformance.targets.address import HttpHost
 from conformance.wire.connection import tls_context
 from conformance.wire.encoding import encode
 from conformance.wire.failures import NoTls
@@ -29,9 +30,10 @@ def unreachable(error: Unreachable, url: str) -> str:
         return f"{error}. Is the server running, and is {url} its address?"
     reason = error.error
     if isinstance(reason, ssl.SSLCertVerificationError):
+        said = reason.verify_message.rstrip(".")
         return (
-            f"the certificate of {url} is not trusted: {reason.verify_message}. Name the file of its authority with "
-            "--ca-file FILE, or accept any certificate with --insecure."
+            f"the certificate of {url} is not trusted: {said}. Name the file of its authority with --ca-file FILE, or "
+            "accept any certificate with --insecure."
         )
     if isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
         plain = url.replace("wss://", "ws://", 1).replace("https://", "http://", 1)
@@ -44,24 +46,32 @@ def unreachable(error: Unreachable, url: str) -> str:
 
 def no_upgrade(target: Target, observed: object) -> str:
     """Sentences for a port that answered an upgrade by something other than HTTP, or not at all."""
-    where = f"{target.host}:{target.port}"
-    if target.tls is None and _speaks_tls(target.host, target.port):
-        secure = target.url.replace("ws://", "wss://", 1).replace("http://", "https://", 1)
-        return f"no WebSocket at {where}: this port speaks TLS: try {secure}"
-    if _speaks_stomp(target):
-        scheme = "stomp+ssl" if target.tls else "stomp"
-        return (
-            f"no WebSocket at {where}: this port speaks STOMP over TCP: try {scheme}://{where} with a client of that, "
-            "and give the suite the URL of the server's WebSocket, which it judges."
-        )
+    where = target.authority
+    spoken = other_protocol(HttpHost(target.host, target.port, target.tls), target.url)
+    if spoken:
+        return f"no WebSocket at {where}: {spoken}"
     return f"no WebSocket at {target.path.partition('?')[0]} of {where}: {observed}"
+
+
+def other_protocol(where: HttpHost, url: str) -> str:
+    """Sentence on what a port speaks that did not answer in HTTP at `url`; "" if that is unknown."""
+    if where.tls is None and _speaks_tls(where.host, where.port):
+        secure = url.replace("ws://", "wss://", 1).replace("http://", "https://", 1)
+        return f"this port speaks TLS: try {secure}"
+    if _speaks_stomp(where):
+        scheme = "stomp+ssl" if where.tls else "stomp"
+        return (
+            f"this port speaks STOMP over TCP: try {scheme}://{where.authority} with a client of that, and give the "
+            "suite the URL of the server's WebSocket, which it judges."
+        )
+    return ""
 
 
 def refused_upgrade(target: Target, refusal: UpgradeRefused) -> str:
     """Sentences for an upgrade that was answered by another status than 101."""
     path = target.path.partition("?")[0]
     said = f"{refusal.status} {_plain(refusal.body)}".strip()
-    text = f"there is no WebSocket at {path} of {target.host}:{target.port}: it answered {said}"
+    text = f"there is no WebSocket at {path} of {target.authority}: it answered {said}"
     location = next((value for name, value in refusal.headers.items() if name.lower() == "location"), "")
     if location:
         text += f" (Location: {location})"
@@ -80,7 +90,7 @@ def refused_upgrade(target: Target, refusal: UpgradeRefused) -> str:
 def refused_login(target: Target, said: str) -> str:
     """Sentences for a server that refuses CONNECT."""
     given = f"with login:{target.login}" if target.login is not None else "without a login"
-    where = f"{target.host}:{target.port}"
+    where = target.authority
     return (
         f"{where} refuses CONNECT {given} and host:{target.host_header}: {said[:_SHOWN]!r}. Give it "
         "the right --login NAME and --passcode TEXT, or --host-header TEXT, or whatever else it asks for with "
@@ -117,13 +127,13 @@ def _end(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
 
 
-def _speaks_stomp(target: Target) -> bool:
-    connect = encode("CONNECT", [("accept-version", "1.0,1.1,1.2"), ("host", target.host)])
+def _speaks_stomp(where: HttpHost) -> bool:
+    connect = encode("CONNECT", [("accept-version", "1.0,1.1,1.2"), ("host", where.host)])
     with contextlib.suppress(OSError):
-        plain = socket.create_connection((target.host, target.port), ANSWER_SECONDS)
+        plain = socket.create_connection((where.host, where.port), ANSWER_SECONDS)
         with (
             plain,
-            target.tls.wrap_socket(plain, server_hostname=target.host) if target.tls else plain as sock,
+            where.tls.wrap_socket(plain, server_hostname=where.host) if where.tls else plain as sock,
         ):
             sock.settimeout(ANSWER_SECONDS)
             sock.sendall(connect)

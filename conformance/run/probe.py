@@ -42,6 +42,7 @@ from conformance.wire.upgrade_attempts import admitted_link
 from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
     from conformance.run.options import Options
@@ -134,6 +135,7 @@ def _contacted(options: Options, interrupted: threading.Event) -> Target:
         if not target.classes | asked:
             target = replace(target, classes=contact.discover(target))
         target = replace(target, classes=target.classes | asked, capabilities_failure=contact.failure)
+        contact.check_http(target, asked or target.classes)
         check_admittance(target, asked or target.classes, _FirstContact(interrupted).open_link)
     except Unreachable as error:
         why = diagnosis.unreachable(error, target.url)
@@ -141,7 +143,7 @@ def _contacted(options: Options, interrupted: threading.Event) -> Target:
     except NotLetIn as error:
         raise NoServer(target.secrets.text(str(error)), may_pass=error.may_pass) from error
     except Crowded as error:
-        raise NoServer(target.secrets.text(f"{target.host}:{target.port}: {error}"), may_pass=True) from error
+        raise NoServer(target.secrets.text(f"{target.authority}: {error}"), may_pass=True) from error
     limit = target.limits.get("connections")
     admission.open_for_run(None if limit is None else int(limit))
     versions = versions_of(target.classes)
@@ -234,6 +236,16 @@ class _FirstContact:
             ),
         )
 
+    def check_http(self, target: Target, judged: Collection[str]) -> None:
+        """Raises NotLetIn if HTTP alone is judged, at a port that speaks TLS or plain STOMP instead."""
+        if not self.failure or set(judged) != {"queue-http"}:
+            return
+        where = target.http_host
+        if spoken := diagnosis.other_protocol(
+            where, target.url if target.http is None else f"http://{where.authority}"
+        ):
+            raise NotLetIn(f"no HTTP at {where.authority}: {spoken}")
+
     def declares(self, target: Target) -> bool:
         """True if the server has capabilities below the target's prefix. Raises Unreachable."""
         client = self._http(target)
@@ -262,7 +274,7 @@ class _FirstContact:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise NoServer(
-                f"{target.host}:{target.port} takes too long: the first contact was not over within "
+                f"{target.authority} takes too long: the first contact was not over within "
                 f"{FIRST_CONTACT_SECONDS:g} s; {self._declares_nothing()}. To have it judged all the same, name a "
                 f"--class ({', '.join(BINDINGS)})."
             )

@@ -126,6 +126,11 @@ class Target:
         return self.facts.get(name, default or name in USUAL_FACTS)
 
     @property
+    def authority(self) -> str:
+        """Host and port of the URL."""
+        return HttpHost(self.host, self.port).authority
+
+    @property
     def http_host(self) -> HttpHost:
         """Host, port and TLS of HTTP requests."""
         return self.http or HttpHost(self.host, self.port, self.tls)
@@ -136,8 +141,7 @@ class Target:
         if path is not None:
             path = self.access.with_query(self.prefixed(self.endpoints.get(path.strip("/"), path)))
         path = self.path if path is None else path
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}{path if path.startswith('/') else f'/{path}'}"
+        return f"{scheme}://{self.authority}{path if path.startswith('/') else f'/{path}'}"
 
     def prefixed(self, path: str) -> str:
         """Path with the prefix, unless it has it."""

@@ -92,6 +92,16 @@ def test_a_port_that_speaks_stomp_over_tcp(conformance: Command) -> None:
         )
 
 
+@pytest.mark.parametrize("scheme", ["http", "ws"])
+def test_a_port_that_speaks_no_http_where_only_http_is_asked_for(conformance: Command, scheme: str) -> None:
+    asked = ("--class", "queue-http", "--clause", "GROUP-ADD-1")
+    with odd_servers.listening(odd_servers.stomp_over_tcp) as port:
+        ended = conformance(f"{scheme}://127.0.0.1:{port}/", *asked)
+        refused(ended, "no HTTP at", f"speaks STOMP over TCP: try stomp://127.0.0.1:{port}")
+    with odd_servers.listening(odd_servers.answering(EVERYTHING_IS_OK), _server_context()) as port:
+        refused(conformance(f"{scheme}://127.0.0.1:{port}/", *asked), "no HTTP at", "this port speaks TLS")
+
+
 def test_a_port_that_says_nothing_in_http(conformance: Command) -> None:
     with odd_servers.listening(odd_servers.answering(b"220 mail.example ESMTP\r\n")) as port:
         refused(conformance(f"ws://127.0.0.1:{port}/stomp"), "no WebSocket at", "ESMTP")
