@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from itertools import accumulate
@@ -23,7 +24,9 @@ _AFTER = r"(?![A-Za-z0-9])"
 _STOMP_ESCAPES = {"\\": "\\\\", ":": "\\c", "\n": "\\n", "\r": "\\r"}
 _USER = re.compile(r"(?<=//)[^/?#@\s]*(?:@[^/?#@\s]*)*@")
 _QUERY_PAIR = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s\"'<>]*)")
-_SECRET_NAME = re.compile(r"token|key|secret|pass|auth|sig|jwt|session|ticket|code|cred|sid", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"token|key|secret|pass|auth|sig|jwt|session|ticket|code|cred|sid|cookie", re.IGNORECASE
+)
 
 
 def shown_url(url: str) -> str:
@@ -84,6 +87,8 @@ class Secrets:
             self._add(f"{kind} {name.lower() if kind == 'header' else name}", value, found)
             if " " in value:  # `Bearer abc`: the server may name the second word alone
                 found[value.rpartition(" ")[2]] = None
+            if _SECRET_NAME.search(name):
+                found.update(dict.fromkeys(_parts(value)))
         written = {form for word in found if len(word) >= SHORTEST for form in _forms(word)}
         anywhere = [_bounded(word) for word in sorted(written, key=lambda form: (-len(form), form))]
         named = [
@@ -107,7 +112,8 @@ class Secrets:
         pair = f"{parts.username or ''}:{parts.password or ''}"
         if pair.strip(":"):
             self._add("user", pair, found)
-        for text in (parts.password or "", pair):
+        # A user without a password is a token.
+        for text in (parts.password or parts.username or "", pair):
             if text.strip(":"):
                 found[text] = found[unquote(text)] = None
         if (value := basic(url)) is not None:
@@ -182,6 +188,18 @@ class Secrets:
         return self._pattern is not None
 
 
+def _parts(value: str) -> list[str]:
+    """Parts of a header's value that a server may repeat alone: of cookies, of parameters, of Basic credentials."""
+    words = re.split(r"[;,\s]+", value)
+    found = [word.partition("=")[2].strip('"') for word in words if "=" in word.rstrip("=")]
+    scheme, _, coded = value.partition(" ")
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            pair = base64.b64decode(coded.strip(), validate=True).decode("utf-8")
+            found += [pair, pair.partition(":")[2]]
+    return found
+
+
 def _forms(word: str) -> set[str]:
     """Forms in which a secret may be written: as it is, and escaped for STOMP, JSON, URLs and Python.
 
@@ -196,9 +214,11 @@ def _forms(word: str) -> set[str]:
         quote(octets, safe=""),
         quote(octets),
         quote_plus(octets),
-        repr(word)[1:-1],
-        repr(octets)[2:-1],
     }
+    for shown in (repr(word)[1:-1], repr(octets)[2:-1]):
+        # Quotes around the whole decide whether those within it are escaped.
+        plain = shown.replace("\\'", "'")
+        forms |= {plain, plain.replace("'", "\\'")}
     if not word.isascii():
         latin = word.encode("latin-1", "ignore")
         forms |= {latin.decode("utf-8", "surrogateescape"), repr(latin)[2:-1], octets.decode("latin-1")}
