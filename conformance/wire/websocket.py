@@ -16,6 +16,7 @@ from websocket import ABNF
 from conformance.wire.connection import ALLOWANCE, Connection, tls_context
 from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import PeerFailure, TooLong, UpgradeRefused, Violation
+from conformance.wire.upgrade_socket import UpgradeSocket
 from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
 
 if TYPE_CHECKING:
@@ -332,7 +333,7 @@ class WebSocketLink:
         try:
             self._websocket.connect(
                 self.url,
-                socket=self._connection,
+                socket=UpgradeSocket(self._connection),
                 header=dict(headers),
                 redirect_limit=0,
                 suppress_origin=False,
