@@ -52,9 +52,9 @@ class Target:
     """A server under test.
 
     `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
-    (`conformance/targets/README.md` lists them); declared capabilities override `redelivers`. `round_trip` is in
-    seconds; `limits` are in bytes or plain numbers. `capabilities_failure` says why the capabilities could not be read,
-    "" if they could or there are none.
+    (`conformance/targets/README.md` lists them); declared capabilities override `redelivers` and `queues`.
+    `round_trip` is in seconds; `limits` are in bytes or plain numbers. `capabilities_failure` says why the capabilities
+    could not be read, "" if they could or there are none.
     """
 
     name: str
@@ -210,7 +210,11 @@ def with_capabilities(target: Target, document: Any) -> Target:
         for kind in ("queue", "topic")
         if is_template(destinations.get(kind))
     }
-    redelivers = destinations.get("redelivers")
+    if is_destination(destinations.get("refused")):
+        templates["refused"] = destinations["refused"]
+    facts = {} if destinations.get("queue", "") is not None else {"queues": False}
+    if isinstance(destinations.get("redelivers"), bool):
+        facts["redelivers"] = destinations["redelivers"]
     return replace(
         target,
         title=target.title or " ".join(_strings([document.get("name"), document.get("version")])),
@@ -222,7 +226,7 @@ def with_capabilities(target: Target, document: Any) -> Target:
         timings=replace(target.timings, **timings),
         partitions=_count(defaults.get("partitions")) or target.partitions,
         brokers=_count(defaults.get("brokers")) or target.brokers,
-        facts={**target.facts, **({"redelivers": redelivers} if isinstance(redelivers, bool) else {})},
+        facts={**target.facts, **facts},
         **templates,
         capabilities=document,
     )
@@ -241,6 +245,11 @@ def versions_of(bindings: Iterable[str]) -> tuple[str, ...]:
 
 def _strings(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def is_destination(value: object) -> bool:
+    """True for a text that can be a destination: not empty, without control characters."""
+    return isinstance(value, str) and value != "" and value.isprintable()
 
 
 def _table(value: object) -> dict[str, Any]:
