@@ -212,7 +212,11 @@ def with_capabilities(target: Target, document: Any) -> Target:
     }
     if is_destination(destinations.get("refused")):
         templates["refused"] = destinations["refused"]
-    facts = {} if destinations.get("queue", "") is not None else {"queues": False}
+    facts: dict[str, bool] = {}
+    if "queue" in destinations and destinations["queue"] is None:
+        facts["queues"] = False
+        # What is tried with destinations of either kind is tried with topics.
+        templates["queue_template"] = templates.get("topic_template", target.topic_template)
     if isinstance(destinations.get("redelivers"), bool):
         facts["redelivers"] = destinations["redelivers"]
     return replace(

@@ -26,8 +26,8 @@ OPERATIONS = 4
 MODES = pytest.mark.parametrize("mode", ["client", "client-individual"])
 
 
-def _add_group(bench: Bench, session: StompClient, **headers: str) -> None:
-    session.send(ADD_GROUP, json.dumps({"consumer_group_name": bench.fresh("group")}), **headers)
+def _add_group(bench: Bench, session: StompClient, **headers: str | None) -> None:
+    session.send(ADD_GROUP, json.dumps({"consumer_group_name": bench.fresh("group")}), (), **headers)
 
 
 def _is_served(bench: Bench, session: StompClient) -> bool:
