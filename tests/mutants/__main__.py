@@ -200,7 +200,8 @@ def _place(mutant: Fault | Variant) -> float:
 def _told(mutant: Fault | Variant, outcome: Outcome) -> str:
     if isinstance(mutant, Variant) and is_left_alone(outcome):
         return "passes"
-    return " ".join(outcome.found + outcome.unjudged) or _in_short(outcome.trouble) or "nothing"
+    unjudged = outcome.unjudged if isinstance(mutant, Variant) else ()
+    return " ".join(outcome.found + unjudged) or _in_short(outcome.trouble) or "nothing"
 
 
 def _in_short(trouble: str) -> str:

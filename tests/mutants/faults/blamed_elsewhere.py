@@ -154,7 +154,7 @@ def unsubscribing_ends_all_subscriptions() -> None:
             self.rebalance(name, now)
 
 
-@fault("MEMBER-UNSUBSCRIBE-1", "MEMBER-UNSUBSCRIBE-4", bindings=HTTP, scope="server")
+@fault("MEMBER-UNSUBSCRIBE-1", "MEMBER-REGISTER-1", bindings=HTTP, scope="server")
 def unsubscribing_ends_the_registration() -> None:
     """A consumer that unsubscribes from a topic is no longer registered."""
 
