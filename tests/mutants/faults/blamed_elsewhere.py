@@ -16,6 +16,7 @@ from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.server.application import Application
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS
 from reference_server.stomp.subscriptions import Subscription
+from reference_server.stomp.transactions import Transactions
 from tests.mutants.faults import (
     queue_acknowledging,
     queue_assignment,
@@ -23,7 +24,6 @@ from tests.mutants.faults import (
     queue_producers,
     queue_refusals,
     stomp_sending,
-    stomp_transactions,
 )
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import HTTP, STOMP, fault
@@ -32,6 +32,7 @@ from tests.mutants.stomp_editing import V12
 if TYPE_CHECKING:
     from reference_server.queue.topic import Partition, Record, Topic
     from reference_server.stomp.destinations import Message
+    from reference_server.stomp.limits import StompLimits
 
 #: Seconds for which a record that is stored late stays away.
 _LATE = 0.05
@@ -154,7 +155,7 @@ def unsubscribing_ends_all_subscriptions() -> None:
             self.rebalance(name, now)
 
 
-@fault("MEMBER-UNSUBSCRIBE-1", "MEMBER-REGISTER-1", bindings=HTTP, scope="server")
+@fault("MEMBER-UNSUBSCRIBE-1", "LIVE-BEAT-1", bindings=HTTP, scope="server")
 def unsubscribing_ends_the_registration() -> None:
     """A consumer that unsubscribes from a topic is no longer registered."""
 
@@ -254,8 +255,16 @@ def a_session_has_one_subscription_to_acknowledgements() -> None:
 
 @fault("STOMP-TX-010", bindings=V12, scope="server")
 def connections_share_their_transactions() -> None:
-    """A connection may use and end the transactions of all others."""
-    stomp_transactions.transactions_are_those_of_the_server()
+    """Transactions are kept by their names alone: those of other connections can be used, ended, and are in the way."""
+    shared: dict[str, Any] = {}
+
+    @wrap(Transactions, "__init__")
+    def begin(original: Any, self: Transactions, limits: StompLimits) -> None:
+        original(self, limits)
+        self._open = shared
+
+    @replace(Transactions, "clear")
+    def clear(self: Transactions) -> None: ...
 
 
 @fault("STOMP-MESSAGE-002", bindings=V12, scope="server")
