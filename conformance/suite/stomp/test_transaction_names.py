@@ -189,12 +189,12 @@ def test_a_name_that_was_used_before(bench: Bench, end: str) -> None:
     bodies = fresh_bodies(fixture, "again")
 
     def provoke() -> StompClient:
-        client = fixture.client()
-        send_and_confirm(fixture, client, "BEGIN", "again")
-        send_and_confirm(fixture, client, end, "again")
-        client.begin("again")
-        send_in_transaction(fixture, client, "again", channel.destination, bodies[0])
-        client.commit("again", receipt=receipt)
+        client, transaction = fixture.client(), bench.fresh("again")
+        send_and_confirm(fixture, client, "BEGIN", transaction)
+        send_and_confirm(fixture, client, end, transaction)
+        client.begin(transaction)
+        send_in_transaction(fixture, client, transaction, channel.destination, bodies[0])
+        client.commit(transaction, receipt=receipt)
         return client
 
     found = reaction(fixture, provoke, receipt)
