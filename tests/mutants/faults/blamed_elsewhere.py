@@ -30,6 +30,8 @@ from tests.mutants.registry import HTTP, STOMP, fault
 from tests.mutants.stomp_editing import V12
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reference_server.queue.topic import Partition, Record, Topic
     from reference_server.stomp.destinations import Message
     from reference_server.stomp.limits import StompLimits
@@ -257,14 +259,23 @@ def a_session_has_one_subscription_to_acknowledgements() -> None:
 def connections_share_their_transactions() -> None:
     """Transactions are kept by their names alone: those of other connections can be used, ended, and are in the way."""
     shared: dict[str, Any] = {}
+    owners: dict[str, Transactions] = {}
 
     @wrap(Transactions, "__init__")
     def begin(original: Any, self: Transactions, limits: StompLimits) -> None:
         original(self, limits)
         self._open = shared
 
+    @wrap(Transactions, "begin")
+    def open_one(original: Any, self: Transactions, headers: Mapping[str, str]) -> None:
+        original(self, headers)
+        owners[headers["transaction"]] = self
+
     @replace(Transactions, "clear")
-    def clear(self: Transactions) -> None: ...
+    def clear(self: Transactions) -> None:
+        for name in [name for name, owner in owners.items() if owner is self]:
+            shared.pop(name, None)
+            del owners[name]
 
 
 @fault("STOMP-MESSAGE-002", bindings=V12, scope="server")
