@@ -79,8 +79,9 @@ def test_an_unacknowledged_message_comes_as_often_as_it_takes(bench: Bench, mode
     for _ in range(3):
         reader.link.cut()
         reader = fixture.client()
-        acknowledging = [("ack", acknowledgement_mode(bench, mode))]
-        subscription = fixture.subscribe(reader, channel.destination, acknowledging)
+        subscription = fixture.subscribe(
+            reader, channel.destination, [("ack", acknowledgement_mode(bench, mode))]
+        )
         message = fixture.expect_message(subscription, "STOMP-ACK-001", lambda frame: frame.body == body)
     settle(fixture, reader, message)
 
