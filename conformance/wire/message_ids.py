@@ -14,7 +14,7 @@ _COMPARED = 200
 
 
 class MessageIds:
-    """What the newest MESSAGE frames of a connection carried, by `message-id`."""
+    """Ids that the newest MESSAGE frames of a connection carried, by `message-id`."""
 
     def __init__(self) -> None:
         self._contents: dict[str, tuple[str | None, bytes]] = {}
