@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 #: Ids that are remembered, the newest ones.
 MOST_IDS = 2000
-#: Octets of a body by which two messages are told apart.
+#: Octets of a body that are compared to tell messages from each other.
 _COMPARED = 200
 
 
