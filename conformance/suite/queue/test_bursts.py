@@ -6,34 +6,29 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.bursts import BURST, Bursts, IncompleteBurst
+from conformance.suite.queue.bursts import (
+    BURST,
+    NO_ROOM,
+    ONE_BY_ONE,
+    RECORDS,
+    Bursts,
+    IncompleteBurst,
+    Turns,
+    room_for_records,
+)
 from conformance.suite.queue.expectations import expect_status, refused
-from conformance.suite.queue.fixture import ACKNOWLEDGE, POLL, DeliveredRecord, QueueFixture, publish_path
-from conformance.suite.queue.listeners import SPELLINGS, ListenerSession
+from conformance.suite.queue.fixture import ACKNOWLEDGE, POLL, DeliveredRecord, QueueFixture
 from conformance.suite.queue.ownership_probe import own_every_partition
-from conformance.wire.failures import PeerFailure
-from conformance.wire.operations import encoded
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
-    from conformance.wire.stomp import StompClient
 
-#: Records by effort. A fault that hits one record in 500 escapes 4,000 of them once in 3,000 runs.
-RECORDS = (300, 4_000, 20_000)
-#: Records by effort for a server that answers bursts over HTTP in part only: each waits for its reply.
-ONE_BY_ONE = (100, 1_000, 5_000)
 #: Records that are published before they are read.
 BACKLOG = 8 * BURST
-#: Share of the records that have a key, the first ones.
-KEYED = 3 / 4
+#: Share of the records that have a key, the first ones. The records of the second test have none.
+KEYED = 4 / 5
 #: Partitions of the topic, if the server lets the suite choose: as many records can be in flight at once.
 PARTITIONS = 32
-#: Octets of a partition that a short record may need, a generous estimate.
-ROOM = 1024
-#: Share of the room of the whole server that the test may use.
-SHARE = 0.05
-#: Statuses of a publish that say that the server takes no more records for now.
-NO_ROOM = (429, 503, 507)
 
 
 @clauses(
@@ -62,76 +57,6 @@ def test_each_of_thousands_of_records_comes_once(bench: Bench) -> None:
         _BulkRun(bench, one_by_one=True).run(bench.examples(*ONE_BY_ONE))
 
 
-@clauses("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", "PUB-ACK-9", "PUB-ACK-4", "PUB-ACK-6", "PUB-RECEIPT-1")
-def test_each_of_thousands_of_records_is_acknowledged(bench: Bench) -> None:
-    """Publish records in bursts, over STOMP with a receipt header each; expect one ACK with the label of each record at
-    one listener, and one RECEIPT.
-    """
-    if bench.binding != "stomp-publish" and "queue-stomp" not in bench.target.classes:
-        for clause in ("PUB-ACK-8", "PUB-ACK-4"):
-            bench.skip(clause, "no STOMP session can listen: the server has the queue over HTTP only")
-        return
-    try:
-        _publish_with_acknowledgements(bench, bench.examples(*RECORDS), one_by_one=False)
-    except IncompleteBurst:
-        _publish_with_acknowledgements(bench, bench.examples(*ONE_BY_ONE), one_by_one=True)
-
-
-def _publish_with_acknowledgements(bench: Bench, total: int, *, one_by_one: bool) -> None:
-    queue = QueueFixture(bench)
-    topic, bursts = queue.new_topic(), Bursts(queue, one_by_one=one_by_one)
-    spelling = {"queue-http": SPELLINGS[1], "queue-stomp": SPELLINGS[0]}.get(bench.binding, "")
-    promise = {"queue-http": "PUB-ACK-8", "queue-stomp": "PUB-ACK-1"}.get(bench.binding, "PUB-ACK-9")
-    listener = ListenerSession(bench).listen(topic, spelling)
-    producer = bench.stomp() if bench.binding == "queue-stomp" else None
-    total = min(total, room_for_records(bench, bench.target.partitions or 1))
-    for begin in range(0, total, BURST):
-        labels: list[str | int] = list(range(begin, min(begin + BURST, total)))
-        bodies: list[dict[str, object]] = [{"messageID": label, "message": f"m{label}"} for label in labels]
-        if producer is not None:
-            for label, body in zip(labels, bodies, strict=True):
-                octets, receipt = encoded(body), f"r{label}"
-                producer.send(publish_path(topic), octets, receipt=receipt, content_type="application/json")
-            _expect_receipts(bench, producer, [f"r{label}" for label in labels])
-        else:
-            replies = bursts.publish(topic, bodies)
-            if any(reply.status in NO_ROOM for reply in replies):
-                return
-            for reply in replies:
-                expect_status(bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
-        listener.expect_acknowledgements(promise, labels)
-        queue.keep_alive()
-    more = listener.remaining()
-    bench.judge("PUB-ACK-4", not more, expected=f"nothing after {total} ACKs", observed=more[:20])
-
-
-def _expect_receipts(bench: Bench, producer: StompClient, receipts: list[str]) -> None:
-    """Judge PUB-RECEIPT-1 by one RECEIPT for each of these."""
-    for receipt in receipts:
-        try:
-            producer.expect("RECEIPT", receipt_id=receipt)
-        except PeerFailure as silence:
-            bench.judge(
-                "PUB-RECEIPT-1",
-                False,
-                expected=f"a RECEIPT for the record with receipt:{receipt}",
-                observed=silence.observed,
-            )
-            raise
-    more = producer.take("RECEIPT")
-    bench.judge("PUB-RECEIPT-1", not more, expected="one RECEIPT for each record", observed=more[:20])
-
-
-def room_for_records(bench: Bench, partitions: int) -> int:
-    """Records that fit into half of each of so many partitions, and into a small share of the server."""
-    most = float("inf")
-    if (octets := bench.limit("partition_bytes")) is not None:
-        most = octets // ROOM * partitions // 2
-    if (octets := bench.limit("total_bytes")) is not None:
-        most = min(most, SHARE * octets // ROOM)
-    return int(max(1, min(most, max(RECORDS))))
-
-
 class _BulkRun:
     """A topic of its own with one consumer, the records that were stored in it, and those that were delivered."""
 
@@ -156,7 +81,7 @@ class _BulkRun:
         self._in_order: list[DeliveredRecord] = []
         self._partition_of_key: dict[str, int] = {}
         self._ends: Counter[int] = Counter(dict.fromkeys(range(self._partitions), 1))  # after the warm-up
-        self._turns: Counter[int] = Counter()
+        self._turns = Turns(bench, self._partitions)
         self._is_full = False
 
     def run(self, total: int) -> None:
@@ -214,11 +139,12 @@ class _BulkRun:
         """Judge the positions of one burst, to which all replies have come."""
         judge = self._bench.judge
         offsets: defaultdict[int, list[int]] = defaultdict(list)
+        keyless: list[int] = []
         for text, partition, offset in placed:
             offsets[partition].append(offset)
             key = self._key_of(text, keyed)
             if key is None:
-                self._turns[partition] += 1
+                keyless.append(partition)
                 continue
             known = self._partition_of_key.setdefault(key, partition)
             judge(
@@ -227,13 +153,7 @@ class _BulkRun:
                 expected=f"partition {known}, like all records of the key {key!r}",
                 observed=f"{text} in partition {partition}",
             )
-        turns = [self._turns[partition] for partition in range(self._partitions)]
-        judge(
-            "PART-RR-1",
-            max(turns) - min(turns) <= 1,
-            expected="numbers of records without a key that differ by one at most between partitions",
-            observed=turns,
-        )
+        self._turns.judge(keyless)
         for partition, found in offsets.items():
             begin = self._ends[partition]
             expected = list(range(begin, begin + len(found)))
