@@ -142,6 +142,23 @@ def test_a_consumer_lives_as_long_as_one_of_its_polls_waits(bench: Bench) -> Non
     expect_status(bench, beat, 202, "POLL-WAIT-5", "one of its polls was waiting all the time")
 
 
+@clauses("POLL-OK-1")
+def test_a_wait_in_vain_takes_no_record_along(bench: Bench) -> None:
+    """Let a poll wait in vain, then publish a record and poll; expect the record, several times."""
+    if not bench.declares("long-poll"):
+        bench.skip("POLL-OK-1", "no poll waits (extension long-poll)")
+        return
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    for number in range(bench.examples(2, 3, 10)):
+        queue.poll(consumer, wait_seconds=min(bench.limit("wait_seconds") or SHORT, SHORT / 4))
+        queue.publish(topic, f"m{number}")
+        record = queue.poll_record(consumer, "POLL-OK-1")
+        bench.judge("POLL-OK-1", record.message == f"m{number}", expected=f"m{number}", observed=record.whole)
+        queue.acknowledge(consumer, record.message_id)
+
+
 @clauses("POLL-BATCH-1")
 def test_a_batch_that_had_to_wait_is_a_batch(bench: Bench) -> None:
     """Send a long poll for a batch, and publish while it waits; expect an object with a list of records."""

