@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reference_server.stomp.subscriptions import Subscriptions
 from tests.mutants.patching import wrap
 from tests.mutants.registry import fault
-from tests.mutants.stomp_editing import V10, V12
+from tests.mutants.stomp_editing import V11, V12
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def of_equal_ids_at_once_the_last_one_counts() -> None:
         newest[identifier] = now, self._by_id[identifier]
 
 
-@fault("STOMP-SUB-006", "STOMP-SEND-002", "STOMP-SUB-001", bindings=V10)
+@fault("STOMP-SUB-006", "STOMP-SEND-002", "STOMP-SUB-001", bindings=V11)
 def an_unsubscribe_ends_equal_ids_of_the_same_instant() -> None:
     """UNSUBSCRIBE also ends a subscription of another connection with that id that was made at the same instant."""
     made: dict[str, list[tuple[float, Subscription]]] = {}
