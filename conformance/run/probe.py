@@ -58,6 +58,7 @@ CAPABILITIES_LIMIT = 1 << 20
 #: Time between two attempts at the first contact, in seconds.
 WAIT_SECONDS = 0.25
 _ADD_GROUP = "/consumer-group/add"
+_HEARTBEAT = "/consumer/heartbeat"
 
 
 class NoServer(Exception):
@@ -238,7 +239,7 @@ class _FirstContact:
         )
 
     def check_http(self, target: Target, judged: Collection[str]) -> None:
-        """Raises NotLetIn if HTTP alone is judged, at a port that speaks TLS or plain STOMP instead."""
+        """Raises NotLetIn if HTTP alone is judged, at a port that speaks TLS or plain STOMP instead, or is silent."""
         if not self.failure or set(judged) != {"queue-http"}:
             return
         where = target.http_host
@@ -246,6 +247,21 @@ class _FirstContact:
             where, target.url if target.http is None else f"http://{where.authority}"
         ):
             raise NotLetIn(f"no HTTP at {where.authority}: {spoken}")
+        if self._is_silent(target):
+            raise NotLetIn(
+                f"no HTTP at {where.authority}: it accepts connections, and answers neither GET {CAPABILITIES} nor "
+                f"POST {_HEARTBEAT}. Is the server up, and is {where.authority} where it serves HTTP? See --http URL.",
+                may_pass=True,
+            )
+
+    def _is_silent(self, target: Target) -> bool:
+        """True if nothing comes for a request without effect. Raises Unreachable, NoServer."""
+        client = self._http(target)
+        try:
+            client.start("POST", _HEARTBEAT, b"{}", {"Content-Type": "application/json"})
+            return not client.has_come(self._within(target))
+        finally:
+            client.close()
 
     def declares(self, target: Target) -> bool:
         """True if the server has capabilities below the target's prefix. Raises Unreachable."""

@@ -80,6 +80,12 @@ def speechless_broker(client: socket.socket) -> None:
     read_message(client)
 
 
+def silent(client: socket.socket) -> None:
+    """Server that reads, and never answers."""
+    while client.recv(4096):
+        pass
+
+
 def refusing_login(client: socket.socket) -> None:
     """STOMP over WebSocket that refuses every CONNECT without `passcode:right`."""
     head = read_head(client)

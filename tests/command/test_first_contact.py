@@ -154,3 +154,10 @@ def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     return context
+
+
+def test_a_port_that_accepts_and_never_answers(conformance: Command) -> None:
+    """HTTP alone is asked for: nothing to talk to is status 2, not a run in which nothing could be judged."""
+    with odd_servers.listening(odd_servers.silent) as port:
+        ended = conformance(f"http://127.0.0.1:{port}", "--class", "queue-http", "--clause", "GROUP-ADD-1")
+        refused(ended, "accepts connections", "--http")

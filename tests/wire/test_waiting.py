@@ -86,7 +86,8 @@ def test_one_thread_reads_a_link(server: Server) -> None:
     """A second reader would take a part of the stream from the first: it is refused, and nothing is lost."""
     client = StompClient(_link(server))
     client.connect()
-    client.subscribe("/topic/t", id="1")
+    client.subscribe("/topic/t", id="1", receipt="subscribed")
+    client.expect("RECEIPT", receipt_id="subscribed")
     got: list[bytes] = []
     reader = threading.Thread(target=lambda: got.append(client.expect("MESSAGE", within=LONG).body))
     reader.start()
