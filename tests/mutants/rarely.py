@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: A fault of each kind hits one case in so many.
 RARITIES = (20, 100, 300, 500, 1000)
 #: Largest of them that quick effort finds.
-FOUND_QUICKLY = 100
+FOUND_QUICKLY = 20
 #: The one that each of twenty seeds of standard effort has to find.
 FOUND_ALWAYS = 500
 
