@@ -60,14 +60,12 @@ class RequestReader:
             self._began = now
         refusal: Outcome | None = None
         try:
-            self._parser.feed_data(data)
+            self._parse(data)
             self._count_unfinished_head(len(data))
-        except httptools.HttpParserUpgrade as upgrade:
-            self._resume(data[upgrade.args[0] :])
         except (BadRequest, httptools.HttpParserCallbackError):
             refusal = self._refusal or problem(400, "request-malformed", "The request cannot be read.")
         except httptools.HttpParserInvalidMethodError:
-            refusal = problem(405, "method-not-allowed", "Known methods are GET and POST.", allow="GET, POST")
+            refusal = _unknown_method()
         except httptools.HttpParserError as error:  # HTTP-LENGTH-1 among others
             refusal = problem(400, "request-malformed", f"The request cannot be read: {error}.")
         requests, self._requests = self._requests, []
@@ -84,16 +82,22 @@ class RequestReader:
         """Break the cycle of reader and parser: an unfinished request may be large, and full collections are rare."""
         del self._parser
 
-    def _resume(self, rest: bytes) -> None:
-        request = self._requests[-1]
-        if request.is_upgrade:
-            self.rest = rest
-            return
-        # An upgrade to something else is declined by serving the request as it is (RFC 9110, section 7.8).
-        self._parser = httptools.HttpRequestParser(self)
-        self.on_message_begin()
-        if rest:
-            self._parser.feed_data(rest)
+    def _parse(self, data: bytes) -> None:
+        """Parse octets. A declined upgrade is parsed again without it, so that its body is no request."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            else:
+                return
+            if self._is_upgrade:
+                self.rest = data
+                return
+            lines = [f"{name}: {value}\r\n" for name, value in self._headers if name != "upgrade"]
+            start = b"%b %b HTTP/%b\r\n" % (self._parser.get_method(), self._url, self._version)
+            data = start + "".join([*lines, "\r\n"]).encode("latin-1") + data
+            self._parser = httptools.HttpRequestParser(self)
 
     def _count_unfinished_head(self, octets: int) -> None:
         # The parser reports a header when it is whole: one that never ends has to be counted here.
@@ -113,7 +117,7 @@ class RequestReader:
         self._unreported_octets = 0
         self._body_octets = 0
         self._head_is_whole = False
-        self._is_upgrade = False
+        self._is_upgrade = self._is_declined = False
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
@@ -129,6 +133,7 @@ class RequestReader:
         """Judge the head before the body comes."""
         self._head_is_whole = True
         self._unreported_octets = 0
+        self._version = self._parser.get_http_version().encode()
         fields = dict(self._headers)
         length = fields.get("content-length")
         if length is not None and int(length) > self._settings.body_bytes:
@@ -138,12 +143,18 @@ class RequestReader:
             # HTTP-LENGTH-1: the end of the body is unknown, so nothing after it can be read either.
             self._refuse(problem(411, "length-required", "Send Content-Length, 0 for an empty body."))
         self.wants_continue = fields.get("expect", "").lower() == "100-continue"
+        if method == b"CONNECT":  # the octets after it are no requests
+            self._refuse(_unknown_method())
         self._is_upgrade = (
             self._parser.should_upgrade()
             and method == b"GET"
-            and self._parser.get_http_version() == "1.1"
+            and self._version == b"1.1"
             and fields.get("upgrade", "").lower() == "websocket"
+            and fields.get("content-length", "0") == "0"
+            and "transfer-encoding" not in fields
         )
+        # Any other upgrade is declined by serving the request as it is (RFC 9110, section 7.8).
+        self._is_declined = self._parser.should_upgrade() and not self._is_upgrade
 
     def on_body(self, part: bytes) -> None:
         """Take a part of the body (HTTP-CHUNKED-1)."""
@@ -154,7 +165,9 @@ class RequestReader:
             self._refuse(self._body_too_large())
 
     def on_message_complete(self) -> None:
-        """Add the request."""
+        """Add the request, unless it has to be parsed again."""
+        if self._is_declined:
+            return
         self.wants_continue = False
         is_path = self._url.startswith(b"/") or b"://" in self._url  # RFC 9112, section 3.2.2
         path = httptools.parse_url(self._url).path if is_path else self._url
@@ -187,3 +200,7 @@ class RequestReader:
     def _refuse(self, response: Outcome) -> None:
         self._refusal = response
         raise BadRequest
+
+
+def _unknown_method() -> Outcome:
+    return problem(405, "method-not-allowed", "Known methods are GET and POST.", allow="GET, POST")
