@@ -20,6 +20,10 @@ class ConfigError(Exception):
     """A setting that cannot be used; the text names its source and key, and the expected value."""
 
 
+def _texts(metavar: str) -> msgspec.Meta:
+    return msgspec.Meta(extra={"unit": metavar})
+
+
 class Settings(StompLimits, frozen=True, kw_only=True):
     """All settings of one server; sizes in bytes, times in seconds."""
 
@@ -27,8 +31,29 @@ class Settings(StompLimits, frozen=True, kw_only=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535), "TCP port; 0 takes a free one"] = 8080
     tls_cert: Annotated[str, "PEM file with the certificate chain; with it, wss:// and https:// only"] = ""
     tls_key: Annotated[str, "PEM file with the private key, if it is not in the --tls-cert file"] = ""
+    path: Annotated[
+        tuple[str, ...],
+        _texts("PATH"),
+        "further path for STOMP over WebSocket, beside /stomp; may be repeated",
+    ] = ()
     user: Annotated[
-        tuple[str, ...], "NAME:PASSCODE that may CONNECT; repeat it for several; none: no login is needed"
+        tuple[str, ...],
+        _texts("NAME:PASSCODE"),
+        "a user; may be repeated. With one, STOMP needs CONNECT with login and passcode, and HTTP needs Basic"
+        " authentication, except for /capabilities; without, everybody is served",
+    ] = ()
+    users_file: Annotated[str, "file of users, a NAME:PASSCODE on each line; --user shows them in ps"] = ""
+    allow_host: Annotated[
+        tuple[str, ...],
+        _texts("NAME"),
+        "further name of this server in Host headers, beside localhost, --host, the machine's name and addresses;"
+        " * for any; may be repeated",
+    ] = ()
+    allow_origin: Annotated[
+        tuple[str, ...],
+        _texts("ORIGIN"),
+        "origin, such as https://example.com, whose pages are served beside this server's own; * for any;"
+        " may be repeated",
     ] = ()
     virtual_clock: Annotated[
         bool, "let the queue's time stand still until POST /clock/advance moves it (for tests)"
@@ -85,6 +110,16 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
     for name, value in flags.items():
         values[name] = OPTIONS[name].read(value, f"flag {OPTIONS[name].flag}")
     settings = Settings(**values)
+    if not settings.host:
+        raise ConfigError("host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one.")
+    if settings.users_file:
+        entries = _read_text(Path(settings.users_file), "Name a file of NAME:PASSCODE lines.").splitlines()
+        users = settings.user + tuple(line for line in entries if line.strip() and not line.startswith("#"))
+        settings = msgspec.structs.replace(settings, user=users)
+        if not users:
+            raise ConfigError(f"{settings.users_file} names no user. Expected NAME:PASSCODE lines.")
+    if any(not path.startswith("/") for path in settings.path):
+        raise ConfigError("path: an entry does not begin with a slash. Expected one like /ws.")
     if any(":" not in entry for entry in settings.user):
         raise ConfigError("user: an entry has no passcode. Expected NAME:PASSCODE, as in alice:secret.")
     if settings.tls_key and not settings.tls_cert:
@@ -93,12 +128,16 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}. Name a TOML or .properties file.") from None
+    text = _read_text(path, "Name a TOML or .properties file.")
     found = _read_properties(text, path) if path.suffix == ".properties" else _read_toml(text, path)
     return {name: OPTIONS[name].read(value, f"{path}: {key}") for name, key, value in found}
+
+
+def _read_text(path: Path, advice: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}. {advice}") from None
 
 
 def _read_toml(text: str, path: Path) -> Iterable[tuple[str, str, object]]:

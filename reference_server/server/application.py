@@ -15,6 +15,7 @@ from reference_server.queue.operations import Operations, Outcome
 from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.timer import Timer
+from reference_server.server.websocket import ENDPOINTS
 from reference_server.stomp import Hub
 from reference_server.stomp.session import Parsed, Session
 
@@ -42,15 +43,21 @@ class Application:
         self._lock = threading.Lock()
         self._hub = Hub(self.operations, settings, users=settings.users, server_name=name)
         self._peers: dict[Session, Peer] = {}
+        self.endpoints = ENDPOINTS | dict.fromkeys(settings.path, False)
+        """The paths for WebSocket, and whether each is lenient."""
         self._farewell: tuple[str, str] | None = None
         """Summary and advice of the ERROR for sessions that are opened while the server stops."""
 
     # STOMP sessions.
 
-    def open_session(self, *, lenient: bool) -> Session:
+    def check_user(self, login: str, passcode: str, address: str) -> None:
+        """Raise ProtocolError as a CONNECT with these would; any thread may call it."""
+        self._hub.check_user(login, passcode, address, wall())
+
+    def open_session(self, *, lenient: bool, address: str = "") -> Session:
         """Open a session; nothing is written before it is attached to its connection."""
         with self._turn():
-            return self._hub.open(lenient=lenient, now=wall())
+            return self._hub.open(lenient=lenient, address=address, now=wall())
 
     def attach(self, session: Session, peer: Peer) -> None:
         """Set the connection that writes the session's output."""

@@ -9,7 +9,7 @@ from reference_server.server.outbox import Outbox
 from reference_server.server.requests import Request, RequestReader
 from reference_server.server.responses import write
 from reference_server.server.transport import Transport
-from reference_server.server.websocket import ENDPOINTS, Channel, encode, shake_hands
+from reference_server.server.websocket import Channel, encode, shake_hands
 
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
@@ -41,9 +41,11 @@ def _serve_http(
             return None
         requests, refusal = reader.feed(data, wall())
         for request in requests:
-            if request.is_upgrade and request.path in ENDPOINTS:
-                return request, reader.rest
-            response = binding.answer(request, transport)
+            response = binding.guard.check_source(request)
+            if response is None:
+                if request.is_upgrade and request.path in application.endpoints:
+                    return request, reader.rest
+                response = binding.answer(request, transport)
             if response is None:
                 return None
             keep_alive = request.keep_alive and not request.is_upgrade
@@ -92,7 +94,8 @@ class StompConnection:
             _drain(self._transport, self._application)
             return
         self._transport.limit_waits(0)
-        self._session = self._application.open_session(lenient=ENDPOINTS[request.path])
+        lenient = self._application.endpoints[request.path]
+        self._session = self._application.open_session(lenient=lenient, address=self._transport.address)
         self._application.attach(self._session, self)
         try:
             self._read(rest)

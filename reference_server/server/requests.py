@@ -16,6 +16,8 @@ class Request(msgspec.Struct):
     method: str
     path: str
     headers: list[tuple[str, str]]
+    fields: dict[str, str]
+    """The headers by name in lower case; of repeated ones the last."""
     body: bytes
     keep_alive: bool
     is_upgrade: bool
@@ -134,7 +136,7 @@ class RequestReader:
         self._head_is_whole = True
         self._unreported_octets = 0
         self._version = self._parser.get_http_version().encode()
-        fields = dict(self._headers)
+        fields = self._fields = dict(self._headers)
         length = fields.get("content-length")
         if length is not None and int(length) > self._settings.body_bytes:
             self._refuse(self._body_too_large())
@@ -143,6 +145,9 @@ class RequestReader:
             # HTTP-LENGTH-1: the end of the body is unknown, so nothing after it can be read either.
             self._refuse(problem(411, "length-required", "Send Content-Length, 0 for an empty body."))
         self.wants_continue = fields.get("expect", "").lower() == "100-continue"
+        hosts = sum(name == "host" for name, _ in self._headers)
+        if hosts > 1 or (not hosts and self._version == b"1.1"):  # RFC 9112, section 3.2.2
+            self._refuse(problem(400, "request-malformed", f"Expected one Host header; found {hosts}."))
         if method == b"CONNECT":  # the octets after it are no requests
             self._refuse(_unknown_method())
         self._is_upgrade = (
@@ -177,7 +182,9 @@ class RequestReader:
             self._refuse(problem(400, "request-malformed", "The path is not UTF-8 after percent-decoding."))
         method, body = self._parser.get_method().decode("ascii"), b"".join(self._body)
         keep_alive = self._parser.should_keep_alive()
-        self._requests.append(Request(method, text, self._headers, body, keep_alive, self._is_upgrade))
+        self._requests.append(
+            Request(method, text, self._headers, self._fields, body, keep_alive, self._is_upgrade)
+        )
         self._url = b""
         self._head_octets = 0
 

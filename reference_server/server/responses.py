@@ -23,6 +23,8 @@ def write(response: Outcome, *, keep_alive: bool, with_body: bool = True) -> byt
         head += f"Content-Length: {len(body)}\r\n"
     if body:
         head += f"Content-Type: {response.content_type}\r\n"  # HTTP-TYPE-1
+    if status == HTTPStatus.UNAUTHORIZED:
+        head += 'WWW-Authenticate: Basic realm="stompliance", charset="UTF-8"\r\n'  # SECURITY-LOGIN-2
     if response.allow:
         head += f"Allow: {response.allow}\r\n"
     if not keep_alive:

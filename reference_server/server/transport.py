@@ -15,7 +15,10 @@ class Transport:
     """A blocking socket: `receive` waits, `send_some` never does."""
 
     def __init__(self, connection: socket.socket) -> None:
+        """Raises OSError if the peer is gone."""
         self._socket = connection
+        self.address: str = connection.getpeername()[0]
+        """The address of the peer, without its port."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 

@@ -43,6 +43,8 @@ class Session(Outlet):
         limits = shared.limits
         super().__init__(limits.output_window)
         self.shared = shared
+        self.address = ""
+        """Where the client is, for the bound on wrong logins."""
         self.liveness = Liveness(limits, now)
         self.subscriptions = Subscriptions(self, limits, shared.router.numbers)
         self._enter(State.BARE if lenient and not shared.users else State.OPENED)
@@ -191,7 +193,8 @@ class Session(Outlet):
             supported = ",".join(self._versions)
             version_header = (("version", supported),)
             raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
-        self.shared.check_user(headers.get("login", ""), headers.get("passcode", ""))
+        login, passcode = headers.get("login", ""), headers.get("passcode", "")
+        self.shared.check_user(login, passcode, self.address, self.shared.now)
         session, server = self.shared.name_session(), self.shared.server_name
         answer = [f"version:{version}", f"session:{session}", f"server:{server}"]
         if version != "1.0":
