@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     # Blocked before any thread starts, and so in all of them: a signal waits for sigwait. The first one ends the
     # server; those of an impatient sender stay pending, and cannot turn a clean end into a kill.
-    ending = {each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN}  # nohup ignores SIGHUP
+    ending = {
+        each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN
+    }  # nohup ignores SIGHUP
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
         settings = read_settings(arguments)

@@ -82,7 +82,7 @@ class StompConnection:
         # Twice the largest frame: one that is over its bound gets an ERROR about that.
         self._channel = Channel(2 * settings.frame_bytes)
         bound = max(settings.outbox_bytes, settings.output_window + settings.frame_bytes)
-        self._outbox = Outbox(transport, bound, encode)
+        self._outbox = Outbox(transport, bound, self._encode)
         self._incomplete_since: float | None = None
         self._is_ending = False
 
@@ -146,6 +146,9 @@ class StompConnection:
         self._outbox.flush(self._resume)
         if self._session.stalled and self._outbox.is_empty:
             self._outbox.hand_over(self._resume)  # this thread has other work to do
+
+    def _encode(self, items: list[bytes]) -> bytes:
+        return encode(items, as_binary=self._channel.is_binary is True)
 
     def _resume(self) -> None:
         if self._session.stalled:

@@ -58,6 +58,10 @@ class HttpBinding:
             return outcome
         try:
             long_poll.wait(transport)
+        except OSError:
+            return problem(
+                503, "no-descriptor", "No file descriptor is left for one more wait; poll again later."
+            )
         finally:
             if long_poll.outcome is None:
                 self._application.cancel(long_poll)

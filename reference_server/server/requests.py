@@ -1,5 +1,6 @@
 """HTTP requests: octets in, whole requests out, within bounds; `httptools` parses."""
 
+import math
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -41,7 +42,8 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._refusal: Outcome | None = None
         self._has_served = False
-        self._began = 0.0
+        self._began = math.inf
+        """Wall time at which the request, or the wait for it, began."""
         self.on_message_begin()
 
     @property
@@ -58,8 +60,8 @@ class RequestReader:
 
         Return the requests that they complete, and the refusal of what follows those.
         """
-        if self.is_between_requests:
-            self._began = now
+        was_idle = self.is_between_requests
+        self._began = min(self._began, now)
         refusal: Outcome | None = None
         try:
             self._parse(data)
@@ -72,12 +74,10 @@ class RequestReader:
             refusal = problem(400, "request-malformed", f"The request cannot be read: {error}.")
         requests, self._requests = self._requests, []
         self._has_served = self._has_served or bool(requests)
-        if (
-            refusal is None
-            and not (requests or self.is_between_requests)
-            and now - self._began > self._settings.idle_timeout
-        ):
-            refusal = self._too_slow()  # the head arrives octet by octet
+        if requests or (was_idle and not self.is_between_requests):
+            self._began = now
+        elif refusal is None and now - self._began > self._settings.idle_timeout:
+            refusal = self._too_slow()  # it arrives octet by octet, or only line ends do
         return requests, refusal
 
     def close(self) -> None:

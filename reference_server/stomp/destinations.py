@@ -248,17 +248,23 @@ class Destinations:
 
         Raises ProtocolError if no further queue can be made.
         """
-        if destination.startswith(QUEUES):
-            return self._queue(destination)
+        if not self.serves(destination):
+            return None
         if destination.startswith(TOPICS):
             return Broadcast.of(destination, self._topics)
-        return None
+        return self._queue(destination)
+
+    def serves(self, destination: str) -> bool:
+        """Return whether it is `/queue/{name}`, `/topic/{name}` or a bare queue; names are opaque (STOMP-SEND-006)."""
+        if destination.startswith((QUEUES, TOPICS)):
+            return len(destination) > len(QUEUES)
+        return self._limits.bare_queues and bool(destination)
 
     def check_room(self, messages: Iterable[Message]) -> None:
         """Raise ProtocolError unless all these messages can be kept together (STOMP-TX-003)."""
         wanted: dict[str, tuple[int, int]] = {}
         for message in messages:
-            if message.destination.startswith(QUEUES):
+            if not message.destination.startswith(TOPICS):
                 count, octets = wanted.get(message.destination, (0, 0))
                 wanted[message.destination] = (count + 1, octets + message.size)
         if len(self._queues.keys() | wanted.keys()) > self._limits.destinations:
@@ -270,12 +276,10 @@ class Destinations:
     def put(self, message: Message) -> None:
         """Send a message to its plain destination; raises ProtocolError if that is full."""
         destination = message.destination
-        if destination.startswith(QUEUES):
+        if not destination.startswith(TOPICS):
             self._queue(destination).put(message)
-        else:
-            topic = self._topics.get(destination)
-            if topic is not None:
-                topic.put(message)
+        elif (topic := self._topics.get(destination)) is not None:
+            topic.put(message)
 
     def _queue(self, destination: str) -> PlainQueue:
         queue = self._queues.get(destination)
@@ -287,11 +291,6 @@ class Destinations:
 
     def _too_many_queues(self) -> ProtocolError:
         return ProtocolError("too many queues", f"At most {self._limits.destinations} can exist at once.")
-
-
-def is_plain(destination: str) -> bool:
-    """Return whether it is `/queue/{name}` or `/topic/{name}`; the name is opaque (STOMP-SEND-006)."""
-    return destination.startswith((QUEUES, TOPICS)) and len(destination) > len(QUEUES)
 
 
 def _by_number(message: Message) -> int:

@@ -146,6 +146,11 @@ class FrameReader:
         raise ProtocolError("frame without an empty line", advice, receipt=receipt)
 
     def _keep_head(self, rest: bytes) -> None:
+        if self.version is None and rest.startswith(b'["'):
+            advice = (
+                "Frames came in a JSON array. Connect a plain WebSocket to this URL, not a SockJS client."
+            )
+            raise ProtocolError("SockJS framing", advice)
         if len(rest) > self._limits.header_bytes:
             raise self._head_too_large(rest.decode(errors="replace"))
         self._pending += rest

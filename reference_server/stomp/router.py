@@ -3,7 +3,7 @@
 import itertools
 
 from reference_server.queue.operations import Operations
-from reference_server.stomp.destinations import QUEUES, Destinations, Message, is_plain
+from reference_server.stomp.destinations import QUEUES, Destinations, Message
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.limits import StompLimits
@@ -24,7 +24,7 @@ class Router:
     def source(self, outlet: Outlet, destination: str) -> Source:
         """Return the source of a SUBSCRIBE; raises ProtocolError (STOMP-SUB-002, QSTOMP-DEST-1)."""
         source = self.binding.source(outlet, destination)
-        if source is None and is_plain(destination):
+        if source is None:
             source = self._destinations.source(destination)
         if source is None:
             raise _unknown(destination)
@@ -59,7 +59,7 @@ class Router:
             raise ProtocolError("SEND without destination", "Name the destination of the message.")
         if destination.startswith(ACKNOWLEDGEMENTS):
             raise ProtocolError("destination of the server", "Only the server sends acknowledgements.")
-        if not is_plain(destination) and not self.binding.serves(destination):
+        if not self._destinations.serves(destination) and not self.binding.serves(destination):
             raise _unknown(destination)
 
 

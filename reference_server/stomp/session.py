@@ -116,7 +116,10 @@ class Session(Outlet):
             return
         complaint = self.liveness.complaint(now)
         if complaint is not None:
-            self.fail(*complaint)
+            summary, advice = complaint
+            if self._reader.incomplete:
+                advice += " No NUL ended the last one: some WebSocket libraries cut it off a text message."
+            self.fail(summary, advice)
         elif now >= self.liveness.beat_at:
             # One LF in a message of its own (STOMP-HEARTBEAT-006, STOMP-WS-009).
             self.emit(b"\n")

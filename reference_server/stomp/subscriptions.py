@@ -167,10 +167,14 @@ class Subscriptions:
             return delivery
         if name not in headers:  # STOMP-ACK-003
             raise ProtocolError(f"{command} without {name}", f"STOMP {version} names the message by {name}.")
-        raise ProtocolError(  # STOMP-ACK-010
-            f"{command} of an unknown message",
-            f"The {name} {headers[name][:100]!r} names no message of this connection that is unsettled.",
-        )
+        shown = repr(headers[name][:100])
+        if self._delivered(headers[name]) is None:
+            advice = f"The {name} {shown} names no message of this connection that is unsettled."
+        elif version == "1.2":
+            advice = f"{shown} is a message-id. STOMP 1.2 names a message by the value of its ack header."
+        else:
+            advice = f"The message {shown} came to another subscription than the one that is named."
+        raise ProtocolError(f"{command} of an unknown message", advice)  # STOMP-ACK-010
 
     def settle(self, delivery: Delivery, *, consumed: bool) -> None:
         """Carry out an ACK (`consumed`) or NACK; does nothing if it was settled meanwhile.
@@ -225,6 +229,10 @@ class Subscriptions:
         if self.outlet.version != "1.0":
             advice = "STOMP 1.1 names the message by message-id and subscription."
             raise ProtocolError(f"{command} without subscription", advice)
+        return self._delivered(message)
+
+    def _delivered(self, message: str) -> Delivery | None:
+        """Find an unsettled delivery of any subscription by message-id."""
         for subscription in self._by_id.values():
             if message in subscription.pending:
                 return subscription.pending[message]
