@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from reference_server.config import Settings
+from reference_server.server.websocket import ENDPOINTS
 from reference_server.stomp.destinations import QUEUES, TOPICS
 from reference_server.stomp.negotiation import VERSIONS
 
@@ -27,7 +28,7 @@ STOMP_LIMITS = ("frame_bytes", "body_bytes", "header_bytes", "headers", "connect
 TIMINGS = ("heartbeat_timeout", "eviction_grace", "rebalance_timeout", "first_frame_timeout")
 
 
-def describe(settings: Settings, endpoints: Iterable[str], *, name: str, version: str) -> bytes:
+def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable[str] = ENDPOINTS) -> bytes:
     """Write the document; sizes in bytes, times in seconds."""
     return msgspec.json.encode(
         {

@@ -11,6 +11,7 @@ from reference_server.server.application import Application
 from reference_server.server.requests import Request
 from reference_server.server.responses import problem
 from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.shared import WRONG_LOGIN
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s]+)(:[0-9]*)?")
 _ANY = "*"
@@ -50,8 +51,9 @@ class Guard:
         try:
             self._application.check_user(login, passcode, address)
         except ProtocolError as error:
-            is_slow_down = error.summary != "login refused"
-            return problem(429 if is_slow_down else 401, error.summary.replace(" ", "-"), error.advice)
+            if error.summary == WRONG_LOGIN:
+                return problem(401, "login-refused", error.advice)
+            return problem(429, "too-many-wrong-logins", error.advice)
         return None
 
     def check_body(self, request: Request) -> Outcome | None:

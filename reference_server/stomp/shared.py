@@ -13,6 +13,8 @@ from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.router import Router
 
 _log = logging.getLogger(__name__)
+WRONG_LOGIN = "login refused"
+"""The summary of the error for a login that is none of a user."""
 _WRONG_LOGINS = 100
 _WRONG_LOGIN_SECONDS = 0.1
 """One address may try so many wrong logins at once, and one more after each such time."""
@@ -65,4 +67,4 @@ class Shared(Generic[SomeSession]):
             wrong[address] = clear_at + _WRONG_LOGIN_SECONDS
             _log.warning("a wrong login of %r came from %s", login[:100], address)
         # The ERROR does not say which of both is wrong.
-        raise ProtocolError("login refused", "Try again, on a new connection if this is STOMP, as a user.")
+        raise ProtocolError(WRONG_LOGIN, "Try again, on a new connection if this is STOMP, as a user.")
