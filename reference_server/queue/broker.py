@@ -11,6 +11,9 @@ from reference_server.queue.refusal import Refusal
 from reference_server.queue.settings import QueueSettings
 from reference_server.queue.topic import Partition, Record, Topic
 
+_INSTANT = 0.001
+"""Seconds between two pieces of an eviction."""
+
 
 class Delivery(NamedTuple):
     """A record that a poll hands out; `redelivered` if the group was handed it before."""
@@ -62,13 +65,21 @@ class QueueBroker:
         group = self._group(name)
         group.clock_offset += seconds
         self._expire(group, now)
+        self.finish(group)
         return now + group.clock_offset
 
     def _expire(self, group: Group, now: float) -> None:
         for consumer in group.expire(now + group.clock_offset):
             self._forget(consumer)
-        self._deadlines.set(group, group.next_deadline())
+        # What is left of an eviction follows after an instant, in which others get their turn.
+        self._deadlines.set(group, now + _INSTANT if group.leaving else group.next_deadline())
         self._wake_members(group)
+
+    def finish(self, *groups: Group) -> None:
+        """Do what is left of the evictions of these groups."""
+        for group in groups:
+            while group.leaving:
+                self._expire(group, self.now)
 
     # Topics
 
