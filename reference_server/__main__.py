@@ -15,6 +15,8 @@ the --config file, else it has its default. Then, in another terminal:
 """
 
 import argparse
+import contextlib
+import ctypes
 import errno
 import gc
 import logging
@@ -31,6 +33,8 @@ _NEEDS_POSIX = (
     "The reference server needs a POSIX system, such as Linux, macOS or WSL. The suite does not: it can judge, from"
     " here, a server that runs there."
 )
+_TWO_ARENAS = (-8, 2)
+"""M_ARENA_MAX: memory that one thread of the C library gave back is there for others."""
 _FULL_COLLECTIONS = 100
 """Collections of the middle generation between two full ones."""
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -58,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_explain(settings, error), file=sys.stderr)
         return 2
     _collect_rarely()
+    with contextlib.suppress(AttributeError):  # not everywhere
+        ctypes.CDLL(None).mallopt(*_TWO_ARENAS)
     with server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
         signal.sigwait(ending)

@@ -6,6 +6,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 import msgspec
 
+from reference_server.budget import Budget, Charge
 from reference_server.config import Settings
 from reference_server.queue.outcomes import Outcome
 from reference_server.server.responses import problem
@@ -32,12 +33,14 @@ class BadRequest(Exception):
 class RequestReader:
     """Splits the octets of one connection into requests; has the callbacks of the `httptools` parser, too."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, budget: Budget) -> None:
         self.wants_continue = False
         """True while the client waits for 100 before it sends a body."""
         self.rest = b""
         """Octets after a request for WebSocket."""
         self._settings = settings
+        self._budget = budget
+        self._charge = Charge(budget)
         self._requests: list[Request] = []
         self._parser = httptools.HttpRequestParser(self)
         self._refusal: Outcome | None = None
@@ -72,6 +75,9 @@ class RequestReader:
             refusal = _unknown_method()
         except httptools.HttpParserError as error:  # HTTP-LENGTH-1 among others
             refusal = problem(400, "request-malformed", f"The request cannot be read: {error}.")
+        self._charge.set(self._head_octets and self._head_octets + self._body_octets)
+        if refusal is None and self._charge.octets and not self._budget.has_room():
+            refusal = problem(503, "server-full", "The server keeps as much as it may; come back later.")
         requests, self._requests = self._requests, []
         self._has_served = self._has_served or bool(requests)
         if requests or (was_idle and not self.is_between_requests):
@@ -83,6 +89,7 @@ class RequestReader:
     def close(self) -> None:
         """Break the cycle of reader and parser: an unfinished request may be large, and full collections are rare."""
         del self._parser
+        self._charge.set(0)
 
     def _parse(self, data: bytes) -> None:
         """Parse octets. A declined upgrade is parsed again without it, so that its body is no request."""

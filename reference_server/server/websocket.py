@@ -13,6 +13,8 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from reference_server.stomp.outlet import Large, size_of
+
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # where the library was built without its extension
@@ -99,6 +101,11 @@ class Channel:
     def is_incomplete(self) -> bool:
         """True if the last message is incomplete."""
         return bool(self._pending or self._fragments)
+
+    @property
+    def held(self) -> int:
+        """Octets that are kept of it."""
+        return len(self._pending) + sum(map(len, self._fragments))
 
     def receive(self, data: bytes) -> bytes | None:
         """Take octets of the wire and return the STOMP octets of the messages that they complete.
@@ -207,12 +214,14 @@ def _extent(data: bytes, position: int) -> tuple[int, int]:
 def encode(items: list[bytes], *, as_binary: bool = False) -> bytes:
     """Make one WebSocket message of each STOMP frame or heart-beat, some clients assume one frame per message.
 
-    It is text, or binary where that is wished or a body is not UTF-8 (STOMP-WS-008).
+    It is text, or binary where that is wished or a body is not UTF-8 (STOMP-WS-008). A large frame is the last one,
+    and its tail is left to the caller.
     """
     octets: list[bytes] = []
     for item in items:
         if type(item) is not Control:
-            octets.append(_head(len(item), is_text=not as_binary and _is_utf8(item)))
+            is_text = not as_binary and _is_utf8(item) and (type(item) is not Large or _is_utf8(item.tail))
+            octets.append(_head(size_of(item), is_text=is_text))
         octets.append(item)
     return b"".join(octets)
 

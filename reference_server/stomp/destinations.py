@@ -4,15 +4,18 @@ A queue keeps messages that no subscriber can take, in order of arrival; unackno
 place. A queue exists while it holds a message or has a subscription. A topic keeps nothing.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from reference_server.budget import Budget, Charge
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape, header_lines
 from reference_server.stomp.limits import StompLimits
+from reference_server.units import KIB
 
 QUEUES = "/queue/"
 TOPICS = "/topic/"
@@ -21,6 +24,18 @@ _SET_BY_SERVER = {"destination", "message-id", "subscription", "ack", "redeliver
 _FOR_SERVER = {"receipt", "transaction"}
 _WITHHELD = _SET_BY_SERVER | _FOR_SERVER
 """Headers of SEND that a MESSAGE does not repeat (STOMP-MESSAGE-001 to -005, STOMP-MESSAGE-007)."""
+
+
+LARGE = 16 * KIB
+"""Octets from which the rest of a MESSAGE exists once, however many get it."""
+_MESSAGE_OCTETS = 400
+"""What a message takes besides its texts and its body."""
+
+
+class Tail(bytes):
+    """The rest of a large MESSAGE, which counts once while anybody needs it."""
+
+    charge: Charge
 
 
 class Message(msgspec.Struct):
@@ -32,25 +47,36 @@ class Message(msgspec.Struct):
     headers: Mapping[str, str]
     body: bytes
     redelivered: bool = False
+    charge: Charge | None = None
     _tail: bytes = b""
     _tail_version: str = ""
 
     @property
     def size(self) -> int:
-        """Octets that it counts against the bounds of a queue; the head of a frame is about 100."""
-        return len(self.body) + 100
+        """Octets that it takes."""
+        if self.charge is not None:
+            return self.charge.octets
+        texts = sum(map(sys.getsizeof, self.headers.values())) + sum(map(len, self.headers))
+        return len(self.body) + texts + _MESSAGE_OCTETS
 
     def tail(self, version: str) -> bytes:
         """Everything of its MESSAGE frame that is the same for all subscribers of that version."""
         if self._tail_version != version:
             self._tail = self._write_tail(version)
             self._tail_version = version
+            if self.charge is not None and len(self._tail) >= LARGE:
+                self._tail = Tail(self._tail)
+                self._tail.charge = Charge(self.charge.budget, len(self._tail))
         return self._tail
 
     def mark_redelivered(self) -> None:
         """Mark later deliveries as redelivered."""
         self.redelivered = True
-        self._tail_version = ""
+        self.forget_tail()
+
+    def forget_tail(self) -> None:
+        """Keep the body only once."""
+        self._tail, self._tail_version = b"", ""
 
     def _write_tail(self, version: str) -> bytes:
         # STOMP-SEND-007, STOMP-CLEN-003, -005, -006; nothing touches the body (STOMP-SEND-005, STOMP-ENC-010)
@@ -189,6 +215,7 @@ class PlainQueue:
             if subscriber.can_take():
                 ready.rotate(-1)
                 subscriber.deliver(message)
+                message.forget_tail()
                 return True
             ready.popleft()
             subscriber.parked = True
@@ -223,6 +250,11 @@ class Broadcast(Generic[Key]):
         if not self._subscribers:
             self._owner.pop(self._key, None)
 
+    def output(self, message: Message) -> int:
+        """Octets that a message makes for all together."""
+        size = message.size
+        return len(self._subscribers) * (_MESSAGE_OCTETS if size >= LARGE else size)
+
     def put(self, message: Message) -> None:
         """Deliver to all."""
         for subscriber in tuple(self._subscribers):
@@ -238,8 +270,11 @@ class Broadcast(Generic[Key]):
 class Destinations:
     """All plain destinations of a server."""
 
-    def __init__(self, limits: StompLimits) -> None:
+    def __init__(self, limits: StompLimits, budget: Budget) -> None:
         self._limits = limits
+        self._budget = budget
+        self.made = 0
+        """Octets of output that were made since the I/O layer took it."""
         self._queues: dict[str, PlainQueue] = {}
         self._topics: dict[str, Broadcast[str]] = {}
 
@@ -263,10 +298,13 @@ class Destinations:
     def check_room(self, messages: Iterable[Message]) -> None:
         """Raise ProtocolError unless all these messages can be kept together (STOMP-TX-003)."""
         wanted: dict[str, tuple[int, int]] = {}
+        total = 0
         for message in messages:
+            total += message.size + self._output(message)
             if not message.destination.startswith(TOPICS):
                 count, octets = wanted.get(message.destination, (0, 0))
                 wanted[message.destination] = (count + 1, octets + message.size)
+        self._check_total(total)
         if len(self._queues.keys() | wanted.keys()) > self._limits.destinations:
             raise self._too_many_queues()
         for destination, (count, octets) in wanted.items():
@@ -274,12 +312,28 @@ class Destinations:
             queue.check_room(count, octets)
 
     def put(self, message: Message) -> None:
-        """Send a message to its plain destination; raises ProtocolError if that is full."""
+        """Send a message to its plain destination; raises ProtocolError if that, or the server, is full."""
         destination = message.destination
+        output = self._output(message)
+        self._check_total(message.size + output)
+        self.made += output
+        message.charge = Charge(self._budget, message.size)
         if not destination.startswith(TOPICS):
             self._queue(destination).put(message)
         elif (topic := self._topics.get(destination)) is not None:
             topic.put(message)
+
+    def _output(self, message: Message) -> int:
+        topic = self._topics.get(message.destination)
+        return 0 if topic is None else topic.output(message)
+
+    def _check_total(self, octets: int) -> None:
+        """Raise ProtocolError unless the server may keep so many more octets."""
+        if not self._budget.has_room(self.made + octets):
+            advice = (
+                f"{self._budget.bound} octets are kept at most. Send again when consumers have caught up."
+            )
+            raise ProtocolError("server full", advice)
 
     def _queue(self, destination: str) -> PlainQueue:
         queue = self._queues.get(destination)

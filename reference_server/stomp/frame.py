@@ -65,6 +65,11 @@ class FrameReader:
         """True while the last frame is incomplete."""
         return self._open is not None or bool(self._pending)
 
+    @property
+    def held(self) -> int:
+        """Octets that are kept of it."""
+        return len(self._pending)
+
     def feed(self, data: bytes) -> list[Frame]:
         """Take the next octets and return the frames that they complete. Never raises: see `error`."""
         frames: list[Frame] = []

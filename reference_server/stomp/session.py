@@ -46,12 +46,12 @@ class Session(Outlet):
         self.address = ""
         """Where the client is, for the bound on wrong logins."""
         self.liveness = Liveness(limits, now)
-        self.subscriptions = Subscriptions(self, limits, shared.router.numbers)
+        self.subscriptions = Subscriptions(self, limits, shared.router.numbers, shared.router.budget)
         self._enter(State.BARE if lenient and not shared.users else State.OPENED)
         self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)
         self._reader = FrameReader(limits, lenient=lenient, versions=self._versions)
         self._reported = False
-        self._transactions = Transactions(limits)
+        self._transactions = Transactions(limits, shared.router.budget)
         self._schedule()
 
     def parse(self, data: bytes) -> Parsed:
@@ -85,7 +85,7 @@ class Session(Outlet):
 
     def take_output(self) -> list[bytes]:
         """Return and forget the new output; each item is one frame or heart-beat: one WebSocket message."""
-        output, self._output = self._output, []
+        output, self._output, self._waiting = self._output, [], 0
         if output:
             self.liveness.said_at = self.shared.now
         return output
@@ -109,6 +109,7 @@ class Session(Outlet):
         self._end()
         # The session waits for the collector or its last timer; an unfinished frame may be large.
         self._reader = FrameReader(self.shared.limits)
+        self._output = []
 
     def on_time(self, now: float) -> None:
         """Send a heart-beat or end the session of a silent client, if that is due."""
@@ -126,6 +127,11 @@ class Session(Outlet):
             self.liveness.said_at = now
         if not self.closing:
             self._schedule()
+
+    @property
+    def held(self) -> int:
+        """Octets of an incomplete frame."""
+        return self._reader.held
 
     def deadline(self) -> float:
         """Wall time in seconds at which `on_time` has work; infinite if it has none."""

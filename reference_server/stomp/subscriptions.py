@@ -6,11 +6,15 @@ from typing import Protocol
 
 import msgspec
 
-from reference_server.stomp.destinations import Message, Subscriber
+from reference_server.budget import Budget, Charge
+from reference_server.stomp.destinations import Message, Subscriber, Tail
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape
 from reference_server.stomp.limits import StompLimits
-from reference_server.stomp.outlet import Outlet
+from reference_server.stomp.outlet import Large, Outlet
+
+_SUBSCRIPTION_OCTETS = 1000
+_DELIVERY_OCTETS = 400
 
 
 class AckMode(enum.Enum):
@@ -49,7 +53,18 @@ class Delivery(msgspec.Struct):
 class Subscription:
     """One SUBSCRIBE of one connection (STOMP-SUB-006: its id means nothing on others)."""
 
-    __slots__ = ("_book", "_outlet", "_prefix", "destination", "id", "mode", "parked", "pending", "source")
+    __slots__ = (
+        "_book",
+        "_outlet",
+        "_prefix",
+        "destination",
+        "id",
+        "mode",
+        "octets",
+        "parked",
+        "pending",
+        "source",
+    )
 
     def __init__(
         self,
@@ -62,6 +77,7 @@ class Subscription:
         self.id = identifier
         self.destination = headers["destination"]
         self.mode = mode
+        self.octets = _octets_of(headers)
         self.source = source
         self.parked = False
         self.pending: dict[str, Delivery] = {}
@@ -85,7 +101,7 @@ class Subscription:
         outlet = self._outlet
         version = outlet.version
         if self.mode is AckMode.AUTO:
-            outlet.emit(b"%b%d\n%b" % (self._prefix, message.number, message.tail(version)))
+            outlet.emit(_frame(b"%b%d\n" % (self._prefix, message.number), message.tail(version)))
             return
         book = self._book
         if len(book.unsettled) >= book.bound:
@@ -96,13 +112,15 @@ class Subscription:
         book.unsettled[str(delivery.number)] = delivery
         self.pending[str(message.number)] = delivery
         ack = b"ack:%d\n" % delivery.number if version == "1.2" else b""
-        outlet.emit(b"%b%d\n%b%b" % (self._prefix, message.number, ack, message.tail(version)))
+        outlet.emit(_frame(b"%b%d\n%b" % (self._prefix, message.number, ack), message.tail(version)))
+        if not len(book.unsettled) % 64:
+            book.count()
 
 
 class Subscriptions:
     """All subscriptions of one session, and its unsettled deliveries."""
 
-    def __init__(self, outlet: Outlet, limits: StompLimits, numbers: Iterator[int]) -> None:
+    def __init__(self, outlet: Outlet, limits: StompLimits, numbers: Iterator[int], budget: Budget) -> None:
         self.outlet = outlet
         self.numbers = numbers
         self.bound = limits.unacknowledged
@@ -112,6 +130,10 @@ class Subscriptions:
         """Subscriptions for which a queue waits."""
         self._limits = limits
         self._by_id: dict[str, Subscription] = {}
+        self._budget = budget
+        self._charge = Charge(budget)
+        self._octets = 0
+        """Octets of the subscriptions."""
 
     def check(self, headers: Mapping[str, str]) -> tuple[str, AckMode]:
         """Return the id and the mode that a SUBSCRIBE asks for; raises ProtocolError (STOMP-SUB-002)."""
@@ -125,12 +147,18 @@ class Subscriptions:
             raise ProtocolError("subscription id in use", "UNSUBSCRIBE it first, or choose another id.")
         if len(self._by_id) >= self._limits.subscriptions:  # STOMP-LIMIT-005
             raise ProtocolError("too many subscriptions", f"{self._limits.subscriptions} are possible.")
+        if not self._budget.has_room(_octets_of(headers)):
+            raise ProtocolError(
+                "server full", f"{self._budget.bound} octets are kept at most. Come back later."
+            )
         return identifier, _read_mode(headers.get("ack", "auto"), version)
 
     def add(self, identifier: str, mode: AckMode, source: Source, headers: Mapping[str, str]) -> None:
         """Begin a subscription that `check` allowed (STOMP-SUB-001)."""
         subscription = Subscription(self, identifier, mode, source, headers)
         self._by_id[identifier] = subscription
+        self._octets += subscription.octets
+        self.count()
         source.subscribe(subscription)
 
     def remove(self, headers: Mapping[str, str]) -> None:
@@ -152,6 +180,10 @@ class Subscriptions:
         while self._by_id:
             _, subscription = self._by_id.popitem()
             self._end(subscription)
+
+    def count(self) -> None:
+        """Count what the session keeps: subscriptions, and notes of unsettled deliveries."""
+        self._charge.set(self._octets + _DELIVERY_OCTETS * len(self.unsettled))
 
     def find(self, headers: Mapping[str, str], command: str) -> Delivery:
         """Return the unsettled delivery that an ACK or NACK names (STOMP-ACK-002); raises ProtocolError.
@@ -196,6 +228,7 @@ class Subscriptions:
             del pending[str(each.message.number)], self.unsettled[str(each.number)]
         if not consumed:
             subscription.source.take_back([each.message for each in covered])
+        self.count()
         if self.parked:
             self.wake()
 
@@ -211,6 +244,8 @@ class Subscriptions:
         for delivery in subscription.pending.values():
             del self.unsettled[str(delivery.number)]
         subscription.pending.clear()
+        self._octets -= subscription.octets
+        self.count()
         subscription.source.unsubscribe(subscription, unsettled)
 
     def _by_destination(self, destination: str | None) -> str | None:
@@ -237,6 +272,20 @@ class Subscriptions:
             if message in subscription.pending:
                 return subscription.pending[message]
         return None
+
+
+def _frame(head: bytes, tail: bytes) -> bytes:
+    """A MESSAGE; a large tail is not copied."""
+    if type(tail) is not Tail:
+        return head + tail
+    frame = Large(head)
+    frame.tail = tail
+    return frame
+
+
+def _octets_of(headers: Mapping[str, str]) -> int:
+    """Octets that a subscription takes."""
+    return _SUBSCRIPTION_OCTETS + 3 * sum(map(len, headers.values()))
 
 
 def _read_mode(value: str, version: str) -> AckMode:

@@ -168,7 +168,7 @@ def run(streams: int, seed: int) -> None:
             hub.tick(now)
             for session in {*hub.touched()}:
                 check(session)
-            assert len(hub._router._destinations._queues) <= LIMITS.destinations
+            assert len(hub._router.destinations._queues) <= LIMITS.destinations
         except Exception as error:
             repeat = f"--seed {first} --streams {number - first + 1}"
             raise AssertionError(f"{error!r}; to repeat: {repeat}") from error
