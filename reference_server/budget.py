@@ -28,8 +28,8 @@ class Charge:
 
     def __init__(self, budget: Budget, octets: int = 0) -> None:
         self.budget = budget
-        self.octets = 0
-        self.set(octets)
+        self.octets = octets
+        budget.add(octets)
 
     def set(self, octets: int) -> None:
         """Change the share."""
@@ -38,4 +38,5 @@ class Charge:
             self.octets = octets
 
     def __del__(self) -> None:
-        self.set(0)
+        if self.octets:
+            self.budget.add(-self.octets)

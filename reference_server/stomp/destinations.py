@@ -7,7 +7,7 @@ place. A queue exists while it holds a message or has a subscription. A topic ke
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -56,8 +56,7 @@ class Message(msgspec.Struct):
         """Octets that it takes."""
         if self.charge is not None:
             return self.charge.octets
-        texts = sum(map(sys.getsizeof, self.headers.values())) + sum(map(len, self.headers))
-        return len(self.body) + texts + _MESSAGE_OCTETS
+        return len(self.body) + _MESSAGE_OCTETS + _size_of(self.headers)
 
     def tail(self, version: str) -> bytes:
         """Everything of its MESSAGE frame that is the same for all subscribers of that version."""
@@ -90,29 +89,36 @@ class Message(msgspec.Struct):
         )
 
 
-class _Lines(NamedTuple):
-    """The header lines that were written last."""
+class _Lines:
+    """The headers that were handed on last, and the size of those that were measured last.
 
-    headers: Mapping[str, str]
-    version: str
-    octets: bytes
+    Producers send equal heads in a row, for which the frame reader returns one dict: that is looked at once.
+    """
 
-
-_lines = _Lines({}, "", b"")
+    headers: Mapping[str, str] | None = None
+    version = ""
+    octets = b""
+    measured: Mapping[str, str] | None = None
+    size = 0
 
 
 def _handed_on(headers: Mapping[str, str], version: str) -> bytes:
-    """The header lines of a MESSAGE that come from its SEND (STOMP-SEND-004, STOMP-CTYPE-001).
-
-    Producers send equal heads in a row, for which the frame reader returns one dict: its lines are written once.
-    """
-    global _lines
-    last = _lines
+    """The header lines of a MESSAGE that come from its SEND (STOMP-SEND-004, STOMP-CTYPE-001)."""
+    last = _Lines
     if last.headers is not headers or last.version != version:
         kept = [header for header in headers.items() if header[0] not in _WITHHELD]
         lines = "".join(f"{line}\n" for line in header_lines(kept, version))
-        _lines = last = _Lines(headers, version, lines.encode())
+        last.headers, last.version, last.octets = headers, version, lines.encode()
     return last.octets
+
+
+def _size_of(headers: Mapping[str, str]) -> int:
+    """Octets that headers take."""
+    last = _Lines
+    if last.measured is not headers:
+        last.measured = headers
+        last.size = sum(map(sys.getsizeof, headers.values())) + sum(map(len, headers))
+    return last.size
 
 
 Key = TypeVar("Key")
@@ -215,7 +221,8 @@ class PlainQueue:
             if subscriber.can_take():
                 ready.rotate(-1)
                 subscriber.deliver(message)
-                message.forget_tail()
+                if len(message.body) >= LARGE:
+                    message.forget_tail()
                 return True
             ready.popleft()
             subscriber.parked = True
@@ -300,7 +307,8 @@ class Destinations:
         wanted: dict[str, tuple[int, int]] = {}
         total = 0
         for message in messages:
-            total += message.size + self._output(message)
+            topic = self._topics.get(message.destination)
+            total += message.size + (topic.output(message) if topic else 0)
             if not message.destination.startswith(TOPICS):
                 count, octets = wanted.get(message.destination, (0, 0))
                 wanted[message.destination] = (count + 1, octets + message.size)
@@ -314,18 +322,17 @@ class Destinations:
     def put(self, message: Message) -> None:
         """Send a message to its plain destination; raises ProtocolError if that, or the server, is full."""
         destination = message.destination
-        output = self._output(message)
-        self._check_total(message.size + output)
-        self.made += output
-        message.charge = Charge(self._budget, message.size)
+        size = message.size
         if not destination.startswith(TOPICS):
+            self._check_total(size)
+            message.charge = Charge(self._budget, size)
             self._queue(destination).put(message)
         elif (topic := self._topics.get(destination)) is not None:
+            output = topic.output(message)
+            self._check_total(size + output)
+            self.made += output
+            message.charge = Charge(self._budget, size)
             topic.put(message)
-
-    def _output(self, message: Message) -> int:
-        topic = self._topics.get(message.destination)
-        return 0 if topic is None else topic.output(message)
 
     def _check_total(self, octets: int) -> None:
         """Raise ProtocolError unless the server may keep so many more octets."""

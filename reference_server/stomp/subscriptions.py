@@ -228,7 +228,8 @@ class Subscriptions:
             del pending[str(each.message.number)], self.unsettled[str(each.number)]
         if not consumed:
             subscription.source.take_back([each.message for each in covered])
-        self.count()
+        if not len(self.unsettled) % 64:
+            self.count()
         if self.parked:
             self.wake()
 
