@@ -20,7 +20,10 @@ class ConfigError(Exception):
     """A setting that cannot be used; the text names its source and key, and the expected value."""
 
 
-def _texts(metavar: str) -> msgspec.Meta:
+_Texts = tuple[str, ...]
+
+
+def _named(metavar: str) -> msgspec.Meta:
     return msgspec.Meta(extra={"unit": metavar})
 
 
@@ -31,30 +34,13 @@ class Settings(StompLimits, frozen=True, kw_only=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535), "TCP port; 0 takes a free one"] = 8080
     tls_cert: Annotated[str, "PEM file with the certificate chain; with it, wss:// and https:// only"] = ""
     tls_key: Annotated[str, "PEM file with the private key, if it is not in the --tls-cert file"] = ""
-    path: Annotated[
-        tuple[str, ...],
-        _texts("PATH"),
-        "further path for STOMP over WebSocket, beside /stomp; may be repeated",
-    ] = ()
+    path: Annotated[_Texts, _named("PATH"), "further path for WebSocket, beside /stomp; may be repeated"] = ()
     user: Annotated[
-        tuple[str, ...],
-        _texts("NAME:PASSCODE"),
-        "a user; may be repeated. With one, STOMP needs CONNECT with login and passcode, and HTTP needs Basic"
-        " authentication, except for /capabilities; without, everybody is served",
+        _Texts, _named("NAME:PASSCODE"), "user, also for HTTP (Basic); none: no login is needed"
     ] = ()
     users_file: Annotated[str, "file of users, a NAME:PASSCODE on each line; --user shows them in ps"] = ""
-    allow_host: Annotated[
-        tuple[str, ...],
-        _texts("NAME"),
-        "further name of this server in Host headers, beside localhost, --host, the machine's name and addresses;"
-        " * for any; may be repeated",
-    ] = ()
-    allow_origin: Annotated[
-        tuple[str, ...],
-        _texts("ORIGIN"),
-        "origin, such as https://example.com, whose pages are served beside this server's own; * for any;"
-        " may be repeated",
-    ] = ()
+    allow_host: Annotated[_Texts, _named("NAME"), "further name of this server in Host; * for any"] = ()
+    allow_origin: Annotated[_Texts, _named("ORIGIN"), "origin whose pages are served, too; * for any"] = ()
     virtual_clock: Annotated[
         bool, "let the queue's time stand still until POST /clock/advance moves it (for tests)"
     ] = False
@@ -110,20 +96,28 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
     for name, value in flags.items():
         values[name] = OPTIONS[name].read(value, f"flag {OPTIONS[name].flag}")
     settings = Settings(**values)
-    if not settings.host:
-        raise ConfigError("host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one.")
     if settings.users_file:
-        entries = _read_text(Path(settings.users_file), "Name a file of NAME:PASSCODE lines.").splitlines()
-        users = settings.user + tuple(line for line in entries if line.strip() and not line.startswith("#"))
+        lines = _read_text(Path(settings.users_file), "Name a file of NAME:PASSCODE lines.").splitlines()
+        users = settings.user + tuple(line for line in lines if line.strip() and not line.startswith("#"))
         settings = msgspec.structs.replace(settings, user=users)
-        if not users:
-            raise ConfigError(f"{settings.users_file} names no user. Expected NAME:PASSCODE lines.")
-    if any(not path.startswith("/") for path in settings.path):
-        raise ConfigError("path: an entry does not begin with a slash. Expected one like /ws.")
-    if any(":" not in entry for entry in settings.user):
-        raise ConfigError("user: an entry has no passcode. Expected NAME:PASSCODE, as in alice:secret.")
-    if settings.tls_key and not settings.tls_cert:
-        raise ConfigError("tls_key needs tls_cert. Give both, or a tls_cert file that holds both.")
+    for is_wrong, what in (
+        (not settings.host, "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one."),
+        (settings.users_file and not settings.user, f"{settings.users_file} names no user."),
+        (
+            any(path[:1] != "/" for path in settings.path),
+            "path: an entry does not begin with a slash, as in /ws.",
+        ),
+        (
+            any(":" not in entry for entry in settings.user),
+            "user: an entry has no passcode, as in alice:secret.",
+        ),
+        (
+            settings.tls_key and not settings.tls_cert,
+            "tls_key needs tls_cert, which may be a file with both.",
+        ),
+    ):
+        if is_wrong:
+            raise ConfigError(what)
     return settings
 
 

@@ -34,16 +34,9 @@ class Hub:
         self._router = Router(operations, limits, budget or Budget(limits.total_bytes))
         self._shared: Shared[Session] = Shared(self._router, limits, users or {}, server_name)
 
-    def open(
-        self, *, lenient: bool, subprotocol_version: str | None = None, address: str = "", now: float
-    ) -> Session:
-        """Open a session; `lenient`: /producer and /consumer; `subprotocol_version`: "1.2" for v12.stomp.
-
-        `address` is that of the client, for the bound on its wrong logins.
-        """
-        session = Session(self._shared, lenient=lenient, subprotocol_version=subprotocol_version, now=now)
-        session.address = address
-        return session
+    def open(self, *, lenient: bool, now: float, address: str = "") -> Session:
+        """Open a session; `lenient`: /producer and /consumer; `address` is the client's."""
+        return Session(self._shared, lenient=lenient, now=now, address=address)
 
     def check_user(self, login: str, passcode: str, address: str, now: float) -> None:
         """Raise ProtocolError as CONNECT does. This method alone needs no lock."""

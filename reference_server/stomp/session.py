@@ -37,19 +37,15 @@ class State(enum.Enum):
 class Session(Outlet):
     """The server's side of one connection."""
 
-    def __init__(
-        self, shared: Shared["Session"], *, lenient: bool, subprotocol_version: str | None, now: float
-    ) -> None:
+    def __init__(self, shared: Shared["Session"], *, lenient: bool, now: float, address: str) -> None:
         limits = shared.limits
         super().__init__(limits.output_window)
         self.shared = shared
-        self.address = ""
-        """Where the client is, for the bound on wrong logins."""
+        self._address = address
         self.liveness = Liveness(limits, now)
         self.subscriptions = Subscriptions(self, limits, shared.router.numbers, shared.router.budget)
         self._enter(State.BARE if lenient and not shared.users else State.OPENED)
-        self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)
-        self._reader = FrameReader(limits, lenient=lenient, versions=self._versions)
+        self._reader = FrameReader(limits, lenient=lenient)
         self._reported = False
         self._transactions = Transactions(limits, shared.router.budget)
         self._schedule()
@@ -199,11 +195,11 @@ class Session(Outlet):
         headers = frame.headers
         version = self._reader.version
         if version is None:  # STOMP-NEG-003, STOMP-NEG-004, STOMP-NEG-005
-            supported = ",".join(self._versions)
+            supported = ",".join(VERSIONS)
             version_header = (("version", supported),)
             raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
         login, passcode = headers.get("login", ""), headers.get("passcode", "")
-        self.shared.check_user(login, passcode, self.address, self.shared.now)
+        self.shared.check_user(login, passcode, self._address, self.shared.now)
         session, server = self.shared.name_session(), self.shared.server_name
         answer = [f"version:{version}", f"session:{session}", f"server:{server}"]
         if version != "1.0":

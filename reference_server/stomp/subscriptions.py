@@ -53,19 +53,6 @@ class Delivery(msgspec.Struct):
 class Subscription:
     """One SUBSCRIBE of one connection (STOMP-SUB-006: its id means nothing on others)."""
 
-    __slots__ = (
-        "_book",
-        "_outlet",
-        "_prefix",
-        "destination",
-        "id",
-        "mode",
-        "octets",
-        "parked",
-        "pending",
-        "source",
-    )
-
     def __init__(
         self,
         book: "Subscriptions",
@@ -77,7 +64,12 @@ class Subscription:
         self.id = identifier
         self.destination = headers["destination"]
         self.mode = mode
-        self.octets = _octets_of(headers)
+        octets = _SUBSCRIPTION_OCTETS + 3 * sum(map(len, headers.values()))
+        if not book.budget.has_room(octets):
+            raise ProtocolError(
+                "server full", f"{book.budget.bound} octets are kept at most. Come back later."
+            )
+        self._charge = Charge(book.budget, octets)
         self.source = source
         self.parked = False
         self.pending: dict[str, Delivery] = {}
@@ -130,10 +122,8 @@ class Subscriptions:
         """Subscriptions for which a queue waits."""
         self._limits = limits
         self._by_id: dict[str, Subscription] = {}
-        self._budget = budget
+        self.budget = budget
         self._charge = Charge(budget)
-        self._octets = 0
-        """Octets of the subscriptions."""
 
     def check(self, headers: Mapping[str, str]) -> tuple[str, AckMode]:
         """Return the id and the mode that a SUBSCRIBE asks for; raises ProtocolError (STOMP-SUB-002)."""
@@ -147,18 +137,12 @@ class Subscriptions:
             raise ProtocolError("subscription id in use", "UNSUBSCRIBE it first, or choose another id.")
         if len(self._by_id) >= self._limits.subscriptions:  # STOMP-LIMIT-005
             raise ProtocolError("too many subscriptions", f"{self._limits.subscriptions} are possible.")
-        if not self._budget.has_room(_octets_of(headers)):
-            raise ProtocolError(
-                "server full", f"{self._budget.bound} octets are kept at most. Come back later."
-            )
         return identifier, _read_mode(headers.get("ack", "auto"), version)
 
     def add(self, identifier: str, mode: AckMode, source: Source, headers: Mapping[str, str]) -> None:
         """Begin a subscription that `check` allowed (STOMP-SUB-001)."""
         subscription = Subscription(self, identifier, mode, source, headers)
         self._by_id[identifier] = subscription
-        self._octets += subscription.octets
-        self.count()
         source.subscribe(subscription)
 
     def remove(self, headers: Mapping[str, str]) -> None:
@@ -182,8 +166,8 @@ class Subscriptions:
             self._end(subscription)
 
     def count(self) -> None:
-        """Count what the session keeps: subscriptions, and notes of unsettled deliveries."""
-        self._charge.set(self._octets + _DELIVERY_OCTETS * len(self.unsettled))
+        """Count the notes of unsettled deliveries; called now and then."""
+        self._charge.set(_DELIVERY_OCTETS * len(self.unsettled))
 
     def find(self, headers: Mapping[str, str], command: str) -> Delivery:
         """Return the unsettled delivery that an ACK or NACK names (STOMP-ACK-002); raises ProtocolError.
@@ -245,7 +229,6 @@ class Subscriptions:
         for delivery in subscription.pending.values():
             del self.unsettled[str(delivery.number)]
         subscription.pending.clear()
-        self._octets -= subscription.octets
         self.count()
         subscription.source.unsubscribe(subscription, unsettled)
 
@@ -282,11 +265,6 @@ def _frame(head: bytes, tail: bytes) -> bytes:
     frame = Large(head)
     frame.tail = tail
     return frame
-
-
-def _octets_of(headers: Mapping[str, str]) -> int:
-    """Octets that a subscription takes."""
-    return _SUBSCRIPTION_OCTETS + 3 * sum(map(len, headers.values()))
 
 
 def _read_mode(value: str, version: str) -> AckMode:
