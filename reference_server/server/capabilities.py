@@ -42,6 +42,7 @@ def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable
                 "queue": QUEUES + "{name}",
                 "topic": TOPICS + "{name}",
                 "redelivers": True,  # STOMP-SUB-009
+                "refused": "/nowhere",
             },
             "defaults": {"brokers": settings.brokers, "partitions": settings.partitions},
             "limits": {name: getattr(settings, name) for name in QUEUE_LIMITS + STOMP_LIMITS}

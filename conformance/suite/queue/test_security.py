@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_refusal
 from conformance.suite.queue.fixture import ADD_GROUP, REGISTER
+from conformance.targets.secrets import basic_of
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -41,11 +41,6 @@ UPGRADES = {
 }
 
 
-def basic(login: str, passcode: str) -> str:
-    """Value of an Authorization header for Basic authentication (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{login}:{passcode}".encode()).decode()
-
-
 @dataclass
 class GroupRequest:
     """A request that adds a group of a fresh name, with a header changed, and a check whether the group was added."""
@@ -54,11 +49,10 @@ class GroupRequest:
 
     def __post_init__(self) -> None:
         target = self.bench.target
-        host = f"[{target.host}]" if ":" in target.host else target.host
-        self.host = f"{host}:{target.port}"
+        self.host = target.http_host.authority
         self.group = self.bench.fresh("group")
         self.body = json.dumps({"consumer_group_name": self.group}).encode()
-        login = basic(target.login, target.passcode or "") if target.login else None
+        login = basic_of(target.login, target.passcode or "") if target.login else None
         self._usual = {"Host": self.host, "Content-Type": "application/json", "Authorization": login}
 
     def octets(
@@ -76,7 +70,11 @@ class GroupRequest:
         lines = [f"{name}: {value}" for name, value in fields.items() if value is not None]
         if not any("chunked" in line for line in more):
             lines.append(f"Content-Length: {len(body)}")
-        return "\r\n".join([f"POST {path} HTTP/1.1", *lines, *more]).encode() + _END + body
+        return (
+            "\r\n".join([f"POST {self.bench.target.access.http_path(path)} HTTP/1.1", *lines, *more]).encode()
+            + _END
+            + body
+        )
 
     def send(self, *, more: Sequence[str] = (), **changed: str | None) -> HttpReply | None:
         """Reply to such a request on a connection of its own; None if there is none."""
@@ -121,10 +119,10 @@ def test_an_operation_needs_a_login(bench: Bench) -> None:
         return
     tried = {
         "no login": None,
-        "a wrong passcode": basic(login, f"not-{passcode}"),
-        "the beginning of the passcode": basic(login, passcode[:-1]),
-        "no passcode": basic(login, ""),
-        "an unknown login": basic(bench.fresh("nobody"), passcode),
+        "a wrong passcode": basic_of(login, f"not-{passcode}"),
+        "the beginning of the passcode": basic_of(login, passcode[:-1]),
+        "no passcode": basic_of(login, ""),
+        "an unknown login": basic_of(bench.fresh("nobody"), passcode),
         "another scheme": f"Bearer {passcode}",
     }
     for what, authorization in tried.items():
@@ -138,7 +136,7 @@ def test_an_operation_needs_a_login(bench: Bench) -> None:
             observed=reply,
         )
         if bench.declares("introspection"):
-            octets = f"GET /topics HTTP/1.1\r\nHost: {request.host}"
+            octets = f"GET {bench.target.access.http_path('/topics')} HTTP/1.1\r\nHost: {request.host}"
             octets += f"\r\nAuthorization: {authorization}" if authorization else ""
             expect_refusal(
                 bench, bench.http().raw(octets.encode() + _END), "SECURITY-LOGIN-1", f"{what}, to read"
