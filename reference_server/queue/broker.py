@@ -1,10 +1,8 @@
 """The queue: each operation is a method that either succeeds, or raises Refusal and changes nothing (REFUSE-1)."""
 
-import sys
 from collections.abc import Sequence
+from sys import getsizeof
 from typing import NamedTuple
-
-import msgspec
 
 from reference_server.budget import Budget
 from reference_server.deadlines import Deadlines
@@ -118,7 +116,8 @@ class QueueBroker:
         self.now = now
         topic = self._topic(topic_name)
         octets = octets_of(record.message) + (octets_of(record.key) if record.key else 0)
-        all_octets = _RECORD_OCTETS + sum(map(sys.getsizeof, msgspec.structs.astuple(record)))
+        texts = getsizeof(record.message) + getsizeof(record.key) + getsizeof(record.label)
+        all_octets = _RECORD_OCTETS + texts + getsizeof(record.timestamp)
         partition = topic.partition_for(record.key)
         if partition.octets + octets > topic.partition_bytes:
             detail = f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
@@ -131,7 +130,7 @@ class QueueBroker:
         if not record.key:
             topic.take_turn()
         partition.octets += octets
-        self.budget.add(all_octets)
+        self.budget.used += all_octets
         self._records += 1
         offset = len(partition.records)
         partition.records.append(record)

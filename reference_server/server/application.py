@@ -41,7 +41,7 @@ class Application:
         """`name` goes into the `server` header of CONNECTED."""
         self.settings = settings
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
-        self.budget = Budget(settings.total_bytes, threading.RLock())
+        self.budget = Budget(settings.total_bytes)
         self._broker = QueueBroker(settings, self.budget)
         self.operations = Operations(self._broker, wall)
         self.timer = Timer(self._tick)

@@ -48,7 +48,7 @@ class Outlet(ABC):
         if not output:
             self._touch()
         output.append(data)
-        octets = size_of(data)
+        octets = len(data) if type(data) is not Large else size_of(data)
         self._outstanding += octets
         self._waiting += octets
         if self._waiting > self.output_bound:

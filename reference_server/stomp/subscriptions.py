@@ -93,7 +93,7 @@ class Subscription:
         outlet = self._outlet
         version = outlet.version
         if self.mode is AckMode.AUTO:
-            outlet.emit(_frame(b"%b%d\n" % (self._prefix, message.number), message.tail(version)))
+            outlet.emit(_frame(self._prefix, message.number, b"", message.tail(version)))
             return
         book = self._book
         if len(book.unsettled) >= book.bound:
@@ -104,7 +104,7 @@ class Subscription:
         book.unsettled[str(delivery.number)] = delivery
         self.pending[str(message.number)] = delivery
         ack = b"ack:%d\n" % delivery.number if version == "1.2" else b""
-        outlet.emit(_frame(b"%b%d\n%b" % (self._prefix, message.number, ack), message.tail(version)))
+        outlet.emit(_frame(self._prefix, message.number, ack, message.tail(version)))
         if not len(book.unsettled) % 64:
             book.count()
 
@@ -258,11 +258,11 @@ class Subscriptions:
         return None
 
 
-def _frame(head: bytes, tail: bytes) -> bytes:
+def _frame(prefix: bytes, number: int, ack: bytes, tail: bytes) -> bytes:
     """A MESSAGE; a large tail is not copied."""
     if type(tail) is not Tail:
-        return head + tail
-    frame = Large(head)
+        return b"%b%d\n%b%b" % (prefix, number, ack, tail)
+    frame = Large(b"%b%d\n%b" % (prefix, number, ack))
     frame.tail = tail
     return frame
 

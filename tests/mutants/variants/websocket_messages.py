@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from typing import TYPE_CHECKING, Any
 
 from websockets.frames import CloseCode, Opcode
@@ -11,6 +12,7 @@ from websockets.frames import Frame as WebSocketFrame
 from reference_server.server import connection, websocket
 from reference_server.server.transport import Transport
 from reference_server.server.websocket import Channel, Control
+from reference_server.stomp import destinations
 from tests.mutants.patching import wrap
 from tests.mutants.registry import variant
 from tests.mutants.stomp_editing import V10, V11, V12, WEBSOCKET
@@ -29,13 +31,19 @@ def _kind(data: bytes) -> Opcode:
     return Opcode.TEXT if websocket._is_utf8(data) else Opcode.BINARY
 
 
+def _encode_by(encode: Callable[[list[bytes]], bytes]) -> None:
+    """Have `encode` make the octets of the wire, of whole frames, from several of them."""
+    connection.encode = lambda items, **_named: encode(items)
+    destinations.LARGE = sys.maxsize
+
+
 def _write_by(write: Callable[[bytes], bytes]) -> None:
     """Have `write` make the octets of the wire from the STOMP octets of one message."""
 
     def encode(items: list[bytes]) -> bytes:
         return b"".join(bytes(item) if type(item) is Control else write(item) for item in items)
 
-    connection.encode = encode
+    _encode_by(encode)
 
 
 @variant("A message may be fragmented (RFC 6455, section 5.4).", bindings=(*V12, *WEBSOCKET))
@@ -92,7 +100,7 @@ def several_frames_share_a_message() -> None:
             octets.append(_frame(_kind(together), together))
         return b"".join(octets)
 
-    connection.encode = encode
+    _encode_by(encode)
 
 
 @variant(_STREAM, bindings=(*V11, *V12, *WEBSOCKET))
