@@ -73,7 +73,7 @@ def test_a_message_id_for_an_ack_id(server: Server, command: str) -> None:
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
 @pytest.mark.parametrize("named", ["b", "none"])
 def test_the_subscription_of_another_message(server: Server, command: str, named: str) -> None:
-    """In STOMP 1.1 the right message-id with another subscription is told apart from an unknown message."""
+    """In STOMP 1.1 the right message-id with another subscription gets another answer than an unknown message."""
     client, headers = deliver(server, "1.1")
     with client:
         client.say(command, {"message-id": headers["message-id"], "subscription": named})
@@ -85,7 +85,7 @@ def test_the_subscription_of_another_message(server: Server, command: str, named
 
 
 def test_a_client_of_binary_messages(server: Server) -> None:
-    """Who begins in a binary message, and may read nothing else, is answered in binary ones, heart-beats included."""
+    """A client that begins in a binary message, and may read nothing else, gets binary ones, heart-beats included."""
     with Stomp.to(server) as client:
         client.send(
             frame(
