@@ -17,6 +17,7 @@ from conformance.wire.access import Access
 from conformance.wire.connection import ALLOWANCE, Connection, tls_context
 from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import NotAdmitted, PeerFailure, TooLong, UpgradeRefused, Violation
+from conformance.wire.upgrade_socket import UpgradeSocket
 from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
 
 if TYPE_CHECKING:
@@ -337,7 +338,7 @@ class WebSocketLink:
         try:
             self._websocket.connect(
                 self.url,
-                socket=self._connection,
+                socket=UpgradeSocket(self._connection),
                 header={name: value for name, value in headers.items() if name.lower() != "host"},
                 host=given.get("host"),
                 redirect_limit=0,
