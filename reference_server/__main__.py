@@ -25,6 +25,7 @@ from collections.abc import Sequence
 
 from reference_server.config import OPTIONS, ConfigError, Option, Settings, build
 from reference_server.server import Server
+from reference_server.server.oddities import ODDITIES
 from reference_server.server.running import NAME, version
 
 _NEEDS_POSIX = (
@@ -87,9 +88,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {version()}")
     parser.add_argument("--config", metavar="FILE", help="TOML file of settings, or a Java .properties file")
+    parser.add_argument("--list-odd", action=_ListOdd, nargs=0, help="list the names for --odd and exit")
     for option in OPTIONS.values():
         _add(parser, option)
     return parser
+
+
+class _ListOdd(argparse.Action):
+    """Prints the table of oddities, and exits."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> None:
+        parser.exit(
+            0, "".join(f"{odd.name}\n    {odd.summary}. {odd.freedom}\n" for odd in ODDITIES.values())
+        )
 
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
@@ -97,7 +108,7 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     if isinstance(option.default, bool):
         parser.add_argument(option.flag, action=argparse.BooleanOptionalAction, help=text)
     elif isinstance(option.default, tuple):
-        parser.add_argument(option.flag, action="append", metavar="NAME:PASSCODE", help=text)
+        parser.add_argument(option.flag, action="append", metavar=option.unit, help=text)
     else:
         default = f" (default: {option.default} {option.unit}".rstrip() + ")" if option.default != "" else ""
         metavar = option.unit.upper() or "VALUE"

@@ -20,6 +20,10 @@ class ConfigError(Exception):
     """A setting that cannot be used; the text names its source and key, and the expected value."""
 
 
+def _texts(metavar: str) -> msgspec.Meta:
+    return msgspec.Meta(extra={"unit": metavar})
+
+
 class Settings(StompLimits, frozen=True, kw_only=True):
     """All settings of one server; sizes in bytes, times in seconds."""
 
@@ -28,11 +32,18 @@ class Settings(StompLimits, frozen=True, kw_only=True):
     tls_cert: Annotated[str, "PEM file with the certificate chain; with it, wss:// and https:// only"] = ""
     tls_key: Annotated[str, "PEM file with the private key, if it is not in the --tls-cert file"] = ""
     user: Annotated[
-        tuple[str, ...], "NAME:PASSCODE that may CONNECT; repeat it for several; none: no login is needed"
+        tuple[str, ...],
+        _texts("NAME:PASSCODE"),
+        "a user that may CONNECT; may be repeated; none: no login is needed",
     ] = ()
     virtual_clock: Annotated[
         bool, "let the queue's time stand still until POST /clock/advance moves it (for tests)"
     ] = False
+    odd: Annotated[
+        tuple[str, ...],
+        _texts("NAME"),
+        "legal but unusual behaviour, for tests of clients; --list-odd lists them; may be repeated",
+    ] = ()
     connections: Annotated[Count, "connections at once; one more is answered 503 and closed"] = 1000
     outbox_bytes: Annotated[
         Octets, "output that waits for one slow reader; past it the connection is cut off"

@@ -6,7 +6,7 @@ written, by one send per touched connection, after it is released.
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from reference_server.config import Settings
@@ -14,6 +14,7 @@ from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
+from reference_server.server.oddities import passage
 from reference_server.server.timer import Timer
 from reference_server.stomp import Hub
 from reference_server.stomp.session import Parsed, Session
@@ -27,6 +28,9 @@ class Peer(Protocol):
 
     def flush(self) -> None:
         """Write the outbox; called without the lock."""
+
+    def cut(self) -> None:
+        """End the connection without a word."""
 
 
 class Application:
@@ -42,6 +46,10 @@ class Application:
         self._lock = threading.Lock()
         self._hub = Hub(self.operations, settings, users=settings.users, server_name=name)
         self._peers: dict[Session, Peer] = {}
+        self.write, self._read = passage(settings.odd)
+        """Edits of the output of sessions, made under the lock, and of their input, made without it."""
+        self.on_frames: Callable[[Session, Parsed], None] | None = None
+        """Observer of all input of sessions; called under the lock."""
         self._farewell: tuple[str, str] | None = None
         """Summary and advice of the ERROR for sessions that are opened while the server stops."""
 
@@ -61,8 +69,11 @@ class Application:
 
     def handle(self, session: Session, items: Parsed) -> None:
         """Process frames of a session."""
+        understood = self._read(session, items)
         with self._turn() as now:
-            session.handle(items, wall(), now)
+            session.handle(understood, wall(), now)
+            if self.on_frames is not None:
+                self.on_frames(session, items)
 
     def fail(self, session: Session, summary: str, advice: str) -> None:
         """End a session from the server's side."""
@@ -86,6 +97,11 @@ class Application:
         with self._turn():
             if self._peers.pop(session, None) is not None:
                 session.lost(wall())
+
+    def peers(self) -> dict[Session, Peer]:
+        """The sessions that are open, in the order in which they were opened, with their connections."""
+        with self._turn():
+            return dict(self._peers)
 
     # Operations over HTTP.
 

@@ -121,6 +121,7 @@ class Session(Outlet):
             self.liveness.said_at = now
         if not self.closing:
             self._schedule()
+            self._touch()  # the I/O layer may have kept output back until now
 
     def deadline(self) -> float:
         """Wall time in seconds at which `on_time` has work; infinite if it has none."""
