@@ -6,8 +6,8 @@ written, by one send per touched connection, after it is released.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol, TypeVar
 
 from reference_server.config import Settings
 from reference_server.queue.broker import QueueBroker
@@ -18,6 +18,8 @@ from reference_server.server.oddities import passage
 from reference_server.server.timer import Timer
 from reference_server.stomp import Hub
 from reference_server.stomp.session import Parsed, Session
+
+Seen = TypeVar("Seen")
 
 
 class Peer(Protocol):
@@ -98,10 +100,10 @@ class Application:
             if self._peers.pop(session, None) is not None:
                 session.lost(wall())
 
-    def peers(self) -> dict[Session, Peer]:
-        """The sessions that are open, in the order in which they were opened, with their connections."""
+    def look(self, see: Callable[[Mapping[Session, Peer]], Seen]) -> Seen:
+        """Return what `see` makes of the open sessions, oldest first, and their connections; it holds the lock."""
         with self._turn():
-            return dict(self._peers)
+            return see(self._peers)
 
     # Operations over HTTP.
 

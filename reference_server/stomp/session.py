@@ -43,6 +43,7 @@ class Session(Outlet):
         limits = shared.limits
         super().__init__(limits.output_window)
         self.shared = shared
+        self.name = shared.name_session()
         self.liveness = Liveness(limits, now)
         self.subscriptions = Subscriptions(self, limits, shared.router.numbers)
         self._enter(State.BARE if lenient and not shared.users else State.OPENED)
@@ -193,8 +194,7 @@ class Session(Outlet):
             version_header = (("version", supported),)
             raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
         self.shared.check_user(headers.get("login", ""), headers.get("passcode", ""))
-        session, server = self.shared.name_session(), self.shared.server_name
-        answer = [f"version:{version}", f"session:{session}", f"server:{server}"]
+        answer = [f"version:{version}", f"session:{self.name}", f"server:{self.shared.server_name}"]
         if version != "1.0":
             smallest = self.shared.limits.heartbeat_interval
             self.liveness.intervals = agree_on_heartbeats(headers, smallest)
