@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Methods that change nothing, so that a request may be repeated if the server had closed the connection.
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN = 500
+#: Seconds after a reply for which its connection is used again. A server may close an idle one just as it is used
+#: (RFC 9112, section 9.3.1), and nobody can know then whether it has performed the request.
+IDLE = 0.4
 #: Longest head of a reply, with the interim replies (1xx) before it, in octets.
 HEAD_LIMIT = 256 << 10
 
@@ -70,6 +73,7 @@ class HttpClient:
         self._tls, self._trace, self._interrupted = tls, trace, interrupted
         self._body_limit = body_limit
         self._connection: Connection | None = None
+        self._answered = 0.0
         self._pending = ""
         shown = f"[{host}]" if ":" in host else host
         self._authority = f"{shown}:{port}"
@@ -173,7 +177,8 @@ class HttpClient:
     # Connections
 
     def _kept_connection(self) -> Connection:
-        if self._connection is not None and self._connection.is_stale():
+        is_idle = time.monotonic() > self._answered + IDLE
+        if self._connection is not None and (is_idle or self._connection.is_stale()):
             self.close()
         if self._connection is None:
             self._connection = self._connect()
@@ -229,6 +234,7 @@ class HttpClient:
             self.close()
             raise
         self._pending = ""
+        self._answered = time.monotonic()
         if reply is None or reply.closes:
             self.close()
         return reply

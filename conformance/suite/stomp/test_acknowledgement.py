@@ -19,6 +19,7 @@ from conformance.suite.stomp.accept_or_refuse import (
 )
 from conformance.suite.stomp.channel import (
     Channel,
+    acknowledgement_mode,
     consume_elsewhere,
     disconnect,
     has_redelivery,
@@ -78,7 +79,9 @@ def test_an_unacknowledged_message_comes_as_often_as_it_takes(bench: Bench, mode
     for _ in range(3):
         reader.link.cut()
         reader = fixture.client()
-        subscription = fixture.subscribe(reader, channel.destination, [("ack", mode)])
+        subscription = fixture.subscribe(
+            reader, channel.destination, [("ack", acknowledgement_mode(bench, mode))]
+        )
         message = fixture.expect_message(subscription, "STOMP-ACK-001", lambda frame: frame.body == body)
     settle(fixture, reader, message)
 

@@ -278,7 +278,7 @@ def both_copies_name_one_subscription() -> None:
             first.setdefault(subscriber._outlet, subscriber).deliver(message)  # type: ignore[attr-defined]
 
 
-@fault("STOMP-SUB-014", "STOMP-SUB-008", bindings=V12)
+@fault("STOMP-SUB-016", "STOMP-SUB-014", "STOMP-SUB-008", bindings=V12)
 def a_queue_gives_to_two_subscriptions_of_a_connection() -> None:
     """A message of a queue goes to every subscription of the connection that is next in turn."""
 
