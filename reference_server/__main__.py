@@ -98,9 +98,8 @@ class _ListOdd(argparse.Action):
     """Prints the table of oddities, and exits."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> None:
-        parser.exit(
-            0, "".join(f"{odd.name}\n    {odd.summary}. {odd.freedom}\n" for odd in ODDITIES.values())
-        )
+        print(*(f"{odd.name}\n    {odd.summary}. {odd.freedom}" for odd in ODDITIES.values()), sep="\n")
+        parser.exit()
 
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:

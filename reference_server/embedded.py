@@ -50,6 +50,8 @@ class Server(running.Server):
     `url` is the URL for WebSocket, `port` the TCP port, which also serves the operations of the queue over HTTP.
     """
 
+    goodbye_seconds = 0.05
+
     def __init__(self, *, users: Mapping[str, str] | None = None, **settings: Any) -> None:
         """Bind to a free port, or to `port`; `users` are passcodes by login.
 

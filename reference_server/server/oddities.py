@@ -23,8 +23,8 @@ from reference_server.stomp.frame import Frame
 from reference_server.stomp.negotiation import Intervals
 from reference_server.stomp.session import Parsed, Session
 
-Write = Callable[[Session, list[bytes]], list[bytes]]
 Read = Callable[[Session, Parsed], Parsed]
+Edit = Callable[[Session, list[bytes]], list[bytes]]
 
 
 class Oddity(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class Oddity(msgspec.Struct, frozen=True):
     name: str
     summary: str
     freedom: str
-    write: Write
+    write: Edit
     read: Read | None
 
 
@@ -46,7 +46,7 @@ _chance = random.Random(7)
 _pause = threading.Event()  # never set
 
 
-def passage(names: Sequence[str]) -> tuple[Write, Read]:
+def passage(names: Sequence[str]) -> tuple[Edit, Read]:
     """Return the edit of all output, and that of all input. Raises ConfigError for an unknown name."""
     for unknown in [name for name in names if name not in ODDITIES]:
         near = ", ".join(difflib.get_close_matches(unknown, ODDITIES)) or "one of --list-odd"
@@ -66,37 +66,24 @@ def passage(names: Sequence[str]) -> tuple[Write, Read]:
     return write, read
 
 
-def _odd(freedom: str, read: Read | None = None) -> Callable[[Write], Write]:
-    """Register an edit of all output that is sent together, named by the function."""
+def _odd(freedom: str, *commands: bytes, read: Read | None = None) -> Callable[[Edit], Edit]:
+    """Register an edit, named by the function: of the heads of frames with these commands, or else of all output.
 
-    def register(write: Write) -> Write:
-        name = write.__name__.replace("_", "-")
-        ODDITIES[name] = Oddity(name, (write.__doc__ or "").rstrip("."), freedom, write, read)
-        return write
+    A head is a list of its lines, the command first; output is a list of frames and heart-beats sent together.
+    """
 
-    return register
-
-
-Head = list[bytes]
-"""A command and header lines."""
-
-
-def _odd_heads(
-    freedom: str, *commands: bytes, read: Read | None = None
-) -> Callable[[Callable[[Session, Head], Head]], None]:
-    """Register an edit of the head of each frame with one of these commands."""
-
-    def register(edit: Callable[[Session, Head], Head]) -> None:
-        def edited(session: Session, item: bytes) -> bytes:
-            head, empty_line, body = item.partition(b"\n\n")
-            lines = head.split(b"\n")
-            return b"\n".join(edit(session, lines)) + empty_line + body if lines[0] in commands else item
-
+    def register(edit: Edit) -> Edit:
         def write(session: Session, items: list[bytes]) -> list[bytes]:
-            return [edited(session, item) for item in items]
+            return [with_head(session, item) if item.startswith(commands) else item for item in items]
 
-        write.__name__, write.__doc__ = edit.__name__, edit.__doc__
-        _odd(freedom, read)(write)
+        def with_head(session: Session, item: bytes) -> bytes:
+            head, *rest = item.partition(b"\n\n")
+            return b"".join([b"\n".join(edit(session, head.split(b"\n"))), *rest])
+
+        name = edit.__name__.replace("_", "-")
+        summary = (edit.__doc__ or "").rstrip(".")
+        ODDITIES[name] = Oddity(name, summary, freedom, write if commands else edit, read)
+        return edit
 
     return register
 
@@ -104,25 +91,22 @@ def _odd_heads(
 # Heads
 
 
-@_odd_heads("CONNECTED needs no header but the version (STOMP-CONNECT-008).", b"CONNECTED")
-def connected_says_little(session: Session, head: Head) -> Head:
+@_odd("CONNECTED needs no header but the version (STOMP-CONNECT-008).", b"CONNECTED")
+def connected_says_little(session: Session, head: list[bytes]) -> list[bytes]:
     """CONNECTED has no session, server or heart-beat header, and there are no heart-beats."""
     session.liveness.intervals = Intervals()
-    return [line for line in head if not re.match(rb"session:|server:|heart-beat:", line)]
+    return [line for line in head if not line.startswith((b"session:", b"server:", b"heart-beat:"))]
 
 
-@_odd_heads("The names of sessions and servers are theirs to choose (STOMP-CONNECT-009, -010).", b"CONNECTED")
-def sessions_have_long_names(_session: Session, head: Head) -> Head:
+@_odd("The names of sessions and servers are theirs to choose (STOMP-CONNECT-009, -010).", b"CONNECTED")
+def sessions_have_long_names(_session: Session, head: list[bytes]) -> list[bytes]:
     """CONNECTED has a session name of a thousand octets with colons, and a server header with a comment."""
-    head = [re.sub(rb"^session:", b"session:session:%b:" % (b"x" * 1000), line) for line in head]
-    return [
-        re.sub(rb"^server:.*", rb"server:odd*2/1.0-SNAPSHOT (a comment: with \\ and /)", line)
-        for line in head
-    ]
+    head = [line.replace(b"session:", b"session:%b:" % (b"x" * 1000), 1) for line in head]
+    return [line + b" (a comment: with \\ and /)" if line.startswith(b"server:") else line for line in head]
 
 
-@_odd_heads("`content-length:0` is allowed on any frame (STOMP-BODY-001).", b"CONNECTED", b"RECEIPT")
-def every_frame_is_counted(_session: Session, head: Head) -> Head:
+@_odd("`content-length:0` is allowed on any frame (STOMP-BODY-001).", b"CONNECTED", b"RECEIPT")
+def every_frame_is_counted(_session: Session, head: list[bytes]) -> list[bytes]:
     """RECEIPT and CONNECTED have a content-length of 0."""
     return [*head, b"content-length:0"]
 
@@ -147,46 +131,33 @@ def _with_body(item: bytes, body: bytes) -> bytes:
     return b"\n".join([*head, *counted]) + b"\n\n" + body + b"\0"
 
 
-def _around(version: str) -> tuple[str, str]:
-    """Characters before and after an odd id: in 1.0 none, because a header of 1.0 has no escapes."""
-    if version == "1.0":
-        return "", ""
-    every = "".join(map(chr, range(1, 128)))
-    return " größe🙂 ", every if version == "1.2" else every.replace("\r", "")
+_ODD = "".join(map(chr, range(1, 128))) + " größe🙂 "
+_ENDS = {"1.0": "", "1.1": _ODD.replace("\r", ""), "1.2": _ODD}
+"""Ends of odd ids by version: 1.0 has no escapes, and 1.1 none for CR."""
 
 
 def _read_odd_ids(session: Session, items: Parsed) -> Parsed:
-    before, after = _around(session.version)
+    def read(name: str, value: str) -> str:
+        end = _ENDS[session.version] if name in ("id", "message-id") else ""
+        return value.removesuffix(end) if value.endswith(end) else "of nobody"
 
-    def number_of(value: str) -> str:
-        is_ours = value.startswith(before) and value.endswith(after)
-        return value[len(before) : len(value) - len(after)] if is_ours else "of nobody"
-
-    for place, item in enumerate(items):
-        if isinstance(item, Frame) and item.command in ("ACK", "NACK"):
-            ids = {
-                name: number_of(item.headers[name]) for name in ("id", "message-id") if name in item.headers
-            }
-            items[place] = msgspec.structs.replace(item, headers=item.headers | ids)
-    return items
-
-
-@_odd_heads(
-    "Ids are strings of the server's choice (STOMP-MESSAGE-002, STOMP-MESSAGE-004).",
-    b"MESSAGE",
-    read=_read_odd_ids,
-)
-def ids_are_odd_strings(session: Session, head: Head) -> Head:
-    """Ids have all ASCII characters that a header can hold, a blank first, and characters of several octets."""
-    before, after = (escape(part, session.version).encode() for part in _around(session.version))
     return [
-        re.sub(rb"^((?:message-id|ack):)(.*)", lambda found: found[1] + before + found[2] + after, line)
-        for line in head
+        msgspec.structs.replace(item, headers={name: read(name, item.headers[name]) for name in item.headers})
+        if isinstance(item, Frame) and item.command in ("ACK", "NACK")
+        else item
+        for item in items
     ]
 
 
-@_odd_heads("A frame may have headers that nobody asked for (STOMP-MESSAGE-006).", *ALL)
-def every_frame_has_more_headers(session: Session, head: Head) -> Head:
+@_odd("Ids are any strings (STOMP-MESSAGE-002, STOMP-MESSAGE-004).", b"MESSAGE", read=_read_odd_ids)
+def ids_are_odd_strings(session: Session, head: list[bytes]) -> list[bytes]:
+    """Ids have all ASCII characters that a header can hold, characters of several octets, and a blank at the end."""
+    end = escape(_ENDS[session.version], session.version).encode()
+    return [line + end if line.startswith((b"message-id:", b"ack:")) else line for line in head]
+
+
+@_odd("A frame may have headers that nobody asked for (STOMP-MESSAGE-006).", *ALL)
+def every_frame_has_more_headers(session: Session, head: list[bytes]) -> list[bytes]:
     """Each frame has unknown headers, from 1.1 on some with escaped octets and some without a value."""
     if head[0] == b"CONNECTED":
         return [head[0], b"x-cluster:a:b", *head[1:], b"x-last:1"]
@@ -196,14 +167,14 @@ def every_frame_has_more_headers(session: Session, head: Head) -> Head:
     return [head[0], *names, *head[1:]]
 
 
-@_odd_heads("The order of headers says nothing (STOMP-SEND-004).", *ALL)
-def headers_come_in_any_order(_session: Session, head: Head) -> Head:
+@_odd("The order of headers says nothing (STOMP-SEND-004).", *ALL)
+def headers_come_in_any_order(_session: Session, head: list[bytes]) -> list[bytes]:
     """The headers of each frame are shuffled."""
     return [head[0], *_chance.sample(head[1:], len(head) - 1)]
 
 
-@_odd_heads("Later entries of a header may be passed on behind the first (STOMP-REPEAT-002).", *ALL)
-def headers_are_repeated(session: Session, head: Head) -> Head:
+@_odd("Later entries of a header may be passed on behind the first (STOMP-REPEAT-002).", *ALL)
+def headers_are_repeated(session: Session, head: list[bytes]) -> list[bytes]:
     """From 1.1 on each header of a frame is repeated with another value, after all original ones."""
     names = [line.partition(b":")[0] for line in head[1:] if session.version != "1.0"]
     return head + [name + b":second" for name in names if name != b"content-length"]
@@ -255,7 +226,7 @@ def _wait(_session: Session, items: Parsed) -> Parsed:
     return items
 
 
-@_odd("How fast a server answers is not said.", _wait)
+@_odd("How fast a server answers is not said.", read=_wait)
 def frames_are_answered_late(_session: Session, items: list[bytes]) -> list[bytes]:
     """Frames of a client are processed up to 6 ms later, and now and then 80 ms later."""
     return items
