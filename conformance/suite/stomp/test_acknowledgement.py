@@ -255,16 +255,17 @@ def _can_be_tried(fixture: StompFixture, kind: str, mode: str) -> bool:
 @pytest.mark.parametrize("how", ["commit", "abort", "disconnect", "cut"])
 def test_an_ack_in_a_transaction(bench: Bench, mode: str, how: str) -> None:
     """Send ACK with `transaction`; expect redelivery unless COMMIT ended the transaction."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, mode, "STOMP-ACK-006"):
         return
     channel = channel_in_mode(fixture, mode)
     message = channel.send_and_receive(bench.fresh("acknowledged"))
-    send_and_confirm(fixture, channel.reader, "BEGIN", "t")
-    channel.reader.ack(message, transaction="t")
+    send_and_confirm(fixture, channel.reader, "BEGIN", transaction)
+    channel.reader.ack(message, transaction=transaction)
     left = message
     if how in ("commit", "abort"):
-        send_and_confirm(fixture, channel.reader, how.upper(), "t")
+        send_and_confirm(fixture, channel.reader, how.upper(), transaction)
         left = channel.send_and_receive(bench.fresh("left")) if how == "commit" else message
     else:
         fixture.fence(channel.reader)

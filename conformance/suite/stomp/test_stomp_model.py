@@ -38,6 +38,7 @@ JUDGED = (
     "STOMP-SUB-011",
     "STOMP-SUB-012",
     "STOMP-SUB-014",
+    "STOMP-SUB-017",
     "STOMP-UNSUB-001",
     "STOMP-ACK-001",
     "STOMP-ACK-002",
