@@ -13,7 +13,8 @@ import weakref
 from collections.abc import Callable, Sequence
 
 import msgspec
-from websockets import frames
+from websockets.frames import Frame as Message
+from websockets.frames import Opcode
 
 from reference_server.config import ConfigError
 from reference_server.server.clock import wall
@@ -141,12 +142,11 @@ def _read_odd_ids(session: Session, items: Parsed) -> Parsed:
         end = _ENDS[session.version] if name in ("id", "message-id") else ""
         return value.removesuffix(end) if value.endswith(end) else "of nobody"
 
-    return [
-        msgspec.structs.replace(item, headers={name: read(name, item.headers[name]) for name in item.headers})
-        if isinstance(item, Frame) and item.command in ("ACK", "NACK")
-        else item
-        for item in items
-    ]
+    def read_frame(frame: Frame) -> Frame:
+        headers = {name: read(name, value) for name, value in frame.headers.items()}
+        return msgspec.structs.replace(frame, headers=headers) if frame.command in ("ACK", "NACK") else frame
+
+    return [read_frame(item) if isinstance(item, Frame) else item for item in items]
 
 
 @_odd("Ids are any strings (STOMP-MESSAGE-002, STOMP-MESSAGE-004).", b"MESSAGE", read=_read_odd_ids)
@@ -208,8 +208,9 @@ def _end_lines(session: Session, items: list[bytes], ends: list[bytes]) -> list[
     def ended(head: re.Match[bytes]) -> bytes:
         return re.sub(rb"\r?\n", lambda _: _chance.choice(ends), head[0])
 
-    is_1_2 = session.version == "1.2"
-    return [re.sub(rb"\A((?s:.*?)\r?\n\r?\n|\n)", ended, item) if is_1_2 else item for item in items]
+    if session.version != "1.2":
+        return items
+    return [re.sub(rb"\A((?s:.*?)\r?\n\r?\n|\n)", ended, item) for item in items]
 
 
 @_odd("Any number of line ends may stand between frames (STOMP-WS-016).")
@@ -281,6 +282,4 @@ def every_message_is_binary(_session: Session, items: list[bytes]) -> list[bytes
 
 def _binary(*messages: bytes) -> Control:
     """Binary messages that stay together: an unfinished frame must not be dropped."""
-    return Control(
-        b"".join(frames.Frame(frames.Opcode.BINARY, each).serialize(mask=False) for each in messages)
-    )
+    return Control(b"".join(Message(Opcode.BINARY, each).serialize(mask=False) for each in messages))
