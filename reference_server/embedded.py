@@ -69,6 +69,8 @@ class Server(running.Server):
         self._changed = threading.Condition()
         self._frames: deque[ReceivedFrame] = deque()
         self._octets = 0
+        self._errors: deque[str] = deque(maxlen=KEPT_FRAMES)
+        self._write, self.application.write = self.application.write, self._send
         self.application.on_frames = self._keep
 
     def advance(self, seconds: float, group: str | None = None) -> float:
@@ -98,6 +100,10 @@ class Server(running.Server):
         with self._changed:
             return [frame for frame in self._frames if command in (None, frame.command)]
 
+    def errors(self) -> list[str]:
+        """Return the ERROR frames that clients were sent, as text with what was wrong and what was expected."""
+        return list(self._errors)
+
     def wait_for(self, command: str, count: int = 1, timeout: float = WAIT_SECONDS) -> list[ReceivedFrame]:
         """Wait until clients have sent `count` frames with this command; return them.
 
@@ -123,6 +129,10 @@ class Server(running.Server):
                 return
         names = ", ".join(each.name for each in connected) or "none"
         raise ValueError(f"There is no session {name!r}. Connected are: {names}.")
+
+    def _send(self, session: Session, items: list[bytes]) -> list[bytes]:
+        self._errors.extend(item[:-1].decode() for item in items if item.startswith(b"ERROR"))
+        return self._write(session, items)
 
     def _keep(self, session: Session, items: Parsed) -> None:
         with self._changed:

@@ -238,6 +238,22 @@ def test_a_test_waits_for_frames(server: Server, connect: Connect) -> None:
         server.wait_for("SEND", count=2, timeout=0.1)
 
 
+def test_errors_are_told(server: Server, connect: Connect) -> None:
+    """Also that of a client which never reads it."""
+    assert server.errors() == []
+    client, other = connect(server.url), connect(server.url)
+    client.send("SEND", "größe", destination="/nowhere/größe", receipt="r")
+    text = client.expect("ERROR").headers["message"]
+    [error] = server.errors()
+    assert error.startswith("ERROR\n")
+    assert text in error
+    assert "receipt-id:r\n" in error
+    assert "/nowhere/größe" in error
+    other.send("ACK", id="unknown")
+    other.expect("ERROR")
+    assert len(server.errors()) == 2
+
+
 @pytest.mark.parametrize("by_name", [True, False])
 def test_a_connection_is_cut(server: Server, by_name: bool, connect: Connect) -> None:
     """The client sees the end of TCP, and others get what it had not acknowledged."""
