@@ -22,6 +22,7 @@ from reference_server.server.websocket import Control
 from reference_server.stomp.escapes import escape
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.negotiation import Intervals
+from reference_server.stomp.outlet import Large
 from reference_server.stomp.session import Parsed, Session
 
 Read = Callable[[Session, Parsed], Parsed]
@@ -55,6 +56,8 @@ def passage(names: Sequence[str]) -> tuple[Edit, Read]:
     chosen = [oddity for name, oddity in ODDITIES.items() if name in names]
 
     def write(session: Session, items: list[bytes]) -> list[bytes]:
+        if chosen:
+            items = [whole(item) for item in items]
         for oddity in chosen:
             items = oddity.write(session, items)
         return items
@@ -65,6 +68,11 @@ def passage(names: Sequence[str]) -> tuple[Edit, Read]:
         return items
 
     return write, read
+
+
+def whole(item: bytes) -> bytes:
+    """Return a frame or heart-beat in one piece."""
+    return item + item.tail if isinstance(item, Large) else item
 
 
 def _odd(freedom: str, *commands: bytes, read: Read | None = None) -> Callable[[Edit], Edit]:

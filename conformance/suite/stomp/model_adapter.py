@@ -78,6 +78,10 @@ class BenchBrokerAdapter:
             False: tuple(target.topic_headers.items()),
         }
 
+    def begin_example(self) -> None:
+        """Name the transactions of the next example apart from those of earlier ones."""
+        self._stem = self._scene.bench.fresh("transaction")
+
     def connect(self) -> BenchClient:
         """Open a session."""
         return BenchClient(self._scene.client(), self._stem)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from websockets.frames import CloseCode, Opcode
 from websockets.frames import Frame as WebSocketFrame
 
-from reference_server.server import connection, websocket
+from reference_server.server import application, websocket
+from reference_server.server.oddities import whole
 from reference_server.server.transport import Transport
 from reference_server.server.websocket import Channel, Control
 from tests.mutants.patching import wrap
@@ -17,6 +18,8 @@ from tests.mutants.stomp_editing import V10, V11, V12, WEBSOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reference_server.stomp.session import Session
 
 
 def _frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
@@ -30,10 +33,14 @@ def _kind(data: bytes) -> Opcode:
 def _write_by(write: Callable[[bytes], bytes]) -> None:
     """Have `write` make the octets of the wire from the STOMP octets of one message."""
 
-    def encode(items: list[bytes]) -> bytes:
-        return b"".join(bytes(item) if type(item) is Control else write(item) for item in items)
+    @wrap(application, "passage")
+    def passage(original: Any, names: Any) -> Any:
+        edit, read = original(names)
 
-    connection.encode = encode
+        def write_each(session: Session, items: list[bytes]) -> list[bytes]:
+            return [Control(write(whole(item))) for item in edit(session, items)]
+
+        return write_each, read
 
 
 @variant("A message may be fragmented (RFC 6455, section 5.4).", bindings=(*V12, *WEBSOCKET))
