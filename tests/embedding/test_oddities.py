@@ -80,6 +80,19 @@ def test_a_reader_of_the_text_survives_all_at_once(connect: Connect) -> None:
     exchange(connect(*ODDITIES))
 
 
+@pytest.mark.parametrize("names", [*([name] for name in ODDITIES), [*ODDITIES]], ids=lambda names: names[-1])
+def test_a_large_body_comes_whole(connect: Connect, names: list[str]) -> None:
+    """The server keeps large frames in two parts, of which an edit sees one frame."""
+    client, body = connect(*names), "größe\n\n" * 20_000
+    client.send("SUBSCRIBE", id="s", destination="/topic/t", ack="client")
+    client.send("SEND", body, destination="/topic/t", x="y")
+    message = client.expect("MESSAGE")
+    assert message.body.decode() == body
+    assert message.headers["x"] == "y"
+    client.send("ACK", id=message.headers["ack"], receipt="r")
+    assert client.expect("RECEIPT").headers["receipt-id"] == "r"
+
+
 @pytest.mark.parametrize("name", sorted(set(ODDITIES) - {"frames-are-answered-late", "receipts-come-late"}))
 def test_each_shows_on_the_wire(connect: Connect, name: str) -> None:
     """The octets differ from those of a server without it, apart from names and numbers."""
