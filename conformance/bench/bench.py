@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 
 from conformance.bench.steps import Steps
+from conformance.run.admittance import connect_headers
 from conformance.run.options import Effort
 from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
+from conformance.targets.address import HttpHost
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
 from conformance.wire.connection import SLOWEST, Connection
-from conformance.wire.failures import Evidence, PeerFailure, RunEnded, Violation
+from conformance.wire.failures import Crowded, Evidence, NotAdmitted, PeerFailure, RunEnded, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
@@ -31,6 +33,7 @@ from conformance.wire.operations import (
 )
 from conformance.wire.stomp import StompClient
 from conformance.wire.trace import Trace, bounded
+from conformance.wire.upgrade_attempts import admitted_link
 from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from conformance.run.run import Run
     from conformance.targets.target import Target
     from conformance.verdicts.case import Case
+    from conformance.wire.access import Access
+    from conformance.wire.frames import Frame
     from conformance.wire.trace import Direction
 
 #: Newest frames in the evidence of a failure.
@@ -49,6 +54,9 @@ EVIDENCE_OCTETS = 128 << 10
 PATIENCE_PER_DELAY = 10
 #: Cap on the extra patience, in multiples of the normal one.
 MOST_EXTRA_PATIENCE = 2
+#: Clauses that promise a connection and a session to every client: a refusal counts in their tests only.
+UPGRADE_PROMISES = ("QSTOMP-ENDPOINT-1", "STOMP-LINGER-001")
+CONNECT_PROMISES = ("STOMP-CONNECT-001", *UPGRADE_PROMISES)
 #: Phases of Hypothesis, without `explain`: no report shows explanations, and they cost a trace of every example.
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
 
@@ -74,7 +82,7 @@ class Bench:
         """Findings about this server; later tests use them to skip waits."""
         self.case: Case | None = None
         self._run = run
-        self._trace = Trace()
+        self._trace = Trace(sent=run.presence.note_sent, received=run.presence.note_received)
         self._steps = Steps()
         self._at_end: list[Callable[[], object]] = []
 
@@ -154,8 +162,13 @@ class Bench:
         return binding in self.target.classes and (not asked or binding in asked)
 
     def limit(self, name: str) -> float | None:
-        """Limit that the server declares, in bytes or a plain number; None if it declares none."""
-        return self.target.limits.get(name)
+        """Limit that the server declares, in bytes or a plain number; None if it declares none.
+
+        In the bindings to STOMP it is that of frames, where the server declares one of its own.
+        """
+        names = [name] if self.binding == "queue-http" else [f"stomp_{name}", name]
+        limits = self.target.limits
+        return next((limits[each] for each in names if each in limits), None)
 
     def partitions_of(self, topic: str) -> int | None:
         """Number of partitions of a topic that was added without a number; None if unknown."""
@@ -200,13 +213,21 @@ class Bench:
 
     def http(self) -> HttpClient:
         """Client on a kept-alive HTTP connection of its own."""
+        return self._http_client(self.target.http_host, self.target.access)
+
+    def websocket_host(self) -> HttpClient:
+        """Client for HTTP requests to the host of the WebSocket, such as an upgrade that the test writes itself."""
         target = self.target
+        return self._http_client(HttpHost(target.host, target.port, target.tls), target.access)
+
+    def _http_client(self, where: HttpHost, access: Access) -> HttpClient:
         client = HttpClient(
-            target.host,
-            target.port,
-            tls=target.tls,
+            where.host,
+            where.port,
+            tls=where.tls,
             trace=self._trace,
             patience=self.patience,
+            access=access,
             interrupted=self._run.interrupted,
         )
         self.at_end(client.close)
@@ -220,19 +241,32 @@ class Bench:
     ) -> WebSocketLink:
         """New WebSocket connection, by default to the path under test.
 
-        Raises UpgradeRefused, PeerFailure, Unreachable.
+        Waits where the server has no room for now. Raises NotAdmitted, Crowded, Unreachable.
         """
-        link = WebSocketLink(
+        try:
+            link = admitted_link(
+                self.target.access.admission, lambda: self._upgraded(path, subprotocols, headers)
+            )
+        except NotAdmitted as refusal:
+            if path is None and not subprotocols and not headers:
+                refusal.promised_by(*UPGRADE_PROMISES)
+            raise
+        self.at_end(link.close)
+        return link
+
+    def _upgraded(
+        self, path: str | None, subprotocols: Sequence[str], headers: Mapping[str, str] | None
+    ) -> WebSocketLink:
+        return WebSocketLink(
             self.target.websocket_url(path),
             subprotocols,
             self._trace,
             self.patience,
             tls=self.target.tls,
             headers=headers,
+            access=self.target.access,
             interrupted=self._run.interrupted,
         )
-        self.at_end(link.close)
-        return link
 
     def stomp(
         self,
@@ -250,17 +284,22 @@ class Bench:
         """
         client = StompClient(self.link(path, subprotocols), version or self.version)
         if connect:
-            client.connect({**self.credentials(), **(headers or {})})
+            self.open_session(client, headers)
         return client
 
+    def open_session(self, client: StompClient, headers: Mapping[str, str | None] | None = None) -> Frame:
+        """CONNECT with the credentials and these headers. Raises NotAdmitted if a plain CONNECT gets no CONNECTED."""
+        try:
+            return client.connect({**self.credentials(), **(headers or {})})
+        except PeerFailure as failure:
+            if headers:
+                raise
+            refusal = NotAdmitted(failure.expected, failure.observed).promised_by(*CONNECT_PROMISES)
+            raise refusal from failure
+
     def credentials(self) -> dict[str, str | None]:
-        """Headers that CONNECT needs on this server: login, passcode, host."""
-        target = self.target
-        return {
-            "login": target.login,
-            "passcode": target.passcode,
-            "host": target.host_header or None,
-        }
+        """Headers that CONNECT needs on this server: login, passcode, host, and those that the user gives."""
+        return connect_headers(self.target)
 
     def tcp(self) -> Connection:
         """New TCP or TLS connection. Raises Unreachable."""
@@ -270,7 +309,7 @@ class Bench:
         def tap(direction: Direction, octets: bytes) -> None:
             self._trace.record(label, direction, "http", octets)
 
-        self._trace.note(label, "open", "http")
+        self._trace.note(label, "open", "http", host=HttpHost(target.host, target.port).authority)
         connection = Connection(
             target.host,
             target.port,
@@ -278,6 +317,7 @@ class Bench:
             patience=self.patience,
             tap=tap,
             note=self._trace.noting(label),
+            admission=target.access.admission,
             interrupted=self._run.interrupted,
         )
         self.at_end(connection.close)
@@ -290,7 +330,7 @@ class Bench:
     def close(self) -> None:
         """End the test: run the calls registered by `at_end`, and drop the trace."""
         while self._at_end:
-            with contextlib.suppress(Exception, RunEnded):
+            with contextlib.suppress(Exception, Crowded, RunEnded):
                 self._at_end.pop()()
         self._trace.clear()
 

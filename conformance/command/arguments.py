@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.command.ci_options import add_ci_options, ci_values
 from conformance.command.clause_ids import check_ids
+from conformance.command.contact import add_contact, contact_values
 from conformance.command.lists import add_lists
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.preparation import check_files
@@ -31,6 +32,7 @@ examples:
   {PROGRAM} ws://127.0.0.1:61614 --class stomp-1.2          a server that declares nothing
   {PROGRAM} --target rabbitmq ws://127.0.0.1:15674/ws --login guest --passcode guest
   {PROGRAM} --launch "python -m reference_server --port 0"  start a server for this run, and stop it
+  {PROGRAM} "wss://host/broker/stomp?token=…" --header "Origin: https://app.example"   behind a gateway
   {PROGRAM} --list-clauses --clause ACK                     read the clauses
   {PROGRAM} replay FILE ws://127.0.0.1:8080/stomp           send a failure from DIR/failures of a --report again
   {PROGRAM} compare old/report.json new/report.json         what broke and what was mended between two runs
@@ -166,6 +168,7 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="host header of CONNECT (default: the host of the URL)",
     )
+    add_contact(group)
     for name in TIMINGS:
         group.add_argument(
             f"--{name.replace('_', '-')}",
@@ -227,6 +230,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
     check_ids("--exclude", values["excluded"], book())
     options = Options(
         url=values["url"] or file.url,
+        **contact_values(values),
         file=file,
         classes=tuple(values["classes"]),
         clauses=tuple(values["clauses"]),

@@ -171,7 +171,7 @@ class _CommandLine:
             wait_seconds=self._scheduler.wait_seconds(),
             bindings=tuple(name for name in BINDINGS if any(key.binding == name for key in run.selected)),
         )
-        self._presenter.announce(run.target, plan)
+        self._presenter.announce(run.shown_target, plan)
 
 
 def _pytest_arguments(options: Options) -> list[str]:

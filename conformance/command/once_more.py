@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from conformance.command.references import referring, url_without_secrets, variable
 from conformance.reporting.failure_files import file_name
 from conformance.run.options import PARALLEL
 from conformance.specification.clauses import BINDINGS, book
@@ -23,49 +24,66 @@ _PASSCODE = f'"${PASSCODE_VARIABLE}"'
 
 
 def once_more(options: Options, failure: Failure) -> str:
-    """Command line for a POSIX shell. It refers to the passcode by the environment variable, and never holds it."""
-    server = ["--launch", options.launch] if options.launch else [options.url]
-    words = [*PROGRAM.split(), *server, *_about_server(options), *_about_run(options)]
+    """Command line for a POSIX shell, without secrets: it refers to each by an environment variable.
+
+    A shell that does not know one of the variables says so, and runs nothing. The passcode's variable may be unset.
+    """
+    words = [PROGRAM, *_server(options), *_about_server(options), *_about_run(options)]
     for name in _classes(options, failure):
         words += ["--class", name]
     words += ["--clause", failure.clause]
-    line = shlex.join(words)
-    if options.passcode is not None:
-        line += f" --passcode {_PASSCODE}"
-    return line
+    return " ".join([*words, *_passcode(options)])
 
 
 def resend(options: Options, failure: Failure) -> str:
     """Command line that sends exactly a recorded failure again; "" if no file of it is written."""
     if options.report is None or failure.recording is None:
         return ""
-    server = ["--launch", options.launch] if options.launch else [options.url]
-    words = [*PROGRAM.split(), "replay", str(options.report / file_name(failure)), *server]
+    file = shlex.quote(str(options.report / file_name(failure)))
+    return " ".join([PROGRAM, "replay", file, *_server(options), *_access(options), *_passcode(options)])
+
+
+def _server(options: Options) -> Iterator[str]:
+    if options.launch:
+        secrets = {}
+        if options.passcode:
+            secrets[options.passcode] = PASSCODE_VARIABLE
+        yield from ("--launch", referring(options.launch, secrets))
+    else:
+        yield url_without_secrets(options.url)
+
+
+def _passcode(options: Options) -> Iterator[str]:
+    if options.passcode is not None:
+        yield from ("--passcode", _PASSCODE)
+
+
+def _access(options: Options) -> Iterator[str]:
+    """Quoted words of the options that a server may need to let a client in."""
+    named = options.target or (options.file.name if options.file.name != "generic" else "")
     for option, value in (
+        ("--target", named or None),
         ("--login", options.login),
         ("--host-header", options.host_header),
         ("--ca-file", options.ca_file),
     ):
         if value is not None:
-            words += [option, value]
+            yield from (option, shlex.quote(value))
+    for name, value in options.headers.items():
+        yield from ("--header", referring(f"{name}: {value}", {value: variable("HEADER", name)}))
+    for name, value in options.connect_headers.items():
+        yield from (
+            "--connect-header",
+            referring(f"{name}:{value}", {value: variable("CONNECT_HEADER", name)}),
+        )
+    if options.http:
+        yield from ("--http", url_without_secrets(options.http, "HTTP"))
     if not options.verify_tls:
-        words.append("--insecure")
-    line = shlex.join(words)
-    return f"{line} --passcode {_PASSCODE}" if options.passcode is not None else line
+        yield "--insecure"
 
 
 def _about_server(options: Options) -> Iterator[str]:
-    named = options.target or (options.file.name if options.file.name != "generic" else "")
-    for option, value in (
-        ("--target", named),
-        ("--login", options.login),
-        ("--host-header", options.host_header),
-        ("--ca-file", options.ca_file),
-    ):
-        if value is not None and (value or option != "--target"):
-            yield from (option, value)
-    if not options.verify_tls:
-        yield "--insecure"
+    yield from _access(options)
     for name, seconds in options.timings.items():
         yield from (f"--{name.replace('_', '-')}", f"{seconds:g}")
     if not options.use_waivers:
@@ -78,7 +96,7 @@ def _about_run(options: Options) -> Iterator[str]:
     if options.parallel != PARALLEL:
         yield from ("--parallel", str(options.parallel))
     for name in options.excluded:
-        yield from ("--exclude", name)
+        yield from ("--exclude", shlex.quote(name))
     yield from ("--effort", options.effort.value)
 
 

@@ -9,14 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.command.contact import access_values, add_access
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.replay.record import FILE_LIMIT, BadRecord, read
 from conformance.replay.replay import Ending, Outcome, replay
-from conformance.targets.files import GENERIC
+from conformance.run.options import Options
+from conformance.run.probe import located_target
+from conformance.targets.files import GENERIC, BadTargetFile, find_target
 from conformance.targets.server_process import LaunchFailed, running_server
-from conformance.targets.target import SECURE, BadUrl, from_file, parse_url
+from conformance.targets.target import BadUrl, parse_url
 from conformance.verdicts.verdicts import Exit
-from conformance.wire.connection import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,8 @@ are compared by status or command and by body, without ids, dates and the wordin
   CAN'T BE SENT           the replay did not get to that place: a connection was refused, or the answers differed
                           before it; it is said where, and how (status 4)
 
+The file holds no passcode, header or query that a run was given: give them again, by the same options.
+
 A failure of concurrent clients, or one that shows rarely, may need --times. A wrong FILE or wrong usage is status 2.
 """
 
@@ -48,10 +52,12 @@ def main(arguments: Sequence[str]) -> int:
     values = _parser().parse_args(arguments)
     try:
         record = _read(values.file)
-        _check(record, values)
+        _check(values)
         with running_server(values.launch) if values.launch else contextlib.nullcontext(values.url) as url:
-            ending = _endings(record, _target(values, url), values)
-    except (BadRecord, BadUrl, LaunchFailed) as error:
+            target = _target(values, url)
+            _check_secrets(record, target, values.file)
+            ending = _endings(record, target, values)
+    except (BadRecord, BadTargetFile, BadUrl, LaunchFailed) as error:
         print(f"{PROGRAM} {NAME}: {error}", file=sys.stderr)
         return Exit.USAGE
     except OSError as error:
@@ -59,17 +65,33 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{PROGRAM} {NAME}: {name} can't be read: {error.strerror or error}", file=sys.stderr)
         return Exit.USAGE
     print(f"{ending.outcome.words}: {record.clause} in {record.binding}")
-    print(f"  {ending.reason}")
+    print(f"  {target.secrets.text(ending.reason)}")
     print(f"  expected: {' '.join(record.expected.split())[:500]}")
     return ending.outcome.status
 
 
-def _check(record: FailureRecord, values: argparse.Namespace) -> None:
-    """Raises BadUrl or BadRecord if something is missing."""
+def _check(values: argparse.Namespace) -> None:
+    """Raises BadUrl if there is no server."""
     if not values.launch and not values.url:
         raise BadUrl("which server? Give its URL behind FILE, or --launch COMMAND")
-    if record.wants_passcode and values.passcode is None:
-        raise BadRecord(f"the passcode was left out of {values.file}: give it with --passcode")
+
+
+def _check_secrets(record: FailureRecord, target: Target, file: str) -> None:
+    """Raises BadRecord if a secret that was sent in the run is not given again."""
+    if missing := sorted(record.wanted - set(target.secrets.known)):
+        options = ", ".join(_option(origin) for origin in missing)
+        raise BadRecord(f"what the run was given as {options} was left out of {file}: give it again")
+
+
+def _option(origin: str) -> str:
+    """Option that gives a secret of this origin."""
+    kind, _, name = origin.partition(" ")
+    return {
+        "passcode": "--passcode",
+        "header": f"--header '{name.title()}: …'",
+        "connect-header": f"--connect-header {name}:…",
+        "query": f"the query of the URL (?{name}=…)",
+    }.get(kind, "the user of the URL (ws://user:password@…)")
 
 
 def _endings(record: FailureRecord, target: Target, values: argparse.Namespace) -> Ending:
@@ -78,16 +100,15 @@ def _endings(record: FailureRecord, target: Target, values: argparse.Namespace) 
         ending = replay(
             record,
             target,
-            passcode=values.passcode,
-            login=values.login,
-            host_header=values.host_header,
+            login=target.login,
+            host_header=target.host_header,
             patience=values.timeout,
-            tell=print if values.verbose else lambda _line: None,
+            tell=(lambda line: print(target.secrets.text(line))) if values.verbose else lambda _line: None,
         )
         if ending.outcome is Outcome.FAILS_AGAIN:
             break
         if attempt + 1 < values.times and values.verbose:
-            print(f"{ending.outcome.words}: {ending.reason}")
+            print(target.secrets.text(f"{ending.outcome.words}: {ending.reason}"))
     return ending
 
 
@@ -127,6 +148,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"passcode header of CONNECT (default: environment variable {PASSCODE_VARIABLE})",
     )
     made.add_argument("--host-header", metavar="TEXT", default=None, help="host header of CONNECT")
+    made.add_argument(
+        "--target",
+        metavar="NAME",
+        default="",
+        help="a known broker or a target file, as for a run: headers, login",
+    )
+    add_access(made)
     made.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
     made.add_argument(
         "--ca-file", metavar="FILE", default=None, help="trust the certificate authorities in this PEM file"
@@ -149,9 +177,18 @@ def _read(name: str) -> FailureRecord:
 
 
 def _target(values: argparse.Namespace, url: str) -> Target:
-    is_secure = parse_url(url).scheme in SECURE
-    tls = tls_context(verify=not values.insecure, ca_file=values.ca_file) if is_secure else None
-    return from_file(GENERIC, url, tls)
+    parse_url(url)
+    options = Options(
+        url=url,
+        file=find_target(values.target) if values.target else GENERIC,
+        login=values.login,
+        passcode=values.passcode,
+        host_header=values.host_header,
+        verify_tls=not values.insecure,
+        ca_file=values.ca_file,
+        **access_values(vars(values)),
+    )
+    return located_target(options)
 
 
 def _times(text: str) -> int:

@@ -37,7 +37,7 @@ def present(run: Run, presenter: Presenter) -> int:
     presenter.finish(
         result,
         run.book,
-        run.target,
+        run.shown_target,
         replay_command=again,
         resend_command=lambda failure: resend(run.options, failure),
     )
@@ -77,7 +77,7 @@ def _append_step_summary(run: Run, result: Result) -> None:
         return
     try:
         with Path(file).open("a", encoding="utf-8", errors="backslashreplace") as summary:
-            summary.write(markdown_summary.build(result, run.book, run.target) + "\n")
+            summary.write(markdown_summary.build(result, run.book, run.shown_target) + "\n")
     except OSError as error:
         print(f"The summary could not be written to {STEP_SUMMARY}: {error}", file=sys.stderr)
 

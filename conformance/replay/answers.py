@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.replay.hiding import collapsed
+
 #: Members of JSON bodies and headers of MESSAGE whose values are ids that the server gave.
 _ID_MEMBERS = frozenset({"messageId", "message_id"})
 _ID_HEADERS = frozenset({"message-id", "ack"})
@@ -225,4 +227,4 @@ def _shape(value: Any) -> Any:
 
 
 def _named(text: str, token: str) -> str:
-    return text.replace(token, RUN) if token else text
+    return collapsed(text.replace(token, RUN) if token else text)

@@ -9,8 +9,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from conformance.replay.hiding import masked
 from conformance.replay.script import longest_gap
 from conformance.replay.streams import Stream
+from conformance.targets.address import HttpHost
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.trace import Trace
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from conformance.replay.answers import Answer
+    from conformance.replay.record import FailureRecord
     from conformance.replay.substitution import Substitution
     from conformance.targets.target import Target
     from conformance.wire.trace import Event
@@ -32,10 +35,11 @@ class Connections:
     """The connections of one replay, by their recorded names."""
 
     def __init__(
-        self, target: Target, recorded_url: str, substitution: Substitution, token: str, patience: float
+        self, target: Target, record: FailureRecord, substitution: Substitution, token: str, patience: float
     ) -> None:
         self._target = target
-        self._recorded_path = urlsplit(recorded_url).path or "/"
+        self._recorded_path = record.path or urlsplit(record.url).path or "/"
+        self._recorded_http = record.http
         self._substitution = substitution
         self._patience = patience
         self._traces: dict[str, Trace] = {}
@@ -47,7 +51,7 @@ class Connections:
         """Open, send or close as recorded. Raises Unreachable, UnknownId, PeerFailure if the server doesn't read."""
         name = event.connection
         if event.what == "open" and event.kind == "http":
-            self._open_http(name)
+            self._open_http(name, event.facts.get("host", ""))
         elif event.what == "open":
             self._open_link(name, event.facts)
         elif event.what == "close":
@@ -110,12 +114,16 @@ class Connections:
         for connection in self._http.values():
             connection.close()
 
-    def _open_http(self, name: str) -> None:
+    def _open_http(self, name: str, host: str = "") -> None:
         trace = self._traces[name] = Trace()
+        target = self._target
+        # A test may send HTTP to the host of the WebSocket, too.
+        is_elsewhere = bool(self._recorded_http) and host not in ("", self._recorded_http)
+        where = HttpHost(target.host, target.port, target.tls) if is_elsewhere else target.http_host
         self._http[name] = Connection(
-            self._target.host,
-            self._target.port,
-            tls=self._target.tls,
+            where.host,
+            where.port,
+            tls=where.tls,
             patience=self._patience,
             tap=lambda direction, octets: trace.record(name, direction, "http", octets),
             note=trace.noting(name),
@@ -135,6 +143,7 @@ class Connections:
                 self._patience,
                 tls=self._target.tls,
                 headers={header: self._substitution.text(str(value)) for header, value in given.items()},
+                access=self._target.access,
             )
         except PeerFailure:
             pass  # noted in the trace
@@ -149,7 +158,7 @@ class Connections:
         elif "opcode" in facts:
             link.send_frame(octets, facts["opcode"], fin=facts.get("fin", True), mask=facts.get("mask", True))
         else:
-            link.send_raw(event.octets, whole=facts.get("whole", True))
+            link.send_raw(self._substitution.raw(event.octets), whole=facts.get("whole", True))
 
     def _close(self, name: str, how: str) -> None:
         if name in self._links:
@@ -186,5 +195,5 @@ class Connections:
         ]
         trace.clear()
         for event in came:
-            stream.feed(event)
+            stream.feed(masked(event, self._target.secrets))
         return bool(came)

@@ -1,37 +1,35 @@
 """A failure as a file: JSON Lines by `spec/schemas/failure-record.json`, a header and then the events.
 
-The file holds no passcode and no credentials of HTTP; `(hidden:passcode)` stands in their place.
+The file holds no passcode, token or credentials: `conformance.replay.hiding` describes what stands for them.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from conformance.replay.answers import Answer
+from conformance.replay.hiding import bare_path, collapsed, hidden_events, origins
 from conformance.replay.script import Place, place_of, steps_of
 from conformance.specification import schemas
+from conformance.targets.secrets import Secrets
+from conformance.wire.access import Access
 from conformance.wire.trace import Event, Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from conformance.wire.trace import What
 
 #: Raised when a member changes its meaning or is removed, not when one is added.
 FORMAT = 1
 SCHEMA = "failure-record"
-HIDDEN_PASSCODE = b"(hidden:passcode)"
-HIDDEN_HEADER = b"(hidden:header)"
 #: Longest file that is read, in octets, and most lines.
 FILE_LIMIT = 64 << 20
 LINE_LIMIT = 100_000
-_SECRET_HEADER = re.compile(rb"(?mi)^((?:authorization|cookie|proxy-authorization): ?)[^\r\n]+")
-_SECRET_NAMES = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 class BadRecord(Exception):
@@ -42,8 +40,9 @@ class BadRecord(Exception):
 class FailureRecord:
     """A failure with what was sent and received before it.
 
-    `url` has no user, passcode and query. `token` is in all fresh names of the run. `patience` is in seconds. `place`
-    is None if no server was asked for anything.
+    `url` has no user, passcode and query. `path` is that of the WebSocket under test, below the prefix of the run;
+    `http` is the authority of HTTP requests, "" if it is that of `url`. `token` is in all fresh names of the run.
+    `patience` is in seconds. `place` is None if no server was asked for anything.
     """
 
     suite: str
@@ -57,6 +56,8 @@ class FailureRecord:
     patience: float
     recording: Recording
     place: Place | None
+    path: str = ""
+    http: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -64,19 +65,34 @@ class FailureRecord:
         return not self.recording.dropped
 
     @property
-    def wants_passcode(self) -> bool:
-        """True if a hidden passcode was sent."""
-        return any(HIDDEN_PASSCODE in event.octets for event in self.recording.events)
+    def wanted(self) -> set[str]:
+        """Origins of the hidden secrets that were sent, such as `passcode` or `header cookie`."""
+        return origins(self.recording.events)
 
 
 def record_of(
-    recording: Recording, *, passcode: str | None, observed: str, token: str, **facts: Any
+    recording: Recording,
+    *,
+    observed: str,
+    token: str,
+    secrets: Secrets | None = None,
+    access: Access | None = None,
+    **facts: Any,
 ) -> FailureRecord:
-    """Record of a failure, without secrets; `facts` are the other members."""
-    events = tuple(_without_secrets(event, passcode) for event in recording.events)
+    """Record of a failure, without the `secrets`, and without what `access` adds to each path.
+
+    `facts` are the other members.
+    """
+    secrets, access = secrets or Secrets(), access or Access()
+    events = hidden_events(recording.events, secrets, access)
     hidden = replace(recording, events=events)
-    place = place_of(hidden, steps_of(events, token), observed)
+    observed = secrets.text(observed)
+    place = place_of(hidden, steps_of(events, token), collapsed(observed))
+    facts["expected"] = secrets.text(facts["expected"])
     facts["url"] = bare_url(facts["url"])
+    facts["path"] = bare_path(facts.get("path") or urlsplit(facts["url"]).path or "/", access).partition("?")[
+        0
+    ]
     return FailureRecord(observed=observed, token=token, recording=hidden, place=place, **facts)
 
 
@@ -93,6 +109,8 @@ def lines_of(record: FailureRecord) -> list[str]:
         "format": FORMAT,
         "suite": {"name": "stompliance", "version": record.suite},
         "url": record.url,
+        **({"path": record.path} if record.path else {}),
+        **({"http": record.http} if record.http else {}),
         "clause": record.clause,
         "binding": record.binding,
         "test": record.test,
@@ -142,6 +160,8 @@ def read(text: str) -> FailureRecord:
         suite=header["suite"]["version"],
         recording=recording,
         place=place,
+        path=header.get("path", ""),
+        http=header.get("http", ""),
         **{name: header[name] for name in names},
     )
 
@@ -191,25 +211,6 @@ def _event(document: Mapping[str, Any]) -> Event:
         document.get("size", 0),
         document.get("facts", {}),
     )
-
-
-def _without_secrets(event: Event, passcode: str | None) -> Event:
-    octets, facts = event.octets, event.facts
-    if passcode:
-        octets = octets.replace(b"\npasscode:" + passcode.encode(), b"\npasscode:" + HIDDEN_PASSCODE)
-    if event.kind == "http" and event.what == "send":
-        octets = _SECRET_HEADER.sub(rb"\g<1>" + HIDDEN_HEADER, octets)
-    if event.what == "open" and facts:
-        headers: Iterable[tuple[str, str]] = dict(facts.get("headers", {})).items()
-        hidden = HIDDEN_HEADER.decode()
-        facts = {
-            **facts,
-            "path": str(facts.get("path", "")).partition("?")[0],
-            "headers": {name: hidden if name.lower() in _SECRET_NAMES else value for name, value in headers},
-        }
-    if octets == event.octets and facts == event.facts:
-        return event
-    return event._replace(octets=octets, size=event.size + len(octets) - len(event.octets), facts=facts)
 
 
 def _encodable(value: Any) -> Any:

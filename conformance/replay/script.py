@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from websocket import ABNF
 
 from conformance.replay.answers import BEATS, SILENCE, Answer
+from conformance.replay.hiding import collapsed
 from conformance.replay.streams import Stream
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import FrameSplitter
@@ -161,7 +162,7 @@ def longest_gap(arrivals: Sequence[float], end: float) -> float:
 
 def _named_answer(answers: Sequence[Step], observed: str) -> Step | None:
     """Newest answer that is the observed one."""
-    return next((step for step in reversed(answers) if observed in _texts(step)), None)
+    return next((step for step in reversed(answers) if observed in map(collapsed, _texts(step))), None)
 
 
 def _texts(step: Step) -> list[str]:

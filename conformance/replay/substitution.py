@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from conformance.replay.answers import MESSAGE_ID
-from conformance.replay.record import HIDDEN_PASSCODE
+from conformance.replay.hiding import restored, with_paths
+from conformance.targets.address import PORTS, HttpHost
+from conformance.wire.access import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from urllib.parse import SplitResult
 
 _JSON_ID = re.compile(rb'("message_?[iI]d"\s*:\s*)("?)([^",}\s]+)(\2)')
 _SETTLING = re.compile(rb"^(?:ACK|NACK)\r?\n")
@@ -57,31 +60,43 @@ class Substitution:
         tokens: tuple[str, str],
         urls: tuple[str, str],
         *,
-        passcode: str | None = None,
+        http: tuple[str, str] = ("", ""),
+        known: Mapping[str, str] | None = None,
+        access: Access | None = None,
         host_header: str | None = None,
         login: str | None = None,
     ) -> None:
+        """`http` are the authorities of HTTP requests elsewhere; `known` are the secrets by their origins."""
         self.ids = Ids()
-        self._plain = [(tokens[0].encode(), tokens[1].encode())]
-        if passcode is not None:
-            self._plain.append((HIDDEN_PASSCODE, passcode.encode()))
+        self._tokens = tokens[0].encode(), tokens[1].encode()
+        self._known = known or {}
+        self._access = access or Access()
         was, now = (urlsplit(url) for url in urls)
-        self._authorities = was.netloc.encode(), now.netloc.rpartition("@")[2].encode()
+        here = now.netloc.rpartition("@")[2]
+        self._authorities = {
+            was.netloc: here,
+            _authority(was): _authority(now),
+            http[0] or _authority(was): http[1] or _authority(now),
+        }
+        names = sorted(self._authorities, key=len, reverse=True)
+        self._authority = re.compile("|".join(map(re.escape, names)).encode())
         host = (host_header or now.hostname or "").encode()
         self._hosts = b"\nhost:" + (was.hostname or "").encode() + b"\n", b"\nhost:" + host + b"\n"
         self._login = None if login is None else login.encode()
 
     def request(self, octets: bytes) -> bytes:
         """Octets for an HTTP connection."""
+        octets = with_paths(restored(octets, self._known), self._request)
         head, gap, body = octets.partition(b"\r\n\r\n")
         if not gap:
             return self._named(octets)
         changed = self._json(self._named(body))
-        head = self._named(head).replace(*self._authorities)
+        head = self._here(self._named(head))
         return _with_length(_HTTP_LENGTH, head, body, changed) + gap + changed
 
     def message(self, octets: bytes) -> bytes:
         """Octets of a WebSocket message, which hold a frame as a rule."""
+        octets = restored(octets, self._known)
         head, gap, body = octets.partition(b"\n\n")
         if not gap:
             return self._named(octets)
@@ -90,6 +105,9 @@ class Substitution:
             head = (head + b"\n").replace(*self._hosts)[:-1]
             if self._login is not None:
                 head = re.sub(rb"(?m)^login:.*$", lambda _: b"login:" + (self._login or b""), head)
+            for name, value in self._access.connect_headers.items():
+                if f"\n{name}:".encode() not in head:
+                    head += f"\n{name}:{value}".encode()
         if _SETTLING.match(head):
             head = _FRAME_ID.sub(self._settled, head)
         counted = body.removesuffix(b"\0")
@@ -99,12 +117,27 @@ class Substitution:
 
     def text(self, text: str) -> str:
         """A path or a header."""
-        return self._named(text.encode()).replace(*self._authorities).decode()
+        return self._here(self._named(restored(text.encode(), self._known))).decode()
+
+    def raw(self, octets: bytes) -> bytes:
+        """Octets below the WebSocket layer, with the secrets in their places."""
+        return restored(octets, self._known)
+
+    def _request(self, path: str, head: bytes) -> tuple[str, bytes]:
+        """Path and headers of a request as this run has them."""
+        names = {line.partition(b":")[0].strip().lower() for line in head.split(b"\n")}
+        missing = [
+            f"{name}: {value}\r\n".encode("latin-1")
+            for name, value in self._access.headers.items()
+            if name.lower().encode() not in names
+        ]
+        return self._access.http_path(path), b"".join(missing) + head
+
+    def _here(self, octets: bytes) -> bytes:
+        return self._authority.sub(lambda found: self._authorities[found[0].decode()].encode(), octets)
 
     def _named(self, octets: bytes) -> bytes:
-        for old, new in self._plain:
-            octets = octets.replace(old, new)
-        return octets
+        return octets.replace(*self._tokens)
 
     def _json(self, body: bytes) -> bytes:
         return _JSON_ID.sub(
@@ -118,6 +151,10 @@ class Substitution:
     def _id(self, kind: str, octets: bytes) -> bytes:
         value = octets.decode("utf-8", "surrogateescape")
         return self.ids.of(kind + value).removeprefix(kind).encode("utf-8", "surrogateescape")
+
+
+def _authority(parts: SplitResult) -> str:
+    return HttpHost(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)).authority
 
 
 def _with_length(pattern: re.Pattern[bytes], head: bytes, body: bytes, changed: bytes) -> bytes:

@@ -36,7 +36,7 @@ def write_reports(
     written = []
     for name, report in zip(REPORTS, (json_report, junit, html_report, badge), strict=True):
         path = folder / name
-        report.write(path, result, run.book, run.target, meta, replay_command=replay_command)
+        report.write(path, result, run.book, run.shown_target, meta, replay_command=replay_command)
         written.append(path)
     failures = failure_files.write(folder, result, run)
     return [*written, *failures]

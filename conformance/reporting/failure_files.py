@@ -46,11 +46,14 @@ def _lines(failure: Failure, run: Run) -> list[str]:
     assert failure.recording is not None
     record = record_of(
         failure.recording,
-        passcode=run.target.passcode,
+        secrets=run.target.secrets,
+        access=run.target.access,
         observed=failure.observed,
         token=run.token,
         suite=suite_version(),
         url=run.target.url,
+        path=run.target.path,
+        http="" if run.target.http is None else run.target.http.authority,
         clause=failure.clause,
         binding=failure.binding,
         test=failure.test,

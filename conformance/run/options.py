@@ -34,7 +34,9 @@ class Options:
     ids. `timings` (seconds) override those that the server declares. `seed` None gives the same examples in every run;
     `shuffle` orders the tests by the seed. `fail_fast` ends the run at the first broken MUST that is no known
     deviation. `parallel` is the number of concurrent tests. `time_limit` is in seconds, 0.0 for none; None is the limit
-    of the effort. `excluded` are ids or prefixes of ids, like `clauses`.
+    of the effort. `excluded` are ids or prefixes of ids, like `clauses`. `headers` go with every HTTP request and
+    upgrade, `connect_headers` with every CONNECT; `http` is the URL of HTTP requests where it is another one. The first
+    contact waits up to `wait` seconds for a server to answer.
     `target` is the name or path of the target file as it was given, `launch` the command that started the server, both
     "" for none. `durations` is the number of the slowest tests to list, 0 for all of them, None for no list.
     """
@@ -54,6 +56,10 @@ class Options:
     login: str | None = None
     passcode: str | None = None
     host_header: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    connect_headers: Mapping[str, str] = field(default_factory=dict)
+    http: str = ""
+    wait: float = 0.0
     timings: Mapping[str, float] = field(default_factory=dict)
     use_waivers: bool = True
     verify_tls: bool = True

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from conformance.run import diagnosis
+from conformance.run.admittance import NotLetIn, check_admittance, connect_headers
+from conformance.run.http_location import at_declared_endpoint, found_location, named_location, prefixes
 from conformance.specification.clauses import BINDINGS
 from conformance.targets.target import (
     SECURE,
     Target,
     from_file,
     parse_url,
+    secrets_of,
     split_classes,
     versions_of,
     with_capabilities,
 )
+from conformance.wire.access import Access
+from conformance.wire.admission import Admission
 from conformance.wire.connection import tls_context
-from conformance.wire.failures import PeerFailure, Unreachable, UpgradeRefused, Violation
+from conformance.wire.failures import (
+    Crowded,
+    PeerFailure,
+    RunEnded,
+    Unreachable,
+    UpgradeRefused,
+    Violation,
+)
 from conformance.wire.http import HttpClient
 from conformance.wire.stomp import StompClient
+from conformance.wire.upgrade_attempts import admitted_link
 from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
-    import threading
+    from collections.abc import Collection
     from typing import Any
 
     from conformance.run.options import Options
@@ -38,33 +55,98 @@ ROUND_TRIP_SAMPLES = 3
 FIRST_CONTACT_SECONDS = 20.0
 #: Longest capabilities that the suite reads, in octets.
 CAPABILITIES_LIMIT = 1 << 20
+#: Time between two attempts at the first contact, in seconds.
+WAIT_SECONDS = 0.25
 _ADD_GROUP = "/consumer-group/add"
 
 
 class NoServer(Exception):
-    """No server answers at the URL, or it speaks neither STOMP over WebSocket nor the queue's HTTP binding."""
+    """No server answers at the URL, it speaks neither STOMP over WebSocket nor the queue over HTTP, or lets nobody in.
+
+    `may_pass` is true if a server that is being started may be the reason.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 def probe_target(options: Options, interrupted: threading.Event | None = None) -> Target:
     """Target with the capabilities that its server declares, and with its round-trip time.
 
-    Takes at most FIRST_CONTACT_SECONDS. Raises BadUrl, NoServer if there is nothing to judge, RunEnded once
-    `interrupted` is set.
+    Waits for the server as long as the options say, and takes FIRST_CONTACT_SECONDS at most once it answers. Raises
+    BadUrl, NoServer if there is nothing to judge, RunEnded once `interrupted` is set.
     """
+    interrupted = interrupted or threading.Event()
+    deadline = time.monotonic() + options.wait
+    while True:
+        try:
+            return _contacted(options, interrupted)
+        except NoServer as error:
+            if not error.may_pass or time.monotonic() >= deadline:
+                raise
+        if interrupted.wait(WAIT_SECONDS):
+            raise RunEnded("the run was ended while it waited for the server")
+
+
+def addressed_target(options: Options) -> Target:
+    """Target of the options, which no server was asked about. Raises BadUrl, OSError for a file of authorities."""
     is_secure = parse_url(options.url).scheme in SECURE
     # Loading the system's certificate authorities takes longer than many tests do: only for TLS.
     tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
-    target = _with_options(from_file(options.file, options.url, tls), options)
+    access = Access(headers=options.headers, connect_headers=options.connect_headers)
+    target = _with_options(from_file(options.file, options.url, tls, access), options)
+    target = named_location(target, options)
+    return replace(target, secrets=secrets_of(target, options.url, options.http or options.file.http))
+
+
+def located_target(options: Options) -> Target:
+    """Target of the options with its prefix and its endpoints, as far as its server tells them.
+
+    Nothing is asked where the URL leaves no choice. Raises BadUrl, OSError for a file of authorities.
+    """
+    target = addressed_target(options)
+    if urlsplit(options.url).scheme in {"ws", "wss"} and len(prefixes(options.url)) == 1:
+        return target
+    with contextlib.suppress(Unreachable, NoServer, Crowded):
+        return _located(target, options, _FirstContact(None))
+    return target
+
+
+def _located(target: Target, options: Options, contact: _FirstContact) -> Target:
+    """Target with its prefix, capabilities, endpoints and round-trip time. Raises Unreachable, NoServer."""
+    target = found_location(target, options, contact.declares)
+    document, round_trip = contact.ask(target)
+    target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
+    target = replace(target, secrets=secrets_of(target, options.url, options.http or options.file.http))
+    if document is None:
+        target = found_location(target, options, contact.serves_queue)
+    return at_declared_endpoint(target, options.url)
+
+
+def _contacted(options: Options, interrupted: threading.Event) -> Target:
+    """One attempt at the first contact. Raises as `probe_target` does."""
+    target = addressed_target(options)
+    admission = Admission()
+    target = replace(target, access=replace(target.access, admission=admission))
     contact = _FirstContact(interrupted)
     try:
-        document, round_trip = contact.ask(target)
-        target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
+        target = _located(target, options, contact)
         asked, _ = split_classes(options.classes)
         if not target.classes | asked:
             target = replace(target, classes=contact.discover(target))
         target = replace(target, classes=target.classes | asked, capabilities_failure=contact.failure)
+        contact.check_http(target, asked or target.classes)
+        check_admittance(target, asked or target.classes, _FirstContact(interrupted).open_link)
     except Unreachable as error:
-        raise NoServer(f"{error}. Is the server running, and is {options.url} its address?") from error
+        why = diagnosis.unreachable(error, target.url)
+        raise NoServer(target.secrets.text(why), may_pass=not error.is_final) from error
+    except NotLetIn as error:
+        raise NoServer(target.secrets.text(str(error)), may_pass=error.may_pass) from error
+    except Crowded as error:
+        raise NoServer(target.secrets.text(f"{target.authority}: {error}"), may_pass=True) from error
+    limit = target.limits.get("connections")
+    admission.open_for_run(None if limit is None else int(limit))
     versions = versions_of(target.classes)
     return replace(target, stomp_versions=versions or target.stomp_versions)
 
@@ -116,41 +198,74 @@ class _FirstContact:
     def discover(self, target: Target) -> frozenset[str]:
         """Bindings found by trying, for a server that declares none.
 
-        Raises NoServer if there are none, Unreachable.
+        Raises NotLetIn if there are none, NoServer, Unreachable.
         """
         found: set[str] = set()
         refusal = ""
         for version in target.stomp_versions:
             try:
-                link = WebSocketLink(
-                    target.websocket_url(),
-                    patience=self._within(target),
-                    tls=target.tls,
-                    interrupted=self._interrupted,
-                )
+                link = self.open_link(target)
             except UpgradeRefused as error:
-                refusal = f"it answers {error.status} to a WebSocket upgrade at {target.path}"
+                refusal = diagnosis.refused_upgrade(target, error)
                 break
             except PeerFailure as error:
-                refusal = f"no WebSocket at {target.path}: {error.observed}"
+                refusal = diagnosis.no_upgrade(target, error.observed)
                 break
             found.add("websocket")
             if self._connects(target, link, version):
                 found.add(f"stomp-{version}")
-        if self._serves_queue(target):
+        if self.serves_queue(target):
             found.add("queue-http")
         if not found:
-            raise NoServer(
-                f"{target.host}:{target.port} answers, but {refusal}, {self._declares_nothing()}, and it does not "
-                f"serve the queue over HTTP. To have it judged all the same, name a --class ({', '.join(BINDINGS)})."
+            stop = "" if refusal.endswith((".", "?")) else "."
+            raise NotLetIn(
+                f"{refusal}{stop} Besides, {self._declares_nothing()}, and it does not serve the queue over "
+                "HTTP. To have its HTTP alone judged all the same, name --class queue-http.",
+                may_pass=True,
             )
         return frozenset(found)
 
+    def open_link(self, target: Target) -> WebSocketLink:
+        """Connection to the path under test. Raises as `admitted_link` does, NoServer when time is up."""
+        return admitted_link(
+            target.access.admission,
+            lambda: WebSocketLink(
+                target.websocket_url(),
+                patience=self._within(target),
+                tls=target.tls,
+                interrupted=self._interrupted,
+                access=target.access,
+            ),
+        )
+
+    def check_http(self, target: Target, judged: Collection[str]) -> None:
+        """Raises NotLetIn if HTTP alone is judged, at a port that speaks TLS or plain STOMP instead."""
+        if not self.failure or set(judged) != {"queue-http"}:
+            return
+        where = target.http_host
+        if spoken := diagnosis.other_protocol(
+            where, target.url if target.http is None else f"http://{where.authority}"
+        ):
+            raise NotLetIn(f"no HTTP at {where.authority}: {spoken}")
+
+    def declares(self, target: Target) -> bool:
+        """True if the server has capabilities below the target's prefix. Raises Unreachable."""
+        client = self._http(target)
+        try:
+            reply = client.request("GET", CAPABILITIES, within=self._within(target))
+            return reply.status == 200 and isinstance(reply.json(), dict)
+        except (PeerFailure, Violation):
+            return False
+        finally:
+            client.close()
+
     def _http(self, target: Target) -> HttpClient:
+        where = target.http_host
         return HttpClient(
-            target.host,
-            target.port,
-            tls=target.tls,
+            where.host,
+            where.port,
+            tls=where.tls,
+            access=target.access,
             patience=self._within(target),
             interrupted=self._interrupted,
             body_limit=CAPABILITIES_LIMIT,
@@ -161,7 +276,7 @@ class _FirstContact:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise NoServer(
-                f"{target.host}:{target.port} takes too long: the first contact was not over within "
+                f"{target.authority} takes too long: the first contact was not over within "
                 f"{FIRST_CONTACT_SECONDS:g} s; {self._declares_nothing()}. To have it judged all the same, name a "
                 f"--class ({', '.join(BINDINGS)})."
             )
@@ -177,9 +292,8 @@ class _FirstContact:
 
     def _connects(self, target: Target, link: WebSocketLink, version: str) -> bool:
         client = StompClient(link, version, patience=self._within(target))
-        headers = {"login": target.login, "passcode": target.passcode, "host": target.host_header or None}
         try:
-            client.connect(headers)
+            client.connect(connect_headers(target))
         except (PeerFailure, Violation):
             # The clauses judge a malformed CONNECTED; here it shows that the class is served.
             return client.connected is not None
@@ -187,14 +301,18 @@ class _FirstContact:
             link.close()
         return client.version == version
 
-    def _serves_queue(self, target: Target) -> bool:
+    def serves_queue(self, target: Target) -> bool:
+        """True if a group can be added over HTTP, at a server that does not answer 200 on every path."""
         client = self._http(target)
         body = json.dumps({"consumer_group_name": f"probe-{secrets.token_hex(6)}"}).encode()
         headers = {"Content-Type": "application/json"}
         try:
             reply = client.request("POST", _ADD_GROUP, body, headers, within=self._within(target))
+            if reply.status != 200:
+                return False
+            nowhere = f"/{secrets.token_hex(6)}"
+            return client.request("POST", nowhere, body, headers, within=self._within(target)).status != 200
         except (PeerFailure, Violation):
             return False
         finally:
             client.close()
-        return reply.status == 200

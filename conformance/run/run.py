@@ -9,6 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.run.group_clock import ServerClock, clock_of
+from conformance.run.hiding import target_without_secrets, without_secrets
+from conformance.run.presence import Presence
 from conformance.run.scheduling_delay import SchedulingDelay
 from conformance.specification.clauses import BINDINGS, EXTENSIONS, Level, with_prefix
 from conformance.verdicts.decision import decide
@@ -55,6 +57,7 @@ class Run:
         # One clock for all groups: a test that moves it would move time for concurrent tests.
         self.workers = 1 if isinstance(self.clock, ServerClock) else options.parallel
         """Number of concurrent tests."""
+        self.presence = Presence(target)
         self.scheduling_delay = SchedulingDelay()
         self.ended_early = ""
         self.suite_failures: list[str] = []
@@ -112,10 +115,13 @@ class Run:
         """End the run early; the first reason given is kept."""
         self.ended_early = self.ended_early or why
         self.interrupted.set()
+        self.presence.stop()
+        if self.target.access.admission is not None:
+            self.target.access.admission.stop()
 
     def result(self) -> Result:
-        """Verdicts on what is recorded so far."""
-        return decide(
+        """Verdicts on what is recorded so far, without the secrets of the target."""
+        result = decide(
             self.book,
             self.selected,
             self.recorder.tallies,
@@ -126,6 +132,16 @@ class Run:
             denied={clause.id for clause in with_prefix(self.book, self.target.denied_clauses)},
             stale_counts=self.options.strict_waivers,
         )
+        return without_secrets(result, self.target.secrets)
+
+    @property
+    def shown_target(self) -> Target:
+        """The target as reports show it."""
+        return target_without_secrets(self.target)
+
+    def fail_suite(self, why: str) -> None:
+        """Note a failure of the suite itself, outside of all tests."""
+        self.suite_failures.append(self.target.secrets.text(why))
 
     def _select(self) -> list[Key]:
         wanted = [clause for clause in self.book if _RANK[clause.level] <= _RANK[self.options.level]]

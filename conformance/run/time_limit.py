@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.run.options import Effort
@@ -71,7 +72,8 @@ class TimeLimit:
 def _pace(target: Target) -> str:
     """Sentence on the server's round trip now and at the first contact."""
     before = f"{1000 * target.round_trip:.3g} ms at the first contact"
-    client = HttpClient(target.host, target.port, tls=target.tls, patience=_LAST_LOOK)
+    where, access = target.http_host, replace(target.access, admission=None)
+    client = HttpClient(where.host, where.port, tls=where.tls, patience=_LAST_LOOK, access=access)
     began = time.monotonic()
     try:
         client.request("GET", CAPABILITIES, within=_LAST_LOOK)

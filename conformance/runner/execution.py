@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import traceback
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 from conformance.bench.bench import Bench
 from conformance.specification.clauses import Level
 from conformance.verdicts.case import Case, find_failure
-from conformance.wire.failures import RunEnded, TooSlow, Unreachable, WaitTooLong
+from conformance.wire.failures import Crowded, RunEnded, TooSlow, Unreachable, WaitTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.run.run import Run
 
-#: Attempts at a test on a machine that is too slow for its timers.
+#: Attempts at a test on a machine that is too slow for its timers, and at a server that is away or has no room.
 ATTEMPTS = 3
+#: Longest wait for a connection, in seconds, that spoils no timer of a test.
+LONG_WAIT_SECONDS = 2.0
 
 
 class Execution:
@@ -71,19 +74,86 @@ class Execution:
             self._done.set()
 
     def _attempt(self, case: Case, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        """Run the test; repeat it if this machine was too slow for its timers; finally skip its clauses."""
-        for _ in range(ATTEMPTS):
+        """Run the test; repeat it if this machine was too slow for its timers, or the server away or without room.
+
+        Finally skip its clauses, or leave inconclusive what could not be asked. Raises Unreachable if the server does
+        not come back.
+        """
+        slow: TooSlow | None = None
+        reason = ""
+        for number in range(ATTEMPTS):
+            slow = None
+            is_last = number == ATTEMPTS - 1
+            try:
+                reason = self._attempt_once(case, test, arguments, alone=bool(reason), is_last=is_last)
+            except TooSlow as late:
+                slow = late
+                if isinstance(late, WaitTooLong):
+                    break
+                continue
+            if not reason:
+                return
+            case.forget_failure()
+        if slow is None:
+            case.not_asked(reason)
+            return
+        for clause in case.clauses:
+            case.skip(clause, str(slow))
+
+    def _attempt_once(
+        self, case: Case, test: Callable[..., Any], arguments: dict[str, Any], *, alone: bool, is_last: bool
+    ) -> str:
+        """Run the test once; returns the reason why it showed nothing, "" if it ended well.
+
+        A server that goes away in each attempt at a test does so because of the test: the last failure counts.
+        """
+        self._run.presence.start()
+        admission = self._run.target.access.admission
+        with admission.turn_of_test(alone=alone) if admission else contextlib.nullcontext():
+            began = time.monotonic()
+            if admission:
+                admission.take_longest_wait()
             try:
                 test(**arguments)
-            except WaitTooLong as wait:
-                reason = str(wait)
-                break
-            except TooSlow as slow:
-                reason = str(slow)
-            else:
-                return
-        for clause in case.clauses:
-            case.skip(clause, reason)
+                reason = self._run.presence.outage_since(began, check=False)
+            except Crowded as crowded:
+                reason = str(crowded)
+            except Exception as error:
+                outage = self._outage(case, began, error)
+                reason = outage or self._delay(error)
+                if not reason or (outage and is_last and not isinstance(error, Unreachable)):
+                    raise
+            if reason or admission:
+                self.bench.close()
+            return reason
+
+    def _delay(self, error: Exception) -> str:
+        """Reason why a failure shows nothing if the test had to wait long for a connection, "" if it did not."""
+        admission = self._run.target.access.admission
+        waited = admission.take_longest_wait() if admission else 0.0
+        if find_failure(error) is None or waited < LONG_WAIT_SECONDS:
+            return ""
+        return f"the test had to wait {waited:.1f} s for a connection, and failed: {error}"
+
+    def _outage(self, case: Case, began: float, error: Exception) -> str:
+        """Reason why the error of a test shows nothing, "" if it does. Raises Unreachable if the server is gone."""
+        failure = find_failure(error)
+        if failure is None and not isinstance(error, Unreachable):
+            return ""
+        if failure is not None and failure.evidence is None:
+            failure.evidence = self.bench.evidence()
+        frames = (failure.evidence if failure is not None else None) or self.bench.evidence()
+        # A server that the test itself keeps from answering is not away.
+        self.bench.close()
+        try:
+            if isinstance(error, Unreachable):
+                if not self._run.presence.answers():
+                    raise error
+                return str(error)
+            return self._run.presence.outage_since(began, check=True)
+        except Unreachable as gone:
+            case.forget_failure()
+            raise Unreachable(f"{gone}{self._run.presence.last_sent(frames[1])}") from error
 
     def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Run the test in a thread of its own, so that its waits overlap those of other tests."""

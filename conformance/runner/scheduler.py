@@ -234,9 +234,14 @@ class Scheduler:
 
     def _wait_for(self, item: pytest.Function, execution: Execution) -> None:
         """Wait for the end of a waiting test. Raises RuntimeError if the test misses its own deadlines."""
+        admission = self.run.target.access.admission
         left = self._wait_of(item) + _WAITING_PATIENCES * self.run.target.patience
+        waited = admission.waited() if admission else 0.0
         while not execution.wait(_SLICE_SECONDS):
             left -= _SLICE_SECONDS
+            if admission:
+                before, waited = waited, admission.waited()
+                left += waited - before
             self._progress.waiting(max(0.0, left - _WAITING_PATIENCES * self.run.target.patience))
             if left <= 0:
                 raise RuntimeError(f"{execution.name} did not end in its time")
@@ -262,18 +267,18 @@ class Scheduler:
         """Record an error in setup or teardown as a failure of the suite."""
         report = yield
         if report.when != "call" and report.failed:
-            self.run.suite_failures.append(f"{report.when} of {report.nodeid}: {report.longreprtext[-500:]}")
+            self.run.fail_suite(f"{report.when} of {report.nodeid}: {report.longreprtext[-500:]}")
         return report
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a module that can't be collected as a failure of the suite."""
         if report.failed:
-            self.run.suite_failures.append(f"{report.nodeid}: {report.longreprtext[-500:]}")
+            self.run.fail_suite(f"{report.nodeid}: {report.longreprtext[-500:]}")
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Record an internal error of pytest or the suite as a failure of the suite."""
-        self.run.suite_failures.append(str(excrepr)[-2000:])
+        self.run.fail_suite(str(excrepr)[-2000:])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """End the run early on Ctrl-C."""
@@ -284,6 +289,7 @@ class Scheduler:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Record why the tests that never started did not run."""
         self.run.scheduling_delay.stop()
+        self.run.presence.stop()
         self._time_limit.stop()
         self._wind_down()
         if why := session.shouldstop or session.shouldfail:

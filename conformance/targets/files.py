@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from conformance.specification.clauses import BINDINGS, CLASSES, Book
+from conformance.targets.address import (
+    check_connect_headers,
+    check_http_headers,
+    endpoint_path,
+    http_url,
+)
 from conformance.verdicts.verdicts import Waiver
 
 if TYPE_CHECKING:
@@ -52,6 +58,7 @@ class TargetFile:
     name: str
     title: str = ""
     url: str = ""
+    http: str = ""
     login: str | None = None
     passcode: str | None = None
     host_header: str = ""
@@ -62,6 +69,8 @@ class TargetFile:
     refused: str = ""
     queue_headers: Mapping[str, str] = field(default_factory=dict)
     topic_headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    connect_headers: Mapping[str, str] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int | float] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -215,6 +224,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "name": _text,
     "title": _text,
     "url": _text,
+    "http": lambda value: http_url(_text(value)),
     "login": _text,
     "passcode": _text,
     "host_header": _text,
@@ -225,7 +235,9 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "refused": _text,
     "queue_headers": _table(_text),
     "topic_headers": _table(_text),
-    "endpoints": _table(_text),
+    "headers": lambda value: check_http_headers(_table(_text)(value)),
+    "connect_headers": lambda value: check_connect_headers(_table(_text)(value)),
+    "endpoints": _table(lambda value: endpoint_path(_text(value))),
     "limits": _table(_number),
     "timings": _table(_number, TIMINGS),
     "facts": _table(_switch, tuple(FACTS)),

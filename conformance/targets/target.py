@@ -9,10 +9,12 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
 
 from conformance.specification.clauses import BINDINGS, EXTENSIONS
+from conformance.targets.address import PORTS, SECURE, BadUrl, HttpHost, endpoint_path, parse_url
 from conformance.targets.files import FACT_CLAUSES, is_amount, is_template
+from conformance.targets.secrets import Secrets, basic, basic_of, shown_url
+from conformance.wire.access import Access
 
 if TYPE_CHECKING:
     import ssl
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from conformance.targets.files import TargetFile
     from conformance.verdicts.verdicts import Waiver
 
+__all__ = ["SECURE", "BadUrl", "Target", "Timings", "from_file", "parse_url", "with_capabilities"]
+
 STOMP_VERSIONS = ("1.0", "1.1", "1.2")
 #: Longest wait for a required answer, in seconds, on a connection without delay.
 PATIENCE = 5.0
@@ -28,13 +32,6 @@ PATIENCE = 5.0
 ROUND_TRIPS = 30
 #: Facts that are true unless a target file denies them; all others are false unless it states them.
 USUAL_FACTS = frozenset({"receipts", "transactions", "queues", "redelivers", "own_messages"})
-#: The schemes of URLs whose connections are encrypted.
-SECURE = ("wss", "https")
-_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
-
-
-class BadUrl(ValueError):
-    """The URL of the target is unusable; the message describes a usable one."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,13 @@ class Timings:
 class Target:
     """A server under test.
 
-    `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
-    (`conformance/targets/README.md` lists them); declared capabilities override `redelivers`. `round_trip` is in
-    seconds; `limits` are in bytes or plain numbers. `capabilities_failure` says why the capabilities could not be read,
-    "" if they could or there are none.
+    `url` is shown in reports, without user, password and query; `path` is that of the WebSocket under test, with the
+    query. `prefix` goes before the paths of the other endpoints, unless they have it. `http` is where HTTP requests go,
+    None for `host` and `port`. `access` goes with every request, and `secrets` are hidden wherever something is
+    written. `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
+    (`conformance/targets/README.md` lists them); declared capabilities override `redelivers` and `queues`.
+    `round_trip` is in seconds; `limits` are in bytes or plain numbers.
+    `capabilities_failure` says why the capabilities could not be read, "" if they could or there are none.
     """
 
     name: str
@@ -63,6 +63,10 @@ class Target:
     port: int
     path: str
     tls: ssl.SSLContext | None = None
+    http: HttpHost | None = None
+    prefix: str = ""
+    access: Access = field(default_factory=Access)
+    secrets: Secrets = field(default_factory=Secrets)
     title: str = ""
     login: str | None = None
     passcode: str | None = None
@@ -121,14 +125,30 @@ class Target:
         """Fact of the target file; if the file doesn't state it, True for USUAL_FACTS, else `default`."""
         return self.facts.get(name, default or name in USUAL_FACTS)
 
+    @property
+    def authority(self) -> str:
+        """Host and port of the URL."""
+        return HttpHost(self.host, self.port).authority
+
+    @property
+    def http_host(self) -> HttpHost:
+        """Host, port and TLS of HTTP requests."""
+        return self.http or HttpHost(self.host, self.port, self.tls)
+
     def websocket_url(self, path: str | None = None) -> str:
         """WebSocket URL of a path or of an endpoint's name; None gives the path under test."""
         scheme = "wss" if self.tls else "ws"
         if path is not None:
-            path = self.endpoints.get(path.strip("/"), path)
+            path = self.access.with_query(self.prefixed(self.endpoints.get(path.strip("/"), path)))
         path = self.path if path is None else path
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}{path if path.startswith('/') else f'/{path}'}"
+        return f"{scheme}://{self.authority}{path if path.startswith('/') else f'/{path}'}"
+
+    def prefixed(self, path: str) -> str:
+        """Path with the prefix, unless it has it."""
+        slashed = path if path.startswith("/") else f"/{path}"
+        return (
+            slashed if not self.prefix or slashed.startswith(f"{self.prefix}/") else f"{self.prefix}{slashed}"
+        )
 
     def version_for(self, binding: str) -> str:
         """STOMP version of a binding's sessions: the one in its name, else the highest of the server."""
@@ -138,35 +158,26 @@ class Target:
         return version if prefix == "stomp" else max(self.stomp_versions, default="1.2")
 
 
-def parse_url(url: str) -> SplitResult:
-    """Split and check a URL. Raises BadUrl."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise BadUrl(f"{url!r} is no URL: {error}") from error
-    is_clean = url.isprintable() and " " not in url
-    if not is_clean or parts.scheme not in _PORTS or not parts.hostname or port == 0:
-        raise BadUrl(
-            f"{url!r} is no URL of a server: expected something like ws://127.0.0.1:8080/stomp, "
-            "with ws, wss, http or https"
-        )
-    return parts
+def from_file(
+    file: TargetFile, url: str, tls: ssl.SSLContext | None = None, access: Access | None = None
+) -> Target:
+    """Target from its file and URL, without the server's capabilities. Raises BadUrl.
 
-
-def from_file(file: TargetFile, url: str, tls: ssl.SSLContext | None = None) -> Target:
-    """Target from its file and URL, without the server's capabilities. Raises BadUrl."""
+    The headers and CONNECT headers of `access` go before those of the file; its query is that of the URL.
+    """
     parts = parse_url(url)
     host = parts.hostname or ""
     bindings, extensions = split_classes(file.classes)
+    access = _access(file, url, parts.query, access or Access())
     return Target(
         name=file.name,
         title=file.title,
-        url=url,
+        url=shown_url(url),
         host=host,
-        port=parts.port or _PORTS[parts.scheme],
+        port=parts.port or PORTS[parts.scheme],
         path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         tls=tls if parts.scheme in SECURE else None,
+        access=access,
         login=file.login,
         passcode=file.passcode,
         host_header=file.host_header or host,
@@ -187,6 +198,30 @@ def from_file(file: TargetFile, url: str, tls: ssl.SSLContext | None = None) -> 
     )
 
 
+def _access(file: TargetFile, url: str, query: str, given: Access) -> Access:
+    headers = Access(headers=file.headers).with_headers(given.headers)
+    authorization = basic(url)
+    if authorization is not None and not any(name.lower() == "authorization" for name in headers):
+        headers = {**headers, "Authorization": authorization}
+    return replace(
+        given, headers=headers, query=query, connect_headers={**file.connect_headers, **given.connect_headers}
+    )
+
+
+def secrets_of(target: Target, *urls: str) -> Secrets:
+    """Secrets of a target with these URLs."""
+    words = [target.passcode] if target.passcode else []
+    return Secrets(urls, target.access.headers, words, connect_headers=target.access.connect_headers)
+
+
+def _with_login(target: Target) -> Access:
+    """Access that gives the login of CONNECT over HTTP, too, unless it has an Authorization (SECURITY-LOGIN-3)."""
+    if target.login is None:
+        return target.access
+    login = Access(headers={"Authorization": basic_of(target.login, target.passcode or "")})
+    return replace(target.access, headers=login.with_headers(target.access.headers))
+
+
 def with_capabilities(target: Target, document: Any) -> Target:
     """Target with the declared capabilities; members of the wrong type are left out (CAP-1 judges them)."""
     if not isinstance(document, dict):
@@ -201,7 +236,9 @@ def with_capabilities(target: Target, document: Any) -> Target:
     defaults = _table(document.get("defaults"))
     limits = {name: value for name, value in _table(document.get("limits")).items() if is_amount(value)}
     endpoints = {
-        name: value for name, value in _table(document.get("endpoints")).items() if isinstance(value, str)
+        name: value
+        for name, value in _table(document.get("endpoints")).items()
+        if isinstance(value, str) and _is_path(value)
     }
     versions = tuple(v for v in STOMP_VERSIONS if v in _strings(document.get("stomp_versions")))
     destinations = _table(document.get("destinations"))
@@ -210,19 +247,28 @@ def with_capabilities(target: Target, document: Any) -> Target:
         for kind in ("queue", "topic")
         if is_template(destinations.get(kind))
     }
-    redelivers = destinations.get("redelivers")
+    if is_destination(destinations.get("refused")):
+        templates["refused"] = destinations["refused"]
+    facts: dict[str, bool] = {}
+    if "queue" in destinations and destinations["queue"] is None:
+        facts["queues"] = False
+        # Tests of either kind use topics then.
+        templates["queue_template"] = templates.get("topic_template", target.topic_template)
+    if isinstance(destinations.get("redelivers"), bool):
+        facts["redelivers"] = destinations["redelivers"]
     return replace(
         target,
         title=target.title or " ".join(_strings([document.get("name"), document.get("version")])),
         classes=target.classes or bindings,
         extensions=target.extensions | declared,
+        access=_with_login(target) if "security" in declared else target.access,
         stomp_versions=versions or target.stomp_versions,
         endpoints={**target.endpoints, **endpoints},
         limits={**target.limits, **limits},
         timings=replace(target.timings, **timings),
         partitions=_count(defaults.get("partitions")) or target.partitions,
         brokers=_count(defaults.get("brokers")) or target.brokers,
-        facts={**target.facts, **({"redelivers": redelivers} if isinstance(redelivers, bool) else {})},
+        facts={**target.facts, **facts},
         **templates,
         capabilities=document,
     )
@@ -239,8 +285,21 @@ def versions_of(bindings: Iterable[str]) -> tuple[str, ...]:
     return tuple(version for version in STOMP_VERSIONS if f"stomp-{version}" in bindings)
 
 
+def _is_path(text: str) -> bool:
+    try:
+        endpoint_path(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _strings(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def is_destination(value: object) -> bool:
+    """True for a text that can be a destination: not empty, without control characters."""
+    return isinstance(value, str) and value != "" and value.isprintable()
 
 
 def _table(value: object) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import Level
 from conformance.verdicts.verdicts import Failure, Key, Stop
-from conformance.wire.failures import Evidence, PeerFailure, Violation
+from conformance.wire.failures import Evidence, NotAdmitted, PeerFailure, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,9 +104,15 @@ class Case:
 
         A Violation counts against its clause, a PeerFailure against the clause that promises the answer or else the
         first clause of the test that was not asserted, any other exception against the suite. A failed MUST counts
-        even if another exception followed it.
+        even if another exception followed it. A connection that was refused to a test of other clauses shows nothing.
         """
         failure = find_failure(error) if error is not None else None
+        if isinstance(failure, NotAdmitted) and failure.promises:
+            failure.promise = next((clause for clause in failure.promises if clause in self.clauses), "")
+            if not failure.promise and self._swallowed is None:
+                self.not_asked(f"the server refused a connection: {failure.observed}")
+                self._record_held()
+                return
         if isinstance(failure, Violation) and failure.clause not in self._recorder.book:
             failure = None
         is_suites = error is not None and failure is None
@@ -117,6 +123,14 @@ class Case:
         for clause in self._unsettled():
             self._recorder.tally(Key(clause, self.binding)).stops.append(Stop(self.test, stopped_by))
         self.ended_at = self._key(stopped_by) if stopped_by else None
+
+    def not_asked(self, reason: str) -> None:
+        """Record why the clauses that the test has not asserted could not be asked; they end inconclusive."""
+        self._recorder.never_run(self._unsettled() or self.clauses, self.binding, reason)
+
+    def forget_failure(self) -> None:
+        """Forget the failed MUST at which the test ended, since the test is repeated or shows nothing."""
+        self._swallowed = None
 
     def finish_cut_short(self) -> None:
         """End an interrupted test: record only the assertions that it made."""

@@ -14,7 +14,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-from conformance.wire.failures import RunEnded, TooLong, Unreachable
+from conformance.wire.failures import NoTls, RunEnded, TooLong, Unreachable
 
 if TYPE_CHECKING:
     import threading
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from conformance.wire.admission import Admission
     from conformance.wire.trace import Direction
 
 READ_AHEAD = 64 << 10
@@ -69,14 +70,16 @@ class Connection:
         tap: Callable[[Direction, bytes], None] | None = None,
         note: Callable[..., None] | None = None,
         interrupted: threading.Event | None = None,
+        admission: Admission | None = None,
     ) -> None:
         """`tap` gets the octets of both sides, `note` the other events of a `Trace`."""
         self.patience = patience
         self._tap = tap
         self._note_to = note
         self._interrupted = interrupted
+        self._admission = admission
+        self.socket = self._admitted(lambda: _connected(host, port, tls, patience))
         self.begin()
-        self.socket = _connected(host, port, tls, patience)
         self._reader: io.BufferedReader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
 
     # Methods of a socket that the libraries call
@@ -123,9 +126,27 @@ class Connection:
         self._note_to = None
         with contextlib.suppress(OSError):
             self.socket.close()
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.give_place(self)
         # The reader refers to the connection: without that circle its buffer goes as soon as the connection does.
         self._reader = io.BufferedReader(io.BytesIO())
         self._tap = None
+
+    def _admitted(self, connect: Callable[[], socket.socket]) -> socket.socket:
+        admission = self._admission
+        if admission is None:
+            return connect()
+        admission.take_place(self)
+        try:
+            admission.turn()
+            self._check_run()
+            made = admission.reach(connect)
+        except BaseException:
+            admission.give_place(self)
+            raise
+        admission.occupy(self, made)
+        return made
 
     # Methods for the suite
 
@@ -269,4 +290,4 @@ def _connected(host: str, port: int, tls: ssl.SSLContext | None, patience: float
         return tls.wrap_socket(plain, server_hostname=host) if tls else plain
     except OSError as error:
         plain.close()
-        raise Unreachable(f"no TLS connection to {host}:{port}: {error}") from error
+        raise NoTls(host, port, error) from error

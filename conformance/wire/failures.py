@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -47,7 +48,22 @@ class TooLong(PeerFailure):
     """The peer sent more octets for one message or reply than the suite accepts."""
 
 
-class UpgradeRefused(PeerFailure):
+class NotAdmitted(PeerFailure):
+    """The server refused a connection as any client makes it: the upgrade, or CONNECT with the right login.
+
+    It counts against the first of the `promises` that the test is about, and shows nothing in any other test. Without
+    `promises` the connection was the test's own, such as an upgrade with odd headers: that test's clauses decide.
+    """
+
+    promises: tuple[str, ...] = ()
+
+    def promised_by(self, *clauses: str) -> NotAdmitted:
+        """The same failure, with the clauses that promise the connection."""
+        self.promises = clauses
+        return self
+
+
+class UpgradeRefused(NotAdmitted):
     """The server answered the upgrade with a status other than 101."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -60,7 +76,28 @@ class UpgradeRefused(PeerFailure):
 
 
 class Unreachable(Exception):
-    """No server answers at the address: there is nothing to judge."""
+    """No server answers at the address: there is nothing to judge.
+
+    `is_final` is true if another attempt would end in the same way, as with a certificate that is not trusted.
+    """
+
+    is_final = False
+
+
+class NoTls(Unreachable):
+    """The server ended the TLS handshake, or its certificate is not trusted."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(f"no TLS connection to {host}:{port}: {error}")
+        self.error = error
+        self.is_final = isinstance(error, ssl.SSLError)
+
+
+class Crowded(BaseException):
+    """The server, or a gateway in front of it, took no further connection for now: the test shows nothing.
+
+    Derived from BaseException, as TooSlow is.
+    """
 
 
 class TooSlow(BaseException):

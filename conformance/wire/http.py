@@ -1,6 +1,7 @@
 """HTTP/1.1 client on one kept-alive connection; `http.client` parses the replies.
 
-The client never sends a POST twice: the server may have performed a request that it did not answer.
+The client sends a POST twice only if the server, or a gateway in front of it, refused the first for want of room: the
+server may have performed a request that it did not answer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.wire.access import Access
+from conformance.wire.admission import TOO_MANY, UNAVAILABLE
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure
 from conformance.wire.http_body import BODY_LIMIT, read_body
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 #: Methods that change nothing, so that a request may be repeated if the server had closed the connection.
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN = 500
+#: Seconds after a reply for which its connection is used again. A server may close an idle one just as it is used
+#: (RFC 9112, section 9.3.1), and nobody can know then whether it has performed the request.
+IDLE = 0.4
 #: Longest head of a reply, with the interim replies (1xx) before it, in octets.
 HEAD_LIMIT = 256 << 10
 
@@ -64,13 +70,17 @@ class HttpClient:
         patience: float = 5.0,
         interrupted: threading.Event | None = None,
         body_limit: int = BODY_LIMIT,
+        access: Access | None = None,
     ) -> None:
         """`interrupted` ends waits with RunEnded; `body_limit` is in octets, where nothing long was sent."""
         self.host, self.port, self.patience = host, port, patience
+        self.access = access or Access()
         self._tls, self._trace, self._interrupted = tls, trace, interrupted
         self._body_limit = body_limit
         self._connection: Connection | None = None
+        self._answered = 0.0
         self._pending = ""
+        self._sent = b""
         shown = f"[{host}]" if ":" in host else host
         self._authority = f"{shown}:{port}"
 
@@ -89,7 +99,8 @@ class HttpClient:
     ) -> HttpReply:
         """Send a request and read its reply, within `within` seconds (default: the patience).
 
-        Raises PeerFailure if no whole reply comes, Unreachable if no server answers at the address.
+        Raises PeerFailure if no whole reply comes, Unreachable if no server answers at the address, Crowded if the
+        request is refused for want of room (429, or 503 at a declared limit) as often as it is tried.
         """
         reused = self._connection is not None
         self.start(method, path, body, headers)
@@ -105,12 +116,21 @@ class HttpClient:
         """Send a request without reading its reply, which `finish` reads. Raises Unreachable, PeerFailure."""
         if self._pending:
             raise RuntimeError(f"the reply to {self._pending} was not read; use a client of its own")
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._authority}"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        lines = [self.head(method, path, headers)]
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
-        self._send(self._kept_connection(), "\r\n".join([*lines, "\r\n"]).encode("latin-1") + (body or b""))
+        self._sent = "\r\n".join([*lines, "\r\n"]).encode("latin-1") + (body or b"")
+        self._send(self._kept_connection(), self._sent)
         self._pending = f"{method} {path}"
+
+    def head(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> str:
+        """First lines of a request, without the last line end: with Host and all that goes with every request."""
+        merged = self.access.with_headers(headers)
+        if not any(name.lower() == "host" for name in merged):
+            merged = {"Host": self._authority, **merged}
+        lines = [f"{method} {self.access.http_path(path)} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in merged.items()]
+        return "\r\n".join(lines)
 
     def finish(self, within: float | None = None) -> HttpReply:
         """Reply to the request of `start`. Raises PeerFailure if it does not come whole in time."""
@@ -139,6 +159,16 @@ class HttpClient:
         self, octets: bytes, replies: int = 1, *, stop_sending: bool = False, within: float | None = None
     ) -> list[HttpReply]:
         """As `raw`, for several requests at once: up to `replies` replies, fewer if the server closes."""
+        attempts = self.access.admission.attempts() if self.access.admission else None
+        while True:
+            read = self._exchange_once(octets, replies, stop_sending=stop_sending, within=within)
+            if attempts is None or not read or not self._has_no_room(read[0]):
+                return read
+            attempts.refused(read[0].status, read[0].headers, str(read[0]))
+
+    def _exchange_once(
+        self, octets: bytes, replies: int, *, stop_sending: bool, within: float | None
+    ) -> list[HttpReply]:
         connection = self._connect()
         try:
             self._send(connection, octets)
@@ -173,7 +203,8 @@ class HttpClient:
     # Connections
 
     def _kept_connection(self) -> Connection:
-        if self._connection is not None and self._connection.is_stale():
+        is_idle = time.monotonic() > self._answered + IDLE
+        if self._connection is not None and (is_idle or self._connection.is_stale()):
             self.close()
         if self._connection is None:
             self._connection = self._connect()
@@ -188,7 +219,7 @@ class HttpClient:
                 trace.record(label, direction, "http", octets)
 
         if trace:
-            trace.note(label, "open", "http")
+            trace.note(label, "open", "http", host=self._authority)
         return Connection(
             self.host,
             self.port,
@@ -197,6 +228,7 @@ class HttpClient:
             tap=tap if trace else None,
             note=trace.noting(label) if trace else None,
             interrupted=self._interrupted,
+            admission=self.access.admission,
         )
 
     def _send(self, connection: Connection, octets: bytes) -> None:
@@ -217,6 +249,26 @@ class HttpClient:
     # Replies
 
     def _reply(self, within: float | None) -> HttpReply | None:
+        """Reply to the pending request, None if the connection ends before it; tried again for want of room."""
+        pending, admission = self._pending, self.access.admission
+        attempts = admission.attempts() if admission else None
+        while True:
+            reply = self._reply_once(within)
+            if reply is None or attempts is None or not self._has_no_room(reply):
+                return reply
+            attempts.refused(reply.status, reply.headers, str(reply))
+            self._send(self._kept_connection(), self._sent)
+            self._pending = pending
+
+    def _has_no_room(self, reply: HttpReply) -> bool:
+        """True for 429, and for 503 at a server that declares a limit of connections."""
+        admission = self.access.admission
+        if admission is None:
+            return False
+        has_limit = admission.most is not None
+        return reply.status == TOO_MANY or (reply.status == UNAVAILABLE and has_limit)
+
+    def _reply_once(self, within: float | None) -> HttpReply | None:
         connection = self._connection
         if connection is None:
             raise RuntimeError("no request was sent")
@@ -229,6 +281,7 @@ class HttpClient:
             self.close()
             raise
         self._pending = ""
+        self._answered = time.monotonic()
         if reply is None or reply.closes:
             self.close()
         return reply

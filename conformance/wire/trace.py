@@ -91,7 +91,15 @@ class Recording:
 class Trace:
     """Newest events of any number of connections. Thread-safe."""
 
-    def __init__(self, entries: int = ENTRY_LIMIT, octets: int = OCTET_LIMIT) -> None:
+    def __init__(
+        self,
+        entries: int = ENTRY_LIMIT,
+        octets: int = OCTET_LIMIT,
+        sent: Callable[[bytes], object] | None = None,
+        received: Callable[[], object] | None = None,
+    ) -> None:
+        """`sent` is called with the kept octets of each message of the suite, `received` for each of the server."""
+        self._sent, self._received = sent, received
         self._events: deque[tuple[int, Event]] = deque()
         self._entry_limit = entries
         self._octet_limit = octets
@@ -116,6 +124,10 @@ class Trace:
         limit = SENT_OCTETS if direction == ">" else ENTRY_OCTETS
         kept = octets if len(octets) <= limit else octets[:limit]
         what: What = "send" if direction == ">" else "receive"
+        if self._sent is not None and direction == ">":
+            self._sent(kept)
+        elif self._received is not None and direction == "<":
+            self._received()
         self._add(Event(self.now(), connection, what, kind, kept, len(octets), facts or _NO_FACTS))
 
     def note(self, connection: str, what: What, kind: str = "", **facts: Any) -> None:

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import websocket
 from websocket import ABNF
 
+from conformance.wire.access import Access
 from conformance.wire.connection import ALLOWANCE, Connection, tls_context
 from conformance.wire.encoding import is_utf8
-from conformance.wire.failures import PeerFailure, TooLong, UpgradeRefused, Violation
+from conformance.wire.failures import NotAdmitted, PeerFailure, TooLong, UpgradeRefused, Violation
+from conformance.wire.upgrade_socket import UpgradeSocket
 from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class WebSocketLink:
     """One WebSocket connection to `url` (ws or wss). One thread at a time.
 
     `patience`, in seconds, bounds every wait without a deadline of its own. Raises Unreachable if no server answers,
-    UpgradeRefused if the server refuses the upgrade, PeerFailure if its answer is malformed.
+    UpgradeRefused if the server refuses the upgrade, NotAdmitted if its answer is malformed or missing.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class WebSocketLink:
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
         interrupted: threading.Event | None = None,
+        access: Access | None = None,
     ) -> None:
-        """`headers` are added to the upgrade; waits raise RunEnded once `interrupted` is set."""
+        """`headers` are added to the upgrade, as `access` is; waits raise RunEnded once `interrupted` is set."""
+        access = access or Access()
         self.url, self.patience = url, patience
         self.closed: Closed | None = None
         self.pongs: deque[bytes] = deque(maxlen=_PONGS_KEPT)
@@ -100,13 +104,14 @@ class WebSocketLink:
             patience=patience,
             note=trace.noting(self._label) if trace else None,
             interrupted=interrupted,
+            admission=access.admission,
         )
         self._websocket: Any = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
         self._frames = FrameReader(self._connection.recv)
         self._upgrade(
             {
                 **({"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}),
-                **(headers or {}),
+                **access.with_headers(headers),
             }
         )
 
@@ -328,14 +333,16 @@ class WebSocketLink:
     def _upgrade(self, headers: Mapping[str, str]) -> None:
         self._note("open", path=self.url.partition("://")[2].partition("/")[2], headers=dict(headers))
         # Subprotocols are sent as a plain header: the library would reject a server that selects none.
+        given = {name.lower(): value for name, value in headers.items()}
         self._connection.begin(allowance=_HANDSHAKE_LIMIT)
         try:
             self._websocket.connect(
                 self.url,
-                socket=self._connection,
-                header=dict(headers),
+                socket=UpgradeSocket(self._connection),
+                header={name: value for name, value in headers.items() if name.lower() != "host"},
+                host=given.get("host"),
                 redirect_limit=0,
-                suppress_origin=False,
+                suppress_origin="origin" in given,
             )
         except websocket.WebSocketBadStatusException as error:
             self._note("upgraded", status=error.status_code)
@@ -353,7 +360,7 @@ class WebSocketLink:
                 self._note("upgraded", status=answer.status)
                 raise UpgradeRefused(answer.status, answer.headers, b"") from error
             self._note("upgraded", status=0)
-            raise PeerFailure("101 Switching Protocols", f"no upgrade: {error}") from error
+            raise NotAdmitted("101 Switching Protocols", f"no upgrade: {error}") from error
         self._note("upgraded", status=101, subprotocol=self.subprotocol)
 
     def _record(

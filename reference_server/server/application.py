@@ -9,14 +9,19 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
+from reference_server.budget import Budget
 from reference_server.config import Settings
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.timer import Timer
+from reference_server.server.websocket import ENDPOINTS
 from reference_server.stomp import Hub
 from reference_server.stomp.session import Parsed, Session
+
+_PIECE = 50
+"""Frames that are processed before others have their turn: each may go to a thousand subscriptions."""
 
 
 class Peer(Protocol):
@@ -36,21 +41,28 @@ class Application:
         """`name` goes into the `server` header of CONNECTED."""
         self.settings = settings
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
-        self._broker = QueueBroker(settings)
+        self.budget = Budget(settings.total_bytes, threading.RLock())
+        self._broker = QueueBroker(settings, self.budget)
         self.operations = Operations(self._broker, wall)
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
-        self._hub = Hub(self.operations, settings, users=settings.users, server_name=name)
+        self._hub = Hub(self.operations, settings, users=settings.users, server_name=name, budget=self.budget)
         self._peers: dict[Session, Peer] = {}
+        self.endpoints = ENDPOINTS | dict.fromkeys(settings.path, False)
+        """The paths for WebSocket, and whether each is lenient."""
         self._farewell: tuple[str, str] | None = None
         """Summary and advice of the ERROR for sessions that are opened while the server stops."""
 
     # STOMP sessions.
 
-    def open_session(self, *, lenient: bool) -> Session:
+    def check_user(self, login: str, passcode: str, address: str) -> None:
+        """Raise ProtocolError as a CONNECT with these would; any thread may call it."""
+        self._hub.check_user(login, passcode, address, wall())
+
+    def open_session(self, *, lenient: bool, address: str = "") -> Session:
         """Open a session; nothing is written before it is attached to its connection."""
         with self._turn():
-            return self._hub.open(lenient=lenient, now=wall())
+            return self._hub.open(lenient=lenient, address=address, now=wall())
 
     def attach(self, session: Session, peer: Peer) -> None:
         """Set the connection that writes the session's output."""
@@ -60,9 +72,10 @@ class Application:
                 session.fail(*self._farewell)
 
     def handle(self, session: Session, items: Parsed) -> None:
-        """Process frames of a session."""
-        with self._turn() as now:
-            session.handle(items, wall(), now)
+        """Process frames of a session; if there are many, in pieces."""
+        for start in range(0, len(items) or 1, _PIECE):
+            with self._turn() as now:
+                session.handle(items[start : start + _PIECE], wall(), now)
 
     def fail(self, session: Session, summary: str, advice: str) -> None:
         """End a session from the server's side."""

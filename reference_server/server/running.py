@@ -32,7 +32,7 @@ class Server:
         """Bind to the address. Raises OSError if it is not available, ConfigError for bad TLS files."""
         self.settings = settings
         self.application = Application(settings, f"stompliance/{version()}")
-        document = describe(settings, name=NAME, version=version())
+        document = describe(settings, name=NAME, version=version(), endpoints=self.application.endpoints)
         binding = HttpBinding(self.application, document)
         self.listener = Listener(self.application, binding, _tls_context(settings))
         self._accepting = threading.Thread(

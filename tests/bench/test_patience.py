@@ -19,6 +19,7 @@ def bench_on_a_machine(delay: float) -> Bench:
         target=SimpleNamespace(patience=USUAL, version_for=lambda _binding: "1.2"),
         options=SimpleNamespace(effort=Effort.QUICK, seed=None),
         scheduling_delay=SimpleNamespace(longest=lambda: delay),
+        presence=SimpleNamespace(note_sent=lambda _octets: None, note_received=lambda: None),
         clock=None,
         findings=None,
     )

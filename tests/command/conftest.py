@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.targets.server_process import running_server
+from tests.command import odd_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +41,13 @@ def web_server_url() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def poor_broker_url() -> Iterator[str]:
+    """A broker that opens sessions, and ends each at the next frame."""
+    with odd_servers.listening(odd_servers.speechless_broker) as port:
+        yield f"ws://127.0.0.1:{port}/stomp"
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

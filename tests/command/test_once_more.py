@@ -99,17 +99,17 @@ def test_the_passcode_is_named_and_not_shown() -> None:
     assert line.endswith('--passcode "$STOMPLIANCE_PASSCODE"')
 
 
-def test_the_printed_command_fails_again(conformance: Command, web_server_url: str, tmp_path: Path) -> None:
+def test_the_printed_command_fails_again(conformance: Command, poor_broker_url: str, tmp_path: Path) -> None:
     """A target file in the working directory, a login with a passcode, timings: nothing of it gets lost."""
     (tmp_path / "my target.toml").write_text(
-        'name = "mine"\ntitle = "A web server"\nclasses = ["stomp-1.2"]\n'
+        'name = "mine"\ntitle = "A poor broker"\nclasses = ["stomp-1.2"]\n'
     )
     ended = in_shell(
         shlex.join(
             [
-                *("python", "-m", "conformance", web_server_url, "--target", "./my target.toml"),
+                *("python", "-m", "conformance", poor_broker_url, "--target", "./my target.toml"),
                 *("--login", "bob", "--passcode", "it's", "--host-header", "a b", "--heartbeat-timeout", "3"),
-                *("--class", "stomp-1.2", "--clause", "STOMP-CONNECT-001", "--effort", "quick"),
+                *("--class", "stomp-1.2", "--clause", "STOMP-RECEIPT-001", "--effort", "quick"),
             ]
         ),
         tmp_path,
@@ -118,8 +118,8 @@ def test_the_printed_command_fails_again(conformance: Command, web_server_url: s
     assert "it's" not in ended.stdout
     again = in_shell(printed(ended.stdout), tmp_path, STOMPLIANCE_PASSCODE="it's")
     assert again.returncode == 1, again.stdout + again.stderr
-    assert "A web server" in again.stdout
-    assert "STOMP-CONNECT-001" in again.stdout
+    assert "A poor broker" in again.stdout
+    assert "STOMP-RECEIPT-001" in again.stdout
     assert printed(again.stdout) == printed(ended.stdout)
 
 

@@ -7,6 +7,7 @@ from conformance.replay.record import bare_url, lines_of, read, record_of
 from conformance.replay.script import place_of, steps_of
 from conformance.replay.streams import Stream
 from conformance.replay.substitution import Ids, Substitution, UnknownId
+from conformance.targets.secrets import Secrets
 from conformance.wire.trace import Event, Recording, Trace
 
 TOKEN = "0123abcd"
@@ -141,7 +142,8 @@ def record(*events: Event, observed: str = "silence", passcode: str | None = Non
         "expected": "e",
         "patience": 5.0,
     }
-    return record_of(recording, passcode=passcode, observed=observed, token=TOKEN, **facts)
+    secrets = Secrets([url], words=[passcode] if passcode else [])
+    return record_of(recording, secrets=secrets, observed=observed, token=TOKEN, **facts)
 
 
 def test_a_file_is_read_as_it_was_written():
@@ -168,7 +170,7 @@ def test_no_secret_is_in_the_file():
     text = "\n".join(lines_of(made))
     assert "hush" not in text
     assert "aHVzaA" not in text
-    assert made.wants_passcode
+    assert made.wanted == {"passcode"}
     assert bare_url("ws://bob:hush@host:1/stomp?token=hush") == "ws://host:1/stomp"
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
+from conformance.suite.queue.clock_control import eviction_comes
 from conformance.suite.queue.expectations import expect_refusal, expect_status, refused
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.queue_client import SLACK
-from conformance.suite.queue.timeouts import timed, wait_past_eviction
+from conformance.suite.queue.timeouts import timed, wait_past_deadline, wait_past_eviction
 from conformance.suite.queue.waiting_poll import (
     ENDINGS,
     LONGEST_WAIT,
@@ -48,14 +49,16 @@ def _let_it_be_noticed(queue: QueueFixture, seconds: float) -> None:
 
 
 @clauses("POLL-WAIT-6")
-@waits(lambda target: 2 * NOTICED, clock="wall")
+@waits(lambda target: 3 * NOTICED, clock="wall")
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_wait_whose_connection_is_gone_takes_no_record_along(bench: Bench, ending: str) -> None:
     """Send a long poll, end its connection, publish a record, and poll on another connection; expect the record."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.confirm_ownership(topic, consumer)
-    for pause in (0.0, NOTICED):
+    for tries in range(3):
+        # On an idle machine the last try is as strict as the one before.
+        pause = (0.0, NOTICED, NOTICED + 10 * bench.scheduling_delay())[tries]
         if not wait_and_leave(queue, consumer, ending):
             return
         if pause:
@@ -100,7 +103,12 @@ def test_silence_begins_when_a_wait_is_over(bench: Bench, ending: str) -> None:
         if refused(reply):
             break
     why = f"its poll ended {ending}, and it was silent for longer than timeout and grace since"
-    expect_refusal(bench, reply, "POLL-WAIT-5", why)
+    is_evicted = refused(reply) or eviction_comes(bench, _reach)
+    expect_refusal(bench, reply, "POLL-WAIT-5" if is_evicted else "LIVE-EVICT-1", why)
+
+
+def _reach(queue: QueueFixture, group: str, instant: float, silent: tuple[str, ...]) -> None:
+    wait_past_deadline(queue, group, instant, *silent)
 
 
 @clauses("POLL-WAIT-5")

@@ -95,14 +95,11 @@ def test_a_connection_stays_open(bench: Bench) -> None:
 
 def _posts(bench: Bench, *requests: tuple[str, dict[str, Any]]) -> bytes:
     """Octets of several requests, one behind the other."""
-    target = bench.target
+    client = bench.http()
     octets = b""
     for path, body in requests:
         encoded = json.dumps(body).encode()
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {target.host}:{target.port}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(encoded)}"
-        )
+        head = client.head("POST", path, {**JSON, "Content-Length": str(len(encoded))})
         octets += head.encode() + _EMPTY_LINE + encoded
     return octets
 

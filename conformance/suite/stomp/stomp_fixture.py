@@ -15,7 +15,7 @@ from conformance.specification.clauses import book
 from conformance.suite.stomp.destinations import Destination, Subscription
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.queue_cleanup import empty_queues
-from conformance.wire.failures import PeerFailure
+from conformance.wire.failures import NotAdmitted, PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,12 +77,14 @@ class StompFixture:
     def connect(self, client: StompClient, **headers: str | None) -> Frame:
         """Send CONNECT and return CONNECTED.
 
-        Judges STOMP-CONNECT-001 and, if only one version was offered, STOMP-CONNECT-004: frames can't be read on a
-        session of an unknown version.
+        Judges STOMP-CONNECT-001 (a refusal only in its own tests, unless the test gives headers) and, if only one
+        version was offered, STOMP-CONNECT-004: frames can't be read on a session of an unknown version.
         """
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
-            connected = client.connect({**self.bench.credentials(), **given})
+            connected = self.bench.open_session(client, given)
+        except NotAdmitted:
+            raise
         except PeerFailure as failure:
             self.bench.judge(
                 "STOMP-CONNECT-001", False, expected="CONNECTED for CONNECT", observed=failure.observed

@@ -84,8 +84,9 @@ def test_an_unacknowledged_message_comes_as_often_as_it_takes(bench: Bench, mode
     for _ in range(3):
         reader.link.cut()
         reader = fixture.client()
-        headers = [("ack", acknowledgement_mode(bench, mode))]
-        subscription = fixture.subscribe(reader, channel.destination, headers)
+        subscription = fixture.subscribe(
+            reader, channel.destination, [("ack", acknowledgement_mode(bench, mode))]
+        )
         message = fixture.expect_message(subscription, "STOMP-ACK-001", lambda frame: frame.body == body)
     settle(fixture, reader, message)
 
@@ -259,16 +260,17 @@ def _can_be_tried(fixture: StompFixture, kind: str, mode: str) -> bool:
 @pytest.mark.parametrize("how", ["commit", "abort", "disconnect", "cut", "error"])
 def test_an_ack_in_a_transaction(bench: Bench, mode: str, how: str) -> None:
     """Send ACK with `transaction`; expect redelivery unless COMMIT ended the transaction."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, mode, "STOMP-ACK-006"):
         return
     channel = channel_in_mode(fixture, mode)
     message = channel.send_and_receive(bench.fresh("acknowledged"))
-    send_and_confirm(fixture, channel.reader, "BEGIN", "t")
-    channel.reader.ack(message, transaction="t")
+    send_and_confirm(fixture, channel.reader, "BEGIN", transaction)
+    channel.reader.ack(message, transaction=transaction)
     left = message
     if how in ("commit", "abort"):
-        send_and_confirm(fixture, channel.reader, how.upper(), "t")
+        send_and_confirm(fixture, channel.reader, how.upper(), transaction)
         left = channel.send_and_receive(bench.fresh("left")) if how == "commit" else message
     else:
         fixture.fence(channel.reader)

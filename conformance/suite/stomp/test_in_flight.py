@@ -12,6 +12,8 @@ from conformance.suite.stomp.channel import Channel, acknowledgement_mode, consu
 from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
@@ -90,3 +92,34 @@ def test_what_is_in_flight_goes_to_nobody_else(bench: Bench, mode: str) -> None:
         channel.reader.ack(message)
     fixture.fence(channel.reader)
     bench.judge("STOMP-SUB-016", True, expected="in flight to one session", observed="to one session")
+
+
+def _has_body(body: bytes) -> Callable[[Frame], bool]:
+    return lambda frame: frame.body == body
+
+
+@clauses("STOMP-SUB-017")
+def test_a_message_of_a_queue_goes_to_one_subscription_of_a_session(bench: Bench) -> None:
+    """Subscribe twice to one queue, send messages and ACK each as it comes; expect each once, at either."""
+    fixture = StompFixture(bench)
+    mode = acknowledgement_mode(bench, "client-individual")
+    if not redelivery_works(fixture, mode, "STOMP-SUB-017"):
+        return
+    channel = Channel(fixture, fixture.queue(), headers=[("ack", mode), ("id", "one")])
+    reader = channel.reader
+    fixture.active_subscription(reader, channel.destination, id="two", ack=mode)
+    bodies = [bench.fresh("m").encode() for _ in range(3 * IN_FLIGHT)]
+    came: list[bytes] = []
+    for body in bodies:
+        channel.send(body)
+        message = reader.expect("MESSAGE", _has_body(body))
+        came.append(message.body)
+        reader.ack(message)
+    fixture.fence(reader)
+    came += [frame.body for frame in reader.take("MESSAGE") if frame.body in bodies]
+    bench.judge(
+        "STOMP-SUB-017",
+        sorted(came) == sorted(bodies),
+        expected=f"{bodies}, each once for one of two subscriptions to a queue",
+        observed=came,
+    )

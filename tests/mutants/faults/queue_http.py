@@ -137,6 +137,18 @@ def a_refused_method_is_performed() -> None:
         return response
 
 
+@fault("HTTP-METHOD-3", bindings=HTTP)
+def what_is_read_may_be_posted() -> None:
+    """A POST of the capabilities or of a topic is answered as its GET is."""
+
+    @wrap(HttpBinding, "answer")
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Any:
+        outcome = original(self, request, transport)
+        if request.method == "POST" and outcome is not None and outcome.status == 405:
+            return original(self, msgspec.structs.replace(request, method="GET"), transport)
+        return outcome
+
+
 @fault("HTTP-METHOD-2", bindings=HTTP)
 def a_refused_method_is_not_told_which_are_allowed() -> None:
     """A 405 has no `Allow`."""
@@ -211,8 +223,8 @@ def a_body_may_have_one_octet_more() -> None:
     """The limit of bodies is one octet above the declared one."""
 
     @wrap(RequestReader, "__init__")
-    def begin(original: Any, self: RequestReader, settings: Any) -> None:
-        original(self, settings)
+    def begin(original: Any, self: RequestReader, settings: Any, budget: Any) -> None:
+        original(self, settings, budget)
         self._settings = msgspec.structs.replace(settings, body_bytes=settings.body_bytes + 1)
 
 
@@ -227,8 +239,8 @@ def headers_have_no_limit() -> None:
     """Headers have no limit of number or size."""
 
     @wrap(RequestReader, "__init__")
-    def begin(original: Any, self: RequestReader, settings: Any) -> None:
-        original(self, settings)
+    def begin(original: Any, self: RequestReader, settings: Any, budget: Any) -> None:
+        original(self, settings, budget)
         self._settings = msgspec.structs.replace(settings, headers=10**9, header_bytes=10**9)
 
 

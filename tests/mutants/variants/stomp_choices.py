@@ -10,7 +10,7 @@ import msgspec
 
 from reference_server.server import connection
 from reference_server.server.application import Application
-from reference_server.stomp import liveness, session
+from reference_server.stomp import frame, liveness, session
 from reference_server.stomp.destinations import Broadcast, Message
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame, FrameReader
@@ -292,10 +292,10 @@ def the_subprotocol_decides_on_the_version() -> None:
         selected.version = f"{name[1]}.{name[2]}" if name else None
         return response
 
-    @wrap(Session, "__init__")
-    def begin(original: Any, self: Session, shared: Any, **named: Any) -> None:
-        named["subprotocol_version"] = getattr(selected, "version", None)
-        original(self, shared, **named)
+    @wrap(frame, "agree")
+    def agree(original: Any, headers: Any, versions: tuple[str, ...]) -> Any:
+        only = getattr(selected, "version", None)
+        return original(headers, (only,) if only else versions)
 
 
 @variant(

@@ -1,0 +1,145 @@
+"""Explanations of a first contact that failed: what the port speaks instead, and what to do next."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING
+
+from conformance.targets.address import HttpHost
+from conformance.wire.connection import tls_context
+from conformance.wire.encoding import encode
+from conformance.wire.failures import NoTls
+
+if TYPE_CHECKING:
+    from conformance.targets.target import Target
+    from conformance.wire.failures import Unreachable, UpgradeRefused
+
+#: Longest wait for each answer that tells what a port speaks, in seconds.
+ANSWER_SECONDS = 1.0
+_SHOWN = 300
+_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+
+
+def unreachable(error: Unreachable, url: str) -> str:
+    """Sentences for a server that could not be reached at `url`."""
+    if not isinstance(error, NoTls):
+        return f"{error}. Is the server running, and is {url} its address?"
+    reason = error.error
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        said = reason.verify_message.rstrip(".")
+        return (
+            f"the certificate of {url} is not trusted: {said}. Name the file of its authority with --ca-file FILE, or "
+            "accept any certificate with --insecure."
+        )
+    if isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+        plain = url.replace("wss://", "ws://", 1).replace("https://", "http://", 1)
+        return f"{error}. This port does not speak TLS: try {plain}"
+    return (
+        f"{error}. If the server has a certificate of its own, see --ca-file FILE and --insecure; without TLS its "
+        "URL begins with ws:// or http://."
+    )
+
+
+def no_upgrade(target: Target, observed: object) -> str:
+    """Sentences for a port that answered an upgrade by something other than HTTP, or not at all."""
+    where = target.authority
+    spoken = other_protocol(HttpHost(target.host, target.port, target.tls), target.url)
+    if spoken:
+        return f"no WebSocket at {where}: {spoken}"
+    return f"no WebSocket at {target.path.partition('?')[0]} of {where}: {observed}"
+
+
+def other_protocol(where: HttpHost, url: str) -> str:
+    """Sentence on what a port speaks that did not answer in HTTP at `url`; "" if that is unknown."""
+    if where.tls is None and _speaks_tls(where.host, where.port):
+        secure = url.replace("ws://", "wss://", 1).replace("http://", "https://", 1)
+        return f"this port speaks TLS: try {secure}"
+    if _speaks_stomp(where):
+        scheme = "stomp+ssl" if where.tls else "stomp"
+        return (
+            f"this port speaks STOMP over TCP: try {scheme}://{where.authority} with a client of that, and give the "
+            "suite the URL of the server's WebSocket, which it judges."
+        )
+    return ""
+
+
+def refused_upgrade(target: Target, refusal: UpgradeRefused) -> str:
+    """Sentences for an upgrade that was answered by another status than 101."""
+    path = target.path.partition("?")[0]
+    said = f"{refusal.status} {_plain(refusal.body)}".strip()
+    text = f"there is no WebSocket at {path} of {target.authority}: it answered {said}"
+    location = next((value for name, value in refusal.headers.items() if name.lower() == "location"), "")
+    if location:
+        text += f" (Location: {location})"
+    if refusal.status in {401, 403, 407}:
+        return (
+            f"{text}. If it wants a login, a token or an origin, see --header 'Authorization: …', "
+            "--header 'Origin: …', user and password in the URL (ws://user:password@host), and --login."
+        )
+    declared = {name: target.websocket_url(name) for name in target.endpoints}
+    if declared:
+        listed = ", ".join(f"{url} ({name})" for name, url in declared.items())
+        return f"{text}. Its capabilities declare other endpoints: try {listed}"
+    return f"{text}. Is {target.url} the URL of its WebSocket, path included?"
+
+
+def refused_login(target: Target, said: str) -> str:
+    """Sentences for a server that refuses CONNECT."""
+    given = f"with login:{target.login}" if target.login is not None else "without a login"
+    where = target.authority
+    return (
+        f"{where} refuses CONNECT {given} and host:{target.host_header}: {said[:_SHOWN]!r}. Give it "
+        "the right --login NAME and --passcode TEXT, or --host-header TEXT, or whatever else it asks for with "
+        "--connect-header NAME:VALUE."
+    )
+
+
+def _plain(body: bytes) -> str:
+    """First words of a body, without the tags of HTML."""
+    text = _TAGS.sub(" ", body[: 16 * _SHOWN].decode("utf-8", "replace"))
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_SHOWN]
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), ANSWER_SECONDS) as plain:
+        plain.settimeout(ANSWER_SECONDS)
+        # The timeout is that of one read, and a handshake may take many.
+        end = threading.Timer(2 * ANSWER_SECONDS, _end, (plain,))
+        end.daemon = True
+        end.start()
+        try:
+            tls_context(verify=False).wrap_socket(plain, server_hostname=host).close()
+        except ssl.SSLError as error:
+            # An alert, such as one for a missing client certificate, is spoken by TLS only.
+            return "ALERT" in (error.reason or "")
+        finally:
+            end.cancel()
+        return True
+    return False
+
+
+def _end(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _speaks_stomp(where: HttpHost) -> bool:
+    connect = encode("CONNECT", [("accept-version", "1.0,1.1,1.2"), ("host", where.host)])
+    with contextlib.suppress(OSError):
+        plain = socket.create_connection((where.host, where.port), ANSWER_SECONDS)
+        with (
+            plain,
+            where.tls.wrap_socket(plain, server_hostname=where.host) if where.tls else plain as sock,
+        ):
+            sock.settimeout(ANSWER_SECONDS)
+            sock.sendall(connect)
+            return (
+                sock.recv(4096)
+                .lstrip(b"\r\n")
+                .startswith((b"CONNECTED\n", b"ERROR\n", b"CONNECTED\r", b"ERROR\r"))
+            )
+    return False

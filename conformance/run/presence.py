@@ -1,0 +1,145 @@
+"""Presence of the server during a run: failures that an outage explains say nothing about any clause."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from conformance.targets.target import PATIENCE
+from conformance.wire.admission import AWAY, RETURN_SECONDS
+from conformance.wire.failures import (
+    NotAdmitted,
+    PeerFailure,
+    TooLong,
+    Unreachable,
+    UpgradeRefused,
+    Violation,
+)
+from conformance.wire.http import HttpClient
+from conformance.wire.websocket import WebSocketLink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.targets.target import Target
+    from conformance.wire.trace import TraceEntry
+
+_PAUSE_SECONDS = 0.25
+#: Seconds without an octet of the server on any connection after which it is asked whether it is there.
+QUIET_SECONDS = 1.0
+#: Seconds that it may take to answer then, on a connection without delay.
+PROMPT_SECONDS = 1.5
+#: Octets shown of the last thing that a server was sent.
+_SHOWN = 200
+
+
+class Presence:
+    """Checks whether the server still answers. Thread-safe."""
+
+    def __init__(self, target: Target) -> None:
+        # Checks take no part in the run's count of connections, and wait for no place.
+        self._target = replace(target, access=replace(target.access, admission=None))
+        self._admission = target.access.admission
+        self._has_websocket = bool(target.classes - {"queue-http"})
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._gone = ""
+        self._sent = b""
+        self._heard = time.monotonic()
+        self._watch: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start to watch the server. May be called often."""
+        with self._lock:
+            if self._watch is None and not self._stopped.is_set():
+                self._watch = threading.Thread(target=self._keep_watch, name="presence", daemon=True)
+                self._watch.start()
+
+    def note_received(self) -> None:
+        """Note that the server has sent something on any connection."""
+        self._heard = time.monotonic()
+
+    def _keep_watch(self) -> None:
+        """Ask a server that is quiet whether it is there: a test that fails later can't know any more."""
+        while not self._stopped.wait(_PAUSE_SECONDS):
+            asked = time.monotonic()
+            if asked - self._heard < QUIET_SECONDS or self._admission is None:
+                continue
+            if self._answers(PROMPT_SECONDS + self._target.patience - PATIENCE):
+                self._heard = time.monotonic()
+                self._admission.note_return()
+            elif self._heard < asked:  # nothing came on another connection meanwhile either
+                self._admission.note_outage(self._heard)
+
+    def note_sent(self, octets: bytes) -> None:
+        """Note what a test has sent, for the message of a run that ends."""
+        self._sent = octets
+
+    def last_sent(self, frames: Sequence[TraceEntry] = ()) -> str:
+        """The newest thing in `frames`, or else in the whole run, that the server was sent; "" without one."""
+        own = next((entry.octets for entry in reversed(frames) if entry.direction == ">"), self._sent)
+        return f"; the last thing that it was sent: {own[:_SHOWN]!r}" if own else ""
+
+    def stop(self) -> None:
+        """End all waits and the watch, since the run ends."""
+        self._stopped.set()
+
+    def outage_since(self, began: float, *, check: bool) -> str:
+        """Reason why a test that began at `began` (monotonic seconds) shows nothing; "" if the server was there.
+
+        With `check` the server is asked now, and waited for if it doesn't answer: RETURN_SECONDS at most. Raises
+        Unreachable if it does not come back.
+        """
+        with self._lock:
+            if self._gone:
+                raise Unreachable(self._gone)
+            if check and not self._answers():
+                if self._admission is not None:
+                    self._admission.note_outage(began)
+                self._await_return()
+        if self._admission is not None and self._admission.was_away_since(began):
+            return "the server was away for a moment during its test"
+        return ""
+
+    def answers(self) -> bool:
+        """True if the server answers an upgrade, or a request where it has no WebSocket."""
+        with self._lock:
+            return self._answers()
+
+    def _await_return(self) -> None:
+        deadline = time.monotonic() + RETURN_SECONDS
+        while not self._answers():
+            if time.monotonic() >= deadline or self._stopped.wait(_PAUSE_SECONDS):
+                self._gone = f"it gave no answer for {RETURN_SECONDS:g} s"
+                raise Unreachable(self._gone)
+        if self._admission is not None:
+            self._admission.note_return()
+
+    def _answers(self, patience: float | None = None) -> bool:
+        try:
+            if self._has_websocket:
+                target = self._target
+                url = target.websocket_url()
+                patience = target.patience if patience is None else patience
+                WebSocketLink(url, patience=patience, tls=target.tls, access=target.access).close()
+                return True
+            where = self._target.http_host
+            client = HttpClient(
+                where.host,
+                where.port,
+                tls=where.tls,
+                patience=self._target.patience,
+                access=self._target.access,
+            )
+            try:
+                return client.request("GET", "/capabilities", within=patience).status not in AWAY
+            finally:
+                client.close()
+        except UpgradeRefused as refusal:
+            return refusal.status not in AWAY
+        except TooLong:
+            return True  # a strange answer is one
+        except (NotAdmitted, PeerFailure, Violation, Unreachable):
+            return False

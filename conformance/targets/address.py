@@ -1,0 +1,128 @@
+"""Addresses of a server: URLs, paths of endpoints, headers, as users write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from conformance.targets.secrets import shown_url
+
+if TYPE_CHECKING:
+    import ssl
+
+#: The schemes of URLs whose connections are encrypted.
+SECURE = ("wss", "https")
+PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_TEXT = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+#: Headers that the suite itself sets, since they frame a request.
+_RESERVED = {"content-length", "transfer-encoding", "connection", "upgrade", "content-type"}
+
+
+class BadUrl(ValueError):
+    """The URL of the target is unusable; the message describes a usable one."""
+
+
+@dataclass(frozen=True)
+class HttpHost:
+    """Host and port of HTTP requests; `tls` is None for plain HTTP."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as in the header Host."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_url(url: str, *schemes: str) -> SplitResult:
+    """Split and check a URL of one of the `schemes`, by default of any. Raises BadUrl."""
+    shown = shown_url(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadUrl(f"{shown!r} is no URL: {error}") from error
+    is_clean = url.isprintable() and " " not in url
+    if not is_clean or parts.scheme not in (schemes or PORTS) or not parts.hostname or port == 0:
+        example = "http://127.0.0.1:8080/broker" if schemes else "ws://127.0.0.1:8080/stomp"
+        raise BadUrl(
+            f"{shown!r} is no URL of a server: expected something like {example}, "
+            f"with {' or '.join(schemes) if schemes else 'ws, wss, http or https'}"
+        )
+    return parts
+
+
+def http_url(text: str) -> str:
+    """URL of HTTP requests. Raises BadUrl."""
+    parts = parse_url(text, "http", "https")
+    if parts.fragment:
+        raise BadUrl(
+            f"{shown_url(text)!r} has a fragment, which no request carries: leave out what begins with #"
+        )
+    return text
+
+
+def endpoint_path(text: str) -> str:
+    """Path of an endpoint, with or without the first slash. Raises ValueError for a URL or anything else."""
+    if "://" in text or text.startswith("//"):
+        raise ValueError(
+            f"expected a path on the server of the URL, such as /stomp; found {shown_url(text)!r}"
+        )
+    if not text.isprintable() or " " in text or "#" in text:
+        raise ValueError(f"expected a path such as /stomp; found {text!r}")
+    return text
+
+
+def http_header(text: str) -> tuple[str, str]:
+    """Name and value of `Name: value`. Raises ValueError, which does not show the value."""
+    name, colon, value = text.partition(":")
+    return _header(name.strip(), value.strip()) if colon else _no_header("Name: value")
+
+
+def check_http_headers(headers: dict[str, str]) -> dict[str, str]:
+    """The headers, checked. Raises ValueError."""
+    return dict(_header(name, value) for name, value in headers.items())
+
+
+def connect_header(text: str) -> tuple[str, str]:
+    """Name and value of `name:value`, a header of CONNECT, whose value is sent octet by octet. Raises ValueError."""
+    name, colon, value = text.partition(":")
+    return _connect_header(name, value) if colon else _no_header("name:value")
+
+
+def check_connect_headers(headers: dict[str, str]) -> dict[str, str]:
+    """The headers of CONNECT, checked. Raises ValueError."""
+    return dict(_connect_header(name, value) for name, value in headers.items())
+
+
+def _no_header(form: str) -> tuple[str, str]:
+    raise ValueError(f"a header has no colon: expected {form!r}")
+
+
+def _header(name: str, value: str) -> tuple[str, str]:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a header: expected 'Name: value'")
+    if name.lower() in _RESERVED or name.lower().startswith("sec-websocket-"):
+        raise ValueError(f"the header {name} is set by the suite: expected another one")
+    if not _HEADER_TEXT.fullmatch(value) or not _is_latin(value):
+        raise ValueError(f"the value of the header {name} has characters that no header can carry")
+    return name, value
+
+
+def _connect_header(name: str, value: str) -> tuple[str, str]:
+    if not name or re.search(r"[\x00\r\n:]", name) or re.search(r"[\x00\r\n]", value):
+        raise ValueError(f"{name!r} is no header of CONNECT: expected name:value without NUL and line ends")
+    return name, value
+
+
+def _is_latin(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""Secrets of a target, and the forms in which they are hidden."""
+
+import json
+
+import pytest
+
+from conformance.targets.secrets import Secrets
+
+URL = "ws://bob:hunter%40two@host/stomp?token=T0k%2F98765&v=1"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "text", "hidden"),
+    [
+        (Secrets([URL]), "you are bob with hunter@two", "hunter@two"),
+        (Secrets([URL]), "Authorization: Basic Ym9iOmh1bnRlckB0d28=", "Ym9iOmh1bnRlckB0d28="),
+        (Secrets([URL]), "no token T0k/98765 here", "T0k/98765"),
+        (Secrets(["ws://t0ken-alone@host/"]), "you are t0ken-alone", "t0ken-alone"),
+        (Secrets(headers={"Cookie": "theme=dark; sid=abc-12345"}), "no session abc-12345", "abc-12345"),
+        (Secrets(headers={"Authorization": "Basic Ym9iOmh1bnRlcjI="}), "wrong: hunter2", "hunter2"),
+        (Secrets(headers={"Authorization": "Bearer abc.def"}), "token=abc.def", "abc.def"),
+        (Secrets(headers={"X-Pin": "12"}), "x-pin: 12", "12"),
+        (Secrets(words=["pw"]), "\npasscode:pw\n", "pw"),
+        (Secrets(words=["it's"]), repr(b'ERROR\nit\'s no "passcode"'), "it"),
+        (Secrets(words=["se:cret"]), "message:se\\ccret", "se\\ccret"),
+        (Secrets(words=["secret"]), repr(b"\x00secret\nsecret"), "secret"),
+        (Secrets(words=['qu"ote']), json.dumps('a qu"ote'), "ote"),
+        (Secrets(connect_headers={"client-secret": "a b&c"}), "?s=a+b%26c", "a+b%26c"),
+    ],
+)
+def test_every_form_is_hidden(secrets: Secrets, text: str, hidden: str):
+    assert hidden in text
+    assert hidden not in secrets.text(text)
+    octets = secrets.octets(text.encode())
+    assert hidden.encode() not in octets
+
+
+def test_a_short_secret_is_hidden_as_a_word_only():
+    secrets = Secrets(words=["test"])
+    assert secrets.text("a test, tests and a contest") == "a ***, tests and a contest"
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_a_secret_in_pieces_is_hidden_in_each_of_them(size: int):
+    whole = b"a wrong passcode: hunter-two, and hunter-two again"
+    pieces = [whole[begin : begin + size] for begin in range(0, len(whole), size)]
+    masked = Secrets(words=["hunter-two"]).pieces(pieces, lambda secret, _origin: b"*" * len(secret))
+    assert [len(piece) for piece in masked] == [len(piece) for piece in pieces]
+    assert b"".join(masked) == whole.replace(b"hunter-two", b"*" * 10)
+    named = Secrets(words=["hunter-two"]).pieces(pieces, lambda _secret, origin: f"({origin})".encode())
+    assert b"".join(named) == whole.replace(b"hunter-two", b"(passcode)")
+
+
+def test_the_origin_of_a_secret_is_known():
+    secrets = Secrets([URL], {"Cookie": "abc"}, ["pass"], connect_headers={"Id": "7"})
+    assert secrets.known == {
+        "passcode": "pass",
+        "user": "bob:hunter%40two",
+        "query token": "T0k%2F98765",
+        "header cookie": "abc",
+        "connect-header Id": "7",
+    }
