@@ -6,6 +6,7 @@ examples:
   python -m reference_server --brokers 5 --partitions 12 --heartbeat-timeout 10
   python -m reference_server --users-file users.txt           lines like  alice:secret
   python -m reference_server --host 0.0.0.0 --tls-cert server.pem
+  python -m reference_server --odd lines-end-with-cr-lf       legal but unusual, for tests of clients; see --list-odd
   python -m reference_server --config server.toml             lines like  heartbeat_timeout = 10
   STOMPLIANCE_PORT=9000 python -m reference_server
 
@@ -27,6 +28,7 @@ from collections.abc import Sequence
 
 from reference_server.config import OPTIONS, ConfigError, Option, Settings, build
 from reference_server.server import Server
+from reference_server.server.oddities import ODDITIES
 from reference_server.server.running import NAME, version
 
 _NEEDS_POSIX = (
@@ -96,9 +98,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {version()}")
     parser.add_argument("--config", metavar="FILE", help="TOML file of settings, or a Java .properties file")
+    parser.add_argument("--list-odd", action=_ListOdd, nargs=0, help="list the names for --odd and exit")
     for option in OPTIONS.values():
         _add(parser, option)
     return parser
+
+
+class _ListOdd(argparse.Action):
+    """Prints the table of oddities, and exits."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> None:
+        print(*(f"{odd.name}\n    {odd.summary}. {odd.freedom}" for odd in ODDITIES.values()), sep="\n")
+        parser.exit()
 
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:

@@ -44,6 +44,11 @@ class Settings(StompLimits, frozen=True, kw_only=True):
     virtual_clock: Annotated[
         bool, "let the queue's time stand still until POST /clock/advance moves it (for tests)"
     ] = False
+    odd: Annotated[
+        _Texts,
+        _named("NAME"),
+        "legal but unusual behaviour, for tests of clients; --list-odd lists them; may be repeated",
+    ] = ()
     connections: Annotated[Count, "connections at once; one more is answered 503 and closed"] = 1000
     outbox_bytes: Annotated[
         Octets, "output that waits for one slow reader; past it the connection is cut off"

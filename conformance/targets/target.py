@@ -252,7 +252,7 @@ def with_capabilities(target: Target, document: Any) -> Target:
     facts: dict[str, bool] = {}
     if "queue" in destinations and destinations["queue"] is None:
         facts["queues"] = False
-        # What is tried with destinations of either kind is tried with topics.
+        # Tests of either kind use topics then.
         templates["queue_template"] = templates.get("topic_template", target.topic_template)
     if isinstance(destinations.get("redelivers"), bool):
         facts["redelivers"] = destinations["redelivers"]

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 #: Ids that are remembered, the newest ones.
 MOST_IDS = 2000
-#: Octets of a body by which two messages are told apart.
+#: Octets of a body that are compared to tell messages from each other.
 _COMPARED = 200
 
 
 class MessageIds:
-    """What the newest MESSAGE frames of a connection carried, by `message-id`."""
+    """Ids that the newest MESSAGE frames of a connection carried, by `message-id`."""
 
     def __init__(self) -> None:
         self._contents: dict[str, tuple[str | None, bytes]] = {}

@@ -14,7 +14,7 @@ from reference_server.queue.settings import QueueSettings
 from reference_server.queue.topic import Partition, Record, Topic
 
 _RECORD_OCTETS = 80
-"""What a record takes besides its texts and numbers."""
+"""Octets that a record takes besides its texts and numbers."""
 _INSTANT = 0.001
 """Seconds between two pieces of an eviction."""
 
@@ -75,7 +75,7 @@ class QueueBroker:
     def _expire(self, group: Group, now: float) -> None:
         for consumer in group.expire(now + group.clock_offset):
             self._forget(consumer)
-        # What is left of an eviction follows after an instant, in which others get their turn.
+        # The rest of an eviction follows after an instant, in which others get their turn.
         self._deadlines.set(group, now + _INSTANT if group.leaving else group.next_deadline())
         self._wake_members(group)
 

@@ -146,16 +146,20 @@ class StompConnection:
         """Move the session's output to the outbox; called under the application lock."""
         session, outbox = self._session, self._outbox
         output = session.take_output()
-        if not outbox.put(output) and not session.closing:
+        if not outbox.put(self._application.write(session, output)) and not session.closing:
             # STOMP-LIMIT-006: the ERROR replaces the undelivered output.
             outbox.clear()
             session.fail(*TOO_SLOW)
             output = session.take_output()
-            outbox.put(output)
+            outbox.put(self._application.write(session, output))
         if session.closing and not self._is_ending:
             is_error = bool(output) and output[-1].startswith(b"ERROR")
             outbox.put(self._channel.close(_PROTOCOL_ERROR if is_error else _NORMAL))  # STOMP-WS-012
             self._end()
+
+    def cut(self) -> None:
+        """End the TCP connection without a word."""
+        self._transport.cut()
 
     def flush(self) -> None:
         """Write what waits, and have queues deliver more when all is written."""

@@ -29,7 +29,7 @@ _WITHHELD = _SET_BY_SERVER | _FOR_SERVER
 LARGE = 16 * KIB
 """Octets from which the rest of a MESSAGE exists once, however many get it."""
 _MESSAGE_OCTETS = 400
-"""What a message takes besides its texts and its body."""
+"""Octets that a message takes besides its texts and its body."""
 
 
 class Tail(bytes):

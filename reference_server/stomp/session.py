@@ -41,6 +41,7 @@ class Session(Outlet):
         limits = shared.limits
         super().__init__(limits.output_window)
         self.shared = shared
+        self.name = shared.name_session()
         self._address = address
         self.liveness = Liveness(limits, now)
         self.subscriptions = Subscriptions(self, limits, shared.router.numbers, shared.router.budget)
@@ -123,6 +124,7 @@ class Session(Outlet):
             self.liveness.said_at = now
         if not self.closing:
             self._schedule()
+            self._touch()  # the I/O layer may have kept output back until now
 
     @property
     def held(self) -> int:
@@ -200,8 +202,7 @@ class Session(Outlet):
             raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
         login, passcode = headers.get("login", ""), headers.get("passcode", "")
         self.shared.check_user(login, passcode, self._address, self.shared.now)
-        session, server = self.shared.name_session(), self.shared.server_name
-        answer = [f"version:{version}", f"session:{session}", f"server:{server}"]
+        answer = [f"version:{version}", f"session:{self.name}", f"server:{self.shared.server_name}"]
         if version != "1.0":
             smallest = self.shared.limits.heartbeat_interval
             self.liveness.intervals = agree_on_heartbeats(headers, smallest)

@@ -158,6 +158,10 @@ class Subscriptions:
         self._end(subscription)
         self.wake()
 
+    def destinations(self) -> dict[str, str]:
+        """Return the destinations of the current subscriptions, by id."""
+        return {identifier: each.destination for identifier, each in self._by_id.items()}
+
     def clear(self) -> None:
         """End all: the session is over."""
         self.parked.clear()

@@ -11,7 +11,7 @@ from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.subscriptions import Delivery
 
 _STEP_OCTETS = 500
-"""What a step takes besides its texts and its body."""
+"""Octets that a step takes besides its texts and its body."""
 
 
 class Settlement(msgspec.Struct, frozen=True):

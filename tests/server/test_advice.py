@@ -39,7 +39,7 @@ def test_a_send_without_its_nul(serve: Serve) -> None:
 @pytest.mark.parametrize("text", [CONNECT.decode(), "\n"])
 @pytest.mark.parametrize("parts", [1, 3])
 def test_sockjs_framing(server: Server, path: str, text: str, parts: int) -> None:
-    """Frames in a JSON array come from a SockJS client: it is told at once that this URL is a plain WebSocket."""
+    """Frames in a JSON array come from a SockJS client: the ERROR comes at once, and says that this URL is a plain WebSocket."""
     octets = json.dumps([text]).encode()
     with Stomp.to(server, path) as client:
         for position in range(parts):
@@ -73,7 +73,7 @@ def test_a_message_id_for_an_ack_id(server: Server, command: str) -> None:
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
 @pytest.mark.parametrize("named", ["b", "none"])
 def test_the_subscription_of_another_message(server: Server, command: str, named: str) -> None:
-    """In STOMP 1.1 the right message-id with another subscription is told apart from an unknown message."""
+    """In STOMP 1.1 the right message-id with another subscription gets another answer than an unknown message."""
     client, headers = deliver(server, "1.1")
     with client:
         client.say(command, {"message-id": headers["message-id"], "subscription": named})
@@ -85,7 +85,7 @@ def test_the_subscription_of_another_message(server: Server, command: str, named
 
 
 def test_a_client_of_binary_messages(server: Server) -> None:
-    """Who begins in a binary message, and may read nothing else, is answered in binary ones, heart-beats included."""
+    """A client that begins in a binary message, and may read nothing else, gets binary ones, heart-beats included."""
     with Stomp.to(server) as client:
         client.send(
             frame(

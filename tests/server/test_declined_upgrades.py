@@ -75,7 +75,7 @@ def test_many_at_once(server: Server) -> None:
     "rest", [b"\x00\x00", b"nonsense\r\n\r\n", b"GET /topics HTTP/7\r\n\r\n", b"\xff" * 3000]
 )
 def test_nonsense_after_it(server: Server, rest: bytes) -> None:
-    """What follows such a request is refused as elsewhere: by 400 and the end of the connection."""
+    """Octets after such a request are refused as elsewhere: by 400 and the end of the connection."""
     with Http.to(server) as client:
         client.send(request("GET", "/topics", Connection="Upgrade", Upgrade="h2c") + rest)
         assert client.answer().status == 200

@@ -35,7 +35,7 @@ def test_declared_destinations_go_before_those_of_the_file() -> None:
 
 @pytest.mark.parametrize("topic", [{}, {"topic": "news.{name}"}], ids=["usual topic", "other topic"])
 def test_a_server_without_queues_is_tried_with_topics(topic: dict[str, str]) -> None:
-    """Where the declared queue is null, there is none: what is tried with both kinds is tried with topics."""
+    """A declared queue of null is no queue: tests of both kinds use topics."""
     target = _declaring({"queue": None, **topic})
     assert not target.fact("queues")
     assert target.plain_queue("a") == target.plain_topic("a")

@@ -146,7 +146,7 @@ def replies_are_kept_for_the_next_session() -> None:
 
 @fault("PUB-ACK-4", bindings=STOMP)
 def an_acknowledgement_that_was_not_taken_goes_to_others() -> None:
-    """What a subscription to acknowledgements had not acknowledged at its end goes to the other subscriptions."""
+    """Acknowledgements that a subscription had not settled at its end go to the other subscriptions."""
     from reference_server.stomp.destinations import Broadcast
 
     @replace(Broadcast, "unsubscribe")
