@@ -39,7 +39,7 @@ def test_a_send_without_its_nul(serve: Serve) -> None:
 @pytest.mark.parametrize("text", [CONNECT.decode(), "\n"])
 @pytest.mark.parametrize("parts", [1, 3])
 def test_sockjs_framing(server: Server, path: str, text: str, parts: int) -> None:
-    """Frames in a JSON array come from a SockJS client: the ERROR comes at once, and says that this URL is a plain WebSocket."""
+    """Frames in a JSON array come from a SockJS client: the ERROR at once says that this URL is a plain one."""
     octets = json.dumps([text]).encode()
     with Stomp.to(server, path) as client:
         for position in range(parts):
