@@ -4,8 +4,9 @@ examples:
   python -m reference_server                                  listen on 127.0.0.1:8080
   python -m reference_server --port 0 --virtual-clock         a free port, and a clock that tests move
   python -m reference_server --brokers 5 --partitions 12 --heartbeat-timeout 10
-  python -m reference_server --user alice:secret --user bob:hunter2
+  python -m reference_server --users-file users.txt           lines like  alice:secret
   python -m reference_server --host 0.0.0.0 --tls-cert server.pem
+  python -m reference_server --odd lines-end-with-cr-lf       legal but unusual, for tests of clients; see --list-odd
   python -m reference_server --config server.toml             lines like  heartbeat_timeout = 10
   STOMPLIANCE_PORT=9000 python -m reference_server
 
@@ -15,6 +16,8 @@ the --config file, else it has its default. Then, in another terminal:
 """
 
 import argparse
+import contextlib
+import ctypes
 import errno
 import gc
 import logging
@@ -25,26 +28,32 @@ from collections.abc import Sequence
 
 from reference_server.config import OPTIONS, ConfigError, Option, Settings, build
 from reference_server.server import Server
+from reference_server.server.oddities import ODDITIES
 from reference_server.server.running import NAME, version
 
 _NEEDS_POSIX = (
     "The reference server needs a POSIX system, such as Linux, macOS or WSL. The suite does not: it can judge, from"
     " here, a server that runs there."
 )
+_TWO_ARENAS = (-8, 2)
+"""M_ARENA_MAX: memory that one thread of the C library gave back is there for others."""
 _FULL_COLLECTIONS = 100
 """Collections of the middle generation between two full ones."""
-_ENDING = (signal.SIGTERM, signal.SIGINT)
+_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or Ctrl-C; return 0, or 2 if the server cannot start."""
+    """Serve until SIGTERM, SIGHUP or Ctrl-C; return 0, or 2 if the server cannot start."""
     if not hasattr(signal, "pthread_sigmask"):
         print(_NEEDS_POSIX, file=sys.stderr)
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     # Blocked before any thread starts, and so in all of them: a signal waits for sigwait. The first one ends the
     # server; those of an impatient sender stay pending, and cannot turn a clean end into a kill.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    ending = {
+        each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN
+    }  # nohup ignores SIGHUP
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
         settings = read_settings(arguments)
         server = Server(settings)
@@ -55,9 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_explain(settings, error), file=sys.stderr)
         return 2
     _collect_rarely()
+    with contextlib.suppress(AttributeError):  # not everywhere
+        ctypes.CDLL(None).mallopt(*_TWO_ARENAS)
     with server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
-        signal.sigwait(_ENDING)
+        signal.sigwait(ending)
     return 0
 
 
@@ -87,9 +98,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {version()}")
     parser.add_argument("--config", metavar="FILE", help="TOML file of settings, or a Java .properties file")
+    parser.add_argument("--list-odd", action=_ListOdd, nargs=0, help="list the names for --odd and exit")
     for option in OPTIONS.values():
         _add(parser, option)
     return parser
+
+
+class _ListOdd(argparse.Action):
+    """Prints the table of oddities, and exits."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> None:
+        print(*(f"{odd.name}\n    {odd.summary}. {odd.freedom}" for odd in ODDITIES.values()), sep="\n")
+        parser.exit()
 
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:
@@ -97,7 +117,7 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     if isinstance(option.default, bool):
         parser.add_argument(option.flag, action=argparse.BooleanOptionalAction, help=text)
     elif isinstance(option.default, tuple):
-        parser.add_argument(option.flag, action="append", metavar="NAME:PASSCODE", help=text)
+        parser.add_argument(option.flag, action="append", metavar=option.unit, help=text)
     else:
         default = f" (default: {option.default} {option.unit}".rstrip() + ")" if option.default != "" else ""
         metavar = option.unit.upper() or "VALUE"

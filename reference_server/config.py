@@ -20,6 +20,13 @@ class ConfigError(Exception):
     """A setting that cannot be used; the text names its source and key, and the expected value."""
 
 
+_Texts = tuple[str, ...]
+
+
+def _named(metavar: str) -> msgspec.Meta:
+    return msgspec.Meta(extra={"unit": metavar})
+
+
 class Settings(StompLimits, frozen=True, kw_only=True):
     """All settings of one server; sizes in bytes, times in seconds."""
 
@@ -27,12 +34,21 @@ class Settings(StompLimits, frozen=True, kw_only=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535), "TCP port; 0 takes a free one"] = 8080
     tls_cert: Annotated[str, "PEM file with the certificate chain; with it, wss:// and https:// only"] = ""
     tls_key: Annotated[str, "PEM file with the private key, if it is not in the --tls-cert file"] = ""
+    path: Annotated[_Texts, _named("PATH"), "further path for WebSocket, beside /stomp; may be repeated"] = ()
     user: Annotated[
-        tuple[str, ...], "NAME:PASSCODE that may CONNECT; repeat it for several; none: no login is needed"
+        _Texts, _named("NAME:PASSCODE"), "user, also for HTTP (Basic); none: no login is needed"
     ] = ()
+    users_file: Annotated[str, "file of users, a NAME:PASSCODE on each line; --user shows them in ps"] = ""
+    allow_host: Annotated[_Texts, _named("NAME"), "further name of this server in Host; * for any"] = ()
+    allow_origin: Annotated[_Texts, _named("ORIGIN"), "origin whose pages are served, too; * for any"] = ()
     virtual_clock: Annotated[
         bool, "let the queue's time stand still until POST /clock/advance moves it (for tests)"
     ] = False
+    odd: Annotated[
+        _Texts,
+        _named("NAME"),
+        "legal but unusual behaviour, for tests of clients; --list-odd lists them; may be repeated",
+    ] = ()
     connections: Annotated[Count, "connections at once; one more is answered 503 and closed"] = 1000
     outbox_bytes: Annotated[
         Octets, "output that waits for one slow reader; past it the connection is cut off"
@@ -85,20 +101,42 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
     for name, value in flags.items():
         values[name] = OPTIONS[name].read(value, f"flag {OPTIONS[name].flag}")
     settings = Settings(**values)
-    if any(":" not in entry for entry in settings.user):
-        raise ConfigError("user: an entry has no passcode. Expected NAME:PASSCODE, as in alice:secret.")
-    if settings.tls_key and not settings.tls_cert:
-        raise ConfigError("tls_key needs tls_cert. Give both, or a tls_cert file that holds both.")
+    if settings.users_file:
+        lines = _read_text(Path(settings.users_file), "Name a file of NAME:PASSCODE lines.").splitlines()
+        users = settings.user + tuple(line for line in lines if line.strip() and not line.startswith("#"))
+        settings = msgspec.structs.replace(settings, user=users)
+    for is_wrong, what in (
+        (not settings.host, "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one."),
+        (settings.users_file and not settings.user, f"{settings.users_file} names no user."),
+        (
+            any(path[:1] != "/" for path in settings.path),
+            "path: an entry does not begin with a slash, as in /ws.",
+        ),
+        (
+            any(":" not in entry for entry in settings.user),
+            "user: an entry has no passcode, as in alice:secret.",
+        ),
+        (
+            settings.tls_key and not settings.tls_cert,
+            "tls_key needs tls_cert, which may be a file with both.",
+        ),
+    ):
+        if is_wrong:
+            raise ConfigError(what)
     return settings
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}. Name a TOML or .properties file.") from None
+    text = _read_text(path, "Name a TOML or .properties file.")
     found = _read_properties(text, path) if path.suffix == ".properties" else _read_toml(text, path)
     return {name: OPTIONS[name].read(value, f"{path}: {key}") for name, key, value in found}
+
+
+def _read_text(path: Path, advice: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}. {advice}") from None
 
 
 def _read_toml(text: str, path: Path) -> Iterable[tuple[str, str, object]]:

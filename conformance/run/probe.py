@@ -119,6 +119,7 @@ def _located(target: Target, options: Options, contact: _FirstContact) -> Target
     target = found_location(target, options, contact.declares)
     document, round_trip = contact.ask(target)
     target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
+    target = replace(target, secrets=secrets_of(target, options.url, options.http or options.file.http))
     if document is None:
         target = found_location(target, options, contact.serves_queue)
     return at_declared_endpoint(target, options.url)

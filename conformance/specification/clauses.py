@@ -31,6 +31,7 @@ EXTENSIONS = (
     "batch-poll",
     "long-poll",
     "introspection",
+    "security",
     "virtual-clock",
     "virtual-clock-per-group",
 )

@@ -48,8 +48,12 @@ def basic(url: str) -> str | None:
     parts = urlsplit(url)
     if parts.username is None and parts.password is None:
         return None
-    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-    return f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
+    return basic_of(unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+def basic_of(login: str, passcode: str) -> str:
+    """Value of the header Authorization for Basic authentication (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{login}:{passcode}'.encode()).decode('ascii')}"
 
 
 class Secrets:

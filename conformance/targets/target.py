@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.specification.clauses import BINDINGS, EXTENSIONS
 from conformance.targets.address import PORTS, SECURE, BadUrl, HttpHost, endpoint_path, parse_url
 from conformance.targets.files import FACT_CLAUSES, is_amount, is_template
-from conformance.targets.secrets import Secrets, basic, shown_url
+from conformance.targets.secrets import Secrets, basic, basic_of, shown_url
 from conformance.wire.access import Access
 
 if TYPE_CHECKING:
@@ -214,6 +214,14 @@ def secrets_of(target: Target, *urls: str) -> Secrets:
     return Secrets(urls, target.access.headers, words, connect_headers=target.access.connect_headers)
 
 
+def _with_login(target: Target) -> Access:
+    """Access that gives the login of CONNECT over HTTP, too, unless it has an Authorization (SECURITY-LOGIN-3)."""
+    if target.login is None:
+        return target.access
+    login = Access(headers={"Authorization": basic_of(target.login, target.passcode or "")})
+    return replace(target.access, headers=login.with_headers(target.access.headers))
+
+
 def with_capabilities(target: Target, document: Any) -> Target:
     """Target with the declared capabilities; members of the wrong type are left out (CAP-1 judges them)."""
     if not isinstance(document, dict):
@@ -253,6 +261,7 @@ def with_capabilities(target: Target, document: Any) -> Target:
         title=target.title or " ".join(_strings([document.get("name"), document.get("version")])),
         classes=target.classes or bindings,
         extensions=target.extensions | declared,
+        access=_with_login(target) if "security" in declared else target.access,
         stomp_versions=versions or target.stomp_versions,
         endpoints={**target.endpoints, **endpoints},
         limits={**target.limits, **limits},

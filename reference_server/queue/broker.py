@@ -1,8 +1,10 @@
 """The queue: each operation is a method that either succeeds, or raises Refusal and changes nothing (REFUSE-1)."""
 
 from collections.abc import Sequence
+from sys import getsizeof
 from typing import NamedTuple
 
+from reference_server.budget import Budget
 from reference_server.deadlines import Deadlines
 from reference_server.queue.bounds import check_range, check_room, octets_of
 from reference_server.queue.group import Consumer, Cursor, Group
@@ -10,6 +12,11 @@ from reference_server.queue.names import check_name
 from reference_server.queue.refusal import Refusal
 from reference_server.queue.settings import QueueSettings
 from reference_server.queue.topic import Partition, Record, Topic
+
+_RECORD_OCTETS = 80
+"""Octets that a record takes besides its texts and numbers."""
+_INSTANT = 0.001
+"""Seconds between two pieces of an eviction."""
 
 
 class Delivery(NamedTuple):
@@ -25,12 +32,12 @@ class Delivery(NamedTuple):
 class QueueBroker:
     """Topics, groups and consumers of one server. `now` is the queue's time in seconds, as of the last call."""
 
-    def __init__(self, settings: QueueSettings) -> None:
+    def __init__(self, settings: QueueSettings, budget: Budget | None = None) -> None:
         self.settings = settings
+        self.budget = budget or Budget(settings.total_bytes)
         self.topics: dict[str, Topic] = {}
         self.groups: dict[str, Group] = {}
         self.consumers: dict[str, Consumer] = {}
-        self._octets = 0
         self._records = 0
         self._partitions = 0
         self._cursors = 0
@@ -62,13 +69,21 @@ class QueueBroker:
         group = self._group(name)
         group.clock_offset += seconds
         self._expire(group, now)
+        self.finish(group)
         return now + group.clock_offset
 
     def _expire(self, group: Group, now: float) -> None:
         for consumer in group.expire(now + group.clock_offset):
             self._forget(consumer)
-        self._deadlines.set(group, group.next_deadline())
+        # The rest of an eviction follows after an instant, in which others get their turn.
+        self._deadlines.set(group, now + _INSTANT if group.leaving else group.next_deadline())
         self._wake_members(group)
+
+    def finish(self, *groups: Group) -> None:
+        """Do what is left of the evictions of these groups."""
+        for group in groups:
+            while group.leaving:
+                self._expire(group, self.now)
 
     # Topics
 
@@ -101,20 +116,21 @@ class QueueBroker:
         self.now = now
         topic = self._topic(topic_name)
         octets = octets_of(record.message) + (octets_of(record.key) if record.key else 0)
-        all_octets = octets + octets_of(record.label) + octets_of(record.timestamp)
+        texts = getsizeof(record.message) + getsizeof(record.key) + getsizeof(record.label)
+        all_octets = _RECORD_OCTETS + texts + getsizeof(record.timestamp)
         partition = topic.partition_for(record.key)
         if partition.octets + octets > topic.partition_bytes:
             detail = f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
             raise Refusal("partition-full", detail)
         settings = self.settings
-        if self._octets + all_octets > settings.total_bytes:
+        if not self.budget.has_room(all_octets):
             raise Refusal("partition-full", f"this server holds {settings.total_bytes} bytes at most")
         if self._records >= settings.records:
             raise Refusal("partition-full", f"this server holds {settings.records} records at most")
         if not record.key:
             topic.take_turn()
         partition.octets += octets
-        self._octets += all_octets
+        self.budget.used += all_octets
         self._records += 1
         offset = len(partition.records)
         partition.records.append(record)

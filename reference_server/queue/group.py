@@ -1,12 +1,15 @@
 """Consumer groups: members, cursors on partitions, ownership, and the rebalance."""
 
 import math
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from reference_server.queue.assignment import assign
 from reference_server.queue.settings import QueueSettings
 from reference_server.queue.topic import Partition, Topic
+
+_PIECE = 2000
+"""Partitions and members that are looked at in one piece of an eviction: some milliseconds."""
 
 
 class Consumer:
@@ -21,8 +24,8 @@ class Consumer:
         self.name = name
         self.group = group
         self.seen = seen
-        self.topics: set[str] = set()
-        self.assigned: deque[Cursor] = deque()
+        self.topics: dict[str, None] = {}
+        self.assigned: OrderedDict[Cursor, None] = OrderedDict()
         self.held: dict[int, Cursor] = {}
         self.waiting = 0
 
@@ -30,8 +33,8 @@ class Consumer:
         """The next assigned partition with a record to hand out; the round goes on after it (POLL-FAIR-1)."""
         assigned = self.assigned
         for _ in range(len(assigned)):
-            cursor = assigned[0]
-            assigned.rotate(-1)
+            cursor = next(iter(assigned))
+            assigned.move_to_end(cursor)
             if cursor.is_ready():
                 return cursor
         return None
@@ -87,20 +90,21 @@ class Cursor:
         if consumer is self.owner:
             return
         if self.owner is not None:
-            self.owner.assigned.remove(self)
+            del self.owner.assigned[self]
         self.owner = consumer
         if consumer is not None:
-            consumer.assigned.append(self)
+            consumer.assigned[self] = None
 
 
 class Group:
     """One consumer group. Its time is the queue's plus `clock_offset`, in seconds (CLOCK-3).
 
-    `cursors` are by topic and partition index. `wakeable`: partitions moved or were freed, so that long polls of
-    members may have a record now.
+    `cursors` are by topic and partition index. `leaving` are evicted members that may still own partitions, which are
+    reassigned in pieces, so that nobody waits for long. `wakeable`: partitions moved or were freed, so that long polls
+    of members may have a record now.
     """
 
-    __slots__ = ("clock_offset", "cursors", "members", "name", "settings", "wakeable")
+    __slots__ = ("clock_offset", "cursors", "leaving", "members", "name", "settings", "wakeable")
 
     def __init__(self, name: str, settings: QueueSettings) -> None:
         self.name = name
@@ -108,6 +112,7 @@ class Group:
         self.clock_offset = 0.0
         self.members: dict[str, Consumer] = {}
         self.cursors: dict[str, list[Cursor]] = {}
+        self.leaving: dict[Consumer, None] = {}
         self.wakeable = False
 
     def subscribe(self, consumer: Consumer, topics: list[Topic], now: float) -> None:
@@ -115,7 +120,7 @@ class Group:
         for topic in topics:
             if topic.name in consumer.topics:
                 continue
-            consumer.topics.add(topic.name)
+            consumer.topics[topic.name] = None
             if topic.name not in self.cursors:
                 self._open(topic)
             self.rebalance(topic.name, now)
@@ -124,16 +129,15 @@ class Group:
         """Unsubscribe a member; offsets stay (MEMBER-UNSUBSCRIBE-4), records it held are free (DELIVER-2)."""
         for topic in topics:
             if topic.name in consumer.topics:
-                consumer.topics.discard(topic.name)
+                del consumer.topics[topic.name]
                 self._release(consumer, topic.name)
                 self.rebalance(topic.name, now)
 
     def leave(self, consumer: Consumer, now: float) -> None:
-        """Remove a member that left or was evicted."""
+        """Remove a member."""
         del self.members[consumer.name]
-        topics = sorted(consumer.topics)
-        consumer.topics.clear()
-        for name in topics:
+        while consumer.topics:
+            name = consumer.topics.popitem()[0]
             self._release(consumer, name)
             self.rebalance(name, now)
 
@@ -141,6 +145,7 @@ class Group:
         """Forget members and offsets (GROUP-REMOVE-2, GROUP-REMOVE-3)."""
         self.cursors.clear()
         self.members.clear()
+        self.leaving.clear()
 
     def rebalance(self, topic: str, now: float) -> None:
         """Reassign the partitions of a topic to the members that are subscribed to it.
@@ -164,12 +169,29 @@ class Group:
         # The same sum as in next_deadline: a difference could be rounded to a later time.
         silent = [m for m in self.members.values() if not m.waiting and m.seen + timeout <= now]
         for consumer in silent:
-            self.leave(consumer, now)
+            del self.members[consumer.name]
+            self.leaving[consumer] = None
+        self._see_off(now)
         for cursor in self.all_cursors():
             if cursor.overdue <= now:  # REBALANCE-5
                 cursor.settle(commit=False)
                 self.wakeable = True
         return silent
+
+    def _see_off(self, now: float) -> None:
+        """Reassign a piece of what evicted members own; each topic is reassigned once for all of them."""
+        left = _PIECE
+        while self.leaving and left > 0:
+            topics = next(reversed(self.leaving)).topics
+            if not topics:
+                self.leaving.popitem()
+                continue
+            topic = topics.popitem()[0]
+            for consumer in self.leaving:
+                consumer.topics.pop(topic, None)
+                self._release(consumer, topic)
+            left -= len(self.leaving) + len(self.cursors[topic])
+            self.rebalance(topic, now)
 
     def next_deadline(self) -> float:
         """The queue's time in seconds at which `expire` has work; infinite if there is none."""

@@ -87,4 +87,5 @@ def describe(broker: QueueBroker, path: str) -> dict[str, Any]:
     group = broker.groups.get(name)
     if group is None:
         raise Refusal("group-unknown", f"there is no consumer group {name!r}")
+    broker.finish(group)
     return describe_group(group)

@@ -95,6 +95,7 @@ class Operations:
             else:
                 time = clock(request.seconds)
                 self.broker.tick(time)
+                self.broker.finish(*self.broker.groups.values())
         except Refusal as refusal:
             return refused(refusal)
         return _members(now=time)

@@ -26,7 +26,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     cursors: Annotated[Count, "partitions that groups follow, counted once for each group"] = 1_000_000
     records: Annotated[Count, "records stored in all partitions"] = 5_000_000
     partition_bytes: Annotated[Octets, "keys and messages stored in one partition"] = 256 * MIB
-    total_bytes: Annotated[Octets, "texts and numbers of producers stored in all partitions"] = 512 * MIB
+    total_bytes: Annotated[Octets, "all that the server keeps: records, messages, frames, output"] = 512 * MIB
     name_length: Annotated[Count, "characters of a name"] = 128
     poll_messages: Annotated[Count, "records in the answer of one batch poll"] = 100
     wait_seconds: Annotated[Seconds, "longest long poll"] = 30.0

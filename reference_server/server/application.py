@@ -6,17 +6,24 @@ written, by one send per touched connection, after it is released.
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol, TypeVar
 
+from reference_server.budget import Budget
 from reference_server.config import Settings
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations, Outcome
 from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
+from reference_server.server.oddities import passage
 from reference_server.server.timer import Timer
+from reference_server.server.websocket import ENDPOINTS
 from reference_server.stomp import Hub
 from reference_server.stomp.session import Parsed, Session
+
+Seen = TypeVar("Seen")
+_PIECE = 50
+"""Frames that are processed before others have their turn: each may go to a thousand subscriptions."""
 
 
 class Peer(Protocol):
@@ -28,6 +35,9 @@ class Peer(Protocol):
     def flush(self) -> None:
         """Write the outbox; called without the lock."""
 
+    def cut(self) -> None:
+        """End the connection without a word."""
+
 
 class Application:
     """Queue, STOMP sessions and clocks of one server."""
@@ -36,21 +46,32 @@ class Application:
         """`name` goes into the `server` header of CONNECTED."""
         self.settings = settings
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
-        self._broker = QueueBroker(settings)
+        self.budget = Budget(settings.total_bytes)
+        self._broker = QueueBroker(settings, self.budget)
         self.operations = Operations(self._broker, wall)
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
-        self._hub = Hub(self.operations, settings, users=settings.users, server_name=name)
+        self._hub = Hub(self.operations, settings, users=settings.users, server_name=name, budget=self.budget)
         self._peers: dict[Session, Peer] = {}
+        self.write, self._read = passage(settings.odd)
+        """Edits of the output of sessions, made under the lock, and of their input, made without it."""
+        self.on_frames: Callable[[Session, Parsed], None] | None = None
+        """Observer of all input of sessions; called under the lock."""
+        self.endpoints = ENDPOINTS | dict.fromkeys(settings.path, False)
+        """The paths for WebSocket, and whether each is lenient."""
         self._farewell: tuple[str, str] | None = None
         """Summary and advice of the ERROR for sessions that are opened while the server stops."""
 
     # STOMP sessions.
 
-    def open_session(self, *, lenient: bool) -> Session:
+    def check_user(self, login: str, passcode: str, address: str) -> None:
+        """Raise ProtocolError as a CONNECT with these would; any thread may call it."""
+        self._hub.check_user(login, passcode, address, wall())
+
+    def open_session(self, *, lenient: bool, address: str = "") -> Session:
         """Open a session; nothing is written before it is attached to its connection."""
         with self._turn():
-            return self._hub.open(lenient=lenient, now=wall())
+            return self._hub.open(lenient=lenient, address=address, now=wall())
 
     def attach(self, session: Session, peer: Peer) -> None:
         """Set the connection that writes the session's output."""
@@ -60,9 +81,13 @@ class Application:
                 session.fail(*self._farewell)
 
     def handle(self, session: Session, items: Parsed) -> None:
-        """Process frames of a session."""
-        with self._turn() as now:
-            session.handle(items, wall(), now)
+        """Process frames of a session; if there are many, in pieces."""
+        understood = self._read(session, items)
+        for start in range(0, len(items) or 1, _PIECE):
+            with self._turn() as now:
+                session.handle(understood[start : start + _PIECE], wall(), now)
+                if self.on_frames is not None:
+                    self.on_frames(session, items[start : start + _PIECE])
 
     def fail(self, session: Session, summary: str, advice: str) -> None:
         """End a session from the server's side."""
@@ -86,6 +111,11 @@ class Application:
         with self._turn():
             if self._peers.pop(session, None) is not None:
                 session.lost(wall())
+
+    def look(self, see: Callable[[Mapping[Session, Peer]], Seen]) -> Seen:
+        """Return what `see` makes of the open sessions, oldest first, and their connections; it holds the lock."""
+        with self._turn():
+            return see(self._peers)
 
     # Operations over HTTP.
 

@@ -1,5 +1,7 @@
 """The capabilities document at GET /capabilities (CAP-1, CAP-2)."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from reference_server.config import Settings
@@ -18,6 +20,7 @@ EXTENSIONS = (
     "batch-poll",
     "long-poll",
     "introspection",
+    "security",
 )
 CLOCK_EXTENSIONS = ("virtual-clock", "virtual-clock-per-group")
 QUEUE_LIMITS = ("partition_bytes", "total_bytes", "name_length", "wait_seconds", "poll_messages")
@@ -25,7 +28,7 @@ STOMP_LIMITS = ("frame_bytes", "body_bytes", "header_bytes", "headers", "connect
 TIMINGS = ("heartbeat_timeout", "eviction_grace", "rebalance_timeout", "first_frame_timeout")
 
 
-def describe(settings: Settings, *, name: str, version: str) -> bytes:
+def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable[str] = ENDPOINTS) -> bytes:
     """Write the document; sizes in bytes, times in seconds."""
     return msgspec.json.encode(
         {
@@ -34,7 +37,7 @@ def describe(settings: Settings, *, name: str, version: str) -> bytes:
             "classes": CLASSES,
             "extensions": EXTENSIONS + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),
             "stomp_versions": VERSIONS,
-            "endpoints": {path[1:]: path for path in ENDPOINTS},
+            "endpoints": {path[1:]: path for path in endpoints},
             "destinations": {
                 "queue": QUEUES + "{name}",
                 "topic": TOPICS + "{name}",

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from reference_server.budget import Charge
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
 from reference_server.server.http import HttpBinding
@@ -9,17 +10,17 @@ from reference_server.server.outbox import Outbox
 from reference_server.server.requests import Request, RequestReader
 from reference_server.server.responses import write
 from reference_server.server.transport import Transport
-from reference_server.server.websocket import ENDPOINTS, Channel, encode, shake_hands
+from reference_server.server.websocket import Channel, encode, shake_hands
+from reference_server.stomp.outlet import TOO_SLOW
 
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
-_TOO_SLOW = ("too slow", "More output waits than one connection may leave unread. Read faster.")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def serve(transport: Transport, application: Application, binding: HttpBinding) -> None:
     """Serve a connection to its end, in the thread of the caller. Raises OSError if the peer is gone or silent."""
-    with contextlib.closing(RequestReader(application.settings)) as reader:
+    with contextlib.closing(RequestReader(application.settings, application.budget)) as reader:
         upgrade = _serve_http(reader, transport, application, binding)
     if upgrade is not None:
         StompConnection(transport, application).serve(*upgrade)
@@ -31,6 +32,7 @@ def _serve_http(
     reader: RequestReader, transport: Transport, application: Application, binding: HttpBinding
 ) -> tuple[Request, bytes] | None:
     """Answer requests in their order (HTTP-PIPE-1); return the first upgrade to WebSocket and the octets after it."""
+    charge = Charge(application.budget)
     while True:
         try:
             data = transport.receive()
@@ -41,13 +43,18 @@ def _serve_http(
             return None
         requests, refusal = reader.feed(data, wall())
         for request in requests:
-            if request.is_upgrade and request.path in ENDPOINTS:
-                return request, reader.rest
-            response = binding.answer(request, transport)
+            response = binding.guard.check_source(request)
+            if response is None:
+                if request.is_upgrade and request.path in application.endpoints:
+                    return request, reader.rest
+                response = binding.answer(request, transport)
             if response is None:
                 return None
             keep_alive = request.keep_alive and not request.is_upgrade
-            transport.send_all(write(response, keep_alive=keep_alive, with_body=request.method != "HEAD"))
+            octets = write(response, keep_alive=keep_alive, with_body=request.method != "HEAD")
+            charge.set(len(octets))
+            transport.send_all(octets)
+            charge.set(0)
             if not keep_alive:
                 return None
         if refusal is not None:
@@ -80,7 +87,9 @@ class StompConnection:
         # Twice the largest frame: one that is over its bound gets an ERROR about that.
         self._channel = Channel(2 * settings.frame_bytes)
         bound = max(settings.outbox_bytes, settings.output_window + settings.frame_bytes)
-        self._outbox = Outbox(transport, bound, encode)
+        self._outbox = Outbox(transport, bound, self._encode, Charge(application.budget))
+        self._charge = Charge(application.budget)
+        self._bound = bound
         self._incomplete_since: float | None = None
         self._is_ending = False
 
@@ -92,12 +101,17 @@ class StompConnection:
             _drain(self._transport, self._application)
             return
         self._transport.limit_waits(0)
-        self._session = self._application.open_session(lenient=ENDPOINTS[request.path])
+        lenient = self._application.endpoints[request.path]
+        self._session = self._application.open_session(lenient=lenient, address=self._transport.address)
+        self._session.output_bound = self._bound
         self._application.attach(self._session, self)
         try:
             self._read(rest)
         finally:
             self._application.close_session(self._session)
+            self._outbox.clear()
+            self._charge.set(0)
+            self._channel = Channel(0)  # a timer may know this object for a while
 
     def _read(self, data: bytes) -> None:
         session, application, channel, outbox = self._session, self._application, self._channel, self._outbox
@@ -108,12 +122,17 @@ class StompConnection:
                 if octets is not None:
                     application.handle(session, session.parse(octets))
                 self._watch_incomplete(is_new=octets is not None)
+                self._charge.set(channel.held + session.held)
+                if self._charge.octets and not application.budget.has_room():
+                    application.fail(
+                        session, "server full", "Frames are kept until they are whole. Come back later."
+                    )
                 if channel.is_too_big:
                     application.fail(session, "message too big", "Send frames in smaller WebSocket messages.")
                 replies = channel.replies()
                 if replies and not outbox.put(replies):
                     outbox.clear()
-                    application.fail(session, *_TOO_SLOW)
+                    application.fail(session, *TOO_SLOW)
                 if channel.is_over:
                     self._end()
                     application.close_session(session)  # STOMP-WS-014
@@ -127,22 +146,29 @@ class StompConnection:
         """Move the session's output to the outbox; called under the application lock."""
         session, outbox = self._session, self._outbox
         output = session.take_output()
-        if not outbox.put(output) and not session.closing:
+        if not outbox.put(self._application.write(session, output)) and not session.closing:
             # STOMP-LIMIT-006: the ERROR replaces the undelivered output.
             outbox.clear()
-            session.fail(*_TOO_SLOW)
+            session.fail(*TOO_SLOW)
             output = session.take_output()
-            outbox.put(output)
+            outbox.put(self._application.write(session, output))
         if session.closing and not self._is_ending:
             is_error = bool(output) and output[-1].startswith(b"ERROR")
             outbox.put(self._channel.close(_PROTOCOL_ERROR if is_error else _NORMAL))  # STOMP-WS-012
             self._end()
+
+    def cut(self) -> None:
+        """End the TCP connection without a word."""
+        self._transport.cut()
 
     def flush(self) -> None:
         """Write what waits, and have queues deliver more when all is written."""
         self._outbox.flush(self._resume)
         if self._session.stalled and self._outbox.is_empty:
             self._outbox.hand_over(self._resume)  # this thread has other work to do
+
+    def _encode(self, items: list[bytes]) -> bytes:
+        return encode(items, as_binary=self._channel.is_binary is True)
 
     def _resume(self) -> None:
         if self._session.stalled:

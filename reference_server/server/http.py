@@ -3,11 +3,11 @@
 from reference_server.queue.introspection import is_readable
 from reference_server.queue.outcomes import Outcome
 from reference_server.server.application import Application
+from reference_server.server.guard import Guard
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.requests import Request
 from reference_server.server.responses import problem
 from reference_server.server.transport import Transport
-from reference_server.server.websocket import ENDPOINTS
 
 CAPABILITIES = "/capabilities"
 ADVANCE = "/clock/advance"
@@ -19,6 +19,7 @@ class HttpBinding:
     """Answers requests; one for all connections."""
 
     def __init__(self, application: Application, capabilities: bytes) -> None:
+        self.guard = Guard(application)
         self._application = application
         self._capabilities = Outcome(200, capabilities)
         self._routes = (
@@ -26,7 +27,7 @@ class HttpBinding:
             (is_readable, _GET, self._read),
             (CAPABILITIES.__eq__, _GET, self._describe),
             (ADVANCE.__eq__, _POST, self._advance),
-            (ENDPOINTS.__contains__, _GET, self._ask_for_upgrade),
+            (application.endpoints.__contains__, _GET, self._ask_for_upgrade),
         )
         """Routes: paths, methods and handlers; the first row that fits counts."""
 
@@ -36,10 +37,14 @@ class HttpBinding:
         `transport` is watched while a long poll waits, so that no record is handed to a client that has left.
         """
         path = request.path
+        guard = self.guard
+        if path != CAPABILITIES and (refusal := guard.check_login(request, transport.address)):
+            return refusal
         for serves, methods, handle in self._routes:
             if serves(path):
                 if request.method in methods:
-                    return handle(request, transport)
+                    refusal = guard.check_body(request) if methods is _POST else None
+                    return refusal or handle(request, transport)
                 allow = ", ".join(methods)  # HTTP-METHOD-1, HTTP-METHOD-2
                 return problem(405, "method-not-allowed", f"{path[:200]} is there for {allow}.", allow=allow)
         # HTTP-PATH-1, HTTP-PATH-2
@@ -53,6 +58,10 @@ class HttpBinding:
             return outcome
         try:
             long_poll.wait(transport)
+        except OSError:
+            return problem(
+                503, "no-descriptor", "No file descriptor is left for one more wait; poll again later."
+            )
         finally:
             if long_poll.outcome is None:
                 self._application.cancel(long_poll)

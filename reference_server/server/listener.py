@@ -95,8 +95,9 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         del client_address
         with contextlib.suppress(OSError):  # the peer is gone, or silent for too long
             transport = Transport(request) if self._context is None else TlsTransport(request, self._context)
-            transport.limit_waits(self._application.settings.idle_timeout)
-            transport.handshake()
+            idle_timeout = self._application.settings.idle_timeout
+            transport.limit_waits(idle_timeout)
+            transport.handshake(idle_timeout)
             serve(transport, self._application, self._binding)
 
     def shutdown_request(self, request: Any) -> None:

@@ -10,7 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from reference_server.budget import Charge
 from reference_server.server.transport import Transport
+from reference_server.stomp.outlet import Large, size_of
 
 CHUNK_BYTES = 256 * 1024
 """About as much is encoded at a time; the rest can still be dropped when the reader is too slow."""
@@ -19,19 +21,24 @@ CHUNK_BYTES = 256 * 1024
 class Outbox:
     """First in, first out, of bounded size."""
 
-    def __init__(self, transport: Transport, limit: int, encode: Callable[[list[bytes]], bytes]) -> None:
-        """`limit` is in bytes; `encode` makes the octets of the wire from items."""
+    def __init__(
+        self, transport: Transport, limit: int, encode: Callable[[list[bytes]], bytes], charge: Charge
+    ) -> None:
+        """`limit` is in bytes; `encode` makes the octets of the wire from items; `charge` is for what waits."""
         self._transport = transport
         self._limit = limit
         self._encode = encode
+        self._charge = charge
         self._lock = threading.Lock()
         """Guards the three below; held for an instant."""
         self._items: deque[bytes] = deque()
         self._octets = 0
         self._finishing = False
         self._writing = threading.Lock()
-        """Held by the thread that writes; guards the four below."""
+        """Held by the thread that writes; guards the five below."""
         self._unsent = memoryview(b"")
+        self._tail = b""
+        """The rest of the frame that `_unsent` begins."""
         self._is_slow = False
         self._has_thread = False
         self._finished = False
@@ -39,14 +46,16 @@ class Outbox:
     @property
     def is_empty(self) -> bool:
         """True if everything was handed to the operating system."""
-        return not self._items and not self._unsent
+        return not self._items and not self._unsent and not self._tail
 
     def put(self, items: list[bytes]) -> bool:
         """Add items; return whether the bound still holds. After `finish` they are dropped."""
         with self._lock:
             if not self._finishing:
                 self._items.extend(items)
-                self._octets += sum(map(len, items))
+                self._octets += sum(map(size_of, items))
+                if self._is_slow:
+                    self._charge.set(self._charge.octets + sum(map(len, items)))
             return self._octets <= self._limit
 
     def clear(self) -> None:
@@ -54,6 +63,7 @@ class Outbox:
         with self._lock:
             self._items.clear()
             self._octets = 0
+            self._charge.set(0)
 
     def finish(self) -> None:
         """Take nothing more; half-close the connection when all is written (STOMP-WS-013)."""
@@ -106,34 +116,37 @@ class Outbox:
         except OSError:  # the peer is gone; the reading thread notices and cleans up
             self.finish()
             self.clear()
-            self._unsent = memoryview(b"")
+            self._unsent, self._tail = memoryview(b""), b""
             self._finished = True
             self._transport.cut()
 
     def _write_some(self) -> bool:
         """Make one system call; return False if the socket is full."""
-        if not self._unsent:
+        if not self._unsent and self._tail:
+            self._unsent, self._tail = memoryview(self._transport.seal(self._tail)), b""
+        elif not self._unsent:
             items = self._take()
             if not items:
                 self._finished = True
                 self._transport.half_close()
                 return True
             self._unsent = memoryview(self._transport.seal(self._encode(items)))
+            if type(items[-1]) is Large:
+                self._tail = items[-1].tail
         self._unsent = self._unsent[self._transport.send_some(self._unsent) :]
         self._is_slow = bool(self._unsent)
+        if self._is_slow or self._charge.octets:
+            with self._lock:
+                self._charge.set(self._is_slow and len(self._unsent) + sum(map(len, self._items)))
         return not self._is_slow
 
     def _take(self) -> list[bytes]:
+        """Take some items, of which only the last may be a large one."""
         with self._lock:
-            if self._octets <= CHUNK_BYTES:
-                items = list(self._items)
-                self._items.clear()
-                self._octets = 0
-                return items
-            items = []
+            items: list[bytes] = []
             size = 0
-            while self._items and size < CHUNK_BYTES:
+            while self._items and size < CHUNK_BYTES and not (items and type(items[-1]) is Large):
                 items.append(self._items.popleft())
-                size += len(items[-1])
+                size += size_of(items[-1])
             self._octets -= size
             return items

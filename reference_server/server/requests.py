@@ -1,10 +1,12 @@
 """HTTP requests: octets in, whole requests out, within bounds; `httptools` parses."""
 
+import math
 from urllib.parse import unquote_to_bytes
 
 import httptools
 import msgspec
 
+from reference_server.budget import Budget, Charge
 from reference_server.config import Settings
 from reference_server.queue.outcomes import Outcome
 from reference_server.server.responses import problem
@@ -16,6 +18,8 @@ class Request(msgspec.Struct):
     method: str
     path: str
     headers: list[tuple[str, str]]
+    fields: dict[str, str]
+    """The headers by name in lower case; of repeated ones the last."""
     body: bytes
     keep_alive: bool
     is_upgrade: bool
@@ -29,17 +33,20 @@ class BadRequest(Exception):
 class RequestReader:
     """Splits the octets of one connection into requests; has the callbacks of the `httptools` parser, too."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, budget: Budget) -> None:
         self.wants_continue = False
         """True while the client waits for 100 before it sends a body."""
         self.rest = b""
         """Octets after a request for WebSocket."""
         self._settings = settings
+        self._budget = budget
+        self._charge = Charge(budget)
         self._requests: list[Request] = []
         self._parser = httptools.HttpRequestParser(self)
         self._refusal: Outcome | None = None
         self._has_served = False
-        self._began = 0.0
+        self._began = math.inf
+        """Wall time at which the request, or the wait for it, began."""
         self.on_message_begin()
 
     @property
@@ -56,44 +63,50 @@ class RequestReader:
 
         Return the requests that they complete, and the refusal of what follows those.
         """
-        if self.is_between_requests:
-            self._began = now
+        was_idle = self.is_between_requests
+        self._began = min(self._began, now)
         refusal: Outcome | None = None
         try:
-            self._parser.feed_data(data)
+            self._parse(data)
             self._count_unfinished_head(len(data))
-        except httptools.HttpParserUpgrade as upgrade:
-            self._resume(data[upgrade.args[0] :])
         except (BadRequest, httptools.HttpParserCallbackError):
             refusal = self._refusal or problem(400, "request-malformed", "The request cannot be read.")
         except httptools.HttpParserInvalidMethodError:
-            refusal = problem(405, "method-not-allowed", "Known methods are GET and POST.", allow="GET, POST")
+            refusal = _unknown_method()
         except httptools.HttpParserError as error:  # HTTP-LENGTH-1 among others
             refusal = problem(400, "request-malformed", f"The request cannot be read: {error}.")
+        self._charge.set(self._head_octets and self._head_octets + self._body_octets)
+        if refusal is None and self._charge.octets and not self._budget.has_room():
+            refusal = problem(503, "server-full", "The server keeps as much as it may; come back later.")
         requests, self._requests = self._requests, []
         self._has_served = self._has_served or bool(requests)
-        if (
-            refusal is None
-            and not (requests or self.is_between_requests)
-            and now - self._began > self._settings.idle_timeout
-        ):
-            refusal = self._too_slow()  # the head arrives octet by octet
+        if requests or (was_idle and not self.is_between_requests):
+            self._began = now
+        elif refusal is None and now - self._began > self._settings.idle_timeout:
+            refusal = self._too_slow()  # it arrives octet by octet, or only line ends do
         return requests, refusal
 
     def close(self) -> None:
         """Break the cycle of reader and parser: an unfinished request may be large, and full collections are rare."""
         del self._parser
+        self._charge.set(0)
 
-    def _resume(self, rest: bytes) -> None:
-        request = self._requests[-1]
-        if request.is_upgrade:
-            self.rest = rest
-            return
-        # An upgrade to something else is declined by serving the request as it is (RFC 9110, section 7.8).
-        self._parser = httptools.HttpRequestParser(self)
-        self.on_message_begin()
-        if rest:
-            self._parser.feed_data(rest)
+    def _parse(self, data: bytes) -> None:
+        """Parse octets. A declined upgrade is parsed again without it, so that its body is no request."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            else:
+                return
+            if self._is_upgrade:
+                self.rest = data
+                return
+            lines = [f"{name}: {value}\r\n" for name, value in self._headers if name != "upgrade"]
+            start = b"%b %b HTTP/%b\r\n" % (self._parser.get_method(), self._url, self._version)
+            data = start + "".join([*lines, "\r\n"]).encode("latin-1") + data
+            self._parser = httptools.HttpRequestParser(self)
 
     def _count_unfinished_head(self, octets: int) -> None:
         # The parser reports a header when it is whole: one that never ends has to be counted here.
@@ -113,7 +126,7 @@ class RequestReader:
         self._unreported_octets = 0
         self._body_octets = 0
         self._head_is_whole = False
-        self._is_upgrade = False
+        self._is_upgrade = self._is_declined = False
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
@@ -129,7 +142,8 @@ class RequestReader:
         """Judge the head before the body comes."""
         self._head_is_whole = True
         self._unreported_octets = 0
-        fields = dict(self._headers)
+        self._version = self._parser.get_http_version().encode()
+        fields = self._fields = dict(self._headers)
         length = fields.get("content-length")
         if length is not None and int(length) > self._settings.body_bytes:
             self._refuse(self._body_too_large())
@@ -138,12 +152,21 @@ class RequestReader:
             # HTTP-LENGTH-1: the end of the body is unknown, so nothing after it can be read either.
             self._refuse(problem(411, "length-required", "Send Content-Length, 0 for an empty body."))
         self.wants_continue = fields.get("expect", "").lower() == "100-continue"
+        hosts = sum(name == "host" for name, _ in self._headers)
+        if hosts > 1 or (not hosts and self._version == b"1.1"):  # RFC 9112, section 3.2.2
+            self._refuse(problem(400, "request-malformed", f"Expected one Host header; found {hosts}."))
+        if method == b"CONNECT":  # the octets after it are no requests
+            self._refuse(_unknown_method())
         self._is_upgrade = (
             self._parser.should_upgrade()
             and method == b"GET"
-            and self._parser.get_http_version() == "1.1"
+            and self._version == b"1.1"
             and fields.get("upgrade", "").lower() == "websocket"
+            and fields.get("content-length", "0") == "0"
+            and "transfer-encoding" not in fields
         )
+        # Any other upgrade is declined by serving the request as it is (RFC 9110, section 7.8).
+        self._is_declined = self._parser.should_upgrade() and not self._is_upgrade
 
     def on_body(self, part: bytes) -> None:
         """Take a part of the body (HTTP-CHUNKED-1)."""
@@ -154,7 +177,9 @@ class RequestReader:
             self._refuse(self._body_too_large())
 
     def on_message_complete(self) -> None:
-        """Add the request."""
+        """Add the request, unless it has to be parsed again."""
+        if self._is_declined:
+            return
         self.wants_continue = False
         is_path = self._url.startswith(b"/") or b"://" in self._url  # RFC 9112, section 3.2.2
         path = httptools.parse_url(self._url).path if is_path else self._url
@@ -164,7 +189,9 @@ class RequestReader:
             self._refuse(problem(400, "request-malformed", "The path is not UTF-8 after percent-decoding."))
         method, body = self._parser.get_method().decode("ascii"), b"".join(self._body)
         keep_alive = self._parser.should_keep_alive()
-        self._requests.append(Request(method, text, self._headers, body, keep_alive, self._is_upgrade))
+        self._requests.append(
+            Request(method, text, self._headers, self._fields, body, keep_alive, self._is_upgrade)
+        )
         self._url = b""
         self._head_octets = 0
 
@@ -187,3 +214,7 @@ class RequestReader:
     def _refuse(self, response: Outcome) -> None:
         self._refusal = response
         raise BadRequest
+
+
+def _unknown_method() -> Outcome:
+    return problem(405, "method-not-allowed", "Known methods are GET and POST.", allow="GET, POST")

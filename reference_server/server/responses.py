@@ -2,6 +2,7 @@
 
 import email.utils
 import time
+from functools import lru_cache
 from http import HTTPStatus
 
 from reference_server.queue.outcomes import Outcome
@@ -18,11 +19,13 @@ def write(response: Outcome, *, keep_alive: bool, with_body: bool = True) -> byt
     """Return the octets of a response; `with_body` is false for the answer to HEAD."""
     status, body = response.status, response.body
     status_line = _STATUS_LINES.get(status, f"HTTP/1.1 {status} Unknown")
-    head = f"{status_line}\r\nDate: {_date()}\r\n"
+    head = f"{status_line}\r\nDate: {_date(int(time.time()))}\r\n"
     if status != HTTPStatus.NO_CONTENT:  # RFC 9110, section 8.6
         head += f"Content-Length: {len(body)}\r\n"
     if body:
         head += f"Content-Type: {response.content_type}\r\n"  # HTTP-TYPE-1
+    if status == HTTPStatus.UNAUTHORIZED:
+        head += 'WWW-Authenticate: Basic realm="stompliance", charset="UTF-8"\r\n'  # SECURITY-LOGIN-2
     if response.allow:
         head += f"Allow: {response.allow}\r\n"
     if not keep_alive:
@@ -34,16 +37,7 @@ def write(response: Outcome, *, keep_alive: bool, with_body: bool = True) -> byt
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
 
 
-class _Date:
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
     """The Date header, which changes once a second."""
-
-    second = 0
-    text = ""
-
-
-def _date() -> str:
-    second = int(time.time())
-    if second != _Date.second:
-        _Date.text = email.utils.formatdate(second, usegmt=True)
-        _Date.second = second
-    return _Date.text
+    return email.utils.formatdate(second, usegmt=True)

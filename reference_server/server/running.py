@@ -12,8 +12,6 @@ from reference_server.server.http import HttpBinding
 from reference_server.server.listener import Listener
 
 NAME = "stompliance reference server"
-GOODBYE_SECONDS = 0.5
-"""Time that clients have to read their last frame when the server stops."""
 _ACCEPT_POLL_SECONDS = 0.05
 
 
@@ -28,11 +26,14 @@ def version() -> str:
 class Server:
     """A reference server. `with Server(settings) as server:` starts it and stops it again."""
 
+    goodbye_seconds = 0.5
+    """Time that clients have to read their last frame when the server stops."""
+
     def __init__(self, settings: Settings) -> None:
         """Bind to the address. Raises OSError if it is not available, ConfigError for bad TLS files."""
         self.settings = settings
         self.application = Application(settings, f"stompliance/{version()}")
-        document = describe(settings, name=NAME, version=version())
+        document = describe(settings, name=NAME, version=version(), endpoints=self.application.endpoints)
         binding = HttpBinding(self.application, document)
         self.listener = Listener(self.application, binding, _tls_context(settings))
         self._accepting = threading.Thread(
@@ -67,9 +68,9 @@ class Server:
             return
         self.listener.stop_accepting()
         self.application.fail_all("server is stopping", "Connect again later.")
-        self.listener.wait_until_idle(GOODBYE_SECONDS)
+        self.listener.wait_until_idle(self.goodbye_seconds)
         self.listener.cut_all()
-        self.listener.wait_until_idle(GOODBYE_SECONDS / 2)
+        self.listener.wait_until_idle(self.goodbye_seconds / 2)
         self.listener.server_close()
         self.application.timer.stop()
 

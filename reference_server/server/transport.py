@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 
 RECEIVE_BYTES = 64 * 1024
 
@@ -15,7 +16,10 @@ class Transport:
     """A blocking socket: `receive` waits, `send_some` never does."""
 
     def __init__(self, connection: socket.socket) -> None:
+        """Raises OSError if the peer is gone."""
         self._socket = connection
+        self.address: str = connection.getpeername()[0]
+        """The address of the peer, without its port."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
@@ -30,8 +34,8 @@ class Transport:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, duration)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, duration)
 
-    def handshake(self) -> None:
-        """Agree on keys, if there are any. Raises OSError (ssl.SSLError is one), TimeoutError."""
+    def handshake(self, seconds: float) -> None:
+        """Agree on keys, if there are any, within that time. Raises OSError (ssl.SSLError is one), TimeoutError."""
 
     def receive(self) -> bytes:
         """Wait for octets; empty when the peer has ended. Raises OSError, TimeoutError."""
@@ -96,9 +100,10 @@ class TlsTransport(Transport):
         self._lock = threading.Lock()
         self._has_ended = False
 
-    def handshake(self) -> None:
-        """Agree on keys. Raises OSError (ssl.SSLError is one), TimeoutError."""
-        while True:
+    def handshake(self, seconds: float) -> None:
+        """Agree on keys within that time. Raises OSError (ssl.SSLError is one), TimeoutError."""
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
@@ -110,6 +115,7 @@ class TlsTransport(Transport):
             else:
                 self._socket.sendall(self._outgoing.read())
                 return
+        raise TimeoutError("the TLS handshake takes too long")
 
     def receive(self) -> bytes:
         """Wait for octets; empty when the peer has ended. Raises OSError, TimeoutError.

@@ -13,6 +13,8 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from reference_server.stomp.outlet import Large, size_of
+
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # where the library was built without its extension
@@ -32,6 +34,7 @@ SUBPROTOCOLS = ("v12.stomp", "v11.stomp", "v10.stomp")
 _WHOLE_TEXT = 0x81
 _WHOLE = (_WHOLE_TEXT, 0x82)
 """First octets of frames that are whole messages."""
+_LAST_FRAGMENT = b"\x80\x80\0\0\0\0"
 _OPCODES = frozenset(Opcode)
 
 
@@ -81,6 +84,8 @@ class Channel:
         """Least number of octets that it needs."""
         self._fragments: list[bytes] = []
         self._is_text = False
+        self.is_binary: bool | None = None
+        """True if the first message was binary: some clients use nothing else, and read nothing else."""
 
     @property
     def is_over(self) -> bool:
@@ -96,6 +101,11 @@ class Channel:
     def is_incomplete(self) -> bool:
         """True if the last message is incomplete."""
         return bool(self._pending or self._fragments)
+
+    @property
+    def held(self) -> int:
+        """Octets that are kept of it."""
+        return len(self._pending) + sum(map(len, self._fragments))
 
     def receive(self, data: bytes) -> bytes | None:
         """Take octets of the wire and return the STOMP octets of the messages that they complete.
@@ -132,6 +142,10 @@ class Channel:
     def _judge(self, octets: bytes, messages: list[bytes]) -> bool:
         """Pass a frame, or a violation, to the library; return whether to go on."""
         with self._lock:
+            if self._fragments and octets[0] & 15 == Opcode.CLOSE:
+                # RFC 6455, section 5.4, allows it between fragments, and the library does not.
+                self._protocol.receive_data(_LAST_FRAGMENT)
+                self._protocol.events_received()
             self._protocol.receive_data(octets)
             frames = self._protocol.events_received()
         for frame in frames:
@@ -155,6 +169,8 @@ class Channel:
             with self._lock:
                 self._protocol.fail(CloseCode.INVALID_DATA, "a text message has to be UTF-8")
             return False
+        if self.is_binary is None:
+            self.is_binary = not is_text
         messages.append(message)
         return True
 
@@ -195,15 +211,17 @@ def _extent(data: bytes, position: int) -> tuple[int, int]:
     return payload, payload + int.from_bytes(data[position + 2 : position + 2 + extended], "big")
 
 
-def encode(items: list[bytes]) -> bytes:
+def encode(items: list[bytes], *, as_binary: bool = False) -> bytes:
     """Make one WebSocket message of each STOMP frame or heart-beat, some clients assume one frame per message.
 
-    It is text, or binary where a body is not UTF-8 (STOMP-WS-008).
+    It is text, or binary where that is wished or a body is not UTF-8 (STOMP-WS-008). A large frame is the last one,
+    and its tail is left to the caller.
     """
     octets: list[bytes] = []
     for item in items:
         if type(item) is not Control:
-            octets.append(_head(len(item), is_text=_is_utf8(item)))
+            is_text = not as_binary and _is_utf8(item) and (type(item) is not Large or _is_utf8(item.tail))
+            octets.append(_head(size_of(item), is_text=is_text))
         octets.append(item)
     return b"".join(octets)
 

@@ -4,15 +4,18 @@ A queue keeps messages that no subscriber can take, in order of arrival; unackno
 place. A queue exists while it holds a message or has a subscription. A topic keeps nothing.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from reference_server.budget import Budget, Charge
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape, header_lines
 from reference_server.stomp.limits import StompLimits
+from reference_server.units import KIB
 
 QUEUES = "/queue/"
 TOPICS = "/topic/"
@@ -21,6 +24,18 @@ _SET_BY_SERVER = {"destination", "message-id", "subscription", "ack", "redeliver
 _FOR_SERVER = {"receipt", "transaction"}
 _WITHHELD = _SET_BY_SERVER | _FOR_SERVER
 """Headers of SEND that a MESSAGE does not repeat (STOMP-MESSAGE-001 to -005, STOMP-MESSAGE-007)."""
+
+
+LARGE = 16 * KIB
+"""Octets from which the rest of a MESSAGE exists once, however many get it."""
+_MESSAGE_OCTETS = 400
+"""Octets that a message takes besides its texts and its body."""
+
+
+class Tail(bytes):
+    """The rest of a large MESSAGE, which counts once while anybody needs it."""
+
+    charge: Charge
 
 
 class Message(msgspec.Struct):
@@ -32,25 +47,35 @@ class Message(msgspec.Struct):
     headers: Mapping[str, str]
     body: bytes
     redelivered: bool = False
+    charge: Charge | None = None
     _tail: bytes = b""
     _tail_version: str = ""
 
     @property
     def size(self) -> int:
-        """Octets that it counts against the bounds of a queue; the head of a frame is about 100."""
-        return len(self.body) + 100
+        """Octets that it takes."""
+        if self.charge is not None:
+            return self.charge.octets
+        return len(self.body) + _MESSAGE_OCTETS + _size_of(self.headers)
 
     def tail(self, version: str) -> bytes:
         """Everything of its MESSAGE frame that is the same for all subscribers of that version."""
         if self._tail_version != version:
             self._tail = self._write_tail(version)
             self._tail_version = version
+            if self.charge is not None and len(self._tail) >= LARGE:
+                self._tail = Tail(self._tail)
+                self._tail.charge = Charge(self.charge.budget, len(self._tail))
         return self._tail
 
     def mark_redelivered(self) -> None:
         """Mark later deliveries as redelivered."""
         self.redelivered = True
-        self._tail_version = ""
+        self.forget_tail()
+
+    def forget_tail(self) -> None:
+        """Keep the body only once."""
+        self._tail, self._tail_version = b"", ""
 
     def _write_tail(self, version: str) -> bytes:
         # STOMP-SEND-007, STOMP-CLEN-003, -005, -006; nothing touches the body (STOMP-SEND-005, STOMP-ENC-010)
@@ -64,29 +89,36 @@ class Message(msgspec.Struct):
         )
 
 
-class _Lines(NamedTuple):
-    """The header lines that were written last."""
+class _Lines:
+    """The headers that were handed on last, and the size of those that were measured last.
 
-    headers: Mapping[str, str]
-    version: str
-    octets: bytes
+    Producers send equal heads in a row, for which the frame reader returns one dict: that is looked at once.
+    """
 
-
-_lines = _Lines({}, "", b"")
+    headers: Mapping[str, str] | None = None
+    version = ""
+    octets = b""
+    measured: Mapping[str, str] | None = None
+    size = 0
 
 
 def _handed_on(headers: Mapping[str, str], version: str) -> bytes:
-    """The header lines of a MESSAGE that come from its SEND (STOMP-SEND-004, STOMP-CTYPE-001).
-
-    Producers send equal heads in a row, for which the frame reader returns one dict: its lines are written once.
-    """
-    global _lines
-    last = _lines
+    """The header lines of a MESSAGE that come from its SEND (STOMP-SEND-004, STOMP-CTYPE-001)."""
+    last = _Lines
     if last.headers is not headers or last.version != version:
         kept = [header for header in headers.items() if header[0] not in _WITHHELD]
         lines = "".join(f"{line}\n" for line in header_lines(kept, version))
-        _lines = last = _Lines(headers, version, lines.encode())
+        last.headers, last.version, last.octets = headers, version, lines.encode()
     return last.octets
+
+
+def _size_of(headers: Mapping[str, str]) -> int:
+    """Octets that headers take."""
+    last = _Lines
+    if last.measured is not headers:
+        last.measured = headers
+        last.size = sum(map(sys.getsizeof, headers.values())) + sum(map(len, headers))
+    return last.size
 
 
 Key = TypeVar("Key")
@@ -189,6 +221,8 @@ class PlainQueue:
             if subscriber.can_take():
                 ready.rotate(-1)
                 subscriber.deliver(message)
+                if len(message.body) >= LARGE:
+                    message.forget_tail()
                 return True
             ready.popleft()
             subscriber.parked = True
@@ -223,6 +257,11 @@ class Broadcast(Generic[Key]):
         if not self._subscribers:
             self._owner.pop(self._key, None)
 
+    def output(self, message: Message) -> int:
+        """Octets that a message makes for all together."""
+        size = message.size
+        return len(self._subscribers) * (_MESSAGE_OCTETS if size >= LARGE else size)
+
     def put(self, message: Message) -> None:
         """Deliver to all."""
         for subscriber in tuple(self._subscribers):
@@ -238,8 +277,11 @@ class Broadcast(Generic[Key]):
 class Destinations:
     """All plain destinations of a server."""
 
-    def __init__(self, limits: StompLimits) -> None:
+    def __init__(self, limits: StompLimits, budget: Budget) -> None:
         self._limits = limits
+        self._budget = budget
+        self.made = 0
+        """Octets of output that were made since the I/O layer took it."""
         self._queues: dict[str, PlainQueue] = {}
         self._topics: dict[str, Broadcast[str]] = {}
 
@@ -248,19 +290,29 @@ class Destinations:
 
         Raises ProtocolError if no further queue can be made.
         """
-        if destination.startswith(QUEUES):
-            return self._queue(destination)
+        if not self.serves(destination):
+            return None
         if destination.startswith(TOPICS):
             return Broadcast.of(destination, self._topics)
-        return None
+        return self._queue(destination)
+
+    def serves(self, destination: str) -> bool:
+        """Return whether it is `/queue/{name}`, `/topic/{name}` or a bare queue; names are opaque (STOMP-SEND-006)."""
+        if destination.startswith((QUEUES, TOPICS)):
+            return len(destination) > len(QUEUES)
+        return self._limits.bare_queues and bool(destination)
 
     def check_room(self, messages: Iterable[Message]) -> None:
         """Raise ProtocolError unless all these messages can be kept together (STOMP-TX-003)."""
         wanted: dict[str, tuple[int, int]] = {}
+        total = 0
         for message in messages:
-            if message.destination.startswith(QUEUES):
+            topic = self._topics.get(message.destination)
+            total += message.size + (topic.output(message) if topic else 0)
+            if not message.destination.startswith(TOPICS):
                 count, octets = wanted.get(message.destination, (0, 0))
                 wanted[message.destination] = (count + 1, octets + message.size)
+        self._check_total(total)
         if len(self._queues.keys() | wanted.keys()) > self._limits.destinations:
             raise self._too_many_queues()
         for destination, (count, octets) in wanted.items():
@@ -268,14 +320,27 @@ class Destinations:
             queue.check_room(count, octets)
 
     def put(self, message: Message) -> None:
-        """Send a message to its plain destination; raises ProtocolError if that is full."""
+        """Send a message to its plain destination; raises ProtocolError if that, or the server, is full."""
         destination = message.destination
-        if destination.startswith(QUEUES):
+        size = message.size
+        if not destination.startswith(TOPICS):
+            self._check_total(size)
+            message.charge = Charge(self._budget, size)
             self._queue(destination).put(message)
-        else:
-            topic = self._topics.get(destination)
-            if topic is not None:
-                topic.put(message)
+        elif (topic := self._topics.get(destination)) is not None:
+            output = topic.output(message)
+            self._check_total(size + output)
+            self.made += output
+            message.charge = Charge(self._budget, size)
+            topic.put(message)
+
+    def _check_total(self, octets: int) -> None:
+        """Raise ProtocolError unless the server may keep so many more octets."""
+        if not self._budget.has_room(self.made + octets):
+            advice = (
+                f"{self._budget.bound} octets are kept at most. Send again when consumers have caught up."
+            )
+            raise ProtocolError("server full", advice)
 
     def _queue(self, destination: str) -> PlainQueue:
         queue = self._queues.get(destination)
@@ -287,11 +352,6 @@ class Destinations:
 
     def _too_many_queues(self) -> ProtocolError:
         return ProtocolError("too many queues", f"At most {self._limits.destinations} can exist at once.")
-
-
-def is_plain(destination: str) -> bool:
-    """Return whether it is `/queue/{name}` or `/topic/{name}`; the name is opaque (STOMP-SEND-006)."""
-    return destination.startswith((QUEUES, TOPICS)) and len(destination) > len(QUEUES)
 
 
 def _by_number(message: Message) -> int:

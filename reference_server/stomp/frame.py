@@ -41,19 +41,16 @@ class FrameReader:
     """Splits the octets of one connection into frames (STOMP-FRAME-006).
 
     `lenient` accepts the frames of the `stomper` library: a frame without the empty line, CR LF in any version
-    (QSTOMP-STOMPER-1, QSTOMP-STOMPER-2). `versions` are those that CONNECT may agree on.
+    (QSTOMP-STOMPER-1, QSTOMP-STOMPER-2).
     """
 
-    def __init__(
-        self, limits: StompLimits, *, lenient: bool = False, versions: tuple[str, ...] = VERSIONS
-    ) -> None:
+    def __init__(self, limits: StompLimits, *, lenient: bool = False) -> None:
         self.version: str | None = None
         """The negotiated version; None before CONNECT, and if there was none in common."""
         self.error: ProtocolError | None = None
         """The fault of a stream that was malformed or over a bound: nothing after it is read."""
         self._limits = limits
         self._lenient = lenient
-        self._versions = versions
         self._pending = bytearray()
         self._open: Frame | None = None
         self._length: int | None = None
@@ -64,6 +61,11 @@ class FrameReader:
     def incomplete(self) -> bool:
         """True while the last frame is incomplete."""
         return self._open is not None or bool(self._pending)
+
+    @property
+    def held(self) -> int:
+        """Octets that are kept of it."""
+        return len(self._pending)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take the next octets and return the frames that they complete. Never raises: see `error`."""
@@ -146,6 +148,11 @@ class FrameReader:
         raise ProtocolError("frame without an empty line", advice, receipt=receipt)
 
     def _keep_head(self, rest: bytes) -> None:
+        if self.version is None and rest.startswith(b'["'):
+            advice = (
+                "Frames came in a JSON array. Connect a plain WebSocket to this URL, not a SockJS client."
+            )
+            raise ProtocolError("SockJS framing", advice)
         if len(rest) > self._limits.header_bytes:
             raise self._head_too_large(rest.decode(errors="replace"))
         self._pending += rest
@@ -199,7 +206,7 @@ class FrameReader:
                 error.receipt = self._find_receipt(text)
             raise
         if self.version is None and command in CONNECTING:
-            self.version = agree(headers, self._versions)
+            self.version = agree(headers, VERSIONS)
             self._known_head = b""
         else:
             self._known_head, self._known = head, (command, headers, length)

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 
+from reference_server.budget import Budget
 from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.queue_binding import ReplyAddress
@@ -23,22 +24,28 @@ class Hub:
         *,
         users: Mapping[str, str] | None = None,
         server_name: str = "stompliance/0.1",
+        budget: Budget | None = None,
     ) -> None:
         """`users` maps login to passcode; if there are none, no login is needed.
 
         `server_name` is a name, a slash and a version (STOMP-CONNECT-009).
         """
         self._operations = operations
-        self._router = Router(operations, limits)
+        self._router = Router(operations, limits, budget or Budget(limits.total_bytes))
         self._shared: Shared[Session] = Shared(self._router, limits, users or {}, server_name)
 
-    def open(self, *, lenient: bool, subprotocol_version: str | None = None, now: float) -> Session:
-        """Open a session; `lenient`: /producer and /consumer; `subprotocol_version`: "1.2" for v12.stomp."""
-        return Session(self._shared, lenient=lenient, subprotocol_version=subprotocol_version, now=now)
+    def open(self, *, lenient: bool, now: float, address: str = "") -> Session:
+        """Open a session; `lenient`: /producer and /consumer; `address` is the client's."""
+        return Session(self._shared, lenient=lenient, now=now, address=address)
+
+    def check_user(self, login: str, passcode: str, address: str, now: float) -> None:
+        """Raise ProtocolError as CONNECT does. This method alone needs no lock."""
+        self._shared.check_user(login, passcode, address, now)
 
     def touched(self) -> list[Session]:
         """Sessions with new output, or newly `closing` or `stalled`, since the last call; may name one twice."""
         touched, self._shared.touched = self._shared.touched, []
+        self._router.destinations.made = 0
         return touched
 
     def operations_answered(self, now: float) -> list[tuple[Hashable, Outcome]]:

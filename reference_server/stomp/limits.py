@@ -22,6 +22,9 @@ class StompLimits(QueueSettings, frozen=True, kw_only=True):
     long_polls: Annotated[Count, "unanswered long polls of one connection"] = 100
     output_window: Annotated[Octets, "output of one connection in transit; then queues wait"] = MIB
 
+    bare_queues: Annotated[
+        bool, "serve destinations such as DLQ, which begin with neither /queue/ nor /topic/, as queues"
+    ] = False
     destinations: Annotated[Count, "plain queues at once"] = 10_000
     queue_messages: Annotated[Count, "messages that wait in one plain queue"] = 1_000_000
     queue_bytes: Annotated[Octets, "content that waits in one plain queue"] = 256 * MIB

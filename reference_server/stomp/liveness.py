@@ -6,7 +6,7 @@ from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.negotiation import Intervals
 
 _EARLY = 0.75
-"""A beat is sent when this part of the interval has passed, so that a late timer does no harm."""
+"""By default a beat is sent when this part of the interval has passed, so that a late timer does no harm."""
 _TOLERANCE = 1.5
 _MARGIN = 0.5
 """A client may be silent for `_TOLERANCE` intervals and `_MARGIN` seconds (STOMP-HEARTBEAT-009)."""
@@ -15,11 +15,22 @@ _MARGIN = 0.5
 class Liveness:
     """The timers of one session; all times are seconds of wall time."""
 
-    __slots__ = ("_limits", "begun", "heard_at", "incomplete_since", "intervals", "opened_at", "said_at")
+    __slots__ = (
+        "_limits",
+        "begun",
+        "early",
+        "heard_at",
+        "incomplete_since",
+        "intervals",
+        "opened_at",
+        "said_at",
+    )
 
     def __init__(self, limits: StompLimits, now: float) -> None:
         self._limits = limits
         self.opened_at = self.heard_at = self.said_at = now
+        self.early = _EARLY
+        """Part of the interval after which a beat is sent."""
         self.begun = False
         """True once the first frame has come."""
         self.incomplete_since: float | None = None
@@ -30,7 +41,7 @@ class Liveness:
     def beat_at(self) -> float:
         """Time of the next heart-beat (STOMP-HEARTBEAT-005); infinite if there is none (STOMP-HEARTBEAT-004)."""
         interval = self.intervals.server
-        return self.said_at + interval * _EARLY if interval else math.inf
+        return self.said_at + interval * self.early if interval else math.inf
 
     @property
     def expires_at(self) -> float:

@@ -1,10 +1,24 @@
 """Output of one session, as the modules below the session use it: subscriptions, the queue binding."""
 
+import math
 from abc import ABC, abstractmethod
 
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape
 from reference_server.stomp.frame import Frame, encode
+
+TOO_SLOW = ("too slow", "More output waits than one connection may leave unread. Read faster.")
+
+
+class Large(bytes):
+    """A frame whose octets go on in `tail`, which is shared with other connections and not copied."""
+
+    tail: bytes
+
+
+def size_of(data: bytes) -> int:
+    """Octets of a frame."""
+    return len(data) + len(data.tail) if type(data) is Large else len(data)
 
 
 class Outlet(ABC):
@@ -19,7 +33,10 @@ class Outlet(ABC):
         """True: queues hold messages back until `resume` is called, because much output was handed out."""
         self.queue_now = 0.0
         """The queue's time in seconds, as of the last input."""
+        self.output_bound = math.inf
+        """Octets of output that may wait to be taken, before the client counts as too slow."""
         self._output: list[bytes] = []
+        self._waiting = 0
         self._outstanding = 0
         self._window = window
 
@@ -31,7 +48,13 @@ class Outlet(ABC):
         if not output:
             self._touch()
         output.append(data)
-        self._outstanding += len(data)
+        octets = len(data) if type(data) is not Large else size_of(data)
+        self._outstanding += octets
+        self._waiting += octets
+        if self._waiting > self.output_bound:
+            self._output = []
+            self._waiting = 0
+            self.fail(*TOO_SLOW)
 
     def grant(self, receipt: str) -> None:
         """Send RECEIPT: the frame and all before it were processed (STOMP-RECEIPT-001, -002, -004, -005, -007).

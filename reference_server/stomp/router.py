@@ -2,8 +2,9 @@
 
 import itertools
 
+from reference_server.budget import Budget
 from reference_server.queue.operations import Operations
-from reference_server.stomp.destinations import QUEUES, Destinations, Message, is_plain
+from reference_server.stomp.destinations import QUEUES, Destinations, Message
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.limits import StompLimits
@@ -15,17 +16,18 @@ from reference_server.stomp.subscriptions import Source
 class Router:
     """All destinations of a server."""
 
-    def __init__(self, operations: Operations, limits: StompLimits) -> None:
+    def __init__(self, operations: Operations, limits: StompLimits, budget: Budget) -> None:
+        self.budget = budget
         self.numbers = itertools.count(1)
         """Numbers of messages and of deliveries, unique on the server."""
         self.binding = QueueBinding(operations, limits, self.numbers)
-        self._destinations = Destinations(limits)
+        self.destinations = Destinations(limits, budget)
 
     def source(self, outlet: Outlet, destination: str) -> Source:
         """Return the source of a SUBSCRIBE; raises ProtocolError (STOMP-SUB-002, QSTOMP-DEST-1)."""
         source = self.binding.source(outlet, destination)
-        if source is None and is_plain(destination):
-            source = self._destinations.source(destination)
+        if source is None:
+            source = self.destinations.source(destination)
         if source is None:
             raise _unknown(destination)
         return source
@@ -37,7 +39,7 @@ class Router:
             return self.binding.perform(outlet, frame)
         self._check_destination(frame)
         # STOMP-SEND-002, STOMP-SEND-005
-        self._destinations.put(Message(next(self.numbers), destination, frame.headers, frame.body))
+        self.destinations.put(Message(next(self.numbers), destination, frame.headers, frame.body))
         return True
 
     def check_transactional(self, frame: Frame) -> None:
@@ -48,7 +50,7 @@ class Router:
 
     def check_together(self, frames: list[Frame]) -> None:
         """Raise ProtocolError unless all these SENDs to plain destinations fit together (STOMP-TX-003)."""
-        self._destinations.check_room(
+        self.destinations.check_room(
             Message(0, frame.headers["destination"], frame.headers, frame.body) for frame in frames
         )
 
@@ -59,7 +61,7 @@ class Router:
             raise ProtocolError("SEND without destination", "Name the destination of the message.")
         if destination.startswith(ACKNOWLEDGEMENTS):
             raise ProtocolError("destination of the server", "Only the server sends acknowledgements.")
-        if not is_plain(destination) and not self.binding.serves(destination):
+        if not self.destinations.serves(destination) and not self.binding.serves(destination):
             raise _unknown(destination)
 
 

@@ -37,19 +37,18 @@ class State(enum.Enum):
 class Session(Outlet):
     """The server's side of one connection."""
 
-    def __init__(
-        self, shared: Shared["Session"], *, lenient: bool, subprotocol_version: str | None, now: float
-    ) -> None:
+    def __init__(self, shared: Shared["Session"], *, lenient: bool, now: float, address: str) -> None:
         limits = shared.limits
         super().__init__(limits.output_window)
         self.shared = shared
+        self.name = shared.name_session()
+        self._address = address
         self.liveness = Liveness(limits, now)
-        self.subscriptions = Subscriptions(self, limits, shared.router.numbers)
+        self.subscriptions = Subscriptions(self, limits, shared.router.numbers, shared.router.budget)
         self._enter(State.BARE if lenient and not shared.users else State.OPENED)
-        self._versions = VERSIONS if subprotocol_version is None else (subprotocol_version,)
-        self._reader = FrameReader(limits, lenient=lenient, versions=self._versions)
+        self._reader = FrameReader(limits, lenient=lenient)
         self._reported = False
-        self._transactions = Transactions(limits)
+        self._transactions = Transactions(limits, shared.router.budget)
         self._schedule()
 
     def parse(self, data: bytes) -> Parsed:
@@ -83,7 +82,7 @@ class Session(Outlet):
 
     def take_output(self) -> list[bytes]:
         """Return and forget the new output; each item is one frame or heart-beat: one WebSocket message."""
-        output, self._output = self._output, []
+        output, self._output, self._waiting = self._output, [], 0
         if output:
             self.liveness.said_at = self.shared.now
         return output
@@ -107,6 +106,7 @@ class Session(Outlet):
         self._end()
         # The session waits for the collector or its last timer; an unfinished frame may be large.
         self._reader = FrameReader(self.shared.limits)
+        self._output = []
 
     def on_time(self, now: float) -> None:
         """Send a heart-beat or end the session of a silent client, if that is due."""
@@ -114,13 +114,22 @@ class Session(Outlet):
             return
         complaint = self.liveness.complaint(now)
         if complaint is not None:
-            self.fail(*complaint)
+            summary, advice = complaint
+            if self._reader.incomplete:
+                advice += " No NUL ended the last one: some WebSocket libraries cut it off a text message."
+            self.fail(summary, advice)
         elif now >= self.liveness.beat_at:
             # One LF in a message of its own (STOMP-HEARTBEAT-006, STOMP-WS-009).
             self.emit(b"\n")
             self.liveness.said_at = now
         if not self.closing:
             self._schedule()
+            self._touch()  # the I/O layer may have kept output back until now
+
+    @property
+    def held(self) -> int:
+        """Octets of an incomplete frame."""
+        return self._reader.held
 
     def deadline(self) -> float:
         """Wall time in seconds at which `on_time` has work; infinite if it has none."""
@@ -188,12 +197,12 @@ class Session(Outlet):
         headers = frame.headers
         version = self._reader.version
         if version is None:  # STOMP-NEG-003, STOMP-NEG-004, STOMP-NEG-005
-            supported = ",".join(self._versions)
+            supported = ",".join(VERSIONS)
             version_header = (("version", supported),)
             raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
-        self.shared.check_user(headers.get("login", ""), headers.get("passcode", ""))
-        session, server = self.shared.name_session(), self.shared.server_name
-        answer = [f"version:{version}", f"session:{session}", f"server:{server}"]
+        login, passcode = headers.get("login", ""), headers.get("passcode", "")
+        self.shared.check_user(login, passcode, self._address, self.shared.now)
+        answer = [f"version:{version}", f"session:{self.name}", f"server:{self.shared.server_name}"]
         if version != "1.0":
             smallest = self.shared.limits.heartbeat_interval
             self.liveness.intervals = agree_on_heartbeats(headers, smallest)

@@ -6,11 +6,15 @@ from typing import Protocol
 
 import msgspec
 
-from reference_server.stomp.destinations import Message, Subscriber
+from reference_server.budget import Budget, Charge
+from reference_server.stomp.destinations import Message, Subscriber, Tail
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.escapes import escape
 from reference_server.stomp.limits import StompLimits
-from reference_server.stomp.outlet import Outlet
+from reference_server.stomp.outlet import Large, Outlet
+
+_SUBSCRIPTION_OCTETS = 1000
+_DELIVERY_OCTETS = 400
 
 
 class AckMode(enum.Enum):
@@ -49,8 +53,6 @@ class Delivery(msgspec.Struct):
 class Subscription:
     """One SUBSCRIBE of one connection (STOMP-SUB-006: its id means nothing on others)."""
 
-    __slots__ = ("_book", "_outlet", "_prefix", "destination", "id", "mode", "parked", "pending", "source")
-
     def __init__(
         self,
         book: "Subscriptions",
@@ -62,6 +64,12 @@ class Subscription:
         self.id = identifier
         self.destination = headers["destination"]
         self.mode = mode
+        octets = _SUBSCRIPTION_OCTETS + 3 * sum(map(len, headers.values()))
+        if not book.budget.has_room(octets):
+            raise ProtocolError(
+                "server full", f"{book.budget.bound} octets are kept at most. Come back later."
+            )
+        self._charge = Charge(book.budget, octets)
         self.source = source
         self.parked = False
         self.pending: dict[str, Delivery] = {}
@@ -85,7 +93,7 @@ class Subscription:
         outlet = self._outlet
         version = outlet.version
         if self.mode is AckMode.AUTO:
-            outlet.emit(b"%b%d\n%b" % (self._prefix, message.number, message.tail(version)))
+            outlet.emit(_frame(self._prefix, message.number, b"", message.tail(version)))
             return
         book = self._book
         if len(book.unsettled) >= book.bound:
@@ -96,13 +104,15 @@ class Subscription:
         book.unsettled[str(delivery.number)] = delivery
         self.pending[str(message.number)] = delivery
         ack = b"ack:%d\n" % delivery.number if version == "1.2" else b""
-        outlet.emit(b"%b%d\n%b%b" % (self._prefix, message.number, ack, message.tail(version)))
+        outlet.emit(_frame(self._prefix, message.number, ack, message.tail(version)))
+        if not len(book.unsettled) % 64:
+            book.count()
 
 
 class Subscriptions:
     """All subscriptions of one session, and its unsettled deliveries."""
 
-    def __init__(self, outlet: Outlet, limits: StompLimits, numbers: Iterator[int]) -> None:
+    def __init__(self, outlet: Outlet, limits: StompLimits, numbers: Iterator[int], budget: Budget) -> None:
         self.outlet = outlet
         self.numbers = numbers
         self.bound = limits.unacknowledged
@@ -112,6 +122,8 @@ class Subscriptions:
         """Subscriptions for which a queue waits."""
         self._limits = limits
         self._by_id: dict[str, Subscription] = {}
+        self.budget = budget
+        self._charge = Charge(budget)
 
     def check(self, headers: Mapping[str, str]) -> tuple[str, AckMode]:
         """Return the id and the mode that a SUBSCRIBE asks for; raises ProtocolError (STOMP-SUB-002)."""
@@ -146,12 +158,20 @@ class Subscriptions:
         self._end(subscription)
         self.wake()
 
+    def destinations(self) -> dict[str, str]:
+        """Return the destinations of the current subscriptions, by id."""
+        return {identifier: each.destination for identifier, each in self._by_id.items()}
+
     def clear(self) -> None:
         """End all: the session is over."""
         self.parked.clear()
         while self._by_id:
             _, subscription = self._by_id.popitem()
             self._end(subscription)
+
+    def count(self) -> None:
+        """Count the notes of unsettled deliveries; called now and then."""
+        self._charge.set(_DELIVERY_OCTETS * len(self.unsettled))
 
     def find(self, headers: Mapping[str, str], command: str) -> Delivery:
         """Return the unsettled delivery that an ACK or NACK names (STOMP-ACK-002); raises ProtocolError.
@@ -167,10 +187,14 @@ class Subscriptions:
             return delivery
         if name not in headers:  # STOMP-ACK-003
             raise ProtocolError(f"{command} without {name}", f"STOMP {version} names the message by {name}.")
-        raise ProtocolError(  # STOMP-ACK-010
-            f"{command} of an unknown message",
-            f"The {name} {headers[name][:100]!r} names no message of this connection that is unsettled.",
-        )
+        shown = repr(headers[name][:100])
+        if self._delivered(headers[name]) is None:
+            advice = f"The {name} {shown} names no message of this connection that is unsettled."
+        elif version == "1.2":
+            advice = f"{shown} is a message-id. STOMP 1.2 names a message by the value of its ack header."
+        else:
+            advice = f"The message {shown} came to another subscription than the one that is named."
+        raise ProtocolError(f"{command} of an unknown message", advice)  # STOMP-ACK-010
 
     def settle(self, delivery: Delivery, *, consumed: bool) -> None:
         """Carry out an ACK (`consumed`) or NACK; does nothing if it was settled meanwhile.
@@ -192,6 +216,8 @@ class Subscriptions:
             del pending[str(each.message.number)], self.unsettled[str(each.number)]
         if not consumed:
             subscription.source.take_back([each.message for each in covered])
+        if not len(self.unsettled) % 64:
+            self.count()
         if self.parked:
             self.wake()
 
@@ -207,6 +233,7 @@ class Subscriptions:
         for delivery in subscription.pending.values():
             del self.unsettled[str(delivery.number)]
         subscription.pending.clear()
+        self.count()
         subscription.source.unsubscribe(subscription, unsettled)
 
     def _by_destination(self, destination: str | None) -> str | None:
@@ -225,10 +252,23 @@ class Subscriptions:
         if self.outlet.version != "1.0":
             advice = "STOMP 1.1 names the message by message-id and subscription."
             raise ProtocolError(f"{command} without subscription", advice)
+        return self._delivered(message)
+
+    def _delivered(self, message: str) -> Delivery | None:
+        """Find an unsettled delivery of any subscription by message-id."""
         for subscription in self._by_id.values():
             if message in subscription.pending:
                 return subscription.pending[message]
         return None
+
+
+def _frame(prefix: bytes, number: int, ack: bytes, tail: bytes) -> bytes:
+    """A MESSAGE; a large tail is not copied."""
+    if type(tail) is not Tail:
+        return b"%b%d\n%b%b" % (prefix, number, ack, tail)
+    frame = Large(b"%b%d\n%b" % (prefix, number, ack))
+    frame.tail = tail
+    return frame
 
 
 def _read_mode(value: str, version: str) -> AckMode:

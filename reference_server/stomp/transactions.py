@@ -4,10 +4,14 @@ from collections.abc import Mapping
 
 import msgspec
 
+from reference_server.budget import Budget, Charge
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.subscriptions import Delivery
+
+_STEP_OCTETS = 500
+"""Octets that a step takes besides its texts and its body."""
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -19,14 +23,16 @@ class Settlement(msgspec.Struct, frozen=True):
 
 class _Open(msgspec.Struct):
     steps: list[Frame | Settlement]
+    charge: Charge
     octets: int = 0
 
 
 class Transactions:
     """The open transactions of one connection (STOMP-TX-010, STOMP-TX-012)."""
 
-    def __init__(self, limits: StompLimits) -> None:
+    def __init__(self, limits: StompLimits, budget: Budget) -> None:
         self._limits = limits
+        self._budget = budget
         self._open: dict[str, _Open] = {}
 
     def begin(self, headers: Mapping[str, str]) -> None:
@@ -36,7 +42,7 @@ class Transactions:
             raise ProtocolError("transaction already open", "COMMIT or ABORT it, or choose another name.")
         if len(self._open) >= self._limits.transactions:
             raise ProtocolError("too many transactions", f"{self._limits.transactions} may be open at once.")
-        self._open[name] = _Open([])
+        self._open[name] = _Open([], Charge(self._budget))
 
     def add(self, name: str, step: Frame | Settlement, octets: int) -> None:
         """Keep a step of an open transaction; raises ProtocolError (STOMP-TX-009)."""
@@ -44,12 +50,14 @@ class Transactions:
         limits = self._limits
         frames = sum(len(transaction.steps) for transaction in self._open.values())
         total = sum(transaction.octets for transaction in self._open.values()) + octets
-        if frames >= limits.transaction_frames or total > limits.transaction_bytes:
+        is_full = frames >= limits.transaction_frames or not self._budget.has_room(octets)
+        if is_full or total > limits.transaction_bytes:
             bounds = f"{limits.transaction_frames} frames and {limits.transaction_bytes} octets"
             raise ProtocolError("transaction too large", f"Those of a connection may hold {bounds}.")
         transaction = self._open[name]
         transaction.steps.append(step)
         transaction.octets += octets
+        transaction.charge.set(transaction.octets + _STEP_OCTETS * len(transaction.steps))
 
     def check(self, name: str) -> None:
         """Raise ProtocolError if no such transaction is open (STOMP-TX-009)."""

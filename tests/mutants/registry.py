@@ -79,7 +79,8 @@ def fault(
     """Register a fault, named by the function, with the first line of its docstring as summary."""
 
     def register(patch: Patch) -> Patch:
-        name, summary = _described(patch, _FAULTS)
+        name, summary = _described(patch)
+        assert name not in _FAULTS, f"two faults are named {name}"
         _FAULTS[name] = Fault(
             name, summary, breaks, bindings, patch, effort, hard, scope, flags, options, server
         )
@@ -98,12 +99,18 @@ def variant(
 ) -> Callable[[Patch], Patch]:
     """Register an odd but conforming broker, named and summarised as a fault is."""
 
-    def register(patch: Patch) -> Patch:
-        name, summary = _described(patch, _VARIANTS)
-        _VARIANTS[name] = Variant(name, summary, freedom, bindings, patch, near, flags, options)
+    def decorate(patch: Patch) -> Patch:
+        name, summary = _described(patch)
+        register(Variant(name, summary, freedom, bindings, patch, near, flags, options))
         return patch
 
-    return register
+    return decorate
+
+
+def register(variant: Variant) -> None:
+    """Add a variant to the table."""
+    assert variant.name not in _VARIANTS, f"two variants are named {variant.name}"
+    _VARIANTS[variant.name] = variant
 
 
 def faults() -> dict[str, Fault]:
@@ -118,9 +125,8 @@ def variants() -> dict[str, Variant]:
     return _VARIANTS
 
 
-def _described(patch: Patch, known: dict[str, Fault] | dict[str, Variant]) -> tuple[str, str]:
+def _described(patch: Patch) -> tuple[str, str]:
     name = patch.__name__.replace("_", "-")
-    assert name not in known, f"two patches are named {name}"
     assert patch.__doc__, f"{name} needs a docstring that says what it does"
     return name, patch.__doc__.strip().splitlines()[0].rstrip(".")
 

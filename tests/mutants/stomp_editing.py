@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from reference_server.server.oddities import whole
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame, FrameReader
 from reference_server.stomp.session import TRANSITIONS, Session
@@ -27,7 +28,7 @@ def edit_output(command: str, edit: Callable[[Session, bytes], bytes]) -> None:
 
     @wrap(Session, "emit")
     def emit(original: Any, self: Session, data: bytes) -> None:
-        original(self, edit(self, data) if data.startswith(start) else data)
+        original(self, edit(self, whole(data)) if data.startswith(start) else data)
 
 
 def edit_lines(command: str, edit: Callable[[Lines], Lines]) -> None:

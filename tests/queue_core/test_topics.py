@@ -98,7 +98,7 @@ def test_a_full_partition_keeps_its_turn(core: Core) -> None:
 @pytest.mark.parametrize(
     ("settings", "room"),
     [
-        (QueueSettings(total_bytes=100), 5),
+        (QueueSettings(total_bytes=1600), 5),
         (QueueSettings(records=7), 7),
         (QueueSettings(partition_bytes=33), 3),
     ],

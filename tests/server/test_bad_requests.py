@@ -170,7 +170,7 @@ def test_wrong_methods_of_what_is_read(watched: Watched, path: str) -> None:
 
 def test_an_unknown_method(watched: Watched) -> None:
     """An unknown method is refused and ends the connection, since the next request cannot be found."""
-    answer = watched.refused(b"BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n", ends=True)
+    answer = watched.refused(b"BREW /pot HTTP/1.1\r\nHost: localhost\r\n\r\n", ends=True)
     assert answer.status == 405
 
 
@@ -193,7 +193,10 @@ def test_an_unknown_method(watched: Watched) -> None:
 )
 def test_lengths(watched: Watched, fields: str, status: int) -> None:
     """No or a wrong Content-Length ends the connection: the next request cannot be found (HTTP-LENGTH-1)."""
-    octets = f"POST {ADD} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode() + GOOD
+    octets = (
+        f"POST {ADD} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}\r\n".encode()
+        + GOOD
+    )
     assert watched.refused(octets, ends=True).status == status
 
 
@@ -211,13 +214,13 @@ def test_a_body_that_is_shorter_than_told(watched: Watched) -> None:
     [
         b"nonsense\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET /topics HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET /topics HTTP/9.9\r\nHost: localhost\r\n\r\n",
         b"GET /topics HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET /topics HTTP/1.1\r\n: empty name\r\n\r\n",
         b"GET /topics HTTP/1.1\r\na\0b: c\r\n\r\n",
-        b"GET /%ff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+        b"GET /%ff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http:// HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )

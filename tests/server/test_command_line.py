@@ -74,7 +74,7 @@ def refused(*arguments: str, **environment: str) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_end_it(how: signal.Signals) -> None:
     """A signal ends the server with status 0 within a second, and connected clients get an ERROR."""
     with running("--port", "0") as server, Stomp.connected(server) as client, Http.to(server) as idle:

@@ -55,7 +55,9 @@ def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
         tuple: (("a:b",), "a:b"),
         str: ("x", "x"),
     }
-    value, text = samples[type(option.default)]
+    users = write(tmp_path / "users.txt", "ann:x\n")
+    named = {"path": (("/ws",), "/ws"), "users_file": (users, users)}
+    value, text = named.get(option.name) or samples[type(option.default)]
     others = {"tls_key": {"tls_cert": "x"}}.get(option.name, {})
     toml = {str: f'"{text}"', tuple: f'["{text}"]'}.get(type(option.default), text)
     lines = [f"{option.name} = {toml}"] + [f'{name} = "{other}"' for name, other in others.items()]
@@ -108,6 +110,10 @@ spring.application.name=queue
         ("port = ", "is not TOML"),
         ("user = ['bob']", "has no passcode"),
         ("tls_key = 'x'", "tls_cert"),
+        ("host = ''", "host is empty"),
+        ("path = ['ws']", "path: an entry does not begin with a slash"),
+        ("users_file = 'missing.txt'", "missing.txt cannot be read"),
+        ("users_file = '/dev/null'", "/dev/null names no user"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
@@ -152,3 +158,16 @@ def test_users() -> None:
     assert build(None, {"STOMPLIANCE_USER": "a:b c:d:e"}, {}).users == {"a": "b", "c": "d:e"}
     assert build(None, {}, {"user": ["a:b", "c:"]}).users == {"a": "b", "c": ""}
     assert msgspec.structs.asdict(Settings())["user"] == ()
+
+
+def test_a_file_of_users(tmp_path: Path) -> None:
+    """A file names users beside those of the flags, with comments and empty lines; each has a passcode."""
+    file = write(tmp_path / "users.txt", "# who may in\nann:x\n\nbob:a:b c\r\n")
+    assert build(None, {}, {"users_file": file}).users == {"ann": "x", "bob": "a:b c"}
+    assert build(None, {"STOMPLIANCE_USER": "eve:y"}, {"users_file": file}).users.keys() == {
+        "ann",
+        "bob",
+        "eve",
+    }
+    with pytest.raises(ConfigError, match="an entry has no passcode"):
+        build(None, {}, {"users_file": write(tmp_path / "bad.txt", "ann\n")})

@@ -52,8 +52,8 @@ def test_two_hundred_connections(serve: Serve) -> None:
     hub, application = server.application._hub, server.application
     assert application._peers == {}
     assert hub._shared.deadlines._by_key == {}
-    assert hub._router._destinations._queues == {}
-    assert hub._router._destinations._topics == {}
+    assert hub._router.destinations._queues == {}
+    assert hub._router.destinations._topics == {}
 
 
 def test_http_connections_leave_nothing(serve: Serve) -> None:

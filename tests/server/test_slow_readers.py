@@ -126,7 +126,7 @@ def test_http(serve: Serve) -> None:
             slow.link.settimeout(0.05)
             try:
                 while True:
-                    slow.send(b"GET /topics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+                    slow.send(b"GET /topics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
             except OSError:
                 pass
             with Stomp.connected(server) as other:

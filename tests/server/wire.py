@@ -170,12 +170,15 @@ class Http(Wire):
         return Answer(int(status), headers, self.take(length))
 
 
-def request(method: str, path: str, body: bytes | None = None, **headers: str) -> bytes:
-    """Write a request; underscores in header names stand for hyphens."""
-    fields = {"Host": "localhost"} | {name.replace("_", "-"): value for name, value in headers.items()}
+def request(method: str, path: str, body: bytes | None = None, **headers: str | None) -> bytes:
+    """Write a request; underscores in header names stand for hyphens, and None leaves a header out."""
+    fields: dict[str, str | None] = {"Host": "localhost"}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    if body is not None or "Content-Length" in fields:
+        fields.setdefault("Content-Type", "application/json")
     if body is not None and "Transfer-Encoding" not in fields:
         fields.setdefault("Content-Length", str(len(body)))
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value is not None)
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + (body or b"")
 
 

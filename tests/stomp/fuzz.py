@@ -115,8 +115,7 @@ def _mutate(octets: bytearray, choose: random.Random) -> None:
 def run_stream(hub: Hub, choose: random.Random, now: float) -> Session:
     """Feed one stream to a new session; raises what the session raises, and AssertionError."""
     lenient = choose.random() < 0.3
-    subprotocol = choose.choice((None,) * 9 + ("1.2",))
-    session = hub.open(lenient=lenient, subprotocol_version=subprotocol, now=now)
+    session = hub.open(lenient=lenient, now=now)
     opening = choose.choice(_CONNECTS) + choose.choice(_OPENINGS)
     if choose.random() < 0.8:
         converse(session, opening, choose, now)
@@ -168,7 +167,7 @@ def run(streams: int, seed: int) -> None:
             hub.tick(now)
             for session in {*hub.touched()}:
                 check(session)
-            assert len(hub._router._destinations._queues) <= LIMITS.destinations
+            assert len(hub._router.destinations._queues) <= LIMITS.destinations
         except Exception as error:
             repeat = f"--seed {first} --streams {number - first + 1}"
             raise AssertionError(f"{error!r}; to repeat: {repeat}") from error

@@ -128,9 +128,9 @@ class Broker:
         self.hub.tick(now)
         assert not self.hub.operations_answered(now)
 
-    def open(self, *, lenient: bool = False, subprotocol: str | None = None) -> Peer:
+    def open(self, *, lenient: bool = False) -> Peer:
         """Open a connection without sending anything."""
-        return Peer(self, lenient=lenient, subprotocol=subprotocol)
+        return Peer(self, lenient=lenient)
 
     def connect(self, version: str = "1.2", **headers: str) -> Peer:
         """Open a connection and CONNECT."""
@@ -145,10 +145,10 @@ class Broker:
 class Peer:
     """A client's end of one session."""
 
-    def __init__(self, broker: Broker, *, lenient: bool, subprotocol: str | None) -> None:
+    def __init__(self, broker: Broker, *, lenient: bool) -> None:
         self.broker = broker
         self.version = "1.0"
-        self.session = broker.hub.open(lenient=lenient, subprotocol_version=subprotocol, now=broker.now)
+        self.session = broker.hub.open(lenient=lenient, now=broker.now)
         self._frames: list[Received] = []
         self.beats = 0
 

@@ -39,16 +39,6 @@ def test_no_common_version(broker: Broker, accepted: str) -> None:
     assert peer.refused()["version"] == "1.0,1.1,1.2"
 
 
-def test_a_subprotocol_fixes_the_version(broker: Broker) -> None:
-    """Under v11.stomp only 1.1 is agreed on, whatever else CONNECT accepts (STOMP-WS-002)."""
-    peer = broker.open(subprotocol="1.1")
-    peer.send("CONNECT", {"accept-version": "1.0,1.1,1.2"})
-    assert peer.one("CONNECTED")["version"] == "1.1"
-    other = broker.open(subprotocol="1.1")
-    other.send("CONNECT", {"accept-version": "1.2"})
-    assert other.refused()["version"] == "1.1"
-
-
 def test_sessions_have_unique_names(broker: Broker) -> None:
     """The session header differs between sessions, and has no colon (STOMP-CONNECT-010)."""
     names = set()

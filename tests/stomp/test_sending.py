@@ -156,7 +156,7 @@ def test_names_are_opaque(broker: Broker, name: str) -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [StompLimits(queue_messages=2), StompLimits(queue_bytes=250), StompLimits(destinations=0)],
+    [StompLimits(queue_messages=2), StompLimits(queue_bytes=1300), StompLimits(destinations=0)],
     ids=["messages", "octets", "queues"],
 )
 def test_a_full_queue_refuses(limits: StompLimits) -> None:
@@ -221,5 +221,5 @@ def test_idle_destinations_are_forgotten(broker: Broker) -> None:
             message = peer.one("MESSAGE")
             peer.send("ACK", {"id": message["ack"]})
             peer.send("UNSUBSCRIBE", {"id": "1"})
-    assert broker.hub._router._destinations._queues == {}
-    assert broker.hub._router._destinations._topics == {}
+    assert broker.hub._router.destinations._queues == {}
+    assert broker.hub._router.destinations._topics == {}

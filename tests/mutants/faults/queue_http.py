@@ -223,8 +223,8 @@ def a_body_may_have_one_octet_more() -> None:
     """The limit of bodies is one octet above the declared one."""
 
     @wrap(RequestReader, "__init__")
-    def begin(original: Any, self: RequestReader, settings: Any) -> None:
-        original(self, settings)
+    def begin(original: Any, self: RequestReader, settings: Any, budget: Any) -> None:
+        original(self, settings, budget)
         self._settings = msgspec.structs.replace(settings, body_bytes=settings.body_bytes + 1)
 
 
@@ -239,8 +239,8 @@ def headers_have_no_limit() -> None:
     """Headers have no limit of number or size."""
 
     @wrap(RequestReader, "__init__")
-    def begin(original: Any, self: RequestReader, settings: Any) -> None:
-        original(self, settings)
+    def begin(original: Any, self: RequestReader, settings: Any, budget: Any) -> None:
+        original(self, settings, budget)
         self._settings = msgspec.structs.replace(settings, headers=10**9, header_bytes=10**9)
 
 

@@ -127,8 +127,8 @@ def the_round_stops_one_short() -> None:
     @replace(Consumer, "next_cursor")
     def next_cursor(self: Consumer) -> Cursor | None:
         for _ in range(len(self.assigned) - (len(self.assigned) > 1)):
-            cursor = self.assigned[0]
-            self.assigned.rotate(-1)
+            cursor = next(iter(self.assigned))
+            self.assigned.move_to_end(cursor)
             if cursor.is_ready():
                 return cursor
         return None

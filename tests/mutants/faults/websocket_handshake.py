@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reference_server.server import connection, websocket
+from reference_server.server.application import Application
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import fault
 from tests.mutants.stomp_editing import WEBSOCKET
@@ -62,7 +63,10 @@ def an_upgrade_succeeds_on_every_path() -> None:
         def __missing__(self, path: str) -> bool:
             return False
 
-    connection.ENDPOINTS = Everything(websocket.ENDPOINTS)
+    @wrap(Application, "__init__")
+    def begin(original: Any, self: Application, *arguments: Any) -> None:
+        original(self, *arguments)
+        self.endpoints = Everything(self.endpoints)
 
 
 def _shake_hands_as(version: str | None, status: int) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reference_server.server import connection
-from reference_server.server.application import Application
-from reference_server.stomp import liveness, session
+from reference_server.stomp import frame, liveness, session
 from reference_server.stomp.destinations import Broadcast, Message
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame, FrameReader
@@ -194,18 +193,6 @@ def frames_have_to_come_soon() -> None:
 
 
 @variant(
-    "Beats may come more often than agreed, and several at once (STOMP-HEARTBEAT-006).", bindings=(*V11, *V12)
-)
-def beats_come_often() -> None:
-    """The server beats five times as often as agreed, by three line ends each time."""
-    liveness._EARLY = 0.2
-
-    @wrap(Session, "emit")
-    def emit(original: Any, self: Session, data: bytes) -> None:
-        original(self, b"\n\n\n" if data == b"\n" else data)
-
-
-@variant(
     "A server may have no heart-beats (STOMP-HEARTBEAT-003, STOMP-HEARTBEAT-004).", bindings=(*V11, *V12)
 )
 def there_are_no_beats() -> None:
@@ -229,18 +216,6 @@ def beats_are_rare() -> None:
 def silent_clients_are_kept() -> None:
     """The server sends and wants beats, and tolerates clients that send none."""
     liveness._TOLERANCE = 1e6
-
-
-@variant("How fast a server answers is not said.", bindings=(*V10, *V12, *WEBSOCKET))
-def frames_are_answered_late() -> None:
-    """Input of a client is processed up to 6 ms later, and now and then 80 ms later."""
-    chance = random.Random(10)
-    pause = threading.Event()
-
-    @wrap(Application, "handle")
-    def handle(original: Any, self: Application, session: Session, items: list[Any]) -> None:
-        pause.wait(chance.choice([0, 0.001, 0.006]) if chance.random() > 0.02 else 0.08)
-        original(self, session, items)
 
 
 @variant("Messages and RECEIPTs have no common order.", bindings=(*V11, *V12))
@@ -292,10 +267,10 @@ def the_subprotocol_decides_on_the_version() -> None:
         selected.version = f"{name[1]}.{name[2]}" if name else None
         return response
 
-    @wrap(Session, "__init__")
-    def begin(original: Any, self: Session, shared: Any, **named: Any) -> None:
-        named["subprotocol_version"] = getattr(selected, "version", None)
-        original(self, shared, **named)
+    @wrap(frame, "agree")
+    def agree(original: Any, headers: Any, versions: tuple[str, ...]) -> Any:
+        only = getattr(selected, "version", None)
+        return original(headers, (only,) if only else versions)
 
 
 @variant(

@@ -1,4 +1,4 @@
-"""Oddities in the division of STOMP into WebSocket messages, and in the end of a connection."""
+"""Oddities in the frames of WebSocket and the segments of TCP, and in the end of a connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from websockets.frames import CloseCode, Opcode
 from websockets.frames import Frame as WebSocketFrame
 
-from reference_server.server import connection, websocket
+from reference_server.server import application, websocket
+from reference_server.server.oddities import whole
 from reference_server.server.transport import Transport
 from reference_server.server.websocket import Channel, Control
 from tests.mutants.patching import wrap
@@ -18,7 +19,7 @@ from tests.mutants.stomp_editing import V10, V11, V12, WEBSOCKET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_STREAM = "WebSocket messages are an octet stream (chapter on WebSocket)."
+    from reference_server.stomp.session import Session
 
 
 def _frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
@@ -32,10 +33,14 @@ def _kind(data: bytes) -> Opcode:
 def _write_by(write: Callable[[bytes], bytes]) -> None:
     """Have `write` make the octets of the wire from the STOMP octets of one message."""
 
-    def encode(items: list[bytes]) -> bytes:
-        return b"".join(bytes(item) if type(item) is Control else write(item) for item in items)
+    @wrap(application, "passage")
+    def passage(original: Any, names: Any) -> Any:
+        edit, read = original(names)
 
-    connection.encode = encode
+        def write_each(session: Session, items: list[bytes]) -> list[bytes]:
+            return [Control(write(whole(item))) for item in edit(session, items)]
+
+        return write_each, read
 
 
 @variant("A message may be fragmented (RFC 6455, section 5.4).", bindings=(*V12, *WEBSOCKET))
@@ -71,51 +76,6 @@ def pings_come_between_fragments() -> None:
         )
 
     _write_by(write)
-
-
-@variant(_STREAM, bindings=(*V10, *V12, *WEBSOCKET))
-def several_frames_share_a_message() -> None:
-    """Frames that are sent together are one message."""
-
-    def encode(items: list[bytes]) -> bytes:
-        octets: list[bytes] = []
-        together = b""
-        for item in items:
-            if type(item) is not Control:
-                together += item
-                continue
-            if together:
-                octets.append(_frame(_kind(together), together))
-                together = b""
-            octets.append(bytes(item))
-        if together:
-            octets.append(_frame(_kind(together), together))
-        return b"".join(octets)
-
-    connection.encode = encode
-
-
-@variant(_STREAM, bindings=(*V11, *V12, *WEBSOCKET))
-def a_frame_takes_several_messages() -> None:
-    """Each frame is sent in binary messages of seven octets; octets beyond a hundred such messages go in one."""
-
-    def write(data: bytes) -> bytes:
-        parts = [data[begin : begin + 7] for begin in range(0, min(len(data), 700), 7)]
-        return b"".join(_frame(Opcode.BINARY, part) for part in [*parts, data[700:]] if part)
-
-    _write_by(write)
-
-
-@variant("Messages may be binary (STOMP-WS-008).", bindings=(*V10, *V11, *V12, *WEBSOCKET))
-def every_message_is_binary() -> None:
-    """The server sends binary messages only."""
-    _write_by(lambda data: _frame(Opcode.BINARY, data))
-
-
-@variant("An empty message holds no octet of the stream.", bindings=(*V12, *WEBSOCKET))
-def empty_messages_come_between() -> None:
-    """Two empty messages, text and binary, precede each message."""
-    _write_by(lambda data: _frame(Opcode.TEXT, b"") + _frame(Opcode.BINARY, b"") + _frame(_kind(data), data))
 
 
 @variant("Octets come over TCP in any pieces.", bindings=(*V11, *WEBSOCKET))
