@@ -214,7 +214,8 @@ class KnowsNoNack(ToyBroker):
         super().settle(session, headers, consumed=consumed)
 
 
-@breaks("STOMP-RECEIPT-003", versions=ALL)
+# A COMMIT with a RECEIPT, of which nothing is carried out, breaks STOMP-TX-003 as well.
+@breaks("STOMP-RECEIPT-003", "STOMP-TX-003", versions=ALL)
 class GrantsAndThenRefuses(ToyBroker):
     def check_late(self, session: ToySession, headers: dict[str, str]) -> None:
         self.grant()

@@ -8,7 +8,7 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import send_and_confirm, settle
-from conformance.suite.stomp.channel import Channel, disconnect
+from conformance.suite.stomp.channel import Channel, disconnect, get_error
 from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.suite.stomp.transaction_steps import (
@@ -79,9 +79,9 @@ def test_disconnect_aborts(bench: Bench, kind: str) -> None:
 
 @clauses("STOMP-TX-008")
 @KINDS
-@pytest.mark.parametrize("how", ["close", "cut"])
+@pytest.mark.parametrize("how", ["close", "cut", "error"])
 def test_the_loss_of_the_connection_aborts(bench: Bench, kind: str, how: str) -> None:
-    """Send SENDs in a transaction, and close or cut the connection; expect no MESSAGE."""
+    """Send SENDs in a transaction, and close or cut the connection, or get an ERROR; expect no MESSAGE."""
     fixture = StompFixture(bench)
     _judge_aborted(fixture, kind, "STOMP-TX-008", how)
 
@@ -98,6 +98,8 @@ def _judge_aborted(fixture: StompFixture, kind: str, clause: str, how: str) -> N
         disconnect(channel.sender)
     elif how == "close":
         channel.sender.close()
+    elif how == "error":
+        get_error(channel.sender)
     else:
         channel.sender.link.cut()
     for _ in range(2):  # the first marker may arrive before the server notices the end
