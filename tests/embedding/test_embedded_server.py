@@ -238,6 +238,15 @@ def test_a_test_waits_for_frames(server: Server, connect: Connect) -> None:
         server.wait_for("SEND", count=2, timeout=0.1)
 
 
+def test_a_page_of_any_origin_may_be_let_in() -> None:
+    """A client in a browser names the origin of its page."""
+    page = "http://localhost:3000"
+    with Server() as strict, pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        websocket.create_connection(strict.url, timeout=10, origin=page)
+    with Server(allow_origin=["*"]) as open_to_all:
+        websocket.create_connection(open_to_all.url, timeout=10, origin=page).close()
+
+
 def test_errors_are_told(server: Server, connect: Connect) -> None:
     """Also that of a client which never reads it."""
     assert server.errors() == []
