@@ -165,7 +165,16 @@ def is_named(fault: Fault, outcome: Outcome, book: Book) -> bool:
     """True if the clause that is reported first is one that the fault breaks, or a declared root of one."""
     if _is_shut_out(fault, outcome):
         return True
-    return outcome.first in {root for clause in fault.breaks for root in (clause, *book.ancestors(clause))}
+    return outcome.first in _roots(fault, book)
+
+
+def is_blamed(fault: Fault, outcome: Outcome, book: Book) -> bool:
+    """True if a clause that the fault breaks, or a declared root of one, is among those reported."""
+    return _is_shut_out(fault, outcome) or bool(_roots(fault, book).intersection(outcome.found))
+
+
+def _roots(fault: Fault, book: Book) -> set[str]:
+    return {root for clause in fault.breaks for root in (clause, *book.ancestors(clause))}
 
 
 def is_left_alone(outcome: Outcome) -> bool:
