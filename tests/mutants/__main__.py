@@ -6,8 +6,8 @@
     python -m tests.mutants --family reports        the faults of one family; --families lists them
     python -m tests.mutants --seeds 20 --hard       the hard faults, each with 20 seeds
 
-Exit status: 0 if every fault is caught, at least 90 % of them are reported first on the right clause, and every odd
-broker passes; else 1.
+Exit status: 0 if every fault is caught, at least 90 % of them are reported first on the right clause (of less than 100
+faults: all but one on it at all), and every odd broker passes; else 1.
 """
 
 from __future__ import annotations

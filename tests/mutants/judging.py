@@ -152,13 +152,29 @@ def _reported_first(broken: list[dict[str, Any]]) -> str:
 
 
 def is_caught(fault: Fault, outcome: Outcome) -> bool:
-    """True if a MUST failed or a SHOULD deviated in a run without trouble."""
-    return bool(outcome.found) and not outcome.trouble
+    """True if a MUST failed or a SHOULD deviated in a run without trouble, or the fault shut the suite out."""
+    return (bool(outcome.found) and not outcome.trouble) or _is_shut_out(fault, outcome)
+
+
+def _is_shut_out(fault: Fault, outcome: Outcome) -> bool:
+    """True if the first contact told the user of the refusal (exit status 2), as a fault of this kind has to end."""
+    return fault.shuts_out and outcome.status == 2 and "refuses CONNECT" in outcome.trouble
 
 
 def is_named(fault: Fault, outcome: Outcome, book: Book) -> bool:
     """True if the clause that is reported first is one that the fault breaks, or a declared root of one."""
-    return outcome.first in {root for clause in fault.breaks for root in (clause, *book.ancestors(clause))}
+    if _is_shut_out(fault, outcome):
+        return True
+    return outcome.first in _roots(fault, book)
+
+
+def is_blamed(fault: Fault, outcome: Outcome, book: Book) -> bool:
+    """True if a clause that the fault breaks, or a declared root of one, is among those reported."""
+    return _is_shut_out(fault, outcome) or bool(_roots(fault, book).intersection(outcome.found))
+
+
+def _roots(fault: Fault, book: Book) -> set[str]:
+    return {root for clause in fault.breaks for root in (clause, *book.ancestors(clause))}
 
 
 def is_left_alone(outcome: Outcome) -> bool:

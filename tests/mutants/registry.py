@@ -29,7 +29,8 @@ class Fault:
     columns, and `scope` limits them, to save time: to the chapters of those clauses, or not (`binding`); `server`
     widens them to all classes that the server declares. `effort` is the lowest effort at which the suite must catch the
     fault. A `hard` fault shows rarely, or only in a state that few sequences of operations reach; it is judged with
-    several seeds. `flags` go to the server, `options` to the suite. `server` is the module whose `main` serves it.
+    several seeds. `flags` go to the server, `options` to the suite. `server` is the module whose `main` serves it. A
+    fault that `shuts_out` refuses every session of the suite: caught by status 2, with what the server said.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Fault:
     flags: tuple[str, ...] = ("--virtual-clock",)
     options: tuple[str, ...] = ()
     server: str = REFERENCE
+    shuts_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def fault(
     flags: tuple[str, ...] = ("--virtual-clock",),
     options: tuple[str, ...] = (),
     server: str = REFERENCE,
+    shuts_out: bool = False,
 ) -> Callable[[Patch], Patch]:
     """Register a fault, named by the function, with the first line of its docstring as summary."""
 
@@ -82,7 +85,7 @@ def fault(
         name, summary = _described(patch)
         assert name not in _FAULTS, f"two faults are named {name}"
         _FAULTS[name] = Fault(
-            name, summary, breaks, bindings, patch, effort, hard, scope, flags, options, server
+            name, summary, breaks, bindings, patch, effort, hard, scope, flags, options, server, shuts_out
         )
         return patch
 

@@ -176,6 +176,7 @@ def connect_is_unescaped() -> None:
     bindings=V11,
     flags=("--user", "guest:a\\\\b"),
     options=("--login", "guest", "--passcode", "a\\\\b"),
+    shuts_out=True,
 )
 def a_passcode_is_unescaped() -> None:
     """Escapes in the passcode are decoded before the comparison."""

@@ -103,7 +103,7 @@ def many_line_ends_are_a_flood() -> None:
         return read
 
 
-@fault("STOMP-FRAME-001", bindings=V12)
+@fault("STOMP-FRAME-001", bindings=V12, shuts_out=True)
 def lines_end_with_cr_lf_only() -> None:
     """Frames whose lines end with LF are not understood."""
 

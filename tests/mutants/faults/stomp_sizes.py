@@ -42,13 +42,13 @@ def _edit_values(command: str, edit: Callable[[str, str], str]) -> None:
 # Lengths
 
 
-@fault("STOMP-SEND-004", bindings=V12)
+@fault("STOMP-SEND-004", "STOMP-RECEIPT-002", bindings=V12)
 def a_header_value_has_4_kib() -> None:
     """Octets behind the first 4,096 octets of a header value are lost."""
     _edit_values("SEND", lambda _name, value: value[:4096])
 
 
-@fault("STOMP-SEND-004", bindings=V11)
+@fault("STOMP-SEND-004", "STOMP-RECEIPT-002", bindings=V11)
 def a_header_value_of_8_kib_loses_an_octet() -> None:
     """A header value of exactly 8,192 octets loses its last one."""
     _edit_values("SEND", lambda _name, value: value[:-1] if len(value) == 8192 else value)

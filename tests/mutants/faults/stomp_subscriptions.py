@@ -220,7 +220,7 @@ def _mode_by(change: Any) -> None:
     edit_headers(edit)
 
 
-@fault("STOMP-SUB-008", bindings=V12)
+@fault("STOMP-SUB-008", "STOMP-SUB-007", bindings=V12)
 def what_nobody_acknowledges_is_kept() -> None:
     """Messages of an ended connection are redelivered in mode auto, too."""
 
@@ -233,7 +233,7 @@ def what_nobody_acknowledges_is_kept() -> None:
             self.pending[str(message.number)] = delivery
 
 
-@fault("STOMP-SUB-008", bindings=V11)
+@fault("STOMP-SUB-008", "STOMP-SUB-007", bindings=V11)
 def the_last_message_in_mode_auto_is_kept() -> None:
     """When a connection ends, its latest message in mode auto is redelivered."""
     latest: dict[Subscription, Message] = {}
