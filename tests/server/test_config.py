@@ -54,6 +54,7 @@ def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
         float: (0.5, "0.5"),
         tuple: (("a:b",), "a:b"),
         str: ("x", "x"),
+        type(None): (7, "7"),  # a port that is closed by default
     }
     value, text = samples[type(option.default)]
     others = {"tls_key": {"tls_cert": "x"}}.get(option.name, {})
