@@ -26,7 +26,7 @@ from conformance.specification.clauses import book
 from tests.figures.store import own_command, record
 from tests.figures.summaries import of_mutants
 from tests.mutants import tables
-from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge
+from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge, speaks_stomp_alone
 from tests.mutants.registry import Fault, Variant, faults, variants
 
 #: Width of the tables in a file or a pipe, in columns.
@@ -77,6 +77,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, metavar="N", help="judge N mutants, chosen by --seed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
     parser.add_argument("--only", choices=["faults", "variants"], help="judge only faults or only variants")
+    parser.add_argument(
+        "--transport",
+        choices=["websocket", "tcp"],
+        default="websocket",
+        help="judge over this transport; with tcp only the mutants of the chapters on STOMP, and of that transport",
+    )
     parser.add_argument("--hard", action="store_true", help="judge only the hard faults")
     parser.add_argument(
         "--seeds",
@@ -104,7 +110,9 @@ def _arguments() -> argparse.Namespace:
         help="write the figures of all brokers, or with --hard and --seeds of all hard faults, to docs/figures.json",
     )
     values = parser.parse_args()
-    is_part = values.names or values.sample is not None or values.only or values.whole
+    is_part = (
+        values.names or values.sample is not None or values.only or values.whole or values.transport == "tcp"
+    )
     if values.record and (is_part or values.list or values.hard != bool(values.seeds)):
         parser.error("--record is for all brokers, or for --hard with --seeds")
     return values
@@ -116,6 +124,8 @@ def _chosen(values: argparse.Namespace) -> list[Fault | Variant]:
         everything += [fault for fault in faults().values() if fault.hard or not values.hard]
     if values.only != "faults" and not values.hard:
         everything += variants().values()
+    if values.transport == "tcp":
+        everything = [m for m in everything if speaks_stomp_alone(m) or "tcp" in m.bindings]
     if values.names:
         everything = [mutant for mutant in everything if any(name in mutant.name for name in values.names)]
     if values.sample is not None:
@@ -129,7 +139,9 @@ def _judged(
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(values.jobs) as pool:
         running = {
-            pool.submit(judge, mutant, effort=_effort(mutant), whole=values.whole): mutant
+            pool.submit(
+                judge, mutant, effort=_effort(mutant), whole=values.whole, transport=values.transport
+            ): mutant
             for mutant in sorted(chosen, key=_place)
         }
         for done in as_completed(running):
@@ -179,7 +191,15 @@ def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Consol
     with ThreadPoolExecutor(values.jobs) as pool:
         runs = {
             fault.name: [
-                pool.submit(judge, fault, effort=fault.effort, seed=seed, fail_fast=True) for seed in seeds
+                pool.submit(
+                    judge,
+                    fault,
+                    effort=fault.effort,
+                    seed=seed,
+                    fail_fast=True,
+                    transport=values.transport,
+                )
+                for seed in seeds
             ]
             for fault in chosen
         }

@@ -56,8 +56,11 @@ def judge(
     seed: int | None = None,
     whole: bool = False,
     fail_fast: bool = False,
+    transport: str = "websocket",
 ) -> Outcome:
     """Run the suite against a server with this fault or variant; `fail_fast` ends at the first broken requirement.
+
+    `transport` is `websocket` or `tcp`; mutants of STOMP over TCP are judged over TCP in any case.
 
     A fault is judged by the chapters of the clauses that it breaks, a variant by the clauses in its `near` and in one
     version of STOMP; `whole` judges all clauses of all their bindings.
@@ -66,7 +69,9 @@ def judge(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = [*mutant.options, "--time-limit", "0", "--effort", effort, "--report", str(folder)]
+        transport = "tcp" if "tcp" in mutant.bindings else transport
         bindings = mutant.bindings if whole else judged_bindings(mutant)
+        bindings = tuple(name for name in bindings if name != "websocket" or transport != "tcp")
         options += [word for binding in bindings for word in ("--class", binding)]
         if not whole:
             options += selection(mutant)
@@ -75,7 +80,7 @@ def judge(
         if fail_fast:
             options.append("--fail-fast")
         try:
-            with served(mutant.name, mutant.flags) as url:
+            with served(mutant.name, mutant.flags, transport) as url:
                 status = run_suite([url, *options], folder / "output", RUN_SECONDS)
         except NotServing as error:
             return Outcome(mutant.name, STUCK, time.monotonic() - began, trouble=str(error))
@@ -105,6 +110,13 @@ def selection(mutant: Fault | Variant) -> list[str]:
         chapters = {book()[clause].source for clause in mutant.breaks}
         near = [clause.id for clause in book() if clause.source in chapters]
     return [word for clause in near for word in ("--clause", clause)]
+
+
+def speaks_stomp_alone(mutant: Fault | Variant) -> bool:
+    """True for a mutant of the chapters on STOMP, which can be judged over either transport."""
+    return any(name.startswith("stomp-1") for name in mutant.bindings) and all(
+        name.startswith("stomp-1") or name in ("websocket", "tcp") for name in mutant.bindings
+    )
 
 
 def _outcome(name: str, status: int, seconds: float, document: dict[str, Any], trouble: str) -> Outcome:
