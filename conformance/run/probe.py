@@ -134,10 +134,10 @@ def _contacted(options: Options, interrupted: threading.Event) -> Target:
     admission = Admission()
     target = replace(target, access=replace(target.access, admission=admission))
     contact = _FirstContact(interrupted)
+    asked, _ = split_classes(options.classes)
+    check_classes(target, asked)
     try:
         target = _located(target, options, contact)
-        asked, _ = split_classes(options.classes)
-        check_classes(target, asked)
         if target.is_tcp and (asked or target.classes) != {"queue-http"}:
             judged = asked or target.classes
             round_trip = check_stream(target, judged, _FirstContact(interrupted).open_link)

@@ -79,6 +79,7 @@ class _Answer:
         except (PeerFailure, Violation) as failure:
             failed = failure
         finally:
+            has_ended = client.closed is not None
             link.close()
         self.octets = client.unfinished or (str(failed.observed).encode() if failed else b"")
         if client.connected is not None:
@@ -91,7 +92,7 @@ class _Answer:
             self.observed = f"it answers CONNECT by {client.unfinished[:100]!r}"
         elif isinstance(failed, Violation):
             self.observed = f"it answers CONNECT by {self.octets[:200].decode('utf-8', 'replace')}"
-        elif client.closed is not None:
+        elif has_ended:
             self.observed = "it ends the connection at CONNECT"
         else:
             self.observed = f"it gives no answer to CONNECT within {client.patience:g} s"
