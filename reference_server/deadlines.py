@@ -14,12 +14,17 @@ class Deadlines(Generic[Key]):
     def __init__(self) -> None:
         self._by_key: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
-        """Also holds entries that were removed or replaced: `take_due` skips them."""
+        """Also holds entries that were removed or replaced: `next` and `take_due` drop them."""
         self._serial = itertools.count()
 
     @property
     def next(self) -> float:
-        """The earliest deadline, or an earlier one that no longer holds; infinite if there is none."""
+        """The earliest deadline; infinite if there is none.
+
+        A removed deadline must not be returned: the timer would run, find nothing due, and run again without end.
+        """
+        while self._heap and self._by_key.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
     def set(self, key: Key, when: float) -> None:

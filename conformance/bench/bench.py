@@ -165,8 +165,13 @@ class Bench:
         return binding in self.target.classes and (not asked or binding in asked)
 
     def limit(self, name: str) -> float | None:
-        """Limit that the server declares, in bytes or a plain number; None if it declares none."""
-        return self.target.limits.get(name)
+        """Limit that the server declares, in bytes or a plain number; None if it declares none.
+
+        In the bindings to STOMP it is that of frames, where the server declares one of its own.
+        """
+        names = [name] if self.binding == "queue-http" else [f"stomp_{name}", name]
+        limits = self.target.limits
+        return next((limits[each] for each in names if each in limits), None)
 
     def partitions_of(self, topic: str) -> int | None:
         """Number of partitions of a topic that was added without a number; None if unknown."""

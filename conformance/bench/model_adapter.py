@@ -11,19 +11,22 @@ from conformance.bench.acknowledgement_session import AcknowledgementSession
 from conformance.models.members import Timings
 from conformance.wire.failures import PeerFailure
 from conformance.wire.json_values import decoded
+from conformance.wire.operations import HttpOperations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conformance.bench.bench import Bench
     from conformance.models.judging import Judge
     from conformance.wire.frames import Frame
     from conformance.wire.http import HttpReply
-    from conformance.wire.operations import Reply
+    from conformance.wire.operations import QueueClient, Reply
 
 #: Lateness of a real clock on an idle machine, in seconds.
 SLACK = 0.25
 PAUSE = 0.02
+#: Connections over which operations go in turn.
+CONNECTIONS = 3
 #: Subscriptions of one session, if the server's limit allows as many.
 WATCHES_OF_A_SESSION = 40
 #: Number of the newest watches kept open; older ones belong to examples that have ended.
@@ -37,8 +40,10 @@ class BenchQueueAdapter:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._queue = bench.queue()
+        self._queues = [bench.queue() for _ in range(CONNECTIONS)]
+        self._calls = 0
         self._clock_client = bench.http()
+        self._waiting = bench.http()
         self._sessions: deque[_AckWatchSession] = deque()
 
     @property
@@ -79,8 +84,26 @@ class BenchQueueAdapter:
         return self._bench.clock.is_virtual
 
     def call(self, path: str, body: object) -> Reply:
-        """Perform an operation and return its reply."""
-        return self._queue.call(path, body)
+        """Perform an operation on the next connection and return its reply."""
+        return self._next().call(path, body)
+
+    def start(self, path: str, body: object) -> Callable[[], Reply]:
+        """Send an operation on a connection of its own or, over STOMP, on the next one."""
+        if self._bench.binding == "queue-stomp":
+            return self._next().start(path, body).reply
+        self._waiting.close()
+        client = self._waiting
+        return HttpOperations(client, lambda: client).start(path, body).reply
+
+    def cut(self) -> None:
+        """Cut the connection of the newest call; another one takes its place."""
+        place = self._calls % CONNECTIONS
+        self._queues[place].cut()
+        self._queues[place] = self._bench.queue()
+
+    def _next(self) -> QueueClient:
+        self._calls += 1
+        return self._queues[self._calls % CONNECTIONS]
 
     def look(self, topic: str, group: str) -> None:
         """Read a topic and a group."""

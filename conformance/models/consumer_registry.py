@@ -61,6 +61,7 @@ UNREGISTER = ConsumerOperation(
     "unregister", "MEMBER-UNREGISTER-1", "MEMBER-UNREGISTER-2", "MEMBER-UNREGISTER-3", (202,)
 )
 
+_OF_SUBSCRIPTIONS = {SUBSCRIBE.served_clause, UNSUBSCRIBE.served_clause}
 _ENDED_BY = {"left": "MEMBER-UNREGISTER-1", "removed": "GROUP-REMOVE-2"}
 
 
@@ -139,6 +140,7 @@ class ConsumerRegistry:
                     observed=reply,
                 )
             group.proved_alive(member, when, operation.name)
+            member.last_served_clause = operation.served_clause
             return member
         if member.possible_eviction is not None and is_refusal(reply):
             if otherwise_valid:
@@ -207,7 +209,9 @@ class ConsumerRegistry:
             when.latest - member.last_sign.earliest < timeout / 20
             and when.latest - member.previous_sign.earliest < timeout
         ):
-            return operation.served_clause
+            # The server lost the member by an operation before: most likely by that which changed its subscriptions.
+            has_changed = operation is HEARTBEAT and member.last_served_clause in _OF_SUBSCRIPTIONS
+            return member.last_served_clause if has_changed else operation.served_clause
         nearly = when.latest - member.last_sign.earliest >= 0.9 * timeout
         if not nearly and when.latest - member.previous_sign.earliest >= timeout:
             return "LIVE-BEAT-1" if member.last_sign_operation == HEARTBEAT.name else "LIVE-SIGN-1"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
+from conformance.models.driver import IN_VAIN
 from conformance.models.machines import ModelMachine, counted_rule, declares
 
 if TYPE_CHECKING:
@@ -76,19 +77,31 @@ class DeliveryMachine(ModelMachine):
         """Somebody looks at a topic and at the group of a consumer, which frees nothing and hands out nothing."""
         self.driver.look(self.topics[0], self.driver.group_name_of(consumer))
 
-    @counted_rule(topic=st.booleans(), keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=5))
-    def publish(self, topic: bool, keys: list[str | None]) -> None:
-        """Publish records, after reading everything if many are uncommitted."""
+    @counted_rule(
+        topic=st.booleans(),
+        keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=5),
+        awaited=st.sampled_from([False, False, True]),
+    )
+    def publish(self, topic: bool, keys: list[str | None], awaited: bool) -> None:
+        """Publish records, after reading everything if many are uncommitted; a poll may wait for the first of them."""
         for group in self.groups:
             if self.driver.lag(group, self.topics[topic]) > _GREATEST_LAG:
                 self._read_everything(group)
+        if awaited and self.driver.has_extension("long-poll"):
+            name = self.consumers[0]  # the only member of its group
+            for flight in self.driver.in_flight_with(name):
+                self._acknowledge(name, flight.message_id)
+            self.driver.publish_to_waiting(name, self.topics[topic], keys.pop())
         for key in keys:
             self.driver.publish(self.topics[topic], key)
 
-    @counted_rule(consumer=_INDEX)
-    def poll(self, consumer: int) -> None:
-        """Poll once."""
-        self.driver.poll(self._consumer(consumer))
+    @counted_rule(consumer=_INDEX, wait=st.booleans())
+    def poll(self, consumer: int, wait: bool) -> None:
+        """Poll once; the poll may wait in vain, and leaves nothing behind."""
+        if wait and self.driver.has_extension("long-poll"):
+            self.driver.poll_once(self._consumer(consumer), None, IN_VAIN)
+        else:
+            self.driver.poll(self._consumer(consumer))
 
     @counted_rule(consumer=_INDEX)
     def poll_until_empty(self, consumer: int) -> None:
@@ -144,9 +157,11 @@ class DeliveryMachine(ModelMachine):
             if again:
                 self.driver.negative_acknowledge(held[0], held[1].message_id)
 
-    @counted_rule(stranger=st.sampled_from(["poll", "acknowledge", "subscribe", "heartbeat"]))
+    @counted_rule(stranger=st.sampled_from(["poll", "acknowledge", "subscribe", "heartbeat", "look", "cut"]))
     def stranger(self, stranger: str) -> None:
-        """Operations of an unregistered consumer on records that others hold."""
+        """Operations of an unregistered consumer on records that others hold, heartbeats of all consumers while
+        somebody looks on, and the loss of a connection: none of them frees or hands out anything.
+        """
         name = self.system.fresh("stranger")
         if stranger == "poll":
             self.driver.poll(name)
@@ -155,6 +170,12 @@ class DeliveryMachine(ModelMachine):
             self.driver.acknowledge(name, held[1].message_id if held is not None else 0)
         elif stranger == "subscribe":
             self.driver.subscribe(name, self.topics[0])
+        elif stranger == "look":
+            for consumer in self.consumers:
+                self._look_on(consumer)
+                self.driver.heartbeat(consumer)
+        elif stranger == "cut":
+            self.driver.lose_connection()
         else:
             self.driver.heartbeat(name)
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _LINES_KEPT = 300
 #: Most steps of a virtual clock in one wait.
 MOST_STEPS = 2000
+#: Seconds that a poll waits if nothing is to come, and if a record is published meanwhile.
+IN_VAIN = 0.01
+WHILE_PUBLISHING = 0.3
 #: Seconds past a deadline; at the deadline itself a rounded time may fall on either side.
 MARGIN = 0.001
 
@@ -173,9 +176,13 @@ class QueueDriver:
     # Deliveries
 
     @recorded
-    def poll_once(self, name: str, max_messages: int | None = None) -> "PollOutcome":
-        """Poll once, for a batch if `max_messages` is given."""
+    def poll_once(
+        self, name: str, max_messages: int | None = None, wait_seconds: float | None = None
+    ) -> "PollOutcome":
+        """Poll once, for a batch if `max_messages` is given, as a long poll if `wait_seconds` is."""
         body: dict[str, Any] = {"consumer_name": name}
+        if wait_seconds is not None:
+            body["wait_seconds"] = wait_seconds
         if max_messages is not None:
             body["max_messages"] = max_messages
         reply, when = self._call("/consumer/poll", body, self.group_name_of(name))
@@ -188,6 +195,31 @@ class QueueDriver:
         )
         self.model.observe_heartbeat(name, beat, after)
         return polled
+
+    @recorded
+    def publish_to_waiting(self, name: str, topic: str, key: str | None = None) -> "list[InFlightRecord]":
+        """Publish a record while a poll waits for it on a connection of its own (extension long-poll).
+
+        The poll is judged only if it brings a record: it may have begun, or ended, too early for this one. Otherwise
+        another poll follows.
+        """
+        group, body = self.group_name_of(name), {"consumer_name": name, "wait_seconds": WHILE_PUBLISHING}
+        started = self.system.now(group)
+        awaited = self.system.start("/consumer/poll", body)
+        self.publish(topic, key)
+        reply = awaited()
+        when = TimeInterval(started, self.system.now(group))
+        self.program.append(PerformedOperation("/consumer/poll", body, reply))
+        if reply.status != 200:
+            return self.poll_once(name).in_flight
+        return self.model.observe_poll(name, reply, when).in_flight
+
+    @recorded
+    def lose_connection(self) -> None:
+        """Cut a connection; what consumers hold stays with them."""
+        self.actions += 1
+        self.program.append("a connection is cut")
+        self.system.cut()
 
     def _may_be_there(self, name: str) -> bool:
         member = self.model.registry.by_name.get(name)

@@ -51,6 +51,7 @@ class Member:
     """A registered consumer.
 
     `last_sign`: the last sign of life, given by operation `last_sign_operation`; `previous_sign`: the one before.
+    `last_served_clause`: the clause that promises the last operation that succeeded.
     `possible_eviction`: the rebalance of an eviction that may have happened, None if none can have.
 
     `end_reason`: "" for a consumer that may be registered, else "evicted", "left" or "removed". `end_was_observed`:
@@ -65,6 +66,7 @@ class Member:
     group: str
     last_sign: TimeInterval
     last_sign_operation: str = "register"
+    last_served_clause: str = ""
     previous_sign: TimeInterval = NEVER
     topics: set[str] = field(default_factory=set)
     possible_eviction: RebalanceTrigger | None = None

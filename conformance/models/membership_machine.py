@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
-from conformance.models.driver import MARGIN
+from conformance.models.driver import IN_VAIN, MARGIN
 from conformance.models.machines import counted_rule, time_is_virtual
 from conformance.models.membership_scenario import KEYS, MembershipScenario
 
@@ -137,10 +137,13 @@ class MembershipMachine(MembershipScenario):
             for key in keys:
                 self.driver.publish(self.topics[topic], key)
 
-    @counted_rule(consumer=_INDEX)
-    def poll(self, consumer: int) -> None:
-        """Poll once, with a consumer that may be gone."""
-        self.driver.poll(self._consumer(consumer))
+    @counted_rule(consumer=_INDEX, wait=st.booleans())
+    def poll(self, consumer: int, wait: bool) -> None:
+        """Poll once, with a consumer that may be gone; the poll may wait in vain, and leaves nothing behind."""
+        if wait and self.driver.has_extension("long-poll"):
+            self.driver.poll_once(self._consumer(consumer), None, IN_VAIN)
+        else:
+            self.driver.poll(self._consumer(consumer))
 
     @counted_rule(consumer=_INDEX)
     def poll_until_empty(self, consumer: int) -> None:
@@ -172,9 +175,11 @@ class MembershipMachine(MembershipScenario):
         if late:
             self.driver.acknowledge(*late[index % len(late)])
 
-    @counted_rule(consumer=_INDEX)
-    def heartbeat(self, consumer: int) -> None:
-        """Send a heartbeat for a consumer that may be gone."""
+    @counted_rule(consumer=_INDEX, cut=st.booleans())
+    def heartbeat(self, consumer: int, cut: bool) -> None:
+        """Send a heartbeat for a consumer that may be gone, on a connection that may be a new one."""
+        if cut:
+            self.driver.lose_connection()
         self.driver.heartbeat(self._consumer(consumer))
 
     @counted_rule(where=time_is_virtual, tenths=st.integers(1, 9), group=_GROUP)

@@ -6,7 +6,7 @@ The suite implements it over the wire, the project's tests with a queue in memor
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from conformance.models.consumer_registry import OperationReply
@@ -54,6 +54,14 @@ class QueueUnderTest(Protocol):
 
     def call(self, path: str, body: object) -> "OperationReply":
         """Perform the operation at `path` and return its reply."""
+        ...
+
+    def start(self, path: str, body: object) -> "Callable[[], OperationReply]":
+        """Send the operation at `path` on a connection of its own; the returned function waits for its reply."""
+        ...
+
+    def cut(self) -> None:
+        """Cut a connection on which earlier calls were answered. Consumers outlive their connections."""
         ...
 
     def look(self, topic: str, group: str) -> None:

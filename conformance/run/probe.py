@@ -238,8 +238,9 @@ class _FirstContact:
         if target.has_http and self.serves_queue(target):
             found.add("queue-http")
         if not found:
+            stop = "" if refusal.endswith((".", "?")) else "."
             raise NotLetIn(
-                f"{refusal.rstrip('.')}. Besides, {self._declares_nothing()}, and it does not serve the queue over "
+                f"{refusal}{stop} Besides, {self._declares_nothing()}, and it does not serve the queue over "
                 "HTTP. To have its HTTP alone judged all the same, name --class queue-http.",
                 may_pass=True,
             )

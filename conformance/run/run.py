@@ -54,8 +54,9 @@ class Run:
         self.recorder = Recorder(book, self.columns, target.waivers)
         self.interrupted = interrupted or threading.Event()
         self.clock = clock_of(target, self.interrupted)
-        # One clock for all groups: a test that moves it would move time for concurrent tests.
-        self.workers = 1 if isinstance(self.clock, ServerClock) else options.parallel
+        self.has_one_clock = isinstance(self.clock, ServerClock)
+        """True if a test that moves the clock moves time for concurrent tests."""
+        self.workers = 1 if self.has_one_clock else options.parallel
         """Number of concurrent tests."""
         self.presence = Presence(target)
         self.scheduling_delay = SchedulingDelay()

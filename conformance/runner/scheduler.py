@@ -115,8 +115,10 @@ class Scheduler:
         self.planned = [item for item in items if isinstance(item, pytest.Function) and is_suite_test(item)]
 
     def wait_seconds(self) -> float:
-        """Longest wait of a test for real time to pass, in seconds; the waits overlap."""
-        return max((self._wait_of(item) for item in self.planned), default=0.0)
+        """Seconds that the run waits for real time to pass: the longest of the waits that overlap, and all others."""
+        overlapping = [self._wait_of(item) for item in self.planned if self._overlaps(item)]
+        others = [self._wait_of(item) for item in self.planned if not self._overlaps(item)]
+        return max(overlapping, default=0.0) + sum(others)
 
     def _is_skipped(self, item: pytest.Item) -> bool:
         """True for a test whose wait is longer than LONGEST_WAIT; records why its clauses can't be judged."""
@@ -129,6 +131,11 @@ class Scheduler:
         )
         self.run.recorder.skip(full_name(item), clauses_of(item.obj), str(binding_of(item)), reason)
         return True
+
+    def _overlaps(self, item: pytest.Function) -> bool:
+        """True for a waiting test that may run beside all others: not if it has consumers whose clock others move."""
+        has_consumers = str(binding_of(item)).startswith("queue-")
+        return self._wait_of(item) > 0 and not (has_consumers and self.run.has_one_clock)
 
     def _depth(self, item: pytest.Item) -> int:
         """Sort key: depth of the test's clauses, with tests for the main thread behind the roots."""
@@ -150,7 +157,7 @@ class Scheduler:
         self.run.scheduling_delay.start()
         self._time_limit.start(limit_seconds(self.run, self.wait_seconds()))
         for item in self.planned:
-            if self._wait_of(item) > 0:
+            if self._overlaps(item):
                 execution = self.execution_of(item)
                 execution.start(item.obj, arguments(item, execution))
                 self._waiting[item] = execution

@@ -54,10 +54,10 @@ class Target:
     `url` is shown in reports, without user, password and query; `path` is that of the WebSocket under test, with the
     query. `prefix` goes before the paths of the other endpoints, unless they have it. `http` is where HTTP requests go,
     None for `host` and `port`. `access` goes with every request, and `secrets` are hidden wherever something is
-    written. `tls` is None for ws://, stomp:// and http://; `is_tcp` is true for
-    stomp:// and stomps://. `facts` are booleans of the target file, by name
-    (`conformance/targets/README.md` lists them); declared capabilities override `redelivers`. `round_trip` is in
-    seconds; `limits` are in bytes or plain numbers.
+    written. `tls` is None for ws://, stomp:// and http://; `is_tcp` is true for stomp:// and stomps://.
+    `facts` are booleans of the target file, by name
+    (`conformance/targets/README.md` lists them); declared capabilities override `redelivers` and `queues`.
+    `round_trip` is in seconds; `limits` are in bytes or plain numbers.
     `capabilities_failure` says why the capabilities could not be read, "" if they could or there are none.
     """
 
@@ -272,7 +272,15 @@ def with_capabilities(target: Target, document: Any) -> Target:
         for kind in ("queue", "topic")
         if is_template(destinations.get(kind))
     }
-    redelivers = destinations.get("redelivers")
+    if is_destination(destinations.get("refused")):
+        templates["refused"] = destinations["refused"]
+    facts: dict[str, bool] = {}
+    if "queue" in destinations and destinations["queue"] is None:
+        facts["queues"] = False
+        # Tests of either kind use topics then.
+        templates["queue_template"] = templates.get("topic_template", target.topic_template)
+    if isinstance(destinations.get("redelivers"), bool):
+        facts["redelivers"] = destinations["redelivers"]
     return replace(
         target,
         title=target.title or " ".join(_strings([document.get("name"), document.get("version")])),
@@ -284,7 +292,7 @@ def with_capabilities(target: Target, document: Any) -> Target:
         timings=replace(target.timings, **timings),
         partitions=_count(defaults.get("partitions")) or target.partitions,
         brokers=_count(defaults.get("brokers")) or target.brokers,
-        facts={**target.facts, **({"redelivers": redelivers} if isinstance(redelivers, bool) else {})},
+        facts={**target.facts, **facts},
         **templates,
         capabilities=document,
     )
@@ -311,6 +319,11 @@ def _is_path(text: str) -> bool:
 
 def _strings(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def is_destination(value: object) -> bool:
+    """True for a text that can be a destination: not empty, without control characters."""
+    return isinstance(value, str) and value != "" and value.isprintable()
 
 
 def _table(value: object) -> dict[str, Any]:

@@ -85,6 +85,10 @@ class AcknowledgedPublishing:
         """End the session."""
         self.client.close()
 
+    def cut(self) -> None:
+        """Reset the connection, as a failing host does."""
+        self.client.link.cut()
+
 
 @dataclass(frozen=True, slots=True)
 class PendingAcknowledgement:

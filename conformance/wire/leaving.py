@@ -60,6 +60,10 @@ class LeavingOperations:
         """End the connections."""
         self._operations.close()
 
+    def cut(self) -> None:
+        """Reset the connections; what is left behind is cleaned up over new ones, where there can be any."""
+        self._operations.cut()
+
     def _note(self, path: str, body: dict[str, Any]) -> None:
         consumer, group = body.get("consumer_name"), body.get("consumer_group_name")
         if path == REGISTER and isinstance(consumer, str) and isinstance(group, str):

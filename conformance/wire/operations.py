@@ -72,6 +72,10 @@ class Operations(Protocol):
         """Close the client's connections."""
         ...
 
+    def cut(self) -> None:
+        """Reset the client's connections, as a failing host does."""
+        ...
+
 
 class Pending(Protocol):
     """An operation whose reply was not read yet."""
@@ -138,6 +142,11 @@ class HttpOperations:
             client.close()
         self._begun.clear()
 
+    def cut(self) -> None:
+        for client in [self.client, *self._begun]:
+            client.cut()
+        self._begun.clear()
+
 
 class _HttpPending:
     """A POST whose reply was not read yet."""
@@ -178,6 +187,9 @@ class StompOperations:
 
     def close(self) -> None:
         self.client.close()
+
+    def cut(self) -> None:
+        self.client.link.cut()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +248,11 @@ class SeparatePublishing:
         if self._publishing is not None:
             self._publishing.close()
 
+    def cut(self) -> None:
+        self._operations.cut()
+        if self._publishing is not None:
+            self._publishing.cut()
+
 
 class QueueClient:
     """Operations by name. Each returns the reply, also a refusal; `extra` are further members of the body."""
@@ -254,6 +271,10 @@ class QueueClient:
     def close(self) -> None:
         """Close the connections."""
         self.operations.close()
+
+    def cut(self) -> None:
+        """Reset the connections, as a failing host does."""
+        self.operations.cut()
 
     def add_topic(self, name: str, **extra: Any) -> Reply:
         """Add a topic."""

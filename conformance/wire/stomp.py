@@ -15,6 +15,7 @@ from conformance.wire.failures import PeerFailure, TooLong, Violation
 from conformance.wire.frames import FEED_LIMIT, FRAME_LIMIT, BadFrame, Frame, FrameSplitter
 from conformance.wire.headers import Headers, merged_headers
 from conformance.wire.link import Closed
+from conformance.wire.message_ids import MessageIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +33,8 @@ ERRORS_KEPT = 100
 HALF_CLOSED_SECONDS = 1.5
 #: Cost of a frame above which only its beginning is kept among the ERRORs, in bytes.
 _WHOLE_ERROR = 64 << 10
+#: Numbers in the names of fences.
+_fences = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class StompClient:
         self._splitter = FrameSplitter()
         self._parsed: deque[Frame] = deque()
         self._numbers = itertools.count(1)
+        self._ids = MessageIds()
         self._since_look = 0
 
     @property
@@ -219,7 +223,8 @@ class StompClient:
         The proof is the RECEIPT of a frame without effect (STOMP-RECEIPT-004): an ABORT of an empty transaction or,
         for servers without transactions, a SEND to `destination`.
         """
-        receipt = f"fence-{next(self._numbers)}"
+        # No other session has a fence of that name: on a server that mixes transactions up, fences would fail as well.
+        receipt = f"fence-{next(_fences)}"
         if destination is None:
             self.begin(receipt)
             self.abort(receipt, receipt=receipt)
@@ -302,6 +307,8 @@ class StompClient:
         frame = self._parsed.popleft()
         if frame.command == "ERROR":
             self.errors.append(frame if frame.cost <= _WHOLE_ERROR else _beginning(frame))
+        elif frame.command == "MESSAGE":
+            self._ids.note(frame)
         return frame
 
     def _keep(self, frame: Frame) -> None:
@@ -330,11 +337,20 @@ class StompClient:
         return ", ".join(lines) or "nothing"
 
     def _naming(self, message: Frame | str) -> dict[str, str | None]:
-        """Headers that name a message in ACK and NACK of the session's version (STOMP-ACK-002, STOMP-ACK-009)."""
+        """Headers that name a message in ACK and NACK of the session's version (STOMP-ACK-002, STOMP-ACK-009).
+
+        Raises Violation if the message has no name, or that of another one.
+        """
         if isinstance(message, str):
             return {"id" if self.version == "1.2" else "message-id": message}
         if self.version == "1.2":
             return {"id": _required(message, "ack", "STOMP-MESSAGE-004")}
+        if self._ids.is_repeated(message):
+            raise Violation(
+                "STOMP-MESSAGE-002",
+                "a message-id that no other message of the connection has",
+                _beginning(message),
+            )
         names: dict[str, str | None] = {"message-id": _required(message, "message-id", "STOMP-MESSAGE-002")}
         if self.version == "1.1":
             names["subscription"] = _required(message, "subscription", "STOMP-MESSAGE-003")

@@ -16,6 +16,7 @@ from conformance.wire.connection import ALLOWANCE, tls_context
 from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import NotAdmitted, PeerFailure, TooLong, UpgradeRefused, Violation
 from conformance.wire.link import Closed, Link, Message
+from conformance.wire.upgrade_socket import UpgradeSocket
 from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
 
 if TYPE_CHECKING:
@@ -317,7 +318,7 @@ class WebSocketLink(Link):
         try:
             self._websocket.connect(
                 self.url,
-                socket=self._connection,
+                socket=UpgradeSocket(self._connection),
                 header={name: value for name, value in headers.items() if name.lower() != "host"},
                 host=given.get("host"),
                 redirect_limit=0,

@@ -37,13 +37,15 @@ class FrameReader:
         self._receive = receive
         self.limit = MESSAGE_LIMIT
         """Longest frame that is read, in octets."""
+        self._ahead, self._at = b"", 0
+        """Octets that came behind those read so far, and the position of the next of them."""
         self._head = bytearray()
         self._payload = io.BytesIO()
 
     def clear(self) -> None:
-        """Drop what was read of an incomplete frame."""
-        self._head.clear()
-        self._payload = io.BytesIO()
+        """Drop what has come, whether whole frames or not."""
+        self._ahead, self._at = b"", 0
+        self._begin_frame()
 
     def read(self) -> Any:
         """Next frame, an `ABNF` of the library; a call after an exception goes on within the same frame.
@@ -63,19 +65,27 @@ class FrameReader:
         while (missing := length - self._payload.tell()) > 0:
             self._payload.write(self._some(missing))
         payload = self._payload.getvalue()
-        self.clear()
+        self._begin_frame()
         frame = ABNF(first >> 7, 0, 0, 0, first & _OPCODE, 0, payload)
         frame.validate(skip_utf8_validation=True)
         return frame
+
+    def _begin_frame(self) -> None:
+        self._head.clear()
+        self._payload = io.BytesIO()
 
     def _read_head(self, size: int) -> None:
         while len(self._head) < size:
             self._head += self._some(size - len(self._head))
 
     def _some(self, size: int) -> bytes:
-        octets = self._receive(min(size, _PIECE))
-        if not octets:
-            raise EOFError("the connection ended")
+        """Up to `size` octets, at least one: most frames come whole, and several at a time."""
+        if self._at == len(self._ahead):
+            self._ahead, self._at = self._receive(_PIECE), 0
+            if not self._ahead:
+                raise EOFError("the connection ended")
+        octets = self._ahead[self._at : self._at + size]
+        self._at += len(octets)
         return octets
 
 

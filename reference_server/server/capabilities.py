@@ -39,6 +39,7 @@ def describe(settings: Settings, *, name: str, version: str) -> bytes:
                 "queue": QUEUES + "{name}",
                 "topic": TOPICS + "{name}",
                 "redelivers": True,  # STOMP-SUB-009
+                "refused": "/nowhere",
             },
             "defaults": {"brokers": settings.brokers, "partitions": settings.partitions},
             "limits": {name: getattr(settings, name) for name in QUEUE_LIMITS + STOMP_LIMITS}

@@ -1,7 +1,7 @@
 """The reference server's pure core as a queue under test, without sockets or threads."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +20,7 @@ EXTENSIONS = frozenset(
         "unregister",
         "batch-poll",
         "introspection",
+        "long-poll",
         "virtual-clock",
     }
 )
@@ -81,6 +82,23 @@ class CoreQueueAdapter:
             for watch in self.watches.get(topic, ()):
                 watch.bodies.append(_decode(told))
         return CoreReply(outcome.status, _decode(outcome.body) if outcome.body else None)
+
+    def start(self, path: str, body: object) -> Callable[[], CoreReply]:
+        """Perform a poll that may wait; it waits until its reply is asked for."""
+        waiter = object()
+        outcome = self.operations.perform(path, _encode(body), now=0.0, waiter=waiter)
+
+        def reply() -> CoreReply:
+            found = outcome or dict(self.operations.answered()).get(waiter)
+            self.operations.cancel(waiter)
+            if found is None:
+                return CoreReply(204)
+            return CoreReply(found.status, _decode(found.body) if found.body else None)
+
+        return reply
+
+    def cut(self) -> None:
+        """Do nothing: there are no connections."""
 
     def look(self, topic: str, group: str) -> None:
         """Read a topic and a group."""

@@ -1,7 +1,7 @@
 """The toy queue as a queue under test."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from conformance.models.judging import Ledger
@@ -56,6 +56,12 @@ class ToyQueueAdapter:
         for spelling in ("acknowledgment", "acknowledgement"):
             for watch in self.watches.get(f"/topic/{spelling}/{topic}", []):
                 watch.bodies.append(told)
+
+    def start(self, path: str, body: object) -> Callable[[], ToyReply]:
+        raise AssertionError(f"no poll waits: {path} {body}")
+
+    def cut(self) -> None:
+        """Do nothing: there are no connections."""
 
     def look(self, topic: str, group: str) -> None:
         raise AssertionError(f"there is no introspection of {topic} and {group}")

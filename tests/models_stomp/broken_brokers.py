@@ -37,7 +37,7 @@ class LosesOneInSeven(ToyBroker):
             super().put(destination, stored)
 
 
-@breaks("STOMP-SUB-008", "STOMP-SUB-007", "STOMP-SUB-014", versions=ALL)
+@breaks("STOMP-SUB-008", "STOMP-SUB-007", "STOMP-SUB-017", versions=ALL)
 class DeliversToOneAgain(ToyBroker):
     def deliver(self, subscription: Subscription, stored: Stored) -> None:
         super().deliver(subscription, stored)
@@ -45,7 +45,7 @@ class DeliversToOneAgain(ToyBroker):
             super().deliver(subscription, stored)
 
 
-@breaks("STOMP-SUB-014", "STOMP-SUB-008")
+@breaks("STOMP-SUB-017", "STOMP-SUB-008")
 class GivesAQueuesMessageToAll(ToyBroker):
     def hand_out(self, destination: ToyDestination) -> None:
         if destination.waiting and len(destination.subscriptions) > 1:
@@ -164,7 +164,7 @@ class ForgetsAnAck(ToyBroker):
             self.take_back(self.destination_of(found[0]), [found[1].stored])
 
 
-@breaks("STOMP-ACK-001", "STOMP-ACK-002", "STOMP-SUB-014")
+@breaks("STOMP-ACK-001", "STOMP-ACK-002", "STOMP-SUB-017")
 class CoversOneTooMany(ToyBroker):
     def covered(self, subscription: Subscription, pending: Pending) -> list[Pending]:
         covered = super().covered(subscription, pending)
@@ -179,7 +179,7 @@ class CoversOnlyTheNamed(ToyBroker):
         return [pending]
 
 
-@breaks("STOMP-SUB-012", "STOMP-NACK-002", "STOMP-ACK-001", "STOMP-ACK-002", "STOMP-SUB-014")
+@breaks("STOMP-SUB-012", "STOMP-NACK-002", "STOMP-ACK-001", "STOMP-ACK-002", "STOMP-SUB-017")
 class CoversMoreThanTheNamed(ToyBroker):
     def covered(self, subscription: Subscription, pending: Pending) -> list[Pending]:
         return subscription.pending[: subscription.pending.index(pending) + 1]
@@ -214,7 +214,8 @@ class KnowsNoNack(ToyBroker):
         super().settle(session, headers, consumed=consumed)
 
 
-@breaks("STOMP-RECEIPT-003", versions=ALL)
+# A COMMIT with a RECEIPT, of which nothing is carried out, breaks STOMP-TX-003 as well.
+@breaks("STOMP-RECEIPT-003", "STOMP-TX-003", versions=ALL)
 class GrantsAndThenRefuses(ToyBroker):
     def check_late(self, session: ToySession, headers: dict[str, str]) -> None:
         self.grant()

@@ -62,5 +62,5 @@ def test_every_legal_choice_passes(name: str, version: str) -> None:
 def test_the_machine_reaches_its_states() -> None:
     """Nearly every rule runs in every class of state in which it can."""
     system: Any = ToyBrokerAdapter.of(BrokerChoices(), "1.2")
-    reach = run(StompMachine, system, settings(SETTINGS, max_examples=60), name="toy reach", note=print)
+    reach = run(StompMachine, system, settings(SETTINGS, max_examples=150), name="toy reach", note=print)
     assert reach.share() > 0.9, reach.missed()

@@ -1,4 +1,7 @@
-"""Command line `python -m tests.mutants.applying`: applies each patch in a process, and prints those that fail."""
+"""Command line `python -m tests.mutants.applying`: applies each patch in a process, and prints those that fail.
+
+A patch fails if it does not apply, or if no broker can be built after it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import os
 import sys
 import traceback
 
+from reference_server.config import Settings
+from reference_server.server.application import Application
 from tests.mutants.processes import preload
 from tests.mutants.registry import faults, variants
 
@@ -19,6 +24,7 @@ def failing() -> list[str]:
         if child == 0:
             try:
                 mutant.apply()
+                Application(Settings(virtual_clock=True), "patched")
             except BaseException:  # noqa: BLE001  any exception means that the patch does not fit the server
                 traceback.print_exc()
                 os._exit(1)

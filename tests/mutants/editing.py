@@ -92,9 +92,9 @@ def change_settings(**changes: Callable[[Any], Any]) -> None:
     """Run the queue with other settings than those that the server declares."""
 
     @wrap(QueueBroker, "__init__")
-    def begin(original: Any, self: QueueBroker, settings: QueueSettings) -> None:
+    def begin(original: Any, self: QueueBroker, settings: QueueSettings, *more: Any) -> None:
         changed = {name: change(getattr(settings, name)) for name, change in changes.items()}
-        original(self, msgspec.structs.replace(settings, **changed))
+        original(self, msgspec.structs.replace(settings, **changed), *more)
 
 
 def open_cursors() -> Mapping[Partition, list[Cursor]]:

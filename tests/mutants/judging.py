@@ -27,9 +27,10 @@ RUN_SECONDS = 300.0
 class Outcome:
     """Outcome of a run of the suite against a patched server.
 
-    `failed` are the broken MUSTs in the order in which they failed, `deviating` the broken SHOULDs. `detected` is the
-    time from the start of the run to the first failure, in seconds, `steps` the number of steps of that failure.
-    `trouble` is the end of the output of a run that did not end normally.
+    `failed` are the broken MUSTs in the order in which they failed, `deviating` the broken SHOULDs. `first` is the
+    broken clause that the report shows first, "" if there is none. `detected` is the time from the start of the run to
+    the first failure, in seconds, `steps` the number of steps of that failure. `trouble` is the end of the output of a
+    run that did not end normally.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Outcome:
     seconds: float
     failed: tuple[str, ...] = ()
     deviating: tuple[str, ...] = ()
+    first: str = ""
     detected: float | None = None
     steps: int = 0
     unjudged: tuple[str, ...] = ()
@@ -92,9 +94,9 @@ def judge(
 
 
 def judged_bindings(mutant: Fault | Variant) -> tuple[str, ...]:
-    """Bindings of a mutant, for a variant with only one of its STOMP versions, chosen by its name."""
+    """Bindings to judge a mutant in, () for all; of a variant's STOMP versions only one, chosen by its name."""
     if isinstance(mutant, Fault):
-        return mutant.bindings
+        return () if mutant.scope == "server" else mutant.bindings
     versions = [binding for binding in mutant.bindings if binding.startswith("stomp-")]
     kept = versions[zlib.crc32(mutant.name.encode()) % len(versions)] if versions else None
     return tuple(binding for binding in mutant.bindings if binding == kept or binding not in versions)
@@ -104,7 +106,7 @@ def selection(mutant: Fault | Variant) -> list[str]:
     """Options that select the clauses a mutant is judged by; empty for whole bindings."""
     if isinstance(mutant, Variant):
         near = list(mutant.near)
-    elif mutant.scope == "binding":
+    elif mutant.scope != "chapter":
         near = []
     else:
         chapters = {book()[clause].source for clause in mutant.breaks}
@@ -137,6 +139,7 @@ def _outcome(name: str, status: int, seconds: float, document: dict[str, Any], t
         seconds=seconds,
         failed=_names(verdict for verdict in broken if verdict["kind"] == "fail"),
         deviating=_names(verdict for verdict in broken if verdict["kind"] == "deviation"),
+        first=_reported_first(broken),
         detected=first["at"] if first else None,
         steps=len(first["steps"]) if first else 0,
         unjudged=tuple(dict.fromkeys(unjudged)),
@@ -149,15 +152,25 @@ def _names(verdicts: Iterator[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(verdict["clause"] for verdict in verdicts))
 
 
+def _reported_first(broken: list[dict[str, Any]]) -> str:
+    """The clause at the head of the report: MUSTs before SHOULDs, roots before what rests on them, then text order."""
+    order = {clause.id: place for place, clause in enumerate(book())}
+    ranked = sorted(
+        (verdict["kind"] != "fail", book().depth(verdict["clause"]), order[verdict["clause"]])
+        for verdict in broken
+    )
+    clauses = list(order)
+    return clauses[ranked[0][2]] if ranked else ""
+
+
 def is_caught(fault: Fault, outcome: Outcome) -> bool:
     """True if a MUST failed or a SHOULD deviated in a run without trouble."""
     return bool(outcome.found) and not outcome.trouble
 
 
 def is_named(fault: Fault, outcome: Outcome, book: Book) -> bool:
-    """True if a clause that the fault breaks, or a root of such a clause, is among the broken ones."""
-    named = {root for clause in fault.breaks for root in (clause, *book.ancestors(clause))}
-    return any(clause in named for clause in outcome.found)
+    """True if the clause that is reported first is one that the fault breaks, or a declared root of one."""
+    return outcome.first in {root for clause in fault.breaks for root in (clause, *book.ancestors(clause))}
 
 
 def is_left_alone(outcome: Outcome) -> bool:

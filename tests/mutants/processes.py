@@ -62,7 +62,12 @@ def _context() -> ForkServerContext:
 
 def preload() -> None:
     """Import all that servers and runs need, without applying a patch or starting a thread."""
-    for name in ("conformance.command.cli", "reference_server.__main__", "tests.mutants.registry"):
+    for name in (
+        "conformance.command.cli",
+        "reference_server.__main__",
+        "tests.first_server.__main__",
+        "tests.mutants.registry",
+    ):
         importlib.import_module(name)
     registry = sys.modules["tests.mutants.registry"]
     registry.faults(), registry.variants()

@@ -16,15 +16,20 @@ HTTP = ("queue-http",)
 STOMP = ("queue-stomp",)
 PUBLISH = ("stomp-publish",)
 
+#: Modules whose `main` serves a mutant: the reference server, patched, or the stand-in for the first server.
+REFERENCE = "reference_server.__main__"
+FIRST_SERVER = "tests.first_server.__main__"
+
 
 @dataclass(frozen=True)
 class Fault:
     """A seeded fault: the clauses that it breaks, and the selection that the suite judges it by.
 
     `breaks` are the broken clauses; the first is the one that the suite should name. `bindings` are the judged
-    columns, and `scope` limits them, to save time: to the chapters of those clauses, or not (`binding`). `effort` is
-    the lowest effort at which the suite must catch the fault. A `hard` fault shows rarely, or only in a state that few
-    sequences of operations reach; it is judged with several seeds. `flags` go to the server, `options` to the suite.
+    columns, and `scope` limits them, to save time: to the chapters of those clauses, or not (`binding`); `server`
+    widens them to all classes that the server declares. `effort` is the lowest effort at which the suite must catch the
+    fault. A `hard` fault shows rarely, or only in a state that few sequences of operations reach; it is judged with
+    several seeds. `flags` go to the server, `options` to the suite. `server` is the module whose `main` serves it.
     """
 
     name: str
@@ -34,9 +39,10 @@ class Fault:
     apply: Patch
     effort: str = "quick"
     hard: bool = False
-    scope: Literal["chapter", "binding"] = "chapter"
+    scope: Literal["chapter", "binding", "server"] = "chapter"
     flags: tuple[str, ...] = ("--virtual-clock",)
     options: tuple[str, ...] = ()
+    server: str = REFERENCE
 
 
 @dataclass(frozen=True)
@@ -65,15 +71,18 @@ def fault(
     bindings: tuple[str, ...],
     effort: str = "quick",
     hard: bool = False,
-    scope: Literal["chapter", "binding"] = "chapter",
+    scope: Literal["chapter", "binding", "server"] = "chapter",
     flags: tuple[str, ...] = ("--virtual-clock",),
     options: tuple[str, ...] = (),
+    server: str = REFERENCE,
 ) -> Callable[[Patch], Patch]:
     """Register a fault, named by the function, with the first line of its docstring as summary."""
 
     def register(patch: Patch) -> Patch:
         name, summary = _described(patch, _FAULTS)
-        _FAULTS[name] = Fault(name, summary, breaks, bindings, patch, effort, hard, scope, flags, options)
+        _FAULTS[name] = Fault(
+            name, summary, breaks, bindings, patch, effort, hard, scope, flags, options, server
+        )
         return patch
 
     return register

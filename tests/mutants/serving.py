@@ -1,15 +1,18 @@
-"""Patched reference server: `python -m tests.mutants.serving NAME [flags of the server]`."""
+"""Server with a fault or an oddity: `python -m tests.mutants.serving NAME [flags of the server]`."""
 
+import importlib
 import sys
 
-from reference_server.__main__ import main
-from tests.mutants.registry import faults, variants
+from tests.mutants.registry import REFERENCE, Fault, faults, variants
 
 
 def serve(name: str, flags: list[str]) -> int:
     """Patch this process and serve until it is terminated; returns the exit status."""
-    {**faults(), **variants()}[name].apply()
-    return main(["--port", "0", *flags])
+    mutant = {**faults(), **variants()}[name]
+    mutant.apply()
+    module = importlib.import_module(mutant.server if isinstance(mutant, Fault) else REFERENCE)
+    status: int = module.main(["--port", "0", *flags])
+    return status
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -198,3 +199,19 @@ def test_a_refused_long_poll_does_not_wait(waiting: Waiting) -> None:
     outcome = waiting.poll("w", "nobody")
     assert outcome is not None
     assert outcome.status == 404
+
+
+@pytest.mark.parametrize("end", ["an answer", "a cancellation"])
+def test_a_poll_that_has_ended_needs_no_timer(waiting: Waiting, end: str) -> None:
+    """The deadline of a poll that ended early is dropped: the timer would find it due, and nothing to do, for ever."""
+    operations = waiting.core.operations
+    assert waiting.poll("w") is None
+    assert waiting.poll("later", wait_seconds=30) is None
+    if end == "an answer":
+        waiting.core.publish("news", "first")
+        assert waiting.answered() == {"w": ["first"]}
+    else:
+        operations.cancel("w")
+    assert operations.next_deadline() == 30
+    operations.cancel("later")
+    assert operations.next_deadline() == math.inf

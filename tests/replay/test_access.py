@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["reference_url"]
 
-#: What only the user and the server know, by the environment variable that gives it again.
+#: Secrets of the user and the server, by the environment variable that gives it again.
 SECRETS = {
     "STOMPLIANCE_USER": "bob:hunter%40two",
     "STOMPLIANCE_QUERY_TOKEN": "T0k-98765",

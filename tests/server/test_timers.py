@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,33 @@ def test_an_eviction_answers_those_who_wait(serve: Serve) -> None:
         assert client.ask("/consumer/poll", consumer_name="holder").status == 200
         other.send(request("POST", "/consumer/poll", b'{"consumer_name":"next","wait_seconds":20}'))
         assert other.answer().json["redelivered"] is True
+
+
+def test_the_timer_rests_after_a_poll_that_was_answered_early(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timer does not run at the deadline of a long poll that has its record already, and run again without end."""
+    server = serve(virtual_clock=True)
+    ticks: list[float] = []
+    tick = server.application.timer._tick
+
+    def counted() -> None:
+        ticks.append(time.monotonic())
+        tick()
+
+    monkeypatch.setattr(server.application.timer, "_tick", counted)
+    with Http.to(server) as client, Http.to(server) as other:
+        client.ask("/topic/add-topic", topicName="news")
+        join(client, "c")
+        client.ask("/consumer/subscribe-topic", consumer_name="c", topic_list="news")
+        other.send(request("POST", "/consumer/poll", b'{"consumer_name":"c","wait_seconds":1}'))
+        eventually(lambda: server.application.operations.next_deadline() < math.inf, "the poll waits")
+        client.ask("/publish/news", messageID=1, message="m")
+        assert other.answer().status == 200
+        eventually(lambda: len(ticks) > 0, "the timer runs at the time that it was set to")
+        for _ in range(50):
+            client.get("/capabilities")
+        assert len(ticks) < 5
 
 
 def test_the_virtual_clock(serve: Serve) -> None:

@@ -142,7 +142,7 @@ class MessageChecks:
             # The server returned an unsettled message to the queue, most likely because of a NACK.
             suspect = "STOMP-NACK-002" if "STOMP-NACK-002" in copy.suspects else copy.suspect
             self._judge(
-                suspect or "STOMP-SUB-014",
+                suspect or "STOMP-SUB-017",
                 False,
                 expected=f"{copy.message} once: {copy.delivery.subscription} has it and did not give it back",
                 observed=f"for {subscription}: {_shown(frame)}",

@@ -28,17 +28,23 @@ class Transactions:
         self._judge = judge
         self._sessions = sessions
         self._settling = settling
+        # Numbers of the sessions that have begun a transaction, by its name. The server may not have noticed their end.
+        self._begun_by: dict[str, set[int]] = {}
 
     def begin(self, session: "Session", name: str, *, used_before: bool) -> "OutcomeHandler":
         """BEGIN with a name that is not open on the session; a name used before may be refused."""
 
         def handle_outcome(outcome: "FrameOutcome") -> None:
             expected = f"a RECEIPT for BEGIN of {name}"
-            is_elsewhere = any(name in other.transactions for other in self._sessions if other is not session)
+            begun_by = self._begun_by.setdefault(name, set())
+            is_elsewhere = bool(begun_by - {session.number})
+            begun_by.add(session.number)
             if is_elsewhere and not used_before:
                 self._judge("STOMP-TX-010", outcome.granted, expected=expected, observed=outcome)
             clause = "STOMP-TX-011" if used_before else "STOMP-RECEIPT-001"
-            self._judge(clause, outcome.granted, expected=expected, observed=outcome)
+            # Only 1.2 says that the names of two connections are two.
+            if outcome.granted or not is_elsewhere:
+                self._judge(clause, outcome.granted, expected=expected, observed=outcome)
             if outcome.granted:
                 session.transactions[name] = Transaction(name)
 

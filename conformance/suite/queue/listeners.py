@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.acknowledgement_session import AcknowledgementSession
@@ -9,6 +10,8 @@ from conformance.wire.failures import PeerFailure
 from conformance.wire.json_values import decoded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
 
@@ -64,6 +67,25 @@ class Listener:
         body = decoded(frame.body)
         bench.judge(clause, isinstance(body, dict), expected=expected, observed=frame)
         return body
+
+    def expect_acknowledgements(self, clause: str, labels: Sequence[str | int]) -> None:
+        """Read as many acknowledgements as there are labels, in any order; judges `clause` by a missing one, PUB-ACK-4
+        by one too many, and PUB-ACK-6 by their labels.
+
+        Raises PeerFailure if one is missing, unless the failed clause raises Violation first.
+        """
+        came: list[Any] = []
+        for _ in labels:
+            come = f"{len(labels)} ACKs, of which {len(came)} have come"
+            came.append(self.next_acknowledgement(clause, come))
+        judge = self.session.bench.judge
+        are_acks = all(body.get("acknowledgementMessage") == "ACK" for body in came)
+        if are_acks and Counter(str(body.get("messageId")) for body in came) == Counter(map(str, labels)):
+            judge("PUB-ACK-6", True, expected="the labels that were sent", observed=labels)
+            return
+        more = self.remaining()
+        judge("PUB-ACK-4", not more, expected=f"{len(labels)} ACKs and no more", observed=[*came, *more])
+        judge("PUB-ACK-6", False, expected=f"one ACK for each of the labels {labels}", observed=came)
 
     def remaining(self) -> list[Any]:
         """Decoded bodies of the acknowledgements that were not taken yet, after a fence."""

@@ -141,7 +141,7 @@ class PreparedQueue:
             ADD_GROUP: {"consumer_group_name": new["group"]},
             REMOVE_GROUP: {"consumer_group_name": self.group},
             REGISTER: {"consumer_group_name": self.group, "consumer_name": new["consumer"]},
-            UNREGISTER: {"consumer_name": self.holder},
+            UNREGISTER: {"consumer_name": self.idle},
             SUBSCRIBE: {"consumer_name": self.idle, "topic_list": self.topic},
             UNSUBSCRIBE: {"consumer_name": self.holder, "topic_list": self.topic},
             POLL: {"consumer_name": self.polling},

@@ -38,12 +38,13 @@ def partition_count(queue: QueueFixture, topic: str) -> int:
     return len(queue.poll_all(reader))
 
 
-def own_every_partition(queue: QueueFixture, topic: str, consumer: str) -> int:
+def own_every_partition(queue: QueueFixture, topic: str, consumer: str, partitions: int | None = None) -> int:
     """Have the only consumer of a topic read a record of each partition; returns the number of partitions.
 
-    From then on every free record comes to the consumer at once (REBALANCE-1).
+    `partitions` is that number, if it is known. From then on every free record comes to the consumer at once
+    (REBALANCE-1).
     """
-    partitions = partition_count(queue, topic)
+    partitions = partitions or partition_count(queue, topic)
     for number in range(partitions):
         queue.publish(topic, f"warm-up {number}", key=None)
     queue.read_and_acknowledge(consumer, partitions, "POLL-OK-1")

@@ -27,7 +27,7 @@ class RebalanceInProgress:
     def __init__(self, bench: Bench, *, subscribe: bool = True) -> None:
         """Without `subscribe` the newcomer is registered only, and the test subscribes it."""
         self.queue = QueueFixture(bench)
-        self.probe = OwnershipProbe(self.queue, _partitions(bench))
+        self.probe = OwnershipProbe(self.queue, few_partitions(bench))
         self.group = self.queue.new_group()
         self.owner = self.queue.new_consumer(self.group, self.probe.topic)
         self.probe.settled_owners([self.owner])
@@ -72,8 +72,24 @@ class RebalanceInProgress:
             came[partition] = self.queue.record_of(reply) if reply.status == 200 else None
         return came
 
+    def expect_all(self, consumer: str) -> None:
+        """Judge REBALANCE-1 by a record of every partition for the only consumer that is left."""
+        found: set[int] = set()
+        for _ in self.queue.retry_until_rebalanced():
+            for name, record in self.queue.poll_all(consumer):
+                found.add(self.probe.partition_of(record))
+                self.queue.acknowledge(name, record.message_id)
+            if len(found) == self.probe.partitions:
+                break
+        self.queue.bench.judge(
+            "REBALANCE-1",
+            len(found) == self.probe.partitions,
+            expected=f"records of all {self.probe.partitions} partitions for the only member that is left",
+            observed=f"records of {sorted(found)}",
+        )
 
-def _partitions(bench: Bench) -> int | None:
+
+def few_partitions(bench: Bench) -> int | None:
     """Partitions of the topic: enough for two to stay, of which one is acknowledged before the last that moves."""
     if not bench.declares("topic-partitions"):
         return None

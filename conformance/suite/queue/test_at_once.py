@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from conformance.bench.marks import clauses
-from conformance.suite.queue.expectations import refused
+from conformance.suite.queue.expectations import expect_status, refused
 from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     ADD_TOPIC,
@@ -19,7 +21,8 @@ from conformance.suite.queue.fixture import (
     UNREGISTER,
     QueueFixture,
 )
-from conformance.suite.queue.ownership_probe import own_every_partition
+from conformance.suite.queue.ownership_probe import OwnershipProbe, own_every_partition
+from conformance.suite.queue.rebalance_in_progress import few_partitions
 from conformance.suite.queue.simultaneous import Simultaneous
 
 if TYPE_CHECKING:
@@ -198,3 +201,26 @@ def test_a_consumer_leaves_once(bench: Bench) -> None:
         _expect_one(bench, leaving, 202, "ATOMIC-1", "the consumer leaves once")
         gone = queue.heartbeat(name)
         bench.judge("ATOMIC-1", refused(gone), expected="4xx: the consumer has left", observed=gone)
+
+
+@clauses("ASSIGN-1", "MEMBER-SUBSCRIBE-1", "REBALANCE-1")
+@pytest.mark.parametrize("who", ["one member", "several members"])
+def test_subscriptions_at_the_same_moment_all_count(bench: Bench, who: str) -> None:
+    """Subscribe one member to a topic several times, or several members, at the same moment; expect 200 for each, one
+    owner of each partition, and even shares.
+    """
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    for _ in range(bench.examples(quick=2, standard=8, thorough=60)):
+        probe, group = OwnershipProbe(queue, few_partitions(bench)), queue.new_group()
+        members = [queue.new_consumer(group) for _ in range(1 if who == "one member" else AT_ONCE)]
+        replies = together.perform(
+            [
+                (SUBSCRIBE, {"consumer_name": name, "topic_list": probe.topic})
+                for name in (members * AT_ONCE)[:AT_ONCE]
+            ]
+        )
+        for reply in replies:
+            expect_status(bench, reply, 200, "MEMBER-SUBSCRIBE-1", "the consumer and the topic exist")
+        probe.settled_owners(members)
+        queue.client.remove_group(group)
+        del queue.members[group]

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
+from conformance.suite.queue.clock_control import eviction_comes
 from conformance.suite.queue.expectations import expect_refusal, expect_status, refused
-from conformance.suite.queue.fixture import POLL, QueueFixture
+from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.queue_client import SLACK
-from conformance.suite.queue.timeouts import timed, wait_past_eviction
-from conformance.suite.queue.waiting_poll import LONGEST_WAIT, ROUND_TRIPS, WaitingPoll
+from conformance.suite.queue.timeouts import timed, wait_past_deadline, wait_past_eviction
+from conformance.suite.queue.waiting_poll import (
+    ENDINGS,
+    LONGEST_WAIT,
+    ROUND_TRIPS,
+    WaitingPoll,
+    wait_and_leave,
+)
 from conformance.wire.failures import TooSlow
-from conformance.wire.operations import StompOperations, encoded
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -24,43 +30,12 @@ if TYPE_CHECKING:
 SHORT = 0.2
 #: Seconds after which the end of a connection must have been noticed (POLL-WAIT-6), and a little more.
 NOTICED = 1.2
-ENDINGS = ("closed", "reset", "disconnected")
 
 
 def _past_the_timeout(target: Target) -> float:
     timings = target.timings
     waited = 0.0 if target.has_virtual_clock else timings.heartbeat_timeout + timings.eviction_grace
     return waited + 2 * NOTICED + 4 * SLACK
-
-
-def _wait_and_leave(queue: QueueFixture, consumer: str, ending: str) -> bool:
-    """Send a long poll on a connection of its own and end that; False if the binding has no such ending."""
-    bench = queue.bench
-    wait = min(bench.limit("wait_seconds") or LONGEST_WAIT, LONGEST_WAIT)
-    body = {"consumer_name": consumer, "wait_seconds": wait}
-    bench.step(f"{POLL} {body} begins, and its connection is {ending}")
-    probe = bench.queue()
-    if bench.binding == "queue-stomp":
-        session = bench.stomp()
-        StompOperations(session).start(POLL, body)
-    else:
-        if ending == "disconnected":
-            return False
-        client = bench.http()
-        client.start("POST", POLL, encoded(body), {"Content-Type": "application/json"})
-    for _ in range(ROUND_TRIPS):
-        probe.heartbeat(consumer)
-    if bench.binding == "queue-http":
-        client.close() if ending == "closed" else client.cut()
-    elif ending == "disconnected":
-        session.disconnect(receipt="bye")
-        session.expect("RECEIPT", receipt_id="bye")
-        session.close()
-    elif ending == "closed":
-        session.close()
-    else:
-        session.link.cut()
-    return True
 
 
 def _let_it_be_noticed(queue: QueueFixture, seconds: float) -> None:
@@ -84,7 +59,7 @@ def test_a_wait_whose_connection_is_gone_takes_no_record_along(bench: Bench, end
     for tries in range(3):
         # On an idle machine the last try is as strict as the one before.
         pause = (0.0, NOTICED, NOTICED + 10 * bench.scheduling_delay())[tries]
-        if not _wait_and_leave(queue, consumer, ending):
+        if not wait_and_leave(queue, consumer, ending):
             return
         if pause:
             _let_it_be_noticed(queue, pause)
@@ -117,7 +92,7 @@ def test_silence_begins_when_a_wait_is_over(bench: Bench, ending: str) -> None:
             waiting = WaitingPoll(queue, consumer)
             queue.publish(topic, "awaited")
             waiting.expect_record("POLL-WAIT-1", "awaited")
-        elif not _wait_and_leave(queue, consumer, ending):
+        elif not wait_and_leave(queue, consumer, ending):
             return
         if pause:
             _let_it_be_noticed(queue, pause)
@@ -128,7 +103,12 @@ def test_silence_begins_when_a_wait_is_over(bench: Bench, ending: str) -> None:
         if refused(reply):
             break
     why = f"its poll ended {ending}, and it was silent for longer than timeout and grace since"
-    expect_refusal(bench, reply, "POLL-WAIT-5", why)
+    is_evicted = refused(reply) or eviction_comes(bench, _reach)
+    expect_refusal(bench, reply, "POLL-WAIT-5" if is_evicted else "LIVE-EVICT-1", why)
+
+
+def _reach(queue: QueueFixture, group: str, instant: float, silent: tuple[str, ...]) -> None:
+    wait_past_deadline(queue, group, instant, *silent)
 
 
 @clauses("POLL-WAIT-5")
@@ -168,6 +148,23 @@ def test_a_consumer_lives_as_long_as_one_of_its_polls_waits(bench: Bench) -> Non
     )
     beat = queue.heartbeat(consumer)
     expect_status(bench, beat, 202, "POLL-WAIT-5", "one of its polls was waiting all the time")
+
+
+@clauses("POLL-OK-1")
+def test_a_wait_in_vain_takes_no_record_along(bench: Bench) -> None:
+    """Let a poll wait in vain, then publish a record and poll; expect the record, several times."""
+    if not bench.declares("long-poll"):
+        bench.skip("POLL-OK-1", "no poll waits (extension long-poll)")
+        return
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    for number in range(bench.examples(2, 3, 10)):
+        queue.poll(consumer, wait_seconds=min(bench.limit("wait_seconds") or SHORT, SHORT / 4))
+        queue.publish(topic, f"m{number}")
+        record = queue.poll_record(consumer, "POLL-OK-1")
+        bench.judge("POLL-OK-1", record.message == f"m{number}", expected=f"m{number}", observed=record.whole)
+        queue.acknowledge(consumer, record.message_id)
 
 
 @clauses("POLL-BATCH-1")

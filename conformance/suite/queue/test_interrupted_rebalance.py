@@ -91,7 +91,7 @@ def test_a_newcomer_that_leaves_early_takes_nothing_along(bench: Bench, before: 
     queue.unsubscribe(rebalance.newcomer, rebalance.probe.topic)
     for record in records:
         queue.acknowledge(rebalance.owner, record.message_id)
-    _expect_all(rebalance, rebalance.owner)
+    rebalance.expect_all(rebalance.owner)
 
 
 @clauses("REBALANCE-1")
@@ -134,7 +134,7 @@ def test_a_holder_that_falls_silent_ends_the_waiting(bench: Bench) -> None:
             "LIVE-EVICT-1",
             "the consumer was silent for longer than timeout and grace",
         )
-    _expect_all(rebalance, rebalance.newcomer)
+    rebalance.expect_all(rebalance.newcomer)
 
 
 def _read_rest(rebalance: RebalanceInProgress, members: list[str]) -> None:
@@ -143,21 +143,3 @@ def _read_rest(rebalance: RebalanceInProgress, members: list[str]) -> None:
     for _ in queue.retry_until_rebalanced():
         for consumer, record in queue.poll_all(*members):
             queue.acknowledge(consumer, record.message_id)
-
-
-def _expect_all(rebalance: RebalanceInProgress, consumer: str) -> None:
-    """Judge REBALANCE-1 by a record of every partition for the only consumer that is left."""
-    queue, probe = rebalance.queue, rebalance.probe
-    found: set[int] = set()
-    for _ in queue.retry_until_rebalanced():
-        for name, record in queue.poll_all(consumer):
-            found.add(probe.partition_of(record))
-            queue.acknowledge(name, record.message_id)
-        if len(found) == probe.partitions:
-            break
-    queue.bench.judge(
-        "REBALANCE-1",
-        len(found) == probe.partitions,
-        expected=f"records of all {probe.partitions} partitions for the only member that is left",
-        observed=f"records of {sorted(found)}",
-    )

@@ -8,7 +8,7 @@ import pytest
 
 from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
-from conformance.suite.queue.fixture import ACKNOWLEDGE, UNREGISTER, QueueFixture
+from conformance.suite.queue.fixture import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, UNREGISTER, QueueFixture
 from conformance.suite.queue.ownership_probe import OwnershipProbe
 from conformance.suite.queue.queue_client import MARGIN
 from conformance.suite.queue.rebalance_in_progress import begin_rebalance
@@ -83,6 +83,35 @@ def test_the_owner_reads_on_only_in_partitions_that_stay(bench: Bench) -> None:
         stayed >= rebalance.half and meanwhile >= rebalance.half - 1,
         expected=f"the next records of the {rebalance.half} partitions that stay, each when it is acknowledged",
         observed=f"{seen}, {meanwhile} of them before the last acknowledgement",
+    )
+
+
+@clauses("REBALANCE-3")
+def test_what_the_owner_gives_back_moves(bench: Bench) -> None:
+    """Give back every record that the owner holds while another member joins, and poll with the owner; expect records
+    of the partitions that stay, and none of those that move.
+    """
+    if not bench.declares("negative-acknowledgement"):
+        bench.skip("REBALANCE-3", "no record is given back (extension negative-acknowledgement)")
+        return
+    if (rebalance := begin_rebalance(bench, "REBALANCE-3")) is None:
+        return
+    queue = rebalance.queue
+    for record in rebalance.held.values():
+        reply = queue.call(
+            NEGATIVE_ACKNOWLEDGE, {"consumer_name": rebalance.owner, "message_id": record.message_id}
+        )
+        expect_status(bench, reply, 202, "NACK-OK-1", "the owner holds the record")
+    came = queue.poll_all(rebalance.owner)
+    if rebalance.is_over():
+        bench.skip("REBALANCE-3", "the rebalance ran into its timeout before the owner had given back all")
+        return
+    partitions = rebalance.probe.partitions
+    bench.judge(
+        "REBALANCE-3",
+        len(came) <= partitions - rebalance.half,
+        expected=f"nothing more of the {rebalance.half} of {partitions} partitions that have to move",
+        observed=[record.whole for _, record in came],
     )
 
 

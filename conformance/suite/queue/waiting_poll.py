@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.suite.queue.fixture import POLL
+from conformance.wire.operations import StompOperations, encoded
 
 if TYPE_CHECKING:
     from conformance.suite.queue.fixture import QueueFixture
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a poll waits for a record that arrives long before.
 LONGEST_WAIT = 10.0
+#: Ends of a connection; only a session of STOMP can be disconnected.
+ENDINGS = ("closed", "reset", "disconnected")
 #: Answered requests after which a request sent before them has very likely reached the server.
 ROUND_TRIPS = 5
 
@@ -74,3 +77,33 @@ class WaitingPoll:
         )
         if acknowledge:
             self._queue.acknowledge(acknowledge, record.message_id)
+
+
+def wait_and_leave(queue: QueueFixture, consumer: str, ending: str) -> bool:
+    """Send a long poll on a connection of its own and end that; False if the binding has no such ending."""
+    bench = queue.bench
+    wait = min(bench.limit("wait_seconds") or LONGEST_WAIT, LONGEST_WAIT)
+    body = {"consumer_name": consumer, "wait_seconds": wait}
+    bench.step(f"{POLL} {body} begins, and its connection is {ending}")
+    probe = bench.queue()
+    if bench.binding == "queue-stomp":
+        session = bench.stomp()
+        StompOperations(session).start(POLL, body)
+    else:
+        if ending == "disconnected":
+            return False
+        client = bench.http()
+        client.start("POST", POLL, encoded(body), {"Content-Type": "application/json"})
+    for _ in range(ROUND_TRIPS):
+        probe.heartbeat(consumer)
+    if bench.binding == "queue-http":
+        client.close() if ending == "closed" else client.cut()
+    elif ending == "disconnected":
+        session.disconnect(receipt="bye")
+        session.expect("RECEIPT", receipt_id="bye")
+        session.close()
+    elif ending == "closed":
+        session.close()
+    else:
+        session.link.cut()
+    return True

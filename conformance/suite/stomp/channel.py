@@ -136,6 +136,14 @@ def disconnect(client: StompClient) -> None:
     client.close()
 
 
+def get_error(client: StompClient) -> None:
+    """SEND without a destination, which gets an ERROR (STOMP-SEND-001), and wait for the end of the connection."""
+    client.frame("SEND")
+    with contextlib.suppress(PeerFailure):
+        client.expect_end()
+    client.close()
+
+
 def consume_elsewhere(
     fixture: StompFixture,
     destination: Destination,

@@ -106,7 +106,7 @@ def header_texts(version: str, smallest: int) -> SearchStrategy[str]:
         st.sampled_from("\\\\:\n nrc" + ("\r" if version == "1.2" else "")), min_size=smallest, max_size=8
     )
     anything = st.text(
-        st.characters(codec="utf-8", exclude_characters=forbidden), min_size=smallest, max_size=30
+        st.characters(exclude_categories=["Cs"], exclude_characters=forbidden), min_size=smallest, max_size=30
     )
     return st.one_of(anything, common)
 
@@ -130,7 +130,9 @@ def bodies(*, utf_8: bool, nul: bool, long: bool) -> SearchStrategy[bytes]:
     """
     sizes = [125, 126, 127, *(LENGTHS if long else [])]
     kinds = [
-        st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=200).map(str.encode),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200).map(
+            str.encode
+        ),
         st.sampled_from(sizes).map(lambda size: b"x" * size),
     ]
     if nul:

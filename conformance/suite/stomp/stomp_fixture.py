@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PROBE_INTERVAL = 0.05
 #: Finding: a server without receipts left out one that was waited for.
 NO_RECEIPT = "grants no receipts"
+#: Clauses by which a server must accept a frame, by its command: a refusal breaks these, and no receipt is owed then.
+_ACCEPTED_BY = {"ACK": "STOMP-ACK-002", "NACK": "STOMP-NACK-001"}
 
 
 class StompFixture:
@@ -47,6 +49,8 @@ class StompFixture:
 
     def applies(self, clause: str) -> bool:
         """True if the clause is judged in the binding of the test or on sessions of its version."""
+        if not clause:
+            return False
         classes = book()[clause].classes
         return self.bench.binding in classes or f"stomp-{self.bench.version}" in classes
 
@@ -177,7 +181,8 @@ class StompFixture:
         return subscription
 
     def expect_receipt(self, client: StompClient, receipt: str | None, command: str = "the frame") -> Frame:
-        """The RECEIPT with this receipt-id, or with any for None; judges STOMP-RECEIPT-001.
+        """The RECEIPT with this receipt-id, or with any for None; judges STOMP-RECEIPT-001, or the clause by which the
+        server must accept the frame, if an ERROR comes instead.
 
         On a server without receipts only the first call waits with all patience.
         """
@@ -190,8 +195,9 @@ class StompFixture:
         except PeerFailure as failure:
             if not self.has_receipts:
                 self.bench.findings.add(NO_RECEIPT)
+            refused = client.errors and self.applies(_ACCEPTED_BY.get(command, ""))
             self.bench.judge(
-                "STOMP-RECEIPT-001",
+                _ACCEPTED_BY[command] if refused else "STOMP-RECEIPT-001",
                 False,
                 expected=f"a RECEIPT{named} for {command}",
                 observed=failure.observed,

@@ -22,6 +22,7 @@ from conformance.suite.stomp.channel import (
     acknowledgement_mode,
     consume_elsewhere,
     disconnect,
+    get_error,
     has_redelivery,
 )
 from conformance.suite.stomp.frame_template import send_frame
@@ -34,11 +35,15 @@ if TYPE_CHECKING:
 
 
 def end(client: StompClient, how: str) -> None:
-    """End a session by DISCONNECT, by a Close frame, or by the loss of the connection."""
+    """End a session by DISCONNECT, by a Close frame, by the loss of the connection, or by a frame that gets an
+    ERROR.
+    """
     if how == "disconnect":
         disconnect(client)
     elif how == "close":
         client.close()
+    elif how == "error":
+        get_error(client)
     else:
         client.link.cut()
 
@@ -48,7 +53,7 @@ def end(client: StompClient, how: str) -> None:
 
 @clauses("STOMP-ACK-001")
 @MODES
-@pytest.mark.parametrize("how", ["disconnect", "close", "cut"])
+@pytest.mark.parametrize("how", ["disconnect", "close", "cut", "error"])
 def test_an_unacknowledged_message_is_not_consumed(bench: Bench, mode: str, how: str) -> None:
     """Send no ACK, and end the connection; expect the messages at another consumer."""
     fixture = StompFixture(bench)
@@ -252,19 +257,20 @@ def _can_be_tried(fixture: StompFixture, kind: str, mode: str) -> bool:
 
 @clauses("STOMP-ACK-006")
 @MODES
-@pytest.mark.parametrize("how", ["commit", "abort", "disconnect", "cut"])
+@pytest.mark.parametrize("how", ["commit", "abort", "disconnect", "cut", "error"])
 def test_an_ack_in_a_transaction(bench: Bench, mode: str, how: str) -> None:
     """Send ACK with `transaction`; expect redelivery unless COMMIT ended the transaction."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, mode, "STOMP-ACK-006"):
         return
     channel = channel_in_mode(fixture, mode)
     message = channel.send_and_receive(bench.fresh("acknowledged"))
-    send_and_confirm(fixture, channel.reader, "BEGIN", "t")
-    channel.reader.ack(message, transaction="t")
+    send_and_confirm(fixture, channel.reader, "BEGIN", transaction)
+    channel.reader.ack(message, transaction=transaction)
     left = message
     if how in ("commit", "abort"):
-        send_and_confirm(fixture, channel.reader, how.upper(), "t")
+        send_and_confirm(fixture, channel.reader, how.upper(), transaction)
         left = channel.send_and_receive(bench.fresh("left")) if how == "commit" else message
     else:
         fixture.fence(channel.reader)

@@ -172,13 +172,15 @@ def test_a_frame_before_connect(bench: Bench, command: str) -> None:
     template = {
         "SEND": b"SEND\ndestination:<name>\nreceipt:<receipt>\n\n\0",
         "SUBSCRIBE": b"SUBSCRIBE\ndestination:<name>\nid:0\nreceipt:<receipt>\n\n\0",
-        "BEGIN": b"BEGIN\nreceipt:<receipt>\ntransaction:t\n\n\0",
+        "BEGIN": b"BEGIN\nreceipt:<receipt>\ntransaction:<transaction>\n\n\0",
         "ACK": b"ACK\nid:m\nmessage-id:m\nreceipt:<receipt>\nsubscription:0\n\n\0",
     }[command]
 
     def provoke() -> StompClient:
         client = bench.stomp(connect=False)
-        send_frame(client, template, name=destination.name, receipt=receipt)
+        send_frame(
+            client, template, name=destination.name, receipt=receipt, transaction=bench.fresh("transaction")
+        )
         return client
 
     def connect(client: StompClient, within: float) -> None:

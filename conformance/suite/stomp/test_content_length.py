@@ -202,10 +202,11 @@ def test_counted_octets_belong_to_their_frame(bench: Bench, command: str, first:
     word = bench.fresh("smuggled").encode()
     template = {
         "SUBSCRIBE": b"SUBSCRIBE\nid:0\ncontent-length:<length>\n<destination>\n\n<body>\0",
-        "BEGIN": b"BEGIN\ntransaction:t\ncontent-length:<length>\n<destination>\n\n<body>\0",
+        "BEGIN": b"BEGIN\ntransaction:<transaction>\ncontent-length:<length>\n<destination>\n\n<body>\0",
     }[command]
     body = first + b"\0" + loopback.octets(SEND, version=bench.version, body=word) + b"b"
-    octets = fill(template, destination, bench.version, length=len(body), body=body)
+    transaction = bench.fresh("transaction")
+    octets = fill(template, destination, bench.version, length=len(body), body=body, transaction=transaction)
     found = reaction(fixture, session_sending(fixture, octets))
     loopback.expect_no_message("STOMP-CLEN-008", word, f"the counted octets of {command} not read as a frame")
     bench.judge(
@@ -226,10 +227,11 @@ def test_a_length_of_zero_is_fine_without_a_body(bench: Bench, command: str) -> 
         return
     template = {
         "SUBSCRIBE": b"SUBSCRIBE\ncontent-length:0\n<destination>\nid:0\n\n\0",
-        "BEGIN": b"BEGIN\ncontent-length:0\ntransaction:t\n\n\0",
+        "BEGIN": b"BEGIN\ncontent-length:0\ntransaction:<transaction>\n\n\0",
         "DISCONNECT": b"DISCONNECT\ncontent-length:0\nreceipt:bye\n\n\0",
     }[command]
-    provoke = session_sending(fixture, fill(template, fixture.topic(), bench.version))
+    octets = fill(template, fixture.topic(), bench.version, transaction=bench.fresh("transaction"))
+    provoke = session_sending(fixture, octets)
     if command == "DISCONNECT":
         client = provoke()
         client.finish()

@@ -38,6 +38,7 @@ SESSIONS = (20, 40, 140)
 @KINDS
 def test_a_transaction_of_many_sends_is_whole(bench: Bench, kind: str) -> None:
     """Send many SENDs in one transaction, and COMMIT; expect all MESSAGEs once, or a refusal and none."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     channel = channel_to(fixture, kind)
     count, receipt = many(bench), fixture.new_receipt()
@@ -46,10 +47,10 @@ def test_a_transaction_of_many_sends_is_whole(bench: Bench, kind: str) -> None:
     def provoke() -> StompClient:
         client = fixture.client()
         bodies[:] = [bench.fresh("m").encode() for _ in range(count)]
-        client.begin("t")
+        client.begin(transaction)
         for body in bodies:
-            send_in_transaction(fixture, client, "t", channel.destination, body)
-        client.commit("t", receipt=receipt)
+            send_in_transaction(fixture, client, transaction, channel.destination, body)
+        client.commit(transaction, receipt=receipt)
         return client
 
     found = reaction(fixture, provoke, receipt)
@@ -65,6 +66,7 @@ def test_a_transaction_of_many_sends_is_whole(bench: Bench, kind: str) -> None:
 @clauses("STOMP-TX-003")
 def test_a_transaction_of_many_acknowledgements_is_whole(bench: Bench) -> None:
     """Acknowledge many messages in one transaction, and COMMIT; expect none of them at another consumer."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     if not redelivery_works(fixture, "client-individual", "STOMP-TX-003"):
         return
@@ -73,10 +75,10 @@ def test_a_transaction_of_many_acknowledgements_is_whole(bench: Bench) -> None:
     receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        channel.reader.begin("t")
+        channel.reader.begin(transaction)
         for message in messages:
-            channel.reader.ack(message, transaction="t")
-        channel.reader.commit("t", receipt=receipt)
+            channel.reader.ack(message, transaction=transaction)
+        channel.reader.commit(transaction, receipt=receipt)
         return channel.reader
 
     found = reaction(fixture, provoke, receipt)

@@ -118,6 +118,7 @@ def test_ack_headers_in_mode_auto(bench: Bench) -> None:
 @clauses("STOMP-MESSAGE-006", "STOMP-MESSAGE-007")
 def test_headers_that_are_added_or_left_out(bench: Bench) -> None:
     """Send SENDs with `receipt` and `transaction`. Recorded: these in the MESSAGE, and headers that the server adds."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     channel = Channel(fixture)
     message = channel.send_and_receive("body")
@@ -126,9 +127,9 @@ def test_headers_that_are_added_or_left_out(bench: Bench) -> None:
     bench.observe("STOMP-MESSAGE-006", f"headers of the server: {', '.join(added) or 'none'}")
     seen = [channel.send_and_receive("body", [("receipt", fixture.new_receipt())])]
     if fixture.has_transactions:
-        channel.sender.begin("t")
-        channel.send("body", [("transaction", "t")])
-        channel.sender.commit("t")
+        channel.sender.begin(transaction)
+        channel.send("body", [("transaction", transaction)])
+        channel.sender.commit(transaction)
         seen.append(channel.expect_message())
     steering = ("receipt", "transaction") if fixture.has_transactions else ("receipt",)
     for name, message in zip(steering, seen, strict=True):

@@ -160,10 +160,13 @@ def test_a_body_on_another_frame_than_send(bench: Bench, command: str) -> None:
     word = bench.fresh("smuggled").encode()
     template = {
         "SUBSCRIBE": b"SUBSCRIBE\nreceipt:<receipt>\nid:0\n<destination>\n\n<body>\0",
-        "BEGIN": b"BEGIN\nreceipt:<receipt>\ntransaction:t\n<destination>\n\n<body>\0",
+        "BEGIN": b"BEGIN\nreceipt:<receipt>\ntransaction:<transaction>\n<destination>\n\n<body>\0",
     }[command]
     body = loopback.octets(b"\nSEND\n<destination>\n\n<word>", version=bench.version, word=word)
-    octets = fill(template, fixture.topic(), bench.version, receipt=receipt, body=body)
+    transaction = bench.fresh("transaction")
+    octets = fill(
+        template, fixture.topic(), bench.version, receipt=receipt, body=body, transaction=transaction
+    )
     found = reaction(fixture, session_sending(fixture, octets), receipt)
     bench.observe("STOMP-BODY-002", f"{command} with a body: {'refused' if found.is_refusal else 'ignored'}")
     loopback.expect_no_message("STOMP-FRAME-005", word, "the body not read as a frame")

@@ -98,12 +98,12 @@ def _has_body(body: bytes) -> Callable[[Frame], bool]:
     return lambda frame: frame.body == body
 
 
-@clauses("STOMP-SUB-016")
+@clauses("STOMP-SUB-017")
 def test_a_message_of_a_queue_goes_to_one_subscription_of_a_session(bench: Bench) -> None:
     """Subscribe twice to one queue, send messages and ACK each as it comes; expect each once, at either."""
     fixture = StompFixture(bench)
     mode = acknowledgement_mode(bench, "client-individual")
-    if not redelivery_works(fixture, mode, "STOMP-SUB-016"):
+    if not redelivery_works(fixture, mode, "STOMP-SUB-017"):
         return
     channel = Channel(fixture, fixture.queue(), headers=[("ack", mode), ("id", "one")])
     reader = channel.reader
@@ -118,7 +118,7 @@ def test_a_message_of_a_queue_goes_to_one_subscription_of_a_session(bench: Bench
     fixture.fence(reader)
     came += [frame.body for frame in reader.take("MESSAGE") if frame.body in bodies]
     bench.judge(
-        "STOMP-SUB-016",
+        "STOMP-SUB-017",
         sorted(came) == sorted(bodies),
         expected=f"{bodies}, each once for one of two subscriptions to a queue",
         observed=came,

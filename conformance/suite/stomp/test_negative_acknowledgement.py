@@ -130,14 +130,15 @@ def _redelivered(channel: Channel, named: bytes, before: bytes) -> set[bytes]:
 @clauses("STOMP-NACK-004")
 def test_a_nack_in_a_transaction(bench: Bench) -> None:
     """Send NACK in a transaction. Recorded: redelivery at once, after COMMIT or after ABORT."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     if not has_redelivery(fixture, "STOMP-NACK-004"):
         return
     for how in ("COMMIT", "ABORT"):
         channel = channel_in_mode(fixture, "client-individual")
         message = channel.send_and_receive(bench.fresh("m"))
-        send_and_confirm(fixture, channel.reader, "BEGIN", "t")
-        channel.reader.nack(message, transaction="t")
+        send_and_confirm(fixture, channel.reader, "BEGIN", transaction)
+        channel.reader.nack(message, transaction=transaction)
         try:
             fixture.fence(channel.reader)
             at_once = _comes(channel, message.body, fixture.usual_delay)

@@ -152,15 +152,16 @@ def test_user_defined_headers_arrive(bench: Bench, kind: str) -> None:
 @clauses("STOMP-SEND-004")
 def test_user_defined_headers_arrive_when_a_transaction_is_committed(bench: Bench) -> None:
     """Send user-defined headers in a transaction, then COMMIT; expect them unchanged in the MESSAGE."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     if not fixture.has_transactions:
         bench.skip("STOMP-SEND-004", "the server has no transactions")
         return
     channel = Channel(fixture)
     headers = [*USER_DEFINED, ("pairs", "a\\nb\\\\c:d\ne")]
-    channel.sender.begin("t")
-    channel.send("body", [("transaction", "t"), *headers])
-    channel.sender.commit("t")
+    channel.sender.begin(transaction)
+    channel.send("body", [("transaction", transaction), *headers])
+    channel.sender.commit(transaction)
     message = channel.expect_message()
     expect_headers(bench, "STOMP-SEND-004", message, headers)
 

@@ -42,6 +42,7 @@ def test_a_begin_without_name(bench: Bench) -> None:
 @clauses("STOMP-TX-002", "STOMP-TX-014")
 def test_a_second_begin(bench: Bench) -> None:
     """Send BEGIN twice with one name; expect no RECEIPT for the second. A COMMIT with RECEIPT delivers both SENDs."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     channel = channel_to(fixture)
     again, receipt = fixture.new_receipt(), fixture.new_receipt()
@@ -50,11 +51,11 @@ def test_a_second_begin(bench: Bench) -> None:
     def provoke() -> StompClient:
         bodies[:] = fresh_bodies(fixture, "before", "after")
         client = fixture.client()
-        client.begin("t")
-        send_in_transaction(fixture, client, "t", channel.destination, bodies[0])
-        client.begin("t", receipt=again)
-        send_in_transaction(fixture, client, "t", channel.destination, bodies[1])
-        client.commit("t", receipt=receipt)
+        client.begin(transaction)
+        send_in_transaction(fixture, client, transaction, channel.destination, bodies[0])
+        client.begin(transaction, receipt=again)
+        send_in_transaction(fixture, client, transaction, channel.destination, bodies[1])
+        client.commit(transaction, receipt=receipt)
         return client
 
     found = reaction(fixture, provoke, receipt)
@@ -89,17 +90,18 @@ def test_an_abort_of_a_transaction_that_is_not_open(bench: Bench, name: str) -> 
 
 
 def _judge_not_open(fixture: StompFixture, clause: str, command: str, name: str) -> None:
+    transaction = fixture.bench.fresh("t")
     receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
         client = fixture.client()
         if name == "ended":
-            send_and_confirm(fixture, client, "BEGIN", "t")
-            send_and_confirm(fixture, client, command, "t")
-        template = b"<command>\nreceipt:<receipt>\ntransaction:t\n\n\0"
+            send_and_confirm(fixture, client, "BEGIN", transaction)
+            send_and_confirm(fixture, client, command, transaction)
+        template = b"<command>\nreceipt:<receipt>\ntransaction:<transaction>\n\n\0"
         if name == "none":
             template = b"<command>\nreceipt:<receipt>\n\n\0"
-        send_frame(client, template, command=command, receipt=receipt)
+        send_frame(client, template, command=command, receipt=receipt, transaction=transaction)
         return client
 
     expect_refusal(fixture, clause, provoke, receipt, f"{command} of a transaction that isn't open ({name})")
@@ -109,14 +111,15 @@ def _judge_not_open(fixture: StompFixture, clause: str, command: str, name: str)
 @pytest.mark.parametrize("command", ["COMMIT", "ABORT"])
 def test_the_end_of_another_connections_transaction(bench: Bench, command: str) -> None:
     """Send COMMIT or ABORT for a transaction of another connection; expect a refusal."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     receipt = fixture.new_receipt()
 
     def provoke() -> StompClient:
-        send_and_confirm(fixture, fixture.client(), "BEGIN", "t")
+        send_and_confirm(fixture, fixture.client(), "BEGIN", transaction)
         client = fixture.client()
-        template = b"<command>\nreceipt:<receipt>\ntransaction:t\n\n\0"
-        send_frame(client, template, command=command, receipt=receipt)
+        template = b"<command>\nreceipt:<receipt>\ntransaction:<transaction>\n\n\0"
+        send_frame(client, template, command=command, receipt=receipt, transaction=transaction)
         return client
 
     what = f"{command} of another connection's transaction"
@@ -127,6 +130,7 @@ def test_the_end_of_another_connections_transaction(bench: Bench, command: str) 
 @pytest.mark.parametrize("name", ["unknown", "ended"])
 def test_a_send_in_a_transaction_that_is_not_open(bench: Bench, name: str) -> None:
     """Send a SEND with `transaction:t` that isn't open; expect no RECEIPT, no MESSAGE, an ERROR and the end."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     channel = channel_to(fixture)
     receipt = fixture.new_receipt()
@@ -135,9 +139,9 @@ def test_a_send_in_a_transaction_that_is_not_open(bench: Bench, name: str) -> No
     def provoke() -> StompClient:
         client = fixture.client()
         if name == "ended":
-            send_and_confirm(fixture, client, "BEGIN", "t")
-            send_and_confirm(fixture, client, "COMMIT", "t")
-        fixture.send(client, channel.destination, bodies[0], transaction="t", receipt=receipt)
+            send_and_confirm(fixture, client, "BEGIN", transaction)
+            send_and_confirm(fixture, client, "COMMIT", transaction)
+        fixture.send(client, channel.destination, bodies[0], transaction=transaction, receipt=receipt)
         return client
 
     found = reaction(fixture, provoke, receipt, must_react=bench.version != "1.0")
@@ -185,12 +189,12 @@ def test_a_name_that_was_used_before(bench: Bench, end: str) -> None:
     bodies = fresh_bodies(fixture, "again")
 
     def provoke() -> StompClient:
-        client = fixture.client()
-        send_and_confirm(fixture, client, "BEGIN", "again")
-        send_and_confirm(fixture, client, end, "again")
-        client.begin("again")
-        send_in_transaction(fixture, client, "again", channel.destination, bodies[0])
-        client.commit("again", receipt=receipt)
+        client, transaction = fixture.client(), bench.fresh("again")
+        send_and_confirm(fixture, client, "BEGIN", transaction)
+        send_and_confirm(fixture, client, end, transaction)
+        client.begin(transaction)
+        send_in_transaction(fixture, client, transaction, channel.destination, bodies[0])
+        client.commit(transaction, receipt=receipt)
         return client
 
     found = reaction(fixture, provoke, receipt)

@@ -8,7 +8,7 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import send_and_confirm, settle
-from conformance.suite.stomp.channel import Channel, disconnect
+from conformance.suite.stomp.channel import Channel, disconnect, get_error
 from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.suite.stomp.transaction_steps import (
@@ -39,15 +39,16 @@ KINDS = pytest.mark.parametrize("kind", ["topic", "queue"])
 @KINDS
 def test_a_message_comes_with_the_commit_and_not_before(bench: Bench, kind: str) -> None:
     """Send SENDs in a transaction; expect no MESSAGE before COMMIT, and all MESSAGEs after it."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     channel = channel_to(fixture, kind)
     bodies = fresh_bodies(fixture, "one", "two", "three")
-    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
+    send_and_confirm(fixture, channel.sender, "BEGIN", transaction)
     for body in bodies:
-        send_in_transaction(fixture, channel.sender, "t", channel.destination, body)
+        send_in_transaction(fixture, channel.sender, transaction, channel.destination, body)
     fixture.fence(channel.sender)
     expect_no_messages(channel, "STOMP-TX-004", bodies, "nothing of the transaction before its COMMIT")
-    send_and_confirm(fixture, channel.sender, "COMMIT", "t")
+    send_and_confirm(fixture, channel.sender, "COMMIT", transaction)
     expect_all_messages(channel, "STOMP-TX-004", bodies)
 
 
@@ -55,14 +56,15 @@ def test_a_message_comes_with_the_commit_and_not_before(bench: Bench, kind: str)
 @KINDS
 def test_an_aborted_transaction_delivers_nothing(bench: Bench, kind: str) -> None:
     """Send SENDs in a transaction, one between them outside of it, and ABORT; expect only the latter's MESSAGE."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     channel = channel_to(fixture, kind)
     inside, outside = fresh_bodies(fixture, "inside", "inside"), fresh_bodies(fixture, "outside")
-    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
-    send_in_transaction(fixture, channel.sender, "t", channel.destination, inside[0])
+    send_and_confirm(fixture, channel.sender, "BEGIN", transaction)
+    send_in_transaction(fixture, channel.sender, transaction, channel.destination, inside[0])
     channel.send(outside[0])
-    send_in_transaction(fixture, channel.sender, "t", channel.destination, inside[1])
-    send_and_confirm(fixture, channel.sender, "ABORT", "t")
+    send_in_transaction(fixture, channel.sender, transaction, channel.destination, inside[1])
+    send_and_confirm(fixture, channel.sender, "ABORT", transaction)
     expect_all_messages(channel, "STOMP-SEND-002", outside)
     expect_no_messages(channel, "STOMP-TX-006", inside, "nothing of the aborted transaction")
 
@@ -77,24 +79,27 @@ def test_disconnect_aborts(bench: Bench, kind: str) -> None:
 
 @clauses("STOMP-TX-008")
 @KINDS
-@pytest.mark.parametrize("how", ["close", "cut"])
+@pytest.mark.parametrize("how", ["close", "cut", "error"])
 def test_the_loss_of_the_connection_aborts(bench: Bench, kind: str, how: str) -> None:
-    """Send SENDs in a transaction, and close or cut the connection; expect no MESSAGE."""
+    """Send SENDs in a transaction, and close or cut the connection, or get an ERROR; expect no MESSAGE."""
     fixture = StompFixture(bench)
     _judge_aborted(fixture, kind, "STOMP-TX-008", how)
 
 
 def _judge_aborted(fixture: StompFixture, kind: str, clause: str, how: str) -> None:
+    transaction = fixture.bench.fresh("t")
     channel = channel_to(fixture, kind)
     bodies = fresh_bodies(fixture, "one", "two")
-    send_and_confirm(fixture, channel.sender, "BEGIN", "t")
+    send_and_confirm(fixture, channel.sender, "BEGIN", transaction)
     for body in bodies:
-        send_in_transaction(fixture, channel.sender, "t", channel.destination, body)
+        send_in_transaction(fixture, channel.sender, transaction, channel.destination, body)
     fixture.fence(channel.sender)
     if how == "disconnect":
         disconnect(channel.sender)
     elif how == "close":
         channel.sender.close()
+    elif how == "error":
+        get_error(channel.sender)
     else:
         channel.sender.link.cut()
     for _ in range(2):  # the first marker may arrive before the server notices the end
@@ -158,15 +163,16 @@ def test_equal_names_on_two_connections(bench: Bench) -> None:
 @clauses("STOMP-TX-003")
 def test_a_commit_takes_effect_at_all_destinations(bench: Bench) -> None:
     """Send SENDs to several destinations in one transaction, and COMMIT; expect all MESSAGEs."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     channels = [channel_to(fixture, kind) for kind in ("topic", "topic", "queue", "queue")]
     client = fixture.client()
     bodies = [fresh_bodies(fixture, "one", "two") for _ in channels]
-    send_and_confirm(fixture, client, "BEGIN", "t")
+    send_and_confirm(fixture, client, "BEGIN", transaction)
     for number in range(2):
         for channel, own in zip(channels, bodies, strict=True):
-            send_in_transaction(fixture, client, "t", channel.destination, own[number])
-    send_and_confirm(fixture, client, "COMMIT", "t")
+            send_in_transaction(fixture, client, transaction, channel.destination, own[number])
+    send_and_confirm(fixture, client, "COMMIT", transaction)
     for channel, own in zip(channels, bodies, strict=True):
         expect_all_messages(channel, "STOMP-TX-003", own)
 
@@ -175,6 +181,7 @@ def test_a_commit_takes_effect_at_all_destinations(bench: Bench) -> None:
 @pytest.mark.parametrize("spoilt", ["destination", "unknown message", "settled message"])
 def test_a_transaction_with_a_step_that_fails(bench: Bench, spoilt: str) -> None:
     """Send a transaction with a step that fails; expect all of its MESSAGEs, or none and no RECEIPT for COMMIT."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     refused = bench.target.refused_destination
     if spoilt == "destination" and not refused:
@@ -189,17 +196,17 @@ def test_a_transaction_with_a_step_that_fails(bench: Bench, spoilt: str) -> None
         bodies[:] = fresh_bodies(fixture, "before", "after")
         client = fixture.client()
         settled = _settled(fixture, client) if spoilt == "settled message" else None
-        client.begin("t")
-        send_in_transaction(fixture, client, "t", channel.destination, bodies[0])
+        client.begin(transaction)
+        send_in_transaction(fixture, client, transaction, channel.destination, bodies[0])
         if spoilt == "destination":
-            client.send(refused, "refused", transaction="t")
+            client.send(refused, "refused", transaction=transaction)
         elif settled is not None:
-            client.ack(settled, transaction="t")
+            client.ack(settled, transaction=transaction)
         else:
             more = [("subscription", "nobody")] if bench.version == "1.1" else []
-            client.ack(bench.fresh("nobody"), [*more, ("transaction", "t")])
-        send_in_transaction(fixture, client, "t", channel.destination, bodies[1])
-        client.commit("t", receipt=receipt)
+            client.ack(bench.fresh("nobody"), [*more, ("transaction", transaction)])
+        send_in_transaction(fixture, client, transaction, channel.destination, bodies[1])
+        client.commit(transaction, receipt=receipt)
         return client
 
     found = reaction(fixture, provoke, receipt)
@@ -245,13 +252,14 @@ def _judge_whole(channel: Channel, bodies: Sequence[bytes], found: Reaction) -> 
 @pytest.mark.parametrize("end", ["COMMIT", "ABORT"])
 def test_the_receipt_of_a_send_in_a_transaction(bench: Bench, end: str) -> None:
     """Send a SEND with `transaction` and `receipt`; expect one RECEIPT at most. Recorded: the time that it comes."""
+    transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     client, destination, receipt = fixture.client(), fixture.topic(), fixture.new_receipt()
-    send_and_confirm(fixture, client, "BEGIN", "t")
-    fixture.send(client, destination, "m", transaction="t", receipt=receipt)
+    send_and_confirm(fixture, client, "BEGIN", transaction)
+    fixture.send(client, destination, "m", transaction=transaction, receipt=receipt)
     fixture.fence(client)
     before = _receipts(client, receipt)
-    send_and_confirm(fixture, client, end, "t")
+    send_and_confirm(fixture, client, end, transaction)
     fixture.fence(client)
     after = _receipts(client, receipt)
     when = "at once" if before else f"around {end}" if after else f"not at all by the time of {end}"

@@ -156,10 +156,10 @@ def test_a_transaction_ends_with_the_connection(bench: Bench, how: str) -> None:
     if not fixture.has_transactions:
         bench.skip("STOMP-WS-014", "the server has no transactions")
         return
-    loopback, client = Loopback(fixture), fixture.client()
-    client.begin("t")
+    loopback, client, transaction = Loopback(fixture), fixture.client(), bench.fresh("transaction")
+    client.begin(transaction)
     word = bench.fresh("aborted").encode()
-    fixture.send(client, loopback.destination, word, transaction="t")
+    fixture.send(client, loopback.destination, word, transaction=transaction)
     fixture.fence(client)
     _end(client, how)
     loopback.expect_no_message("STOMP-WS-014", word, "nothing of the transaction that was open")

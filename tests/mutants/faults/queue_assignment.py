@@ -213,6 +213,23 @@ def a_busy_owner_keeps_what_is_to_move() -> None:
             original(self, commit=commit)
 
 
+@fault("REBALANCE-3", bindings=HTTP)
+def what_its_owner_gives_back_does_not_move() -> None:
+    """A partition that has to move moves with an acknowledgement only: what is given back comes again to its owner."""
+
+    @wrap(QueueBroker, "settle")
+    def settle(
+        original: Any, self: QueueBroker, consumer: Consumer, message_id: int, *, commit: bool
+    ) -> None:
+        cursor = consumer.held.get(message_id)
+        if commit or cursor is None:
+            original(self, consumer, message_id, commit=commit)
+            return
+        waiting, cursor.next_owner = cursor.next_owner, None
+        original(self, consumer, message_id, commit=commit)
+        cursor.next_owner = waiting
+
+
 @fault("REBALANCE-4", bindings=HTTP)
 def a_rebalance_stops_the_group() -> None:
     """While a partition of a topic waits to move, the whole topic gives nothing."""

@@ -31,9 +31,9 @@ def consumers_are_evicted_a_little_late() -> None:
     """A consumer is evicted a twentieth of a second after timeout and grace."""
 
     @wrap(QueueBroker, "__init__")
-    def begin(original: Any, self: QueueBroker, settings: Any) -> None:
+    def begin(original: Any, self: QueueBroker, settings: Any, *more: Any) -> None:
         late = settings.heartbeat_timeout + settings.eviction_grace + 0.05
-        original(self, type(settings)(**{**_fields(settings), "heartbeat_timeout": late}))
+        original(self, type(settings)(**{**_fields(settings), "heartbeat_timeout": late}), *more)
 
 
 def _fields(settings: Any) -> dict[str, Any]:

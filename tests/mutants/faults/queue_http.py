@@ -137,6 +137,18 @@ def a_refused_method_is_performed() -> None:
         return response
 
 
+@fault("HTTP-METHOD-3", bindings=HTTP)
+def what_is_read_may_be_posted() -> None:
+    """A POST of the capabilities or of a topic is answered as its GET is."""
+
+    @wrap(HttpBinding, "answer")
+    def answer(original: Any, self: HttpBinding, request: Request, transport: Any) -> Any:
+        outcome = original(self, request, transport)
+        if request.method == "POST" and outcome is not None and outcome.status == 405:
+            return original(self, msgspec.structs.replace(request, method="GET"), transport)
+        return outcome
+
+
 @fault("HTTP-METHOD-2", bindings=HTTP)
 def a_refused_method_is_not_told_which_are_allowed() -> None:
     """A 405 has no `Allow`."""

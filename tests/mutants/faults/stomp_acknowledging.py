@@ -347,7 +347,7 @@ def an_individual_nack_is_cumulative() -> None:
     _cover_by(cover)
 
 
-@fault("STOMP-NACK-002", bindings=V11)
+@fault("STOMP-NACK-002", "STOMP-SUB-012", bindings=V11)
 def a_nack_consumes_the_next_message() -> None:
     """In mode client-individual a NACK consumes the message behind the one that it names."""
 

@@ -14,7 +14,7 @@ from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import FrameReader
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import fault
-from tests.mutants.stomp_editing import V11, V12, edit_headers, edit_lines, set_header
+from tests.mutants.stomp_editing import V10, V11, V12, edit_headers, edit_lines, set_header
 
 Escape = Callable[[str, str], str] if TYPE_CHECKING else object
 
@@ -141,6 +141,19 @@ def a_colon_is_sent_raw() -> None:
 def a_cr_is_sent_raw() -> None:
     """A CR in a header is not escaped, as in 1.1."""
     _escape_by(lambda original, text, version: original(text, version).replace("\\r", "\r"))
+
+
+@fault("STOMP-ENC-011", bindings=V10)
+def a_session_of_1_0_gets_line_feeds_as_they_are() -> None:
+    """A header of a later version is written to a session of 1.0 with its line feeds and colons."""
+    escapes._is_expressible = lambda _name, _value, _version: True
+
+
+@fault("STOMP-ENC-011", bindings=V10)
+def a_name_of_a_header_may_have_a_colon_in_1_0() -> None:
+    """A header whose name has a colon is written to a session of 1.0, which reads its name up to there."""
+    original = escapes._is_expressible
+    escapes._is_expressible = lambda name, value, version: original(name.replace(":", ""), value, version)
 
 
 @fault("STOMP-ENC-005", bindings=V12)

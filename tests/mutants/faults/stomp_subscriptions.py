@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reference_server.server.clock import wall
-from reference_server.stomp.destinations import Broadcast
+from reference_server.stomp.destinations import Broadcast, PlainQueue
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.subscriptions import AckMode, Delivery, Subscription, Subscriptions
 from tests.mutants.patching import wrap
@@ -278,7 +278,21 @@ def both_copies_name_one_subscription() -> None:
             first.setdefault(subscriber._outlet, subscriber).deliver(message)  # type: ignore[attr-defined]
 
 
-@fault("STOMP-SUB-016", "STOMP-SUB-014", "STOMP-SUB-008", bindings=V12)
+@fault("STOMP-SUB-017", bindings=V11)
+def a_queue_gives_every_tenth_message_to_two() -> None:
+    """Every tenth message of a queue goes to a second subscription as well, if there is one."""
+    counted = [0]
+
+    @wrap(PlainQueue, "_hand_over")
+    def hand_over(original: Any, self: PlainQueue, message: Message) -> bool:
+        handed = bool(original(self, message))
+        counted[0] += handed and len(self._ready) > 1
+        if handed and len(self._ready) > 1 and counted[0] % 10 == 0:
+            self._ready[0].deliver(msgspec.structs.replace(message))
+        return handed
+
+
+@fault("STOMP-SUB-017", "STOMP-SUB-014", "STOMP-SUB-008", bindings=V12)
 def a_queue_gives_to_two_subscriptions_of_a_connection() -> None:
     """A message of a queue goes to every subscription of the connection that is next in turn."""
 

@@ -41,10 +41,10 @@ def evictions_come_at_the_end_of_the_grace() -> None:
     """A consumer is evicted at the end of timeout and grace, and not before."""
 
     @wrap(QueueBroker, "__init__")
-    def begin(original: Any, self: QueueBroker, settings: Any) -> None:
+    def begin(original: Any, self: QueueBroker, settings: Any, *more: Any) -> None:
         fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
         fields["heartbeat_timeout"] += settings.eviction_grace
-        original(self, type(settings)(**fields))
+        original(self, type(settings)(**fields), *more)
 
 
 @variant("Between timeout and grace a consumer may be evicted or not (LIVE-EVICT-1).", bindings=STOMP)
@@ -98,8 +98,8 @@ def _settle_late(share: float) -> None:
     queues: list[QueueBroker] = []
 
     @wrap(QueueBroker, "__init__")
-    def begin(original: Any, self: QueueBroker, settings: Any) -> None:
-        original(self, settings)
+    def begin(original: Any, self: QueueBroker, *arguments: Any) -> None:
+        original(self, *arguments)
         queues.append(self)
 
     @wrap(Group, "rebalance")
