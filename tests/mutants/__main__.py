@@ -3,6 +3,7 @@
     python -m tests.mutants                         all brokers
     python -m tests.mutants a-lost-record …         brokers by name
     python -m tests.mutants --sample 12 --seed 7    a random sample
+    python -m tests.mutants --transport tcp         over TCP, not WebSocket
     python -m tests.mutants --family reports        the faults of one family; --families lists them
     python -m tests.mutants --seeds 20 --hard       the hard faults, each with 20 seeds
 
