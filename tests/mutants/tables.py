@@ -25,7 +25,7 @@ MEDIAN_CLAUSES = 3.0
 
 
 def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outcome], book: Book) -> None:
-    """Print for each fault: broken clauses, transport, caught or not, first failed clause, number of failures, time, steps.
+    """Print for each fault: broken clauses, transport, verdict, first failed clause, number of failures, time, steps.
 
     The column `caught` names the effort of faults that need more than quick.
     """
