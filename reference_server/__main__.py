@@ -7,6 +7,7 @@ examples:
   python -m reference_server --users-file users.txt           lines like  alice:secret
   python -m reference_server --host 0.0.0.0 --tls-cert server.pem
   python -m reference_server --odd lines-end-with-cr-lf       legal but unusual, for tests of clients; see --list-odd
+  python -m reference_server --stomp-port 61613               STOMP over plain TCP too
   python -m reference_server --config server.toml             lines like  heartbeat_timeout = 10
   STOMPLIANCE_PORT=9000 python -m reference_server
 
@@ -68,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ctypes.CDLL(None).mallopt(*_TWO_ARENAS)
     with server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
+        if server.stream_url:
+            print(f"STOMP over TCP: {server.stream_url}", flush=True)
         signal.sigwait(ending)
     return 0
 
@@ -119,15 +122,18 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     elif isinstance(option.default, tuple):
         parser.add_argument(option.flag, action="append", metavar=option.unit, help=text)
     else:
-        default = f" (default: {option.default} {option.unit}".rstrip() + ")" if option.default != "" else ""
+        is_shown = option.default not in ("", None)
+        default = f" (default: {option.default} {option.unit}".rstrip() + ")" if is_shown else ""
         metavar = option.unit.upper() or "VALUE"
         parser.add_argument(option.flag, metavar=metavar, help=text + default)
 
 
 def _explain(settings: Settings, error: OSError) -> str:
-    where = f"{settings.host}:{settings.port}"
+    where, flags = f"{settings.host}:{settings.port}", "--port"
+    if settings.stomp_port is not None:
+        where, flags = f"{where} or {settings.host}:{settings.stomp_port}", "--port or --stomp-port"
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use: stop what listens there, or choose another --port."
+        return f"{where} is in use: stop what listens there, or choose another {flags}."
     return f"Cannot listen on {where}: {error.strerror or error}. Check --host and --port."
 
 

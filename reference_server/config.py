@@ -32,6 +32,10 @@ class Settings(StompLimits, frozen=True, kw_only=True):
 
     host: Annotated[str, "address to listen on; 0.0.0.0 is every IPv4 one"] = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535), "TCP port; 0 takes a free one"] = 8080
+    stomp_port: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=65535)] | None,
+        "port for STOMP over plain TCP too, as clients without WebSocket speak it; 0 takes a free one",
+    ] = None
     tls_cert: Annotated[str, "PEM file with the certificate chain; with it, wss:// and https:// only"] = ""
     tls_key: Annotated[str, "PEM file with the private key, if it is not in the --tls-cert file"] = ""
     path: Annotated[_Texts, _named("PATH"), "further path for WebSocket, beside /stomp; may be repeated"] = ()

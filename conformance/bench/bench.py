@@ -1,14 +1,14 @@
 """Fixture of a test: the server under test, connections that end with the test, recorded assertions.
 
 A test gets a `Bench` as its only fixture. `bench.binding` is the binding in which the test runs: the queue over HTTP
-or over STOMP, a version of STOMP, or WebSocket.
+or over STOMP, a version of STOMP, WebSocket or TCP.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
 
@@ -18,8 +18,9 @@ from conformance.run.options import Effort
 from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
 from conformance.targets.address import HttpHost
+from conformance.targets.links import new_link, new_websocket
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
-from conformance.wire.connection import SLOWEST, Connection
+from conformance.wire.connection import SLOWEST
 from conformance.wire.failures import Crowded, Evidence, NotAdmitted, PeerFailure, RunEnded, Violation
 from conformance.wire.http import HttpClient
 from conformance.wire.leaving import LeavingOperations
@@ -34,7 +35,6 @@ from conformance.wire.operations import (
 from conformance.wire.stomp import StompClient
 from conformance.wire.trace import Trace, bounded
 from conformance.wire.upgrade_attempts import admitted_link
-from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,7 +45,10 @@ if TYPE_CHECKING:
     from conformance.verdicts.case import Case
     from conformance.wire.access import Access
     from conformance.wire.frames import Frame
-    from conformance.wire.trace import Direction
+    from conformance.wire.link import Link
+    from conformance.wire.websocket import WebSocketLink
+
+    L = TypeVar("L", bound=Link)
 
 #: Newest frames in the evidence of a failure.
 FRAMES_KEPT = 80
@@ -238,35 +241,49 @@ class Bench:
         path: str | None = None,
         subprotocols: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
-    ) -> WebSocketLink:
-        """New WebSocket connection, by default to the path under test.
+    ) -> Link:
+        """New connection for STOMP, over WebSocket by default to the path under test.
 
-        Waits where the server has no room for now. Raises NotAdmitted, Crowded, Unreachable.
+        `path`, `subprotocols` and `headers` are those of the upgrade; over TCP they mean nothing. Waits where the
+        server has no room for now. Raises NotAdmitted, Crowded, Unreachable.
         """
-        try:
-            link = admitted_link(
-                self.target.access.admission, lambda: self._upgraded(path, subprotocols, headers)
+        return self._admitted(new_link, path, subprotocols, headers)
+
+    def websocket_link(
+        self,
+        path: str | None = None,
+        subprotocols: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> WebSocketLink:
+        """New WebSocket connection; otherwise as `link`."""
+        return self._admitted(new_websocket, path, subprotocols, headers)
+
+    def _admitted(
+        self,
+        new: Callable[..., L],
+        path: str | None,
+        subprotocols: Sequence[str],
+        headers: Mapping[str, str] | None,
+    ) -> L:
+        def connect() -> L:
+            return new(
+                self.target,
+                path,
+                subprotocols,
+                headers,
+                trace=self._trace,
+                patience=self.patience,
+                interrupted=self._run.interrupted,
             )
+
+        try:
+            link = admitted_link(self.target.access.admission, connect)
         except NotAdmitted as refusal:
             if path is None and not subprotocols and not headers:
                 refusal.promised_by(*UPGRADE_PROMISES)
             raise
         self.at_end(link.close)
         return link
-
-    def _upgraded(
-        self, path: str | None, subprotocols: Sequence[str], headers: Mapping[str, str] | None
-    ) -> WebSocketLink:
-        return WebSocketLink(
-            self.target.websocket_url(path),
-            subprotocols,
-            self._trace,
-            self.patience,
-            tls=self.target.tls,
-            headers=headers,
-            access=self.target.access,
-            interrupted=self._run.interrupted,
-        )
 
     def stomp(
         self,
@@ -300,28 +317,6 @@ class Bench:
     def credentials(self) -> dict[str, str | None]:
         """Headers that CONNECT needs on this server: login, passcode, host, and those that the user gives."""
         return connect_headers(self.target)
-
-    def tcp(self) -> Connection:
-        """New TCP or TLS connection. Raises Unreachable."""
-        target = self.target
-        label = self._trace.label("tcp")
-
-        def tap(direction: Direction, octets: bytes) -> None:
-            self._trace.record(label, direction, "http", octets)
-
-        self._trace.note(label, "open", "http", host=HttpHost(target.host, target.port).authority)
-        connection = Connection(
-            target.host,
-            target.port,
-            tls=target.tls,
-            patience=self.patience,
-            tap=tap,
-            note=self._trace.noting(label),
-            admission=target.access.admission,
-            interrupted=self._run.interrupted,
-        )
-        self.at_end(connection.close)
-        return connection
 
     def at_end(self, call: Callable[[], object]) -> None:
         """Register a call for the end of the test, run last in first out; exceptions are ignored."""

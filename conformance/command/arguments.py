@@ -59,14 +59,18 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=PROGRAM,
         usage="%(prog)s URL [options]",
-        description="Judges a server by the clauses of the specification: STOMP 1.0, 1.1 and 1.2 over WebSocket, "
-        "and partitioned queues over STOMP and HTTP.",
+        description="Judges a server by the clauses of the specification: STOMP 1.0, 1.1 and 1.2 over WebSocket or "
+        "TCP, and partitioned queues over STOMP and HTTP.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     made.add_argument(
-        "url", metavar="URL", nargs="?", default="", help="the server: ws://, wss://, http:// or https://"
+        "url",
+        metavar="URL",
+        nargs="?",
+        default="",
+        help="the server: ws://, wss://, stomp://, stomps://, http:// or https://",
     )
     _add_selection(made.add_argument_group("selection"))
     _add_server(made.add_argument_group("the server"))
@@ -189,8 +193,8 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         "--launch",
         metavar="COMMAND",
         default="",
-        help="start the server with this command, judge the first ws:// URL that it prints, stop it at the end "
-        f"(default without URL: environment variable {LAUNCH_VARIABLE})",
+        help="start the server with this command, judge the first ws:// or stomp:// URL that it prints, stop it "
+        f"at the end (default without URL: environment variable {LAUNCH_VARIABLE})",
     )
 
 

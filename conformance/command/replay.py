@@ -55,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         _check(values)
         with running_server(values.launch) if values.launch else contextlib.nullcontext(values.url) as url:
             target = _target(values, url)
+            _check_transport(record, target, values.file)
             _check_secrets(record, target, values.file)
             ending = _endings(record, target, values)
     except (BadRecord, BadTargetFile, BadUrl, LaunchFailed) as error:
@@ -74,6 +75,18 @@ def _check(values: argparse.Namespace) -> None:
     """Raises BadUrl if there is no server."""
     if not values.launch and not values.url:
         raise BadUrl("which server? Give its URL behind FILE, or --launch COMMAND")
+
+
+def _check_transport(record: FailureRecord, target: Target, file: str) -> None:
+    """Raises BadRecord if STOMP was spoken over another transport."""
+    recorded = {
+        "tcp" if event.facts.get("transport") == "tcp" else "websocket"
+        for event in record.recording.events
+        if event.what == "open" and event.kind == "stomp"
+    }
+    if recorded and recorded != {"tcp" if target.is_tcp else "websocket"}:
+        expected = "stomp:// or stomps://" if "tcp" in recorded else "ws:// or wss://"
+        raise BadRecord(f"{file} was recorded at another transport of STOMP: expected a URL with {expected}")
 
 
 def _check_secrets(record: FailureRecord, target: Target, file: str) -> None:
@@ -122,7 +135,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("file", metavar="FILE", help="a file in the folder `failures` of a report")
     made.add_argument(
-        "url", metavar="URL", nargs="?", default="", help="the server: ws://, wss://, http:// or https://"
+        "url",
+        metavar="URL",
+        nargs="?",
+        default="",
+        help="the server: ws://, wss://, stomp://, stomps://, http:// or https://",
     )
     made.add_argument(
         "--launch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections import defaultdict
@@ -13,8 +14,10 @@ from conformance.replay.hiding import masked
 from conformance.replay.script import longest_gap
 from conformance.replay.streams import Stream
 from conformance.targets.address import HttpHost
+from conformance.targets.links import new_link
 from conformance.wire.connection import Connection
 from conformance.wire.failures import PeerFailure, Violation
+from conformance.wire.tcp import TcpLink
 from conformance.wire.trace import Trace
 from conformance.wire.websocket import WebSocketLink
 
@@ -25,10 +28,13 @@ if TYPE_CHECKING:
     from conformance.replay.record import FailureRecord
     from conformance.replay.substitution import Substitution
     from conformance.targets.target import Target
+    from conformance.wire.link import Link
     from conformance.wire.trace import Event
 
 _SLICE_SECONDS = 0.05
 _READ_OCTETS = 64 << 10
+#: Seconds between the pieces of a stream that was cut.
+_APART_SECONDS = 0.002
 
 
 class Connections:
@@ -44,7 +50,7 @@ class Connections:
         self._patience = patience
         self._traces: dict[str, Trace] = {}
         self._http: dict[str, Connection] = {}
-        self._links: dict[str, WebSocketLink] = {}
+        self._links: dict[str, Link] = {}
         self.streams: defaultdict[str, Stream] = defaultdict(lambda: Stream(token))
 
     def repeat(self, event: Event) -> None:
@@ -136,23 +142,27 @@ class Connections:
         headers = facts.get("headers")
         given = headers if isinstance(headers, dict) else {}
         try:
-            self._links[name] = WebSocketLink(
-                self._target.websocket_url(here),
-                (),
-                trace,
-                self._patience,
-                tls=self._target.tls,
+            self._links[name] = new_link(
+                self._target,
+                here,
                 headers={header: self._substitution.text(str(value)) for header, value in given.items()},
-                access=self._target.access,
+                trace=trace,
+                patience=self._patience,
             )
         except PeerFailure:
             pass  # noted in the trace
         finally:
             self._pull(name)
 
-    def _send(self, link: WebSocketLink, event: Event) -> None:
+    def _send(self, link: Link, event: Event) -> None:
         facts = event.facts
         octets = self._substitution.message(event.octets)
+        if isinstance(link, TcpLink):
+            places = [0, *(min(cut, len(octets)) for cut in facts.get("cuts", ())), len(octets)]
+            pieces = [octets[begin:end] for begin, end in itertools.pairwise(places)]
+            link.send_pieces(pieces, lambda: link.receive(time.monotonic() + _APART_SECONDS))
+            return
+        assert isinstance(link, WebSocketLink)
         if "cuts" in facts:
             link.send_in_pieces(octets, facts["cuts"], binary=bool(facts.get("binary")))
         elif "opcode" in facts:
@@ -163,7 +173,7 @@ class Connections:
     def _close(self, name: str, how: str) -> None:
         if name in self._links:
             link = self._links[name]
-            link.cut() if how == "reset" else link.drop()
+            {"reset": link.cut, "stop": link.end_sending}.get(how, link.drop)()
         elif name in self._http:
             connection = self._http[name]
             {"stop": connection.stop_sending, "reset": connection.reset}.get(how, connection.close)()

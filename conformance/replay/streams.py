@@ -60,7 +60,7 @@ class Stream:
             self._control(event)
         else:
             self._is_http = event.kind == "http"
-            self._pieces += 1
+            self._pieces += "opcode" in event.facts  # what TCP brings at once is chance
             self._buffer = (self._buffer + event.octets)[-BUFFER_LIMIT:]
             self._split(opcode=event.facts.get("opcode", 1))
 

@@ -24,6 +24,7 @@ _LABELS = {
     "stomp-1.1": "1.1",
     "stomp-1.2": "1.2",
     "websocket": "ws",
+    "tcp": "tcp",
 }
 _LEVEL_WIDTH = 6
 #: Common opening of clauses, left out of the table to save room.

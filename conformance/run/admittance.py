@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from conformance.targets.target import Target
-    from conformance.wire.websocket import WebSocketLink
+    from conformance.wire.link import Link
 
 #: Bindings without a WebSocket of their own, and those whose sessions may lack CONNECT.
 _WITHOUT_WEBSOCKET = frozenset({"queue-http"})
@@ -31,9 +31,7 @@ class NotLetIn(Exception):
         self.may_pass = may_pass
 
 
-def check_admittance(
-    target: Target, judged: Collection[str], open_link: Callable[[Target], WebSocketLink]
-) -> None:
+def check_admittance(target: Target, judged: Collection[str], open_link: Callable[[Target], Link]) -> None:
     """Raises NotLetIn if the server refuses what the bindings `judged` need, Unreachable.
 
     A CONNECT that gets no answer, or a malformed one, is no refusal: the clauses judge it.
@@ -75,7 +73,7 @@ def connect_headers(target: Target) -> dict[str, str | None]:
     }
 
 
-def _refusal(target: Target, link: WebSocketLink, version: str) -> str | None:
+def _refusal(target: Target, link: Link, version: str) -> str | None:
     """The server's words where it refuses CONNECT; None where it does not."""
     client = StompClient(link, version)
     try:

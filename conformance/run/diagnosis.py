@@ -8,8 +8,10 @@ import socket
 import ssl
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from conformance.targets.address import HttpHost
+from conformance.wire import tcp
 from conformance.wire.connection import tls_context
 from conformance.wire.encoding import encode
 from conformance.wire.failures import NoTls
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 #: Longest wait for each answer that tells what a port speaks, in seconds.
 ANSWER_SECONDS = 1.0
 _SHOWN = 300
+#: Schemes of connections without TLS, by those with TLS.
+_PLAIN = {"wss": "ws", "https": "http", "stomps": "stomp", "stomp+ssl": "stomp", "ssl": "tcp"}
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -36,12 +40,20 @@ def unreachable(error: Unreachable, url: str) -> str:
             "accept any certificate with --insecure."
         )
     if isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
-        plain = url.replace("wss://", "ws://", 1).replace("https://", "http://", 1)
-        return f"{error}. This port does not speak TLS: try {plain}"
+        return f"{error}. This port does not speak TLS: try {_without_tls(url)}"
+    parts = urlsplit(url)
+    if parts.scheme in tcp.SECURE and _speaks_stomp(HttpHost(parts.hostname or "", parts.port or 61614)):
+        return f"{error}. This port speaks STOMP without TLS: try {_without_tls(url)}"
     return (
         f"{error}. If the server has a certificate of its own, see --ca-file FILE and --insecure; without TLS its "
-        "URL begins with ws:// or http://."
+        "URL begins with ws://, stomp:// or http://."
     )
+
+
+def _without_tls(url: str) -> str:
+    """The URL with the scheme for connections without TLS."""
+    scheme, _, rest = url.partition("://")
+    return f"{_PLAIN.get(scheme, scheme)}://{rest}"
 
 
 def no_upgrade(target: Target, observed: object) -> str:
@@ -55,14 +67,12 @@ def no_upgrade(target: Target, observed: object) -> str:
 
 def other_protocol(where: HttpHost, url: str) -> str:
     """Sentence on what a port speaks that did not answer in HTTP at `url`; "" if that is unknown."""
-    if where.tls is None and _speaks_tls(where.host, where.port):
+    if where.tls is None and speaks_tls(where.host, where.port):
         secure = url.replace("ws://", "wss://", 1).replace("http://", "https://", 1)
         return f"this port speaks TLS: try {secure}"
     if _speaks_stomp(where):
-        scheme = "stomp+ssl" if where.tls else "stomp"
         return (
-            f"this port speaks STOMP over TCP: try {scheme}://{where.authority} with a client of that, and give the "
-            "suite the URL of the server's WebSocket, which it judges."
+            f"this port speaks STOMP over TCP: try {'stomps' if where.tls else 'stomp'}://{where.authority}"
         )
     return ""
 
@@ -104,7 +114,8 @@ def _plain(body: bytes) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_SHOWN]
 
 
-def _speaks_tls(host: str, port: int) -> bool:
+def speaks_tls(host: str, port: int) -> bool:
+    """True if the port speaks TLS."""
     with contextlib.suppress(OSError), socket.create_connection((host, port), ANSWER_SECONDS) as plain:
         plain.settimeout(ANSWER_SECONDS)
         # The timeout is that of one read, and a handshake may take many.

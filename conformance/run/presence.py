@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from conformance.run.admittance import connect_headers
+from conformance.targets.links import new_link
 from conformance.targets.target import PATIENCE
 from conformance.wire.admission import AWAY, RETURN_SECONDS
 from conformance.wire.failures import (
@@ -18,7 +20,8 @@ from conformance.wire.failures import (
     Violation,
 )
 from conformance.wire.http import HttpClient
-from conformance.wire.websocket import WebSocketLink
+from conformance.wire.link import Message
+from conformance.wire.stomp import StompClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +45,7 @@ class Presence:
         # Checks take no part in the run's count of connections, and wait for no place.
         self._target = replace(target, access=replace(target.access, admission=None))
         self._admission = target.access.admission
-        self._has_websocket = bool(target.classes - {"queue-http"})
+        self._has_link = bool(target.classes - {"queue-http"})
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._gone = ""
@@ -104,7 +107,7 @@ class Presence:
         return ""
 
     def answers(self) -> bool:
-        """True if the server answers an upgrade, or a request where it has no WebSocket."""
+        """True if the server answers an upgrade or CONNECT, or a request where it has neither."""
         with self._lock:
             return self._answers()
 
@@ -119,12 +122,8 @@ class Presence:
 
     def _answers(self, patience: float | None = None) -> bool:
         try:
-            if self._has_websocket:
-                target = self._target
-                url = target.websocket_url()
-                patience = target.patience if patience is None else patience
-                WebSocketLink(url, patience=patience, tls=target.tls, access=target.access).close()
-                return True
+            if self._has_link:
+                return self._answers_on_link(patience)
             where = self._target.http_host
             client = HttpClient(
                 where.host,
@@ -143,3 +142,16 @@ class Presence:
             return True  # a strange answer is one
         except (NotAdmitted, PeerFailure, Violation, Unreachable):
             return False
+
+    def _answers_on_link(self, patience: float | None) -> bool:
+        """True if the server accepts an upgrade, or answers CONNECT over TCP. Raises as `new_link` does."""
+        target = self._target
+        link = new_link(target, patience=patience)
+        try:
+            if not target.is_tcp:
+                return True
+            headers = {"accept-version": ",".join(target.stomp_versions), **connect_headers(target)}
+            StompClient(link).frame("CONNECT", [(name, text) for name, text in headers.items() if text])
+            return isinstance(link.receive(), Message)
+        finally:
+            link.close()

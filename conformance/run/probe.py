@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 from conformance.run import diagnosis
 from conformance.run.admittance import NotLetIn, check_admittance, connect_headers
 from conformance.run.http_location import at_declared_endpoint, found_location, named_location, prefixes
+from conformance.run.stream_contact import check_stream
 from conformance.specification.clauses import BINDINGS
+from conformance.targets.links import new_link
 from conformance.targets.target import (
     SECURE,
+    BadUrl,
     Target,
     from_file,
     parse_url,
@@ -39,7 +42,6 @@ from conformance.wire.failures import (
 from conformance.wire.http import HttpClient
 from conformance.wire.stomp import StompClient
 from conformance.wire.upgrade_attempts import admitted_link
-from conformance.wire.websocket import WebSocketLink
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
     from conformance.run.options import Options
     from conformance.wire.http import HttpReply
+    from conformance.wire.link import Link
 
 CAPABILITIES = "/capabilities"
 #: Requests of which the fastest reply gives the round-trip time.
@@ -62,7 +65,7 @@ _HEARTBEAT = "/consumer/heartbeat"
 
 
 class NoServer(Exception):
-    """No server answers at the URL, it speaks neither STOMP over WebSocket nor the queue over HTTP, or lets nobody in.
+    """No server answers at the URL, it speaks neither STOMP nor the queue over HTTP, or lets nobody in.
 
     `may_pass` is true if a server that is being started may be the reason.
     """
@@ -107,7 +110,7 @@ def located_target(options: Options) -> Target:
     Nothing is asked where the URL leaves no choice. Raises BadUrl, OSError for a file of authorities.
     """
     target = addressed_target(options)
-    if urlsplit(options.url).scheme in {"ws", "wss"} and len(prefixes(options.url)) == 1:
+    if target.is_tcp or (urlsplit(options.url).scheme in {"ws", "wss"} and len(prefixes(options.url)) == 1):
         return target
     with contextlib.suppress(Unreachable, NoServer, Crowded):
         return _located(target, options, _FirstContact(None))
@@ -116,6 +119,8 @@ def located_target(options: Options) -> Target:
 
 def _located(target: Target, options: Options, contact: _FirstContact) -> Target:
     """Target with its prefix, capabilities, endpoints and round-trip time. Raises Unreachable, NoServer."""
+    if not target.has_http:
+        return target
     target = found_location(target, options, contact.declares)
     document, round_trip = contact.ask(target)
     target = _with_options(with_capabilities(replace(target, round_trip=round_trip), document), options)
@@ -131,14 +136,20 @@ def _contacted(options: Options, interrupted: threading.Event) -> Target:
     admission = Admission()
     target = replace(target, access=replace(target.access, admission=admission))
     contact = _FirstContact(interrupted)
+    asked, _ = split_classes(options.classes)
+    check_classes(target, asked)
     try:
         target = _located(target, options, contact)
-        asked, _ = split_classes(options.classes)
+        if target.is_tcp and (asked or target.classes) != {"queue-http"}:
+            judged = asked or target.classes
+            round_trip = check_stream(target, judged, _FirstContact(interrupted).open_link)
+            target = replace(target, round_trip=round_trip)
         if not target.classes | asked:
             target = replace(target, classes=contact.discover(target))
         target = replace(target, classes=target.classes | asked, capabilities_failure=contact.failure)
         contact.check_http(target, asked or target.classes)
-        check_admittance(target, asked or target.classes, _FirstContact(interrupted).open_link)
+        if not target.is_tcp:
+            check_admittance(target, asked or target.classes, _FirstContact(interrupted).open_link)
     except Unreachable as error:
         why = diagnosis.unreachable(error, target.url)
         raise NoServer(target.secrets.text(why), may_pass=not error.is_final) from error
@@ -164,6 +175,17 @@ def _with_options(target: Target, options: Options) -> Target:
         extensions=target.extensions | extensions,
         waivers=target.waivers if options.use_waivers else (),
     )
+
+
+def check_classes(target: Target, asked: Collection[str]) -> None:
+    """Raises BadUrl if a class that the user names can't be judged over the transport of the URL."""
+    other = {"websocket", "stomp-publish"} if target.is_tcp else {"tcp"}
+    if wrong := sorted(other & set(asked)):
+        scheme, example = ("ws", "/stomp") if target.is_tcp else ("stomp", "")
+        raise BadUrl(
+            f"--class {wrong[0]} can't be judged at {target.url}: expected a URL such as "
+            f"{scheme}://{target.host}:PORT{example}"
+        )
 
 
 class _FirstContact:
@@ -212,10 +234,10 @@ class _FirstContact:
             except PeerFailure as error:
                 refusal = diagnosis.no_upgrade(target, error.observed)
                 break
-            found.add("websocket")
+            found.add("tcp" if target.is_tcp else "websocket")
             if self._connects(target, link, version):
                 found.add(f"stomp-{version}")
-        if self.serves_queue(target):
+        if target.has_http and self.serves_queue(target):
             found.add("queue-http")
         if not found:
             stop = "" if refusal.endswith((".", "?")) else "."
@@ -226,17 +248,11 @@ class _FirstContact:
             )
         return frozenset(found)
 
-    def open_link(self, target: Target) -> WebSocketLink:
+    def open_link(self, target: Target) -> Link:
         """Connection to the path under test. Raises as `admitted_link` does, NoServer when time is up."""
         return admitted_link(
             target.access.admission,
-            lambda: WebSocketLink(
-                target.websocket_url(),
-                patience=self._within(target),
-                tls=target.tls,
-                interrupted=self._interrupted,
-                access=target.access,
-            ),
+            lambda: new_link(target, patience=self._within(target), interrupted=self._interrupted),
         )
 
     def check_http(self, target: Target, judged: Collection[str]) -> None:
@@ -306,7 +322,7 @@ class _FirstContact:
             return f"its classes are unknown (GET {CAPABILITIES}: {self.failure})"
         return f"it declares no classes at {CAPABILITIES}"
 
-    def _connects(self, target: Target, link: WebSocketLink, version: str) -> bool:
+    def _connects(self, target: Target, link: Link, version: str) -> bool:
         client = StompClient(link, version, patience=self._within(target))
         try:
             client.connect(connect_headers(target))

@@ -10,10 +10,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from conformance.run.admittance import connect_headers
 from conformance.run.options import Effort
 from conformance.run.probe import CAPABILITIES
-from conformance.wire.failures import PeerFailure, RunEnded, Unreachable
+from conformance.targets.links import new_link
+from conformance.wire.failures import PeerFailure, RunEnded, Unreachable, Violation
 from conformance.wire.http import HttpClient
+from conformance.wire.stomp import StompClient
 
 if TYPE_CHECKING:
     from conformance.run.run import Run
@@ -72,15 +75,30 @@ class TimeLimit:
 def _pace(target: Target) -> str:
     """Sentence on the server's round trip now and at the first contact."""
     before = f"{1000 * target.round_trip:.3g} ms at the first contact"
-    where, access = target.http_host, replace(target.access, admission=None)
-    client = HttpClient(where.host, where.port, tls=where.tls, patience=_LAST_LOOK, access=access)
+    target = replace(target, access=replace(target.access, admission=None))
+    asked, ask = (f"GET {CAPABILITIES}", _ask_http) if target.has_http else ("CONNECT", _ask_stomp)
     began = time.monotonic()
     try:
-        client.request("GET", CAPABILITIES, within=_LAST_LOOK)
+        ask(target)
     except Unreachable as error:
         return f"{error}"
-    except (PeerFailure, RunEnded):
-        return f"GET {CAPABILITIES} gets no whole reply within {_LAST_LOOK:g} s, it took {before}"
+    except (PeerFailure, Violation, RunEnded):
+        return f"{asked} gets no whole reply within {_LAST_LOOK:g} s, it took {before}"
+    return f"{asked} takes {1000 * (time.monotonic() - began):.3g} ms now, it took {before}"
+
+
+def _ask_http(target: Target) -> None:
+    where = target.http_host
+    client = HttpClient(where.host, where.port, tls=where.tls, patience=_LAST_LOOK, access=target.access)
+    try:
+        client.request("GET", CAPABILITIES, within=_LAST_LOOK)
     finally:
         client.close()
-    return f"GET {CAPABILITIES} takes {1000 * (time.monotonic() - began):.3g} ms now, it took {before}"
+
+
+def _ask_stomp(target: Target) -> None:
+    client = StompClient(new_link(target, patience=_LAST_LOOK))
+    try:
+        client.connect(connect_headers(target))
+    finally:
+        client.close()

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 #: Columns of the table of verdicts; each is also a class.
-BINDINGS = ("queue-http", "queue-stomp", "stomp-publish", "stomp-1.0", "stomp-1.1", "stomp-1.2", "websocket")
+BINDINGS = (
+    "queue-http",
+    "queue-stomp",
+    "stomp-publish",
+    "stomp-1.0",
+    "stomp-1.1",
+    "stomp-1.2",
+    "websocket",
+    "tcp",
+)
 EXTENSIONS = (
     "topic-partitions",
     "topic-limits",

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from conformance.targets.secrets import shown_url
+from conformance.wire import tcp
 
 if TYPE_CHECKING:
     import ssl
 
 #: The schemes of URLs whose connections are encrypted.
-SECURE = ("wss", "https")
-PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
+SECURE = ("wss", "https", *tcp.SECURE)
+PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443, **tcp.PORTS}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 #: Headers that the suite itself sets, since they frame a request.
@@ -52,7 +53,11 @@ def parse_url(url: str, *schemes: str) -> SplitResult:
         example = "http://127.0.0.1:8080/broker" if schemes else "ws://127.0.0.1:8080/stomp"
         raise BadUrl(
             f"{shown!r} is no URL of a server: expected something like {example}, "
-            f"with {' or '.join(schemes) if schemes else 'ws, wss, http or https'}"
+            f"with {' or '.join(schemes) if schemes else 'ws, wss, stomp, stomps, http or https'}"
+        )
+    if parts.scheme in tcp.PORTS and (parts.path.strip("/") or parts.query or parts.fragment):
+        raise BadUrl(
+            f"{shown!r} has a path, and STOMP over TCP knows none: expected {parts.scheme}://HOST:PORT alone"
         )
     return parts
 

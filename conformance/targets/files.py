@@ -210,14 +210,19 @@ def _waivers(value: object) -> tuple[Waiver, ...]:
 
 
 def _waiver(entry: object) -> Waiver:
-    known = {"clause", "reason", "bindings", "goes_on"}
+    known = {"clause", "reason", "bindings", "goes_on", "transport"}
     if not isinstance(entry, dict) or not {"clause", "reason"} <= entry.keys() <= known:
-        raise ValueError(f"expected clause, reason and perhaps bindings and goes_on; found {entry!r}")
+        raise ValueError(
+            f"expected clause, reason and perhaps bindings, transport and goes_on; found {entry!r}"
+        )
+    transport = _text(entry.get("transport", ""))
+    if transport not in ("", "websocket", "tcp"):
+        raise ValueError(f"transport is {transport!r}: expected websocket or tcp")
     reason = _text(entry["reason"]).strip()
     if not reason:
         raise ValueError(f"the waiver of {entry['clause']} needs a reason")
     bindings = _one_of(BINDINGS)(entry.get("bindings", []))
-    return Waiver(_text(entry["clause"]), reason, bindings, _switch(entry.get("goes_on", False)))
+    return Waiver(_text(entry["clause"]), reason, bindings, _switch(entry.get("goes_on", False)), transport)
 
 
 _READERS: dict[str, Callable[[object], Any]] = {

@@ -1,6 +1,6 @@
 """Process of a server that runs for one run of the suite: the command of `--launch`.
 
-The server must print a line with its WebSocket URL once it listens, and stop on SIGTERM.
+The server must print a line with its URL for STOMP once it listens, and stop on SIGTERM.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 #: A URL in a line of text, without the punctuation, bracket or colour escape that follows it.
-URL = re.compile(r"wss?://[^\s,;<>\"'`\x00-\x1f]*[^\s,;<>\"'`\x00-\x1f.:!?)\]}]")
+URL = re.compile(r"(?:wss?|stomps?|stomp\+ssl)://[^\s,;<>\"'`\x00-\x1f]*[^\s,;<>\"'`\x00-\x1f.:!?)\]}]")
 TAIL_LINES = 20
 
 
 class LaunchFailed(Exception):
-    """The command could not be started, ended early, or printed no WebSocket URL in time."""
+    """The command could not be started, ended early, or printed no URL in time."""
 
 
 @contextlib.contextmanager
 def running_server(command: str) -> Iterator[str]:
-    """Run `command` as long as the context; yields the first ws:// or wss:// URL that it prints.
+    """Run `command` as long as the context; yields the first URL for STOMP that it prints.
 
     Raises LaunchFailed, with the command's output, if no URL comes within START_SECONDS.
     """
@@ -96,7 +96,9 @@ def _first_url(command: str, output: _Output) -> str:
             output.found.set()
             return match.group()
         printed.append(line)
-    raise LaunchFailed(f"{command!r} printed no ws:// URL within {START_SECONDS:g} s.{_output_text(printed)}")
+    raise LaunchFailed(
+        f"{command!r} printed no ws:// URL within {START_SECONDS:g} s, and no stomp:// URL.{_output_text(printed)}"
+    )
 
 
 def _output_text(printed: Iterable[str]) -> str:

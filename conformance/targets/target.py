@@ -9,16 +9,19 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from conformance.specification.clauses import BINDINGS, EXTENSIONS
 from conformance.targets.address import PORTS, SECURE, BadUrl, HttpHost, endpoint_path, parse_url
 from conformance.targets.files import FACT_CLAUSES, is_amount, is_template
 from conformance.targets.secrets import Secrets, basic, basic_of, shown_url
+from conformance.wire import tcp
 from conformance.wire.access import Access
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Mapping
+    from urllib.parse import SplitResult
 
     from conformance.targets.files import TargetFile
     from conformance.verdicts.verdicts import Waiver
@@ -51,7 +54,8 @@ class Target:
     `url` is shown in reports, without user, password and query; `path` is that of the WebSocket under test, with the
     query. `prefix` goes before the paths of the other endpoints, unless they have it. `http` is where HTTP requests go,
     None for `host` and `port`. `access` goes with every request, and `secrets` are hidden wherever something is
-    written. `tls` is None for ws:// and http://. `facts` are booleans of the target file, by name
+    written. `tls` is None for ws://, stomp:// and http://; `is_tcp` is true for stomp:// and stomps://.
+    `facts` are booleans of the target file, by name
     (`conformance/targets/README.md` lists them); declared capabilities override `redelivers` and `queues`.
     `round_trip` is in seconds; `limits` are in bytes or plain numbers.
     `capabilities_failure` says why the capabilities could not be read, "" if they could or there are none.
@@ -63,6 +67,7 @@ class Target:
     port: int
     path: str
     tls: ssl.SSLContext | None = None
+    is_tcp: bool = False
     http: HttpHost | None = None
     prefix: str = ""
     access: Access = field(default_factory=Access)
@@ -135,6 +140,16 @@ class Target:
         """Host, port and TLS of HTTP requests."""
         return self.http or HttpHost(self.host, self.port, self.tls)
 
+    @property
+    def stream_url(self) -> str:
+        """URL of STOMP over TCP."""
+        return f"{'stomps' if self.tls else 'stomp'}://{self.authority}"
+
+    @property
+    def has_http(self) -> bool:
+        """True if HTTP requests have an address: a port of STOMP over TCP takes none."""
+        return self.http is not None or not self.is_tcp
+
     def websocket_url(self, path: str | None = None) -> str:
         """WebSocket URL of a path or of an endpoint's name; None gives the path under test."""
         scheme = "wss" if self.tls else "ws"
@@ -168,7 +183,9 @@ def from_file(
     parts = parse_url(url)
     host = parts.hostname or ""
     bindings, extensions = split_classes(file.classes)
-    access = _access(file, url, parts.query, access or Access())
+    is_tcp = parts.scheme in tcp.PORTS
+    access = _access(file, "" if is_tcp else url, parts.query, access or Access())
+    login, passcode = _login(file, parts) if is_tcp else (file.login, file.passcode)
     return Target(
         name=file.name,
         title=file.title,
@@ -177,11 +194,12 @@ def from_file(
         port=parts.port or PORTS[parts.scheme],
         path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         tls=tls if parts.scheme in SECURE else None,
+        is_tcp=is_tcp,
         access=access,
-        login=file.login,
-        passcode=file.passcode,
+        login=login,
+        passcode=passcode,
         host_header=file.host_header or host,
-        classes=bindings,
+        classes=carried(bindings, is_tcp=is_tcp),
         extensions=extensions,
         stomp_versions=versions_of(bindings) or STOMP_VERSIONS,
         endpoints=file.endpoints,
@@ -194,8 +212,23 @@ def from_file(
         queue_headers=file.queue_headers,
         topic_headers=file.topic_headers,
         facts=file.facts,
-        waivers=file.waivers,
+        waivers=tuple(waiver for waiver in file.waivers if waiver.is_for("tcp" if is_tcp else "websocket")),
     )
+
+
+def carried(bindings: frozenset[str], *, is_tcp: bool) -> frozenset[str]:
+    """Classes that a server of these `bindings` has on one of its transports."""
+    if not is_tcp:
+        return bindings - {"tcp"}
+    speaks_stomp = any(name.startswith("stomp-1") for name in bindings) or "queue-stomp" in bindings
+    return bindings - {"websocket", "stomp-publish"} | (frozenset({"tcp"}) if speaks_stomp else frozenset())
+
+
+def _login(file: TargetFile, parts: SplitResult) -> tuple[str | None, str | None]:
+    """Login and passcode of CONNECT: those of a URL of STOMP over TCP go before those of the file."""
+    if parts.username is None:
+        return file.login, file.passcode
+    return unquote(parts.username), unquote(parts.password) if parts.password is not None else file.passcode
 
 
 def _access(file: TargetFile, url: str, query: str, given: Access) -> Access:
@@ -259,7 +292,7 @@ def with_capabilities(target: Target, document: Any) -> Target:
     return replace(
         target,
         title=target.title or " ".join(_strings([document.get("name"), document.get("version")])),
-        classes=target.classes or bindings,
+        classes=target.classes or carried(bindings, is_tcp=target.is_tcp),
         extensions=target.extensions | declared,
         access=_with_login(target) if "security" in declared else target.access,
         stomp_versions=versions or target.stomp_versions,

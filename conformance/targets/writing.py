@@ -33,7 +33,7 @@ def with_failures(file: TargetFile, result: Result, name: str) -> TargetFile:
     kept = [waiver for waiver in file.waivers if waiver not in result.stale]
     new: dict[str, list[Verdict]] = {}
     for verdict in result.verdicts:
-        if verdict.counts and not any(waiver.covers(verdict.key) for waiver in kept):
+        if verdict.counts and not any(waiver.covers(verdict.key) and not waiver.transport for waiver in kept):
             new.setdefault(verdict.key.clause, []).append(verdict)
     made = [
         Waiver(clause, _reason(verdicts), tuple(verdict.key.binding for verdict in verdicts))
@@ -60,6 +60,8 @@ def to_toml(file: TargetFile) -> str:
             members["bindings"] = waiver.bindings
         if waiver.goes_on:
             members["goes_on"] = True
+        if waiver.transport:
+            members["transport"] = waiver.transport
         tables.append(_table("[[waivers]]", members))
     return "".join(lines) + "".join(f"\n{table}" for table in tables)
 

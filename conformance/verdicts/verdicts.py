@@ -98,6 +98,8 @@ class Tally:
 class Waiver:
     """A known deviation of a target, which is not counted; `bindings` empty: in all bindings.
 
+    `transport` is `websocket` or `tcp` where the deviation is of one transport, "" where it is of both.
+
     With `goes_on` a test goes on after the failure, as if the clause held: for a server that performs an operation
     although it answers it wrongly.
     """
@@ -106,6 +108,11 @@ class Waiver:
     reason: str
     bindings: tuple[str, ...] = ()
     goes_on: bool = False
+    transport: str = ""
+
+    def is_for(self, transport: str) -> bool:
+        """True if the waiver is for servers judged over this transport."""
+        return self.transport in ("", transport)
 
     def covers(self, key: Key) -> bool:
         """True if the waiver names this clause and includes this binding."""

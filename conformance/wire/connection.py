@@ -1,4 +1,4 @@
-"""One TCP or TLS connection with deadlines, read-ahead, bounds and a trace, for HTTP and WebSocket.
+"""One TCP or TLS connection with deadlines, read-ahead, bounds and a trace, for HTTP, WebSocket and STOMP.
 
 `Connection` has the socket methods that `websocket-client` and `http.client` use. These libraries parse the octets,
 and each of their waits ends at the connection's deadline, however slowly octets arrive and however many there are.
@@ -185,7 +185,8 @@ class Connection:
         """Shut down the sending side; reading goes on."""
         self._note("close", how="stop")
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_WR)
+            # Through TLS it ends TCP alone: an SSLSocket that is shut down would read the octets of TLS.
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def reset(self) -> None:
         """Reset the connection as a failing host does; unsent octets are lost."""

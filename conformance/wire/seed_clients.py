@@ -19,7 +19,7 @@ from conformance.wire.stomp import StompClient
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.wire.websocket import WebSocketLink
+    from conformance.wire.link import Link
 
 #: Version of the frames that `stomper` writes.
 VERSION = "1.1"
@@ -29,7 +29,7 @@ SPELLINGS = ("acknowledgment", "acknowledgement")
 class SeedProducer:
     """A producer of `topic` on a link to /producer; `clock` gives seconds since 1970."""
 
-    def __init__(self, link: WebSocketLink, topic: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, link: Link, topic: str, clock: Callable[[], float] = time.time) -> None:
         self.client = StompClient(link, VERSION)
         self.topic = topic
         self._clock = clock

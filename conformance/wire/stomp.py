@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from conformance.wire import stomper_frames
-from conformance.wire.encoding import encode, is_utf8
+from conformance.wire.encoding import encode
 from conformance.wire.failures import PeerFailure, TooLong, Violation
 from conformance.wire.frames import FEED_LIMIT, FRAME_LIMIT, BadFrame, Frame, FrameSplitter
 from conformance.wire.headers import Headers, merged_headers
+from conformance.wire.link import Closed
 from conformance.wire.message_ids import MessageIds
-from conformance.wire.websocket import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from conformance.wire.websocket import WebSocketLink
+    from conformance.wire.link import Link
 
 #: Memory that the unclaimed frames of a connection may take, in bytes, where the test has sent nothing long itself.
 INBOX_LIMIT = 16 << 20
@@ -29,6 +29,8 @@ _PER_OCTET = 6
 _LOOK_AFTER = INBOX_LIMIT // 16
 ARRIVALS_KEPT = 10_000
 ERRORS_KEPT = 100
+#: Longest wait for the end of a connection that the client has half-closed, in seconds, where nothing demands it.
+HALF_CLOSED_SECONDS = 1.5
 #: Cost of a frame above which only its beginning is kept among the ERRORs, in bytes.
 _WHOLE_ERROR = 64 << 10
 #: Numbers in the names of fences.
@@ -37,7 +39,10 @@ _fences = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A WebSocket message of the server: arrival in monotonic seconds, size in octets; `beat` for a heart-beat."""
+    """Octets of the server, a WebSocket message or what TCP brought at once; `beat` for a heart-beat.
+
+    `at` is in monotonic seconds, `size` in octets.
+    """
 
     at: float
     size: int
@@ -52,7 +57,7 @@ class StompClient:
     read may raise BadFrame or another Violation. One thread at a time.
     """
 
-    def __init__(self, link: WebSocketLink, version: str = "1.2", *, patience: float | None = None) -> None:
+    def __init__(self, link: Link, version: str = "1.2", *, patience: float | None = None) -> None:
         self.link = link
         self.patience = link.patience if patience is None else patience
         self.inbox: deque[Frame] = deque()
@@ -151,13 +156,8 @@ class StompClient:
         self.send_octets(b"\n")
 
     def send_octets(self, octets: bytes, *, binary: bool | None = None) -> None:
-        """Send octets as one WebSocket message: text if they are UTF-8, unless `binary` is given."""
-        if binary is None:
-            binary = not is_utf8(octets)
-        if binary:
-            self.link.send_binary(octets)
-        else:
-            self.link.send_text(octets)
+        """Send octets as one message; over WebSocket a text message if they are UTF-8, unless `binary` is given."""
+        self.link.send_octets(octets, binary=binary)
 
     # Receiving
 
@@ -261,6 +261,22 @@ class StompClient:
         if self.closed is None:
             raise PeerFailure("the server to end the connection", self._situation())
         return self.closed
+
+    def finish(self) -> None:
+        """End the client's side without DISCONNECT, and read to the end. Raises as `read_to_end` does."""
+        self.link.end_sending()
+        self.read_to_end()
+
+    def read_to_end(self) -> None:
+        """Read until the server ends the connection, whose other side the client has ended.
+
+        Raises PeerFailure if it doesn't, over a transport that demands it; over others it is given a moment.
+        """
+        if self.link.is_ended_by_peer:
+            self.expect_end()
+            return
+        self.listen(min(self.patience, HALF_CLOSED_SECONDS))
+        self.link.drop()
 
     def close(self) -> None:
         """Close the connection without DISCONNECT."""

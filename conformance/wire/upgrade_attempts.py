@@ -1,9 +1,9 @@
-"""Upgrades to WebSocket that are tried again where a server or a gateway takes no connection for now."""
+"""Connections that are tried again where a server or a gateway takes no connection for now."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from conformance.wire.admission import AWAY, TOO_MANY, UNAVAILABLE
 from conformance.wire.failures import NotAdmitted, UpgradeRefused
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.wire.admission import Admission
-    from conformance.wire.websocket import WebSocketLink
+    from conformance.wire.link import Link
+
+    L = TypeVar("L", bound=Link)
 
 
-def admitted_link(admission: Admission | None, upgrade: Callable[[], WebSocketLink]) -> WebSocketLink:
+def admitted_link(admission: Admission | None, upgrade: Callable[[], L]) -> L:
     """Link that `upgrade` opens, at last.
 
     Tried again, as `Attempts` bounds it: 429, 503, the 502 and 504 of a gateway whose server is away, and, where a

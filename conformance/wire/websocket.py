@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 import time
 from collections import deque
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -14,18 +12,20 @@ import websocket
 from websocket import ABNF
 
 from conformance.wire.access import Access
-from conformance.wire.connection import ALLOWANCE, Connection, tls_context
+from conformance.wire.connection import ALLOWANCE, tls_context
 from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import NotAdmitted, PeerFailure, TooLong, UpgradeRefused, Violation
+from conformance.wire.link import Closed, Link, Message
 from conformance.wire.upgrade_socket import UpgradeSocket
 from conformance.wire.websocket_frames import MESSAGE_LIMIT, FrameReader, MessageAssembly
 
 if TYPE_CHECKING:
     import ssl
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from conformance.wire.trace import Direction, Trace, What
+    from conformance.wire.link import Parts
+    from conformance.wire.trace import Trace
 
 _KINDS: dict[int, Literal["text", "binary"]] = {ABNF.OPCODE_TEXT: "text", ABNF.OPCODE_BINARY: "binary"}
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
@@ -37,32 +37,14 @@ _CONTROL_LIMIT = 2_000
 _HANDSHAKE_LIMIT = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A whole WebSocket message, fragments joined."""
-
-    kind: Literal["text", "binary"]
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """End of a connection: code and reason of the server's Close frame.
-
-    `code` is None without a Close frame, and for a Close frame without a code; `orderly` is True if there was a frame.
-    """
-
-    code: int | None = None
-    reason: str = ""
-    orderly: bool = False
-
-
-class WebSocketLink:
+class WebSocketLink(Link):
     """One WebSocket connection to `url` (ws or wss). One thread at a time.
 
     `patience`, in seconds, bounds every wait without a deadline of its own. Raises Unreachable if no server answers,
     UpgradeRefused if the server refuses the upgrade, NotAdmitted if its answer is malformed or missing.
     """
+
+    overhead = 8
 
     def __init__(
         self,
@@ -78,8 +60,19 @@ class WebSocketLink:
     ) -> None:
         """`headers` are added to the upgrade, as `access` is; waits raise RunEnded once `interrupted` is set."""
         access = access or Access()
-        self.url, self.patience = url, patience
-        self.closed: Closed | None = None
+        parts = urlsplit(url)
+        if parts.scheme not in _DEFAULT_PORTS:
+            raise ValueError(f"not a ws:// or wss:// URL: {url}")
+        is_secure = parts.scheme == "wss"
+        super().__init__(
+            url,
+            (parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]),
+            trace,
+            patience,
+            tls=(tls or tls_context()) if is_secure else None,
+            interrupted=interrupted,
+            admission=access.admission,
+        )
         self.pongs: deque[bytes] = deque(maxlen=_PONGS_KEPT)
         self._waiting: deque[Message] = deque()
         self._waiting_octets = 0
@@ -87,25 +80,7 @@ class WebSocketLink:
         self._assembly = MessageAssembly()
         self._owed_pongs: deque[bytes] = deque()
         self._is_within_frame = False
-        self._held: bytearray | None = None
         self._is_reading = False
-        self._trace = trace
-        self._label = trace.label("stomp") if trace else ""
-        parts = urlsplit(url)
-        if parts.scheme not in _DEFAULT_PORTS:
-            raise ValueError(f"not a ws:// or wss:// URL: {url}")
-        if parts.scheme == "wss":
-            tls = tls or tls_context()
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-        self._connection = Connection(
-            parts.hostname or "",
-            port,
-            tls=tls if parts.scheme == "wss" else None,
-            patience=patience,
-            note=trace.noting(self._label) if trace else None,
-            interrupted=interrupted,
-            admission=access.admission,
-        )
         self._websocket: Any = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
         self._frames = FrameReader(self._connection.recv)
         self._upgrade(
@@ -120,7 +95,48 @@ class WebSocketLink:
         """Subprotocol that the server selected, offered or not."""
         return (self._websocket.getheaders() or {}).get("sec-websocket-protocol")
 
-    # Sending. `receive` reports a server that is gone, after all messages that it has sent.
+    # Sending
+
+    def send_octets(self, octets: bytes, *, binary: bool | None = None) -> None:
+        """Send one message: text if the octets are UTF-8, unless `binary` is given."""
+        if binary is None:
+            binary = not is_utf8(octets)
+        self.send_frame(octets, ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT)
+
+    def wire(self, *messages: bytes) -> bytes:
+        """Octets of one frame per message: text where a message is UTF-8."""
+        return b"".join(
+            ABNF.create_frame(octets, ABNF.OPCODE_TEXT if is_utf8(octets) else ABNF.OPCODE_BINARY).format()
+            for octets in messages
+        )
+
+    def send_pieces(self, pieces: Sequence[bytes], pause: Callable[[], object]) -> None:
+        """Send octets of `wire` in several writes, the last of which ends a frame; `pause` is called after each."""
+        for number, piece in enumerate(pieces, 1):
+            self.send_raw(piece, whole=number == len(pieces))
+            pause()
+
+    def send_in_two(self, octets: bytes, cut: int, by: Parts, apart: float) -> bool:
+        """Send a frame as two messages, two fragments with a ping between them, or one message in two writes."""
+        if by == "messages":
+            self.send_octets(octets[:cut])
+            self.pong(b"read by %d" % cut, time.monotonic() + apart)
+            self.send_octets(octets[cut:])
+        elif by == "fragments":
+            self.send_fragments([octets[:cut], octets[cut:]], ping=b"between %d" % cut)
+        else:
+            head = len(self.wire(octets)) - len(octets)
+            self.send_in_pieces(octets, [head + cut])
+        return True
+
+    def end_sending(self) -> None:
+        """Send a Close frame."""
+        self.send_close()
+
+    @property
+    def is_ended_by_peer(self) -> bool:
+        """True: a Close frame is answered by another one (RFC 6455, section 5.5.1)."""
+        return True
 
     def send_text(self, octets: bytes) -> None:
         """Send a text message, UTF-8 or not."""
@@ -169,27 +185,6 @@ class WebSocketLink:
         while whole and self._owed_pongs:
             self.send_frame(self._owed_pongs.popleft(), ABNF.OPCODE_PONG)
 
-    @contextmanager
-    def in_one_write(self) -> Iterator[None]:
-        """Send everything of the context at its end, in one write."""
-        self._held = bytearray()
-        try:
-            yield
-        finally:
-            octets, self._held = bytes(self._held), None
-            self._write(octets)
-
-    def _write(self, octets: bytes) -> None:
-        if self._held is not None:
-            self._held += octets
-            return
-        try:
-            self._connection.sendall(octets)
-        except TimeoutError as error:
-            raise PeerFailure("a server that reads", f"no progress for {self.patience:g} s") from error
-        except OSError:
-            pass
-
     # Receiving
 
     def receive(self, deadline: float | None = None) -> Message | Closed | None:
@@ -223,11 +218,6 @@ class WebSocketLink:
                 return False
         self.pongs.remove(payload)
         return True
-
-    @property
-    def sent(self) -> int:
-        """Octets that the test of this link has sent, on all its connections; 0 if they are not traced."""
-        return self._trace.sent if self._trace else 0
 
     def _begin(self, deadline: float | None) -> None:
         """Start a wait. A server may send back what the test has sent, with escapes, and little more."""
@@ -310,25 +300,15 @@ class WebSocketLink:
         """Send a Close frame; `receive` then returns remaining messages and the server's Close."""
         self.send_frame(struct.pack("!H", code) + reason, ABNF.OPCODE_CLOSE)
 
-    def drop(self) -> None:
-        """Close the connection without a Close frame."""
-        self._ended(self.closed or Closed())
-
-    def cut(self) -> None:
-        """Reset the connection as a failing host does: no Close frame, no orderly end of TCP."""
-        self._connection.reset()
-        self._ended(self.closed or Closed())
-
     def _ended(self, how: Closed) -> Closed:
         """End the connection, and drop what it has read of an incomplete message."""
-        self.closed = how
-        self._connection.close()
+        super()._ended(how)
         self._frames.clear()
         self._assembly.clear()
         self._owed_pongs.clear()
         return how
 
-    # Upgrade and trace
+    # Upgrade
 
     def _upgrade(self, headers: Mapping[str, str]) -> None:
         self._note("open", path=self.url.partition("://")[2].partition("/")[2], headers=dict(headers))
@@ -362,13 +342,3 @@ class WebSocketLink:
             self._note("upgraded", status=0)
             raise NotAdmitted("101 Switching Protocols", f"no upgrade: {error}") from error
         self._note("upgraded", status=101, subprotocol=self.subprotocol)
-
-    def _record(
-        self, direction: Direction, octets: bytes, kind: Literal["stomp", "ws"] = "stomp", **facts: Any
-    ) -> None:
-        if self._trace:
-            self._trace.record(self._label, direction, kind, octets, **facts)
-
-    def _note(self, what: What, **facts: Any) -> None:
-        if self._trace:
-            self._trace.note(self._label, what, "stomp", **facts)

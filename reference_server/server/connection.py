@@ -1,6 +1,10 @@
-"""One connection: HTTP requests until one of them asks for WebSocket, then a STOMP session until the end."""
+"""One connection: HTTP requests until one of them asks for WebSocket, then a STOMP session until the end.
+
+On a port of plain STOMP it is the session from its first octet.
+"""
 
 import contextlib
+from collections.abc import Callable
 
 from reference_server.budget import Charge
 from reference_server.server.application import Application
@@ -9,6 +13,7 @@ from reference_server.server.http import HttpBinding
 from reference_server.server.outbox import Outbox
 from reference_server.server.requests import Request, RequestReader
 from reference_server.server.responses import write
+from reference_server.server.stream import Stream
 from reference_server.server.transport import Transport
 from reference_server.server.websocket import Channel, encode, shake_hands
 from reference_server.stomp.outlet import TOO_SLOW
@@ -23,7 +28,7 @@ def serve(transport: Transport, application: Application, binding: HttpBinding) 
     with contextlib.closing(RequestReader(application.settings, application.budget)) as reader:
         upgrade = _serve_http(reader, transport, application, binding)
     if upgrade is not None:
-        StompConnection(transport, application).serve(*upgrade)
+        _serve_websocket(transport, application, *upgrade)
     else:
         _drain(transport, application)
 
@@ -77,15 +82,37 @@ def _drain(transport: Transport, application: Application) -> None:
         pass
 
 
-class StompConnection:
-    """A STOMP session over WebSocket: its reading thread, and the calls of other threads."""
+def serve_stream(transport: Transport, application: Application) -> None:
+    """Serve a connection that is a STOMP session from its first octet. Raises as `serve` does."""
+    StompConnection(transport, application, Stream(), b"".join).serve(b"", lenient=False)
 
-    def __init__(self, transport: Transport, application: Application) -> None:
+
+def _serve_websocket(transport: Transport, application: Application, request: Request, rest: bytes) -> None:
+    response = shake_hands(request.headers)
+    transport.send_all(response.serialize())
+    if response.status_code != 101:
+        _drain(transport, application)
+        return
+    # Twice the largest frame: one that is over its bound gets an ERROR about that.
+    channel = Channel(2 * application.settings.frame_bytes)
+    StompConnection(transport, application, channel, encode).serve(rest, lenient=application.endpoints[request.path])
+
+
+class StompConnection:
+    """A STOMP session over WebSocket or TCP: its reading thread, and the calls of other threads."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        application: Application,
+        channel: Channel | Stream,
+        encode: Callable[[list[bytes]], bytes],
+    ) -> None:
+        """`encode` makes the octets of the wire from frames."""
         settings = application.settings
         self._transport = transport
         self._application = application
-        # Twice the largest frame: one that is over its bound gets an ERROR about that.
-        self._channel = Channel(2 * settings.frame_bytes)
+        self._channel = channel
         bound = max(settings.outbox_bytes, settings.output_window + settings.frame_bytes)
         self._outbox = Outbox(transport, bound, self._encode, Charge(application.budget))
         self._charge = Charge(application.budget)
@@ -93,15 +120,9 @@ class StompConnection:
         self._incomplete_since: float | None = None
         self._is_ending = False
 
-    def serve(self, request: Request, rest: bytes) -> None:
-        """Shake hands and serve the session to its end."""
-        response = shake_hands(request.headers)
-        self._transport.send_all(response.serialize())
-        if response.status_code != 101:
-            _drain(self._transport, self._application)
-            return
+    def serve(self, rest: bytes, *, lenient: bool) -> None:
+        """Serve the session to its end; `rest` are octets of it that have come."""
         self._transport.limit_waits(0)
-        lenient = self._application.endpoints[request.path]
         self._session = self._application.open_session(lenient=lenient, address=self._transport.address)
         self._session.output_bound = self._bound
         self._application.attach(self._session, self)

@@ -7,13 +7,11 @@ import socket
 import socketserver
 import ssl
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
-from reference_server.server.connection import serve
-from reference_server.server.http import HttpBinding
-from reference_server.server.responses import problem, write
 from reference_server.server.transport import TlsTransport, Transport
 
 _log = logging.getLogger(__name__)
@@ -30,20 +28,31 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 512
 
     def __init__(
-        self, application: Application, binding: HttpBinding, context: ssl.SSLContext | None
+        self,
+        application: Application,
+        port: int,
+        serve: Callable[[Transport], None],
+        refusal: bytes,
+        context: ssl.SSLContext | None,
+        beside: Self | None = None,
     ) -> None:
-        """Raises OSError if the address is not available. With a `context`, connections use TLS."""
+        """Raises OSError if the address is not available. With a `context`, connections use TLS.
+
+        `serve` serves a connection to its end; one too many gets the octets `refusal`. The connections of this
+        listener and of the one `beside` it count together.
+        """
         self._application = application
-        self._binding = binding
+        self._serve = serve
+        self._refusal = refusal
         self._context = context
-        self._changed = threading.Condition()
-        self._open: set[socket.socket] = set()
-        self._refused: set[socket.socket] = set()
+        self._changed: threading.Condition = beside._changed if beside else threading.Condition()
+        self._open: set[socket.socket] = beside._open if beside else set()
+        self._refused: set[socket.socket] = beside._refused if beside else set()
         self._paused = threading.Event()  # never set
         settings = application.settings
         if ":" in settings.host:
             self.address_family = socket.AF_INET6
-        super().__init__((settings.host, settings.port), socketserver.BaseRequestHandler)
+        super().__init__((settings.host, port), socketserver.BaseRequestHandler)
 
     @property
     def connections(self) -> int:
@@ -98,7 +107,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             idle_timeout = self._application.settings.idle_timeout
             transport.limit_waits(idle_timeout)
             transport.handshake(idle_timeout)
-            serve(transport, self._application, self._binding)
+            self._serve(transport)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a served connection, or refuse one that was not."""
@@ -116,13 +125,11 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         _log.exception("the connection of %s failed", client_address)
 
     def _turn_away(self, connection: socket.socket) -> None:
-        """Answer 503, and close after the linger time."""
-        limit = self._application.settings.connections
-        refusal = problem(503, "too-many-connections", f"{limit} connections are open; come back later.")
+        """Say that there is no room, and close after the linger time."""
         connection.setblocking(False)
         with contextlib.suppress(OSError):
             if self._context is None:
-                connection.send(write(refusal, keep_alive=False))
+                connection.send(self._refusal)
             connection.shutdown(socket.SHUT_WR)
         if len(self._refused) > _REFUSED_AT_ONCE:
             self._forget(connection)

@@ -8,8 +8,11 @@ from typing import Self
 from reference_server.config import ConfigError, Settings
 from reference_server.server.application import Application
 from reference_server.server.capabilities import describe
+from reference_server.server.connection import serve, serve_stream
 from reference_server.server.http import HttpBinding
 from reference_server.server.listener import Listener
+from reference_server.server.responses import problem, write
+from reference_server.stomp.frame import encode
 
 NAME = "stompliance reference server"
 _ACCEPT_POLL_SECONDS = 0.05
@@ -35,10 +38,40 @@ class Server:
         self.application = Application(settings, f"stompliance/{version()}")
         document = describe(settings, name=NAME, version=version(), endpoints=self.application.endpoints)
         binding = HttpBinding(self.application, document)
-        self.listener = Listener(self.application, binding, _tls_context(settings))
-        self._accepting = threading.Thread(
-            target=self.listener.serve_forever, args=(_ACCEPT_POLL_SECONDS,), name="accept", daemon=True
+        context = _tls_context(settings)
+        full = f"{settings.connections} connections are open; come back later."
+        self.listener = Listener(
+            self.application,
+            settings.port,
+            lambda transport: serve(transport, self.application, binding),
+            write(problem(503, "too-many-connections", full), keep_alive=False),
+            context,
         )
+        self._listeners = [self.listener]
+        if settings.stomp_port is not None:
+            self._listeners.append(self._stream_listener(settings.stomp_port, full, context))
+        self._accepting = [
+            threading.Thread(
+                target=listener.serve_forever, args=(_ACCEPT_POLL_SECONDS,), name="accept", daemon=True
+            )
+            for listener in self._listeners
+        ]
+
+    def _stream_listener(self, port: int, full: str, context: ssl.SSLContext | None) -> Listener:
+        headers = [("message", "too many connections"), ("content-length", str(len(full)))]
+        refusal = encode("ERROR", headers, full.encode(), version="1.0")
+        try:
+            return Listener(
+                self.application,
+                port,
+                lambda transport: serve_stream(transport, self.application),
+                refusal,
+                context,
+                self.listener,
+            )
+        except OSError:
+            self.listener.server_close()
+            raise
 
     @property
     def port(self) -> int:
@@ -50,29 +83,46 @@ class Server:
     def url(self) -> str:
         """The WebSocket URL of the strict endpoint."""
         scheme = "wss" if self.settings.tls_cert else "ws"
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"{scheme}://{host}:{self.port}/stomp"
+        return f"{scheme}://{self._host}:{self.port}/stomp"
+
+    @property
+    def stream_url(self) -> str | None:
+        """The URL of STOMP over TCP; None without it."""
+        if len(self._listeners) == 1:
+            return None
+        scheme = "stomps" if self.settings.tls_cert else "stomp"
+        return f"{scheme}://{self._host}:{self._listeners[1].server_address[1]}"
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
 
     def start(self) -> None:
         """Serve from now on, in threads."""
         self.application.timer.start()
-        self._accepting.start()
+        for thread in self._accepting:
+            thread.start()
 
     def stop(self) -> None:
         """Send every session an ERROR, wait an instant, and end; takes less than a second.
 
         A server that was not started only releases its port.
         """
-        if not self._accepting.is_alive():
-            self.listener.server_close()
+        if not self._accepting[0].is_alive():
+            self._close()
             return
-        self.listener.stop_accepting()
+        for listener in self._listeners:
+            listener.stop_accepting()
         self.application.fail_all("server is stopping", "Connect again later.")
         self.listener.wait_until_idle(self.goodbye_seconds)
         self.listener.cut_all()
         self.listener.wait_until_idle(self.goodbye_seconds / 2)
-        self.listener.server_close()
+        self._close()
         self.application.timer.stop()
+
+    def _close(self) -> None:
+        for listener in self._listeners:
+            listener.server_close()
 
     def __enter__(self) -> Self:
         self.start()

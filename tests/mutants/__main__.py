@@ -3,6 +3,7 @@
     python -m tests.mutants                         all brokers
     python -m tests.mutants a-lost-record …         brokers by name
     python -m tests.mutants --sample 12 --seed 7    a random sample
+    python -m tests.mutants --transport tcp         over TCP, not WebSocket
     python -m tests.mutants --family reports        the faults of one family; --families lists them
     python -m tests.mutants --seeds 20 --hard       the hard faults, each with 20 seeds
 
@@ -29,7 +30,7 @@ from tests.figures.store import own_command, record
 from tests.figures.summaries import of_mutants
 from tests.mutants import tables
 from tests.mutants.families import all_families, count_families, family_of
-from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge
+from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge, speaks_stomp_alone
 from tests.mutants.registry import Fault, Variant, faults, variants
 
 #: Width of the tables in a file or a pipe, in columns.
@@ -91,6 +92,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, metavar="N", help="judge N mutants, chosen by --seed")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
     parser.add_argument("--only", choices=["faults", "variants"], help="judge only faults or only variants")
+    parser.add_argument(
+        "--transport",
+        choices=["websocket", "tcp"],
+        default="websocket",
+        help="judge over this transport; with tcp only the mutants of the chapters on STOMP, and of that transport",
+    )
     parser.add_argument("--hard", action="store_true", help="judge only the hard faults")
     parser.add_argument(
         "--seeds",
@@ -126,7 +133,7 @@ def _arguments() -> argparse.Namespace:
     )
     values = parser.parse_args()
     is_limited = values.names or values.family or values.sample is not None or values.only
-    is_part = is_limited or values.whole or values.fail_fast
+    is_part = is_limited or values.whole or values.fail_fast or values.transport == "tcp"
     if values.record and (is_part or values.list or values.hard != bool(values.seeds)):
         parser.error("--record is for all brokers, or for --hard with --seeds")
     return values
@@ -153,6 +160,8 @@ def _chosen(values: argparse.Namespace) -> list[Fault | Variant]:
         ]
     if values.only != "faults" and not values.hard and not values.family:
         everything += variants().values()
+    if values.transport == "tcp":
+        everything = [m for m in everything if speaks_stomp_alone(m) or "tcp" in m.bindings]
     if values.names:
         everything = [mutant for mutant in everything if any(name in mutant.name for name in values.names)]
     if values.sample is not None:
@@ -167,7 +176,12 @@ def _judged(
     with ThreadPoolExecutor(values.jobs) as pool:
         running = {
             pool.submit(
-                judge, mutant, effort=_effort(mutant), whole=values.whole, fail_fast=values.fail_fast
+                judge,
+                mutant,
+                effort=_effort(mutant),
+                whole=values.whole,
+                fail_fast=values.fail_fast,
+                transport=values.transport,
             ): mutant
             for mutant in sorted(chosen, key=_place)
         }
@@ -219,7 +233,15 @@ def _with_seeds(chosen: list[Fault], values: argparse.Namespace, console: Consol
     with ThreadPoolExecutor(values.jobs) as pool:
         runs = {
             fault.name: [
-                pool.submit(judge, fault, effort=fault.effort, seed=seed, fail_fast=True) for seed in seeds
+                pool.submit(
+                    judge,
+                    fault,
+                    effort=fault.effort,
+                    seed=seed,
+                    fail_fast=True,
+                    transport=values.transport,
+                )
+                for seed in seeds
             ]
             for fault in chosen
         }

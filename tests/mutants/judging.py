@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import tempfile
 import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Time limit of one run of the suite, in seconds, after which it counts as stuck.
 RUN_SECONDS = 300.0
+#: Names in patches of the WebSocket layer.
+_WEBSOCKET = re.compile(r"\b(Channel|websocket)\b")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Outcome:
     steps: int = 0
     unjudged: tuple[str, ...] = ()
     trouble: str = ""
+    transport: str = "websocket"
     report: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -58,8 +63,11 @@ def judge(
     seed: int | None = None,
     whole: bool = False,
     fail_fast: bool = False,
+    transport: str = "websocket",
 ) -> Outcome:
     """Run the suite against a server with this fault or variant; `fail_fast` ends at the first broken requirement.
+
+    `transport` is `websocket` or `tcp`; mutants of STOMP over TCP are judged over TCP in any case.
 
     A fault is judged by the chapters of the clauses that it breaks, a variant by the clauses in its `near` and in one
     version of STOMP; `whole` judges all clauses of all their bindings.
@@ -68,7 +76,9 @@ def judge(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = [*mutant.options, "--time-limit", "0", "--effort", effort, "--report", str(folder)]
+        transport = "tcp" if "tcp" in mutant.bindings else transport
         bindings = mutant.bindings if whole else judged_bindings(mutant)
+        bindings = tuple(name for name in bindings if name != "websocket" or transport != "tcp")
         options += [word for binding in bindings for word in ("--class", binding)]
         if not whole:
             options += selection(mutant)
@@ -77,7 +87,7 @@ def judge(
         if fail_fast:
             options.append("--fail-fast")
         try:
-            with served(mutant.name, mutant.flags) as url:
+            with served(mutant.name, mutant.flags, transport) as url:
                 status = run_suite([url, *options], folder / "output", RUN_SECONDS)
         except NotServing as error:
             return Outcome(mutant.name, STUCK, time.monotonic() - began, trouble=str(error))
@@ -85,7 +95,8 @@ def judge(
         document = json.loads(report.read_text("utf-8")) if report.exists() else {}
         said = (folder / "output").read_text("utf-8", "replace")
     trouble = "" if document and status in (0, 1, 4) else said[-2000:] or f"exit status {status}"
-    return _outcome(mutant.name, status, time.monotonic() - began, document, trouble)
+    outcome = _outcome(mutant.name, status, time.monotonic() - began, document, trouble)
+    return replace(outcome, transport=transport)
 
 
 def judged_bindings(mutant: Fault | Variant) -> tuple[str, ...]:
@@ -107,6 +118,15 @@ def selection(mutant: Fault | Variant) -> list[str]:
         chapters = {book()[clause].source for clause in mutant.breaks}
         near = [clause.id for clause in book() if clause.source in chapters]
     return [word for clause in near for word in ("--clause", clause)]
+
+
+def speaks_stomp_alone(mutant: Fault | Variant) -> bool:
+    """True for a mutant of the chapters on STOMP that shows over either transport."""
+    if _WEBSOCKET.search(inspect.getsource(mutant.apply)):
+        return False
+    return any(name.startswith("stomp-1") for name in mutant.bindings) and all(
+        name.startswith("stomp-1") or name in ("websocket", "tcp") for name in mutant.bindings
+    )
 
 
 def _outcome(name: str, status: int, seconds: float, document: dict[str, Any], trouble: str) -> Outcome:

@@ -37,7 +37,7 @@ _STOP_SECONDS = 5.0
 #: The status of a process can be read only once. Starting a process polls all others, and of two threads that poll at
 #: the same time one would get 255 for the status.
 _polling = threading.Lock()
-_URL = re.compile(r"ws://\S+")
+_URLS = {"websocket": re.compile(r"ws://\S+"), "tcp": re.compile(r"stomp://\S+")}
 #: Modules that a run imports only when it first needs them.
 _IMPORTED_LATE = (
     "_pytest._argcomplete",
@@ -84,8 +84,12 @@ def preload() -> None:
 
 
 @contextmanager
-def served(name: str, flags: Sequence[str]) -> Iterator[str]:
-    """URL of a server with a fault or a variant, which runs as long as the context. Raises NotServing."""
+def served(name: str, flags: Sequence[str], transport: str = "websocket") -> Iterator[str]:
+    """URL of a server with a fault or a variant, which runs as long as the context. Raises NotServing.
+
+    `transport` is that of the URL: `websocket` or `tcp`.
+    """
+    flags = [*flags, *(("--stomp-port", "0") if transport == "tcp" else ())]
     reader, writer = _context().Pipe(duplex=False)
     server = _context().Process(target=_serve, args=(name, tuple(flags), writer), daemon=True)
     _start(server)
@@ -94,8 +98,8 @@ def served(name: str, flags: Sequence[str]) -> Iterator[str]:
         line = ""
         if reader.poll(_START_SECONDS):
             with open(os.dup(reader.fileno()), encoding="utf-8", errors="replace") as output:  # noqa: PTH123
-                line = output.readline()
-        match = _URL.search(line)
+                line = output.readline() + (output.readline() if transport == "tcp" else "")
+        match = _URLS[transport].search(line)
         if match is None:
             raise NotServing(f"the server with {name} printed no URL but {line!r}")
         yield match.group()

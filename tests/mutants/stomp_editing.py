@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 V10, V11, V12 = ("stomp-1.0",), ("stomp-1.1",), ("stomp-1.2",)
 WEBSOCKET = ("websocket",)
+TCP = ("tcp",)
 
 Lines = list[bytes]
 

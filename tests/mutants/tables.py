@@ -27,12 +27,21 @@ MEDIAN_CLAUSES = 3.0
 
 
 def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outcome], book: Book) -> None:
-    """Print for each fault: broken clauses, caught or not, first failed clause, number of failures, time, steps.
+    """Print for each fault: broken clauses, transport, verdict, first failed clause, number of failures, time, steps.
 
     The column `caught` names the effort of faults that need more than quick.
     """
     table = Table(
-        "fault", "breaks", "caught", "first", "clauses", "seconds", "steps", box=box.SIMPLE, pad_edge=False
+        "fault",
+        "breaks",
+        "over",
+        "caught",
+        "first",
+        "clauses",
+        "seconds",
+        "steps",
+        box=box.SIMPLE,
+        pad_edge=False,
     )
     for fault in faults:
         outcome = outcomes[fault.name]
@@ -45,6 +54,7 @@ def print_faults(console: Console, faults: list[Fault], outcomes: dict[str, Outc
         table.add_row(
             fault.name,
             " ".join(fault.breaks),
+            outcome.transport,
             word,
             first,
             str(len(outcome.found)),
@@ -64,7 +74,9 @@ def print_families(console: Console, rows: list[FamilyCount]) -> None:
 
 def print_variants(console: Console, variants: list[Variant], outcomes: dict[str, Outcome]) -> None:
     """Print for each variant the freedom that it uses and its verdict."""
-    table = Table("odd but conforming broker", "left open by", "verdict", box=box.SIMPLE, pad_edge=False)
+    table = Table(
+        "odd but conforming broker", "left open by", "over", "verdict", box=box.SIMPLE, pad_edge=False
+    )
     for variant in variants:
         outcome = outcomes[variant.name]
         if is_left_alone(outcome):
@@ -76,7 +88,7 @@ def print_variants(console: Console, variants: list[Variant], outcomes: dict[str
                 or f"exit {outcome.status}"
             )
             verdict = f"[red]FALSE ALARM[/] {what}"
-        table.add_row(variant.name, variant.freedom, verdict)
+        table.add_row(variant.name, variant.freedom, outcome.transport, verdict)
     console.print(table)
 
 

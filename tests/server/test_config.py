@@ -54,6 +54,7 @@ def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
         float: (0.5, "0.5"),
         tuple: (("a:b",), "a:b"),
         str: ("x", "x"),
+        type(None): (7, "7"),  # a port that is closed by default
     }
     users = write(tmp_path / "users.txt", "ann:x\n")
     named = {"path": (("/ws",), "/ws"), "users_file": (users, users)}

@@ -42,7 +42,7 @@ def fill(
 def send_frame(
     client: StompClient, template: bytes, destination: Destination | None = None, **values: Value
 ) -> None:
-    """Send a frame by its template, as one WebSocket message; the destination is escaped for the session."""
+    """Send a frame by its template, as one message; the destination is escaped for the session."""
     client.send_octets(fill(template, destination, client.version, eol=b"\n", **values))
 
 

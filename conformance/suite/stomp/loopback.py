@@ -47,9 +47,9 @@ class Loopback:
     def send_octets(
         self, template: bytes, *, version: str | None = None, binary: bool | None = None, **values: Value
     ) -> None:
-        """Send a frame by its template from the client, as one WebSocket message.
+        """Send a frame by its template from the client, as one message.
 
-        The message is text if the frame is UTF-8, unless `binary` says which.
+        Over WebSocket it is text if the frame is UTF-8, unless `binary` says which.
         """
         self.client.send_octets(self.octets(template, version=version, eol=b"\n", **values), binary=binary)
 
@@ -116,7 +116,7 @@ class Loopback:
 
 
 def session_sending(fixture: StompFixture, octets: bytes) -> Provoke:
-    """A new session that sends these octets as one WebSocket message."""
+    """A new session that sends these octets as one message."""
 
     def provoke() -> StompClient:
         client = fixture.client()

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
+    from conformance.wire.link import Closed
     from conformance.wire.stomp import StompClient
-    from conformance.wire.websocket import Closed
 
     Provoke = Callable[[], StompClient]
     Fence = Callable[[StompClient, float], None]

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
-from websocket import ABNF
 
 from conformance.bench.marks import clauses, main_thread_only
 from conformance.suite.stomp.properties import (
@@ -19,7 +18,7 @@ from conformance.suite.stomp.properties import (
     header_lists,
     split_at,
 )
-from conformance.wire.encoding import encode, is_utf8
+from conformance.wire.encoding import encode
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -30,13 +29,6 @@ PIECE_INTERVAL = 0.001
 COUNTED = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
 UNCOUNTED = b"SEND\n<destination>\n\n<body>\0"
 NOT_UTF_8 = b"\xff\xfe\x80"
-
-
-def message(octets: bytes) -> bytes:
-    """A WebSocket message as octets on the wire."""
-    opcode = ABNF.OPCODE_TEXT if is_utf8(octets) else ABNF.OPCODE_BINARY
-    whole: bytes = ABNF.create_frame(octets, opcode).format()
-    return whole
 
 
 def frame(loopback: Loopback, headers: list[tuple[str, str]], body: bytes) -> bytes:
@@ -124,10 +116,9 @@ def test_any_frames_may_be_cut_anywhere(bench: Bench) -> None:
 
     def check(texts: list[bytes], cuts: list[float]) -> None:
         with run.loopback() as loopback:
-            parts = split_at(b"".join(message(frame(loopback, [], text)) for text in texts), cuts)
-            for number, part in enumerate(parts, 1):
-                loopback.client.link.send_raw(part, whole=number == len(parts))
-                loopback.client.listen(PIECE_INTERVAL)
+            client = loopback.client
+            parts = split_at(client.link.wire(*(frame(loopback, [], text) for text in texts)), cuts)
+            client.link.send_pieces(parts, lambda: client.listen(PIECE_INTERVAL))
             within = run.patience(sum(map(len, texts)))
             came = [loopback.receive(within=within).body for _ in texts]
             for clause in ("STOMP-FRAME-006", "STOMP-FRAME-005"):

@@ -250,9 +250,9 @@ def _come_and_go(fixture: StompFixture, clients: list[StompClient], which: str) 
         for client in clients:
             client.expect("CONNECTED")
             client.disconnect()
-            client.link.send_close()
+            client.link.end_sending()
         for client in clients:
-            client.expect_end()
+            client.read_to_end()
     except PeerFailure as failure:
         bench.judge("STOMP-LINGER-001", False, expected=f"{which} served", observed=failure.observed)
         raise

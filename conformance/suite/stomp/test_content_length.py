@@ -234,8 +234,7 @@ def test_a_length_of_zero_is_fine_without_a_body(bench: Bench, command: str) -> 
     provoke = session_sending(fixture, octets)
     if command == "DISCONNECT":
         client = provoke()
-        client.link.send_close()
-        client.expect_end()
+        client.finish()
         errors = [error.octets for error in client.errors]
         bench.judge(
             "STOMP-CLEN-010", not errors, expected="no ERROR for the DISCONNECT", observed=errors or "none"

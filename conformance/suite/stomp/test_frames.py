@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import websocket
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.attempts import connect_headers
@@ -23,15 +22,6 @@ if TYPE_CHECKING:
 
 #: Seconds between the pieces of a cut frame, at least, so that they are read one by one.
 PIECE_INTERVAL = 0.002
-#: Octets of the header of a WebSocket message, at most; the frame is cut at each of them.
-HEADER_OCTETS = 8
-
-
-def as_text_messages(*messages: bytes) -> bytes:
-    """Several text messages as octets on the wire, for a single write."""
-    return b"".join(
-        websocket.ABNF.create_frame(octets, websocket.ABNF.OPCODE_TEXT).format() for octets in messages
-    )
 
 
 @clauses("STOMP-ABNF-001", "STOMP-ABNF-002", "STOMP-FRAME-001")
@@ -74,7 +64,7 @@ def test_a_server_sends_nothing_but_frames(bench: Bench) -> None:
     "ends", [b"\n", b"\n" * 1000, b"\r\n", b"\n\r\n\n\r\n"], ids=["lf", "many", "crlf", "mixed"]
 )
 def test_line_ends_between_frames_mean_nothing(bench: Bench, ends: bytes) -> None:
-    """Send three SENDs with LFs behind each NUL, in the same WebSocket message; expect three MESSAGEs and nothing else.
+    """Send three SENDs with LFs behind each NUL, in the same message; expect three MESSAGEs and nothing else.
 
     Line ends in a WebSocket message of their own belong to STOMP-WS-009.
     """
@@ -120,8 +110,7 @@ def test_a_frame_needs_no_header(bench: Bench) -> None:
 
 def _error_of_disconnect(client: StompClient, octets: bytes) -> Frame | None:
     client.send_octets(octets)
-    client.link.send_close()  # the answer to the frame comes before the server's own Close
-    client.expect_end()
+    client.finish()  # the answer to the frame comes before the server's own end
     return client.errors[0] if client.errors else None
 
 
@@ -138,8 +127,7 @@ def test_a_nul_before_the_empty_line_ends_no_frame(bench: Bench, command: str) -
     if command == "DISCONNECT":
         template = b"DISCONNECT\nreceipt:<receipt>\n\0"
     client.send_octets(loopback.octets(template, version=client.version, receipt=receipt))
-    client.link.send_close()
-    client.expect_end()
+    client.finish()
     receipts = client.take("RECEIPT")
     bench.judge(
         "STOMP-FRAME-004",
@@ -152,12 +140,13 @@ def test_a_nul_before_the_empty_line_ends_no_frame(bench: Bench, command: str) -
 
 @clauses("STOMP-FRAME-005")
 def test_frames_that_arrive_together_are_all_carried_out(bench: Bench) -> None:
-    """Send 50 SENDs in one write, each a WebSocket message; expect 50 MESSAGEs in order."""
+    """Send 50 SENDs in one write, each a message of the transport; expect 50 MESSAGEs in order."""
     fixture = StompFixture(bench)
     loopback = Loopback(fixture)
     bodies = [b"m%d" % number for number in range(50)]
     frames = [loopback.octets(b"SEND\n<destination>\n\n<body>\0", body=body) for body in bodies]
-    loopback.client.link.send_raw(as_text_messages(*frames))
+    link = loopback.client.link
+    link.send_pieces([link.wire(*frames)], lambda: None)
     came = [loopback.expect_message("STOMP-FRAME-005").body for _ in bodies]
     bench.judge("STOMP-FRAME-005", came == bodies, expected="50 messages in order", observed=came)
 
@@ -190,12 +179,12 @@ def test_a_frame_may_be_cut_over_tcp_segments(bench: Bench, body: bytes) -> None
     loopback = Loopback(StompFixture(bench))
     note = b"caf\xc3\xa9" if bench.version != "1.0" else b"cafe"
     octets = loopback.octets(b"SEND\nnote:<note>\n<destination>\n\n<body>\0", note=note, body=body)
-    end = len(octets) + HEADER_OCTETS
-    for cut in [*range(1, HEADER_OCTETS), *range(HEADER_OCTETS, end, bench.examples(7, 3, 1))]:
-        frame = websocket.ABNF.create_frame(octets, websocket.ABNF.OPCODE_TEXT).format()
-        for begin, after in ((0, cut), (cut, cut + 1), (cut + 1, len(frame))):
-            loopback.client.link.send_raw(frame[begin:after], whole=after >= len(frame))
-            loopback.client.listen(PIECE_INTERVAL)
+    link = loopback.client.link
+    first, end = max(1, link.overhead), len(octets) + link.overhead
+    for cut in [*range(1, first), *range(first, end, bench.examples(7, 3, 1))]:
+        frame = link.wire(octets)
+        pieces = [frame[:cut], frame[cut : cut + 1], frame[cut + 1 :]]
+        link.send_pieces([p for p in pieces if p], lambda: loopback.client.listen(PIECE_INTERVAL))
         message = loopback.expect_message(
             "STOMP-FRAME-006", expected=f"the message that was cut after octet {cut}"
         )
@@ -224,8 +213,7 @@ def test_connect_in_lower_case_opens_no_session(bench: Bench) -> None:
     r"""Send `connect\naccept-version:…\n\n\0`; expect no CONNECTED."""
     client = bench.stomp(connect=False)
     client.frame("connect", connect_headers(bench))
-    client.link.send_close()
-    client.expect_end()
+    client.finish()
     came = client.take("CONNECTED")
     bench.judge(
         "STOMP-FRAME-007", not came, expected="no CONNECTED for `connect`", observed=[f.octets for f in came]

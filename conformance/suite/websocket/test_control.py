@@ -13,6 +13,7 @@ from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import ATTEMPTS, reaction
 from conformance.suite.stomp.session_end import expect_sole_subscription
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.suite.websocket.links import websocket_of
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def test_a_ping_gets_its_pong(bench: Bench, payload: bytes) -> None:
     for client in (bench.stomp(connect=False), StompFixture(bench).client()):
         bench.judge(
             "STOMP-WS-021",
-            client.link.pong(payload),
+            websocket_of(client).pong(payload),
             expected=f"a pong with {payload!r}",
             observed=client.closed or "no such pong",
         )
@@ -44,7 +45,7 @@ def test_a_ping_gets_its_pong(bench: Bench, payload: bytes) -> None:
 def test_a_frame_that_is_not_masked_ends_the_connection(bench: Bench) -> None:
     """Send a frame that is not masked; expect the end of the connection."""
     client = StompFixture(bench).client()
-    client.link.send_frame(b"\n", opcode=1, mask=False)
+    websocket_of(client).send_frame(b"\n", opcode=1, mask=False)
     try:
         closed = client.expect_end()
     except PeerFailure as failure:
@@ -64,7 +65,7 @@ def test_pings_as_signs_of_life(bench: Bench) -> None:
     since, number = time.monotonic(), 0
     while time.monotonic() < since + WATCH and not client.closed:
         number += 1
-        client.link.pong(b"%d" % number)
+        websocket_of(client).pong(b"%d" % number)
         client.listen(0.2)
     ended = time.monotonic() - since
     seen = f"dropped after {ended:.0f} to {ended + 1:.0f} s" if client.closed else f"kept for {WATCH:g} s"
@@ -168,7 +169,7 @@ def _end(client: StompClient, how: str) -> None:
     if how == "cut":
         client.link.cut()
     else:
-        client.link.send_close()
+        websocket_of(client).send_close()
         client.expect_end()
 
 

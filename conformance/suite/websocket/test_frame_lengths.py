@@ -10,6 +10,7 @@ from conformance.bench.marks import clauses
 from conformance.suite.generators import KIB, lengths, many
 from conformance.suite.stomp.loopback import Loopback
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.suite.websocket.links import websocket_of
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def test_a_frame_of_any_length_is_read(bench: Bench, fragments: int) -> None:
         octets = loopback.octets(SEND, body=body)
         parts = [octets] if fragments == 1 else [octets, b""]
         try:
-            loopback.client.link.send_fragments(parts)
+            websocket_of(loopback.client).send_fragments(parts)
             came = loopback.receive(within=bench.patience_for(length)).body
         except (PeerFailure, Violation) as failure:
             is_possible = length > 16 * KIB and (refuses_long or length > BEYOND)
@@ -150,7 +151,7 @@ def test_a_message_of_many_fragments(bench: Bench, size: int) -> None:
     octets = loopback.octets(SEND, body=b"0123456789" * (count // 10 + 1))
     parts = [octets[number : number + 1] for number in range(count)] if size else [b""] * count
     with loopback.client.link.in_one_write():
-        loopback.client.link.send_fragments([*parts, octets[count:] if size else octets])
+        websocket_of(loopback.client).send_fragments([*parts, octets[count:] if size else octets])
     message = loopback.expect_message("STOMP-WS-005")
     bench.judge(
         "STOMP-WS-005",

@@ -42,7 +42,7 @@ def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequ
     """Offer subprotocols; expect one of them that the server supports, or none if there is none, and a connection."""
     supported = {NAMES[version] for version in bench.target.stomp_versions if version in NAMES} & set(offer)
     try:
-        link = bench.link(subprotocols=offer)
+        link = bench.websocket_link(subprotocols=offer)
     except PeerFailure as failure:
         bench.judge("STOMP-WS-020", True, expected="none that wasn't offered", observed=failure.observed)
         bench.judge("STOMP-WS-001", False, expected="the connection opened", observed=failure.observed)
@@ -84,7 +84,7 @@ def test_a_session_of_another_version_than_the_subprotocol(bench: Bench, version
     if version not in bench.target.stomp_versions:
         bench.skip("STOMP-WS-002", f"the server doesn't speak {version}")
         return
-    link = bench.link(subprotocols=[NAMES[other]])
+    link = bench.websocket_link(subprotocols=[NAMES[other]])
     client = StompClient(link, version)
     client.frame("CONNECT", connect_headers(bench, {"accept-version": version}))
     try:
@@ -103,14 +103,14 @@ def test_an_unknown_path_is_refused(bench: Bench) -> None:
         return
     path = f"/{bench.fresh('no-such-path')}"
     try:
-        link: WebSocketLink | None = bench.link(path)
+        link: WebSocketLink | None = bench.websocket_link(path)
     except PeerFailure as failure:
         observed, link = failure.observed, None
         if isinstance(failure, UpgradeRefused) and failure.status in FOR_ANOTHER_REASON:
             bench.skip("WEBSOCKET-PATH-1", f"refused before the path was looked at: {observed}")
             return
         # Only next to an upgrade that is accepted a refusal has to do with the path.
-        bench.link()
+        bench.websocket_link()
     else:
         observed = "101 Switching Protocols"
     bench.judge(

@@ -10,8 +10,9 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.loopback import Loopback
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.suite.websocket.links import websocket_of
 from conformance.wire.failures import PeerFailure
-from conformance.wire.websocket import Message
+from conformance.wire.link import Message
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -37,7 +38,7 @@ def note_of(version: str) -> bytes:
 def let_read(client: StompClient) -> None:
     """Wait until the server has read the messages so far: until a pong arrives, or for APART seconds without one."""
     now = time.monotonic()
-    client.link.pong(f"read by {now}".encode(), now + APART)
+    websocket_of(client).pong(f"read by {now}".encode(), now + APART)
 
 
 def takes_binary(fixture: StompFixture) -> bool:
@@ -237,11 +238,11 @@ def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: byte
         b"SEND\n<note>\n<destination>\n\n<body>\0", note=note_of(loopback.client.version), body=BODY
     )
     parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
-    loopback.client.link.send_fragments([*parts, b""], ping=ping)
+    websocket_of(loopback.client).send_fragments([*parts, b""], ping=ping)
     message = loopback.expect_message("STOMP-WS-005")
     bench.judge("STOMP-WS-005", message.body == BODY, expected="the message", observed=message.octets)
     if ping is not None:
-        answered = ping in loopback.client.link.pongs or loopback.client.link.pong(b"again")
+        answered = ping in websocket_of(loopback.client).pongs or websocket_of(loopback.client).pong(b"again")
         bench.judge("STOMP-WS-005", answered, expected="a pong for the ping between", observed="none")
 
 

@@ -18,6 +18,7 @@ from conformance.suite.stomp.properties import (
     split_at,
 )
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.suite.websocket.links import websocket_of
 from conformance.suite.websocket.test_messages import takes_binary
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def test_any_fragments_make_one_message(bench: Bench) -> None:
     def check(text: bytes, cuts: list[float], empty: bool, ping: bytes | None) -> None:
         with run.loopback() as loopback:
             parts = split_at(stream(loopback, [text], [0]), cuts)
-            loopback.client.link.send_fragments([b"", *parts, b""] if empty else parts, ping=ping)
+            websocket_of(loopback.client).send_fragments([b"", *parts, b""] if empty else parts, ping=ping)
             bodies_back = list(came(loopback, 1, run.patience(len(text))))
             bench.judge(
                 "STOMP-WS-005",

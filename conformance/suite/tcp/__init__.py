@@ -1,0 +1,1 @@
+"""Tests of STOMP over TCP: class `tcp`."""
