@@ -4,7 +4,6 @@ On a port of plain STOMP it is the session from its first octet.
 """
 
 import contextlib
-from collections.abc import Callable
 
 from reference_server.budget import Charge
 from reference_server.server.application import Application
@@ -15,7 +14,7 @@ from reference_server.server.requests import Request, RequestReader
 from reference_server.server.responses import write
 from reference_server.server.stream import Stream
 from reference_server.server.transport import Transport
-from reference_server.server.websocket import Channel, encode, shake_hands
+from reference_server.server.websocket import Channel, shake_hands
 from reference_server.stomp.outlet import TOO_SLOW
 
 _NORMAL = 1000
@@ -84,7 +83,7 @@ def _drain(transport: Transport, application: Application) -> None:
 
 def serve_stream(transport: Transport, application: Application) -> None:
     """Serve a connection that is a STOMP session from its first octet. Raises as `serve` does."""
-    StompConnection(transport, application, Stream(), b"".join).serve(b"", lenient=False)
+    StompConnection(transport, application, Stream()).serve(b"", lenient=False)
 
 
 def _serve_websocket(transport: Transport, application: Application, request: Request, rest: bytes) -> None:
@@ -95,7 +94,7 @@ def _serve_websocket(transport: Transport, application: Application, request: Re
         return
     # Twice the largest frame: one that is over its bound gets an ERROR about that.
     channel = Channel(2 * application.settings.frame_bytes)
-    StompConnection(transport, application, channel, encode).serve(rest, lenient=application.endpoints[request.path])
+    StompConnection(transport, application, channel).serve(rest, lenient=application.endpoints[request.path])
 
 
 class StompConnection:
@@ -106,15 +105,13 @@ class StompConnection:
         transport: Transport,
         application: Application,
         channel: Channel | Stream,
-        encode: Callable[[list[bytes]], bytes],
     ) -> None:
-        """`encode` makes the octets of the wire from frames."""
         settings = application.settings
         self._transport = transport
         self._application = application
         self._channel = channel
         bound = max(settings.outbox_bytes, settings.output_window + settings.frame_bytes)
-        self._outbox = Outbox(transport, bound, self._encode, Charge(application.budget))
+        self._outbox = Outbox(transport, bound, channel.write, Charge(application.budget))
         self._charge = Charge(application.budget)
         self._bound = bound
         self._incomplete_since: float | None = None
@@ -187,9 +184,6 @@ class StompConnection:
         self._outbox.flush(self._resume)
         if self._session.stalled and self._outbox.is_empty:
             self._outbox.hand_over(self._resume)  # this thread has other work to do
-
-    def _encode(self, items: list[bytes]) -> bytes:
-        return encode(items, as_binary=self._channel.is_binary is True)
 
     def _resume(self) -> None:
         if self._session.stalled:

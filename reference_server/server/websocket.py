@@ -180,6 +180,10 @@ class Channel:
             octets = b"".join(self._protocol.data_to_send())
         return [Control(octets)] if octets else []
 
+    def write(self, items: list[bytes]) -> bytes:
+        """Octets of messages that hold one item each, binary if the client began in binary messages."""
+        return encode(items, as_binary=self.is_binary is True)
+
     def close(self, code: int) -> list[bytes]:
         """The Close frame with which we end the connection; nothing if one was sent."""
         with self._lock:
