@@ -69,12 +69,6 @@ class DrawingMachine(ModelMachine):
                 )
         return self.stomp.connections[index % SESSIONS]
 
-    def busy_connection(self, index: int) -> "ModelConnection":
-        """Return a connection with a delivery to settle; if there is none, any."""
-        here = self.connection_at(index)
-        busy = [each for each in self.stomp.connections if self.to_settle(each)]
-        return busy[index % len(busy)] if busy else here
-
     def destination_at(self, index: int) -> "Destination":
         """Return one of the destinations."""
         return self.destinations[index % len(self.destinations)]

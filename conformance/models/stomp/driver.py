@@ -23,13 +23,6 @@ class StompDriver(Connections):
         self.program.append(f"{connection.session}: CONNECT")
         return connection
 
-    def look_on(self) -> None:
-        """Open a session that has no subscription, send a frame without effect, and leave."""
-        connection = self.connect()
-        self.fence(connection)
-        if connection in self.connections:
-            self.disconnect(connection)
-
     def destination(self, *, is_queue: bool) -> "Destination":
         """Return a new destination."""
         return self.model.add_destination(self.system.destination(is_queue=is_queue), is_queue=is_queue)

@@ -69,11 +69,9 @@ class StompMachine(DrawingMachine):
         """SEND several messages to one destination."""
         self.stomp.send(self.connection_at(sender), [self.destination_at(to)] * count)
 
-    @counted_rule(onlooker=st.booleans())
-    def look(self, onlooker: bool) -> None:
-        """Fence all sessions, so that unsolicited frames arrive; a session that only looks on may come and go."""
-        if onlooker:
-            self.stomp.look_on()
+    @counted_rule()
+    def look(self) -> None:
+        """Fence all sessions, so that unsolicited frames arrive."""
         self.stomp.fence_all()
 
     # Settling
@@ -151,7 +149,9 @@ class StompMachine(DrawingMachine):
     )
     def transact(self, index: int, to: list[int], number: int, how: str) -> None:
         """A whole transaction, with an ACK if there is a delivery to settle."""
-        here = self.busy_connection(index)
+        self.connection_at(index)
+        busy = [each for each in self.stomp.connections if self.to_settle(each)]
+        here = busy[index % len(busy)] if busy else self.connection_at(index)
         destinations = [self.destination_at(each) for each in to]
         if how == "spoilt":
             self.leave_queues(here)
@@ -245,18 +245,11 @@ class StompMachine(DrawingMachine):
                 here, others[index % len(others)].key if others else self.key_of_no_message()
             )
 
-    @counted_rule(session=_INDEX, to=_INDEX, kind=st.sampled_from(REFUSED), busy=st.booleans())
-    def refusal(self, session: int, to: int, kind: tuple[str, str, Headers], busy: bool) -> None:
-        """A frame that must be refused, and a SEND behind it; if `busy` with messages in flight and an open
-        transaction, which has no effect.
-        """
-        clause, command, headers = kind
-        here = self.busy_connection(session) if busy else self.connection_at(session)
+    @counted_rule(session=_INDEX, to=_INDEX, kind=st.sampled_from(REFUSED))
+    def refusal(self, session: int, to: int, kind: tuple[str, str, Headers]) -> None:
+        """A frame that must be refused, and a SEND behind it."""
+        here, (clause, command, headers) = self.connection_at(session), kind
         self.leave_queues(here)
-        if busy:
-            name = self.begin_on(here)
-            self.stomp.send_in(here, name, self.destination_at(to))
-            self.settle_within(here, name, to, is_nack=False)
         if self.stomp.model.judge.has(clause):
             self.stomp.refused(here, clause, "no RECEIPT", command, headers, self.destination_at(to))
 
