@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 #: Commands by their first argument; without one of these words a server is judged.
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"compare": compare.main, replay.NAME: replay.main}
+#: Objects, and collections of younger ones, before a garbage collection: most of what a test leaves needs none.
+_COLLECTIONS = (5_000, 20, 50)
 _WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed)
 
 
@@ -102,6 +104,7 @@ def _judge_interruptibly(options: Options, interruption: _Interruption) -> int:
     scheduler = Scheduler(run, presenter)
     # Imported modules live for the whole run: keep them out of garbage collections and of Hypothesis' gc.get_referrers.
     gc.freeze()
+    gc.set_threshold(*_COLLECTIONS)
     with presenter:
         status = pytest.main(
             _pytest_arguments(options), plugins=[scheduler, _CommandLine(scheduler, presenter)]
