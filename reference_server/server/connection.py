@@ -20,6 +20,8 @@ from reference_server.stomp.outlet import TOO_SLOW
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_GONE = Channel(0)
+"""What a session that is over leaves to timers that may know it for a while."""
 
 
 def serve(transport: Transport, application: Application, binding: HttpBinding) -> None:
@@ -129,7 +131,7 @@ class StompConnection:
             self._application.close_session(self._session)
             self._outbox.clear()
             self._charge.set(0)
-            self._channel = Channel(0)  # a timer may know this object for a while
+            self._channel = _GONE
 
     def _read(self, data: bytes) -> None:
         session, application, channel, outbox = self._session, self._application, self._channel, self._outbox
