@@ -88,6 +88,7 @@ class Bench:
         self._trace = Trace(sent=run.presence.note_sent, received=run.presence.note_received)
         self._steps = Steps()
         self._at_end: list[Callable[[], object]] = []
+        self._of_thread = threading.local()
 
     # Asserting
 
@@ -327,6 +328,7 @@ class Bench:
         while self._at_end:
             with contextlib.suppress(Exception, Crowded, RunEnded):
                 self._at_end.pop()()
+        self._of_thread = threading.local()
         self._trace.clear()
 
     # Time
@@ -400,8 +402,13 @@ class Bench:
         return StompOperations(self.stomp())
 
     def _post(self, path: str, body: bytes) -> Any:
-        client = self.http()
+        """POST to the clock: on one connection per thread, or on a new one each time where connections are limited."""
+        client: HttpClient | None = getattr(self._of_thread, "clock", None)
+        if client is None:
+            client = self._of_thread.clock = self.http()
         try:
             return client.request("POST", path, body, _JSON)
         finally:
-            client.close()
+            admission = self.target.access.admission
+            if admission is None or admission.most is not None:
+                client.close()
