@@ -402,7 +402,7 @@ class Bench:
         return StompOperations(self.stomp())
 
     def _post(self, path: str, body: bytes) -> Any:
-        """POST to the clock: on one connection per thread, or on a new one each time where connections are limited."""
+        """POST to the clock: on one connection per thread, or on a new one each time where there is little room."""
         client: HttpClient | None = getattr(self._of_thread, "clock", None)
         if client is None:
             client = self._of_thread.clock = self.http()
@@ -410,5 +410,5 @@ class Bench:
             return client.request("POST", path, body, _JSON)
         finally:
             admission = self.target.access.admission
-            if admission is None or admission.most is not None:
+            if admission is None or not admission.is_roomy:
                 client.close()

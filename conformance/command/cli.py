@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from conformance.run.options import Effort
 from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
+from conformance.runner.garbage import collect_rarely
 from conformance.runner.scheduler import Scheduler
 from conformance.specification.clauses import BINDINGS, book
 from conformance.specification.markdown import SpecError
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 #: Commands by their first argument; without one of these words a server is judged.
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"compare": compare.main, replay.NAME: replay.main}
-#: Objects, and collections of younger ones, before a garbage collection: most of what a test leaves needs none.
-_COLLECTIONS = (5_000, 20, 50)
 _WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed)
 
 
@@ -102,9 +100,7 @@ def _judge_interruptibly(options: Options, interruption: _Interruption) -> int:
     run = interruption.run = Run(options, target, book(), interruption.event)
     presenter = Presenter(verbose=options.verbose)
     scheduler = Scheduler(run, presenter)
-    # Imported modules live for the whole run: keep them out of garbage collections and of Hypothesis' gc.get_referrers.
-    gc.freeze()
-    gc.set_threshold(*_COLLECTIONS)
+    collect_rarely()
     with presenter:
         status = pytest.main(
             _pytest_arguments(options), plugins=[scheduler, _CommandLine(scheduler, presenter)]

@@ -9,14 +9,17 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
+from conformance.models.rule_coverage import COVERAGE_BY_MACHINE
 from conformance.specification.clauses import Level
 from conformance.verdicts.case import Case, find_failure
+from conformance.verdicts.merging import merge
 from conformance.wire.failures import Crowded, RunEnded, TooSlow, Unreachable, WaitTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.run.run import Run
+    from conformance.runner.messages import Outcome
 
 #: Attempts at a test on a machine that is too slow for its timers, and at a server that is away or has no room.
 ATTEMPTS = 3
@@ -154,6 +157,23 @@ class Execution:
         except Unreachable as gone:
             case.forget_failure()
             raise Unreachable(f"{gone}{self._run.presence.last_sent(frames[1])}") from error
+
+    def adopt(self, outcome: Outcome) -> None:
+        """End the test as another process has run it: take over what it recorded."""
+        with self._recording:
+            if not self._recorded:
+                self._recorded = True
+                merge(self._run.recorder, outcome.tallies)
+        self.error = outcome.problem.error() if outcome.problem is not None else None
+        if self.bench.case is not None:
+            self.bench.case.ended_at = outcome.ended_at
+        self._run.durations[self.name, self.bench.binding] = outcome.seconds
+        self._run.findings |= outcome.findings
+        self._run.suite_failures += outcome.suite_failures
+        COVERAGE_BY_MACHINE.update(outcome.coverage)
+        if outcome.ended_early:
+            self._run.end_early(outcome.ended_early)
+        self._done.set()
 
     def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Run the test in a thread of its own, so that its waits overlap those of other tests."""

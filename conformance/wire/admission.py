@@ -36,6 +36,10 @@ ATTEMPTS = 60
 PLACE_SECONDS = 2.0
 #: Connections that one test may need at once: a declared limit bounds the number of concurrent tests.
 CONNECTIONS_OF_A_TEST = 4
+#: Declared limit from which a run need not save connections.
+ROOMY = 200
+#: Part of a roomy limit that another process of the run gets.
+_SHARE = 8
 #: Longest wait of a test for others to end, in seconds.
 TURN_SECONDS = 600.0
 #: Admissions in a row after which later connections get all the time again.
@@ -81,6 +85,20 @@ class Admission:
         with self._changed:
             self._most = None if limit is None else max(1, limit - 1)
             self.return_seconds = RETURN_SECONDS
+
+    @property
+    def is_roomy(self) -> bool:
+        """True if the server declares no limit of connections, or one that a run does not come near."""
+        return self._most is None or self._most >= ROOMY
+
+    def give_share(self) -> int | None:
+        """Take places below the declared limit from this process, for another one of the run; None without a limit."""
+        with self._changed:
+            if self._most is None:
+                return None
+            share = self._most // _SHARE
+            self._most -= share
+            return share
 
     # Places below a declared limit
 
