@@ -40,6 +40,8 @@ _WAITING_PATIENCES = 12
 _SLICE_SECONDS = 0.2
 #: Depth in the dependency graph from which a long test delays no test that depends on it.
 _AFTER_ROOTS = 2
+#: Models and properties of quick effort that take longer than a process of their own needs to start.
+_WORTH_A_PROCESS = 8
 #: Longest wait of a test for real time, in seconds; a test that would wait longer is skipped.
 LONGEST_WAIT = 600.0
 #: Seconds that the end of a run waits for tests that are still running.
@@ -148,8 +150,10 @@ class Scheduler:
             self._pool.start()
 
     def _schedule(self, items: list[pytest.Function]) -> None:
-        """Prepare the tests, and processes for models, which take longer than those need to start at most efforts."""
-        apart = {item for item in items if runs_apart(item)} if self._models_take_long() else set()
+        """Prepare the tests, and processes for models if these take longer than a process needs to start."""
+        apart = {item for item in items if runs_apart(item)}
+        if self.run.options.effort is Effort.QUICK and len(apart) < _WORTH_A_PROCESS:
+            apart.clear()
         if count := processes_for(self.run, len(apart)):
             self._processes = ProcessPool(self.run, count)
         for item in items:
@@ -157,9 +161,6 @@ class Scheduler:
         if self._processes is not None:
             tests = [test for item, test in self._scheduled.items() if item in apart]
             self._apart = WorkerPool(tests, count, lambda: self.run.ended_early)
-
-    def _models_take_long(self) -> bool:
-        return self.run.options.effort is not Effort.QUICK
 
     @pytest.fixture
     def bench(self, request: pytest.FixtureRequest) -> Any:

@@ -128,8 +128,8 @@ def test_a_failure_that_a_model_finds_has_its_program(
     conformance: Command, parallel: str, tmp_path: Path
 ) -> None:
     """The evidence is the same in either process: the steps of the shortest program, and a file to send again."""
-    broker = f"{sys.executable} -m tests.mutants.serving an-acknowledgement-commits-nothing --virtual-clock"
-    judged = ("--clause", "ACK-COMMIT-1", "--class", "queue-http", "--parallel", parallel)
+    broker = f"{sys.executable} -m tests.mutants.serving anybody-may-acknowledge --virtual-clock"
+    judged = ("--clause", "ACK-OTHER-1", "--class", "queue-http", "--parallel", parallel)
     ended = conformance("--launch", broker, *judged, "--report", str(tmp_path))
     assert ended.returncode == 1, ended.stdout + ended.stderr
     report = json.loads((tmp_path / "report.json").read_text())
