@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import select
 import socket
 import ssl
 import struct
@@ -241,17 +242,30 @@ class Connection:
             if now > max(self.deadline, self._began) + self.patience:
                 raise TimeoutError("the server sends without a pause, but not what was waited for")
             left = max(0.0, self.deadline - now)
+            if left == 0 and self._is_idle():
+                raise self._nothing_came()
             # A timeout of zero never waits, but still reads octets that have arrived.
             wait = self._limit_wait(left)
             try:
                 return self.socket.recv_into(buffer)
             except (TimeoutError, BlockingIOError, ssl.SSLWantReadError) as error:
                 if wait == left:
-                    self._note("nothing", seconds=time.monotonic() - self._began)
-                    raise TimeoutError("nothing came by the deadline") from error
+                    raise self._nothing_came() from error
             except OSError:
                 self._note("end")
                 raise
+
+    def _nothing_came(self) -> TimeoutError:
+        self._note("nothing", seconds=time.monotonic() - self._began)
+        return TimeoutError("nothing came by the deadline")
+
+    def _is_idle(self) -> bool:
+        """True if nothing has come; False if that is unknown, as with TLS, which may have read ahead."""
+        if type(self.socket) is not socket.socket or not hasattr(select, "poll") or self.socket.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return not poll.poll(0)
 
     def _limit_wait(self, left: float) -> float:
         """Let the socket wait for `left` seconds, or for a slice of them; returns the seconds.
