@@ -32,7 +32,7 @@ def an_operation_in_a_transaction_is_performed_at_once() -> None:
 
     @wrap_action("SEND")
     def send(action: Any, self: Session, frame: Frame) -> bool:
-        if self.shared.router.binding.serves(frame.headers.get("destination", "")):
+        if self.hub.router.binding.serves(frame.headers.get("destination", "")):
             headers = {name: value for name, value in frame.headers.items() if name != "transaction"}
             frame = msgspec.structs.replace(frame, headers=headers)
         return bool(action(self, frame))

@@ -284,5 +284,5 @@ def a_close_frame_commits() -> None:
             for transaction in self._transactions._open.values():
                 for step in transaction.steps:
                     if isinstance(step, Frame):
-                        self.shared.router.send(self, step)
+                        self.hub.router.send(self, step)
         original(self, now)
