@@ -5,8 +5,8 @@ after that: further frames are ignored (STOMP-DISCONNECT-003, STOMP-ERROR-002). 
 sample clients it begins BARE instead: there a session without CONNECT is LIVE with its first frame, and goes
 by the rules of 1.0.
 
-`TRANSITIONS` at the end of this module is the whole table. An action returns whether the frame was processed,
-so that its receipt can be granted at once; it raises ProtocolError to end the connection with an ERROR.
+`TRANSITIONS` at the end of this module is the whole table. An action returns False if the receipt of the frame must
+not be granted at once; it raises ProtocolError to end the connection with an ERROR.
 """
 
 import enum
@@ -155,7 +155,7 @@ class Session(Outlet):
             self.liveness.begun = True
         processed = action(self, frame)
         receipt = frame.headers.get("receipt")
-        if processed and receipt is not None:  # STOMP-RECEIPT-003, STOMP-RECEIPT-008
+        if processed is not False and receipt is not None:  # STOMP-RECEIPT-003, STOMP-RECEIPT-008
             self.grant(receipt)
         if after is State.ENDED:
             self._end()
@@ -223,7 +223,7 @@ class Session(Outlet):
         self._transactions.add(transaction, frame, len(frame.body) + sum(map(len, frame.headers.values())))
         return True  # STOMP-TX-013: its receipt is granted now
 
-    def _subscribe(self, frame: Frame) -> bool:
+    def _subscribe(self, frame: Frame) -> None:
         headers = frame.headers
         destination = headers.get("destination")
         if destination is None:  # STOMP-SUB-004
@@ -231,22 +231,15 @@ class Session(Outlet):
         identifier, mode = self.subscriptions.check(headers)
         source = self.hub.router.source(self, destination)
         self.subscriptions.add(identifier, mode, source, headers)
-        return True
 
-    def _unsubscribe(self, frame: Frame) -> bool:
+    def _unsubscribe(self, frame: Frame) -> None:
         self.subscriptions.remove(frame.headers)
-        return True
 
-    def _acknowledge(self, frame: Frame) -> bool:
-        return self._settle(frame, consumed=True)
-
-    def _reject(self, frame: Frame) -> bool:
-        if self.version == "1.0":
+    def _settle(self, frame: Frame) -> None:
+        """Process ACK or NACK; 1.0 has no NACK."""
+        headers, consumed = frame.headers, frame.command == "ACK"
+        if not consumed and self.version == "1.0":
             raise self._out_of_place(frame)
-        return self._settle(frame, consumed=False)
-
-    def _settle(self, frame: Frame, *, consumed: bool) -> bool:
-        headers = frame.headers
         transaction = headers.get("transaction")
         if transaction is not None:
             self._transactions.check(transaction)
@@ -255,13 +248,11 @@ class Session(Outlet):
             self.subscriptions.settle(delivery, consumed=consumed)
         else:
             self._transactions.add(transaction, Settlement(delivery, consumed), 100)
-        return True
 
-    def _begin(self, frame: Frame) -> bool:
+    def _begin(self, frame: Frame) -> None:
         self._transactions.begin(frame.headers)
-        return True
 
-    def _commit(self, frame: Frame) -> bool:
+    def _commit(self, frame: Frame) -> None:
         """Process all steps or none, the SENDs in order and then ACK and NACK in order (STOMP-TX-003)."""
         steps = self._transactions.end(frame.headers, "COMMIT")
         sends = [step for step in steps if isinstance(step, Frame)]
@@ -271,25 +262,22 @@ class Session(Outlet):
         for step in steps:
             if isinstance(step, Settlement):
                 self.subscriptions.settle(step.delivery, consumed=step.consumed)
-        return True
 
-    def _abort(self, frame: Frame) -> bool:
+    def _abort(self, frame: Frame) -> None:
         self._transactions.end(frame.headers, "ABORT")
-        return True
 
-    def _disconnect(self, frame: Frame) -> bool:
+    def _disconnect(self, frame: Frame) -> None:
         """End; all earlier frames were processed (STOMP-DISCONNECT-001, -002, -004; STOMP-RECEIPT-006)."""
-        return True
 
 
-Action = Callable[[Session, Frame], bool]
+Action = Callable[[Session, Frame], bool | None]
 
 _SERVED: dict[str, tuple[Action, State]] = {
     "SEND": (Session._send, State.LIVE),
     "SUBSCRIBE": (Session._subscribe, State.LIVE),
     "UNSUBSCRIBE": (Session._unsubscribe, State.LIVE),
-    "ACK": (Session._acknowledge, State.LIVE),
-    "NACK": (Session._reject, State.LIVE),
+    "ACK": (Session._settle, State.LIVE),
+    "NACK": (Session._settle, State.LIVE),
     "BEGIN": (Session._begin, State.LIVE),
     "COMMIT": (Session._commit, State.LIVE),
     "ABORT": (Session._abort, State.LIVE),

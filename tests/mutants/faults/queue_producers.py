@@ -74,7 +74,7 @@ def only_the_newest_listener_gets_acknowledgements() -> None:
     """Only the newest subscription to the acknowledgements of a topic gets them."""
 
     @wrap(Broadcast, "put")
-    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+    def put(original: Any, self: Broadcast, message: Message) -> None:
         if message.destination.startswith(ACKNOWLEDGEMENTS):
             list(self._subscribers)[-1].deliver(message)
         else:
@@ -86,7 +86,7 @@ def only_the_first_subscriber_is_told() -> None:
     """The oldest subscription to the acknowledgements of a topic gets all copies of them."""
 
     @wrap(Broadcast, "put")
-    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+    def put(original: Any, self: Broadcast, message: Message) -> None:
         if message.destination.startswith(ACKNOWLEDGEMENTS):
             next(iter(self._subscribers)).deliver(message)
         else:

@@ -150,7 +150,7 @@ def an_acknowledgement_that_was_not_taken_goes_to_others() -> None:
     from reference_server.stomp.destinations import Broadcast
 
     @replace(Broadcast, "unsubscribe")
-    def unsubscribe(self: Broadcast[Any], subscriber: Any, unsettled: list[Message]) -> None:
+    def unsubscribe(self: Broadcast, subscriber: Any, unsettled: list[Message]) -> None:
         self._subscribers.pop(subscriber, None)
         if not self._subscribers:
             self._owner.pop(self._key, None)
