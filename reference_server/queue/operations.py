@@ -9,19 +9,9 @@ from reference_server.queue import requests
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.introspection import describe, describe_topic
 from reference_server.queue.long_polls import LongPolls
-from reference_server.queue.outcomes import (
-    ACCEPTED,
-    NOTHING,
-    Outcome,
-    ProducerAcknowledgement,
-    acknowledged,
-    failed,
-    refused,
-)
+from reference_server.queue.outcomes import ACCEPTED, NOTHING, Outcome, acknowledged, failed, refused
 from reference_server.queue.refusal import Refusal
 from reference_server.queue.topic import Record
-
-__all__ = ["Operations", "Outcome", "ProducerAcknowledgement"]
 
 _PUBLISH = "/producer/publish/"
 _PUBLISH_ALIAS = "/publish/"

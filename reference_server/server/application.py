@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar
 from reference_server.budget import Budget
 from reference_server.config import Settings
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.oddities import passage

@@ -12,7 +12,7 @@ from reference_server.queue.partitioner import partition_of
 from tests.queue_core.core import Core, read, texts
 
 if TYPE_CHECKING:
-    from reference_server.queue.operations import Outcome
+    from reference_server.queue.outcomes import Outcome
 
 
 class Waiting:

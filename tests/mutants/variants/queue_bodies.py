@@ -9,7 +9,8 @@ import msgspec
 
 from reference_server.queue import introspection, long_polls, operations
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.server import running
 from reference_server.server.http import HttpBinding
 from tests.mutants.editing import as_object
