@@ -100,12 +100,7 @@ def _serve_websocket(transport: Transport, application: Application, request: Re
 class StompConnection:
     """A STOMP session over WebSocket or TCP: its reading thread, and the calls of other threads."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        application: Application,
-        channel: Channel | Stream,
-    ) -> None:
+    def __init__(self, transport: Transport, application: Application, channel: Channel | Stream) -> None:
         settings = application.settings
         self._transport = transport
         self._application = application

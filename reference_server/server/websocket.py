@@ -61,8 +61,7 @@ def shake_hands(headers: Iterable[tuple[str, str]]) -> Response:
     return handshake.accept(Request("/", fields))
 
 
-def _select(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    del protocol
+def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return next((name for ours in SUBPROTOCOLS for name in offered if name == ours), None)
 
 

@@ -62,7 +62,14 @@ class Message(msgspec.Struct):
     def tail(self, version: str) -> bytes:
         """Everything of its MESSAGE frame that is the same for all subscribers of that version."""
         if self._tail_version != version:
-            self._tail = self._write_tail(version)
+            # STOMP-SEND-007, STOMP-CLEN-003, -005, -006; nothing touches the body (STOMP-SEND-005, STOMP-ENC-010)
+            self._tail = b"destination:%b\ncontent-length:%d\n%b%b\n%b\0" % (
+                escape(self.destination, version).encode(),
+                len(self.body),
+                b"redelivered:true\n" if self.redelivered else b"",
+                _handed_on(self.headers, version),
+                self.body,
+            )
             self._tail_version = version
             if self.charge is not None and len(self._tail) >= LARGE:
                 self._tail = Tail(self._tail)
@@ -72,17 +79,6 @@ class Message(msgspec.Struct):
     def forget_tail(self) -> None:
         """Keep the body only once."""
         self._tail, self._tail_version = b"", ""
-
-    def _write_tail(self, version: str) -> bytes:
-        # STOMP-SEND-007, STOMP-CLEN-003, -005, -006; nothing touches the body (STOMP-SEND-005, STOMP-ENC-010)
-        again = b"redelivered:true\n" if self.redelivered else b""
-        return b"destination:%b\ncontent-length:%d\n%b%b\n%b\0" % (
-            escape(self.destination, version).encode(),
-            len(self.body),
-            again,
-            _handed_on(self.headers, version),
-            self.body,
-        )
 
 
 class _Lines:
@@ -246,7 +242,6 @@ class Broadcast:
 
     def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
         """Remove a subscriber; its unacknowledged messages are dropped."""
-        del unsettled
         self._subscribers.pop(subscriber, None)
         if not self._subscribers:
             self._owner.pop(self._key, None)

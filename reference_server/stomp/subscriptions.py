@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 
 import msgspec
 
@@ -185,11 +186,7 @@ class Subscriptions:
         subscription = delivery.subscription
         pending = subscription.pending
         if subscription.mode is AckMode.CUMULATIVE:
-            covered = []
-            for earlier in pending.values():
-                if earlier.number > delivery.number:
-                    break
-                covered.append(earlier)
+            covered = [*takewhile(lambda earlier: earlier.number <= delivery.number, pending.values())]
         else:
             covered = [delivery] if str(delivery.number) in self.unsettled else []
         for each in covered:
