@@ -133,7 +133,7 @@ class Application:
     def cancel(self, waiter: LongPoll) -> None:
         """End a long poll whose client is gone."""
         with self._turn():
-            self.operations.cancel(waiter)
+            self.operations.long_polls.cancel(waiter)
 
     def read(self, path: str) -> Outcome:
         """Answer an introspection request."""
@@ -182,7 +182,7 @@ class Application:
         """Wall time of the next timer."""
         return min(
             self._hub.deadlines.next,
-            self.operations.next_deadline(),
+            self.operations.long_polls.deadlines.next,
             self.clock.wall_time_of(self._broker.next_deadline()),
         )
 

@@ -306,8 +306,7 @@ class Destinations:
                 count, octets = wanted.get(message.destination, (0, 0))
                 wanted[message.destination] = (count + 1, octets + message.size)
         check_budget(self._budget, self.made + total)
-        if len(self._queues.keys() | wanted.keys()) > self._limits.destinations:
-            raise self._too_many_queues()
+        self._check_number(len(self._queues.keys() | wanted.keys()))
         for destination, (count, octets) in wanted.items():
             queue = self._queues.get(destination) or PlainQueue(destination, self._queues, self._limits)
             queue.check_room(count, octets)
@@ -330,10 +329,10 @@ class Destinations:
     def _queue(self, destination: str) -> PlainQueue:
         queue = self._queues.get(destination)
         if queue is None:
-            if len(self._queues) >= self._limits.destinations:
-                raise self._too_many_queues()
+            self._check_number(len(self._queues) + 1)
             queue = self._queues[destination] = PlainQueue(destination, self._queues, self._limits)
         return queue
 
-    def _too_many_queues(self) -> ProtocolError:
-        return ProtocolError("too many queues", f"At most {self._limits.destinations} can exist at once.")
+    def _check_number(self, queues: int) -> None:
+        if queues > self._limits.destinations:
+            raise ProtocolError("too many queues", f"At most {self._limits.destinations} can exist at once.")

@@ -106,7 +106,7 @@ class Hub(Generic[SomeSession]):
         """
         self.now = now
         others = []
-        for waiter, outcome in self._operations.answered():
+        for waiter, outcome in self._operations.long_polls.answered():
             if isinstance(waiter, ReplyAddress):
                 self.router.binding.answer_late(waiter, outcome)
             else:

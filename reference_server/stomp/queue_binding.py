@@ -85,7 +85,7 @@ class QueueBinding:
     def cancel(self, outlet: Outlet) -> None:
         """End the long polls of a session that is over."""
         for address in self._parked.pop(outlet, ()):
-            self._operations.cancel(address)
+            self._operations.long_polls.cancel(address)
 
     def acknowledge_producer(self, acknowledgement: ProducerAcknowledgement) -> None:
         """Send ACK or FAILED once to each subscription of either spelling (PUB-ACK-1 to 4, PUB-ACK-7)."""

@@ -75,6 +75,10 @@ class ToyOperations:
     ready: list[tuple[object, Outcome]] = field(default_factory=list)
     now: float = 1000.0
 
+    @property
+    def long_polls(self) -> ToyOperations:
+        return self
+
     def is_operation(self, path: str) -> bool:
         return path.startswith("/producer/publish/") or path in {"/consumer/poll", "/topic/add-topic"}
 
