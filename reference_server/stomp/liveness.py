@@ -24,7 +24,7 @@ class Liveness:
         self.begun = False
         """True once the first frame has come."""
         self.incomplete_since: float | None = None
-        """Arrival of the first octets of an incomplete frame."""
+        """Arrival of the first octets of an incomplete frame, or WebSocket message (STOMP-LIMIT-008)."""
         self.intervals = Intervals()
 
     @property

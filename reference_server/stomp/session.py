@@ -48,18 +48,15 @@ class Session(Outlet):
         self.subscriptions = Subscriptions(self, limits, hub.router.numbers, hub.router.budget)
         self._enter(State.BARE if lenient and not hub.users else State.OPENED)
         self._reader = FrameReader(limits, lenient=lenient)
-        self._reported = False
+        self.is_cut = False
+        """True while a part of a WebSocket message has come, whose octets are not here yet."""
         self._transactions = Transactions(limits, hub.router.budget)
         self._schedule()
 
     def parse(self, data: bytes) -> Parsed:
         """Split the next octets into frames. Never raises. Call it outside the application lock."""
-        reader = self._reader
-        items: Parsed = [*reader.feed(data)]
-        if reader.error is not None and not self._reported:
-            self._reported = True
-            items.append(reader.error)
-        return items
+        items: Parsed = [*self._reader.feed(data)]
+        return items if self._reader.error is None else [*items, self._reader.error]
 
     def handle(self, items: Parsed, now: float, queue_now: float) -> None:
         """Process the frames. Call it after every `parse`, also with an empty list (STOMP-HEARTBEAT-007).
@@ -185,7 +182,7 @@ class Session(Outlet):
 
     def _watch_incomplete(self, now: float, *, whole: bool) -> None:
         liveness = self.liveness
-        if not self._reader.incomplete:
+        if not self._reader.incomplete and not self.is_cut:
             liveness.incomplete_since = None
         elif liveness.incomplete_since is None or whole:
             liveness.incomplete_since = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import select
 import time
 from typing import TYPE_CHECKING
 
@@ -140,6 +141,18 @@ def test_a_client_whose_heart_stops(serve: Serve) -> None:
     ):
         assert dead.receive()["message"] == "silent for too long"
         assert other.fence() == []
+
+
+def test_a_part_of_a_message_is_a_sign_of_life(serve: Serve) -> None:
+    """A client that takes long for one WebSocket message is not silent meanwhile (STOMP-HEARTBEAT-007)."""
+    server = serve(heartbeat_interval=0.02)
+    octets = frame(TEXT, b"SEND\ndestination:/queue/a\nreceipt:r\n\n\0")
+    with Stomp.connected(server, heart_beat="100,0") as client:
+        for octet in octets[:15]:
+            client.send(bytes([octet]))
+            assert not select.select([client.link], [], [], 0.1)[0], "the session ended"
+        client.send(octets[15:])
+        assert client.expect("RECEIPT")["receipt-id"] == "r"
 
 
 def test_stomp_heart_beats_are_no_sign_of_life_of_consumers(serve: Serve) -> None:
