@@ -101,9 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{NAME} {version()}")
     parser.add_argument("--config", metavar="FILE", help="TOML file of settings, or a Java .properties file")
     table = "\n".join(f"{odd.name}\n    {odd.summary}. {odd.freedom}" for odd in ODDITIES.values())
-    parser.add_argument(
-        "--list-odd", action="version", version=table, help="list the names for --odd and exit"
-    )
+    parser.add_argument("--list-odd", action="version", version=table, help="list names for --odd and exit")
     for option in OPTIONS.values():
         _add(parser, option)
     return parser

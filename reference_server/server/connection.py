@@ -134,9 +134,7 @@ class StompConnection:
                 application.handle(session, items)
                 self._charge.set(channel.held + session.held)
                 if self._charge.octets and not application.budget.has_room():
-                    application.fail(
-                        session, "server full", "Frames are kept until they are whole. Come back later."
-                    )
+                    application.fail(session, "server full", "Frames are kept until whole. Come back later.")
                 if channel.is_too_big:
                     application.fail(session, "message too big", "Send frames in smaller WebSocket messages.")
                 replies = channel.replies()

@@ -149,9 +149,7 @@ class FrameReader:
 
     def _keep_head(self, rest: bytes) -> None:
         if self.version is None and rest.startswith(b'["'):
-            advice = (
-                "Frames came in a JSON array. Connect a plain WebSocket to this URL, not a SockJS client."
-            )
+            advice = "Frames came in a JSON array. Connect a plain WebSocket here, not a SockJS client."
             raise ProtocolError("SockJS framing", advice)
         if len(rest) > self._limits.header_bytes:
             raise self._head_too_large(rest.decode(errors="replace"))

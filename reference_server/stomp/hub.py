@@ -78,9 +78,7 @@ class Hub(Generic[SomeSession]):
         wrong = self._wrong
         clear_at = max(wrong.get(address, now), now)
         if clear_at - now > _WRONG_LOGINS * _WRONG_LOGIN_SECONDS:
-            raise ProtocolError(
-                "too many wrong logins", "They came from your address. Wait a second between two."
-            )
+            raise ProtocolError("too many wrong logins", "From your address. Wait a second between two.")
         expected = self.users.get(login)
         if hmac.compare_digest((expected or "").encode(), passcode.encode()) and expected is not None:
             return
