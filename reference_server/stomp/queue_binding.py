@@ -89,6 +89,8 @@ class QueueBinding:
 
     def acknowledge_producer(self, acknowledgement: ProducerAcknowledgement) -> None:
         """Send ACK or FAILED once to each subscription of either spelling (PUB-ACK-1 to 4, PUB-ACK-7)."""
+        if not self._acknowledgements:
+            return
         headers = {"content-type": "application/json"}
         for spelling in ACKNOWLEDGEMENTS:
             destination = spelling + acknowledgement.topic
