@@ -30,7 +30,8 @@ copyreg.pickle(MappingProxyType, lambda facts: (_read_only, (dict(facts),)))
 class Job:
     """The run that the process takes part in; `target` without what can't be sent: TLS contexts and admission.
 
-    `connections` is the number that the process may have, None for any.
+    `connections` is the number that the process may have, None for any. `modules` are those of the tests of all
+    processes: Hypothesis draws constants of the modules that are imported, which must not depend on who runs what.
     """
 
     options: Options
@@ -38,6 +39,7 @@ class Job:
     has_tls: bool
     http_has_tls: bool
     connections: int | None
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

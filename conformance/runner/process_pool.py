@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from conformance.runner.messages import Job, Outcome, Stop, Task, receive, send
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from conformance.run.run import Run
 
 _MODULE = "conformance.runner.second_process"
@@ -54,10 +56,12 @@ def _processors() -> int:
 class ProcessPool:
     """`count` processes that take part in a run. Thread-safe."""
 
-    def __init__(self, run: Run, count: int) -> None:
+    def __init__(self, run: Run, count: int, modules: Iterable[str] = ()) -> None:
+        """`modules` are those of the tests."""
         self._run = run
         self.count = count
-        self._processes = [_Process(run) for _ in range(count)]
+        names = tuple(sorted(set(modules)))
+        self._processes = [_Process(run, names) for _ in range(count)]
         self._idle: queue.Queue[_Process] = queue.Queue()
         for process in self._processes:
             self._idle.put(process)
@@ -90,7 +94,7 @@ class ProcessPool:
 class _Process:
     """One process, started at once, and the pipes to it."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, modules: tuple[str, ...]) -> None:
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         self._writing = threading.Lock()
@@ -103,7 +107,7 @@ class _Process:
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": path},
             )
-            self._send(_job(run))
+            self._send(_job(run, modules))
         except (OSError, ValueError, TypeError, AttributeError, pickle.PicklingError) as error:
             self._why = f"it could not be started: {error}"
 
@@ -152,7 +156,7 @@ class _Process:
         return status
 
 
-def _job(run: Run) -> Job:
+def _job(run: Run, modules: tuple[str, ...]) -> Job:
     """The run, without what can't be sent."""
     target = run.target
     http = target.http
@@ -169,4 +173,5 @@ def _job(run: Run) -> Job:
         has_tls=target.tls is not None,
         http_has_tls=http is not None and http.tls is not None,
         connections=admission.give_share() if admission is not None else None,
+        modules=modules,
     )

@@ -155,7 +155,7 @@ class Scheduler:
         if self.run.options.effort is Effort.QUICK and len(apart) < _WORTH_A_PROCESS:
             apart.clear()
         if count := processes_for(self.run, len(apart)):
-            self._processes = ProcessPool(self.run, count)
+            self._processes = ProcessPool(self.run, count, [item.obj.__module__ for item in apart])
         for item in items:
             self._scheduled[item] = ScheduledTest(self, item, self._processes if item in apart else None)
         if self._processes is not None:

@@ -49,6 +49,8 @@ def main() -> int:
         hypothesis.core.global_force_seed = job.options.seed  # type: ignore[assignment]
     collect_rarely()
     run.scheduling_delay.start()
+    for module in job.modules:
+        importlib.import_module(module)
     tasks: queue.Queue[Task | None] = queue.Queue()
     threading.Thread(target=_listen, args=(requests, tasks, run), name="requests", daemon=True).start()
     while (task := tasks.get()) is not None:

