@@ -37,7 +37,9 @@ class Server:
         self.settings = settings
         self.application = Application(settings, f"stompliance/{version()}")
         document = describe(settings, name=NAME, version=version(), endpoints=self.application.endpoints)
-        binding = HttpBinding(self.application, document)
+        binding = HttpBinding(
+            self.application, document, version=version(), connections=lambda: self.listener.connections
+        )
         context = _tls_context(settings)
         full = f"{settings.connections} connections are open; come back later."
         self.listener = Listener(

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping
 
 from reference_server.budget import Budget
+from reference_server.events import Events
 from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.queue_binding import ReplyAddress
@@ -25,6 +26,7 @@ class Hub:
         users: Mapping[str, str] | None = None,
         server_name: str = "stompliance/0.1",
         budget: Budget | None = None,
+        events: Events | None = None,
     ) -> None:
         """`users` maps login to passcode; if there are none, no login is needed.
 
@@ -32,7 +34,9 @@ class Hub:
         """
         self._operations = operations
         self._router = Router(operations, limits, budget or Budget(limits.total_bytes))
-        self._shared: Shared[Session] = Shared(self._router, limits, users or {}, server_name)
+        self._shared: Shared[Session] = Shared(
+            self._router, limits, users or {}, server_name, events or Events()
+        )
 
     def open(self, *, lenient: bool, now: float, address: str = "") -> Session:
         """Open a session; `lenient`: /producer and /consumer; `address` is the client's."""

@@ -10,8 +10,10 @@ so that its receipt can be granted at once; it raises ProtocolError to end the c
 """
 
 import enum
+import logging
 from collections.abc import Callable
 
+from reference_server.events import tell
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import CONNECTING, Frame, FrameReader
 from reference_server.stomp.liveness import Liveness
@@ -126,6 +128,10 @@ class Session(Outlet):
             self._schedule()
             self._touch()  # the I/O layer may have kept output back until now
 
+    def note_refusal(self, cause: str, **fields: object) -> None:
+        """Count the refusal of a frame, or of an operation."""
+        self.shared.events.refused(cause, session=self.name, address=self._address, **fields)
+
     @property
     def held(self) -> int:
         """Octets of an incomplete frame."""
@@ -209,6 +215,8 @@ class Session(Outlet):
             # STOMP-HEARTBEAT-001, STOMP-HEARTBEAT-011
             answer.append(f"heart-beat:{smallest * 1000:.0f},{smallest * 1000:.0f}")
         self.version = version
+        seen = {"session": self.name, "address": self._address, "version": version}
+        tell(logging.DEBUG, "session", login=login[:100], **seen)
         # STOMP-ENC-006, STOMP-CONNECT-004, -008; a receipt is not granted (STOMP-CONNECT-013)
         self.emit("\n".join(["CONNECTED", *answer, "", "\0"]).encode())
         self._schedule()

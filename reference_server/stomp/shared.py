@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from reference_server.deadlines import Deadlines
+from reference_server.events import Events, tell
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.router import Router
 
-_log = logging.getLogger(__name__)
 WRONG_LOGIN = "login refused"
 """The summary of the error for a login that is none of a user."""
 _WRONG_LOGINS = 100
@@ -25,8 +25,11 @@ SomeSession = TypeVar("SomeSession")
 class Shared(Generic[SomeSession]):
     """Settings, the router, and lists of the sessions that need something; used under the application lock."""
 
-    def __init__(self, router: Router, limits: StompLimits, users: Mapping[str, str], server: str) -> None:
+    def __init__(
+        self, router: Router, limits: StompLimits, users: Mapping[str, str], server: str, events: Events
+    ) -> None:
         self.router = router
+        self.events = events
         self.limits = limits
         self.users = users
         self.server_name = server
@@ -65,6 +68,6 @@ class Shared(Generic[SomeSession]):
             if len(wrong) >= _WRONG_ADDRESSES:
                 wrong.clear()
             wrong[address] = clear_at + _WRONG_LOGIN_SECONDS
-            _log.warning("a wrong login of %r came from %s", login[:100], address)
+            tell(logging.WARNING, "wrong-login", login=login[:100], address=address)
         # The ERROR does not say which of both is wrong.
         raise ProtocolError(WRONG_LOGIN, "Try again, on a new connection if this is STOMP, as a user.")
