@@ -137,7 +137,7 @@ def test_a_process() -> None:
         assert seen.all("refusals_total", "cause") == {}
         assert 18 < seen["kept_bytes"] < seen["kept_bytes_limit"] == 512 * 1024**2
         assert seen.of("request_seconds_count", binding="http") == 9
-        assert seen.of("request_seconds_count", binding="stomp") == 4
+        assert 4 <= seen.of("request_seconds_count", binding="stomp") <= 6  # as the octets come
         assert seen.of("request_seconds_bucket", binding="http", le="+Inf") == 9
         assert 0 < seen.of("request_seconds_sum", binding="http") < 9 * 20
         assert seen["lock_wait_seconds_count"] >= 13
