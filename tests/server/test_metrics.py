@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tests.server.wire import Server as AnyServer
 
 Labels = frozenset[tuple[str, str]]
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "operation.md"
 LOGIN = "Basic " + base64.b64encode(b"ann:secret").decode()
 
 
@@ -144,6 +147,26 @@ def test_a_process() -> None:
         assert seen.samples["process_resident_memory_bytes", frozenset()] > 1e6
         server.process.send_signal(signal.SIGTERM)
         assert ended(server.process) == (0, "")
+
+
+def test_the_page_names_all_metrics(server: Server) -> None:
+    """The table of docs/operation.md has each metric with its type and its labels, and no other one."""
+    rows = re.findall(r"^\| (`stompliance_.+?) \| (\w+) \| (.*?)\|", PAGE.read_text("utf-8"), re.MULTILINE)
+    listed = {
+        name: (kind, set(re.findall(r"`(\w+)`", labels)))
+        for names, kind, labels in rows
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    with Http.to(server) as client:
+        prepare(client)
+        client.get("/nothing")
+    seen = {}
+    for family in text_string_to_metric_families(Scrape(server).text):
+        if family.name.startswith("stompliance_"):
+            suffix = "_total" if family.type == "counter" else ""
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            seen[family.name + suffix] = (family.type, labels)
+    assert listed == seen
 
 
 def test_rebalances_and_evictions(serve: Serve) -> None:
