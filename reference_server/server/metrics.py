@@ -105,7 +105,7 @@ class Metrics(Collector):
     def _lag(self) -> Metric:
         names = ("group", "topic", "partition")
         lag = _gauge("lag_records", "Records that a group has not acknowledged.", None, *names)
-        rest: list[int] = []
+        number, rest = -1, 0
         for number, (group, cursor) in enumerate(self._cursors()):
             partition = cursor.partition
             # Read in this order: the end only grows.
@@ -113,9 +113,9 @@ class Metrics(Collector):
             if number < PARTITIONS:
                 lag.add_metric([group, partition.topic, str(partition.index)], behind)
             else:
-                rest.append(behind)
-        if rest:
-            lag.add_metric([REST] * 3, sum(rest))
+                rest += behind
+        if number >= PARTITIONS:
+            lag.add_metric([REST] * 3, rest)
         return lag
 
     def _cursors(self) -> Iterator[tuple[str, Cursor]]:
