@@ -68,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ctypes.CDLL(None).mallopt(*_TWO_ARENAS)
     with writing(settings.log_level, as_json=settings.log_format == "json"), server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
-        if server.stream_url:
-            print(f"STOMP over TCP: {server.stream_url}", flush=True)
+        if server.stomp_url:
+            print(f"STOMP over TCP: {server.stomp_url}", flush=True)
         signal.sigwait(ending)
     return 0
 

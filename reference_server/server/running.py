@@ -88,12 +88,15 @@ class Server:
         return f"{scheme}://{self._host}:{self.port}/stomp"
 
     @property
-    def stream_url(self) -> str | None:
+    def stomp_port(self) -> int | None:
+        """The TCP port for STOMP without WebSocket, also if a free one was asked for; None without it."""
+        return self._listeners[1].server_address[1] if len(self._listeners) > 1 else None
+
+    @property
+    def stomp_url(self) -> str | None:
         """The URL of STOMP over TCP; None without it."""
-        if len(self._listeners) == 1:
-            return None
         scheme = "stomps" if self.settings.tls_cert else "stomp"
-        return f"{scheme}://{self._host}:{self._listeners[1].server_address[1]}"
+        return f"{scheme}://{self._host}:{self.stomp_port}" if self.stomp_port else None
 
     @property
     def _host(self) -> str:
