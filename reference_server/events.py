@@ -28,7 +28,7 @@ BOUNDS = (
     10.0,
 )
 """Upper bounds of the buckets of a histogram in seconds; one more bucket has none."""
-_CAUSES = 100
+_CAUSES = 200
 """Causes of refusals that are counted by name; there are fewer, as long as no client can make some up."""
 _log = logging.getLogger("reference_server")
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@+-]+")
@@ -90,6 +90,7 @@ class Events:
     def refused(self, cause: str, **fields: object) -> None:
         """Count a refusal; `cause` is one of a problem document, or the summary of an ERROR."""
         cause = cause.lower().replace(" ", "-")
-        known = cause in self.refusals or len(self.refusals) < _CAUSES
-        self.refusals[cause if known else "other"] += 1
+        if cause not in self.refusals and len(self.refusals) >= _CAUSES:
+            cause = "other"
+        self.refusals[cause] += 1
         tell(logging.INFO, "refusal", cause=cause, **fields)
