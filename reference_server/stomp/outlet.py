@@ -104,6 +104,10 @@ class Outlet(ABC):
         """Count the refusal of a frame, or of an operation."""
 
     @abstractmethod
+    def on_time(self, now: float) -> None:
+        """Do what is due at that wall time in seconds."""
+
+    @abstractmethod
     def _touch(self) -> None:
         """Have the I/O layer look at the session after this call."""
 
