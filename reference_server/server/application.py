@@ -163,11 +163,11 @@ class Application:
             yield now
             touched = self._collect()
             due = self._due()
+        if binding:
+            self.events.request_time[binding].add(wall() - began)
         for each in touched:
             each.flush()
         self.timer.wake_by(due)
-        if binding:
-            self.events.request_time[binding].add(wall() - began)
 
     def _collect(self) -> list[Peer | LongPoll]:
         """Move new output to the connections; return those to flush after the lock is released."""
