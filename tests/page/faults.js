@@ -25,9 +25,12 @@
     if (box.right > document.documentElement.clientWidth + 1) faults.push(`outside: ${node.data}`);
     shown.push({text: node.data, box});
   }
-  shown.forEach((one, index) => shown.slice(index + 1).forEach(two => {
-    const both = common(one.box, two.box);
-    if (both.right - both.left > 1 && both.bottom - both.top > 4) faults.push(`on one another: ${one.text} and ${two.text}`);
-  }));
+  shown.sort((one, two) => one.box.top - two.box.top);
+  for (const [index, one] of shown.entries()) {
+    for (let next = index + 1; next < shown.length && shown[next].box.top < one.box.bottom - 4; next++) {
+      const both = common(one.box, shown[next].box);
+      if (both.right - both.left > 1 && both.bottom - both.top > 4) faults.push(`on one another: ${one.text} and ${shown[next].text}`);
+    }
+  }
   return faults;
 }

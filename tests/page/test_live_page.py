@@ -86,7 +86,7 @@ def test_a_killed_consumer(serve: Serve, open_page: Open) -> None:
         moves = [
             re.sub("[\u2068\u2069]", "", text) for text in page.locator("#moves li bdi").all_inner_texts()
         ]
-        assert f"news P{place}: bob → alice in readers" in moves
+        assert f"bob → alice in readers: news P{place}" in moves
         assert "bob is gone from readers" in moves
         strip = row(page, "news", place).get_by_role("img")
         expect(strip).to_have_attribute("aria-label", re.compile(r"bob \d+ s, alice \d+ s$"))
