@@ -42,7 +42,7 @@ class LivePage:
         text = parse_qs(request.query.decode("latin-1")).get("match", [""])[0].lower()
         settings = application.settings
         document: dict[str, Any] = {name: getattr(settings, name) for name in _SETTINGS}
-        document |= {"uptime": wall() - self._began, "login": bool(settings.user)}
+        document |= {"began": self._began, "uptime": wall() - self._began, "login": bool(settings.user)}
         for name, part in application.read_in_pieces(describe_live(application.operations.broker, text)):
             if name:
                 document[name].append(part)
