@@ -40,7 +40,7 @@ def ids_count_down_from_the_largest() -> None:
 
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
-        self._next_id = _LARGEST - 7 * self._records
+        self._next_id = _LARGEST - 7 * self.room.records
         return original(self, name, record, **named)
 
 
