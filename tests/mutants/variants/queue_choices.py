@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_server.queue import broker, names
 from reference_server.queue import group as groups
+from reference_server.queue import topic as topics
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Consumer, Cursor
 from reference_server.queue.long_polls import LongPolls
@@ -170,6 +171,6 @@ def negative_ids_are_just_not_in_flight() -> None:
 def records_take_more_room_than_their_texts() -> None:
     """Each record counts 100 octets more than its key and its message."""
 
-    @wrap(broker, "octets_of")
+    @wrap(topics, "octets_of")
     def octets(original: Any, value: Any) -> int:
         return int(original(value)) + 100
