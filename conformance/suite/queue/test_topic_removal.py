@@ -19,6 +19,7 @@ from conformance.suite.queue.fixture import (
     QueueFixture,
     publish_path,
 )
+from conformance.suite.queue.freed_records import keep_everything
 from conformance.suite.queue.simultaneous import Simultaneous
 from conformance.suite.queue.waiting_poll import WaitingPoll
 
@@ -181,6 +182,7 @@ def test_members_keep_their_other_topics(bench: Bench, which: int) -> None:
     """
     queue = QueueFixture(bench)
     topics = [queue.new_topic() for _ in range(3)]
+    keep_everything(queue, *topics)
     gone, rest = topics[which], [topic for index, topic in enumerate(topics) if index != which]
     group, elsewhere = queue.new_group(), queue.new_group()
     reader = queue.new_consumer(group, *topics)
