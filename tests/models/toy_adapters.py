@@ -9,7 +9,7 @@ from conformance.models.members import Timings
 from tests.models.toy_queue import Choices, ToyQueue, ToyReply
 
 BASE = frozenset({"topic-partitions", "virtual-clock"})
-ALL = BASE | {"record-position", "negative-acknowledgement", "unregister", "batch-poll"}
+ALL = BASE | {"record-position", "negative-acknowledgement", "unregister", "batch-poll", "topic-removal"}
 
 
 class ToyAckWatch:

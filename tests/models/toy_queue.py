@@ -99,6 +99,7 @@ class ToyQueue:
         self.count = 0
         self.paths: dict[str, Callable[[dict[str, Any]], ToyReply]] = {
             "/topic/add-topic": self.add_topic,
+            "/topic/remove-topic": self.remove_topic,
             "/consumer-group/add": self.add_group,
             "/consumer-group/remove": self.remove_group,
             "/consumer/register-consumer": self.register,
@@ -134,6 +135,17 @@ class ToyQueue:
         self.topics[name] = [[] for _ in range(body.get("partitions", self.choices.partitions))]
         self.keyless[name] = self.choices.seed
         return ToyReply(200, {"topicName": name})
+
+    def remove_topic(self, body: dict[str, Any]) -> ToyReply:
+        name = body["topicName"]
+        if self.topics.pop(name, None) is None:
+            raise Refused(404)
+        for group in self.groups.values():
+            group.shards.pop(name, None)
+            for member in group.members.values():
+                if name in member.topics:
+                    member.topics.remove(name)
+        return ToyReply(202)
 
     def publish(self, topic: str, body: dict[str, Any]) -> ToyReply:
         logs = self.topics.get(topic)
