@@ -140,7 +140,7 @@ class Waiting:
         assert self.core.operations.perform("/consumer/poll", body, now=self.core.now, waiter=waiter) is None
 
     def answered(self) -> dict[Any, int]:
-        return {waiter: outcome.status for waiter, outcome in self.core.operations.answered()}
+        return {waiter: outcome.status for waiter, outcome in self.core.operations.long_polls.answered()}
 
 
 def test_polls_that_wait_for_it_end(core: Core) -> None:
