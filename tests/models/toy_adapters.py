@@ -38,6 +38,8 @@ class ToyQueueAdapter:
         self.extensions = frozenset(BASE if bare else ALL) - (
             frozenset() if choices.tells_positions else {"record-position"}
         )
+        if choices.frees:
+            self.extensions |= {"retention"}
         self.names: Counter[str] = Counter()
         self.watches: dict[str, list[ToyAckWatch]] = {}
 
