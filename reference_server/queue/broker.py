@@ -49,7 +49,7 @@ class QueueBroker:
         """The groups that have cursors on a topic, by its name."""
         self._wakeable: dict[Consumer, None] = {}
         self._waiting = 0
-        self.room = Room(settings.retention, self.budget, self.topics, self._followers)
+        self.room = Room(settings, self.budget, self.topics, self._followers)
         self.now = 0.0
 
     # Time
@@ -135,23 +135,21 @@ class QueueBroker:
         texts = getsizeof(record.message) + getsizeof(record.key) + getsizeof(record.label)
         all_octets = _RECORD_OCTETS + texts + getsizeof(record.timestamp)
         partition = topic.partition_for(record.key)
-        settings = self.settings
-        bound = topic.partition_bytes
-        if octets > bound or not self.room.make(
-            iter([partition]), lambda: partition.octets + octets <= bound
+        room, bound = self.room, topic.partition_bytes
+        if partition.octets + octets > bound and (
+            octets > bound or not room.make(iter([partition]), lambda: partition.octets + octets <= bound)
         ):
             raise Refusal("partition-full", f"partition {partition.name} holds {bound} bytes at most")
-        if not self.room.make(
-            self.room.everywhere(),
-            lambda: self.budget.has_room(all_octets) and self.room.records < settings.records,
+        if not room.has_for(all_octets) and not room.make(
+            room.everywhere(), lambda: room.has_for(all_octets)
         ):
-            is_full = f"{settings.total_bytes} bytes or {settings.records} records"
+            is_full = f"{self.settings.total_bytes} bytes or {self.settings.records} records"
             raise Refusal("partition-full", f"this server holds {is_full} at most")
         if not record.key:
             topic.take_turn()
         partition.octets += octets
         self.budget.used += all_octets
-        self.room.records += 1
+        room.records += 1
         offset = partition.end
         partition.records.append(record)
         partition.ids.append(self._next_id)

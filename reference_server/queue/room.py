@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from reference_server.budget import Budget
 from reference_server.queue.group import Group
+from reference_server.queue.settings import QueueSettings
 from reference_server.queue.topic import Partition, Topic
 
 _PARTITIONS = 250
@@ -19,14 +20,15 @@ class Room:
 
     def __init__(
         self,
-        retention: str,
+        settings: QueueSettings,
         budget: Budget,
         topics: Mapping[str, Topic],
         followers: Mapping[str, Mapping[Group, None]],
     ) -> None:
         """`topics`, and the groups that read each, are those of the broker, by name."""
         self.records = 0
-        self._is_kept = retention == "keep"
+        self._most = settings.records
+        self._is_kept = settings.retention == "keep"
         self._budget = budget
         self._enough = budget.bound - budget.bound // _SHARE
         self._topics = topics
@@ -34,6 +36,10 @@ class Room:
         self._round: Iterator[Partition] = iter(())
         self.removed: list[Partition] = []
         """Partitions of removed topics whose records are not all freed."""
+
+    def has_for(self, octets: int) -> bool:
+        """Return whether the server has room for one more record of so many octets in the budget."""
+        return self.records < self._most and self._budget.has_room(octets)
 
     def make(self, candidates: Iterator[Partition], fits: Callable[[], bool]) -> bool:
         """Free records of these partitions until one more `fits`; return whether it does (RETENTION-ROOM-1)."""
