@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -39,9 +40,11 @@ def partitions_are_dealt_out_from_the_last() -> None:
 def ids_count_down_from_the_largest() -> None:
     """The first record has the largest possible id, and each later one a smaller one."""
 
+    stored = itertools.count()
+
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
-        self._next_id = _LARGEST - 7 * self.room.records
+        self._next_id = _LARGEST - 7 * next(stored)
         return original(self, name, record, **named)
 
 
