@@ -6,6 +6,7 @@ examples:
   python -m reference_server --brokers 5 --partitions 12 --heartbeat-timeout 10
   python -m reference_server --users-file users.txt           lines like  alice:secret
   python -m reference_server --host 0.0.0.0 --tls-cert server.pem
+  python -m reference_server --retention acknowledged         records that every group has acknowledged make room
   python -m reference_server --odd lines-end-with-cr-lf       legal but unusual, for tests of clients; see --list-odd
   python -m reference_server --stomp-port 61613               STOMP over plain TCP too
   python -m reference_server --config server.toml             lines like  heartbeat_timeout = 10

@@ -24,7 +24,7 @@ def _described(topic: Topic) -> msgspec.Raw:
 
 
 def describe_topic(topic: Topic) -> dict[str, Any]:
-    """One topic: the name, broker and end offset of each partition (INTRO-TOPIC-1)."""
+    """One topic: name, broker, oldest and end offset of each partition (INTRO-TOPIC-1)."""
     return {
         "topicName": topic.name,
         "partitions": [
@@ -32,6 +32,7 @@ def describe_topic(topic: Topic) -> dict[str, Any]:
                 "partition": partition.index,
                 "name": partition.name,
                 "broker": f"broker{partition.broker}",
+                "oldestOffset": partition.oldest,
                 "endOffset": partition.end,
             }
             for partition in topic.partitions

@@ -20,6 +20,7 @@ EXTENSIONS = (
     "batch-poll",
     "long-poll",
     "introspection",
+    "topic-removal",
     "security",
 )
 CLOCK_EXTENSIONS = ("virtual-clock", "virtual-clock-per-group")
@@ -38,6 +39,7 @@ def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable
             "extensions": tuple(
                 name for name in EXTENSIONS if name != "introspection" or settings.introspection
             )
+            + (() if settings.retention == "keep" else ("retention",))
             + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),
             "stomp_versions": VERSIONS,
             "endpoints": {path[1:]: path for path in endpoints},
