@@ -47,7 +47,7 @@ class LongPolls:
         self._broker.wait(consumer)
 
     def answered(self) -> list[tuple[Hashable, Outcome]]:
-        """End the polls that have a record now, whose consumer is gone (POLL-WAIT-1), or whose time is over.
+        """End the polls that have a record, whose consumer (POLL-WAIT-1) or last topic is gone, or whose time is over.
 
         Call it after every operation, `tick` of the broker and deadline.
         """
@@ -57,10 +57,11 @@ class LongPolls:
         for consumer in self._broker.take_wakeable():
             for waiter in tuple(self._waiters.get(consumer, ())):
                 outcome = self._outcome(self._parked[waiter])
-                if outcome is NOTHING:
+                if outcome is NOTHING and not consumer.is_stranded:
                     break
                 self.cancel(waiter)
                 answers.append((waiter, outcome))
+            consumer.is_stranded = False
         answers += self._expired()
         return answers
 

@@ -29,6 +29,7 @@ class Operations:
         self._table: dict[str, _Operation] = {
             "/topic/add-topic": _row(requests.AddTopic, self._add_topic),
             "/addTopic": _row(requests.AddTopic, self._add_topic),  # TOPIC-ALIAS-1
+            "/topic/remove-topic": _row(requests.NameTopic, self._remove_topic),
             "/consumer-group/add": _row(requests.NameGroup, self._add_group),
             "/consumer-group/remove": _row(requests.NameGroup, self._remove_group),
             "/consumer/register-consumer": _row(requests.Register, self._register),
@@ -109,6 +110,10 @@ class Operations:
         partitions, octets = request.partitions, request.partition_bytes
         topic = self.broker.add_topic(request.topicName, partitions, octets, now=now)
         return Outcome(200, _encode(describe_topic(topic)))
+
+    def _remove_topic(self, request: requests.NameTopic, now: float) -> Outcome:
+        self.broker.remove_topic(request.topicName, now=now)
+        return ACCEPTED
 
     def _add_group(self, request: requests.NameGroup, now: float) -> Outcome:
         group = self.broker.add_group(request.consumer_group_name, now=now)

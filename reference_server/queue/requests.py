@@ -30,6 +30,12 @@ class AddTopic(Request):
     partition_bytes: _Count = 0
 
 
+class NameTopic(Request):
+    """A topic."""
+
+    topicName: str
+
+
 class Publish(Request):
     """A record; without a `timestamp` the record gets the server's time."""
 

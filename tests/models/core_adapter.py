@@ -21,6 +21,7 @@ EXTENSIONS = frozenset(
         "batch-poll",
         "introspection",
         "long-poll",
+        "topic-removal",
         "virtual-clock",
     }
 )

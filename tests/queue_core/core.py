@@ -168,7 +168,7 @@ class Core:
                 for group in broker.groups.values()
             },
             "consumers": {name: consumer.group.name for name, consumer in broker.consumers.items()},
-            "counts": (broker.budget.used, broker._records, broker._partitions, broker._cursors),
+            "counts": (broker.budget.used, broker.room.records, broker._partitions, broker._cursors),
         }
 
 

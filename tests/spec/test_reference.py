@@ -56,6 +56,8 @@ RUN: list[tuple[str, dict[str, Any], int, str | None]] = [
     ("/consumer/heartbeat", {"consumer_name": "d"}, 404, "problem"),
     ("/consumer/unsubscribe-topic", {"consumer_name": "c", "topic_list": "t"}, 202, None),
     ("/consumer/unregister-consumer", {"consumer_name": "c"}, 202, None),
+    ("/topic/remove-topic", {"topicName": "t"}, 202, None),
+    ("/topic/remove-topic", {"topicName": "t"}, 404, "problem"),
     ("/consumer-group/remove", {"consumer_group_name": "g"}, 202, None),
     ("/consumer-group/remove", {"consumer_group_name": "g"}, 404, "problem"),
 ]
