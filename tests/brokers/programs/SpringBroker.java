@@ -1,0 +1,39 @@
+import java.util.Map;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.context.annotation.Bean;
+import org.springframework.messaging.simp.config.MessageBrokerRegistry;
+import org.springframework.scheduling.TaskScheduler;
+import org.springframework.scheduling.concurrent.ThreadPoolTaskScheduler;
+import org.springframework.web.socket.config.annotation.EnableWebSocketMessageBroker;
+import org.springframework.web.socket.config.annotation.StompEndpointRegistry;
+import org.springframework.web.socket.config.annotation.WebSocketMessageBrokerConfigurer;
+
+/** Spring's simple broker at /ws, with heart-beats of one second: the argument is the port. */
+@SpringBootApplication
+@EnableWebSocketMessageBroker
+public class SpringBroker implements WebSocketMessageBrokerConfigurer {
+    public static void main(String[] arguments) {
+        SpringApplication application = new SpringApplication(SpringBroker.class);
+        application.setDefaultProperties(Map.of("server.port", arguments[0], "server.address", "127.0.0.1"));
+        application.run();
+    }
+
+    @Bean
+    public TaskScheduler heartbeats() {
+        ThreadPoolTaskScheduler scheduler = new ThreadPoolTaskScheduler();
+        scheduler.setPoolSize(1);
+        return scheduler;
+    }
+
+    @Override
+    public void configureMessageBroker(MessageBrokerRegistry registry) {
+        registry.enableSimpleBroker("/topic", "/queue").setHeartbeatValue(new long[] {1000, 1000})
+            .setTaskScheduler(heartbeats());
+    }
+
+    @Override
+    public void registerStompEndpoints(StompEndpointRegistry registry) {
+        registry.addEndpoint("/ws").setAllowedOriginPatterns("*");
+    }
+}

@@ -1,0 +1,78 @@
+"""Brokers that need no configuration but a port, most of them libraries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.brokers.installing import PROGRAMS
+from tests.brokers.running import Start, free_ports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def coilmq(home: Path, _: Path) -> Start:
+    """Command line of CoilMQ with its defaults: messages in memory, no authentication."""
+    (port,) = free_ports(1)
+    main = "from coilmq.start import main; main()"
+    return Start(
+        words=[str(home / "bin" / "python"), "-c", main, "-b", "127.0.0.1", "-p", str(port)],
+        urls={"tcp": f"stomp://127.0.0.1:{port}"},
+    )
+
+
+def stompserver(home: Path, folder: Path) -> Start:
+    """Command line of stompserver with its defaults: messages in memory, no authentication."""
+    (port,) = free_ports(1)
+    (folder / "etc").mkdir()
+    words = [
+        str(home / "usr/bin/stompserver"),
+        "--port",
+        str(port),
+        "--host",
+        "127.0.0.1",
+        "--queuetype",
+        "memory",
+    ]
+    return Start(words=[*words, "--working_dir", str(folder)], urls={"tcp": f"stomp://127.0.0.1:{port}"})
+
+
+def go_stomp(home: Path, _: Path) -> Start:
+    """Command line of go-stomp's server."""
+    (port,) = free_ports(1)
+    return Start(words=[str(home / "broker"), f"127.0.0.1:{port}"], urls={"tcp": f"stomp://127.0.0.1:{port}"})
+
+
+def vertx(home: Path, folder: Path) -> Start:
+    """Command line of the server of Vert.x."""
+    tcp, websocket = free_ports(2)
+    words = [
+        "java",
+        f"-Dvertx.cacheDirBase={folder}",
+        *_class_path(home),
+        "VertxBroker",
+        str(tcp),
+        str(websocket),
+    ]
+    return Start(
+        words=words,
+        urls={"tcp": f"stomp://127.0.0.1:{tcp}", "websocket": f"ws://127.0.0.1:{websocket}/stomp"},
+    )
+
+
+def spring(home: Path, _: Path) -> Start:
+    """Command line of Spring's simple broker."""
+    (port,) = free_ports(1)
+    words = ["java", *_class_path(home), "SpringBroker", str(port)]
+    return Start(words=words, urls={"websocket": f"ws://127.0.0.1:{port}/ws"})
+
+
+def stomp_broker_js(home: Path, _: Path) -> Start:
+    """Command line of stomp-broker-js."""
+    (port,) = free_ports(1)
+    words = ["node", str(PROGRAMS / "stomp_broker.js"), str(home), str(port)]
+    return Start(words=words, urls={"websocket": f"ws://127.0.0.1:{port}/stomp"})
+
+
+def _class_path(home: Path) -> list[str]:
+    return ["-cp", f"{home / 'classes'}:{home / 'lib' / '*'}"]
