@@ -77,7 +77,8 @@ def test_subscriptions_with_similar_ids(bench: Bench, pair: tuple[str, str]) -> 
                 rounds.append(sorted([*came, *(frame.body for frame in reader.take("MESSAGE"))]))
                 reader.unsubscribe(unsubscribed, topics[0].headers)
         except PeerFailure as failure:
-            for clause in ("STOMP-SUB-001", "STOMP-UNSUB-001"):
+            # An UNSUBSCRIBE that is refused says nothing about the subscriptions before it.
+            for clause in ("STOMP-SUB-001", "STOMP-UNSUB-001")[bool(rounds) :]:
                 fixture.judge(clause, False, expected=f"two subscriptions, {ids}", observed=failure.observed)
             raise
         for clause, wanted, found in zip(
