@@ -9,7 +9,7 @@ The broker listens on free ports of the loopback interface, in a temporary folde
 `python -m conformance`.
 
 Exit status: that of the suite, the highest of several; 2 for wrong usage, or where the broker's parts can't be had or
-it doesn't start; 130 after Ctrl-C.
+it doesn't start, or ends before it is stopped; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -64,14 +64,19 @@ def _run(broker: Broker, values: argparse.Namespace, options: Sequence[str]) -> 
     status = 0
     with _folder(broker.name, keep=values.keep) as folder:
         start = broker.start(home, folder)
-        with running(start, folder):
+        with running(start, folder) as ended:
             if values.serve:
                 for url in start.urls.values():
                     print(url, flush=True)
                 threading.Event().wait()
             for transport in [values.transport] if values.transport else broker.transports:
                 report = values.report and values.report / f"{broker.name}-{transport}"
-                status = max(status, judge(broker, transport, start.urls[transport], report, options))
+                status = max(
+                    status,
+                    judge(broker, transport, start.urls[transport], report, [*start.options, *options]),
+                )
+                if said := ended():
+                    raise CannotStart(said)
     return status
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 #: Longest time until a broker answers on all its ports, and until it has ended, in seconds.
@@ -37,6 +37,8 @@ class Start:
     words: list[str]
     urls: Mapping[str, str]
     env: Mapping[str, str] = field(default_factory=dict)
+    #: Options of the suite that depend on the machine.
+    options: tuple[str, ...] = ()
 
 
 def free_ports(count: int) -> list[int]:
@@ -49,8 +51,10 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(start: Start, folder: Path, seconds: float = START_SECONDS) -> Iterator[None]:
+def running(start: Start, folder: Path, seconds: float = START_SECONDS) -> Iterator[Callable[[], str]]:
     """Run a broker as long as the context, with its output in the folder's `broker.log`.
+
+    Yields a function that says how it ended, "" while it runs.
 
     Raises CannotStart if it doesn't answer at each URL within `seconds`. Everything in its process group ends with it.
     """
@@ -69,7 +73,7 @@ def running(start: Start, folder: Path, seconds: float = START_SECONDS) -> Itera
             raise CannotStart(f"cannot start {start.words[0]}: {error}") from error
     try:
         _wait(process, start, folder, time.monotonic() + seconds, seconds)
-        yield
+        yield lambda: _ended(process, folder)
     finally:
         _stop(process)
 
@@ -110,6 +114,13 @@ def answers(url: str) -> bool:
     except OSError:
         return False
     return answer.startswith(beginning) and answer != b""
+
+
+def _ended(process: subprocess.Popen[bytes], folder: Path) -> str:
+    status = process.poll()
+    return (
+        "" if status is None else f"the broker ended with status {status} while it was judged.{_log(folder)}"
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from tests.brokers.installing import PROGRAMS
@@ -18,15 +19,18 @@ def coilmq(home: Path, _: Path) -> Start:
     return Start(
         words=[str(home / "bin" / "python"), "-c", main, "-b", "127.0.0.1", "-p", str(port)],
         urls={"tcp": f"stomp://127.0.0.1:{port}"},
+        # It refuses a `host` that is not the whole name of its machine.
+        options=("--host-header", socket.getfqdn()),
     )
 
 
-def stompserver(home: Path, folder: Path) -> Start:
+def stompserver(_: Path, folder: Path) -> Start:
     """Command line of stompserver with its defaults: messages in memory, no authentication."""
     (port,) = free_ports(1)
     (folder / "etc").mkdir()
     words = [
-        str(home / "usr/bin/stompserver"),
+        "ruby",
+        str(PROGRAMS / "stompserver.rb"),
         "--port",
         str(port),
         "--host",
@@ -38,9 +42,15 @@ def stompserver(home: Path, folder: Path) -> Start:
 
 
 def go_stomp(home: Path, _: Path) -> Start:
-    """Command line of go-stomp's server."""
+    """Command line of go-stomp's server, started again after a panic, which some frames of a client cause."""
     (port,) = free_ports(1)
-    return Start(words=[str(home / "broker"), f"127.0.0.1:{port}"], urls={"tcp": f"stomp://127.0.0.1:{port}"})
+    again = 'while "$0" "$1"; [ $? -eq 2 ]; do echo "started again"; done'
+    return Start(
+        words=["sh", "-c", again, str(home / "broker"), f"127.0.0.1:{port}"],
+        urls={"tcp": f"stomp://127.0.0.1:{port}"},
+        # A panic ends the connections of all tests that run at the time.
+        options=("--parallel", "1"),
+    )
 
 
 def vertx(home: Path, folder: Path) -> Start:

@@ -1,7 +1,8 @@
 import java.util.Map;
 import org.springframework.boot.SpringApplication;
-import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
 import org.springframework.messaging.simp.config.MessageBrokerRegistry;
 import org.springframework.scheduling.TaskScheduler;
 import org.springframework.scheduling.concurrent.ThreadPoolTaskScheduler;
@@ -10,7 +11,8 @@ import org.springframework.web.socket.config.annotation.StompEndpointRegistry;
 import org.springframework.web.socket.config.annotation.WebSocketMessageBrokerConfigurer;
 
 /** Spring's simple broker at /ws, with heart-beats of one second: the argument is the port. */
-@SpringBootApplication
+@Configuration
+@EnableAutoConfiguration
 @EnableWebSocketMessageBroker
 public class SpringBroker implements WebSocketMessageBrokerConfigurer {
     public static void main(String[] arguments) {
