@@ -29,11 +29,13 @@ class GoModule:
     def install(self, cache: Path) -> Path:
         """Folder with the program `broker`. Raises CannotInstall."""
         home = cache / self.module.rsplit("/", 2)[-2].replace("@", "-") / self.module.rsplit("@", 1)[1]
+        go = tool("go", "Go")
         if not home.exists():
-            go = tool("go", "Go")
             with new_folder(home) as folder:
                 (folder / "go.mod").write_text(_GO_MOD)
                 shutil.copy(PROGRAMS / self.program, folder / "main.go")
                 carry_out([go, "get", self.module], folder=folder)
-                carry_out([go, "build", "-o", "broker", "."], folder=folder)
+        # The program may be newer than the module.
+        shutil.copy(PROGRAMS / self.program, home / "main.go")
+        carry_out([go, "build", "-o", "broker", "."], folder=home)
         return home

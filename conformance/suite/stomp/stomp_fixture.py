@@ -230,7 +230,11 @@ class StompFixture:
         where: Callable[[Frame], bool] | None = None,
         expected: str = "a MESSAGE for the subscription",
     ) -> Frame:
-        """The next MESSAGE of a subscription for which `where` is true; a missing one counts against `clause`."""
+        """The next MESSAGE of a subscription for which `where` is true; a missing one counts against `clause`.
+
+        An ERROR in its place, behind an ACK or NACK as the last frame, counts against the clause by which the server
+        must accept that one.
+        """
 
         def matches(frame: Frame) -> bool:
             return subscription.owns(frame) and (where is None or where(frame))
@@ -238,6 +242,10 @@ class StompFixture:
         try:
             return subscription.client.expect("MESSAGE", matches)
         except PeerFailure as failure:
+            command = subscription.client.last_command
+            accepting = _ACCEPTED_BY.get(command, "")
+            if subscription.client.errors and self.applies(accepting):
+                clause, expected = accepting, f"{expected}, and no ERROR for the {command} before it"
             self.bench.judge(clause, False, expected=expected, observed=failure.observed)
             raise
 
