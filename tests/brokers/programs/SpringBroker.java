@@ -10,7 +10,7 @@ import org.springframework.web.socket.config.annotation.EnableWebSocketMessageBr
 import org.springframework.web.socket.config.annotation.StompEndpointRegistry;
 import org.springframework.web.socket.config.annotation.WebSocketMessageBrokerConfigurer;
 
-/** Spring's simple broker at /ws, with heart-beats of one second: the argument is the port. */
+/** Spring's simple broker at /ws, in order, with heart-beats of one second: the argument is the port. */
 @Configuration
 @EnableAutoConfiguration
 @EnableWebSocketMessageBroker
@@ -32,10 +32,13 @@ public class SpringBroker implements WebSocketMessageBrokerConfigurer {
     public void configureMessageBroker(MessageBrokerRegistry registry) {
         registry.enableSimpleBroker("/topic", "/queue").setHeartbeatValue(new long[] {1000, 1000})
             .setTaskScheduler(heartbeats());
+        registry.setPreservePublishOrder(true);
     }
 
     @Override
     public void registerStompEndpoints(StompEndpointRegistry registry) {
+        // Frames are else handled by several threads, and no message shows that an earlier one was processed.
+        registry.setPreserveReceiveOrder(true);
         registry.addEndpoint("/ws").setAllowedOriginPatterns("*");
     }
 }
