@@ -1,7 +1,8 @@
 // The server of go-stomp with its defaults: the argument is the address.
 //
 // A SEND without destination makes it panic. What a service manager does then is done here, without the time in which
-// the port is closed: all connections end, and a new server without messages goes on.
+// the port is closed: all connections end, and a new server without messages goes on. Other panics, in the goroutine of
+// a connection, end the process.
 package main
 
 import (
