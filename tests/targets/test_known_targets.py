@@ -49,11 +49,15 @@ def test_the_brokers_that_the_suite_knows_are_there() -> None:
     expected = {
         "activemq",
         "artemis",
+        "coilmq",
+        "go-stomp",
         "rabbitmq",
         "reference-server",
         "seed",
         "spring-simple",
         "stomp-broker-js",
+        "stompserver",
+        "vertx-stomp",
     }
     assert expected <= set(NAMES)
     assert [file.name for file in known_targets()] == NAMES
