@@ -107,24 +107,17 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
     settings = Settings(**values)
     if settings.users_file:
         lines = _read_text(Path(settings.users_file), "Name a file of NAME:PASSCODE lines.").splitlines()
-        users = settings.user + tuple(line for line in lines if line.strip() and not line.startswith("#"))
-        settings = msgspec.structs.replace(settings, user=users)
-    for is_wrong, what in (
-        (not settings.host, "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one."),
-        (settings.users_file and not settings.user, f"{settings.users_file} names no user."),
-        (
-            any(path[:1] != "/" for path in settings.path),
-            "path: an entry does not begin with a slash, as in /ws.",
-        ),
-        (
-            any(":" not in entry for entry in settings.user),
-            "user: an entry has no passcode, as in alice:secret.",
-        ),
-        (
-            settings.tls_key and not settings.tls_cert,
-            "tls_key needs tls_cert, which may be a file with both.",
-        ),
-    ):
+        added = tuple(line for line in lines if line.strip() and not line.startswith("#"))
+        settings = msgspec.structs.replace(settings, user=settings.user + added)
+    users, paths = settings.user, settings.path
+    wrong = {
+        "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one.": not settings.host,
+        f"{settings.users_file} names no user.": settings.users_file and not users,
+        "path: an entry does not begin with a slash, as in /ws.": any(path[:1] != "/" for path in paths),
+        "user: an entry has no passcode, as in alice:secret.": any(":" not in user for user in users),
+        "tls_key needs tls_cert, which may be a file with both.": settings.tls_key and not settings.tls_cert,
+    }
+    for what, is_wrong in wrong.items():
         if is_wrong:
             raise ConfigError(what)
     return settings

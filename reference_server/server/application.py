@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar
 from reference_server.budget import Budget
 from reference_server.config import Settings
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.oddities import passage
@@ -51,7 +52,9 @@ class Application:
         self.operations = Operations(self._broker, wall)
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
-        self._hub = Hub(self.operations, settings, users=settings.users, server_name=name, budget=self.budget)
+        self._hub = Hub[Session](
+            self.operations, settings, self.budget, users=settings.users, server_name=name
+        )
         self._peers: dict[Session, Peer] = {}
         self.write, self._read = passage(settings.odd)
         """Edits of the output of sessions, made under the lock, and of their input, made without it."""
@@ -71,7 +74,7 @@ class Application:
     def open_session(self, *, lenient: bool, address: str = "") -> Session:
         """Open a session; nothing is written before it is attached to its connection."""
         with self._turn():
-            return self._hub.open(lenient=lenient, address=address, now=wall())
+            return Session(self._hub, lenient=lenient, address=address, now=wall())
 
     def attach(self, session: Session, peer: Peer) -> None:
         """Set the connection that writes the session's output."""
@@ -124,13 +127,13 @@ class Application:
         with self._turn() as now:
             outcome = self.operations.perform(path, body, now=now, waiter=waiter)
             if outcome is not None and outcome.acknowledgement is not None:
-                self._hub.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
+                self._hub.router.binding.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
             return outcome
 
     def cancel(self, waiter: LongPoll) -> None:
         """End a long poll whose client is gone."""
         with self._turn():
-            self.operations.cancel(waiter)
+            self.operations.long_polls.cancel(waiter)
 
     def read(self, path: str) -> Outcome:
         """Answer an introspection request."""
@@ -167,7 +170,7 @@ class Application:
             assert isinstance(waiter, LongPoll)
             waiter.answer(outcome)
             touched.append(waiter)
-        while sessions := hub.touched():
+        while sessions := hub.take_touched():
             for session in sessions:
                 peer = self._peers.get(session)
                 if peer is not None:
@@ -178,8 +181,8 @@ class Application:
     def _due(self) -> float:
         """Wall time of the next timer."""
         return min(
-            self._hub.next_deadline(),
-            self.operations.next_deadline(),
+            self._hub.deadlines.next,
+            self.operations.long_polls.deadlines.next,
             self.clock.wall_time_of(self._broker.next_deadline()),
         )
 

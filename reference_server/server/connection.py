@@ -100,12 +100,7 @@ def _serve_websocket(transport: Transport, application: Application, request: Re
 class StompConnection:
     """A STOMP session over WebSocket or TCP: its reading thread, and the calls of other threads."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        application: Application,
-        channel: Channel | Stream,
-    ) -> None:
+    def __init__(self, transport: Transport, application: Application, channel: Channel | Stream) -> None:
         settings = application.settings
         self._transport = transport
         self._application = application
@@ -114,7 +109,6 @@ class StompConnection:
         self._outbox = Outbox(transport, bound, channel.write, Charge(application.budget))
         self._charge = Charge(application.budget)
         self._bound = bound
-        self._incomplete_since: float | None = None
         self._is_ending = False
 
     def serve(self, rest: bytes, *, lenient: bool) -> None:
@@ -129,22 +123,18 @@ class StompConnection:
             self._application.close_session(self._session)
             self._outbox.clear()
             self._charge.set(0)
-            self._channel = Channel(0)  # a timer may know this object for a while
 
     def _read(self, data: bytes) -> None:
         session, application, channel, outbox = self._session, self._application, self._channel, self._outbox
         data = data or self._transport.receive()
         while data:
             if not self._is_ending:
-                octets = channel.receive(data)
-                if octets is not None:
-                    application.handle(session, session.parse(octets))
-                self._watch_incomplete(is_new=octets is not None)
+                items = session.parse(channel.receive(data) or b"")
+                session.is_cut = channel.is_incomplete
+                application.handle(session, items)
                 self._charge.set(channel.held + session.held)
                 if self._charge.octets and not application.budget.has_room():
-                    application.fail(
-                        session, "server full", "Frames are kept until they are whole. Come back later."
-                    )
+                    application.fail(session, "server full", "Frames are kept until whole. Come back later.")
                 if channel.is_too_big:
                     application.fail(session, "message too big", "Send frames in smaller WebSocket messages.")
                 replies = channel.replies()
@@ -196,22 +186,3 @@ class StompConnection:
         self._is_ending = True
         self._outbox.finish()
         self._application.timer.call_at(wall() + self._application.settings.linger, self._transport.cut)
-
-    def _watch_incomplete(self, *, is_new: bool) -> None:
-        """Time an incomplete WebSocket message; `is_new`: its predecessor is complete."""
-        if not self._channel.is_incomplete:
-            self._incomplete_since = None
-        elif self._incomplete_since is None or is_new:
-            self._incomplete_since = wall()
-            self._check_incomplete()
-
-    def _check_incomplete(self) -> None:
-        """Give up a connection whose WebSocket message never ends (STOMP-LIMIT-008), or look again later."""
-        since = self._incomplete_since
-        limit = self._application.settings.incomplete_frame_timeout
-        if since is None:
-            return
-        if wall() < since + limit:
-            self._application.timer.call_at(since + limit, self._check_incomplete)
-        else:
-            self._application.fail(self._session, "message never ended", f"It took more than {limit:g} s.")

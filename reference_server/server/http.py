@@ -74,7 +74,7 @@ class HttpBinding:
         return self._capabilities
 
     def _advance(self, request: Request, _transport: Transport) -> Outcome:
-        if self._application.clock.is_virtual:
+        if self._application.settings.virtual_clock:
             return self._application.advance(request.body)
         return problem(404, "no-clock", "The clock runs by itself: start the server with --virtual-clock.")
 

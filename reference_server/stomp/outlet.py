@@ -96,6 +96,10 @@ class Outlet(ABC):
         return False
 
     @abstractmethod
+    def on_time(self, now: float) -> None:
+        """Do what is due at that wall time in seconds."""
+
+    @abstractmethod
     def _touch(self) -> None:
         """Have the I/O layer look at the session after this call."""
 

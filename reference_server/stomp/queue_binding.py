@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
-from reference_server.stomp.destinations import Broadcast, Message
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome, ProducerAcknowledgement
+from reference_server.stomp.destinations import Broadcast, Message, Source
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.outlet import Outlet
-from reference_server.stomp.subscriptions import Source
 
 REPLIES = "/user/queue/replies"
 ACKNOWLEDGEMENTS = ("/topic/acknowledgment/", "/topic/acknowledgement/")
@@ -36,10 +36,10 @@ class QueueBinding:
         self._operations = operations
         self._limits = limits
         self._numbers = numbers
-        self._replies: dict[Outlet, Broadcast[Outlet]] = {}
-        self._acknowledgements: dict[str, Broadcast[str]] = {}
+        self._replies: dict[Outlet, Broadcast] = {}
+        self._acknowledgements: dict[str, Broadcast] = {}
         self._parked: dict[Outlet, set[ReplyAddress]] = {}
-        self._silence: Broadcast[str] = Broadcast("", {})
+        self._silence: Broadcast = Broadcast("", {})
         """The source of a subscription to the path of an operation: replies come on REPLIES only."""
         self.serves = operations.is_operation
 
@@ -61,7 +61,8 @@ class QueueBinding:
         headers = frame.headers
         path = headers["destination"]
         address = ReplyAddress(outlet, headers.get("correlation-id"), headers.get("receipt"))
-        waiter = address if path == _POLL and self._may_wait(outlet) else None
+        may_wait = path == _POLL and len(self._parked.get(outlet, ())) < self._limits.long_polls
+        waiter = address if may_wait else None
         outcome = self._operations.perform(path, frame.body, now=outlet.queue_now, waiter=waiter)
         if outcome is None:
             self._parked.setdefault(outlet, set()).add(address)
@@ -71,8 +72,8 @@ class QueueBinding:
 
     def answer_late(self, address: ReplyAddress, outcome: Outcome) -> None:
         """Send the answer of a long poll (POLL-WAIT-1, POLL-WAIT-2) and its receipt."""
-        self._forget(address)
         outlet = address.outlet
+        self._parked.get(outlet, set()).discard(address)  # `cancel` ends the set with its session
         try:
             self._answer(address, outcome)
         except ProtocolError as error:
@@ -84,7 +85,7 @@ class QueueBinding:
     def cancel(self, outlet: Outlet) -> None:
         """End the long polls of a session that is over."""
         for address in self._parked.pop(outlet, ()):
-            self._operations.cancel(address)
+            self._operations.long_polls.cancel(address)
 
     def acknowledge_producer(self, acknowledgement: ProducerAcknowledgement) -> None:
         """Send ACK or FAILED once to each subscription of either spelling (PUB-ACK-1 to 4, PUB-ACK-7)."""
@@ -96,16 +97,6 @@ class QueueBinding:
             subscribers = self._acknowledgements.get(destination)
             if subscribers is not None:
                 subscribers.put(Message(next(self._numbers), destination, headers, acknowledgement.body))
-
-    def _may_wait(self, outlet: Outlet) -> bool:
-        return len(self._parked.get(outlet, ())) < self._limits.long_polls
-
-    def _forget(self, address: ReplyAddress) -> None:
-        parked = self._parked.get(address.outlet)
-        if parked is not None:
-            parked.discard(address)
-            if not parked:
-                del self._parked[address.outlet]
 
     def _answer(self, address: ReplyAddress, outcome: Outcome) -> None:
         """Reply and acknowledge to the producer; raises ProtocolError for a refusal with a receipt."""

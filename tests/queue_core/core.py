@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
 from reference_server.queue.settings import QueueSettings
+
+if TYPE_CHECKING:
+    from reference_server.queue.outcomes import Outcome
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pytest
 import reference_server.server
 from conformance.specification.schemas import problems
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.queue.refusal import CAUSES, Refusal
 from reference_server.queue.settings import QueueSettings
 from tests.spec.documents import ROOT, operations
