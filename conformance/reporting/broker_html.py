@@ -23,7 +23,26 @@ if TYPE_CHECKING:
 #: Largest size of the page, in octets.
 MOST_OCTETS = 500_000
 #: Frames of a failure, and characters of each frame or text, from the most to the least: the first that fit are taken.
-_SIZES = ((10, 600), (8, 400), (6, 300), (5, 200), (4, 150), (3, 100), (2, 80), (1, 60), (0, 40))
+_SIZES = (
+    (10, 600),
+    (8, 400),
+    (6, 300),
+    (5, 240),
+    (4, 200),
+    (4, 160),
+    (3, 140),
+    (3, 110),
+    (2, 90),
+    (1, 60),
+    (0, 40),
+)
+
+
+#: Frames that show nothing but in tests of themselves.
+_PLAIN = re.compile(
+    r"\A(CONNECT|CONNECTED|close .*)\n|^(transaction|receipt-id):fence|^destination:\S+fence-|\nmarker-|\nprobe-",
+    re.MULTILINE,
+)
 
 
 class TooLarge(Exception):
@@ -56,18 +75,18 @@ class _Failures:
             return ""
         name = f"f{len(self.sections)}"
         bindings = ", ".join(mark.bindings)
-        frames = failure["frames"][-self._frames :] if self._frames else []
+        frames = _telling(failure["frames"])[-self._frames :] if self._frames else []
         rows = "".join(
-            f'<tr class="{"s" if frame["direction"] == ">" else "r"}"><td>{frame["at"]:.3f}<td>'
+            f"<tr class={'s' if frame['direction'] == '>' else 'r'}><td>{frame['at']:.3f}<td>"
             f"{escape(frame['connection'])} {escape(frame['direction'])}<td><pre>{self._clipped(_octets(frame))}</pre>"
             for frame in frames
         )
         waiver = f"<p>{escape(printable(mark.waiver))}</p>" if mark.waiver else ""
         file = f" <i>{escape(failure['recording'])}</i>" if failure["recording"] else ""
         self.sections.append(
-            f'<section id="{name}"><h3>{escape(column.title)} {escape(column.version)}, {column.transport}: '
+            f"<section id={name}><h3>{escape(column.title)} {escape(column.version)}, {column.transport}: "
             f"{escape(clause.id)} {escape(clause.word)}</h3>"
-            f"<p>{escape(bindings)}. <q>{escape(clause.text)}</q></p>{waiver}"
+            f"<p>{escape(bindings)}</p>{waiver}"
             f"<dl><dt>Expected<dd>{self._clipped(failure['expected'])}"
             f"<dt>Observed<dd>{self._clipped(failure['observed'])}"
             f"<dt>Test<dd>{escape(printable(failure['test']))}{file}</dl><table>{rows}</table></section>"
@@ -79,6 +98,11 @@ class _Failures:
         if len(shown) > self._characters:
             shown = shown[: self._characters] + ELLIPSIS
         return escape(shown)
+
+
+def _telling(frames: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Frames but those that open and close connections and that only wait for an answer, unless there are no others."""
+    return [frame for frame in frames if not _PLAIN.search(frame["text"])] or frames
 
 
 def _octets(frame: Mapping[str, Any]) -> str:
@@ -130,11 +154,12 @@ def _select(name: str, options: Iterable[tuple[str, str]]) -> str:
 
 def _runs(columns: Sequence[Column], clauses: Sequence[Clause]) -> str:
     rows = ""
-    for column in columns:
+    for number, column in enumerate(columns):
         kept, judged = share(column, clauses)
         efforts = ", ".join(dict.fromkeys(report["run"]["effort"] for report in column.reports))
         rows += (
-            f"<tr {_column_data(column)}><td>{escape(column.id)}<td>{escape(column.title)} {escape(column.version)}"
+            f'<tr data-column="{number}" data-broker="{escape(column.name)}" data-transport="{column.transport}">'
+            f"<td>{escape(column.id)}<td>{escape(column.title)} {escape(column.version)}"
             f"<td>{escape(column.about.get('source', ''))}<td>{len(column.reports)}, {escape(efforts)}"
             f"<td>{kept} of {judged}<td>{column.count('broken', clauses)}<td>{column.count('deviating', clauses)}"
         )
@@ -157,7 +182,7 @@ def _notes(columns: Sequence[Column], notes: Sequence[Note]) -> str:
 
 
 def _table(columns: Sequence[Column], clauses: Sequence[Clause], failures: _Failures) -> str:
-    heads = "".join(f"<th {_column_data(column)}>{escape(column.id)}" for column in columns)
+    heads = "".join(f"<th class=c{number}>{escape(column.id)}" for number, column in enumerate(columns))
     body, chapter = "", ""
     for clause in clauses:
         if clause.chapter != chapter:
@@ -165,30 +190,31 @@ def _table(columns: Sequence[Column], clauses: Sequence[Clause], failures: _Fail
             body += f'<tr class="chapter"><th colspan="2">{escape(chapter)}{heads}'
         states = {column.state(clause.id) for column in columns}
         whole = "" if states & {"broken", "deviating"} else ' class="kept"'
-        cells = "".join(_cell(column, clause, failures) for column in columns)
+        every = [mark.versions for column in columns for mark in column.marks.get(clause.id, [])]
+        versions = tuple(sorted({version for found in every for version in found}))
+        cells = "".join(
+            f"<td class=c{number}>"
+            + " ".join(
+                _mark(column, clause, mark, failures, versions) for mark in column.marks.get(clause.id, [])
+            )
+            for number, column in enumerate(columns)
+        )
         body += (
-            f'<tr data-level="{clause.level}"{whole}><td title="{escape(clause.text)}">{escape(clause.id)}'
+            f'<tr data-level="{clause.level}" data-v="{" ".join(versions)}"{whole}>'
+            f'<td title="{escape(clause.text)}">{escape(clause.id)}'
             f"<td>{escape(clause.word)}{cells}\n"
         )
     return f'<table class="clauses"><tbody>{body}</tbody></table>\n'
 
 
-def _cell(column: Column, clause: Clause, failures: _Failures) -> str:
-    marks = column.marks.get(clause.id, [])
-    return f"<td {_column_data(column)}>" + " ".join(_mark(column, clause, mark, failures) for mark in marks)
-
-
-def _mark(column: Column, clause: Clause, mark: Mark, failures: _Failures) -> str:
+def _mark(column: Column, clause: Clause, mark: Mark, failures: _Failures, versions: tuple[str, ...]) -> str:
+    """Mark of a cell; `versions` are those of the row, which a mark of all of them doesn't repeat."""
     sign = SIGNS[mark.state] + ("⇄" if mark.is_unstable else "")
-    versions, bindings = " ".join(mark.versions), escape(", ".join(mark.bindings))
-    attributes = f'class="{mark.state[0]}" data-v="{versions}" title="{bindings}"'
+    of = f' data-v="{" ".join(mark.versions)}"' if mark.versions not in ((), versions) else ""
     bad = mark.state in ("broken", "deviating")
     name = failures.add(column, clause, mark) if bad else ""
-    return f'<a {attributes} href="#{name}">{sign}</a>' if name else f"<span {attributes}>{sign}</span>"
-
-
-def _column_data(column: Column) -> str:
-    return f'data-broker="{escape(column.name)}" data-transport="{escape(column.transport)}"'
+    link = f" href=#{name}" if name else ""
+    return f"<a class={mark.state[0]}{of}{link}>{sign}</a>"
 
 
 def _code(text: str) -> str:

@@ -31,16 +31,17 @@ function filter() {
   const names = ["broker", "transport", "version", "level"];
   const wanted = Object.fromEntries(names.map((name) => [name, form[name].value]));
   document.body.classList.toggle("every", form.all.checked);
-  for (const cell of document.querySelectorAll("[data-broker]")) {
-    const {broker, transport} = cell.dataset;
-    cell.hidden = Boolean((wanted.broker && broker !== wanted.broker)
+  for (const about of document.querySelectorAll("[data-broker]")) {
+    const {broker, transport, column} = about.dataset;
+    about.hidden = Boolean((wanted.broker && broker !== wanted.broker)
       || (wanted.transport && transport && transport !== wanted.transport));
-  }
-  for (const mark of document.querySelectorAll("[data-v]")) {
-    const versions = mark.dataset.v;
-    mark.hidden = Boolean(wanted.version && versions && !versions.split(" ").includes(wanted.version));
+    if (column) for (const cell of document.querySelectorAll(".c" + column)) cell.hidden = about.hidden;
   }
   for (const row of document.querySelectorAll("tr[data-level]")) {
+    for (const mark of row.querySelectorAll("a")) {
+      const versions = mark.dataset.v ?? row.dataset.v;
+      mark.hidden = Boolean(wanted.version && versions && !versions.split(" ").includes(wanted.version));
+    }
     const bad = [...row.querySelectorAll(".b, .d")].some((mark) => !mark.hidden && !mark.closest("td").hidden);
     row.hidden = Boolean((wanted.level && row.dataset.level !== wanted.level) || (!bad && !form.all.checked));
   }

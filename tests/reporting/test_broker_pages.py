@@ -173,8 +173,8 @@ def test_a_note_that_the_reports_do_not_show_is_refused(
 def test_each_bad_mark_of_the_html_leads_to_its_failure(paths: list[Path]) -> None:
     text = broker_html.page(*read_columns(paths), [], "the command")
     for number in range(2):
-        assert text.count(f'href="#f{number}"') == 1
-        assert text.count(f'<section id="f{number}">') == 1
+        assert text.count(f" href=#f{number}>") == 1
+        assert text.count(f"<section id=f{number}>") == 1
     assert 'data-broker="one" data-transport="websocket"' in text
     assert 'data-v="1.1 1.2"' in text
     assert 'data-level="SHOULD"' in text
