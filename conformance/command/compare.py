@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--page {values.page}: expected a name that ends in .md")
     try:
         if values.page is not None:
-            return _write_pages(values, arguments)
+            return _write_pages(values)
         comparison = compare(*map(read_report, values.reports))
     except (BadReport, BadNotes, TooLarge, OSError) as error:
         print(f"{PROGRAM} compare: {error}", file=sys.stderr)
@@ -84,12 +84,13 @@ def main(arguments: Sequence[str]) -> int:
     return int(comparison.exit)
 
 
-def _write_pages(values: argparse.Namespace, arguments: Sequence[str]) -> int:
+def _write_pages(values: argparse.Namespace) -> int:
     """Write both pages of a table of brokers. Raises BadReport, BadNotes, TooLarge or OSError."""
     columns, clauses = read_columns(values.reports)
     notes = read_notes(values.notes) if values.notes is not None else []
     check_notes(notes, columns)
-    command = f"{PROGRAM} compare {shlex.join(arguments)}"
+    options = ["--page", str(values.page), *(["--notes", str(values.notes)] if values.notes else [])]
+    command = f"{PROGRAM} compare {shlex.join(options)} REPORT…"
     html = values.page.with_suffix(".html")
     html_text = broker_html.page(columns, clauses, notes, command)
     values.page.write_text(broker_markdown.page(columns, clauses, notes, command, html.name), "utf-8")

@@ -20,8 +20,8 @@ Everything but the notes in words is made from the reports of the runs, by one c
 
     {command}
 
-Each broker can be judged again by the command in its row. [{page}]({page}) has the same table with filters, and
-the octets of each failure.
+Each report is that of one run; a broker can be judged again by the command in its row, with `--report DIR`.
+[{page}]({page}) has the same table with filters, and the octets of each failure.
 """
 _LEGEND = """\
 `✗` breaks a MUST, `≈` doesn't follow a SHOULD, `✓` keeps the clause where it was judged, `·` could not be judged
