@@ -250,9 +250,11 @@ class StompFixture:
             raise
 
     def messages_before_marker(
-        self, subscription: Subscription, sender: StompClient | None = None
+        self, subscription: Subscription, sender: StompClient | None = None, clause: str = "STOMP-SEND-002"
     ) -> list[Frame]:
         """Send a marker to the destination of a subscription; the MESSAGEs that arrive before it.
+
+        A marker that doesn't come counts against `clause`.
 
         The marker is the fence for "not delivered": a server that delivers in order has sent the others before it. It
         is acknowledged in the client modes. `sender` is a new session by default.
@@ -260,7 +262,7 @@ class StompFixture:
         body = self.bench.fresh("marker").encode()
         self.send(sender or self.client(), subscription.destination, body)
         marker = self.expect_message(
-            subscription, where=lambda frame: frame.body == body, expected="the marker"
+            subscription, clause, where=lambda frame: frame.body == body, expected="the marker"
         )
         if subscription.mode != "auto":
             subscription.client.ack(marker)
