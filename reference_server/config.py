@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -53,6 +53,11 @@ class Settings(StompLimits, frozen=True, kw_only=True):
         _named("NAME"),
         "legal but unusual behaviour, for tests of clients; --list-odd lists them; may be repeated",
     ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        "debug, info, warning or error: least level of lines on stderr; info has connections, refusals, rebalances",
+    ] = "warning"
+    log_format: Annotated[Literal["text", "json"], "text or json: format of these lines"] = "text"
     connections: Annotated[Count, "connections at once; one more is answered 503 and closed"] = 1000
     outbox_bytes: Annotated[
         Octets, "output that waits for one slow reader; past it the connection is cut off"

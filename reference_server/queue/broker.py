@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from reference_server.budget import Budget
 from reference_server.deadlines import Deadlines
+from reference_server.events import Events
 from reference_server.queue.bounds import check_range, check_room, octets_of
 from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.names import check_name
@@ -35,6 +36,7 @@ class QueueBroker:
     def __init__(self, settings: QueueSettings, budget: Budget | None = None) -> None:
         self.settings = settings
         self.budget = budget or Budget(settings.total_bytes)
+        self.events = Events()
         self.topics: dict[str, Topic] = {}
         self.groups: dict[str, Group] = {}
         self.consumers: dict[str, Consumer] = {}
@@ -74,6 +76,7 @@ class QueueBroker:
 
     def _expire(self, group: Group, now: float) -> None:
         for consumer in group.expire(now + group.clock_offset):
+            self.events.note("eviction", group=group.name, consumer=consumer.name)
             self._forget(consumer)
         # The rest of an eviction follows after an instant, in which others get their turn.
         self._deadlines.set(group, now + _INSTANT if group.leaving else group.next_deadline())
@@ -288,6 +291,10 @@ class QueueBroker:
         self._wake_members(group)
 
     def _wake_members(self, group: Group) -> None:
+        if group.moved:
+            topics, members, one = len(group.moved), len(group.members), group.moved[0]
+            group.moved = []
+            self.events.note("rebalance", group=group.name, members=members, topics=topics, topic=one)
         if group.wakeable:
             group.wakeable = False
             if self._waiting:
