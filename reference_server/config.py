@@ -45,6 +45,9 @@ class Settings(StompLimits, frozen=True, kw_only=True):
     users_file: Annotated[str, "file of users, a NAME:PASSCODE on each line; --user shows them in ps"] = ""
     allow_host: Annotated[_Texts, _named("NAME"), "further name of this server in Host; * for any"] = ()
     allow_origin: Annotated[_Texts, _named("ORIGIN"), "origin whose pages are served, too; * for any"] = ()
+    introspection: Annotated[
+        bool, "serve the live page at / and the descriptions of topics and groups, to clients and people"
+    ] = True
     virtual_clock: Annotated[
         bool, "let the queue's time stand still until POST /clock/advance moves it (for tests)"
     ] = False

@@ -1,6 +1,6 @@
 """The queue: each operation is a method that either succeeds, or raises Refusal and changes nothing (REFUSE-1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from sys import getsizeof
 from typing import NamedTuple
 
@@ -109,6 +109,15 @@ class QueueBroker:
         topic = self.topics[name] = Topic(name, count, settings.brokers, bound)
         self._partitions += count
         return topic
+
+    @property
+    def published(self) -> int:
+        """Number of records that were ever stored."""
+        return self._next_id - 1
+
+    def followers(self, topic_name: str) -> Iterable[Group]:
+        """The groups that have cursors on a topic."""
+        return self._followers.get(topic_name, ())
 
     def publish(self, topic_name: str, record: Record, *, now: float) -> tuple[Partition, int]:
         """Store a record (PUB-STORE-1); returns its partition and offset.

@@ -142,6 +142,15 @@ class Application:
         with self._turn("http") as now:
             return self.operations.read(path, now=now)
 
+    def read_in_pieces(self, pieces: Iterator[Seen]) -> Iterator[Seen]:
+        """Return what `pieces` yields; each step is a turn of its own, so that nobody waits for all of them."""
+
+        def step() -> Seen | None:
+            with self._turn():
+                return next(pieces, None)
+
+        return iter(step, None)
+
     def advance(self, body: bytes) -> Outcome:
         """Advance the virtual clock, or the time of the group that the body names (CLOCK-1, CLOCK-3)."""
         assert isinstance(self.clock, VirtualClock)

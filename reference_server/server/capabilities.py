@@ -35,7 +35,10 @@ def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable
             "name": name,
             "version": version,
             "classes": CLASSES + (() if settings.stomp_port is None else ("tcp",)),
-            "extensions": EXTENSIONS + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),
+            "extensions": tuple(
+                name for name in EXTENSIONS if name != "introspection" or settings.introspection
+            )
+            + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),
             "stomp_versions": VERSIONS,
             "endpoints": {path[1:]: path for path in endpoints},
             "destinations": {

@@ -11,6 +11,7 @@ from reference_server.server.application import Application
 from reference_server.server.clock import wall
 from reference_server.server.guard import Guard
 from reference_server.server.long_poll import LongPoll
+from reference_server.server.page import PATHS, LivePage
 from reference_server.server.requests import Request
 from reference_server.server.responses import problem
 from reference_server.server.transport import Transport
@@ -47,9 +48,10 @@ class HttpBinding:
         self._connections = connections
         self._started = wall()
         self._metrics: Metrics | None = None
+        self._page = LivePage(application)
         self._routes = (
             (application.operations.is_operation, _POST, self._perform),
-            (is_readable, _GET, self._read),
+            (lambda path: is_readable(path) or path in PATHS, _GET, self._read),
             (CAPABILITIES.__eq__, _GET, self._describe),
             (HEALTH.__eq__, _GET, self._tell_health),
             (METRICS.__eq__, _GET, self._measure),
@@ -95,6 +97,12 @@ class HttpBinding:
         return long_poll.outcome
 
     def _read(self, request: Request, _transport: Transport) -> Outcome:
+        if not self._application.settings.introspection:
+            return problem(
+                404, "no-introspection", "Introspection is off: start the server with --introspection."
+            )
+        if request.path in PATHS:
+            return self._page.answer(request)
         return self._application.read(request.path)
 
     def _describe(self, _request: Request, _transport: Transport) -> Outcome:
