@@ -22,7 +22,6 @@ import contextlib
 import ctypes
 import errno
 import gc
-import logging
 import os
 import signal
 import sys
@@ -30,6 +29,7 @@ from collections.abc import Sequence
 
 from reference_server.config import OPTIONS, ConfigError, Option, Settings, build
 from reference_server.server import Server
+from reference_server.server.logs import writing
 from reference_server.server.oddities import ODDITIES
 from reference_server.server.running import NAME, version
 
@@ -49,7 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(signal, "pthread_sigmask"):
         print(_NEEDS_POSIX, file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     # Blocked before any thread starts, and so in all of them: a signal waits for sigwait. The first one ends the
     # server; those of an impatient sender stay pending, and cannot turn a clean end into a kill.
     # One that is ignored, as nohup ignores SIGHUP, stays so.
@@ -67,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _collect_rarely()
     with contextlib.suppress(AttributeError):  # not everywhere
         ctypes.CDLL(None).mallopt(*_TWO_ARENAS)
-    with server:
+    with writing(settings.log_level, as_json=settings.log_format == "json"), server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
         if server.stomp_url:
             print(f"STOMP over TCP: {server.stomp_url}", flush=True)

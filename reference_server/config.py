@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -45,6 +45,9 @@ class Settings(StompLimits, frozen=True, kw_only=True):
     users_file: Annotated[str, "file of users, a NAME:PASSCODE on each line; --user shows them in ps"] = ""
     allow_host: Annotated[_Texts, _named("NAME"), "further name of this server in Host; * for any"] = ()
     allow_origin: Annotated[_Texts, _named("ORIGIN"), "origin whose pages are served, too; * for any"] = ()
+    introspection: Annotated[
+        bool, "serve the live page at / and the descriptions of topics and groups, to clients and people"
+    ] = True
     virtual_clock: Annotated[
         bool, "let the queue's time stand still until POST /clock/advance moves it (for tests)"
     ] = False
@@ -53,6 +56,11 @@ class Settings(StompLimits, frozen=True, kw_only=True):
         _named("NAME"),
         "legal but unusual behaviour, for tests of clients; --list-odd lists them; may be repeated",
     ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        "debug, info, warning or error: least level of lines on stderr; info has connections, refusals, rebalances",
+    ] = "warning"
+    log_format: Annotated[Literal["text", "json"], "text or json: format of these lines"] = "text"
     connections: Annotated[Count, "connections at once; one more is answered 503 and closed"] = 1000
     outbox_bytes: Annotated[
         Octets, "output that waits for one slow reader; past it the connection is cut off"

@@ -1,12 +1,13 @@
 """The queue: each operation is a method that either succeeds, or raises Refusal and changes nothing (REFUSE-1)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from sys import getsizeof
 from typing import NamedTuple
 
 from reference_server.budget import Budget
 from reference_server.deadlines import Deadlines
+from reference_server.events import Events
 from reference_server.queue.bounds import check_range, check_room
 from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.names import check_name
@@ -37,6 +38,7 @@ class QueueBroker:
     def __init__(self, settings: QueueSettings, budget: Budget | None = None) -> None:
         self.settings = settings
         self.budget = budget or Budget(settings.total_bytes)
+        self.events = Events()
         self.topics: dict[str, Topic] = {}
         self.groups: dict[str, Group] = {}
         self.consumers: dict[str, Consumer] = {}
@@ -77,6 +79,7 @@ class QueueBroker:
 
     def _expire(self, group: Group, now: float) -> None:
         for consumer in group.expire(now + group.clock_offset):
+            self.events.note("eviction", group=group.name, consumer=consumer.name)
             self._forget(consumer)
         # The rest of an eviction follows after an instant, in which others get their turn.
         self._deadlines.set(group, now + _INSTANT if group.leaving else group.next_deadline())
@@ -122,6 +125,15 @@ class QueueBroker:
         del self.topics[name]
         self._partitions -= len(topic.partitions)
         self.room.remove(topic.partitions)
+
+    @property
+    def published(self) -> int:
+        """Number of records that were ever stored."""
+        return self._next_id - 1
+
+    def followers(self, topic_name: str) -> Iterable[Group]:
+        """The groups that have cursors on a topic."""
+        return self._followers.get(topic_name, ())
 
     def publish(self, topic_name: str, record: Record, *, now: float) -> tuple[Partition, int]:
         """Store a record (PUB-STORE-1); returns its partition and offset.
@@ -307,6 +319,10 @@ class QueueBroker:
         self._wake_members(group)
 
     def _wake_members(self, group: Group) -> None:
+        if group.moved:
+            topics, members, one = len(group.moved), len(group.members), group.moved[0]
+            group.moved = []
+            self.events.note("rebalance", group=group.name, members=members, topics=topics, topic=one)
         if group.wakeable:
             group.wakeable = False
             if self._waiting:

@@ -103,10 +103,10 @@ class Group:
 
     `cursors` are by topic and partition index. `leaving` are evicted members that may still own partitions, which are
     reassigned in pieces, so that nobody waits for long. `wakeable`: partitions moved or were freed, so that long polls
-    of members may have a record now.
+    of members may have a record now. `moved` are the topics of rebalances that are not noted yet.
     """
 
-    __slots__ = ("clock_offset", "cursors", "leaving", "members", "name", "settings", "wakeable")
+    __slots__ = ("clock_offset", "cursors", "leaving", "members", "moved", "name", "settings", "wakeable")
 
     def __init__(self, name: str, settings: QueueSettings) -> None:
         self.name = name
@@ -116,6 +116,7 @@ class Group:
         self.cursors: dict[str, list[Cursor]] = {}
         self.leaving: dict[Consumer, None] = {}
         self.wakeable = False
+        self.moved: list[str] = []
 
     def subscribe(self, consumer: Consumer, topics: list[Topic], now: float) -> None:
         """Subscribe a member to topics (MEMBER-SUBSCRIBE-1); idempotent (MEMBER-SUBSCRIBE-4)."""
@@ -176,6 +177,7 @@ class Group:
                 cursor.next_owner = owner
                 cursor.overdue = min(cursor.overdue, now + self.settings.rebalance_timeout)
         self.wakeable = True
+        self.moved.append(topic)
 
     def expire(self, now: float) -> list[Consumer]:
         """Do what is due at the group's time `now`; returns the members that were evicted (LIVE-EVICT-1)."""

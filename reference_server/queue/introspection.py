@@ -48,11 +48,12 @@ def describe_group(group: Group) -> dict[str, Any]:
             {"consumer_name": member.name, "topics": sorted(member.topics)}
             for member in group.members.values()
         ],
-        "assignment": [_describe_cursor(cursor) for cursor in group.all_cursors()],
+        "assignment": [describe_cursor(cursor) for cursor in group.all_cursors()],
     }
 
 
-def _describe_cursor(cursor: Cursor) -> dict[str, Any]:
+def describe_cursor(cursor: Cursor) -> dict[str, Any]:
+    """One partition, as its group sees it."""
     partition = cursor.partition
     return {
         "topicName": partition.topic,

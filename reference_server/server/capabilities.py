@@ -36,7 +36,9 @@ def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable
             "name": name,
             "version": version,
             "classes": CLASSES + (() if settings.stomp_port is None else ("tcp",)),
-            "extensions": EXTENSIONS
+            "extensions": tuple(
+                name for name in EXTENSIONS if name != "introspection" or settings.introspection
+            )
             + (() if settings.retention == "keep" else ("retention",))
             + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),
             "stomp_versions": VERSIONS,

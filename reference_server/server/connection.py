@@ -6,6 +6,8 @@ On a port of plain STOMP it is the session from its first octet.
 import contextlib
 
 from reference_server.budget import Charge
+from reference_server.queue.outcomes import Outcome
+from reference_server.queue.refusal import cause_of
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
 from reference_server.server.http import HttpBinding
@@ -43,6 +45,7 @@ def _serve_http(
         except TimeoutError:
             refusal = reader.give_up()
             if refusal is not None:
+                _note(application, refusal, transport)
                 transport.send_all(write(refusal, keep_alive=False))
             return None
         requests, refusal = reader.feed(data, wall())
@@ -54,6 +57,7 @@ def _serve_http(
                 response = binding.answer(request, transport)
             if response is None:
                 return None
+            _note(application, response, transport, request.path)
             keep_alive = request.keep_alive and not request.is_upgrade
             octets = write(response, keep_alive=keep_alive, with_body=request.method != "HEAD")
             charge.set(len(octets))
@@ -62,12 +66,20 @@ def _serve_http(
             if not keep_alive:
                 return None
         if refusal is not None:
+            _note(application, refusal, transport)
             transport.send_all(write(refusal, keep_alive=False))
         if refusal is not None or not data:
             return None
         if reader.wants_continue:
             transport.send_all(_CONTINUE)
             reader.wants_continue = False
+
+
+def _note(application: Application, response: Outcome, transport: Transport, path: str = "") -> None:
+    """Count a response that is a refusal."""
+    if response.status >= 400:
+        cause, address = cause_of(response.body), transport.address
+        application.events.refused(cause, status=response.status, address=address, path=path[:200])
 
 
 def _drain(transport: Transport, application: Application) -> None:
@@ -90,6 +102,8 @@ def _serve_websocket(transport: Transport, application: Application, request: Re
     response = shake_hands(request.headers)
     transport.send_all(response.serialize())
     if response.status_code != 101:
+        address = transport.address
+        application.events.refused("handshake-refused", status=response.status_code, address=address)
         _drain(transport, application)
         return
     # Twice the largest frame: one that is over its bound gets an ERROR about that.
@@ -154,6 +168,7 @@ class StompConnection:
         """Move the session's output to the outbox; called under the application lock."""
         session, outbox = self._session, self._outbox
         output = session.take_output()
+        self._application.events.frames_sent += len(output) - output.count(b"\n")
         if not outbox.put(self._application.write(session, output)) and not session.closing:
             # STOMP-LIMIT-006: the ERROR replaces the undelivered output.
             outbox.clear()

@@ -41,7 +41,10 @@ class Server:
         context = _tls_context(settings)
         full = f"{settings.connections} connections are open; come back later."
         refusal = write(problem(503, "too-many-connections", full), keep_alive=False)
-        serves = partial(serve, application=application, binding=HttpBinding(application, document))
+        binding = HttpBinding(
+            application, document, version=version(), connections=lambda: self.listener.connections
+        )
+        serves = partial(serve, application=application, binding=binding)
         self.listener = Listener(application, settings.port, serves, refusal, context)
         self._listeners = [self.listener]
         if settings.stomp_port is not None:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from reference_server.budget import Budget
 from reference_server.deadlines import Deadlines
+from reference_server.events import Events, tell
 from reference_server.queue.operations import Operations
 from reference_server.queue.outcomes import Outcome
 from reference_server.stomp.errors import ProtocolError
@@ -17,7 +18,6 @@ from reference_server.stomp.outlet import Outlet
 from reference_server.stomp.queue_binding import ReplyAddress
 from reference_server.stomp.router import Router
 
-_log = logging.getLogger(__name__)
 WRONG_LOGIN = "login refused"
 """The summary of the error for a login that is none of a user."""
 _WRONG_LOGINS = 100
@@ -39,6 +39,7 @@ class Hub(Generic[SomeSession]):
         operations: Operations,
         limits: StompLimits,
         budget: Budget | None = None,
+        events: Events | None = None,
         *,
         users: Mapping[str, str] | None = None,
         server_name: str = "stompliance/0.1",
@@ -58,6 +59,7 @@ class Hub(Generic[SomeSession]):
         self.touched: list[SomeSession] = []
         """Sessions with new output, or newly `closing` or `stalled`; may name one twice."""
         self._operations = operations
+        self.events = events or Events()
         self._name = secrets.token_hex(4)
         self._sessions = itertools.count()
         self._wrong: dict[str, float] = {}
@@ -86,7 +88,7 @@ class Hub(Generic[SomeSession]):
             if len(wrong) >= _WRONG_ADDRESSES:
                 wrong.clear()
             wrong[address] = clear_at + _WRONG_LOGIN_SECONDS
-            _log.warning("a wrong login of %r came from %s", login[:100], address)
+            tell(logging.WARNING, "wrong-login", login=login[:100], address=address)
         # The ERROR does not say which of both is wrong.
         raise ProtocolError(WRONG_LOGIN, "Try again, on a new connection if this is STOMP, as a user.")
 

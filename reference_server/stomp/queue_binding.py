@@ -1,24 +1,23 @@
 """The partitioned queue behind STOMP: operations by SEND, their replies, producer acknowledgements."""
 
-import logging
 from collections.abc import Iterator
 
 import msgspec
 
 from reference_server.queue.operations import Operations
 from reference_server.queue.outcomes import Outcome, ProducerAcknowledgement
+from reference_server.queue.refusal import cause_of
 from reference_server.stomp.destinations import Broadcast, Message, Source
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.limits import StompLimits
-from reference_server.stomp.outlet import Outlet
+from reference_server.stomp.outlet import OPERATION_REFUSED, Outlet
 
 REPLIES = "/user/queue/replies"
 ACKNOWLEDGEMENTS = ("/topic/acknowledgment/", "/topic/acknowledgement/")
 """Both spellings (PUB-ACK-1, PUB-ACK-2)."""
 
 _POLL = "/consumer/poll"
-_log = logging.getLogger(__name__)
 
 
 class ReplyAddress(msgspec.Struct, eq=False):
@@ -108,12 +107,10 @@ class QueueBinding:
             self.acknowledge_producer(outcome.acknowledgement)
         if outcome.status < 400:
             return
-        problem = outcome.body.decode(errors="replace")
+        outlet.note_refusal(cause_of(outcome.body), status=outcome.status)  # QSTOMP-QUIET-1
         if address.receipt is not None:
-            status = (("status", str(outcome.status)),)
-            raise ProtocolError("operation refused", problem, receipt=address.receipt, headers=status)
-        if subscribers is None:  # QSTOMP-QUIET-1
-            _log.info("an operation without reply or receipt was refused: %d %s", outcome.status, problem)
+            problem, status = outcome.body.decode(errors="replace"), (("status", str(outcome.status)),)
+            raise ProtocolError(OPERATION_REFUSED, problem, receipt=address.receipt, headers=status)
 
     def _reply(self, address: ReplyAddress, outcome: Outcome) -> Message:
         # QSTOMP-REPLY-1

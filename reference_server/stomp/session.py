@@ -10,8 +10,10 @@ not be granted at once; it raises ProtocolError to end the connection with an ER
 """
 
 import enum
+import logging
 from collections.abc import Callable
 
+from reference_server.events import tell
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import CONNECTING, Frame, FrameReader
 from reference_server.stomp.hub import Hub
@@ -124,6 +126,10 @@ class Session(Outlet):
             self._schedule()
             self._touch()  # the I/O layer may have kept output back until now
 
+    def note_refusal(self, cause: str, **fields: object) -> None:
+        """Count the refusal of a frame, or of an operation."""
+        self.hub.events.refused(cause, session=self.name, address=self._address, **fields)
+
     @property
     def held(self) -> int:
         """Octets of an incomplete frame."""
@@ -207,6 +213,8 @@ class Session(Outlet):
             # STOMP-HEARTBEAT-001, STOMP-HEARTBEAT-011
             answer.append(f"heart-beat:{smallest * 1000:.0f},{smallest * 1000:.0f}")
         self.version = version
+        seen = {"session": self.name, "address": self._address, "version": version}
+        tell(logging.DEBUG, "session", login=login[:100], **seen)
         # STOMP-ENC-006, STOMP-CONNECT-004, -008; a receipt is not granted (STOMP-CONNECT-013)
         self.emit("\n".join(["CONNECTED", *answer, "", "\0"]).encode())
         self._schedule()
