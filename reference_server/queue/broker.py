@@ -113,6 +113,15 @@ class QueueBroker:
         self._partitions += count
         return topic
 
+    @property
+    def published(self) -> int:
+        """Number of records that were ever stored."""
+        return self._next_id - 1
+
+    def followers(self, topic_name: str) -> Iterable[Group]:
+        """The groups that have cursors on a topic."""
+        return self._followers.get(topic_name, ())
+
     def remove_topic(self, name: str, *, now: float) -> None:
         """Remove a topic, and all that groups keep about it (TOPIC-REMOVE-1). Raises Refusal (topic-unknown)."""
         self.tick(now)
@@ -125,15 +134,6 @@ class QueueBroker:
         del self.topics[name]
         self._partitions -= len(topic.partitions)
         self.room.remove(topic.partitions)
-
-    @property
-    def published(self) -> int:
-        """Number of records that were ever stored."""
-        return self._next_id - 1
-
-    def followers(self, topic_name: str) -> Iterable[Group]:
-        """The groups that have cursors on a topic."""
-        return self._followers.get(topic_name, ())
 
     def publish(self, topic_name: str, record: Record, *, now: float) -> tuple[Partition, int]:
         """Store a record (PUB-STORE-1); returns its partition and offset.

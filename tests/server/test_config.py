@@ -60,9 +60,9 @@ def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
     named = {
         "path": (("/ws",), "/ws"),
         "users_file": (users, users),
-        "retention": ("acknowledged", "acknowledged"),
         "log_level": ("debug", "debug"),
         "log_format": ("json", "json"),
+        "retention": ("acknowledged", "acknowledged"),
     }
     value, text = named.get(option.name) or samples[type(option.default)]
     others = {"tls_key": {"tls_cert": "x"}}.get(option.name, {})

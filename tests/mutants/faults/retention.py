@@ -296,7 +296,7 @@ def delivered_offsets_count_what_is_left() -> None:
 def committed_offsets_count_what_is_left() -> None:
     """Committed offsets in introspection are less by the number of records that are gone."""
 
-    @wrap(introspection, "_describe_cursor")
+    @wrap(introspection, "describe_cursor")
     def describe(original: Any, cursor: Cursor) -> Any:
         row = original(cursor)
         return {**row, "committed": max(0, row["committed"] - cursor.partition.oldest)}
