@@ -240,7 +240,12 @@ class QueueModel:
 
     def observe_heartbeat(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
         """Judge the reply to a heartbeat: LIVE-BEAT-1 to LIVE-BEAT-3."""
-        self.registry.judge_named(HEARTBEAT, name, reply, when)
+        member = self.registry.by_name.get(name)
+        operation = HEARTBEAT
+        if member is not None and member.lost_a_topic:
+            operation = HEARTBEAT._replace(served_clause="TOPIC-REMOVE-6")
+            member.lost_a_topic = False
+        self.registry.judge_named(operation, name, reply, when)
 
     # Deliveries
 

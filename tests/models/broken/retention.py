@@ -74,7 +74,7 @@ class TakesAcknowledgementsOfVoidRecords(ToyQueue):
             raise
 
 
-@breaks("delivery", "MEMBER-SUBSCRIBE-4", *UNDELIVERED)
+@breaks("delivery", "TOPIC-REMOVE-6", "MEMBER-SUBSCRIBE-4", *UNDELIVERED)
 class ARemovalEndsEverySubscription(ToyQueue):
     def remove_topic(self, body: dict[str, Any]) -> ToyReply:
         readers = [
