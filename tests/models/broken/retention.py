@@ -108,7 +108,7 @@ class _StartsLate(ToyQueue):
 
 @breaks("publishing", "TOPIC-ADD-2", *UNDELIVERED)
 class StartsBehindTheOldestRecord(ToyQueueAdapter):
-    """Where records were freed a new group starts one record too late."""
+    """A new group starts one record too late if records were freed."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__(replace(choices, frees=True))
