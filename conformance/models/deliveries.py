@@ -135,10 +135,8 @@ class Deliveries:
             self._judge("DELIVER-3", True, expected="not in flight", observed="not in flight")
             return
         moving = flight.consumer != member.name and not group.is_settled(when)
-        is_suspect = cursor.cause(record) == "TOPIC-REMOVE-6"
-        clause = "TOPIC-REMOVE-6" if is_suspect else "DELIVER-3"
         self._judge(
-            "REBALANCE-2" if moving and len(group.subscribers(record.topic)) > 1 else clause,
+            "REBALANCE-2" if moving and len(group.subscribers(record.topic)) > 1 else "DELIVER-3",
             not group.must_be_in_flight(flight, when),
             expected=f"no second delivery: {record} is in flight with {flight.consumer}",
             observed=f"{member.name} got {item}",

@@ -60,7 +60,6 @@ class Member:
     `unsubscribed_topics`: topics given up. `refused_topics`: topics of refused subscriptions. `released_ids`: topic
     and record number by message id, of released records. `predecessor_ids`: the `released_ids` of the evicted
     consumer that had the name before. `void_ids`: ids of records in flight whose topic was removed.
-    `lost_a_topic`: True until a heartbeat shows that the member outlived the removal.
     """
 
     name: str
@@ -78,7 +77,6 @@ class Member:
     released_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
     predecessor_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
     void_ids: set[int] = field(default_factory=set)
-    lost_a_topic: bool = False
 
     def must_be_alive(self, when: TimeInterval, timings: Timings) -> bool:
         """True if the silence is shorter than the timeout at every moment of `when` (LIVE-KEEP-1)."""

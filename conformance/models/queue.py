@@ -240,12 +240,7 @@ class QueueModel:
 
     def observe_heartbeat(self, name: str, reply: OperationReply, when: TimeInterval) -> None:
         """Judge the reply to a heartbeat: LIVE-BEAT-1 to LIVE-BEAT-3."""
-        member = self.registry.by_name.get(name)
-        operation = HEARTBEAT
-        if member is not None and member.lost_a_topic:
-            operation = HEARTBEAT._replace(served_clause="TOPIC-REMOVE-6")
-            member.lost_a_topic = False
-        self.registry.judge_named(operation, name, reply, when)
+        self.registry.judge_named(HEARTBEAT, name, reply, when)
 
     # Deliveries
 

@@ -55,10 +55,7 @@ class RemovedTopics:
             for flight in cursor.in_flight.values():
                 if (holder := group.members.get(flight.consumer)) is not None:
                     holder.void_ids.add(flight.message_id)
-            for other in group.cursors.values():
-                other.suspect("TOPIC-REMOVE-6")
             for member in group.members.values():
-                member.lost_a_topic |= name in member.topics
                 member.topics.discard(name)
                 member.unsubscribed_topics.discard(name)
                 member.refused_topics.discard(name)
