@@ -145,7 +145,7 @@ def test_records_stay_unless_asked_otherwise() -> None:
 
 @pytest.mark.parametrize("bound", ["total_bytes", "records"])
 def test_a_full_server_frees_records_of_other_topics(bound: str) -> None:
-    """What everyone has acknowledged gives its octets back, in whatever topic it is."""
+    """Records that everyone has acknowledged give their octets back, in whatever topic they are."""
     core = Core(
         QueueSettings(retention="acknowledged", **{bound: {"total_bytes": 2000, "records": 9}[bound]})
     )

@@ -74,7 +74,7 @@ class TakesAcknowledgementsOfVoidRecords(ToyQueue):
             raise
 
 
-@breaks("delivery", "MEMBER-SUBSCRIBE-4", *UNDELIVERED)
+@breaks("delivery", "TOPIC-REMOVE-6", "MEMBER-SUBSCRIBE-4", *UNDELIVERED)
 class ARemovalEndsEverySubscription(ToyQueue):
     def remove_topic(self, body: dict[str, Any]) -> ToyReply:
         readers = [
@@ -108,7 +108,7 @@ class _StartsLate(ToyQueue):
 
 @breaks("publishing", "TOPIC-ADD-2", *UNDELIVERED)
 class StartsBehindTheOldestRecord(ToyQueueAdapter):
-    """Where records were freed a new group starts one record too late."""
+    """A new group starts one record too late if records were freed."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__(replace(choices, frees=True))

@@ -222,7 +222,7 @@ def freed_octets_are_counted_for_ever() -> None:
 
 @fault("RETENTION-ROOM-1", bindings=HTTP, flags=_FREES)
 def a_removed_group_keeps_its_records() -> None:
-    """What a group had not committed stays for ever once the group is removed."""
+    """Records that a group had not committed stay for ever once the group is removed."""
     kept: dict[tuple[str, int], int] = {}
 
     @wrap(Group, "dissolve")
@@ -236,7 +236,7 @@ def a_removed_group_keeps_its_records() -> None:
         return min(original(self, partition), kept.get((partition.topic, partition.index), partition.end))
 
 
-# Where new groups start
+# Starts of new groups
 
 
 def _start_at(offset: Callable[[Partition], int]) -> None:
@@ -259,13 +259,13 @@ def a_new_group_waits_for_what_is_gone() -> None:
 
 @fault("RETENTION-START-1", bindings=STOMP, flags=_FREES)
 def a_new_group_starts_at_the_end() -> None:
-    """Where records are gone a new group starts behind the newest record."""
+    """A new group starts behind the newest record if records are gone."""
     _start_at(lambda partition: partition.end)
 
 
 @fault("RETENTION-START-1", bindings=HTTP, flags=_FREES)
 def a_new_group_starts_where_another_is() -> None:
-    """Where records are gone a new group starts behind the first record that is left."""
+    """A new group starts behind the first record that is left if records are gone."""
     _start_at(lambda partition: min(partition.oldest + 1, partition.end))
 
 
@@ -296,7 +296,7 @@ def delivered_offsets_count_what_is_left() -> None:
 def committed_offsets_count_what_is_left() -> None:
     """Committed offsets in introspection are less by the number of records that are gone."""
 
-    @wrap(introspection, "_describe_cursor")
+    @wrap(introspection, "describe_cursor")
     def describe(original: Any, cursor: Cursor) -> Any:
         row = original(cursor)
         return {**row, "committed": max(0, row["committed"] - cursor.partition.oldest)}
@@ -313,7 +313,7 @@ def _tell_oldest(value: Callable[[Partition], Any]) -> None:
 
 @fault("RETENTION-OLDEST-1", bindings=HTTP, flags=_FREES)
 def the_oldest_offset_is_always_0() -> None:
-    """The oldest offset is told as 0, whatever is gone."""
+    """The oldest offset in introspection is 0, whatever is gone."""
     _tell_oldest(lambda _partition: 0)
 
 
@@ -325,7 +325,7 @@ def the_oldest_offset_is_that_of_the_last_record_gone() -> None:
 
 @fault("RETENTION-OLDEST-1", bindings=HTTP, flags=_FREES)
 def the_oldest_offset_is_the_number_of_records() -> None:
-    """The number of records that are left is told as the oldest offset."""
+    """The oldest offset in introspection is the number of records that are left."""
     _tell_oldest(lambda partition: partition.end - partition.oldest)
 
 
