@@ -106,7 +106,7 @@ def test_what_is_not_promised_is_told_and_not_counted(conformance: Command, tmp_
 
 
 def test_a_named_promise_that_can_not_be_judged_is_inconclusive(conformance: Command, tmp_path: Path) -> None:
-    """Status 4, with the promise; the needs are told."""
+    """Status 4, with the promise; its needs are listed."""
     case = next(case for case in GOOD if case.anomaly == "phantom")
     ended = conformance(
         "judge", told(tmp_path, case), "--promise", "no-phantom", "--promise", "producers-are-told"
