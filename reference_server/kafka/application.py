@@ -1,10 +1,12 @@
 """The server around a log: sessions and requests wait for Kafka in the thread of their connection, without the lock."""
 
+import logging
 from collections.abc import Hashable, Iterator
 
 import msgspec
 
 from reference_server.config import Settings
+from reference_server.events import tell
 from reference_server.kafka.acknowledging import Listening
 from reference_server.kafka.cluster import Cluster
 from reference_server.kafka.log import OutcomeUnknown, Unavailable
@@ -169,13 +171,21 @@ class LogApplication(Application):
             self._listening.keep(names)
         try:
             self._listening.listen(topic)
-        except Unavailable:
+        except Unavailable as error:
+            tell(logging.WARNING, "outcome-unknown", path="SUBSCRIBE", error=error)
             raise OutcomeUnknown("the log does not answer") from None
 
     def _perform_all(self, session: Session, asked: list[Asked]) -> None:
         try:
             answers = self._outcomes(asked)
-        except OutcomeUnknown:
+        except OutcomeUnknown as error:
+            tell(
+                logging.WARNING,
+                "outcome-unknown",
+                session=session.name,
+                path=asked[0].path[:200],
+                error=error,
+            )
             self._cut(session)
             return
         with self._turn("stomp"):
@@ -247,7 +257,11 @@ class LogApplication(Application):
         def park(name: str, limit: int, seconds: float) -> None:
             self._waiting.park(waiter, name, limit, seconds)
 
-        outcome = self._log_operations.perform(path, body, park)
+        try:
+            outcome = self._log_operations.perform(path, body, park)
+        except OutcomeUnknown as error:
+            tell(logging.WARNING, "outcome-unknown", path=path[:200], error=error)
+            raise
         self.events.request_time["http"].add(wall() - began)
         if outcome is not None and outcome.acknowledgement is not None:
             self._tell_all([outcome.acknowledgement])  # PUB-ACK-8

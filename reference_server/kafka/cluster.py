@@ -111,14 +111,16 @@ class Cluster:
 
     def _wait_for(self, places: Sequence[Place]) -> None:
         """Wait until the leaders of new partitions know them. Raises Unavailable."""
-        for _ in range(100):
+        deadline = time.monotonic() + self.log.timeout
+        while True:
             try:
                 self.log.ends(places)
             except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
                 self._stopping.wait(0.02)
                 continue
             return
-        self.log.ends(places)
 
     # Replicas
 
@@ -218,6 +220,11 @@ class Cluster:
         store = f"{self.name}-{name}-{random.getrandbits(40):08x}"
         config = self._config(_LOG | _SMALL_INDEX | {"max.message.bytes": str(8 << 20)})
         self.log.create([NewTopic(store, partitions, self._replication, config=config)])
+        try:
+            self._wait_for([(store, index) for index in range(partitions)])
+        except Unavailable:
+            self.log.delete([store])
+            raise
         return store
 
     def note_end(self, serial: int, index: int, end: int) -> None:

@@ -105,19 +105,18 @@ class GroupOperations:
 
     # Polling
 
-    def poll(self, name: str, limit: int) -> tuple[Outcome, bool]:
-        """Hand out records (POLL-OK-1, POLL-BATCH-1); true if there is none since the last topic was removed."""
-        found = self._poll(name, limit)
-        if isinstance(found, Nothing):
-            return NOTHING, found.is_stranded
-        deliveries = [self._delivery(each) for each in found]
-        return batch(deliveries) if limit else one_record(deliveries[0]), False
+    def poll(self, name: str, limit: int) -> Outcome:
+        """Hand out records (POLL-OK-1, POLL-BATCH-1)."""
+        given = self._poll(name, limit)
+        if not given:
+            return NOTHING
+        deliveries = [self._delivery(each) for each in given]
+        return batch(deliveries) if limit else one_record(deliveries[0])
 
-    def _poll(self, name: str, limit: int) -> list[Given] | Nothing:
+    def _poll(self, name: str, limit: int) -> list[Given]:
         """Poll until records come, or until the ends that Kafka told since the beginning show that there are none."""
         cluster = self._cluster
         asked: set[tuple[int, int]] = set()
-        is_stranded = False
         for _ in range(_TRIES):
             free = self.free_of(cluster.shard(self.group_of(name)), name)
             if not any(each.committed < max(each.end, self._known(each)) for each in free):
@@ -130,13 +129,12 @@ class GroupOperations:
             found: list[Given] | Nothing = self._of_member(name, c.Poll(name, limit, news))
             if not isinstance(found, Nothing):
                 return found
-            is_stranded |= found.is_stranded
             asked |= self._ask(
                 [each for each in found.looked_at if (each.topic.serial, each.partition) not in asked]
             )
             if not any(self._known(each) > each.end for each in found.looked_at):
                 break
-        return Nothing([], is_stranded)
+        return []
 
     def _known(self, free: Free) -> int:
         return self._cluster.ends.get((free.topic.serial, free.partition), 0)

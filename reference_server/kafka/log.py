@@ -11,6 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from reference_server.events import tell
+from reference_server.queue.outcomes import Outcome
+from reference_server.queue.refusal import PROBLEM, problem_document
 
 Place = tuple[str, int]
 """A Kafka topic and the index of one of its partitions."""
@@ -29,6 +31,13 @@ _LARGEST = 8 << 20
 
 class Unavailable(Exception):
     """Kafka did not answer in time, and nothing can have happened: the client may try again."""
+
+
+def unavailable(error: Unavailable) -> Outcome:
+    """The outcome of an operation that Kafka did not take; nothing has happened."""
+    detail = f"Nothing was done, since the log does not answer: {error}. Try again later."
+    document = problem_document("log-unavailable", 503, "The log does not answer", detail)
+    return Outcome(503, document, PROBLEM, headers="Retry-After: 1\r\n")
 
 
 class OutcomeUnknown(ConnectionError):

@@ -8,11 +8,11 @@ import msgspec
 
 from reference_server.kafka.cluster import Cluster
 from reference_server.kafka.groups import GroupOperations
-from reference_server.kafka.log import Unavailable
+from reference_server.kafka.log import Unavailable, unavailable
 from reference_server.kafka.topics import Publication, TopicOperations
 from reference_server.queue import requests
 from reference_server.queue.outcomes import ACCEPTED, NOTHING, Outcome, refused
-from reference_server.queue.refusal import PROBLEM, Refusal, problem_document
+from reference_server.queue.refusal import Refusal
 
 _PUBLISH = "/producer/publish/"
 _PUBLISH_ALIAS = "/publish/"
@@ -21,13 +21,6 @@ _POLLS = msgspec.json.Decoder(requests.Poll)
 SomeRequest = TypeVar("SomeRequest", bound=requests.Request)
 Park = Callable[[str, int, float], None]
 """Lets a poll of a consumer wait, with its limit of records and its time in seconds."""
-
-
-def unavailable(error: Unavailable) -> Outcome:
-    """The outcome of an operation that Kafka did not take; nothing has happened."""
-    detail = f"Nothing was done, since the log does not answer: {error}. Try again later."
-    document = problem_document("log-unavailable", 503, "The log does not answer", detail)
-    return Outcome(503, document, PROBLEM, headers="Retry-After: 1\r\n")
 
 
 class LogOperations:
@@ -152,8 +145,8 @@ class LogOperations:
         if limit > settings.poll_messages:  # POLL-BATCH-2
             self.groups.touch(name)
             raise Refusal("member-value", f"max_messages is {settings.poll_messages} at most", "max_messages")
-        outcome, is_stranded = self.groups.poll(name, limit)
-        if outcome is NOTHING and wait and park is not None and not is_stranded:
+        outcome = self.groups.poll(name, limit)
+        if outcome is NOTHING and wait and park is not None:
             park(name, limit, wait)
             return None
         return outcome

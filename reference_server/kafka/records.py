@@ -4,9 +4,10 @@ import contextlib
 import threading
 import time
 from collections import OrderedDict
+from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from reference_server.kafka.log import Headers, Log, OutcomeUnknown, Place
 from reference_server.kafka.replica import NODE
@@ -47,11 +48,11 @@ def record_of(message: Message) -> tuple[Record, bytes]:
     return record, headers.get(STORED_BY) or b""
 
 
-def _json(octets: bytes | None, kind: object, default: object) -> object:
+def _json(octets: bytes | None, kind: Any, default: Any) -> Any:
     if octets is None:
         return default
     try:
-        return msgspec.json.decode(octets, type=kind)  # type: ignore[call-overload]
+        return msgspec.json.decode(octets, type=kind)
     except msgspec.MsgspecError:
         return default
 
@@ -153,8 +154,7 @@ class RecordReader:
                 self._take([first, *consumer.consume(1000, 0)])
         consumer.close()
 
-    def _assign(self, consumer: object, least: dict[Place, int]) -> None:
-        assert hasattr(consumer, "incremental_assign")
+    def _assign(self, consumer: Consumer, least: dict[Place, int]) -> None:
         now = time.monotonic()
         for place, offset in least.items():
             reading = self._readings.get(place)

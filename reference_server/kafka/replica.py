@@ -6,7 +6,7 @@ import secrets
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003  as everywhere in this package
 from typing import Any, Protocol
 
 import msgspec

@@ -48,10 +48,9 @@ class Free(NamedTuple):
 
 
 class Nothing(NamedTuple):
-    """A poll found no record in these partitions; `is_stranded`: the last topic of the consumer was removed."""
+    """A poll found no record in these partitions."""
 
     looked_at: list[Free]
-    is_stranded: bool
 
 
 class _Ids:
@@ -104,6 +103,8 @@ class ShardBroker(QueueBroker):
         """The claim of each consumer."""
         self.freed: list[tuple[str, int]] = []
         """Names and claims of consumers that are gone, since the last look."""
+        self.stranded: list[str] = []
+        """Consumers whose last topic was removed, since the last look."""
 
     def _expire(self, group: Group, now: float) -> None:
         super()._expire(group, now)
@@ -122,8 +123,7 @@ class ShardBroker(QueueBroker):
             self._cursors -= len(topic.partitions)
             readers = [member for member in group.members.values() if name in member.topics]
             group.forget(name)
-            for member in readers:
-                member.is_stranded = not member.topics
+            self.stranded += [member.name for member in readers if not member.topics]
 
     def restore(self, group: Group) -> None:
         """Add a group of a snapshot."""
@@ -200,7 +200,7 @@ class Shard:
 
     def _know(self, ref: c.TopicRef, now: float) -> None:
         known = self.broker.topics.get(ref.name)
-        if known is not None and isinstance(known, LogTopic) and known.ref.serial != ref.serial:
+        if isinstance(known, LogTopic) and known.ref.serial != ref.serial:
             self._drop(known, now)  # its removal is on the way
         if ref.serial not in self.by_serial:
             topic = self.by_serial[ref.serial] = LogTopic(ref, self._settings.brokers)
@@ -236,11 +236,11 @@ class Shard:
             delivery = self.broker.poll(consumer)
             if delivery is None:
                 break
-            topic = self.broker.topics[delivery.partition.topic]
-            assert isinstance(topic, LogTopic)
+            found = self.broker.topics[delivery.partition.topic]
+            assert isinstance(found, LogTopic)
             given.append(
                 Given(
-                    topic.ref,
+                    found.ref,
                     delivery.partition.index,
                     delivery.offset,
                     delivery.message_id,
@@ -249,8 +249,7 @@ class Shard:
             )
         if given:
             return given
-        stranded, consumer.is_stranded = consumer.is_stranded, False
-        return Nothing(self.free_partitions(consumer), stranded)
+        return Nothing(self.free_partitions(consumer))
 
     def free_partitions(self, consumer: Consumer) -> list[Free]:
         """Partitions of which the consumer would get a record now if there were one."""

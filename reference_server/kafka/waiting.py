@@ -11,7 +11,7 @@ import msgspec
 from reference_server.kafka import commands as c
 from reference_server.kafka.cluster import Cluster
 from reference_server.kafka.groups import GroupOperations
-from reference_server.kafka.log import OutcomeUnknown, Unavailable
+from reference_server.kafka.log import OutcomeUnknown, Unavailable, unavailable
 from reference_server.kafka.replica import Replica
 from reference_server.kafka.shard import Free, Shard
 from reference_server.queue.outcomes import NOTHING, Outcome, refused
@@ -135,6 +135,13 @@ class Waiting:
         if is_own:
             for name, claim in freed:
                 self._releases.append((name, claim))
+        stranded, machine.broker.stranded = machine.broker.stranded, []
+        for name in stranded:
+            waiting = list(self._by_name.get(name, ()))
+            for parked in waiting:
+                parked.deadline = 0.0  # TOPIC-REMOVE-9
+            if waiting:
+                self._wake(name)
         if self._by_name and not isinstance(command, c.Touch):
             self._check(shard, list(self._by_name))
         if self._releases:
@@ -149,7 +156,7 @@ class Waiting:
             if parked is None or parked.shard is not shard:
                 continue
             consumer = machine.broker.consumers.get(name)
-            if consumer is None or consumer.is_stranded or self._groups.is_ready(consumer, machine):
+            if consumer is None or self._groups.is_ready(consumer, machine):
                 self._wake(name)
 
     def _wake(self, name: str) -> None:
@@ -186,7 +193,7 @@ class Waiting:
                     self._changed.notify_all()
 
     def _poll_for(self, name: str) -> None:
-        """Poll for the waiters of a consumer, in order of their arrival, until one gets nothing."""
+        """Poll for the waiters of a consumer, in order of their arrival, until one gets nothing; end the overdue."""
         while True:
             with self._changed:
                 waiting = self._by_name.get(name)
@@ -195,17 +202,28 @@ class Waiting:
                 parked = waiting[0]
             outcome: Outcome | None
             try:
-                outcome, is_stranded = self._groups.poll(name, parked.limit)
+                outcome = self._groups.poll(name, parked.limit)
             except Refusal as refusal:
-                outcome, is_stranded = refused(refusal), False
-            except Unavailable:
-                return
+                outcome = refused(refusal)
+            except Unavailable as error:
+                # A poll waits as long as it may for Kafka, too.
+                if time.monotonic() < parked.deadline:
+                    return
+                outcome = unavailable(error)
             except OutcomeUnknown:
-                outcome, is_stranded = None, False
-            if outcome is NOTHING and not is_stranded and time.monotonic() < parked.deadline:
-                return
-            if self._remove(parked.waiter) is not None:
-                self._answer(parked.waiter, outcome)
+                outcome = None
+            if outcome is not NOTHING:
+                self._end(parked, outcome)
+                continue
+            now = time.monotonic()
+            for each in waiting[:]:
+                if now >= each.deadline:
+                    self._end(each, NOTHING)
+            return
+
+    def _end(self, parked: Parked, outcome: Outcome | None) -> None:
+        if self._remove(parked.waiter) is not None:
+            self._answer(parked.waiter, outcome)
 
     # Time
 

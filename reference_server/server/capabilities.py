@@ -23,7 +23,7 @@ EXTENSIONS = (
     "topic-removal",
     "security",
 )
-ON_A_LOG = frozenset({"websocket", "queue-http", "queue-stomp"})
+ON_A_LOG = frozenset({"queue-http", "queue-stomp"})
 """Those of the classes that a server has without plain destinations."""
 NOT_ON_A_LOG = frozenset({"topic-limits"})
 CLOCK_EXTENSIONS = ("virtual-clock", "virtual-clock-per-group")
