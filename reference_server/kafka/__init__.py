@@ -9,6 +9,7 @@
 | `shard` | groups: the state machine of one partition of their log, on the queue's core |
 | `snapshots` | states that bound what a starting node has to read |
 | `cluster` | the logs of one node: which exist, which are followed, settings that all nodes share |
+| `stores` | Kafka topics, made and deleted |
 | `records` | records in Kafka, and those that a node keeps to hand them out |
 | `topics`, `groups` | the operations of the queue on topics and on groups |
 | `operations` | the table of operations, as both bindings serve it |

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import msgspec
 from confluent_kafka import KafkaException
@@ -21,6 +21,7 @@ from reference_server.kafka.log import Log, Place, Unavailable
 from reference_server.kafka.records import Cache, RecordReader
 from reference_server.kafka.replica import NODE, Replica
 from reference_server.kafka.shard import Shard
+from reference_server.kafka.stores import Stores
 
 SHARDS = 16
 """Partitions of the log of groups: the hash of a group's name chooses one, so the number can't change."""
@@ -41,6 +42,7 @@ class Cluster:
         """Raises ConfigError for a `log` that is none."""
         self.settings = settings
         self.log = Log(servers_of(settings.log), settings.log_timeout)
+        self.stores = Stores(self.log)
         self.reader = RecordReader(self.log, Cache(settings.total_bytes // _CACHE))
         name = self.name = settings.log_name
         self.topics = Topics(settings.topics, settings.all_partitions)
@@ -102,25 +104,11 @@ class Cluster:
             if f"{self.name}.{each}" not in brokers.topics
         ]
         if missing:
-            self.log.create(missing)
-            self._wait_for([(topic.topic, i) for topic in missing for i in range(topic.num_partitions)])
+            self.stores.create(missing)
 
     def _config(self, more: dict[str, str]) -> dict[str, str]:
         # What is acknowledged is on two brokers of three.
         return more | {"min.insync.replicas": "2" if self._replication > 2 else "1"}
-
-    def _wait_for(self, places: Sequence[Place]) -> None:
-        """Wait until the leaders of new partitions know them. Raises Unavailable."""
-        deadline = time.monotonic() + self.log.timeout
-        while True:
-            try:
-                self.log.ends(places)
-            except Unavailable:
-                if time.monotonic() > deadline:
-                    raise
-                self._stopping.wait(0.02)
-                continue
-            return
 
     # Replicas
 
@@ -219,12 +207,7 @@ class Cluster:
         """Create a Kafka topic for the records of a topic; return its name. Raises Unavailable."""
         store = f"{self.name}-{name}-{random.getrandbits(40):08x}"
         config = self._config(_LOG | _SMALL_INDEX | {"max.message.bytes": str(8 << 20)})
-        self.log.create([NewTopic(store, partitions, self._replication, config=config)])
-        try:
-            self._wait_for([(store, index) for index in range(partitions)])
-        except Unavailable:
-            self.log.delete([store])
-            raise
+        self.stores.create([NewTopic(store, partitions, self._replication, config=config)])
         return store
 
     def note_end(self, serial: int, index: int, end: int) -> None:

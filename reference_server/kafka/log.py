@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from reference_server.events import tell
 from reference_server.queue.outcomes import Outcome
@@ -25,6 +25,8 @@ _UNKNOWN = {
 _PAUSE = 0.2
 """Seconds between two attempts to reach Kafka."""
 _BATCH = 1000
+_FEW = 10
+"""Topics that are asked about one by one; of more, all are."""
 _LARGEST = 8 << 20
 """Octets of one message; a record is at most as long as the body of a request."""
 
@@ -311,12 +313,23 @@ class Log:
                 return self._ask(places, max(0.1, deadline - time.monotonic()), first=first, or_zero=or_zero)
             except KafkaException as error:
                 reason = error.args[0]
-                if not reason.retriable() or time.monotonic() + _PAUSE > deadline:
+                if reason.code() == KafkaError._NOENT:
+                    # The client library keeps to its last answer that there is no leader, unless it is asked.
+                    self._refresh(places)
+                elif not reason.retriable():
+                    raise Unavailable(f"Kafka knows no ends: {reason.str()}") from None
+                if time.monotonic() + _PAUSE > deadline:
                     raise Unavailable(f"Kafka knows no ends: {reason.str()}") from None
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopping, _PAUSE / 4)
             except TimeoutError:
                 raise Unavailable(f"Kafka told no ends for {seconds:g} s") from None
+
+    def _refresh(self, places: Sequence[Place]) -> None:
+        with contextlib.suppress(KafkaException):
+            topics = {place[0] for place in places}
+            for topic in topics if len(topics) <= _FEW else [None]:
+                self.admin.list_topics(topic, timeout=1.0)
 
     def _ask(self, places: Sequence[Place], seconds: float, *, first: bool, or_zero: bool) -> list[int]:
         spec = OffsetSpec.earliest() if first else OffsetSpec.latest()
@@ -336,40 +349,6 @@ class Log:
         """Let other threads work, for those who wait for what they do."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping, 0.005)
-
-    # Kafka topics
-
-    def create(self, topics: Sequence[NewTopic]) -> None:
-        """Create Kafka topics; those that exist stay as they are. Raises Unavailable."""
-        for name, future in self.admin.create_topics(
-            list(topics), operation_timeout=self.timeout, request_timeout=self.timeout
-        ).items():
-            try:
-                future.result(timeout=self.timeout + 1)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise Unavailable(f"Kafka can't create {name}: {error.args[0].str()}") from None
-            except TimeoutError:
-                raise Unavailable(f"Kafka did not create {name} within {self.timeout:g} s") from None
-
-    def wait_until_unknown(self, place: Place) -> None:
-        """Wait until the leader of a partition that was deleted knows that; it takes no entries then."""
-        deadline = time.monotonic() + 1.0
-        while time.monotonic() < deadline:
-            asked = self.admin.list_offsets(
-                {TopicPartition(*place): OffsetSpec.latest()}, request_timeout=1.0
-            )
-            try:
-                next(iter(asked.values())).result(timeout=1.5)
-            except (KafkaException, TimeoutError):
-                return
-            self.wait_a_little()
-
-    def delete(self, names: Sequence[str]) -> None:
-        """Delete Kafka topics, as far as they exist; what can't be deleted stays."""
-        for future in self.admin.delete_topics(list(names), request_timeout=self.timeout).values():
-            with contextlib.suppress(KafkaException, TimeoutError):
-                future.result(timeout=self.timeout + 1)
 
 
 def entry_of(message: Message) -> Entry:

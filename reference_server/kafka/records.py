@@ -85,6 +85,16 @@ class Cache:
         return found[0] if found else None
 
 
+class _Wish:
+    """A record that so many threads wait for."""
+
+    __slots__ = ("record", "waiting")
+
+    def __init__(self) -> None:
+        self.record: Record | None = None
+        self.waiting = 0
+
+
 class _Reading:
     """A partition that is read: the next offset to come, and that before which reading pauses."""
 
@@ -103,8 +113,8 @@ class RecordReader:
     def __init__(self, log: Log, cache: Cache) -> None:
         self.cache = cache
         self._log = log
-        self._wanted: dict[Place, dict[int, Record | None]] = {}
-        """Records that somebody waits for."""
+        self._wanted: dict[Place, dict[int, _Wish]] = {}
+        """Records that are waited for, by offset."""
         self._readings: dict[Place, _Reading] = {}
         self._changed = threading.Condition()
         self._stopping = False
@@ -127,16 +137,18 @@ class RecordReader:
         if found is not None:
             return found
         with self._changed:
-            wanted = self._wanted.setdefault(place, {})
-            wanted.setdefault(offset, None)
+            wish = self._wanted.setdefault(place, {}).setdefault(offset, _Wish())
+            wish.waiting += 1
             self._changed.notify_all()
-            came = self._changed.wait_for(lambda: wanted.get(offset) is not None, self._log.timeout)
-            found = wanted.pop(offset, None)
-            if not wanted:
-                self._wanted.pop(place, None)
-        if not came or found is None:
+            self._changed.wait_for(lambda: wish.record is not None, self._log.timeout)
+            wish.waiting -= 1
+            if not wish.waiting:
+                del self._wanted[place][offset]
+                if not self._wanted[place]:
+                    del self._wanted[place]
+        if wish.record is None:
             raise OutcomeUnknown(f"Kafka did not give record {offset} of {place[0]} in time")
-        return found
+        return wish.record
 
     def _run(self) -> None:
         consumer = self._log.new_consumer()
@@ -199,7 +211,7 @@ class RecordReader:
 
     def _answer(self, place: Place, offset: int, record: Record) -> None:
         with self._changed:
-            wanted = self._wanted.get(place)
-            if wanted is not None and offset in wanted:
-                wanted[offset] = record
+            wish = self._wanted.get(place, {}).get(offset)
+            if wish is not None:
+                wish.record = record
                 self._changed.notify_all()

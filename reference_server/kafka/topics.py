@@ -77,7 +77,7 @@ class TopicOperations:
         try:
             added: TopicRef = cluster.topics_log.run(AddTopic(name, count, store))
         except Refusal:
-            cluster.log.delete([store])
+            cluster.stores.delete([store])
             raise
         return added
 
@@ -99,8 +99,7 @@ class TopicOperations:
         told.wait(cluster.log.timeout + 1)
         if any(each is None or each.error for each in told.appended):
             raise OutcomeUnknown("not all groups were told of the removal")
-        cluster.log.delete([removed.store])
-        cluster.log.wait_until_unknown((removed.store, 0))
+        cluster.stores.delete([removed.store])
         cluster.forget_ends(removed)
 
     def describe(self, name: str) -> bytes:
