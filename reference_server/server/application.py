@@ -64,8 +64,13 @@ class Application:
         """Observer of all input of sessions; called under the lock."""
         self.endpoints = ENDPOINTS | dict.fromkeys(settings.path, False)
         """The paths for WebSocket, and whether each is lenient."""
+        self.has_page = True
+        """True if the live page can show the state, which is all here."""
         self._farewell: tuple[str, str] | None = None
         """Summary and advice of the ERROR for sessions that are opened while the server stops."""
+
+    def close(self) -> None:
+        """End what `__init__` began."""
 
     # STOMP sessions.
 

@@ -100,6 +100,9 @@ class HttpBinding:
             return problem(
                 404, "no-introspection", "Introspection is off: start the server with --introspection."
             )
+        if request.path in PATHS and not self._application.has_page:
+            detail = "The live page shows a server without --log. Read /topics and /consumer-groups/{group}."
+            return problem(404, "no-page", detail)
         if request.path in PATHS:
             return self._page.answer(request)
         return self._application.read(request.path)
