@@ -89,7 +89,7 @@ def served(
 ) -> Iterator[str]:
     """URL of a server with a fault or a variant, which runs as long as the context. Raises NotServing.
 
-    `transport` is that of the URL: `websocket` or `tcp`. What the server writes to standard error goes to `log`.
+    `transport` is that of the URL: `websocket` or `tcp`. Standard error of the server goes to `log`.
     """
     flags = [*flags, *(("--stomp-port", "0") if transport == "tcp" else ())]
     reader, writer = _context().Pipe(duplex=False)

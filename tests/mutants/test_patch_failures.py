@@ -1,4 +1,4 @@
-"""A patch that calls what is not there is told from a server that fails as its fault wants."""
+"""Patches that call what is not there, beside servers that fail as their faults want."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_records_are_counted(serve: Serve, open_page: Open) -> None:
 
 
 def test_records_are_freed(serve: Serve, open_page: Open) -> None:
-    """What all groups have committed goes when room is needed: the topic says how much went."""
+    """Records that all groups have committed go when room is needed: the topic says how many went."""
     queue = serve(retention="acknowledged", partition_bytes=50)
     queue.topic("news", 1)
     queue.join("readers", "alice", "news")
