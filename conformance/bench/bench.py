@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
@@ -70,7 +71,11 @@ class Bench:
     """One test in one binding. Thread-safe, but each connection is for one thread at a time."""
 
     def __init__(self, run: Run, binding: str) -> None:
-        self.target: Target = run.target
+        access = run.target.access
+        self.admission = access.admission.of_test() if access.admission else None
+        """Admission of the connections of this test; None without limits and repetition."""
+        own = replace(access, admission=self.admission) if self.admission else access
+        self.target: Target = replace(run.target, access=own) if self.admission else run.target
         self.binding = binding
         self.version = run.target.version_for(binding)
         usual = run.target.patience
@@ -277,7 +282,7 @@ class Bench:
             )
 
         try:
-            link = admitted_link(self.target.access.admission, connect)
+            link = admitted_link(self.admission, connect)
         except NotAdmitted as refusal:
             if path is None and not subprotocols and not headers:
                 refusal.promised_by(*UPGRADE_PROMISES)
@@ -309,6 +314,8 @@ class Bench:
         try:
             return client.connect({**self.credentials(), **(headers or {})})
         except PeerFailure as failure:
+            if self.admission is not None:
+                self.admission.note_unanswered(is_counted=True)
             if headers:
                 raise
             refusal = NotAdmitted(failure.expected, failure.observed).promised_by(*CONNECT_PROMISES)
@@ -322,11 +329,19 @@ class Bench:
         """Register a call for the end of the test, run last in first out; exceptions are ignored."""
         self._at_end.append(call)
 
-    def close(self) -> None:
-        """End the test: run the calls registered by `at_end`, and drop the trace."""
-        while self._at_end:
+    def registered(self) -> int:
+        """Number of calls registered by `at_end`, for `close_since`."""
+        return len(self._at_end)
+
+    def close_since(self, mark: int) -> None:
+        """Run the calls registered since `registered` returned `mark`; the test goes on."""
+        while len(self._at_end) > mark:
             with contextlib.suppress(Exception, Crowded, RunEnded):
                 self._at_end.pop()()
+
+    def close(self) -> None:
+        """End the test: run the calls registered by `at_end`, and drop the trace."""
+        self.close_since(0)
         self._trace.clear()
 
     # Time
@@ -381,7 +396,11 @@ class Bench:
 
         Raises PeerFailure if neither is acknowledged.
         """
-        return self._run.publish_spelling(self._find_spelling)
+        return self._run.publish_spelling(self._find_spelling, self._has_room)
+
+    def _has_room(self) -> bool:
+        """True if no connection of the test went without an answer while others were open."""
+        return self.admission is None or not self.admission.crowd
 
     def producer(self) -> StompClient:
         """A session of a producer that sends no CONNECT, by the rules of STOMP 1.0 (PUB-STOMP-1)."""

@@ -6,6 +6,7 @@ server may have performed a request that it did not answer.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import time
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.wire.access import Access
 from conformance.wire.admission import TOO_MANY, UNAVAILABLE
 from conformance.wire.connection import Connection
-from conformance.wire.failures import PeerFailure
+from conformance.wire.failures import PeerFailure, RunEnded
 from conformance.wire.http_body import BODY_LIMIT, read_body
 from conformance.wire.json_values import decoded
 
@@ -79,6 +80,7 @@ class HttpClient:
         self._body_limit = body_limit
         self._connection: Connection | None = None
         self._answered = 0.0
+        self._is_first = True
         self._pending = ""
         self._sent = b""
         shown = f"[{host}]" if ":" in host else host
@@ -162,7 +164,7 @@ class HttpClient:
         attempts = self.access.admission.attempts() if self.access.admission else None
         while True:
             read = self._exchange_once(octets, replies, stop_sending=stop_sending, within=within)
-            if attempts is None or not read or not self._has_no_room(read[0]):
+            if attempts is None or not read or not self._has_no_room(read[0], is_first=True):
                 return read
             attempts.refused(read[0].status, read[0].headers, str(read[0]))
 
@@ -183,12 +185,15 @@ class HttpClient:
                 read.append(reply)
                 if reply.closes:
                     break
+            if not read:
+                self._note_unanswered(is_counted=True)
             return read
         finally:
             connection.close()
 
     def close(self) -> None:
         """Close the connection; the next request makes a new one."""
+        self._note_unread_refusal()
         self._pending = ""
         if self._connection is not None:
             self._connection.close()
@@ -208,6 +213,7 @@ class HttpClient:
             self.close()
         if self._connection is None:
             self._connection = self._connect()
+            self._is_first = True
         return self._connection
 
     def _connect(self) -> Connection:
@@ -254,19 +260,38 @@ class HttpClient:
         attempts = admission.attempts() if admission else None
         while True:
             reply = self._reply_once(within)
-            if reply is None or attempts is None or not self._has_no_room(reply):
+            if reply is None or attempts is None or not self._has_no_room(reply, is_first=self._is_first):
+                if reply is None and self._is_first:
+                    self._note_unanswered()
+                self._is_first = False
                 return reply
             attempts.refused(reply.status, reply.headers, str(reply))
             self._send(self._kept_connection(), self._sent)
             self._pending = pending
 
-    def _has_no_room(self, reply: HttpReply) -> bool:
-        """True for 429, and for 503 at a server that declares a limit of connections."""
-        admission = self.access.admission
-        if admission is None:
-            return False
-        has_limit = admission.most is not None
-        return reply.status == TOO_MANY or (reply.status == UNAVAILABLE and has_limit)
+    def _note_unanswered(self, *, is_counted: bool = False) -> None:
+        if self.access.admission is not None:
+            self.access.admission.note_unanswered(is_counted=is_counted)
+
+    def _note_unread_refusal(self) -> None:
+        """Note that a pending request was refused for want of room, which its test has not read."""
+        connection, admission = self._connection, self.access.admission
+        if connection is None or admission is None or not (self._pending and self._is_first):
+            return
+        with contextlib.suppress(PeerFailure, OSError, RunEnded):
+            if not connection.is_readable(0.0):
+                return
+            reply = self._read(connection, self._pending.partition(" ")[0], "an unread reply")
+            if reply is None:
+                admission.note_unanswered(is_counted=True)
+            elif self._has_no_room(reply, is_first=True):
+                admission.crowded(f"the server takes no further connection: {reply}")
+
+    def _has_no_room(self, reply: HttpReply, *, is_first: bool) -> bool:
+        """True for 429, and for 503 as the first reply on a connection, unless it names a reason in the request."""
+        is_problem = "problem+json" in reply.headers.get("content-type", "")
+        concerns_connection = is_first and (reply.closes or not is_problem)
+        return reply.status == TOO_MANY or (reply.status == UNAVAILABLE and concerns_connection)
 
     def _reply_once(self, within: float | None) -> HttpReply | None:
         connection = self._connection

@@ -13,6 +13,8 @@ from reference_server.server import Server
 if TYPE_CHECKING:
     import pytest
 
+JSON = {"Content-Type": "application/json"}
+
 
 def _opened(requests: int) -> int:
     """Connections that so many requests in a row take."""
@@ -20,7 +22,7 @@ def _opened(requests: int) -> int:
     with Server(Settings(port=0)) as server:
         client = HttpClient("127.0.0.1", server.port, trace=trace)
         for _ in range(requests):
-            assert client.request("POST", "/consumer/heartbeat", b"{}").status == 400
+            assert client.request("POST", "/consumer/heartbeat", b"{}", JSON).status == 400
         client.close()
     return len({event.connection for event in trace.recording().events})
 

@@ -105,9 +105,11 @@ def reaction(
     time for the first reaction in seconds; `SHORT_WAIT` is enough where none must come.
     """
     patience = _patience(fixture) if patience is None else patience
+    end_attempt = fixture.begin_attempt()
     found = _observe(fixture, provoke(), receipt, fence, patience, must_react=must_react)
     while found.is_bare_close and found.attempts < ATTEMPTS:
         attempts = found.attempts + 1
+        end_attempt()
         found = _observe(fixture, provoke(), receipt, fence, patience, must_react=must_react)
         found.attempts = attempts
     if found.closed is not None:
