@@ -6,6 +6,7 @@ examples:
   python -m reference_server --brokers 5 --partitions 12 --heartbeat-timeout 10
   python -m reference_server --users-file users.txt           lines like  alice:secret
   python -m reference_server --host 0.0.0.0 --tls-cert server.pem
+  python -m reference_server --retention acknowledged         records that every group has acknowledged make room
   python -m reference_server --odd lines-end-with-cr-lf       legal but unusual, for tests of clients; see --list-odd
   python -m reference_server --stomp-port 61613               STOMP over plain TCP too
   python -m reference_server --config server.toml             lines like  heartbeat_timeout = 10
@@ -21,7 +22,6 @@ import contextlib
 import ctypes
 import errno
 import gc
-import logging
 import os
 import signal
 import sys
@@ -29,6 +29,7 @@ from collections.abc import Sequence
 
 from reference_server.config import OPTIONS, ConfigError, Option, Settings, build
 from reference_server.server import Server
+from reference_server.server.logs import writing
 from reference_server.server.oddities import ODDITIES
 from reference_server.server.running import NAME, version
 
@@ -48,12 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(signal, "pthread_sigmask"):
         print(_NEEDS_POSIX, file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     # Blocked before any thread starts, and so in all of them: a signal waits for sigwait. The first one ends the
     # server; those of an impatient sender stay pending, and cannot turn a clean end into a kill.
-    ending = {
-        each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN
-    }  # nohup ignores SIGHUP
+    # One that is ignored, as nohup ignores SIGHUP, stays so.
+    ending = {each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
         settings = read_settings(arguments)
@@ -67,10 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _collect_rarely()
     with contextlib.suppress(AttributeError):  # not everywhere
         ctypes.CDLL(None).mallopt(*_TWO_ARENAS)
-    with server:
+    with writing(settings.log_level, as_json=settings.log_format == "json"), server:
         print(f"{NAME} {version()} listens at {server.url} (Ctrl-C ends it)", flush=True)
-        if server.stream_url:
-            print(f"STOMP over TCP: {server.stream_url}", flush=True)
+        if server.stomp_url:
+            print(f"STOMP over TCP: {server.stomp_url}", flush=True)
         signal.sigwait(ending)
     return 0
 
@@ -101,18 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {version()}")
     parser.add_argument("--config", metavar="FILE", help="TOML file of settings, or a Java .properties file")
-    parser.add_argument("--list-odd", action=_ListOdd, nargs=0, help="list the names for --odd and exit")
+    table = "\n".join(f"{odd.name}\n    {odd.summary}. {odd.freedom}" for odd in ODDITIES.values())
+    parser.add_argument("--list-odd", action="version", version=table, help="list names for --odd and exit")
     for option in OPTIONS.values():
         _add(parser, option)
     return parser
-
-
-class _ListOdd(argparse.Action):
-    """Prints the table of oddities, and exits."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> None:
-        print(*(f"{odd.name}\n    {odd.summary}. {odd.freedom}" for odd in ODDITIES.values()), sep="\n")
-        parser.exit()
 
 
 def _add(parser: argparse.ArgumentParser, option: Option) -> None:

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -45,6 +45,9 @@ class Settings(StompLimits, frozen=True, kw_only=True):
     users_file: Annotated[str, "file of users, a NAME:PASSCODE on each line; --user shows them in ps"] = ""
     allow_host: Annotated[_Texts, _named("NAME"), "further name of this server in Host; * for any"] = ()
     allow_origin: Annotated[_Texts, _named("ORIGIN"), "origin whose pages are served, too; * for any"] = ()
+    introspection: Annotated[
+        bool, "serve the live page at / and the descriptions of topics and groups, to clients and people"
+    ] = True
     virtual_clock: Annotated[
         bool, "let the queue's time stand still until POST /clock/advance moves it (for tests)"
     ] = False
@@ -53,6 +56,11 @@ class Settings(StompLimits, frozen=True, kw_only=True):
         _named("NAME"),
         "legal but unusual behaviour, for tests of clients; --list-odd lists them; may be repeated",
     ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        "debug, info, warning or error: least level of lines on stderr; info has connections, refusals, rebalances",
+    ] = "warning"
+    log_format: Annotated[Literal["text", "json"], "text or json: format of these lines"] = "text"
     connections: Annotated[Count, "connections at once; one more is answered 503 and closed"] = 1000
     outbox_bytes: Annotated[
         Octets, "output that waits for one slow reader; past it the connection is cut off"
@@ -107,24 +115,17 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
     settings = Settings(**values)
     if settings.users_file:
         lines = _read_text(Path(settings.users_file), "Name a file of NAME:PASSCODE lines.").splitlines()
-        users = settings.user + tuple(line for line in lines if line.strip() and not line.startswith("#"))
-        settings = msgspec.structs.replace(settings, user=users)
-    for is_wrong, what in (
-        (not settings.host, "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one."),
-        (settings.users_file and not settings.user, f"{settings.users_file} names no user."),
-        (
-            any(path[:1] != "/" for path in settings.path),
-            "path: an entry does not begin with a slash, as in /ws.",
-        ),
-        (
-            any(":" not in entry for entry in settings.user),
-            "user: an entry has no passcode, as in alice:secret.",
-        ),
-        (
-            settings.tls_key and not settings.tls_cert,
-            "tls_key needs tls_cert, which may be a file with both.",
-        ),
-    ):
+        added = tuple(line for line in lines if line.strip() and not line.startswith("#"))
+        settings = msgspec.structs.replace(settings, user=settings.user + added)
+    users, paths = settings.user, settings.path
+    wrong = {
+        "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one.": not settings.host,
+        f"{settings.users_file} names no user.": settings.users_file and not users,
+        "path: an entry does not begin with a slash, as in /ws.": any(path[:1] != "/" for path in paths),
+        "user: an entry has no passcode, as in alice:secret.": any(":" not in user for user in users),
+        "tls_key needs tls_cert, which may be a file with both.": settings.tls_key and not settings.tls_cert,
+    }
+    for what, is_wrong in wrong.items():
         if is_wrong:
             raise ConfigError(what)
     return settings

@@ -3,7 +3,7 @@
     with Server(heartbeat_timeout=2) as server:
         connect(server.url)
 
-The server runs in threads of the test's own process, and listens on a free port of 127.0.0.1.
+The server runs in threads of the test's own process, and listens on free ports of 127.0.0.1.
 """
 
 import threading
@@ -47,13 +47,14 @@ class ReceivedFrame(msgspec.Struct, frozen=True):
 class Server(running.Server):
     """A reference server for a test. `with Server() as server:` starts it and stops it again.
 
-    `url` is the URL for WebSocket, `port` the TCP port, which also serves the operations of the queue over HTTP.
+    `url` is the URL for WebSocket, `port` the TCP port, which also serves the operations of the queue over HTTP;
+    `stomp_url` and `stomp_port` are those of STOMP over plain TCP.
     """
 
     goodbye_seconds = 0.05
 
     def __init__(self, *, users: Mapping[str, str] | None = None, **settings: Any) -> None:
-        """Bind to a free port, or to `port`; `users` are passcodes by login.
+        """Bind to free ports, or to `port` and `stomp_port`, which None leaves out; `users` are passcodes by login.
 
         `settings` are the flags of `python -m reference_server` with underscores, such as `heartbeat_timeout=2` in
         seconds, `virtual_clock=True` or `odd=["receipts-come-late"]`.
@@ -65,7 +66,7 @@ class Server(running.Server):
         user = [f"{login}:{passcode}" for login, passcode in (users or {}).items()]
         if any(":" in login for login in users or {}):
             raise ConfigError("users: a login must not contain a colon.")
-        super().__init__(build(None, {}, {"port": 0, "user": user, **settings}))
+        super().__init__(build(None, {}, {"port": 0, "stomp_port": 0, "user": user, **settings}))
         self._changed = threading.Condition()
         self._frames: deque[ReceivedFrame] = deque()
         self._octets = 0

@@ -217,3 +217,15 @@ class ConsumerLifetimes:
             and lifetime.registration.invoked <= interval.completed
             and self.may_be_subscribed(lifetime, topic, interval)
         ]
+
+    def first_subscription(self, group: str, topic: str) -> float:
+        """Time by which the group must have begun to read the topic, in seconds; infinite if no reply shows it."""
+        return min(
+            (
+                subscription.completed
+                for lifetime in self.of_group.get(group, ())
+                for subscription in lifetime.subscriptions.get(topic, ())
+                if subscription.succeeded
+            ),
+            default=NEVER,
+        )

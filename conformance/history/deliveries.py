@@ -57,7 +57,11 @@ class RecordDeliveries:
         lifetimes: ConsumerLifetimes,
         rebalances: Rebalances,
         records: HistoryRecords,
+        *,
+        frees: bool = False,
     ) -> None:
+        """`frees`: True if the server has the extension retention."""
+        self._frees = frees
         self._lifetimes = lifetimes
         self._rebalances = rebalances
         self.all: list[RecordDelivery] = []
@@ -69,6 +73,7 @@ class RecordDeliveries:
         self._settled: dict[RecordDelivery, list[RecordSettlement]] = defaultdict(list)
         self._first_attempt: dict[tuple[str, HistoryRecord], Acknowledge] = {}
         self._first_commit: dict[tuple[str, HistoryRecord], Acknowledge] = {}
+        self._attempts: dict[HistoryRecord, dict[str, float]] = defaultdict(dict)
         ordered = sorted(events, key=lambda event: event.invoked)
         for event in ordered:
             if isinstance(event, Poll):
@@ -111,6 +116,7 @@ class RecordDeliveries:
         key = delivery.group, delivery.record
         if key not in self._first_attempt or event.invoked < self._first_attempt[key].invoked:
             self._first_attempt[key] = event
+            self._attempts[delivery.record][delivery.group] = event.invoked
         if certain and (key not in self._first_commit or event.completed < self._first_commit[key].completed):
             self._first_commit[key] = event
 
@@ -191,9 +197,20 @@ class RecordDeliveries:
     # Committed
 
     def may_be_committed(self, group: str, record: HistoryRecord, interval: Event) -> bool:
-        """True if an acknowledgement in the group may have committed the record before the interval ended."""
+        """True if the group may have committed the record before the interval ended, or never had it."""
         first = self._first_attempt.get((group, record))
-        return first is not None and first.invoked < interval.completed
+        return (first is not None and first.invoked < interval.completed) or self.may_be_gone(group, record)
+
+    def may_be_gone(self, group: str, record: HistoryRecord) -> bool:
+        """True if another group may have committed the record before this one read its topic (RETENTION-START-1).
+
+        The server may have freed it then. From the reply to its first subscription on, a group keeps what it has not
+        committed (RETENTION-KEEP-1).
+        """
+        if not self._frees:
+            return False
+        began = self._lifetimes.first_subscription(group, record.topic)
+        return any(when < began for other, when in self._attempts.get(record, {}).items() if other != group)
 
     def commit_before(self, group: str, record: HistoryRecord, interval: Event) -> Acknowledge | None:
         """An acknowledgement that must have committed the record before the interval began; None if there is none."""

@@ -62,4 +62,5 @@ class HistoryIndex:
     @cached_property
     def deliveries(self) -> RecordDeliveries:
         """The deliveries and settlements."""
-        return RecordDeliveries(self.events, self.lifetimes, self.rebalances, self.records)
+        frees = self.parameters.frees
+        return RecordDeliveries(self.events, self.lifetimes, self.rebalances, self.records, frees=frees)

@@ -11,7 +11,8 @@ class ServerParameters:
     """Times in seconds, as the server declares them.
 
     `slack` is the allowance for scheduling delays on a real clock, in seconds. `partitions` maps topics to their
-    number of partitions, where it is known. `positions` is True if the server declares the extension record-position.
+    number of partitions, where it is known. `positions` is True if the server declares the extension record-position,
+    `frees` if it declares the extension retention.
     """
 
     heartbeat_timeout: float = 30.0
@@ -20,6 +21,7 @@ class ServerParameters:
     slack: float = 0.0
     partitions: Mapping[str, int] = field(default_factory=dict)
     positions: bool = False
+    frees: bool = False
 
     @property
     def eviction_limit(self) -> float:

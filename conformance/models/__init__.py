@@ -6,6 +6,7 @@ grace), the model treats every choice as possible until a reply rules it out.
 
 `judging`             the interface by which a model reports assertions
 `queue`               the whole model: one `observe_…` method for each operation
+`topic_removal`       topics that were removed, and what must not come back of them
 `topics`              the records of a topic; replies to publishes
 `partition_classes`   records known to share a partition, and records known not to
 `groups`              one consumer group: members, rebalances, records in flight

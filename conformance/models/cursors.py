@@ -29,9 +29,10 @@ class InFlightRecord:
 class Cursor:
     """State of one topic in one group.
 
-    `uncommitted`: records not acknowledged, by number. `records_at_start`: the number of records when the group first
-    subscribed. `delivered`: numbers of the records ever delivered. `owners`: known owners of partitions, by node of
-    `PartitionClasses`, since the last rebalance.
+    `uncommitted`: records not acknowledged, by number. `perhaps`: records that may have been freed before the group
+    first subscribed (RETENTION-START-1), by number; the first delivery of a partition tells which of them are there.
+    `records_at_start`: the number of records when the group first subscribed. `delivered`: numbers of the records
+    ever delivered. `owners`: known owners of partitions, by node of `PartitionClasses`, since the last rebalance.
 
     Four attributes only serve to name the right clause for a missing record. `suspect` sets a clause for the whole
     topic, until a delivery of the partition clears it. `suspects`: the clause that a refused operation on the record
@@ -41,7 +42,9 @@ class Cursor:
 
     def __init__(self, topic: "TopicModel") -> None:
         self.topic = topic
-        self.uncommitted: dict[int, Record] = {record.number: record for record in topic.records}
+        gone = topic.may_be_gone if topic.frees else set()
+        self.perhaps = {record.number: record for record in topic.records if record.number in gone}
+        self.uncommitted = {record.number: record for record in topic.records if record.number not in gone}
         self.records_at_start = len(topic.records)
         self.in_flight: dict[int, InFlightRecord] = {}
         self.delivered: set[int] = set()
@@ -70,8 +73,19 @@ class Cursor:
         self.uncommitted[record.number] = record
 
     def is_committed(self, record: "Record") -> bool:
-        """True if this group acknowledged the record."""
-        return record.number not in self.uncommitted
+        """True if this group acknowledged the record, or it is known to be gone."""
+        return record.number not in self.uncommitted and record.number not in self.perhaps
+
+    def is_there(self, record: "Record") -> None:
+        """Note that a record is delivered: those that may be gone of its partition are there behind it, and gone before
+        it (RETENTION-FRONT-1).
+        """
+        found = [other for other in self.perhaps.values() if self.topic.same(other, record)]
+        for other in found:
+            del self.perhaps[other.number]
+        there = {other.number: other for other in found if other.number >= record.number}
+        if there:
+            self.uncommitted = dict(sorted((self.uncommitted | there).items()))
 
     def earlier(self, record: "Record") -> "Iterator[Record]":
         """Yield the uncommitted records stored before this one."""

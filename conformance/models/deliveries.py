@@ -24,7 +24,7 @@ from conformance.models.consumer_registry import POLL, ConsumerRegistry, Operati
 from conformance.models.record_matching import MatchedRecord, RecordMatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from conformance.models.cursors import InFlightRecord
     from conformance.models.groups import GroupModel
@@ -53,11 +53,12 @@ class Deliveries:
         topics: "Mapping[str, TopicModel]",
         groups: "Mapping[str, GroupModel]",
         consumers: ConsumerRegistry,
+        removed_texts: "Collection[tuple[str, str]]" = frozenset(),
     ) -> None:
         self._judge = judge
         self._groups = groups
         self._registry = consumers
-        self._matcher = RecordMatcher(judge, topics, groups)
+        self._matcher = RecordMatcher(judge, topics, groups, removed_texts)
 
     def observe_poll(
         self,
@@ -97,6 +98,7 @@ class Deliveries:
     ) -> "InFlightRecord":
         delivery = self._matcher.match(member, group, item, when)
         cursor, number = delivery.cursor, delivery.record.number
+        cursor.is_there(delivery.record)
         self._judge_in_flight(delivery)
         self._judge_order(delivery)
         if "redelivered" in item:

@@ -194,6 +194,40 @@ class DeliveryMachine(ModelMachine):
         self.driver.subscribe(name, self.topics[0])
         self.driver.settle(self.driver.group_name_of(name))
 
+    @counted_rule(
+        where=declares("topic-removal"),
+        topic=st.booleans(),
+        partitions=st.integers(1, 4),
+        holding=st.booleans(),
+        keys=st.lists(st.sampled_from(KEYS), max_size=4),
+    )
+    def remove_topic(self, topic: bool, partitions: int, holding: bool, keys: list[str | None]) -> None:
+        """A topic goes with what is in flight of it, and one of its name comes without records and subscribers."""
+        name = self.topics[topic]
+        for consumer in self.consumers:
+            while holding and self.driver.poll(consumer):
+                pass
+        void = [(consumer, flight) for consumer in self.consumers for flight in self._held_of(consumer, name)]
+        self.driver.remove_topic(name)
+        for consumer, flight in void:
+            self.driver.acknowledge(consumer, flight.message_id)
+        self.driver.publish(name, "a")
+        for consumer in self.consumers:
+            self.driver.heartbeat(consumer)
+            self.driver.poll(consumer)
+        self.driver.remove_topic(name)
+        self.driver.add_topic(name, partitions)
+        for key in keys:
+            self.driver.publish(name, key)
+        self.driver.poll(self.consumers[0])
+        for consumer in self.consumers:
+            self.driver.subscribe(consumer, name)
+        for group in self.groups:
+            self.driver.settle(group)
+
+    def _held_of(self, consumer: str, topic: str) -> "list[InFlightRecord]":
+        return [flight for flight in self.driver.in_flight_with(consumer) if flight.record.topic == topic]
+
     @counted_rule(group=st.booleans(), acknowledge=st.booleans())
     def sweep(self, group: bool, acknowledge: bool) -> None:
         """All members poll until nothing comes: every free record must come to one of them."""

@@ -56,6 +56,7 @@ class QueueDriver:
             system.timings,
             partitions=system.partitions,
             positions="record-position" in system.extensions,
+            frees="retention" in system.extensions,
         )
         self.program: deque[PerformedOperation | str] = deque(maxlen=_LINES_KEPT)
         self.calls: list[DriverCall] = []
@@ -98,6 +99,15 @@ class QueueDriver:
             body["partitions"] = partitions
         reply, _ = self._call("/topic/add-topic", body)
         self.model.observe_add_topic(name, reply, body.get("partitions"))
+
+    @recorded
+    def remove_topic(self, name: str) -> None:
+        """Remove a topic (extension topic-removal)."""
+        readers = [group.name for group in self.model.groups.values() if name in group.cursors]
+        started = {group: self.system.now(group) for group in readers}
+        reply, _ = self._call("/topic/remove-topic", {"topicName": name})
+        when = {group: TimeInterval(started[group], self.system.now(group)) for group in readers}
+        self.model.observe_remove_topic(name, reply, when)
 
     @recorded
     def publish(self, topic: str, key: str | None = None, label: str | int | None = None) -> "Record | None":

@@ -45,6 +45,8 @@ class GroupModel:
             cursor = self.cursors[topic.name] = Cursor(topic)
             if self.was_removed_before:
                 cursor.suspect("GROUP-REMOVE-3")
+            elif topic.was_removed_before:
+                cursor.suspect("TOPIC-REMOVE-11")
             elif topic.was_added_again:
                 cursor.suspect("TOPIC-ADD-2")
         return cursor

@@ -27,6 +27,8 @@ RECOMMENDED = frozenset(
         "POLL-UNKNOWN-2",
         "PUB-TOPIC-2",
         "TOPIC-ADD-3",
+        "TOPIC-REMOVE-4",
+        "TOPIC-REMOVE-8",
     }
 )
 

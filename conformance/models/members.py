@@ -59,7 +59,7 @@ class Member:
 
     `unsubscribed_topics`: topics given up. `refused_topics`: topics of refused subscriptions. `released_ids`: topic
     and record number by message id, of released records. `predecessor_ids`: the `released_ids` of the evicted
-    consumer that had the name before.
+    consumer that had the name before. `void_ids`: ids of records in flight whose topic was removed.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Member:
     refused_topics: set[str] = field(default_factory=set)
     released_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
     predecessor_ids: dict[int, tuple[str, int]] = field(default_factory=dict)
+    void_ids: set[int] = field(default_factory=set)
 
     def must_be_alive(self, when: TimeInterval, timings: Timings) -> bool:
         """True if the silence is shorter than the timeout at every moment of `when` (LIVE-KEEP-1)."""

@@ -25,10 +25,11 @@ from conformance.models.deliveries import Deliveries, PollOutcome
 from conformance.models.groups import GroupModel
 from conformance.models.members import Member, TimeInterval, Timings
 from conformance.models.settlements import Settlements
+from conformance.models.topic_removal import RemovedTopics
 from conformance.models.topics import Record, TopicModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from conformance.models.judging import Judge
 
@@ -36,16 +37,29 @@ if TYPE_CHECKING:
 class QueueModel:
     """Known state of the topics, groups and consumers that one run created, under names of its own."""
 
-    def __init__(self, judge: "Judge", timings: Timings, *, partitions: int | None, positions: bool) -> None:
+    def __init__(
+        self,
+        judge: "Judge",
+        timings: Timings,
+        *,
+        partitions: int | None,
+        positions: bool,
+        frees: bool = False,
+    ) -> None:
+        """`frees`: True if the server has extension retention."""
         self._judge = judge
         self._timings = timings
         self._partitions = partitions
         self._positions = positions
+        self._frees = frees
         self.topics: dict[str, TopicModel] = {}
         self.groups: dict[str, GroupModel] = {}
         self._removed: set[str] = set()
         self.registry = ConsumerRegistry(judge, self.groups)
-        self._deliveries = Deliveries(judge, self.topics, self.groups, self.registry)
+        self._removed_topics = RemovedTopics(judge, self.topics, self.groups)
+        self._deliveries = Deliveries(
+            judge, self.topics, self.groups, self.registry, self._removed_topics.texts
+        )
         self._settlements = Settlements(judge, self.groups, self.registry)
 
     # Topics
@@ -59,10 +73,20 @@ class QueueModel:
                 if name in group.cursors:
                     group.cursors[name].suspect("TOPIC-ADD-2")
             return
-        self._judge("TOPIC-ADD-1", reply.status == 200, expected="add-topic: status 200", observed=reply)
-        self.topics[name] = TopicModel(
+        was_removed = name in self._removed_topics.names
+        clause = "TOPIC-REMOVE-10" if was_removed else "TOPIC-ADD-1"
+        self._judge(clause, reply.status == 200, expected="add-topic: status 200", observed=reply)
+        topic = self.topics[name] = TopicModel(
             name, partitions or self._partitions, positions=self._positions, judge=self._judge
         )
+        topic.frees = self._frees
+        topic.was_removed_before = was_removed
+
+    def observe_remove_topic(
+        self, name: str, reply: OperationReply, when: "Mapping[str, TimeInterval]"
+    ) -> None:
+        """Judge the reply to remove-topic (extension topic-removal); `when` by the name of each group that reads it."""
+        self._removed_topics.observe(name, reply, when)
 
     def observe_publish(
         self, topic: str, label: str | int, key: str | None, text: str, reply: OperationReply
@@ -112,6 +136,8 @@ class QueueModel:
             group.end(member, "removed")
         del self.groups[name]
         self._removed.add(name)
+        for topic in group.cursors:
+            self._settlements.note_committed_by_all(self.topics[topic])
 
     # Members
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from conformance.models.topics import non_negative_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from conformance.models.cursors import Cursor
     from conformance.models.groups import GroupModel
@@ -40,11 +40,17 @@ class RecordMatcher:
     """Matches items of replies to polls with published records."""
 
     def __init__(
-        self, judge: "Judge", topics: "Mapping[str, TopicModel]", groups: "Mapping[str, GroupModel]"
+        self,
+        judge: "Judge",
+        topics: "Mapping[str, TopicModel]",
+        groups: "Mapping[str, GroupModel]",
+        removed_texts: "Collection[tuple[str, str]]",
     ) -> None:
+        """`removed_texts`: topic and text of each record that went with its topic."""
         self._judge = judge
         self._topics = topics
         self._groups = groups
+        self._removed_texts = removed_texts
 
     def match(self, member: "Member", group: "GroupModel", item: Any, when: "TimeInterval") -> MatchedRecord:
         """Judge an item (POLL-OK-1, POLL-OK-2, DELIVER-4, POLL-NONE-1, PUB-TEXT-1) and return its record."""
@@ -59,7 +65,9 @@ class RecordMatcher:
         topic = self._topics.get(message["topicName"])
         record = topic.by_text.get(message["message"]) if topic is not None else None
         published = "a record that was published and accepted"
-        self._judge("DELIVER-4", record is not None, expected=published, observed=item)
+        is_removed = (message["topicName"], message["message"]) in self._removed_texts
+        clause = "TOPIC-REMOVE-5" if is_removed else "DELIVER-4"
+        self._judge(clause, record is not None, expected=published, observed=item)
         if topic is None or record is None:
             raise AssertionError("a failed MUST raises")
         subscribed, clause = topic.name in member.topics, "POLL-NONE-1"
@@ -67,6 +75,8 @@ class RecordMatcher:
             clause = "MEMBER-SUBSCRIBE-2"
         elif not subscribed and topic.name in member.unsubscribed_topics:
             clause = "MEMBER-UNSUBSCRIBE-1"
+        elif not subscribed and topic.was_removed_before:
+            clause = "TOPIC-REMOVE-11"
         self._judge(
             clause,
             subscribed,

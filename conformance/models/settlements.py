@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from conformance.models.groups import GroupModel
     from conformance.models.judging import Judge
     from conformance.models.members import Member, TimeInterval
+    from conformance.models.topics import Record, TopicModel
 
 
 class Settlements:
@@ -51,7 +52,23 @@ class Settlements:
         for other in self._groups.values():
             if other is not group and cursor.topic.name in other.cursors:
                 other.cursors[cursor.topic.name].committed_elsewhere.add(flight.record.number)
+        self.note_committed_by_all(cursor.topic, flight.record)
         return True
+
+    def note_committed_by_all(self, topic: "TopicModel", *records: "Record") -> None:
+        """Note which of the records, of all by default, may go: every group that reads the topic has committed them.
+
+        Nothing is noted for a topic that no group reads (RETENTION-KEEP-2).
+        """
+        readers = [
+            group.cursors[topic.name] for group in self._groups.values() if topic.name in group.cursors
+        ]
+        if topic.frees and readers:
+            topic.may_be_gone.update(
+                record.number
+                for record in records or topic.records
+                if all(reader.is_committed(record) for reader in readers)
+            )
 
     def observe_negative_acknowledge(
         self, name: str, message_id: Any, reply: OperationReply, when: "TimeInterval"
@@ -131,6 +148,8 @@ class Settlements:
                 clause = "LIVE-GONE-3"
             elif next(self._in_flight_under(message_id), None) is not None:
                 clause = "ACK-OTHER-1"
+        if isinstance(message_id, int) and message_id in member.void_ids:
+            clause, status_clause = "TOPIC-REMOVE-7", "TOPIC-REMOVE-8"
         why = f"message id {message_id!r} is not in flight with {member.name}"
         self._judge(clause, is_refusal(reply), expected=f"a refusal, 4xx: {why}", observed=reply)
         if member.possible_eviction is None:

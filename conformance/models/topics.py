@@ -40,6 +40,8 @@ class TopicModel:
 
     `partitions`: its number of partitions, None if neither requested nor declared. `positions`: True if the server
     has extension record-position. Every published text must be unique, because it identifies a delivered record.
+    `frees`: True if the server has extension retention; then `may_be_gone` are the numbers of the records that every
+    group which read the topic had committed at some time. `was_removed_before`: True if a topic of that name was.
     """
 
     def __init__(self, name: str, partitions: int | None, *, positions: bool, judge: "Judge") -> None:
@@ -47,6 +49,9 @@ class TopicModel:
         self.partition_classes = PartitionClasses(partitions)
         self.positions = positions
         self.was_added_again = False
+        self.was_removed_before = False
+        self.frees = False
+        self.may_be_gone: set[int] = set()
         self.records: list[Record] = []
         self.by_text: dict[str, Record] = {}
         self._judge = judge

@@ -40,6 +40,8 @@ EXTENSIONS = (
     "batch-poll",
     "long-poll",
     "introspection",
+    "retention",
+    "topic-removal",
     "security",
     "virtual-clock",
     "virtual-clock-per-group",

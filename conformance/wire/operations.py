@@ -23,6 +23,7 @@ PUBLISH_PATHS = ("/producer/publish/", "/publish/")
 #: The clauses that promise an answer to a valid request, by path.
 PROMISES = {
     "/topic/add-topic": "TOPIC-ADD-1",
+    "/topic/remove-topic": "TOPIC-REMOVE-1",
     "/consumer-group/add": "GROUP-ADD-1",
     "/consumer-group/remove": "GROUP-REMOVE-1",
     "/consumer/register-consumer": "MEMBER-REGISTER-1",
@@ -279,6 +280,10 @@ class QueueClient:
     def add_topic(self, name: str, **extra: Any) -> Reply:
         """Add a topic."""
         return self.call("/topic/add-topic", {"topicName": name, **extra})
+
+    def remove_topic(self, name: str, **extra: Any) -> Reply:
+        """Remove a topic (extension topic-removal)."""
+        return self.call("/topic/remove-topic", {"topicName": name, **extra})
 
     def publish(
         self,

@@ -64,6 +64,8 @@ class StompClient:
         self.errors: deque[Frame] = deque(maxlen=ERRORS_KEPT)
         self.arrivals: deque[Arrival] = deque(maxlen=ARRIVALS_KEPT)
         self.connected: Frame | None = None
+        #: Command of the last frame that was sent by `frame`.
+        self.last_command = ""
         self._asked_version = version
         self._splitter = FrameSplitter()
         self._parsed: deque[Frame] = deque()
@@ -149,6 +151,7 @@ class StompClient:
         """Send a frame with exactly these headers, escaped by the rules of the session's version."""
         pairs = list(headers)
         octets = stomper_frames.packed(command, pairs, body, self.version)
+        self.last_command = command
         self.send_octets(octets or encode(command, pairs, body, self.version))
 
     def beat(self) -> None:

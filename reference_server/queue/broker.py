@@ -1,22 +1,25 @@
 """The queue: each operation is a method that either succeeds, or raises Refusal and changes nothing (REFUSE-1)."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from sys import getsizeof
 from typing import NamedTuple
 
 from reference_server.budget import Budget
 from reference_server.deadlines import Deadlines
-from reference_server.queue.bounds import check_range, check_room, octets_of
+from reference_server.events import Events
+from reference_server.queue.bounds import check_range, check_room
 from reference_server.queue.group import Consumer, Cursor, Group
 from reference_server.queue.names import check_name
 from reference_server.queue.refusal import Refusal
+from reference_server.queue.room import Room
 from reference_server.queue.settings import QueueSettings
-from reference_server.queue.topic import Partition, Record, Topic
+from reference_server.queue.topic import Partition, Record, Topic, octets_in
 
 _RECORD_OCTETS = 80
 """Octets that a record takes besides its texts and numbers."""
 _INSTANT = 0.001
-"""Seconds between two pieces of an eviction."""
+"""Seconds between two pieces of an eviction, or of a removal."""
 
 
 class Delivery(NamedTuple):
@@ -35,10 +38,10 @@ class QueueBroker:
     def __init__(self, settings: QueueSettings, budget: Budget | None = None) -> None:
         self.settings = settings
         self.budget = budget or Budget(settings.total_bytes)
+        self.events = Events()
         self.topics: dict[str, Topic] = {}
         self.groups: dict[str, Group] = {}
         self.consumers: dict[str, Consumer] = {}
-        self._records = 0
         self._partitions = 0
         self._cursors = 0
         self._next_id = 1
@@ -48,6 +51,7 @@ class QueueBroker:
         """The groups that have cursors on a topic, by its name."""
         self._wakeable: dict[Consumer, None] = {}
         self._waiting = 0
+        self.room = Room(settings, self.budget, self.topics, self._followers)
         self.now = 0.0
 
     # Time
@@ -55,13 +59,14 @@ class QueueBroker:
     def tick(self, now: float) -> None:
         """Evict silent consumers and take back overdue records in every group (LIVE-EVICT-1, REBALANCE-5)."""
         self.now = now
+        self.room.tick()
         if now >= self._deadlines.next:
             for group in self._deadlines.take_due(now):
                 self._expire(group, now)
 
     def next_deadline(self) -> float:
         """The queue's time in seconds at which tick() has work, or an earlier one; infinite if there is none."""
-        return self._deadlines.next
+        return min(self._deadlines.next, self.now + _INSTANT if self.room.removed else math.inf)
 
     def advance_group(self, name: str, seconds: float, *, now: float) -> float:
         """Advance the time of one group (CLOCK-3); returns the group's time. Raises Refusal (group-unknown)."""
@@ -74,6 +79,7 @@ class QueueBroker:
 
     def _expire(self, group: Group, now: float) -> None:
         for consumer in group.expire(now + group.clock_offset):
+            self.events.note("eviction", group=group.name, consumer=consumer.name)
             self._forget(consumer)
         # The rest of an eviction follows after an instant, in which others get their turn.
         self._deadlines.set(group, now + _INSTANT if group.leaving else group.next_deadline())
@@ -107,6 +113,28 @@ class QueueBroker:
         self._partitions += count
         return topic
 
+    @property
+    def published(self) -> int:
+        """Number of records that were ever stored."""
+        return self._next_id - 1
+
+    def followers(self, topic_name: str) -> Iterable[Group]:
+        """The groups that have cursors on a topic."""
+        return self._followers.get(topic_name, ())
+
+    def remove_topic(self, name: str, *, now: float) -> None:
+        """Remove a topic, and all that groups keep about it (TOPIC-REMOVE-1). Raises Refusal (topic-unknown)."""
+        self.tick(now)
+        topic = self._topic(name, "topicName")
+        for group in self._followers.pop(name, ()):
+            self._cursors -= len(topic.partitions)
+            for member in group.forget(name):
+                member.is_stranded = True
+                self._wakeable[member] = None
+        del self.topics[name]
+        self._partitions -= len(topic.partitions)
+        self.room.remove(topic.partitions)
+
     def publish(self, topic_name: str, record: Record, *, now: float) -> tuple[Partition, int]:
         """Store a record (PUB-STORE-1); returns its partition and offset.
 
@@ -115,26 +143,29 @@ class QueueBroker:
         # No tick: an eviction that is due changes nothing about a publish.
         self.now = now
         topic = self._topic(topic_name)
-        octets = octets_of(record.message) + (octets_of(record.key) if record.key else 0)
+        octets = octets_in(record)
         texts = getsizeof(record.message) + getsizeof(record.key) + getsizeof(record.label)
         all_octets = _RECORD_OCTETS + texts + getsizeof(record.timestamp)
         partition = topic.partition_for(record.key)
-        if partition.octets + octets > topic.partition_bytes:
-            detail = f"partition {partition.name} holds {topic.partition_bytes} bytes at most"
-            raise Refusal("partition-full", detail)
-        settings = self.settings
-        if not self.budget.has_room(all_octets):
-            raise Refusal("partition-full", f"this server holds {settings.total_bytes} bytes at most")
-        if self._records >= settings.records:
-            raise Refusal("partition-full", f"this server holds {settings.records} records at most")
+        room, bound = self.room, topic.partition_bytes
+        if partition.octets + octets > bound and (
+            octets > bound or not room.make(iter([partition]), lambda: partition.octets + octets <= bound)
+        ):
+            raise Refusal("partition-full", f"partition {partition.name} holds {bound} bytes at most")
+        if not room.has_for(all_octets) and not room.make(
+            room.everywhere(), lambda: room.has_for(all_octets)
+        ):
+            is_full = f"{self.settings.total_bytes} bytes or {self.settings.records} records"
+            raise Refusal("partition-full", f"this server holds {is_full} at most")
         if not record.key:
             topic.take_turn()
         partition.octets += octets
         self.budget.used += all_octets
-        self._records += 1
-        offset = len(partition.records)
+        room.records += 1
+        offset = partition.end
         partition.records.append(record)
         partition.ids.append(self._next_id)
+        partition.costs.append(all_octets)
         topic.described = None
         self._next_id += 1
         if self._waiting:
@@ -237,7 +268,7 @@ class QueueBroker:
             return None
         message_id, redelivered = cursor.hand_out()
         offset = cursor.committed
-        return Delivery(message_id, cursor.partition, offset, cursor.partition.records[offset], redelivered)
+        return Delivery(message_id, cursor.partition, offset, cursor.partition.record(offset), redelivered)
 
     def settle(self, consumer: Consumer, message_id: int, *, commit: bool) -> None:
         """Acknowledge a record, or give it back (ACK-OK-1, NACK-OK-1).
@@ -288,6 +319,10 @@ class QueueBroker:
         self._wake_members(group)
 
     def _wake_members(self, group: Group) -> None:
+        if group.moved:
+            topics, members, one = len(group.moved), len(group.members), group.moved[0]
+            group.moved = []
+            self.events.note("rebalance", group=group.name, members=members, topics=topics, topic=one)
         if group.wakeable:
             group.wakeable = False
             if self._waiting:

@@ -15,10 +15,11 @@ _PIECE = 2000
 class Consumer:
     """A registered member. `seen` is the group's time of its last sign of life, in seconds (LIVE-SIGN-1).
 
-    `waiting` counts its unanswered long polls: it is not evicted while there is one (POLL-WAIT-5).
+    `waiting` counts its unanswered long polls: it is not evicted while there is one (POLL-WAIT-5). They end when it
+    `is_stranded`: its last topic was removed (TOPIC-REMOVE-9).
     """
 
-    __slots__ = ("assigned", "group", "held", "name", "seen", "topics", "waiting")
+    __slots__ = ("assigned", "group", "held", "is_stranded", "name", "seen", "topics", "waiting")
 
     def __init__(self, name: str, group: "Group", seen: float) -> None:
         self.name = name
@@ -28,6 +29,7 @@ class Consumer:
         self.assigned: OrderedDict[Cursor, None] = OrderedDict()
         self.held: dict[int, Cursor] = {}
         self.waiting = 0
+        self.is_stranded = False
 
     def next_cursor(self) -> "Cursor | None":
         """The next assigned partition with a record to hand out; the round goes on after it (POLL-FAIR-1)."""
@@ -52,8 +54,8 @@ class Cursor:
 
     def __init__(self, partition: Partition) -> None:
         self.partition = partition
-        self.committed = 0  # POLL-START-1: a new group starts at the oldest record
-        self.handed = 0
+        # POLL-START-1, RETENTION-START-1: a new group starts at the oldest record.
+        self.committed = self.handed = partition.oldest
         self.owner: Consumer | None = None
         self.next_owner: Consumer | None = None
         self.in_flight: int | None = None
@@ -61,12 +63,12 @@ class Cursor:
 
     def is_ready(self) -> bool:
         """Return whether there is a record that the owner may get now."""
-        return self.in_flight is None and self.committed < len(self.partition.records)
+        return self.in_flight is None and self.committed < self.partition.end
 
     def hand_out(self) -> tuple[int, bool]:
         """Put the next record in flight with the owner; returns its messageId and whether it was handed out before."""
         assert self.owner is not None
-        message_id = self.partition.ids[self.committed]
+        message_id = self.partition.ids[self.committed - self.partition.base]
         again = self.committed < self.handed
         self.handed = max(self.handed, self.committed + 1)
         self.in_flight = message_id
@@ -101,10 +103,10 @@ class Group:
 
     `cursors` are by topic and partition index. `leaving` are evicted members that may still own partitions, which are
     reassigned in pieces, so that nobody waits for long. `wakeable`: partitions moved or were freed, so that long polls
-    of members may have a record now.
+    of members may have a record now. `moved` are the topics of rebalances that are not noted yet.
     """
 
-    __slots__ = ("clock_offset", "cursors", "leaving", "members", "name", "settings", "wakeable")
+    __slots__ = ("clock_offset", "cursors", "leaving", "members", "moved", "name", "settings", "wakeable")
 
     def __init__(self, name: str, settings: QueueSettings) -> None:
         self.name = name
@@ -114,6 +116,7 @@ class Group:
         self.cursors: dict[str, list[Cursor]] = {}
         self.leaving: dict[Consumer, None] = {}
         self.wakeable = False
+        self.moved: list[str] = []
 
     def subscribe(self, consumer: Consumer, topics: list[Topic], now: float) -> None:
         """Subscribe a member to topics (MEMBER-SUBSCRIBE-1); idempotent (MEMBER-SUBSCRIBE-4)."""
@@ -147,6 +150,18 @@ class Group:
         self.members.clear()
         self.leaving.clear()
 
+    def forget(self, topic: str) -> list[Consumer]:
+        """Forget a topic that was removed; return the members that wait and are left without a subscription."""
+        for cursor in self.cursors.pop(topic):
+            cursor.next_owner = None
+            if cursor.in_flight is not None:  # TOPIC-REMOVE-7
+                cursor.settle(commit=False)
+            cursor.pass_to(None)
+        readers = [each for each in (*self.members.values(), *self.leaving) if topic in each.topics]
+        for reader in readers:
+            del reader.topics[topic]
+        return [reader for reader in readers if reader.waiting and not reader.topics]
+
     def rebalance(self, topic: str, now: float) -> None:
         """Reassign the partitions of a topic to the members that are subscribed to it.
 
@@ -162,6 +177,7 @@ class Group:
                 cursor.next_owner = owner
                 cursor.overdue = min(cursor.overdue, now + self.settings.rebalance_timeout)
         self.wakeable = True
+        self.moved.append(topic)
 
     def expire(self, now: float) -> list[Consumer]:
         """Do what is due at the group's time `now`; returns the members that were evicted (LIVE-EVICT-1)."""

@@ -24,7 +24,7 @@ def _described(topic: Topic) -> msgspec.Raw:
 
 
 def describe_topic(topic: Topic) -> dict[str, Any]:
-    """One topic: the name, broker and end offset of each partition (INTRO-TOPIC-1)."""
+    """One topic: name, broker, oldest and end offset of each partition (INTRO-TOPIC-1)."""
     return {
         "topicName": topic.name,
         "partitions": [
@@ -32,6 +32,7 @@ def describe_topic(topic: Topic) -> dict[str, Any]:
                 "partition": partition.index,
                 "name": partition.name,
                 "broker": f"broker{partition.broker}",
+                "oldestOffset": partition.oldest,
                 "endOffset": partition.end,
             }
             for partition in topic.partitions
@@ -47,11 +48,12 @@ def describe_group(group: Group) -> dict[str, Any]:
             {"consumer_name": member.name, "topics": sorted(member.topics)}
             for member in group.members.values()
         ],
-        "assignment": [_describe_cursor(cursor) for cursor in group.all_cursors()],
+        "assignment": [describe_cursor(cursor) for cursor in group.all_cursors()],
     }
 
 
-def _describe_cursor(cursor: Cursor) -> dict[str, Any]:
+def describe_cursor(cursor: Cursor) -> dict[str, Any]:
+    """One partition, as its group sees it."""
     partition = cursor.partition
     return {
         "topicName": partition.topic,

@@ -24,7 +24,8 @@ class LongPolls:
         self._wall = wall
         self._parked: dict[Hashable, _Parked] = {}
         self._waiters: dict[Consumer, list[Hashable]] = {}
-        self._deadlines: Deadlines[Hashable] = Deadlines()
+        self.deadlines: Deadlines[Hashable] = Deadlines()
+        """Wall time at which the poll of each waiter ends."""
 
     def hand_out(self, consumer: Consumer, limit: int) -> Outcome:
         """Hand out a record (POLL-OK-1), or up to `limit` of them as a batch if that is not 0 (POLL-BATCH-1)."""
@@ -42,25 +43,25 @@ class LongPolls:
         """Let a poll wait for that time; its consumer is alive meanwhile (POLL-WAIT-5)."""
         self._parked[waiter] = _Parked(consumer, limit)
         self._waiters.setdefault(consumer, []).append(waiter)
-        self._deadlines.set(waiter, self._wall() + seconds)
+        self.deadlines.set(waiter, self._wall() + seconds)
         self._broker.wait(consumer)
 
-    def next_deadline(self) -> float:
-        """Wall time at which a long poll ends, or an earlier time; infinite if none waits."""
-        return self._deadlines.next
-
     def answered(self) -> list[tuple[Hashable, Outcome]]:
-        """End the polls that have a record now, whose consumer is gone (POLL-WAIT-1), or whose time is over."""
+        """End the polls that have a record, whose consumer (POLL-WAIT-1) or last topic is gone, or whose time is over.
+
+        Call it after every operation, `tick` of the broker and deadline.
+        """
         if not self._parked:
             return []
         answers: list[tuple[Hashable, Outcome]] = []
         for consumer in self._broker.take_wakeable():
             for waiter in tuple(self._waiters.get(consumer, ())):
                 outcome = self._outcome(self._parked[waiter])
-                if outcome is NOTHING:
+                if outcome is NOTHING and not consumer.is_stranded:
                     break
                 self.cancel(waiter)
                 answers.append((waiter, outcome))
+            consumer.is_stranded = False
         answers += self._expired()
         return answers
 
@@ -69,7 +70,7 @@ class LongPolls:
         parked = self._parked.pop(waiter, None)
         if parked is None:
             return
-        self._deadlines.remove(waiter)
+        self.deadlines.remove(waiter)
         waiters = self._waiters[parked.consumer]
         waiters.remove(waiter)
         if not waiters:
@@ -78,7 +79,7 @@ class LongPolls:
 
     def _expired(self) -> list[tuple[Hashable, Outcome]]:
         """End the polls whose time is over with the outcome of an empty poll (POLL-WAIT-2)."""
-        waiters = self._deadlines.take_due(self._wall())
+        waiters = self.deadlines.take_due(self._wall())
         for waiter in waiters:
             self.cancel(waiter)
         return [(waiter, NOTHING) for waiter in waiters]

@@ -9,19 +9,9 @@ from reference_server.queue import requests
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.introspection import describe, describe_topic
 from reference_server.queue.long_polls import LongPolls
-from reference_server.queue.outcomes import (
-    ACCEPTED,
-    NOTHING,
-    Outcome,
-    ProducerAcknowledgement,
-    acknowledged,
-    failed,
-    refused,
-)
+from reference_server.queue.outcomes import ACCEPTED, NOTHING, Outcome, acknowledged, failed, refused
 from reference_server.queue.refusal import Refusal
 from reference_server.queue.topic import Record
-
-__all__ = ["Operations", "Outcome", "ProducerAcknowledgement"]
 
 _PUBLISH = "/producer/publish/"
 _PUBLISH_ALIAS = "/publish/"
@@ -35,10 +25,11 @@ class Operations:
     def __init__(self, broker: QueueBroker, wall: Callable[[], float] = lambda: 0.0) -> None:
         """`wall` is the clock of long polls, in seconds; by default it stands still."""
         self.broker = broker
-        self._long_polls = LongPolls(broker, wall)
+        self.long_polls = LongPolls(broker, wall)
         self._table: dict[str, _Operation] = {
             "/topic/add-topic": _row(requests.AddTopic, self._add_topic),
             "/addTopic": _row(requests.AddTopic, self._add_topic),  # TOPIC-ALIAS-1
+            "/topic/remove-topic": _row(requests.NameTopic, self._remove_topic),
             "/consumer-group/add": _row(requests.NameGroup, self._add_group),
             "/consumer-group/remove": _row(requests.NameGroup, self._remove_group),
             "/consumer/register-consumer": _row(requests.Register, self._register),
@@ -60,7 +51,7 @@ class Operations:
     ) -> Outcome | None:
         """Perform the operation at `path`; `now` is the queue's time in seconds.
 
-        None: a long poll waits under `waiter`, and `answered` will return its outcome. Without a waiter a long poll
+        None: a long poll waits under `waiter`, and `long_polls.answered` will return its outcome. Without a waiter it
         is answered at once.
         """
         if path.startswith(_PUBLISH):
@@ -100,20 +91,6 @@ class Operations:
             return refused(refusal)
         return _members(now=time)
 
-    # Long polls that wait
-
-    def answered(self) -> list[tuple[Hashable, Outcome]]:
-        """The long polls that ended since the last call; call it after every `perform`, `tick` and deadline."""
-        return self._long_polls.answered()
-
-    def next_deadline(self) -> float:
-        """Wall time in seconds at which `answered` ends a long poll, or an earlier time; infinite if none waits."""
-        return self._long_polls.next_deadline()
-
-    def cancel(self, waiter: Hashable) -> None:
-        """End a long poll whose client is gone, if it waits."""
-        self._long_polls.cancel(waiter)
-
     # Rows of the table
 
     def _publish(self, topic: str, body: bytes, now: float) -> Outcome:
@@ -133,6 +110,10 @@ class Operations:
         partitions, octets = request.partitions, request.partition_bytes
         topic = self.broker.add_topic(request.topicName, partitions, octets, now=now)
         return Outcome(200, _encode(describe_topic(topic)))
+
+    def _remove_topic(self, request: requests.NameTopic, now: float) -> Outcome:
+        self.broker.remove_topic(request.topicName, now=now)
+        return ACCEPTED
 
     def _add_group(self, request: requests.NameGroup, now: float) -> Outcome:
         group = self.broker.add_group(request.consumer_group_name, now=now)
@@ -184,9 +165,9 @@ class Operations:
             raise Refusal("member-value", detail, "wait_seconds")
         if limit > settings.poll_messages:  # POLL-BATCH-2
             raise Refusal("member-value", f"max_messages is {settings.poll_messages} at most", "max_messages")
-        outcome = self._long_polls.hand_out(consumer, limit)
+        outcome = self.long_polls.hand_out(consumer, limit)
         if outcome is NOTHING and wait and waiter is not None:
-            self._long_polls.park(waiter, consumer, limit, wait)
+            self.long_polls.park(waiter, consumer, limit, wait)
             return None
         return outcome
 

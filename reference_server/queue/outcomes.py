@@ -26,6 +26,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     content_type: str = JSON
     acknowledgement: ProducerAcknowledgement | None = None
     allow: str = ""
+    headers: str = ""
+    """Further header lines, each with its line end."""
 
 
 ACCEPTED = Outcome(202)

@@ -1,5 +1,7 @@
 """Refusals: an exception inside, a problem document (RFC 9457) outside."""
 
+import re
+
 import msgspec
 
 #: Status and title of each cause. The `type` that a client sees is a URN made of the cause (REFUSE-3).
@@ -30,6 +32,15 @@ def problem_document(cause: str, status: int, title: str, detail: str, member: s
     kind = f"urn:stompliance:problem:{cause}"
     document = {"type": kind, "title": title, "status": status, "detail": detail}
     return msgspec.json.encode(document if member is None else document | {"member": member})
+
+
+_TYPE = re.compile(rb'{"type":"urn:stompliance:problem:([a-z-]+)"')
+
+
+def cause_of(problem: bytes) -> str:
+    """Return the cause that a problem document of this module names."""
+    found = _TYPE.match(problem)
+    return found[1].decode() if found else "unknown"
 
 
 class Refusal(Exception):

@@ -30,6 +30,12 @@ class AddTopic(Request):
     partition_bytes: _Count = 0
 
 
+class NameTopic(Request):
+    """A topic."""
+
+    topicName: str
+
+
 class Publish(Request):
     """A record; without a `timestamp` the record gets the server's time."""
 
@@ -45,10 +51,9 @@ class NameGroup(Request):
     consumer_group_name: str
 
 
-class Register(Request):
+class Register(NameGroup):
     """A group and a new consumer in it."""
 
-    consumer_group_name: str
     consumer_name: str
 
 
@@ -58,10 +63,9 @@ class NameConsumer(Request):
     consumer_name: str
 
 
-class TopicList(Request):
+class TopicList(NameConsumer):
     """A consumer and topics, separated by commas."""
 
-    consumer_name: str
     topic_list: str
 
     def names(self) -> list[str]:
@@ -72,18 +76,16 @@ class TopicList(Request):
         return names
 
 
-class Poll(Request):
+class Poll(NameConsumer):
     """The extensions batch-poll and long-poll add `max_messages` (0: no batch) and `wait_seconds`."""
 
-    consumer_name: str
     max_messages: _Count = 0
     wait_seconds: _Seconds = 0.0
 
 
-class Settle(Request):
+class Settle(NameConsumer):
     """The id of a record in flight, as a number or a decimal string (ACK-OK-2)."""
 
-    consumer_name: str
     message_id: int | str
 
     def number(self) -> int:

@@ -1,6 +1,6 @@
 """Settings of the queue; every bound is a limit of the server (CAP-1)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,11 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     rebalance_timeout: Annotated[
         Seconds, "time after which a record in flight is taken back from a partition that moves"
     ] = 30.0
+    retention: Annotated[
+        Literal["keep", "acknowledged"],
+        "keep: a full partition refuses records; acknowledged: it frees those that every group of the topic has"
+        " acknowledged, oldest first",
+    ] = "keep"
 
     topics: Annotated[Count, "topics at once"] = 1_000_000
     groups: Annotated[Count, "consumer groups at once"] = 1_000_000

@@ -4,6 +4,7 @@ from array import array
 
 import msgspec
 
+from reference_server.queue.bounds import octets_of
 from reference_server.queue.partitioner import partition_of
 
 
@@ -16,10 +17,20 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     timestamp: float | int | str
 
 
-class Partition:
-    """One log. `ids` are the messageIds that the queue gave to its records, in step with `records`."""
+def octets_in(record: Record) -> int:
+    """Octets of UTF-8 that a record counts in its partition (PUB-FULL-1)."""
+    return octets_of(record.message) + (octets_of(record.key) if record.key else 0)
 
-    __slots__ = ("broker", "ids", "index", "octets", "records", "topic")
+
+_FREED = Record("", "", None, 0)
+
+
+class Partition:
+    """One log. `ids` are the messageIds that the queue gave to its records, `costs` their octets in the budget, both in
+    step with `records`, which begin at the offset `base`. Those before the offset `oldest` were freed.
+    """
+
+    __slots__ = ("base", "broker", "costs", "ids", "index", "octets", "oldest", "records", "topic")
 
     def __init__(self, topic: str, index: int, broker: int) -> None:
         self.topic = topic
@@ -27,7 +38,10 @@ class Partition:
         self.broker = broker
         self.records: list[Record] = []
         self.ids = array("q")
+        self.costs = array("q")
         self.octets = 0
+        self.base = 0
+        self.oldest = 0
 
     @property
     def name(self) -> str:
@@ -37,7 +51,24 @@ class Partition:
     @property
     def end(self) -> int:
         """The offset that the next record will have."""
-        return len(self.records)
+        return self.base + len(self.records)
+
+    def record(self, offset: int) -> Record:
+        """The record at an offset, which was not freed."""
+        return self.records[offset - self.base]
+
+    def free(self, end: int) -> int:
+        """Free the records before the offset `end` (RETENTION-FRONT-1); return their octets in the budget."""
+        first, last = self.oldest - self.base, end - self.base
+        for index in range(first, last):
+            self.octets -= octets_in(self.records[index])
+            self.records[index] = _FREED
+        octets = sum(self.costs[first:last])
+        self.oldest = end
+        if last > len(self.records) // 2:  # else each record that goes would move all others
+            del self.records[:last], self.ids[:last], self.costs[:last]
+            self.base = end
+        return octets
 
 
 class Topic:

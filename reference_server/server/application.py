@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar
 from reference_server.budget import Budget
 from reference_server.config import Settings
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.server.clock import Clock, RunningClock, VirtualClock, wall
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.oddities import passage
@@ -48,10 +49,13 @@ class Application:
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
         self.budget = Budget(settings.total_bytes)
         self._broker = QueueBroker(settings, self.budget)
+        self.events = self._broker.events
         self.operations = Operations(self._broker, wall)
         self.timer = Timer(self._tick)
         self._lock = threading.Lock()
-        self._hub = Hub(self.operations, settings, users=settings.users, server_name=name, budget=self.budget)
+        self._hub = Hub[Session](
+            self.operations, settings, self.budget, self.events, users=settings.users, server_name=name
+        )
         self._peers: dict[Session, Peer] = {}
         self.write, self._read = passage(settings.odd)
         """Edits of the output of sessions, made under the lock, and of their input, made without it."""
@@ -71,7 +75,7 @@ class Application:
     def open_session(self, *, lenient: bool, address: str = "") -> Session:
         """Open a session; nothing is written before it is attached to its connection."""
         with self._turn():
-            return self._hub.open(lenient=lenient, address=address, now=wall())
+            return Session(self._hub, lenient=lenient, address=address, now=wall())
 
     def attach(self, session: Session, peer: Peer) -> None:
         """Set the connection that writes the session's output."""
@@ -84,7 +88,8 @@ class Application:
         """Process frames of a session; if there are many, in pieces."""
         understood = self._read(session, items)
         for start in range(0, len(items) or 1, _PIECE):
-            with self._turn() as now:
+            with self._turn("stomp") as now:
+                self.events.frames_received += len(understood[start : start + _PIECE])
                 session.handle(understood[start : start + _PIECE], wall(), now)
                 if self.on_frames is not None:
                     self.on_frames(session, items[start : start + _PIECE])
@@ -121,21 +126,30 @@ class Application:
 
     def perform(self, path: str, body: bytes, waiter: LongPoll) -> Outcome | None:
         """Perform an operation; None: a long poll, whose answer `waiter` will get (POLL-WAIT-1)."""
-        with self._turn() as now:
+        with self._turn("http") as now:
             outcome = self.operations.perform(path, body, now=now, waiter=waiter)
             if outcome is not None and outcome.acknowledgement is not None:
-                self._hub.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
+                self._hub.router.binding.acknowledge_producer(outcome.acknowledgement)  # PUB-ACK-8
             return outcome
 
     def cancel(self, waiter: LongPoll) -> None:
         """End a long poll whose client is gone."""
         with self._turn():
-            self.operations.cancel(waiter)
+            self.operations.long_polls.cancel(waiter)
 
     def read(self, path: str) -> Outcome:
         """Answer an introspection request."""
-        with self._turn() as now:
+        with self._turn("http") as now:
             return self.operations.read(path, now=now)
+
+    def read_in_pieces(self, pieces: Iterator[Seen]) -> Iterator[Seen]:
+        """Return what `pieces` yields; each step is a turn of its own, so that nobody waits for all of them."""
+
+        def step() -> Seen | None:
+            with self._turn():
+                return next(pieces, None)
+
+        return iter(step, None)
 
     def advance(self, body: bytes) -> Outcome:
         """Advance the virtual clock, or the time of the group that the body names (CLOCK-1, CLOCK-3)."""
@@ -144,17 +158,22 @@ class Application:
             return self.operations.advance(body, self.clock.advance, now=now)
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[float]:
+    def _turn(self, binding: str = "") -> Iterator[float]:
         """Hold the lock for one step: do what is due on the queue, yield its time, then collect and flush all output.
 
         Every step, also one that only reads, may evict a consumer and so answer long polls of others (POLL-WAIT-1).
+        With a `binding`, its time is that of a request.
         """
+        began = wall()
         with self._lock:
+            self.events.lock_wait.add(wall() - began)
             now = self.clock.now()
             self._broker.tick(now)
             yield now
             touched = self._collect()
             due = self._due()
+        if binding:
+            self.events.request_time[binding].add(wall() - began)
         for each in touched:
             each.flush()
         self.timer.wake_by(due)
@@ -167,7 +186,7 @@ class Application:
             assert isinstance(waiter, LongPoll)
             waiter.answer(outcome)
             touched.append(waiter)
-        while sessions := hub.touched():
+        while sessions := hub.take_touched():
             for session in sessions:
                 peer = self._peers.get(session)
                 if peer is not None:
@@ -178,8 +197,8 @@ class Application:
     def _due(self) -> float:
         """Wall time of the next timer."""
         return min(
-            self._hub.next_deadline(),
-            self.operations.next_deadline(),
+            self._hub.deadlines.next,
+            self.operations.long_polls.deadlines.next,
             self.clock.wall_time_of(self._broker.next_deadline()),
         )
 

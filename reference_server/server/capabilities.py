@@ -20,6 +20,7 @@ EXTENSIONS = (
     "batch-poll",
     "long-poll",
     "introspection",
+    "topic-removal",
     "security",
 )
 CLOCK_EXTENSIONS = ("virtual-clock", "virtual-clock-per-group")
@@ -35,7 +36,11 @@ def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable
             "name": name,
             "version": version,
             "classes": CLASSES + (() if settings.stomp_port is None else ("tcp",)),
-            "extensions": EXTENSIONS + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),
+            "extensions": tuple(
+                name for name in EXTENSIONS if name != "introspection" or settings.introspection
+            )
+            + (() if settings.retention == "keep" else ("retention",))
+            + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),
             "stomp_versions": VERSIONS,
             "endpoints": {path[1:]: path for path in endpoints},
             "destinations": {

@@ -10,8 +10,6 @@ wall = time.monotonic
 class RunningClock:
     """The queue's time runs with wall time, and counts from 1970 for the sake of timestamps."""
 
-    is_virtual = False
-
     def __init__(self) -> None:
         self._epoch = time.time() - wall()
 
@@ -26,8 +24,6 @@ class RunningClock:
 
 class VirtualClock:
     """The queue's time stands still until it is advanced (CLOCK-1, CLOCK-2)."""
-
-    is_virtual = True
 
     def __init__(self) -> None:
         self._now = 0.0

@@ -6,6 +6,8 @@ On a port of plain STOMP it is the session from its first octet.
 import contextlib
 
 from reference_server.budget import Charge
+from reference_server.queue.outcomes import Outcome
+from reference_server.queue.refusal import cause_of
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
 from reference_server.server.http import HttpBinding
@@ -43,6 +45,7 @@ def _serve_http(
         except TimeoutError:
             refusal = reader.give_up()
             if refusal is not None:
+                _note(application, refusal, transport)
                 transport.send_all(write(refusal, keep_alive=False))
             return None
         requests, refusal = reader.feed(data, wall())
@@ -54,6 +57,7 @@ def _serve_http(
                 response = binding.answer(request, transport)
             if response is None:
                 return None
+            _note(application, response, transport, request.path)
             keep_alive = request.keep_alive and not request.is_upgrade
             octets = write(response, keep_alive=keep_alive, with_body=request.method != "HEAD")
             charge.set(len(octets))
@@ -62,12 +66,20 @@ def _serve_http(
             if not keep_alive:
                 return None
         if refusal is not None:
+            _note(application, refusal, transport)
             transport.send_all(write(refusal, keep_alive=False))
         if refusal is not None or not data:
             return None
         if reader.wants_continue:
             transport.send_all(_CONTINUE)
             reader.wants_continue = False
+
+
+def _note(application: Application, response: Outcome, transport: Transport, path: str = "") -> None:
+    """Count a response that is a refusal."""
+    if response.status >= 400:
+        cause, address = cause_of(response.body), transport.address
+        application.events.refused(cause, status=response.status, address=address, path=path[:200])
 
 
 def _drain(transport: Transport, application: Application) -> None:
@@ -90,6 +102,8 @@ def _serve_websocket(transport: Transport, application: Application, request: Re
     response = shake_hands(request.headers)
     transport.send_all(response.serialize())
     if response.status_code != 101:
+        address = transport.address
+        application.events.refused("handshake-refused", status=response.status_code, address=address)
         _drain(transport, application)
         return
     # Twice the largest frame: one that is over its bound gets an ERROR about that.
@@ -100,12 +114,7 @@ def _serve_websocket(transport: Transport, application: Application, request: Re
 class StompConnection:
     """A STOMP session over WebSocket or TCP: its reading thread, and the calls of other threads."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        application: Application,
-        channel: Channel | Stream,
-    ) -> None:
+    def __init__(self, transport: Transport, application: Application, channel: Channel | Stream) -> None:
         settings = application.settings
         self._transport = transport
         self._application = application
@@ -114,7 +123,6 @@ class StompConnection:
         self._outbox = Outbox(transport, bound, channel.write, Charge(application.budget))
         self._charge = Charge(application.budget)
         self._bound = bound
-        self._incomplete_since: float | None = None
         self._is_ending = False
 
     def serve(self, rest: bytes, *, lenient: bool) -> None:
@@ -129,22 +137,18 @@ class StompConnection:
             self._application.close_session(self._session)
             self._outbox.clear()
             self._charge.set(0)
-            self._channel = Channel(0)  # a timer may know this object for a while
 
     def _read(self, data: bytes) -> None:
         session, application, channel, outbox = self._session, self._application, self._channel, self._outbox
         data = data or self._transport.receive()
         while data:
             if not self._is_ending:
-                octets = channel.receive(data)
-                if octets is not None:
-                    application.handle(session, session.parse(octets))
-                self._watch_incomplete(is_new=octets is not None)
+                items = session.parse(channel.receive(data) or b"")
+                session.is_cut = channel.is_incomplete
+                application.handle(session, items)
                 self._charge.set(channel.held + session.held)
                 if self._charge.octets and not application.budget.has_room():
-                    application.fail(
-                        session, "server full", "Frames are kept until they are whole. Come back later."
-                    )
+                    application.fail(session, "server full", "Frames are kept until whole. Come back later.")
                 if channel.is_too_big:
                     application.fail(session, "message too big", "Send frames in smaller WebSocket messages.")
                 replies = channel.replies()
@@ -164,6 +168,7 @@ class StompConnection:
         """Move the session's output to the outbox; called under the application lock."""
         session, outbox = self._session, self._outbox
         output = session.take_output()
+        self._application.events.frames_sent += len(output) - output.count(b"\n")
         if not outbox.put(self._application.write(session, output)) and not session.closing:
             # STOMP-LIMIT-006: the ERROR replaces the undelivered output.
             outbox.clear()
@@ -196,22 +201,3 @@ class StompConnection:
         self._is_ending = True
         self._outbox.finish()
         self._application.timer.call_at(wall() + self._application.settings.linger, self._transport.cut)
-
-    def _watch_incomplete(self, *, is_new: bool) -> None:
-        """Time an incomplete WebSocket message; `is_new`: its predecessor is complete."""
-        if not self._channel.is_incomplete:
-            self._incomplete_since = None
-        elif self._incomplete_since is None or is_new:
-            self._incomplete_since = wall()
-            self._check_incomplete()
-
-    def _check_incomplete(self) -> None:
-        """Give up a connection whose WebSocket message never ends (STOMP-LIMIT-008), or look again later."""
-        since = self._incomplete_since
-        limit = self._application.settings.incomplete_frame_timeout
-        if since is None:
-            return
-        if wall() < since + limit:
-            self._application.timer.call_at(since + limit, self._check_incomplete)
-        else:
-            self._application.fail(self._session, "message never ended", f"It took more than {limit:g} s.")

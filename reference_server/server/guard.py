@@ -11,7 +11,7 @@ from reference_server.server.application import Application
 from reference_server.server.requests import Request
 from reference_server.server.responses import problem
 from reference_server.stomp.errors import ProtocolError
-from reference_server.stomp.shared import WRONG_LOGIN
+from reference_server.stomp.hub import WRONG_LOGIN
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s]+)(:[0-9]*)?")
 _ANY = "*"

@@ -1,15 +1,29 @@
 """The HTTP binding: the operation of each method and path, and long polls that wait for their record."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
 from reference_server.queue.introspection import is_readable
 from reference_server.queue.outcomes import Outcome
 from reference_server.server.application import Application
+from reference_server.server.clock import wall
 from reference_server.server.guard import Guard
 from reference_server.server.long_poll import LongPoll
+from reference_server.server.page import PATHS, LivePage
 from reference_server.server.requests import Request
 from reference_server.server.responses import problem
 from reference_server.server.transport import Transport
 
+if TYPE_CHECKING:
+    from reference_server.server.metrics import Metrics
+
 CAPABILITIES = "/capabilities"
+HEALTH = "/health"
+METRICS = "/metrics"
+_OPEN = {CAPABILITIES, HEALTH}
+"""Served without a login."""
 ADVANCE = "/clock/advance"
 _POST = ("POST",)
 _GET = ("GET", "HEAD")
@@ -18,14 +32,29 @@ _GET = ("GET", "HEAD")
 class HttpBinding:
     """Answers requests; one for all connections."""
 
-    def __init__(self, application: Application, capabilities: bytes) -> None:
+    def __init__(
+        self,
+        application: Application,
+        capabilities: bytes,
+        *,
+        version: str,
+        connections: Callable[[], int],
+    ) -> None:
+        """`connections` returns the number of open ones."""
         self.guard = Guard(application)
         self._application = application
         self._capabilities = Outcome(200, capabilities)
+        self._version = version
+        self._connections = connections
+        self._started = wall()
+        self._metrics: Metrics | None = None
+        self._page = LivePage(application)
         self._routes = (
             (application.operations.is_operation, _POST, self._perform),
-            (is_readable, _GET, self._read),
+            (lambda path: is_readable(path) or path in PATHS, _GET, self._read),
             (CAPABILITIES.__eq__, _GET, self._describe),
+            (HEALTH.__eq__, _GET, self._tell_health),
+            (METRICS.__eq__, _GET, self._measure),
             (ADVANCE.__eq__, _POST, self._advance),
             (application.endpoints.__contains__, _GET, self._ask_for_upgrade),
         )
@@ -38,7 +67,7 @@ class HttpBinding:
         """
         path = request.path
         guard = self.guard
-        if path != CAPABILITIES and (refusal := guard.check_login(request, transport.address)):
+        if path not in _OPEN and (refusal := guard.check_login(request, transport.address)):
             return refusal
         for serves, methods, handle in self._routes:
             if serves(path):
@@ -68,13 +97,31 @@ class HttpBinding:
         return long_poll.outcome
 
     def _read(self, request: Request, _transport: Transport) -> Outcome:
+        if not self._application.settings.introspection:
+            return problem(
+                404, "no-introspection", "Introspection is off: start the server with --introspection."
+            )
+        if request.path in PATHS:
+            return self._page.answer(request)
         return self._application.read(request.path)
 
     def _describe(self, _request: Request, _transport: Transport) -> Outcome:
         return self._capabilities
 
+    def _tell_health(self, _request: Request, _transport: Transport) -> Outcome:
+        health = {"status": "ok", "version": self._version, "uptime": round(wall() - self._started, 3)}
+        return Outcome(200, msgspec.json.encode(health))
+
+    def _measure(self, _request: Request, _transport: Transport) -> Outcome:
+        if self._metrics is None:
+            # The library takes longer to load than the whole server to start.
+            from reference_server.server.metrics import Metrics
+
+            self._metrics = Metrics(self._application, self._connections)
+        return self._metrics.write()
+
     def _advance(self, request: Request, _transport: Transport) -> Outcome:
-        if self._application.clock.is_virtual:
+        if self._application.settings.virtual_clock:
             return self._application.advance(request.body)
         return problem(404, "no-clock", "The clock runs by itself: start the server with --virtual-clock.")
 

@@ -7,14 +7,15 @@ import socket
 import socketserver
 import ssl
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, Self
 
+from reference_server.events import tell
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
 from reference_server.server.transport import TlsTransport, Transport
 
-_log = logging.getLogger(__name__)
 _REFUSED_AT_ONCE = 64
 """Refused connections that stay open for an instant, so that their clients can read why."""
 _PAUSE_SECONDS = 0.1
@@ -87,27 +88,34 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             return super().get_request()
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                _log.warning("no descriptor is left for one more connection: raise the limit (ulimit -n)")
+                tell(logging.WARNING, "no-descriptor", advice="raise the limit on open files (ulimit -n)")
                 self._paused.wait(_PAUSE_SECONDS)  # the pending connection would wake us at once
             raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Decide whether there is room for one more (LIMIT-CONN-1)."""
-        del client_address
         with self._changed:
             has_room = len(self._open) < self._application.settings.connections
             (self._open if has_room else self._refused).add(request)
+        address, port = client_address[:2]
+        if has_room:
+            to = self.server_address[1]
+            self._application.events.note("connection", address=address, port=port, to=to)
+        else:
+            self._application.events.refused("too-many-connections", address=address)
         return has_room
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection to its end, in a thread of its own."""
-        del client_address
+        began = wall()
         with contextlib.suppress(OSError):  # the peer is gone, or silent for too long
             transport = Transport(request) if self._context is None else TlsTransport(request, self._context)
             idle_timeout = self._application.settings.idle_timeout
             transport.limit_waits(idle_timeout)
             transport.handshake(idle_timeout)
             self._serve(transport)
+        address, port = client_address[:2]
+        tell(logging.DEBUG, "disconnection", address=address, port=port, seconds=round(wall() - began, 3))
 
     def shutdown_request(self, request: Any) -> None:
         """Close a served connection, or refuse one that was not."""
@@ -122,7 +130,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log a bug: it ends its own connection only."""
         del request
-        _log.exception("the connection of %s failed", client_address)
+        tell(logging.ERROR, "failure", address=client_address[0], traceback=traceback.format_exc())
 
     def _turn_away(self, connection: socket.socket) -> None:
         """Say that there is no room, and close after the linger time."""

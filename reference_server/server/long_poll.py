@@ -4,7 +4,7 @@ import contextlib
 import select
 import socket
 
-from reference_server.queue.operations import Outcome
+from reference_server.queue.outcomes import Outcome
 from reference_server.server.transport import Transport
 
 

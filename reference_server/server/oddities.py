@@ -256,7 +256,7 @@ def receipts_come_late(session: Session, items: list[bytes]) -> list[bytes]:
     if receipts:
         until = until if held else wall() + LATE_SECONDS
         _held[session] = until, receipts
-        session.shared.deadlines.set(session, until)
+        session.hub.deadlines.set(session, until)
     return [item for item in items if not item.startswith(b"RECEIPT")] + released
 
 

@@ -6,9 +6,9 @@ exists only while the reader is slow, writes the rest that the socket does not t
 another one writing leaves its frames to that one, which looks again before it goes.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable
+from threading import Lock, Thread
 
 from reference_server.budget import Charge
 from reference_server.server.transport import Transport
@@ -29,12 +29,12 @@ class Outbox:
         self._limit = limit
         self._encode = encode
         self._charge = charge
-        self._lock = threading.Lock()
+        self._lock = Lock()
         """Guards the three below; held for an instant."""
         self._items: deque[bytes] = deque()
         self._octets = 0
         self._finishing = False
-        self._writing = threading.Lock()
+        self._writing = Lock()
         """Held by the thread that writes; guards the five below."""
         self._unsent = memoryview(b"")
         self._tail = b""
@@ -89,8 +89,7 @@ class Outbox:
     def _need_thread(self, on_room: Callable[[], None]) -> None:
         if not self._has_thread:
             self._has_thread = True
-            name = "slow reader"
-            threading.Thread(target=self._serve_slow_reader, args=(on_room,), name=name, daemon=True).start()
+            Thread(target=self._serve_slow_reader, args=(on_room,), name="slow reader", daemon=True).start()
 
     def _serve_slow_reader(self, on_room: Callable[[], None]) -> None:
         while True:

@@ -17,6 +17,8 @@ class Request(msgspec.Struct):
 
     method: str
     path: str
+    query: bytes
+    """The part after the question mark, as it came."""
     headers: list[tuple[str, str]]
     fields: dict[str, str]
     """The headers by name in lower case; of repeated ones the last."""
@@ -182,7 +184,8 @@ class RequestReader:
             return
         self.wants_continue = False
         is_path = self._url.startswith(b"/") or b"://" in self._url  # RFC 9112, section 3.2.2
-        path = httptools.parse_url(self._url).path if is_path else self._url
+        url = httptools.parse_url(self._url) if is_path else None
+        path, query = (url.path, url.query or b"") if url else (self._url, b"")
         try:
             text = (unquote_to_bytes(path) if b"%" in path else path).decode()
         except UnicodeDecodeError:
@@ -190,7 +193,7 @@ class RequestReader:
         method, body = self._parser.get_method().decode("ascii"), b"".join(self._body)
         keep_alive = self._parser.should_keep_alive()
         self._requests.append(
-            Request(method, text, self._headers, self._fields, body, keep_alive, self._is_upgrade)
+            Request(method, text, query, self._headers, self._fields, body, keep_alive, self._is_upgrade)
         )
         self._url = b""
         self._head_octets = 0

@@ -28,6 +28,7 @@ def write(response: Outcome, *, keep_alive: bool, with_body: bool = True) -> byt
         head += 'WWW-Authenticate: Basic realm="stompliance", charset="UTF-8"\r\n'  # SECURITY-LOGIN-2
     if response.allow:
         head += f"Allow: {response.allow}\r\n"
+    head += response.headers
     if not keep_alive:
         head += "Connection: close\r\n"
     octets = head.encode() + b"\r\n"

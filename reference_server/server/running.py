@@ -1,8 +1,9 @@
 """The server: start, stop and address."""
 
 import ssl
-import threading
+from functools import partial
 from importlib import metadata
+from threading import Thread
 from typing import Self
 
 from reference_server.config import ConfigError, Settings
@@ -35,43 +36,31 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         """Bind to the address. Raises OSError if it is not available, ConfigError for bad TLS files."""
         self.settings = settings
-        self.application = Application(settings, f"stompliance/{version()}")
-        document = describe(settings, name=NAME, version=version(), endpoints=self.application.endpoints)
-        binding = HttpBinding(self.application, document)
+        application = self.application = Application(settings, f"stompliance/{version()}")
+        document = describe(settings, name=NAME, version=version(), endpoints=application.endpoints)
         context = _tls_context(settings)
         full = f"{settings.connections} connections are open; come back later."
-        self.listener = Listener(
-            self.application,
-            settings.port,
-            lambda transport: serve(transport, self.application, binding),
-            write(problem(503, "too-many-connections", full), keep_alive=False),
-            context,
+        refusal = write(problem(503, "too-many-connections", full), keep_alive=False)
+        binding = HttpBinding(
+            application, document, version=version(), connections=lambda: self.listener.connections
         )
+        serves = partial(serve, application=application, binding=binding)
+        self.listener = Listener(application, settings.port, serves, refusal, context)
         self._listeners = [self.listener]
         if settings.stomp_port is not None:
-            self._listeners.append(self._stream_listener(settings.stomp_port, full, context))
+            headers = [("message", "too many connections"), ("content-length", str(len(full)))]
+            refusal = encode("ERROR", headers, full.encode(), version="1.0")
+            serves = partial(serve_stream, application=application)
+            try:
+                beside = Listener(application, settings.stomp_port, serves, refusal, context, self.listener)
+            except OSError:
+                self._close()
+                raise
+            self._listeners.append(beside)
         self._accepting = [
-            threading.Thread(
-                target=listener.serve_forever, args=(_ACCEPT_POLL_SECONDS,), name="accept", daemon=True
-            )
-            for listener in self._listeners
+            Thread(target=each.serve_forever, args=(_ACCEPT_POLL_SECONDS,), name="accept", daemon=True)
+            for each in self._listeners
         ]
-
-    def _stream_listener(self, port: int, full: str, context: ssl.SSLContext | None) -> Listener:
-        headers = [("message", "too many connections"), ("content-length", str(len(full)))]
-        refusal = encode("ERROR", headers, full.encode(), version="1.0")
-        try:
-            return Listener(
-                self.application,
-                port,
-                lambda transport: serve_stream(transport, self.application),
-                refusal,
-                context,
-                self.listener,
-            )
-        except OSError:
-            self.listener.server_close()
-            raise
 
     @property
     def port(self) -> int:
@@ -86,12 +75,15 @@ class Server:
         return f"{scheme}://{self._host}:{self.port}/stomp"
 
     @property
-    def stream_url(self) -> str | None:
+    def stomp_port(self) -> int | None:
+        """The TCP port for STOMP without WebSocket, also if a free one was asked for; None without it."""
+        return self._listeners[1].server_address[1] if len(self._listeners) > 1 else None
+
+    @property
+    def stomp_url(self) -> str | None:
         """The URL of STOMP over TCP; None without it."""
-        if len(self._listeners) == 1:
-            return None
         scheme = "stomps" if self.settings.tls_cert else "stomp"
-        return f"{scheme}://{self._host}:{self._listeners[1].server_address[1]}"
+        return f"{scheme}://{self._host}:{self.stomp_port}" if self.stomp_port else None
 
     @property
     def _host(self) -> str:

@@ -21,5 +21,4 @@ class Stream:
 
     def close(self, code: int) -> list[bytes]:
         """Return nothing: the end of TCP behind the last frame is the close (TCP-ERROR-1)."""
-        del code
         return []

@@ -9,7 +9,7 @@ from functools import lru_cache
 from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
@@ -22,7 +22,6 @@ except ImportError:  # where the library was built without its extension
 
 from collections.abc import Iterable, Sequence
 
-from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 ENDPOINTS = {"/stomp": False, "/producer": True, "/consumer": True}
@@ -49,9 +48,7 @@ def shake_hands(headers: Iterable[tuple[str, str]]) -> Response:
     QSTOMP-SUBPROTOCOL-1). CONNECT decides on the version, not the subprotocol (STOMP-WS-002).
     """
     handshake = ServerProtocol(select_subprotocol=_select)
-    fields = Headers()
-    for name, value in headers:
-        fields[name] = value
+    fields = Headers(headers)
     versions = fields.get_all("Sec-WebSocket-Version")
     if versions and versions != ["13"]:  # WEBSOCKET-VERSION-1, WEBSOCKET-VERSION-2
         response = handshake.reject(426, "Expected Sec-WebSocket-Version: 13.\n")
@@ -61,8 +58,7 @@ def shake_hands(headers: Iterable[tuple[str, str]]) -> Response:
     return handshake.accept(Request("/", fields))
 
 
-def _select(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    del protocol
+def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return next((name for ours in SUBPROTOCOLS for name in offered if name == ours), None)
 
 

@@ -6,13 +6,14 @@ place. A queue exists while it holds a message or has a subscription. A topic ke
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Hashable, Iterable, Mapping
+from operator import attrgetter
+from typing import Any, Protocol
 
 import msgspec
 
 from reference_server.budget import Budget, Charge
-from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.errors import ProtocolError, check_budget
 from reference_server.stomp.escapes import escape, header_lines
 from reference_server.stomp.limits import StompLimits
 from reference_server.units import KIB
@@ -61,32 +62,23 @@ class Message(msgspec.Struct):
     def tail(self, version: str) -> bytes:
         """Everything of its MESSAGE frame that is the same for all subscribers of that version."""
         if self._tail_version != version:
-            self._tail = self._write_tail(version)
+            # STOMP-SEND-007, STOMP-CLEN-003, -005, -006; nothing touches the body (STOMP-SEND-005, STOMP-ENC-010)
+            self._tail = b"destination:%b\ncontent-length:%d\n%b%b\n%b\0" % (
+                escape(self.destination, version).encode(),
+                len(self.body),
+                b"redelivered:true\n" if self.redelivered else b"",
+                _handed_on(self.headers, version),
+                self.body,
+            )
             self._tail_version = version
             if self.charge is not None and len(self._tail) >= LARGE:
                 self._tail = Tail(self._tail)
                 self._tail.charge = Charge(self.charge.budget, len(self._tail))
         return self._tail
 
-    def mark_redelivered(self) -> None:
-        """Mark later deliveries as redelivered."""
-        self.redelivered = True
-        self.forget_tail()
-
     def forget_tail(self) -> None:
         """Keep the body only once."""
         self._tail, self._tail_version = b"", ""
-
-    def _write_tail(self, version: str) -> bytes:
-        # STOMP-SEND-007, STOMP-CLEN-003, -005, -006; nothing touches the body (STOMP-SEND-005, STOMP-ENC-010)
-        again = b"redelivered:true\n" if self.redelivered else b""
-        return b"destination:%b\ncontent-length:%d\n%b%b\n%b\0" % (
-            escape(self.destination, version).encode(),
-            len(self.body),
-            again,
-            _handed_on(self.headers, version),
-            self.body,
-        )
 
 
 class _Lines:
@@ -119,9 +111,6 @@ def _size_of(headers: Mapping[str, str]) -> int:
         last.measured = headers
         last.size = sum(map(sys.getsizeof, headers.values())) + sum(map(len, headers))
     return last.size
-
-
-Key = TypeVar("Key")
 
 
 class Subscriber(Protocol):
@@ -188,13 +177,14 @@ class PlainQueue:
             return
         waiting = self.messages
         for message in returned:
-            message.mark_redelivered()
+            message.redelivered = True
+            message.forget_tail()
             self.octets += message.size
         # Redelivered messages may come after later ones: the order of delivery is not that of arrival.
-        last = max(map(_by_number, returned))
+        last = max(message.number for message in returned)
         while waiting and waiting[0].number < last:
             returned.append(waiting.popleft())
-        returned.sort(key=_by_number)
+        returned.sort(key=attrgetter("number"))
         waiting.extendleft(reversed(returned))
         self._drain()
 
@@ -230,19 +220,19 @@ class PlainQueue:
         return False
 
 
-class Broadcast(Generic[Key]):
+class Broadcast:
     """Delivers to all current subscribers (STOMP-SUB-014).
 
     It is a plain topic, or a channel of the queue binding; `owner` maps `key` to it while it has subscribers.
     """
 
-    def __init__(self, key: Key, owner: "dict[Key, Broadcast[Key]]") -> None:
+    def __init__(self, key: Hashable, owner: "dict[Any, Broadcast]") -> None:
         self._key = key
         self._owner = owner
         self._subscribers: dict[Subscriber, None] = {}
 
     @classmethod
-    def of(cls, key: Key, owner: "dict[Key, Broadcast[Key]]") -> "Broadcast[Key]":
+    def of(cls, key: Hashable, owner: "dict[Any, Broadcast]") -> "Broadcast":
         """Return the one of a key, or a new one."""
         return owner.setdefault(key, cls(key, owner))
 
@@ -252,7 +242,6 @@ class Broadcast(Generic[Key]):
 
     def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
         """Remove a subscriber; its unacknowledged messages are dropped."""
-        del unsettled
         self._subscribers.pop(subscriber, None)
         if not self._subscribers:
             self._owner.pop(self._key, None)
@@ -274,6 +263,10 @@ class Broadcast(Generic[Key]):
         """Do nothing: no message waits here."""
 
 
+Source = PlainQueue | Broadcast
+"""The source of a subscription."""
+
+
 class Destinations:
     """All plain destinations of a server."""
 
@@ -283,9 +276,9 @@ class Destinations:
         self.made = 0
         """Octets of output that were made since the I/O layer took it."""
         self._queues: dict[str, PlainQueue] = {}
-        self._topics: dict[str, Broadcast[str]] = {}
+        self._topics: dict[str, Broadcast] = {}
 
-    def source(self, destination: str) -> PlainQueue | Broadcast[str] | None:
+    def source(self, destination: str) -> Source | None:
         """Return the source of a SUBSCRIBE to that destination; None if the name is not plain.
 
         Raises ProtocolError if no further queue can be made.
@@ -312,9 +305,8 @@ class Destinations:
             if not message.destination.startswith(TOPICS):
                 count, octets = wanted.get(message.destination, (0, 0))
                 wanted[message.destination] = (count + 1, octets + message.size)
-        self._check_total(total)
-        if len(self._queues.keys() | wanted.keys()) > self._limits.destinations:
-            raise self._too_many_queues()
+        check_budget(self._budget, self.made + total)
+        self._check_number(len(self._queues.keys() | wanted.keys()))
         for destination, (count, octets) in wanted.items():
             queue = self._queues.get(destination) or PlainQueue(destination, self._queues, self._limits)
             queue.check_room(count, octets)
@@ -324,35 +316,23 @@ class Destinations:
         destination = message.destination
         size = message.size
         if not destination.startswith(TOPICS):
-            self._check_total(size)
+            check_budget(self._budget, self.made + size)
             message.charge = Charge(self._budget, size)
             self._queue(destination).put(message)
         elif (topic := self._topics.get(destination)) is not None:
             output = topic.output(message)
-            self._check_total(size + output)
+            check_budget(self._budget, self.made + size + output)
             self.made += output
             message.charge = Charge(self._budget, size)
             topic.put(message)
 
-    def _check_total(self, octets: int) -> None:
-        """Raise ProtocolError unless the server may keep so many more octets."""
-        if not self._budget.has_room(self.made + octets):
-            advice = (
-                f"{self._budget.bound} octets are kept at most. Send again when consumers have caught up."
-            )
-            raise ProtocolError("server full", advice)
-
     def _queue(self, destination: str) -> PlainQueue:
         queue = self._queues.get(destination)
         if queue is None:
-            if len(self._queues) >= self._limits.destinations:
-                raise self._too_many_queues()
+            self._check_number(len(self._queues) + 1)
             queue = self._queues[destination] = PlainQueue(destination, self._queues, self._limits)
         return queue
 
-    def _too_many_queues(self) -> ProtocolError:
-        return ProtocolError("too many queues", f"At most {self._limits.destinations} can exist at once.")
-
-
-def _by_number(message: Message) -> int:
-    return message.number
+    def _check_number(self, queues: int) -> None:
+        if queues > self._limits.destinations:
+            raise ProtocolError("too many queues", f"At most {self._limits.destinations} can exist at once.")

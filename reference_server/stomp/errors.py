@@ -1,5 +1,7 @@
 """The one exception of the STOMP side."""
 
+from reference_server.budget import Budget
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -20,3 +22,10 @@ class ProtocolError(Exception):
         self.advice = advice
         self.receipt = receipt
         self.headers = headers
+
+
+def check_budget(budget: Budget, octets: int) -> None:
+    """Raise ProtocolError unless the server may keep so many more octets."""
+    if not budget.has_room(octets):
+        advice = f"{budget.bound} octets are kept at most. Send again when consumers have caught up."
+        raise ProtocolError("server full", advice)

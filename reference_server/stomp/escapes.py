@@ -52,6 +52,4 @@ def header_lines(headers: Iterable[tuple[str, str]], version: str) -> list[str]:
 
 def _is_expressible(name: str, value: str, version: str) -> bool:
     """Return whether a version can write a header: 1.0 has no LF, no colon in a name, no empty value."""
-    if version != "1.0":
-        return True
-    return bool(value) and ":" not in name and "\n" not in name and "\n" not in value
+    return version != "1.0" or (bool(value) and ":" not in name and "\n" not in name + value)

@@ -1,9 +1,8 @@
 """Frames of clients: from any chunking of octets to whole frames, strictly and within bounds.
 
-A reader is between frames, inside a head (command and headers), or inside a body. Octets of a head are kept
-until the head is whole, those of a body until the body is, so that both are bounded by `StompLimits` and
-nothing is parsed twice. The version of a session decides how the head is read; since a client may send
-CONNECT and more in one go, the reader itself follows the negotiation (STOMP-NEG-002).
+The octets of a frame are kept until the frame is whole, and not looked at again before it can be, so that head
+(command and headers) and body are bounded by `StompLimits`. The version of a session decides how the head is read;
+since a client may send CONNECT and more in one go, the reader itself follows the negotiation (STOMP-NEG-002).
 """
 
 import re
@@ -52,15 +51,16 @@ class FrameReader:
         self._limits = limits
         self._lenient = lenient
         self._pending = bytearray()
-        self._open: Frame | None = None
-        self._length: int | None = None
-        self._known_head = b""
+        self._wanted = 0
+        """Octets that the kept frame has at least; if its body is not counted, that make its body too large."""
+        self._is_counted = True
+        self._known_head: bytes | None = None
         self._known: tuple[str, dict[str, str], int | None] = ("", {}, None)
 
     @property
     def incomplete(self) -> bool:
         """True while the last frame is incomplete."""
-        return self._open is not None or bool(self._pending)
+        return bool(self._pending)
 
     @property
     def held(self) -> int:
@@ -72,25 +72,21 @@ class FrameReader:
         frames: list[Frame] = []
         if self.error is not None:
             return frames
+        if self._pending:
+            self._pending += data
+            if len(self._pending) < self._wanted and (self._is_counted or 0 not in data):
+                return frames
+            data = bytes(self._pending)
+            self._pending.clear()
         try:
-            if self._open is not None:
-                position = self._continue_body(data, frames)
-            else:
-                position = 0
-                if self._pending:
-                    data = bytes(self._pending) + data
-                    self._pending.clear()
-            if position < len(data):
-                self._split(data, position, frames)
+            self._split(data, frames)
         except ProtocolError as error:
             self.error = error
-            self._pending.clear()
-            self._open = None
         return frames
 
-    def _split(self, data: bytes, position: int, frames: list[Frame]) -> None:
-        """Read frames from a position on, and keep the rest of the last one (STOMP-FRAME-005)."""
-        size = len(data)
+    def _split(self, data: bytes, frames: list[Frame]) -> None:
+        """Read frames, and keep the octets of the last one if it is not whole (STOMP-FRAME-005)."""
+        position, size = 0, len(data)
         find = data.find
         has_cr = find(b"\r") >= 0
         while position < size:
@@ -114,18 +110,22 @@ class FrameReader:
             command, headers, length = self._read_head(data[position:head_end])
             if length is not None:  # STOMP-CLEN-001, STOMP-CLEN-006, STOMP-CLEN-011
                 nul = body + length
-                if nul >= size:
-                    nul = -1
-                elif data[nul]:
+                if nul < size and data[nul]:
                     raise _unterminated(headers)
-            if nul < 0:
-                self._open, self._length = Frame(command, headers, b""), length
-                self._keep_body(data[body:])
+            most = self._limits.body_bytes
+            if (size if nul < 0 else nul) - body > most:  # before its end is seen (STOMP-LIMIT-003)
+                advice = f"A body may have {most} octets."
+                raise ProtocolError("body too large", advice, receipt=headers.get("receipt"))
+            if not 0 <= nul < size:
+                self._pending += data[position:]
+                self._is_counted = length is not None
+                self._wanted = (nul if self._is_counted else body + most) + 1 - position
                 return
-            if nul - body > self._limits.body_bytes:
-                raise self._body_too_large(headers)
             frames.append(Frame(command, headers, data[body:nul]))
             position = nul + 1
+            if self.version is None and command in CONNECTING:
+                self.version = agree(headers, VERSIONS)
+                self._known_head = None
 
     def _end_of_head(self, data: bytes, position: int, end: int) -> tuple[int, int]:
         """Find the empty line where CR LF ends lines too: in 1.2 (STOMP-FRAME-002) and before CONNECT."""
@@ -149,39 +149,12 @@ class FrameReader:
 
     def _keep_head(self, rest: bytes) -> None:
         if self.version is None and rest.startswith(b'["'):
-            advice = (
-                "Frames came in a JSON array. Connect a plain WebSocket to this URL, not a SockJS client."
-            )
+            advice = "Frames came in a JSON array. Connect a plain WebSocket here, not a SockJS client."
             raise ProtocolError("SockJS framing", advice)
         if len(rest) > self._limits.header_bytes:
             raise self._head_too_large(rest.decode(errors="replace"))
         self._pending += rest
-
-    def _keep_body(self, rest: bytes) -> None:
-        """Keep octets of a body that is not whole; it is bounded before its end is seen (STOMP-LIMIT-003)."""
-        assert self._open is not None
-        if max(self._length or 0, len(self._pending) + len(rest)) > self._limits.body_bytes:
-            raise self._body_too_large(self._open.headers)
-        self._pending += rest
-
-    def _continue_body(self, data: bytes, frames: list[Frame]) -> int:
-        """Add to the open body; return the position in `data` after its NUL, or the end of `data`."""
-        frame = self._open
-        assert frame is not None
-        end = data.find(b"\0") if self._length is None else self._length - len(self._pending)
-        if not 0 <= end < len(data):
-            self._keep_body(data)
-            return len(data)
-        if data[end]:
-            raise _unterminated(frame.headers)
-        if len(self._pending) + end > self._limits.body_bytes:
-            raise self._body_too_large(frame.headers)
-        self._pending += data[:end]
-        frame.body = bytes(self._pending)
-        self._pending.clear()
-        self._open = None
-        frames.append(frame)
-        return end + 1
+        self._wanted = 0
 
     def _read_head(self, head: bytes) -> tuple[str, dict[str, str], int | None]:
         """Decode command, headers and content-length; equal heads in a row are decoded once.
@@ -205,12 +178,8 @@ class FrameReader:
             if error.receipt is None:
                 error.receipt = self._find_receipt(text)
             raise
-        if self.version is None and command in CONNECTING:
-            self.version = agree(headers, VERSIONS)
-            self._known_head = b""
-        else:
-            self._known_head, self._known = head, (command, headers, length)
-        return command, headers, length
+        self._known_head, self._known = head, (command, headers, length)
+        return self._known
 
     def _read_lines(self, text: str, octets: int) -> tuple[str, dict[str, str]]:
         command, *lines = text.split("\n")  # LF alone ends a line (STOMP-FRAME-001)
@@ -247,10 +216,6 @@ class FrameReader:
     def _head_too_large(self, text: str) -> ProtocolError:
         advice = f"Command and headers may have {self._limits.header_bytes} octets."
         return ProtocolError("head of the frame too large", advice, receipt=self._find_receipt(text))
-
-    def _body_too_large(self, headers: dict[str, str]) -> ProtocolError:
-        advice = f"A body may have {self._limits.body_bytes} octets."
-        return ProtocolError("body too large", advice, receipt=headers.get("receipt"))
 
     def _find_receipt(self, text: str) -> str | None:
         """Look for the receipt of an unreadable frame, so that its ERROR can name it (STOMP-ERROR-004)."""

@@ -1,6 +1,7 @@
 """Timers of one session: heart-beats to send, and limits on the silence of its client."""
 
 import math
+from collections.abc import Iterator
 
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.negotiation import Intervals
@@ -15,17 +16,6 @@ _MARGIN = 0.5
 class Liveness:
     """The timers of one session; all times are seconds of wall time."""
 
-    __slots__ = (
-        "_limits",
-        "begun",
-        "early",
-        "heard_at",
-        "incomplete_since",
-        "intervals",
-        "opened_at",
-        "said_at",
-    )
-
     def __init__(self, limits: StompLimits, now: float) -> None:
         self._limits = limits
         self.opened_at = self.heard_at = self.said_at = now
@@ -34,7 +24,7 @@ class Liveness:
         self.begun = False
         """True once the first frame has come."""
         self.incomplete_since: float | None = None
-        """Arrival of the first octets of an incomplete frame."""
+        """Arrival of the first octets of an incomplete frame, or WebSocket message (STOMP-LIMIT-008)."""
         self.intervals = Intervals()
 
     @property
@@ -46,29 +36,21 @@ class Liveness:
     @property
     def expires_at(self) -> float:
         """Time at which the client exceeds a limit; infinite if never (STOMP-HEARTBEAT-003)."""
-        return min(self._first_frame_by, self._frame_whole_by, self._heard_by)
+        return min((due for due, _summary, _advice in self._bounds()), default=math.inf)
 
     def complaint(self, now: float) -> tuple[str, str] | None:
         """Return summary and advice for the ERROR that is due, if one is."""
-        if now >= self._first_frame_by:  # STOMP-WS-019
-            return "no frame came", f"Send CONNECT within {self._limits.first_frame_timeout:g} s."
-        if now >= self._frame_whole_by:
-            limit = self._limits.incomplete_frame_timeout
-            return "frame never ended", f"A frame must be whole within {limit:g} s."
-        if now >= self._heard_by:  # STOMP-HEARTBEAT-008
-            return "silent for too long", f"A heart-beat every {self.intervals.client:g} s was agreed on."
-        return None
+        return next(((summary, advice) for due, summary, advice in self._bounds() if now >= due), None)
 
-    @property
-    def _first_frame_by(self) -> float:
-        return math.inf if self.begun else self.opened_at + self._limits.first_frame_timeout
-
-    @property
-    def _frame_whole_by(self) -> float:
-        since = self.incomplete_since
-        return math.inf if since is None else since + self._limits.incomplete_frame_timeout
-
-    @property
-    def _heard_by(self) -> float:
-        interval = self.intervals.client
-        return self.heard_at + interval * _TOLERANCE + _MARGIN if interval else math.inf
+    def _bounds(self) -> Iterator[tuple[float, str, str]]:
+        """Time, summary and advice of each limit that holds now."""
+        limits, since, interval = self._limits, self.incomplete_since, self.intervals.client
+        if not self.begun:  # STOMP-WS-019
+            first = limits.first_frame_timeout
+            yield self.opened_at + first, "no frame came", f"Send CONNECT within {first:g} s."
+        if since is not None:
+            whole = limits.incomplete_frame_timeout
+            yield since + whole, "frame never ended", f"A frame must be whole within {whole:g} s."
+        if interval:  # STOMP-HEARTBEAT-008
+            heard_by = self.heard_at + interval * _TOLERANCE + _MARGIN
+            yield heard_by, "silent for too long", f"A heart-beat every {interval:g} s was agreed on."

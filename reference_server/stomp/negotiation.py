@@ -41,8 +41,6 @@ def agree_on_heartbeats(headers: Mapping[str, str], smallest: float) -> Interval
         advice = f"Expected two whole numbers of milliseconds, as in 10000,10000; found {header[:100]!r}."
         raise ProtocolError("malformed heart-beat header", advice)
     client_sends, client_wants = (int(number) / 1000 for number in numbers.groups())
-    if not smallest:
-        return Intervals()
     return Intervals(
         server=max(client_wants, smallest) if client_wants else 0.0,
         client=max(client_sends, smallest) if client_sends else 0.0,

@@ -9,6 +9,8 @@ from reference_server.stomp.frame import Frame, encode
 
 TOO_SLOW = ("too slow", "More output waits than one connection may leave unread. Read faster.")
 
+OPERATION_REFUSED = "operation refused"
+
 
 class Large(bytes):
     """A frame whose octets go on in `tail`, which is shared with other connections and not copied."""
@@ -76,6 +78,8 @@ class Outlet(ABC):
         # STOMP-CTYPE-002, STOMP-CTYPE-003, STOMP-CTYPE-004, STOMP-CLEN-004
         headers += [("content-type", "text/plain"), ("content-length", str(len(body)))]
         self.emit(encode("ERROR", headers, body, version=self.version))
+        if error.summary != OPERATION_REFUSED:  # counted by its own cause
+            self.note_refusal(error.summary)
         self._end()
 
     def fail(self, summary: str, advice: str = "") -> None:
@@ -94,6 +98,14 @@ class Outlet(ABC):
             # If all was written before, nothing else leads to `resume`.
             self._touch()
         return False
+
+    @abstractmethod
+    def note_refusal(self, cause: str, **fields: object) -> None:
+        """Count the refusal of a frame, or of an operation."""
+
+    @abstractmethod
+    def on_time(self, now: float) -> None:
+        """Do what is due at that wall time in seconds."""
 
     @abstractmethod
     def _touch(self) -> None:

@@ -1,24 +1,23 @@
 """The partitioned queue behind STOMP: operations by SEND, their replies, producer acknowledgements."""
 
-import logging
 from collections.abc import Iterator
 
 import msgspec
 
-from reference_server.queue.operations import Operations, Outcome, ProducerAcknowledgement
-from reference_server.stomp.destinations import Broadcast, Message
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome, ProducerAcknowledgement
+from reference_server.queue.refusal import cause_of
+from reference_server.stomp.destinations import Broadcast, Message, Source
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.limits import StompLimits
-from reference_server.stomp.outlet import Outlet
-from reference_server.stomp.subscriptions import Source
+from reference_server.stomp.outlet import OPERATION_REFUSED, Outlet
 
 REPLIES = "/user/queue/replies"
 ACKNOWLEDGEMENTS = ("/topic/acknowledgment/", "/topic/acknowledgement/")
 """Both spellings (PUB-ACK-1, PUB-ACK-2)."""
 
 _POLL = "/consumer/poll"
-_log = logging.getLogger(__name__)
 
 
 class ReplyAddress(msgspec.Struct, eq=False):
@@ -36,10 +35,10 @@ class QueueBinding:
         self._operations = operations
         self._limits = limits
         self._numbers = numbers
-        self._replies: dict[Outlet, Broadcast[Outlet]] = {}
-        self._acknowledgements: dict[str, Broadcast[str]] = {}
+        self._replies: dict[Outlet, Broadcast] = {}
+        self._acknowledgements: dict[str, Broadcast] = {}
         self._parked: dict[Outlet, set[ReplyAddress]] = {}
-        self._silence: Broadcast[str] = Broadcast("", {})
+        self._silence: Broadcast = Broadcast("", {})
         """The source of a subscription to the path of an operation: replies come on REPLIES only."""
         self.serves = operations.is_operation
 
@@ -61,7 +60,8 @@ class QueueBinding:
         headers = frame.headers
         path = headers["destination"]
         address = ReplyAddress(outlet, headers.get("correlation-id"), headers.get("receipt"))
-        waiter = address if path == _POLL and self._may_wait(outlet) else None
+        may_wait = path == _POLL and len(self._parked.get(outlet, ())) < self._limits.long_polls
+        waiter = address if may_wait else None
         outcome = self._operations.perform(path, frame.body, now=outlet.queue_now, waiter=waiter)
         if outcome is None:
             self._parked.setdefault(outlet, set()).add(address)
@@ -71,8 +71,8 @@ class QueueBinding:
 
     def answer_late(self, address: ReplyAddress, outcome: Outcome) -> None:
         """Send the answer of a long poll (POLL-WAIT-1, POLL-WAIT-2) and its receipt."""
-        self._forget(address)
         outlet = address.outlet
+        self._parked.get(outlet, set()).discard(address)  # `cancel` ends the set with its session
         try:
             self._answer(address, outcome)
         except ProtocolError as error:
@@ -84,7 +84,7 @@ class QueueBinding:
     def cancel(self, outlet: Outlet) -> None:
         """End the long polls of a session that is over."""
         for address in self._parked.pop(outlet, ()):
-            self._operations.cancel(address)
+            self._operations.long_polls.cancel(address)
 
     def acknowledge_producer(self, acknowledgement: ProducerAcknowledgement) -> None:
         """Send ACK or FAILED once to each subscription of either spelling (PUB-ACK-1 to 4, PUB-ACK-7)."""
@@ -97,16 +97,6 @@ class QueueBinding:
             if subscribers is not None:
                 subscribers.put(Message(next(self._numbers), destination, headers, acknowledgement.body))
 
-    def _may_wait(self, outlet: Outlet) -> bool:
-        return len(self._parked.get(outlet, ())) < self._limits.long_polls
-
-    def _forget(self, address: ReplyAddress) -> None:
-        parked = self._parked.get(address.outlet)
-        if parked is not None:
-            parked.discard(address)
-            if not parked:
-                del self._parked[address.outlet]
-
     def _answer(self, address: ReplyAddress, outcome: Outcome) -> None:
         """Reply and acknowledge to the producer; raises ProtocolError for a refusal with a receipt."""
         outlet = address.outlet
@@ -117,12 +107,10 @@ class QueueBinding:
             self.acknowledge_producer(outcome.acknowledgement)
         if outcome.status < 400:
             return
-        problem = outcome.body.decode(errors="replace")
+        outlet.note_refusal(cause_of(outcome.body), status=outcome.status)  # QSTOMP-QUIET-1
         if address.receipt is not None:
-            status = (("status", str(outcome.status)),)
-            raise ProtocolError("operation refused", problem, receipt=address.receipt, headers=status)
-        if subscribers is None:  # QSTOMP-QUIET-1
-            _log.info("an operation without reply or receipt was refused: %d %s", outcome.status, problem)
+            problem, status = outcome.body.decode(errors="replace"), (("status", str(outcome.status)),)
+            raise ProtocolError(OPERATION_REFUSED, problem, receipt=address.receipt, headers=status)
 
     def _reply(self, address: ReplyAddress, outcome: Outcome) -> Message:
         # QSTOMP-REPLY-1

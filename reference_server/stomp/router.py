@@ -4,13 +4,12 @@ import itertools
 
 from reference_server.budget import Budget
 from reference_server.queue.operations import Operations
-from reference_server.stomp.destinations import QUEUES, Destinations, Message
+from reference_server.stomp.destinations import QUEUES, Destinations, Message, Source
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.outlet import Outlet
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, QueueBinding
-from reference_server.stomp.subscriptions import Source
 
 
 class Router:
@@ -25,9 +24,7 @@ class Router:
 
     def source(self, outlet: Outlet, destination: str) -> Source:
         """Return the source of a SUBSCRIBE; raises ProtocolError (STOMP-SUB-002, QSTOMP-DEST-1)."""
-        source = self.binding.source(outlet, destination)
-        if source is None:
-            source = self.destinations.source(destination)
+        source = self.binding.source(outlet, destination) or self.destinations.source(destination)
         if source is None:
             raise _unknown(destination)
         return source

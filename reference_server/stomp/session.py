@@ -5,19 +5,21 @@ after that: further frames are ignored (STOMP-DISCONNECT-003, STOMP-ERROR-002). 
 sample clients it begins BARE instead: there a session without CONNECT is LIVE with its first frame, and goes
 by the rules of 1.0.
 
-`TRANSITIONS` at the end of this module is the whole table. An action returns whether the frame was processed,
-so that its receipt can be granted at once; it raises ProtocolError to end the connection with an ERROR.
+`TRANSITIONS` at the end of this module is the whole table. An action returns False if the receipt of the frame must
+not be granted at once; it raises ProtocolError to end the connection with an ERROR.
 """
 
 import enum
+import logging
 from collections.abc import Callable
 
+from reference_server.events import tell
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import CONNECTING, Frame, FrameReader
+from reference_server.stomp.hub import Hub
 from reference_server.stomp.liveness import Liveness
 from reference_server.stomp.negotiation import VERSIONS, agree_on_heartbeats
 from reference_server.stomp.outlet import Outlet
-from reference_server.stomp.shared import Shared
 from reference_server.stomp.subscriptions import Subscriptions
 from reference_server.stomp.transactions import Settlement, Transactions
 
@@ -37,35 +39,33 @@ class State(enum.Enum):
 class Session(Outlet):
     """The server's side of one connection."""
 
-    def __init__(self, shared: Shared["Session"], *, lenient: bool, now: float, address: str) -> None:
-        limits = shared.limits
+    def __init__(self, hub: Hub["Session"], *, lenient: bool, now: float, address: str = "") -> None:
+        """`lenient`: the endpoint is one of the sample clients; `address` is the client's."""
+        limits = hub.limits
         super().__init__(limits.output_window)
-        self.shared = shared
-        self.name = shared.name_session()
+        self.hub = hub
+        self.name = hub.name_session()
         self._address = address
         self.liveness = Liveness(limits, now)
-        self.subscriptions = Subscriptions(self, limits, shared.router.numbers, shared.router.budget)
-        self._enter(State.BARE if lenient and not shared.users else State.OPENED)
+        self.subscriptions = Subscriptions(self, limits, hub.router.numbers, hub.router.budget)
+        self._enter(State.BARE if lenient and not hub.users else State.OPENED)
         self._reader = FrameReader(limits, lenient=lenient)
-        self._reported = False
-        self._transactions = Transactions(limits, shared.router.budget)
+        self.is_cut = False
+        """True while a part of a WebSocket message has come, whose octets are not here yet."""
+        self._transactions = Transactions(limits, hub.router.budget)
         self._schedule()
 
     def parse(self, data: bytes) -> Parsed:
         """Split the next octets into frames. Never raises. Call it outside the application lock."""
-        reader = self._reader
-        items: Parsed = [*reader.feed(data)]
-        if reader.error is not None and not self._reported:
-            self._reported = True
-            items.append(reader.error)
-        return items
+        items: Parsed = [*self._reader.feed(data)]
+        return items if self._reader.error is None else [*items, self._reader.error]
 
     def handle(self, items: Parsed, now: float, queue_now: float) -> None:
         """Process the frames. Call it after every `parse`, also with an empty list (STOMP-HEARTBEAT-007).
 
         `now` is wall time, `queue_now` the queue's time, both in seconds.
         """
-        self.shared.now = now
+        self.hub.now = now
         self.queue_now = queue_now
         self.liveness.heard_at = now
         for item in items:
@@ -84,7 +84,7 @@ class Session(Outlet):
         """Return and forget the new output; each item is one frame or heart-beat: one WebSocket message."""
         output, self._output, self._waiting = self._output, [], 0
         if output:
-            self.liveness.said_at = self.shared.now
+            self.liveness.said_at = self.hub.now
         return output
 
     def resume(self) -> None:
@@ -102,10 +102,10 @@ class Session(Outlet):
 
         A Close frame and a cut are the same here (STOMP-DISCONNECT-005, STOMP-WS-014, STOMP-TX-008).
         """
-        self.shared.now = now
+        self.hub.now = now
         self._end()
         # The session waits for the collector or its last timer; an unfinished frame may be large.
-        self._reader = FrameReader(self.shared.limits)
+        self._reader = FrameReader(self.hub.limits)
         self._output = []
 
     def on_time(self, now: float) -> None:
@@ -126,6 +126,10 @@ class Session(Outlet):
             self._schedule()
             self._touch()  # the I/O layer may have kept output back until now
 
+    def note_refusal(self, cause: str, **fields: object) -> None:
+        """Count the refusal of a frame, or of an operation."""
+        self.hub.events.refused(cause, session=self.name, address=self._address, **fields)
+
     @property
     def held(self) -> int:
         """Octets of an incomplete frame."""
@@ -136,7 +140,7 @@ class Session(Outlet):
         return min(self.liveness.beat_at, self.liveness.expires_at)
 
     def _schedule(self) -> None:
-        self.shared.deadlines.set(self, self.deadline())
+        self.hub.deadlines.set(self, self.deadline())
 
     def _enter(self, state: State) -> None:
         self._state = state
@@ -154,7 +158,7 @@ class Session(Outlet):
             self.liveness.begun = True
         processed = action(self, frame)
         receipt = frame.headers.get("receipt")
-        if processed and receipt is not None:  # STOMP-RECEIPT-003, STOMP-RECEIPT-008
+        if processed is not False and receipt is not None:  # STOMP-RECEIPT-003, STOMP-RECEIPT-008
             self.grant(receipt)
         if after is State.ENDED:
             self._end()
@@ -174,17 +178,17 @@ class Session(Outlet):
         self.closing = True
         self._enter(State.ENDED)
         self._transactions.clear()
-        self.shared.router.binding.cancel(self)
+        self.hub.router.binding.cancel(self)
         self.subscriptions.clear()
-        self.shared.deadlines.remove(self)
+        self.hub.deadlines.remove(self)
         self._touch()
 
     def _touch(self) -> None:
-        self.shared.touched.append(self)
+        self.hub.touched.append(self)
 
     def _watch_incomplete(self, now: float, *, whole: bool) -> None:
         liveness = self.liveness
-        if not self._reader.incomplete:
+        if not self._reader.incomplete and not self.is_cut:
             liveness.incomplete_since = None
         elif liveness.incomplete_since is None or whole:
             liveness.incomplete_since = now
@@ -201,14 +205,16 @@ class Session(Outlet):
             version_header = (("version", supported),)
             raise ProtocolError("no version in common", f"Supported: {supported}.", headers=version_header)
         login, passcode = headers.get("login", ""), headers.get("passcode", "")
-        self.shared.check_user(login, passcode, self._address, self.shared.now)
-        answer = [f"version:{version}", f"session:{self.name}", f"server:{self.shared.server_name}"]
+        self.hub.check_user(login, passcode, self._address, self.hub.now)
+        answer = [f"version:{version}", f"session:{self.name}", f"server:{self.hub.server_name}"]
         if version != "1.0":
-            smallest = self.shared.limits.heartbeat_interval
+            smallest = self.hub.limits.heartbeat_interval
             self.liveness.intervals = agree_on_heartbeats(headers, smallest)
             # STOMP-HEARTBEAT-001, STOMP-HEARTBEAT-011
             answer.append(f"heart-beat:{smallest * 1000:.0f},{smallest * 1000:.0f}")
         self.version = version
+        seen = {"session": self.name, "address": self._address, "version": version}
+        tell(logging.DEBUG, "session", login=login[:100], **seen)
         # STOMP-ENC-006, STOMP-CONNECT-004, -008; a receipt is not granted (STOMP-CONNECT-013)
         self.emit("\n".join(["CONNECTED", *answer, "", "\0"]).encode())
         self._schedule()
@@ -217,35 +223,28 @@ class Session(Outlet):
     def _send(self, frame: Frame) -> bool:
         transaction = frame.headers.get("transaction")
         if transaction is None:
-            return self.shared.router.send(self, frame)
-        self.shared.router.check_transactional(frame)
+            return self.hub.router.send(self, frame)
+        self.hub.router.check_transactional(frame)
         self._transactions.add(transaction, frame, len(frame.body) + sum(map(len, frame.headers.values())))
         return True  # STOMP-TX-013: its receipt is granted now
 
-    def _subscribe(self, frame: Frame) -> bool:
+    def _subscribe(self, frame: Frame) -> None:
         headers = frame.headers
         destination = headers.get("destination")
         if destination is None:  # STOMP-SUB-004
             raise ProtocolError("SUBSCRIBE without destination", "Name the destination to listen to.")
         identifier, mode = self.subscriptions.check(headers)
-        source = self.shared.router.source(self, destination)
+        source = self.hub.router.source(self, destination)
         self.subscriptions.add(identifier, mode, source, headers)
-        return True
 
-    def _unsubscribe(self, frame: Frame) -> bool:
+    def _unsubscribe(self, frame: Frame) -> None:
         self.subscriptions.remove(frame.headers)
-        return True
 
-    def _acknowledge(self, frame: Frame) -> bool:
-        return self._settle(frame, consumed=True)
-
-    def _reject(self, frame: Frame) -> bool:
-        if self.version == "1.0":
+    def _settle(self, frame: Frame) -> None:
+        """Process ACK or NACK; 1.0 has no NACK."""
+        headers, consumed = frame.headers, frame.command == "ACK"
+        if not consumed and self.version == "1.0":
             raise self._out_of_place(frame)
-        return self._settle(frame, consumed=False)
-
-    def _settle(self, frame: Frame, *, consumed: bool) -> bool:
-        headers = frame.headers
         transaction = headers.get("transaction")
         if transaction is not None:
             self._transactions.check(transaction)
@@ -254,41 +253,36 @@ class Session(Outlet):
             self.subscriptions.settle(delivery, consumed=consumed)
         else:
             self._transactions.add(transaction, Settlement(delivery, consumed), 100)
-        return True
 
-    def _begin(self, frame: Frame) -> bool:
+    def _begin(self, frame: Frame) -> None:
         self._transactions.begin(frame.headers)
-        return True
 
-    def _commit(self, frame: Frame) -> bool:
+    def _commit(self, frame: Frame) -> None:
         """Process all steps or none, the SENDs in order and then ACK and NACK in order (STOMP-TX-003)."""
         steps = self._transactions.end(frame.headers, "COMMIT")
         sends = [step for step in steps if isinstance(step, Frame)]
-        self.shared.router.check_together(sends)
+        self.hub.router.check_together(sends)
         for send in sends:
-            self.shared.router.send(self, send)
+            self.hub.router.send(self, send)
         for step in steps:
             if isinstance(step, Settlement):
                 self.subscriptions.settle(step.delivery, consumed=step.consumed)
-        return True
 
-    def _abort(self, frame: Frame) -> bool:
+    def _abort(self, frame: Frame) -> None:
         self._transactions.end(frame.headers, "ABORT")
-        return True
 
-    def _disconnect(self, frame: Frame) -> bool:
+    def _disconnect(self, frame: Frame) -> None:
         """End; all earlier frames were processed (STOMP-DISCONNECT-001, -002, -004; STOMP-RECEIPT-006)."""
-        return True
 
 
-Action = Callable[[Session, Frame], bool]
+Action = Callable[[Session, Frame], bool | None]
 
 _SERVED: dict[str, tuple[Action, State]] = {
     "SEND": (Session._send, State.LIVE),
     "SUBSCRIBE": (Session._subscribe, State.LIVE),
     "UNSUBSCRIBE": (Session._unsubscribe, State.LIVE),
-    "ACK": (Session._acknowledge, State.LIVE),
-    "NACK": (Session._reject, State.LIVE),
+    "ACK": (Session._settle, State.LIVE),
+    "NACK": (Session._settle, State.LIVE),
     "BEGIN": (Session._begin, State.LIVE),
     "COMMIT": (Session._commit, State.LIVE),
     "ABORT": (Session._abort, State.LIVE),

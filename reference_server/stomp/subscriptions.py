@@ -2,13 +2,13 @@
 
 import enum
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from itertools import takewhile
 
 import msgspec
 
 from reference_server.budget import Budget, Charge
-from reference_server.stomp.destinations import Message, Subscriber, Tail
-from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.destinations import Message, Source, Tail
+from reference_server.stomp.errors import ProtocolError, check_budget
 from reference_server.stomp.escapes import escape
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.outlet import Large, Outlet
@@ -23,22 +23,6 @@ class AckMode(enum.Enum):
     AUTO = "auto"
     CUMULATIVE = "client"
     INDIVIDUAL = "client-individual"
-
-
-class Source(Protocol):
-    """The source of a subscription: a plain destination or a channel of the queue binding."""
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Begin to deliver."""
-
-    def unsubscribe(self, subscriber: Subscriber, unsettled: list[Message]) -> None:
-        """End; `unsettled` in order of delivery."""
-
-    def take_back(self, returned: list[Message]) -> None:
-        """Take messages that were refused with NACK, in order of delivery."""
-
-    def wake(self, subscriber: Subscriber) -> None:
-        """Deliver to a parked subscriber again."""
 
 
 class Delivery(msgspec.Struct):
@@ -65,10 +49,7 @@ class Subscription:
         self.destination = headers["destination"]
         self.mode = mode
         octets = _SUBSCRIPTION_OCTETS + 3 * sum(map(len, headers.values()))
-        if not book.budget.has_room(octets):
-            raise ProtocolError(
-                "server full", f"{book.budget.bound} octets are kept at most. Come back later."
-            )
+        check_budget(book.budget, octets)
         self._charge = Charge(book.budget, octets)
         self.source = source
         self.parked = False
@@ -205,11 +186,7 @@ class Subscriptions:
         subscription = delivery.subscription
         pending = subscription.pending
         if subscription.mode is AckMode.CUMULATIVE:
-            covered = []
-            for earlier in pending.values():
-                if earlier.number > delivery.number:
-                    break
-                covered.append(earlier)
+            covered = [*takewhile(lambda earlier: earlier.number <= delivery.number, pending.values())]
         else:
             covered = [delivery] if str(delivery.number) in self.unsettled else []
         for each in covered:
@@ -237,10 +214,7 @@ class Subscriptions:
         subscription.source.unsubscribe(subscription, unsettled)
 
     def _by_destination(self, destination: str | None) -> str | None:
-        for subscription in self._by_id.values():
-            if subscription.destination == destination:
-                return subscription.id
-        return None
+        return next((each.id for each in self._by_id.values() if each.destination == destination), None)
 
     def _by_message(self, headers: Mapping[str, str], command: str) -> Delivery | None:
         """Find a delivery by message-id and, which 1.1 asks for, subscription (STOMP-ACK-009)."""
@@ -256,10 +230,8 @@ class Subscriptions:
 
     def _delivered(self, message: str) -> Delivery | None:
         """Find an unsettled delivery of any subscription by message-id."""
-        for subscription in self._by_id.values():
-            if message in subscription.pending:
-                return subscription.pending[message]
-        return None
+        of_each = (each.pending.get(message) for each in self._by_id.values())
+        return next(filter(None, of_each), None)
 
 
 def _frame(prefix: bytes, number: int, ack: bytes, tail: bytes) -> bytes:

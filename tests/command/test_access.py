@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from conformance.targets.server_process import running_server
+from tests.command.conftest import SERVER
 from tests.command.gateway import Gateway, Request, answer
 
 if TYPE_CHECKING:
@@ -46,14 +48,21 @@ def is_let_in(request: Request) -> bool:
     )
 
 
+@pytest.fixture(scope="module")
+def origin_server_url() -> Iterator[str]:
+    """A reference server that serves pages of the gateway's origin."""
+    with running_server(f"{SERVER} --allow-origin https://app.example") as url:
+        yield url
+
+
 @pytest.fixture
-def guarded(server_url: str) -> Iterator[Gateway]:
+def guarded(origin_server_url: str) -> Iterator[Gateway]:
     """A gateway that wants a header, an origin and a token in the query of each request."""
 
     def decide(request: Request) -> Request | bytes:
         return request if is_let_in(request) else answer("401 Unauthorized", "who are you?")
 
-    with Gateway(port_of(server_url), decide) as gateway:
+    with Gateway(port_of(origin_server_url), decide) as gateway:
         yield gateway
 
 

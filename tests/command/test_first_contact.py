@@ -64,12 +64,18 @@ def test_a_web_server_that_sends_clients_elsewhere(conformance: Command, more: t
         refused(conformance(f"ws://127.0.0.1:{port}/", *more), "it answered 302", "https://login.example/")
 
 
-@pytest.mark.parametrize("path", ["/stmop", "/", "/stomp/", "/STOMP"])
+@pytest.mark.parametrize("path", ["/stmop", "/stomp/", "/STOMP"])
 def test_a_slip_in_the_path_names_the_declared_endpoint(
     conformance: Command, server_url: str, path: str
 ) -> None:
     ended = conformance(server_url.removesuffix("/stomp") + path)
     refused(ended, "404", f"{server_url} (stomp)")
+
+
+def test_a_page_in_the_place_of_the_endpoint(conformance: Command, server_url: str) -> None:
+    """The path `/` of a broker is often a page: the declared endpoint is named all the same."""
+    ended = conformance(server_url.removesuffix("stomp"))
+    refused(ended, "there is no WebSocket at /", "200", f"{server_url} (stomp)")
 
 
 def test_a_port_that_speaks_tls(conformance: Command) -> None:

@@ -116,3 +116,28 @@ def test_what_is_no_report_is_wrong_usage(
     assert ended.returncode == 2
     assert str(file) in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_a_table_of_brokers_is_written_as_two_pages(
+    conformance: Command, reports: tuple[Path, Path], tmp_path: Path
+) -> None:
+    page = tmp_path / "brokers.md"
+    ended = conformance("compare", "--page", str(page), *map(str, reports))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "| `CLOCK-1` MUST |" in page.read_text("utf-8")
+    assert "CLOCK-1" in page.with_suffix(".html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["one"], "expected two reports, found 1; a table of brokers is made by --page"),
+        (["one", "two", "--notes", "n.toml"], "expected --page FILE.md, too"),
+        (["one", "--page", "page.html"], "expected a name that ends in .md"),
+        (["none", "--page", "page.md"], "none"),
+    ],
+)
+def test_wrong_usage_of_a_table_of_brokers_is_told(conformance: Command, words: list[str], said: str) -> None:
+    ended = conformance("compare", *words)
+    assert ended.returncode == 2
+    assert said in ended.stderr

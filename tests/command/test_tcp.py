@@ -212,3 +212,11 @@ def test_a_server_that_prints_the_url_of_tcp_alone_is_launched(tmp_path: Path) -
     script.write_text("print('ready at stomp://127.0.0.1:61613.', flush=True)\ninput()\n", "utf-8")
     with running_server(f"{sys.executable} {script}") as url:
         assert url == "stomp://127.0.0.1:61613"
+
+
+def test_a_report_of_a_run_can_be_compared(conformance: Command, tmp_path: Path) -> None:
+    with reference_server() as (stream, _):
+        ended = conformance(stream, *CLAUSE, "--report", str(tmp_path))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    compared = conformance("compare", str(tmp_path), str(tmp_path))
+    assert compared.returncode == 0, compared.stdout + compared.stderr

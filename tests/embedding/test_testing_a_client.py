@@ -6,18 +6,23 @@ and says so.
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from reference_server import ODDITIES, Server
 from tests.command.conftest import COMMAND_SECONDS, clean_environment
 from tests.embedding.clients import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "testing-a-client.md").read_text("utf-8")
@@ -76,7 +81,8 @@ def test_the_broker_without_pytest_runs(tmp_path: Path) -> None:
     (tmp_path / "broker.py").write_text(PROGRAMS["broker.py"], "utf-8")
     ended = run([sys.executable, "broker.py"], tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert re.fullmatch(r"connect to ws://127\.0\.0\.1:\d+/stomp\n", ended.stdout)
+    pattern = r"connect to stomp://127\.0\.0\.1:\d+ or ws://127\.0\.0\.1:\d+/stomp\n"
+    assert re.fullmatch(pattern, ended.stdout)
 
 
 def test_brokers_of_the_page_start() -> None:
@@ -84,7 +90,7 @@ def test_brokers_of_the_page_start() -> None:
     lines = re.findall(r"^    python -m (reference_server .*)$", PAGE, re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
-        command = [sys.executable, "-m", *re.sub(r"--port \d+", "--port 0", line).split()]
+        command = [sys.executable, "-m", *re.sub(r"port \d+", "port 0", line).split()]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as server:
             try:
                 assert server.stdout is not None
@@ -108,15 +114,16 @@ def test_the_page_names_what_there_is() -> None:
 # Clients in other languages
 
 
-def acknowledges(command: list[str], folder: Path, odd: list[str]) -> None:
+def acknowledges(command: list[str], folder: Path, odd: list[str], *, over_tcp: bool = False) -> None:
     """Run a client that subscribes to /queue/orders, sends a message there, and acknowledges it."""
     with Server(odd=odd) as server:
-        ended = run([*command, server.url], folder)
+        ended = run([*command, str(server.stomp_url) if over_tcp else server.url], folder)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert ended.stdout == "acknowledged\n"
         server.wait_for("DISCONNECT")
-        commands = [frame.command for frame in server.received()]
-        assert commands == ["CONNECT", "SUBSCRIBE", "SEND", "ACK", "DISCONNECT"]
+        first, *commands = [frame.command for frame in server.received()]
+        assert first in ("CONNECT", "STOMP")
+        assert commands == ["SUBSCRIBE", "SEND", "ACK", "DISCONNECT"]
         assert server.received("SEND")[0].body.decode() == "zehn Äpfel"
         # The message was consumed: the next one is the first that another client gets.
         other = Client(server.url)
@@ -126,33 +133,57 @@ def acknowledges(command: list[str], folder: Path, odd: list[str]) -> None:
         other.close()
 
 
-@pytest.fixture(scope="module")
-def stompjs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the client of the page and its packages."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("stompjs")
-    packages = re.search(r"`npm install ([^`]+)`", PAGE)[1].split()
-    (folder / "package.json").write_text('{"private":true}')
-    (folder / "client.mjs").write_text(PROGRAMS["client.mjs"], "utf-8")
-    command = ["npm", "install", "--no-audit", "--no-fund", "--no-update-notifier", *packages]
+def installed(command: list[str], folder: Path, program: str) -> Path:
+    """Lay a program of the page into a folder and get its packages by a command; skip the test without them."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    (folder / program).write_text(PROGRAMS[program], "utf-8")
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not get the packages within {INSTALL_SECONDS} s")
+        pytest.skip(f"{command[0]} did not get the packages within {INSTALL_SECONDS} s")
     if done.returncode:
-        pytest.skip(f"npm cannot install the packages: {done.stderr.strip()[-300:]}")
+        pytest.skip(f"{command[0]} cannot install the packages: {done.stderr.strip()[-300:]}")
     return folder
+
+
+@pytest.fixture(scope="module")
+def npm_client(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Function that returns a folder with a client of the page and the packages of npm that the page names for it."""
+    npm = ["npm", "install", "--no-audit", "--no-fund", "--no-update-notifier"]
+
+    @functools.cache
+    def install(program: str) -> Path:
+        if shutil.which("node") is None:
+            pytest.skip("node is not installed")
+        folder = tmp_path_factory.mktemp("npm")
+        (folder / "package.json").write_text('{"private":true}')
+        [packages] = re.findall(r"`npm install ([^`]+)`", PAGE[: PAGE.index(f"// {program}")])[-1:]
+        return installed([*npm, *packages.split()], folder, program)
+
+    return install
 
 
 @pytest.mark.parametrize(
     "odd", [[], sorted(set(ODDITIES) - NOT_SURVIVED["client.mjs"])], ids=["plain", "odd"]
 )
-def test_the_client_in_javascript(stompjs: Path, odd: list[str]) -> None:
+def test_the_client_in_javascript(npm_client: Callable[[str], Path], odd: list[str]) -> None:
     """@stomp/stompjs works with a plain broker, and with all oddities at once that it survives."""
-    acknowledges(["node", "client.mjs"], stompjs, odd)
+    acknowledges(["node", "client.mjs"], npm_client("client.mjs"), odd)
+
+
+def test_the_client_in_javascript_over_tcp(npm_client: Callable[[str], Path]) -> None:
+    acknowledges(["node", "client-tcp.cjs"], npm_client("client-tcp.cjs"), [], over_tcp=True)
+
+
+def test_the_client_in_go(tmp_path: Path) -> None:
+    """go-stomp works over TCP."""
+    [module] = re.findall(r"`go get ([^`]+)`", PAGE)
+    (tmp_path / "go.mod").write_text("module client\n\ngo 1.21\n")
+    folder = installed(["go", "get", module], tmp_path, "client.go")
+    acknowledges(["go", "run", "client.go"], folder, [], over_tcp=True)
 
 
 @pytest.fixture(scope="module")

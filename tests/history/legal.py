@@ -28,6 +28,7 @@ def parameters_of(choices: Choices, *, partitions_known: bool = True) -> ServerP
         rebalance_timeout=choices.rebalance_timeout,
         partitions={f"topic-{n}": choices.partitions for n in range(2)} if partitions_known else {},
         positions=choices.tells_positions,
+        frees=choices.frees,
     )
 
 

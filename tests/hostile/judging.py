@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MIB = 1 << 20
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,15 @@ def judged(
         )
         timer = threading.Timer(within, process.kill)
         timer.start()
+        peak = _Peak(process.pid)
+        peak.start()
         try:
             if meanwhile is not None:
                 meanwhile(process)
             _, status, usage = os.wait4(process.pid, 0)
         finally:
             timer.cancel()
+            peak.stop()
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - began
         out.seek(0)
@@ -63,5 +70,33 @@ def judged(
             out.read().decode("utf-8", "replace"),
             err.read().decode("utf-8", "replace"),
             seconds,
-            usage.ru_maxrss * 1024,
+            peak.octets or usage.ru_maxrss * 1024,
         )
+
+
+class _Peak(threading.Thread):
+    """The most memory of a running process in bytes; 0 if the system doesn't tell.
+
+    The usage that `wait4` reports counts this process too, in the instant between fork and exec.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.octets = 0
+        self._program = Path(f"/proc/{pid}/cmdline")
+        self._status = Path(f"/proc/{pid}/status")
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Look until the process has ended: what was reached before stays in the value that is read."""
+        own = Path("/proc/self/cmdline")
+        with contextlib.suppress(OSError, AttributeError):
+            while not self._ended.wait(_LOOK_SECONDS):
+                if self._program.read_bytes() != own.read_bytes():
+                    found = re.search(r"VmHWM:\s*(\d+) kB", self._status.read_text())
+                    self.octets = max(self.octets, 1024 * int(found[1])) if found else self.octets
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        self.join()

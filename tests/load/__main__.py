@@ -6,7 +6,8 @@
 
 Workloads, with bodies of 100 bytes: `publish-1` and `publish-4`, SENDs that are answered by a RECEIPT, 64 at a time, on
 so many connections; `queue-1` and `queue-4`, messages through so many queues, each acknowledged, 256 in flight;
-`receipt-latency`, one SEND at a time; `delivery-latency`, from sender to receiver at 500 messages a second.
+`receipt-latency`, one SEND at a time; `slow-readers-latency`, the same with 10 kB that go to five readers that never
+read; `delivery-latency`, from sender to receiver at 500 messages a second.
 
 The `publish` and `receipt` workloads publish records to new topics of a partitioned queue; a server without topics gets
 them in a queue. With --beside the runs of both servers alternate, and each ratio is the median of those of two

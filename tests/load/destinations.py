@@ -28,6 +28,11 @@ def fresh_queue(server: Server) -> Destination:
     return Destination(server.queue.format(name=_fresh_name()), server.headers)
 
 
+def fresh_broadcast() -> Destination:
+    """A plain destination whose messages go to each subscriber."""
+    return Destination(f"/topic/{_fresh_name()}", {})
+
+
 def fresh_topic(server: Server) -> Destination:
     """A new topic of a partitioned queue; on a server without one (404 to the request over HTTP) a queue."""
     name = _fresh_name()

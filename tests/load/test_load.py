@@ -168,7 +168,7 @@ def test_two_servers_are_compared_and_recorded(
     assert command.main([*arguments, *FEW]) == 0
     assert "ratio" in capsys.readouterr().out
     measurement = json.loads(written.read_text("utf-8"))["speed"]
-    assert len(measurement["figures"]["ratios"]) == 8
+    assert len(measurement["figures"]["ratios"]) == 10
     assert "secret" not in written.read_text("utf-8")
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.load.connection import PATIENCE, Connection, LoadFailed, Server
-from tests.load.destinations import Destination, check_stored, fresh_queue, fresh_topic
+from tests.load.destinations import Destination, check_stored, fresh_broadcast, fresh_queue, fresh_topic
 from tests.load.flows import Bounds, Flow, run
 from tests.load.frames import Supply, acknowledgements, masked, stomp
 
@@ -34,6 +34,8 @@ DELIVERY_RATE = 500
 RING = 1024
 #: Keys of records.
 KEYS = 64
+#: Subscribers that never read, and octets of the body of each message that goes to them.
+SLOW_READERS, SLOW_BYTES = 5, 10_000
 #: Share of a workload that runs before the measured part.
 WARM_UP = 0.1
 _ACK = re.compile(rb"\nack:([^\n]*)\n")
@@ -75,20 +77,19 @@ def queue(server: Server, bounds: Bounds, pairs: int) -> Measures:
 def receipt_latency(server: Server, bounds: Bounds) -> Measures:
     """Time from a SEND to its RECEIPT, one at a time."""
     target = fresh_topic(server)
-    supply = _supply(target, receipts=True)
-    latencies: list[float] = []
-    with Connection(server) as link:
-        end = time.perf_counter() + bounds.seconds
-        while len(latencies) < bounds.messages and (started := time.perf_counter()) < end:
-            link.send(supply.take(1))
-            while not (receipts := _receipts(link.receive())):
-                pass
-            latencies.append(time.perf_counter() - started)
-            if receipts != 1:
-                raise LoadFailed(f"{receipts} RECEIPTs for one SEND")
-        _expect_end(link, subscribed=False)
+    latencies = _receipt_latencies(server, bounds, _supply(target, receipts=True))
     check_stored(server, target, len(latencies))
     return _percentiles(latencies)
+
+
+def slow_readers_latency(server: Server, bounds: Bounds) -> Measures:
+    """The same while each message goes to SLOW_READERS subscribers that never read, until the server drops them."""
+    target = fresh_broadcast()
+    supply = _supply(target, receipts=True, size=SLOW_BYTES)
+    with ExitStack() as stack:
+        for _ in range(SLOW_READERS):
+            _subscribe(stack.enter_context(Connection(server)), target, "auto")
+        return _percentiles(_receipt_latencies(server, bounds, supply))
 
 
 def delivery_latency(server: Server, bounds: Bounds) -> Measures:
@@ -128,6 +129,7 @@ WORKLOADS: dict[str, Callable[[Server, Bounds], Measures]] = {
     "queue-1": partial(queue, pairs=1),
     "queue-4": partial(queue, pairs=4),
     "receipt-latency": receipt_latency,
+    "slow-readers-latency": slow_readers_latency,
     "delivery-latency": delivery_latency,
 }
 
@@ -142,16 +144,30 @@ def _rate(flows: list[Flow], bounds: Bounds, *, subscribed: bool) -> float:
     return (sum(flow.sent for flow in flows) - warm) / (time.perf_counter() - started)
 
 
-def _supply(target: Destination, *, receipts: bool) -> Supply:
-    """Encoded SENDs of BODY_BYTES each: JSON records for a topic, plain text for a queue."""
+def _receipt_latencies(server: Server, bounds: Bounds, supply: Supply) -> list[float]:
+    """Seconds from each SEND of a new connection to its RECEIPT, one at a time."""
+    latencies: list[float] = []
+    with Connection(server) as link:
+        end = time.perf_counter() + bounds.seconds
+        while len(latencies) < bounds.messages and (started := time.perf_counter()) < end:
+            link.send(supply.take(1))
+            while not (receipts := _receipts(link.receive())):
+                pass
+            latencies.append(time.perf_counter() - started)
+            if receipts != 1:
+                raise LoadFailed(f"{receipts} RECEIPTs for one SEND")
+        _expect_end(link, subscribed=False)
+    return latencies
+
+
+def _supply(target: Destination, *, receipts: bool, size: int = BODY_BYTES) -> Supply:
+    """Encoded SENDs with bodies of `size` octets: JSON records for a topic, plain text for a queue."""
     messages = []
     for number in range(RING):
-        headers = {"destination": target.path, "content-length": str(BODY_BYTES)} | target.headers
+        headers = {"destination": target.path, "content-length": str(size)} | target.headers
         if receipts:
             headers["receipt"] = f"{number:06}"
-        messages.append(
-            masked(stomp("SEND", headers, _record(number) if target.topic else b"x" * BODY_BYTES))
-        )
+        messages.append(masked(stomp("SEND", headers, _record(number) if target.topic else b"x" * size)))
     return Supply(messages)
 
 

@@ -25,6 +25,7 @@ def some_choices(seed: int) -> Choices:
         not_subscribed_is_refused=pick.random() < 0.5,
         empty_status=pick.choice([204, 204, 202, 509]),
         refused_status=pick.choice([0, 0, 400, 410]),
+        frees=pick.random() < 0.4,
         eviction_grace=pick.choice([1.0, 1.0, 10.0]),
         rebalance_timeout=pick.choice([5.0, 30.0, 100.0]),
     )

@@ -21,6 +21,7 @@ EXTENSIONS = frozenset(
         "batch-poll",
         "introspection",
         "long-poll",
+        "topic-removal",
         "virtual-clock",
     }
 )
@@ -89,8 +90,8 @@ class CoreQueueAdapter:
         outcome = self.operations.perform(path, _encode(body), now=0.0, waiter=waiter)
 
         def reply() -> CoreReply:
-            found = outcome or dict(self.operations.answered()).get(waiter)
-            self.operations.cancel(waiter)
+            found = outcome or dict(self.operations.long_polls.answered()).get(waiter)
+            self.operations.long_polls.cancel(waiter)
             if found is None:
                 return CoreReply(204)
             return CoreReply(found.status, _decode(found.body) if found.body else None)

@@ -9,7 +9,7 @@ from conformance.models.members import Timings
 from tests.models.toy_queue import Choices, ToyQueue, ToyReply
 
 BASE = frozenset({"topic-partitions", "virtual-clock"})
-ALL = BASE | {"record-position", "negative-acknowledgement", "unregister", "batch-poll"}
+ALL = BASE | {"record-position", "negative-acknowledgement", "unregister", "batch-poll", "topic-removal"}
 
 
 class ToyAckWatch:
@@ -38,6 +38,8 @@ class ToyQueueAdapter:
         self.extensions = frozenset(BASE if bare else ALL) - (
             frozenset() if choices.tells_positions else {"record-position"}
         )
+        if choices.frees:
+            self.extensions |= {"retention"}
         self.names: Counter[str] = Counter()
         self.watches: dict[str, list[ToyAckWatch]] = {}
 

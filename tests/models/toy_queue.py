@@ -42,6 +42,7 @@ class Choices:
     tells_positions: bool = True
     refused_counts_as_sign: bool = False
     not_subscribed_is_refused: bool = False
+    frees: bool = False  # records that all groups have committed, at once
     heartbeat_timeout: float = 30.0
     eviction_grace: float = 1.0
     rebalance_timeout: float = 30.0
@@ -95,10 +96,12 @@ class ToyQueue:
         self.random = random.Random(choices.seed)
         self.topics: dict[str, list[list[dict[str, Any]]]] = {}
         self.keyless: dict[str, int] = {}
+        self.oldest: dict[str, list[int]] = {}
         self.groups: dict[str, Group] = {}
         self.count = 0
         self.paths: dict[str, Callable[[dict[str, Any]], ToyReply]] = {
             "/topic/add-topic": self.add_topic,
+            "/topic/remove-topic": self.remove_topic,
             "/consumer-group/add": self.add_group,
             "/consumer-group/remove": self.remove_group,
             "/consumer/register-consumer": self.register,
@@ -133,7 +136,20 @@ class ToyQueue:
             raise Refused(409)
         self.topics[name] = [[] for _ in range(body.get("partitions", self.choices.partitions))]
         self.keyless[name] = self.choices.seed
+        self.oldest[name] = [0] * len(self.topics[name])
         return ToyReply(200, {"topicName": name})
+
+    def remove_topic(self, body: dict[str, Any]) -> ToyReply:
+        name = body["topicName"]
+        if self.topics.pop(name, None) is None:
+            raise Refused(404)
+        del self.oldest[name]
+        for group in self.groups.values():
+            group.shards.pop(name, None)
+            for member in group.members.values():
+                if name in member.topics:
+                    member.topics.remove(name)
+        return ToyReply(202)
 
     def publish(self, topic: str, body: dict[str, Any]) -> ToyReply:
         logs = self.topics.get(topic)
@@ -169,6 +185,8 @@ class ToyQueue:
     def remove_group(self, body: dict[str, Any]) -> ToyReply:
         if self.groups.pop(body["consumer_group_name"], None) is None:
             raise Refused(404)
+        if self.choices.frees:
+            self.free()
         return ToyReply(202)
 
     def find(self, name: str) -> tuple[Group, Consumer] | None:
@@ -252,7 +270,11 @@ class ToyQueue:
 
     def deal(self, group: Group, topic: str) -> None:
         """Choose new owners; a partition moves once it has no record in flight and its rest is over."""
-        shards = group.shards.setdefault(topic, [Shard(log) for log in self.topics[topic]])
+        if topic not in group.shards:
+            group.shards[topic] = [
+                Shard(log, self.start(topic, place)) for place, log in enumerate(self.topics[topic])
+            ]
+        shards = group.shards[topic]
         subscribers = sorted(name for name, member in group.members.items() if topic in member.topics)
         order = list(range(len(shards)))
         if self.choices.deal == "reversed":
@@ -270,6 +292,10 @@ class ToyQueue:
             shard.taken_back_at = group.now + self.choices.rebalance_timeout
         if not self.choices.lazy:
             self.move(group)
+
+    def start(self, topic: str, partition: int) -> int:
+        """Return the offset at which a group that is new in the topic starts."""
+        return self.oldest[topic][partition]
 
     def deal_sticky(self, shards: list[Shard], subscribers: list[str]) -> dict[int, str | None]:
         share, extra = divmod(len(shards), len(subscribers))
@@ -384,7 +410,17 @@ class ToyQueue:
     def acknowledge(self, body: dict[str, Any]) -> ToyReply:
         shard = self.settle(body)
         shard.committed += 1
+        if self.choices.frees:
+            self.free()
         return ToyReply(202)
+
+    def free(self) -> None:
+        """Note what every group that reads a topic has committed: none of them gets it, and no group to come."""
+        for topic, oldest in self.oldest.items():
+            reading = [group.shards[topic] for group in self.groups.values() if topic in group.shards]
+            for partition in range(len(oldest)) if reading else ():
+                committed = min(shards[partition].committed for shards in reading)
+                oldest[partition] = max(oldest[partition], committed)
 
     def give_back(self, body: dict[str, Any]) -> ToyReply:
         self.settle(body)

@@ -9,7 +9,8 @@ import msgspec
 
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Cursor, Group
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.queue.refusal import CAUSES, Refusal
 from tests.mutants.patching import wrap
 

@@ -10,7 +10,7 @@ import msgspec
 from reference_server.server.oddities import whole
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame, FrameReader
-from reference_server.stomp.session import TRANSITIONS, Session
+from reference_server.stomp.session import TRANSITIONS, Action, Session
 from tests.mutants.patching import wrap
 
 if TYPE_CHECKING:
@@ -87,17 +87,24 @@ def overlook(summary: str, *, receipt: bool = False) -> None:
 
 
 def wrap_action(*commands: str) -> Callable[[Callable[..., bool]], Callable[..., bool]]:
-    """Replace the action of these commands by the decorated function, which gets the original as first argument."""
+    """Replace the action of these commands by the decorated function, which gets the original as first argument.
+
+    Both return whether the receipt is granted at once.
+    """
 
     def put(function: Callable[..., bool]) -> Callable[..., bool]:
         for served in TRANSITIONS.values():
             for command in commands:
                 if command in served:
                     action, after = served[command]
-                    served[command] = functools.partial(function, action), after
+                    served[command] = functools.partial(function, _granting(action)), after
         return function
 
     return put
+
+
+def _granting(action: Action) -> Callable[[Session, Frame], bool]:
+    return lambda session, frame: action(session, frame) is not False
 
 
 def edit_octets(edit: Callable[[FrameReader, bytes], bytes]) -> None:

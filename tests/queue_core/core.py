@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
 from reference_server.queue.settings import QueueSettings
+
+if TYPE_CHECKING:
+    from reference_server.queue.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ class Core:
                 for group in broker.groups.values()
             },
             "consumers": {name: consumer.group.name for name, consumer in broker.consumers.items()},
-            "counts": (broker.budget.used, broker._records, broker._partitions, broker._cursors),
+            "counts": (broker.budget.used, broker.room.records, broker._partitions, broker._cursors),
         }
 
 

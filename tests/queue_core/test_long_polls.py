@@ -12,7 +12,7 @@ from reference_server.queue.partitioner import partition_of
 from tests.queue_core.core import Core, read, texts
 
 if TYPE_CHECKING:
-    from reference_server.queue.operations import Outcome
+    from reference_server.queue.outcomes import Outcome
 
 
 class Waiting:
@@ -30,7 +30,7 @@ class Waiting:
     def answered(self) -> dict[object, object]:
         """Status, or messages, of each poll that was answered since the last call."""
         answers: dict[object, object] = {}
-        for waiter, outcome in self.core.operations.answered():
+        for waiter, outcome in self.core.operations.long_polls.answered():
             reply = read(outcome)
             answers[waiter] = (
                 reply.status if reply.status != 200 else texts(reply.body.get("records", [reply.body]))
@@ -58,7 +58,7 @@ def test_a_published_record_answers(waiting: Waiting) -> None:
     """The first of the waiting polls gets the record; the others wait on (POLL-WAIT-1)."""
     assert waiting.poll("w1") is None
     assert waiting.poll("w2") is None
-    assert waiting.core.operations.next_deadline() == 20
+    assert waiting.core.operations.long_polls.deadlines.next == 20
     assert waiting.answered() == {}
     waiting.core.publish("news", "first")
     assert waiting.answered() == {"w1": ["first"]}
@@ -122,10 +122,10 @@ def test_its_time_is_over(waiting: Waiting) -> None:
     operations = waiting.core.operations
     waiting.core.wall = 5.0
     assert waiting.poll("w") is None
-    waiting.core.wall = operations.next_deadline() - 0.001
+    waiting.core.wall = operations.long_polls.deadlines.next - 0.001
     assert waiting.answered() == {}
     waiting.core.wall = 25.0
-    [(waiter, outcome)] = operations.answered()
+    [(waiter, outcome)] = operations.long_polls.answered()
     assert (waiter, outcome.status, outcome.body) == ("w", 204, b"")
     assert waiting.answered() == {}
     waiting.core.publish("news", "m")
@@ -137,7 +137,7 @@ def test_cancelled(waiting: Waiting) -> None:
     """A poll whose client is gone is not answered, and takes no record."""
     assert waiting.poll("w") is None
     for _ in range(2):
-        waiting.core.operations.cancel("w")
+        waiting.core.operations.long_polls.cancel("w")
     waiting.core.wall = 25.0
     assert waiting.answered() == {}
     waiting.core.publish("news", "m")
@@ -211,7 +211,7 @@ def test_a_poll_that_has_ended_needs_no_timer(waiting: Waiting, end: str) -> Non
         waiting.core.publish("news", "first")
         assert waiting.answered() == {"w": ["first"]}
     else:
-        operations.cancel("w")
-    assert operations.next_deadline() == 30
-    operations.cancel("later")
-    assert operations.next_deadline() == math.inf
+        operations.long_polls.cancel("w")
+    assert operations.long_polls.deadlines.next == 30
+    operations.long_polls.cancel("later")
+    assert operations.long_polls.deadlines.next == math.inf

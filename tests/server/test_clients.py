@@ -110,11 +110,11 @@ class Client:
     def __init__(self, server: Server, **options: Any) -> None:
         self.listener = Listener()
         options["reconnect_attempts_max"] = 1
-        if server.stream_url is None:
+        if server.stomp_port is None:
             where = [("127.0.0.1", server.port)]
             self.connection = stomp.WSConnection(where, ws_path="/stomp", **options)
         else:
-            where = [("127.0.0.1", int(server.stream_url.rpartition(":")[2]))]
+            where = [("127.0.0.1", server.stomp_port)]
             self.connection = stomp.Connection12(where, **options)
         self.connection.set_listener("test", self.listener)
 

@@ -57,7 +57,13 @@ def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
         type(None): (7, "7"),  # a port that is closed by default
     }
     users = write(tmp_path / "users.txt", "ann:x\n")
-    named = {"path": (("/ws",), "/ws"), "users_file": (users, users)}
+    named = {
+        "path": (("/ws",), "/ws"),
+        "users_file": (users, users),
+        "log_level": ("debug", "debug"),
+        "log_format": ("json", "json"),
+        "retention": ("acknowledged", "acknowledged"),
+    }
     value, text = named.get(option.name) or samples[type(option.default)]
     others = {"tls_key": {"tls_cert": "x"}}.get(option.name, {})
     toml = {str: f'"{text}"', tuple: f'["{text}"]'}.get(type(option.default), text)

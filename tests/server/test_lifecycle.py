@@ -51,9 +51,9 @@ def test_two_hundred_connections(serve: Serve) -> None:
         eventually(lambda: descriptors() <= files, "descriptors are left")
     hub, application = server.application._hub, server.application
     assert application._peers == {}
-    assert hub._shared.deadlines._by_key == {}
-    assert hub._router.destinations._queues == {}
-    assert hub._router.destinations._topics == {}
+    assert hub.deadlines._by_key == {}
+    assert hub.router.destinations._queues == {}
+    assert hub.router.destinations._topics == {}
 
 
 def test_http_connections_leave_nothing(serve: Serve) -> None:

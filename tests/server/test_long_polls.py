@@ -164,3 +164,18 @@ def test_stopping(serve: Serve) -> None:
         client.ask("/consumer/register-consumer", consumer_group_name="g", consumer_name="c")
         client.send(request("POST", "/consumer/poll", BODY))
         eventually(lambda: waiting(server) == 1, "it does not wait")
+
+
+@pytest.mark.parametrize("door", ["http", "stomp"])
+def test_the_removal_of_its_topic_ends_a_long_poll(server: Server, client: Http, door: str) -> None:
+    """A long poll is answered 204 when the only topic of its consumer is removed (TOPIC-REMOVE-9)."""
+    with client, Http.to(server) as other, Stomp.connected(server) as session:
+        session.subscribe("/user/queue/replies")
+        if door == "http":
+            client.send(request("POST", "/consumer/poll", BODY))
+        else:
+            session.say("SEND", {"destination": "/consumer/poll"}, BODY)
+        eventually(lambda: waiting(server) == 1, "it does not wait")
+        assert other.ask("/topic/remove-topic", topicName="news").status == 202
+        status = client.answer().status if door == "http" else int(session.expect("MESSAGE")["status"])
+        assert (status, waiting(server)) == (204, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from tests.server.wire import PING, Ended, Http, Stomp, eventually, frame
+from tests.server.wire import PING, TEXT, Ended, Http, Stomp, eventually, frame, stomp_frame
 
 if TYPE_CHECKING:
     from tests.server.conftest import Serve
@@ -134,3 +134,39 @@ def test_http(serve: Serve) -> None:
             eventually(lambda: server.listener.connections == 0, "it is not given up")
             with contextlib.suppress(Ended, OSError):
                 slow.wait_for_end()
+
+
+def test_five_at_once(serve: Serve) -> None:
+    """Five clients of different kinds never read; others are served in order meanwhile, within the bound of memory."""
+    server = serve(outbox_bytes=300_000, linger=0.5, idle_timeout=1, total_bytes=50_000_000)
+    with contextlib.ExitStack() as stack:
+        producer, quick = (stack.enter_context(Stomp.connected(server)) for _ in range(2))
+        slow = [stack.enter_context(Stomp.to(server, receive_buffer=4096)) for _ in range(4)]
+        for each in slow:
+            each.connect()
+        slow[0].subscribe("/topic/t")
+        slow[1].subscribe("/topic/t", ack="client")
+        slow[2].subscribe("/queue/q")
+        greedy = stack.enter_context(Http.to(server))
+        for each in (slow[3].link, greedy.link):
+            each.settimeout(0.01)
+        quick.subscribe("/topic/t")
+        unread = frame(TEXT, stomp_frame("SEND", {"destination": "/topic/none", "receipt": "r" * 1000}))
+        for number in range(1000):
+            with contextlib.suppress(OSError):
+                slow[3].link.send(unread * 10)
+                greedy.link.send(b"GET /capabilities HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
+            body = b"%d" % number + BODY
+            producer.say("SEND", {"destination": "/queue/q"}, body)
+            producer.say("SEND", {"destination": "/topic/t", "receipt": "r"}, body)
+            assert producer.expect("RECEIPT")["receipt-id"] == "r"
+            assert quick.expect("MESSAGE").body == body
+            if number % 100 == 0:
+                with Http.to(server) as http:
+                    assert http.get("/health").status == 200
+                assert server.application.budget.used < 50_000_000
+        # The subscriber of the queue stays: the queue keeps what does not fit into its window.
+        eventually(lambda: server.listener.connections == 3, "slow readers are not cut off")
+        assert quick.fence() == []
+        for number in range(1000):
+            assert slow[2].expect("MESSAGE").body == b"%d" % number + BODY

@@ -34,9 +34,9 @@ class Session(Wire):
     @classmethod
     def to(cls, server: Server, context: ssl.SSLContext | None = None) -> Session:
         """Open a connection."""
-        assert server.stream_url is not None
+        assert server.stomp_url is not None
         link = socket.create_connection(
-            ("127.0.0.1", int(server.stream_url.rpartition(":")[2])), timeout=DEADLINE
+            ("127.0.0.1", int(server.stomp_url.rpartition(":")[2])), timeout=DEADLINE
         )
         return cls(link if context is None else context.wrap_socket(link, server_hostname="localhost"))
 
@@ -60,7 +60,7 @@ def server(serve: Serve) -> Server:
 
 
 def test_it_is_off_by_default(serve: Serve) -> None:
-    assert serve().stream_url is None
+    assert serve().stomp_url is None
 
 
 def test_octets_one_by_one_and_all_at_once(server: Server) -> None:
@@ -178,8 +178,8 @@ def test_tls(serve: Serve, tmp_path: Path) -> None:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     server = serve(stomp_port=0, tls_cert=str(tmp_path / "server.pem"))
-    assert server.stream_url is not None
-    assert server.stream_url.startswith("stomps://")
+    assert server.stomp_url is not None
+    assert server.stomp_url.startswith("stomps://")
     with Session.to(server, context) as plain:
         plain.send(CONNECT + FENCE)
         assert plain.receive().command == "CONNECTED"
@@ -188,8 +188,8 @@ def test_tls(serve: Serve, tmp_path: Path) -> None:
 
 def test_a_taken_port_is_named(server: Server) -> None:
     """The server ends with status 2, and leaves nothing behind."""
-    assert server.stream_url is not None
-    port = server.stream_url.rpartition(":")[2]
+    assert server.stomp_url is not None
+    port = server.stomp_url.rpartition(":")[2]
     command = [sys.executable, "-m", "reference_server", "--port", "0", "--stomp-port", port]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert ended.returncode == 2

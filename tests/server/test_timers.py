@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import select
 import time
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,9 @@ def test_the_timer_rests_after_a_poll_that_was_answered_early(
         join(client, "c")
         client.ask("/consumer/subscribe-topic", consumer_name="c", topic_list="news")
         other.send(request("POST", "/consumer/poll", b'{"consumer_name":"c","wait_seconds":1}'))
-        eventually(lambda: server.application.operations.next_deadline() < math.inf, "the poll waits")
+        eventually(
+            lambda: server.application.operations.long_polls.deadlines.next < math.inf, "the poll waits"
+        )
         client.ask("/publish/news", messageID=1, message="m")
         assert other.answer().status == 200
         eventually(lambda: len(ticks) > 0, "the timer runs at the time that it was set to")
@@ -138,6 +141,18 @@ def test_a_client_whose_heart_stops(serve: Serve) -> None:
     ):
         assert dead.receive()["message"] == "silent for too long"
         assert other.fence() == []
+
+
+def test_a_part_of_a_message_is_a_sign_of_life(serve: Serve) -> None:
+    """A client that takes long for one WebSocket message is not silent meanwhile (STOMP-HEARTBEAT-007)."""
+    server = serve(heartbeat_interval=0.02)
+    octets = frame(TEXT, b"SEND\ndestination:/queue/a\nreceipt:r\n\n\0")
+    with Stomp.connected(server, heart_beat="100,0") as client:
+        for octet in octets[:15]:
+            client.send(bytes([octet]))
+            assert not select.select([client.link], [], [], 0.1)[0], "the session ended"
+        client.send(octets[15:])
+        assert client.expect("RECEIPT")["receipt-id"] == "r"
 
 
 def test_stomp_heart_beats_are_no_sign_of_life_of_consumers(serve: Serve) -> None:

@@ -11,7 +11,8 @@ import pytest
 import reference_server.server
 from conformance.specification.schemas import problems
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.queue.refusal import CAUSES, Refusal
 from reference_server.queue.settings import QueueSettings
 from tests.spec.documents import ROOT, operations
@@ -55,6 +56,8 @@ RUN: list[tuple[str, dict[str, Any], int, str | None]] = [
     ("/consumer/heartbeat", {"consumer_name": "d"}, 404, "problem"),
     ("/consumer/unsubscribe-topic", {"consumer_name": "c", "topic_list": "t"}, 202, None),
     ("/consumer/unregister-consumer", {"consumer_name": "c"}, 202, None),
+    ("/topic/remove-topic", {"topicName": "t"}, 202, None),
+    ("/topic/remove-topic", {"topicName": "t"}, 404, "problem"),
     ("/consumer-group/remove", {"consumer_group_name": "g"}, 202, None),
     ("/consumer-group/remove", {"consumer_group_name": "g"}, 404, "problem"),
 ]

@@ -14,11 +14,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from reference_server.stomp import Hub, StompLimits
+from reference_server.stomp import Hub, Session, StompLimits
 from tests.stomp.peers import ToyOperations, read
 
 if TYPE_CHECKING:
-    from reference_server.stomp import Session
     from reference_server.stomp.subscriptions import Delivery
 
 LIMITS = StompLimits(
@@ -115,7 +114,7 @@ def _mutate(octets: bytearray, choose: random.Random) -> None:
 def run_stream(hub: Hub, choose: random.Random, now: float) -> Session:
     """Feed one stream to a new session; raises what the session raises, and AssertionError."""
     lenient = choose.random() < 0.3
-    session = hub.open(lenient=lenient, now=now)
+    session = Session(hub, lenient=lenient, now=now)
     opening = choose.choice(_CONNECTS) + choose.choice(_OPENINGS)
     if choose.random() < 0.8:
         converse(session, opening, choose, now)
@@ -165,9 +164,9 @@ def run(streams: int, seed: int) -> None:
                 gone.lost(now)
                 assert not gone.subscriptions.unsettled
             hub.tick(now)
-            for session in {*hub.touched()}:
+            for session in {*hub.take_touched()}:
                 check(session)
-            assert len(hub._router.destinations._queues) <= LIMITS.destinations
+            assert len(hub.router.destinations._queues) <= LIMITS.destinations
         except Exception as error:
             repeat = f"--seed {first} --streams {number - first + 1}"
             raise AssertionError(f"{error!r}; to repeat: {repeat}") from error

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from reference_server.stomp import Hub, StompLimits
+from reference_server.stomp import Hub, Session, StompLimits
 
 _PAIRS = {"\\n": "\n", "\\c": ":", "\\\\": "\\", "\\r": "\r"}
 _WAIT = re.compile(rb'"wait_seconds":([1-9][0-9]{0,2})\b')
@@ -75,6 +75,10 @@ class ToyOperations:
     ready: list[tuple[object, Outcome]] = field(default_factory=list)
     now: float = 1000.0
 
+    @property
+    def long_polls(self) -> ToyOperations:
+        return self
+
     def is_operation(self, path: str) -> bool:
         return path.startswith("/producer/publish/") or path in {"/consumer/poll", "/topic/add-topic"}
 
@@ -113,13 +117,13 @@ class Broker:
 
     def __init__(self, limits: StompLimits | None = None, users: dict[str, str] | None = None) -> None:
         self.operations = ToyOperations()
-        self.hub = Hub(self.operations, limits or StompLimits(), users=users)
+        self.hub: Hub[Session] = Hub(self.operations, limits or StompLimits(), users=users)
         self.now = 1000.0
 
     def pass_time(self, seconds: float) -> None:
         """Advance the clock; the timers run at their deadlines on the way, as in a timer thread."""
         end = self.now + seconds
-        while (due := min(self.hub.next_deadline(), self.operations.next_deadline())) <= end:
+        while (due := min(self.hub.deadlines.next, self.operations.next_deadline())) <= end:
             self._tick(max(self.now, due))
         self._tick(end)
 
@@ -148,7 +152,7 @@ class Peer:
     def __init__(self, broker: Broker, *, lenient: bool) -> None:
         self.broker = broker
         self.version = "1.0"
-        self.session = broker.hub.open(lenient=lenient, now=broker.now)
+        self.session = Session(broker.hub, lenient=lenient, now=broker.now)
         self._frames: list[Received] = []
         self.beats = 0
 

@@ -120,11 +120,11 @@ def test_disconnect_without_receipt(broker: Broker) -> None:
     STOMP-DISCONNECT-004.
     """
     peer = broker.connect()
-    broker.hub.touched()
+    broker.hub.take_touched()
     peer.send("DISCONNECT")
     assert peer.frames() == []
     assert peer.session.closing
-    assert peer.session in broker.hub.touched()
+    assert peer.session in broker.hub.take_touched()
 
 
 def test_a_lost_connection(broker: Broker) -> None:
@@ -149,8 +149,8 @@ def test_the_server_ends_a_session(broker: Broker) -> None:
 def test_touched_names_sessions_with_output(broker: Broker) -> None:
     """`touched` names exactly the sessions with output, also if another session's frame caused it."""
     consumer, bystander, producer = subscribed(broker, "auto"), broker.connect(), broker.connect()
-    broker.hub.touched()
+    broker.hub.take_touched()
     producer.send("SEND", {"destination": "/queue/a"}, b"x")
-    assert broker.hub.touched() == [consumer.session]
-    assert broker.hub.touched() == []
+    assert broker.hub.take_touched() == [consumer.session]
+    assert broker.hub.take_touched() == []
     assert bystander.frames() == []

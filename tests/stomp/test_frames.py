@@ -290,3 +290,10 @@ def test_a_body_over_the_bound_in_pieces() -> None:
         made.feed(b"x")
     assert made.error is not None
     assert made.error.receipt == "r"
+
+
+def test_a_lenient_reader_knows_no_empty_head_after_connect() -> None:
+    """A NUL alone is a frame without a command, also where CONNECT was the frame before it."""
+    reader = FrameReader(StompLimits(), lenient=True)
+    frames = reader.feed(b"SEND\na:b\n\n\0CONNECT\n\n\0\0")
+    assert [frame.command for frame in frames] == ["SEND", "CONNECT", ""]

@@ -106,7 +106,7 @@ def test_acknowledgements_of_other_bindings(broker: Broker) -> None:
     """A record that is published over HTTP is acknowledged over STOMP too (PUB-ACK-8)."""
     listener = broker.connect()
     listener.send("SUBSCRIBE", {"id": "1", "destination": "/topic/acknowledgement/t"})
-    broker.hub.acknowledge_producer(Acknowledgement("t", b"{}"))
+    broker.hub.router.binding.acknowledge_producer(Acknowledgement("t", b"{}"))
     assert listener.bodies() == [b"{}"]
 
 

@@ -204,9 +204,9 @@ def test_a_stall_without_output_is_told() -> None:
     slow.send("SUBSCRIBE", {"id": "1", "destination": "/queue/a"})
     while not slow.session.stalled:
         slow.bodies()
-        broker.hub.touched()
+        broker.hub.take_touched()
         producer.send("SEND", {"destination": "/queue/a"}, b"m")
-    assert slow.session in broker.hub.touched()
+    assert slow.session in broker.hub.take_touched()
     assert slow.bodies() == []
 
 
@@ -221,5 +221,5 @@ def test_idle_destinations_are_forgotten(broker: Broker) -> None:
             message = peer.one("MESSAGE")
             peer.send("ACK", {"id": message["ack"]})
             peer.send("UNSUBSCRIBE", {"id": "1"})
-    assert broker.hub._router.destinations._queues == {}
-    assert broker.hub._router.destinations._topics == {}
+    assert broker.hub.router.destinations._queues == {}
+    assert broker.hub.router.destinations._topics == {}

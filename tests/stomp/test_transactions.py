@@ -175,7 +175,7 @@ def test_a_commit_that_cannot_be_carried_out(limits: StompLimits) -> None:
     consumer.send("COMMIT", {"transaction": "t", "receipt": "c"})
     consumer.refused(receipt="c")
     assert left(broker) == [(b"0", True)]
-    assert broker.hub._router.destinations._queues == {}
+    assert broker.hub.router.destinations._queues == {}
 
 
 def test_receipts_inside_a_transaction(broker: Broker) -> None:

@@ -105,7 +105,7 @@ def test_a_name_is_enough():
         ({"waivers": [{"clause": "A-1", "reason": "x", "since": 1}]}, "waivers: expected clause, reason"),
         ({"waivers": [{"clause": "A-1", "reason": "  "}]}, "waivers: the waiver of A-1 needs a reason"),
         ({"waivers": [{"clause": 1, "reason": "x"}]}, "waivers: expected a string, found 1"),
-        ({"waivers": [{"clause": "A-1", "reason": "x", "bindings": ["tcp"]}]}, "waivers: expected a list of"),
+        ({"waivers": [{"clause": "A-1", "reason": "x", "bindings": ["udp"]}]}, "waivers: expected a list of"),
         # An extension is no binding.
         (
             {"waivers": [{"clause": "A-1", "reason": "x", "bindings": ["long-poll"]}]},

@@ -49,11 +49,15 @@ def test_the_brokers_that_the_suite_knows_are_there() -> None:
     expected = {
         "activemq",
         "artemis",
+        "coilmq",
+        "go-stomp",
         "rabbitmq",
         "reference-server",
         "seed",
         "spring-simple",
         "stomp-broker-js",
+        "stompserver",
+        "vertx-stomp",
     }
     assert expected <= set(NAMES)
     assert [file.name for file in known_targets()] == NAMES
@@ -93,19 +97,20 @@ def test_waivers_name_clauses_of_the_text(file: TargetFile) -> None:
 def test_waivers_apply_to_what_is_judged(file: TargetFile) -> None:
     """No waiver names a clause or a binding that is not judged on the target."""
     for waiver in file.waivers:
-        columns = book()[waiver.clause].columns(file.classes, ())
+        columns = book()[waiver.clause].columns((*file.classes, "tcp"), ())
         assert columns, f"{waiver.clause} belongs to none of {', '.join(file.classes)}"
         assert set(waiver.bindings) <= set(columns), f"{waiver.clause} isn't judged in {waiver.bindings}"
 
 
 def test_waivers_have_reasons_and_are_not_doubled(file: TargetFile) -> None:
-    """Each reason is a sentence, and a clause has at most one waiver per binding."""
-    seen: set[tuple[str, str]] = set()
+    """Each reason is a sentence, and a clause has at most one waiver per binding and transport."""
+    seen: set[tuple[str, str, str]] = set()
     for waiver in file.waivers:
         assert waiver.reason[0].isupper() or waiver.reason.startswith(("content-length", "`"))
         assert waiver.reason.endswith(".")
-        bindings = waiver.bindings or book()[waiver.clause].columns(file.classes, ())
-        keys = {(waiver.clause, binding) for binding in bindings}
+        bindings = waiver.bindings or book()[waiver.clause].columns((*file.classes, "tcp"), ())
+        transports = [waiver.transport] if waiver.transport else ["tcp", "websocket"]
+        keys = {(waiver.clause, binding, transport) for binding in bindings for transport in transports}
         assert not keys & seen, f"{waiver.clause} is waived twice"
         seen |= keys
 
@@ -185,7 +190,7 @@ def test_the_examples_of_the_page_are_target_files() -> None:
         ({"name": "x", "waivers": [{"clause": "ACK-OK-1"}]}, "expected clause, reason"),
         ({"name": "x", "waivers": [{"clause": "ACK-OK-1", "reason": " "}]}, "ACK-OK-1 needs a reason"),
         (
-            {"name": "x", "waivers": [{"clause": "ACK-OK-1", "reason": "r", "bindings": ["tcp"]}]},
+            {"name": "x", "waivers": [{"clause": "ACK-OK-1", "reason": "r", "bindings": ["udp"]}]},
             "expected a list of queue-http",
         ),
     ],

@@ -13,8 +13,6 @@ from reference_server.server import Server
 if TYPE_CHECKING:
     import pytest
 
-JSON = {"Content-Type": "application/json"}
-
 
 def _opened(requests: int) -> int:
     """Connections that so many requests in a row take."""
@@ -22,7 +20,8 @@ def _opened(requests: int) -> int:
     with Server(Settings(port=0)) as server:
         client = HttpClient("127.0.0.1", server.port, trace=trace)
         for _ in range(requests):
-            assert client.request("POST", "/consumer/heartbeat", b"{}", JSON).status == 400
+            reply = client.request("POST", "/consumer/heartbeat", b"{}", {"Content-Type": "application/json"})
+            assert reply.status == 400
         client.close()
     return len({event.connection for event in trace.recording().events})
 

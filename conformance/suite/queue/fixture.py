@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conformance.wire.operations import Reply
 
 ADD_TOPIC = "/topic/add-topic"
+REMOVE_TOPIC = "/topic/remove-topic"
 ADD_GROUP = "/consumer-group/add"
 REMOVE_GROUP = "/consumer-group/remove"
 REGISTER = "/consumer/register-consumer"

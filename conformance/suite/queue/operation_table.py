@@ -17,6 +17,7 @@ from conformance.suite.queue.fixture import (
     POLL,
     REGISTER,
     REMOVE_GROUP,
+    REMOVE_TOPIC,
     SUBSCRIBE,
     UNREGISTER,
     UNSUBSCRIBE,
@@ -81,6 +82,7 @@ ALIASES = ("/addTopic", "/publish/{topic}")
 TABLE: tuple[Operation, ...] = (
     _row(ADD_TOPIC, {"topicName": NOT_STRINGS}, 200),
     _row("/addTopic", {"topicName": NOT_STRINGS}, 200),
+    _row(REMOVE_TOPIC, {"topicName": NOT_STRINGS}, 202, extension="topic-removal"),
     _row(_PUBLISH, _RECORD, 200, optional={"key": _NOT_KEYS, "timestamp": (["x"], {"x": "y"})}),
     _row("/publish/{topic}", _RECORD, 200, optional={"key": _NOT_KEYS, "timestamp": (["x"], {"x": "y"})}),
     _row(ADD_GROUP, _GROUP, 200),
@@ -99,12 +101,13 @@ _ORDER = [
     *(
         row.path
         for row in TABLE
-        if row.path not in {NEGATIVE_ACKNOWLEDGE, UNSUBSCRIBE, UNREGISTER, REMOVE_GROUP}
+        if row.path not in {NEGATIVE_ACKNOWLEDGE, UNSUBSCRIBE, UNREGISTER, REMOVE_GROUP, REMOVE_TOPIC}
     ),
     NEGATIVE_ACKNOWLEDGE,
     UNSUBSCRIBE,
     UNREGISTER,
     REMOVE_GROUP,
+    REMOVE_TOPIC,
 ]
 
 
@@ -138,6 +141,7 @@ class PreparedQueue:
             "/addTopic": {"topicName": new["topic"]},
             _PUBLISH: {"messageID": "x", "message": "x", "key": "one-key", "timestamp": 0},
             "/publish/{topic}": {"messageID": "x", "message": "x", "key": "one-key", "timestamp": 0},
+            REMOVE_TOPIC: {"topicName": self.topic},
             ADD_GROUP: {"consumer_group_name": new["group"]},
             REMOVE_GROUP: {"consumer_group_name": self.group},
             REGISTER: {"consumer_group_name": self.group, "consumer_name": new["consumer"]},

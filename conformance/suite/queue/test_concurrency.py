@@ -52,6 +52,7 @@ def test_many_clients_at_once(bench: Bench) -> None:
         slack=0.0 if world.time_is_virtual else SLACK + bench.scheduling_delay(),
         partitions=dict.fromkeys(topics, partitions) if partitions is not None else {},
         positions=bench.declares("record-position"),
+        frees=bench.declares("retention"),
     )
     if world.time_is_virtual:
         step = timings.heartbeat_timeout / 2

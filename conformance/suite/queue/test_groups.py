@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ADD_GROUP, REGISTER, REMOVE_GROUP, QueueFixture
+from conformance.suite.queue.freed_records import keep_everything
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -110,6 +111,7 @@ def test_a_group_that_is_added_after_its_removal_starts_at_the_oldest_record(ben
     """
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
+    keep_everything(queue, topic)
     texts = [f"m{number}" for number in range(3)]
     for text in texts:
         queue.publish(topic, text)

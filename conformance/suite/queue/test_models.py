@@ -112,6 +112,14 @@ def test_publishing_in_any_order(bench: Bench) -> None:
     "ISOLATE-1",
     "GROUP-ADD-2",
     "MEMBER-UNSUBSCRIBE-4",
+    "TOPIC-REMOVE-1",
+    "TOPIC-REMOVE-3",
+    "TOPIC-REMOVE-4",
+    "TOPIC-REMOVE-5",
+    "TOPIC-REMOVE-7",
+    "TOPIC-REMOVE-8",
+    "TOPIC-REMOVE-10",
+    "TOPIC-REMOVE-11",
 )
 @main_thread_only
 def test_polling_and_acknowledging_in_any_order(bench: Bench) -> None:

@@ -9,6 +9,7 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.freed_records import keep_everything
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -112,6 +113,7 @@ def test_a_new_group_starts_at_the_oldest_record(bench: Bench) -> None:
     """Subscribe in a new group after another group has read the topic; expect every record from the oldest on."""
     queue = QueueFixture(bench)
     topic, _group, (early,) = queue.topic_with_consumers()
+    keep_everything(queue, topic)
     texts = [f"m{number}" for number in range(4)]
     for text in texts:
         queue.publish(topic, text)

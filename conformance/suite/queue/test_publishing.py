@@ -235,6 +235,9 @@ def test_acknowledging_makes_no_room(bench: Bench) -> None:
     """Acknowledge a record of a full partition and publish again; expect a refusal as before. Records stay for groups
     that come later.
     """
+    if bench.declares("retention"):
+        bench.skip("PUB-FULL-1", "acknowledged records make room here (extension retention)")
+        return
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = _full_topic(queue)
     full = queue.call(publish_path(topic), {"messageID": "1", "message": "x" * 12_000, "key": "k"})

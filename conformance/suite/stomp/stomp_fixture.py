@@ -242,7 +242,11 @@ class StompFixture:
         where: Callable[[Frame], bool] | None = None,
         expected: str = "a MESSAGE for the subscription",
     ) -> Frame:
-        """The next MESSAGE of a subscription for which `where` is true; a missing one counts against `clause`."""
+        """The next MESSAGE of a subscription for which `where` is true; a missing one counts against `clause`.
+
+        An ERROR in its place, behind an ACK or NACK as the last frame, counts against the clause by which the server
+        must accept that one.
+        """
 
         def matches(frame: Frame) -> bool:
             return subscription.owns(frame) and (where is None or where(frame))
@@ -250,13 +254,19 @@ class StompFixture:
         try:
             return subscription.client.expect("MESSAGE", matches)
         except PeerFailure as failure:
+            command = subscription.client.last_command
+            accepting = _ACCEPTED_BY.get(command, "")
+            if subscription.client.errors and self.applies(accepting):
+                clause, expected = accepting, f"{expected}, and no ERROR for the {command} before it"
             self.bench.judge(clause, False, expected=expected, observed=failure.observed)
             raise
 
     def messages_before_marker(
-        self, subscription: Subscription, sender: StompClient | None = None
+        self, subscription: Subscription, sender: StompClient | None = None, clause: str = "STOMP-SEND-002"
     ) -> list[Frame]:
         """Send a marker to the destination of a subscription; the MESSAGEs that arrive before it.
+
+        A marker that doesn't come counts against `clause`.
 
         The marker is the fence for "not delivered": a server that delivers in order has sent the others before it. It
         is acknowledged in the client modes. `sender` is a new session by default.
@@ -264,7 +274,7 @@ class StompFixture:
         body = self.bench.fresh("marker").encode()
         self.send(sender or self.client(), subscription.destination, body)
         marker = self.expect_message(
-            subscription, where=lambda frame: frame.body == body, expected="the marker"
+            subscription, clause, where=lambda frame: frame.body == body, expected="the marker"
         )
         if subscription.mode != "auto":
             subscription.client.ack(marker)

@@ -63,6 +63,14 @@ def test_other_messages_stay_outstanding(
     if too_few or is_undecidable(fixture, found):
         fixture.skip(clause, too_few[0] if too_few else UNDECIDABLE)
         return
+    # With the RECEIPT granted, an ERROR is the one for the NACK.
+    if (
+        inside == "NACK"
+        and not found.is_accepted
+        and (found.receipts or _refuses_the_nack(fixture, end, mode))
+    ):
+        fixture.skip(clause, "a NACK in a transaction is refused, which is left to the server")
+        return
     fixture.judge(
         clause,
         found.is_accepted,
@@ -80,4 +88,21 @@ def _transact(fixture: StompFixture, channel: Channel, message: Frame, inside: s
     else:
         send = channel.reader.ack if inside == "ACK" else channel.reader.nack
         send(message, transaction=name)
-    send_and_confirm(fixture, channel.reader, end, name)
+    if inside == "NACK":
+        # An ERROR for the NACK may come in front of the answer to this frame, or behind it.
+        channel.reader.frame(end, [("transaction", name)])
+    else:
+        send_and_confirm(fixture, channel.reader, end, name)
+
+
+def _refuses_the_nack(fixture: StompFixture, end: str, mode: str) -> bool:
+    """True if a transaction with a NACK keeps a SEND behind it from its RECEIPT, or gets an ERROR (STOMP-NACK-004)."""
+    receipt = fixture.new_receipt()
+
+    def provoke() -> StompClient:
+        channel = channel_in_mode(fixture, mode)
+        _transact(fixture, channel, channel.unacknowledged_messages(OUTSTANDING)[1], "NACK", end)
+        fixture.send(channel.reader, fixture.topic(), "m", receipt=receipt)
+        return channel.reader
+
+    return not reaction(fixture, provoke, receipt, must_react=fixture.has_receipts).is_accepted

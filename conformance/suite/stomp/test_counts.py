@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,8 @@ from conformance.suite.stomp.transaction_steps import (
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conformance.bench.bench import Bench
     from conformance.suite.stomp.channel import Channel
     from conformance.wire.frames import Frame
@@ -232,17 +235,18 @@ def test_many_subscriptions_of_a_session(bench: Bench, topics: str) -> None:
         return
     for clause in ("STOMP-SUB-014", "STOMP-UNSUB-001"):
         word = bench.fresh("m")
+        is_one = partial(_has_body, [word.encode()])
         for destination in destinations[: 1 if topics == "one" else count]:
             fixture.send(sender, destination, word)
         came: list[str | None] = []
         try:
             while len(came) < len(left):
-                came.append(reader.expect("MESSAGE").get("subscription"))
+                came.append(reader.expect("MESSAGE", is_one).get("subscription"))
         except PeerFailure:
             pass  # the comparison says what is missing
         fixture.fence(sender)
         fixture.fence(reader)
-        came += [frame.get("subscription") for frame in reader.take("MESSAGE")]
+        came += [frame.get("subscription") for frame in filter(is_one, reader.take("MESSAGE"))]
         wanted = [each.id for each in left]
         if bench.version == "1.0" and None in came:
             came = [*wanted, *came[len(wanted) :]] if len(came) >= len(wanted) else came
@@ -260,6 +264,11 @@ def test_many_subscriptions_of_a_session(bench: Bench, topics: str) -> None:
         fixture.fence(reader)
 
 
+def _has_body(bodies: Sequence[bytes], frame: Frame) -> bool:
+    """False for a late message by which a server without receipts showed that a subscription was active."""
+    return frame.body in bodies
+
+
 @clauses("STOMP-SEND-002")
 def test_a_topic_of_many_sessions(bench: Bench) -> None:
     """Subscribe to a topic on many sessions; expect each message once at each of them."""
@@ -273,7 +282,7 @@ def test_a_topic_of_many_sessions(bench: Bench) -> None:
     for body in bodies:
         fixture.send(sender, destination, body)
     for number, subscription in enumerate(subscriptions):
-        came = [fixture.expect_message(subscription).body for _ in bodies]
+        came = [fixture.expect_message(subscription, where=partial(_has_body, bodies)).body for _ in bodies]
         bench.judge(
             "STOMP-SEND-002",
             sorted(came) == sorted(bodies),

@@ -65,7 +65,8 @@ def test_similar_names_are_different_destinations(bench: Bench, pair: str) -> No
     for subscription, word in reversed(list(zip(subscriptions, words, strict=True))):
         foreign = [
             message
-            for message in fixture.messages_before_marker(subscription, sender)
+            # A marker that went to a consumer of the other name is missing here.
+            for message in fixture.messages_before_marker(subscription, sender, "STOMP-SEND-006")
             if message.body != word.encode()
         ]
         bench.judge(

@@ -64,7 +64,9 @@ def test_a_server_sends_nothing_but_frames(bench: Bench) -> None:
     "ends", [b"\n", b"\n" * 1000, b"\r\n", b"\n\r\n\n\r\n"], ids=["lf", "many", "crlf", "mixed"]
 )
 def test_line_ends_between_frames_mean_nothing(bench: Bench, ends: bytes) -> None:
-    """Send three SENDs with LFs behind each NUL, in the same message; expect three MESSAGEs and nothing else.
+    """Send SENDs with LFs behind each NUL, in the same message; expect as many MESSAGEs and nothing else.
+
+    Every other frame has a content-length: where its end is counted, not searched for, the line ends come next as well.
 
     Line ends in a WebSocket message of their own belong to STOMP-WS-009.
     """
@@ -72,12 +74,14 @@ def test_line_ends_between_frames_mean_nothing(bench: Bench, ends: bytes) -> Non
     loopback = Loopback(fixture)
     if loopback.client.version != "1.2":
         ends = ends.replace(b"\r", b"")  # a line end before 1.2 is LF alone
-    for number in range(3):
-        loopback.send_octets(b"SEND\n<destination>\n\nm<number>\0<ends>", number=number, ends=ends)
-    bodies = [loopback.expect_message("STOMP-ABNF-005").body for _ in range(3)]
+    for number in range(4):
+        length = b"content-length:2\n" if number % 2 else b""
+        octets = b"SEND\n" + length + b"<destination>\n\nm<number>\0<ends>"
+        loopback.send_octets(octets, number=number, ends=ends)
+    bodies = [loopback.expect_message("STOMP-ABNF-005").body for _ in range(4)]
     bench.judge(
         "STOMP-ABNF-005",
-        bodies == [b"m0", b"m1", b"m2"],
+        bodies == [b"m0", b"m1", b"m2", b"m3"],
         expected="the frames around the line ends",
         observed=bodies,
     )
@@ -140,7 +144,7 @@ def test_a_nul_before_the_empty_line_ends_no_frame(bench: Bench, command: str) -
 
 @clauses("STOMP-FRAME-005")
 def test_frames_that_arrive_together_are_all_carried_out(bench: Bench) -> None:
-    """Send 50 SENDs in one write, each a message of the transport; expect 50 MESSAGEs in order."""
+    """Send 50 SENDs in one write, each a message of the transport; expect 50 MESSAGEs, in any order."""
     fixture = StompFixture(bench)
     loopback = Loopback(fixture)
     bodies = [b"m%d" % number for number in range(50)]
@@ -148,7 +152,9 @@ def test_frames_that_arrive_together_are_all_carried_out(bench: Bench) -> None:
     link = loopback.client.link
     link.send_pieces([link.wire(*frames)], lambda: None)
     came = [loopback.expect_message("STOMP-FRAME-005").body for _ in bodies]
-    bench.judge("STOMP-FRAME-005", came == bodies, expected="50 messages in order", observed=came)
+    bench.judge(
+        "STOMP-FRAME-005", sorted(came) == sorted(bodies), expected="each of 50 messages once", observed=came
+    )
 
 
 @clauses("STOMP-FRAME-005", "STOMP-BODY-002")

@@ -112,7 +112,11 @@ def test_frames_that_ask_for_none_get_none(bench: Bench) -> None:
     for number in range(5):
         fixture.send(client, destination, b"%d" % number)
     client.unsubscribe(subscription.id, subscription.destination.headers)
-    fixture.fence(client)
+    try:
+        fixture.fence(client)
+    except PeerFailure as failure:
+        fixture.skip("STOMP-RECEIPT-008", f"a frame of the test was not accepted: {failure.observed}")
+        return
     receipts = [frame.get("receipt-id") for frame in client.take("RECEIPT")]
     bench.judge(
         "STOMP-RECEIPT-008", not receipts, expected="no RECEIPT but that of the fence", observed=receipts

@@ -15,6 +15,7 @@ from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
+    from conformance.wire.frames import Frame
 
 PAIRS = pytest.mark.parametrize("pair", SIMILAR, ids=" and ".join)
 
@@ -53,6 +54,11 @@ def test_transactions_with_similar_names(bench: Bench, pair: tuple[str, str]) ->
         )
 
 
+def _is_no_fence(frame: Frame) -> bool:
+    """False for a message by which a server without receipts shows that it is past a frame; one may come late."""
+    return frame.body in (b"kept", b"removed")
+
+
 @clauses("STOMP-UNSUB-001", "STOMP-SUB-001")
 @PAIRS
 def test_subscriptions_with_similar_ids(bench: Bench, pair: tuple[str, str]) -> None:
@@ -71,13 +77,16 @@ def test_subscriptions_with_similar_ids(bench: Bench, pair: tuple[str, str]) -> 
                 fixture.fence(reader)
                 for body, topic in zip((b"kept", b"removed"), topics, strict=True):
                     fixture.send(sender, topic, body)
-                came = [reader.expect("MESSAGE").body for _ in ids[len(rounds) :]]
+                came = [reader.expect("MESSAGE", _is_no_fence).body for _ in ids[len(rounds) :]]
                 fixture.fence(sender)
                 fixture.fence(reader)
-                rounds.append(sorted([*came, *(frame.body for frame in reader.take("MESSAGE"))]))
+                rounds.append(
+                    sorted([*came, *(frame.body for frame in filter(_is_no_fence, reader.take("MESSAGE")))])
+                )
                 reader.unsubscribe(unsubscribed, topics[0].headers)
         except PeerFailure as failure:
-            for clause in ("STOMP-SUB-001", "STOMP-UNSUB-001"):
+            # An UNSUBSCRIBE that is refused says nothing about the subscriptions before it.
+            for clause in ("STOMP-SUB-001", "STOMP-UNSUB-001")[bool(rounds) :]:
                 fixture.judge(clause, False, expected=f"two subscriptions, {ids}", observed=failure.observed)
             raise
         for clause, wanted, found in zip(

@@ -69,7 +69,8 @@ def test_frames_in_small_segments(bench: Bench, size: int, eol: bytes) -> None:
     body = b"a\0b\n\n\0"
     counted = b"SEND\nnote:<note>\ncontent-length:<length>\n<destination>\n\n<body>\0"
     octets = loopback.octets(counted, eol=eol, note=b"n", length=len(body), body=body)
-    octets += eol + loopback.octets(b"SEND\n<destination>\n\nplain\0", eol=eol)
+    # A server that stumbles over CR LF between frames does so without cuts, too (STOMP-ABNF-005).
+    octets += b"\n" + loopback.octets(b"SEND\n<destination>\n\nplain\0", eol=eol)
     parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
     loopback.client.link.send_pieces(parts, lambda: loopback.client.listen(APART))
     came = [

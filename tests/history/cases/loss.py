@@ -10,6 +10,10 @@ CASES = (
     good("lost", "the second of three lies in another partition", "ann settles; send a@0.0 b@1.0 c@0.1; reads a c"),
     good("lost", "the first one may not have been stored", "given positions=no; ann settles; send a/k -> ?; send b/k; reads b"),
     good("lost", "two publishes of one key overlap", "given positions=no; ann settles; send a/k [20-22]; send b/k [21-23]; gets b"),
+    bad("lost", "DELIVER-1", "ann settles; send a@0.0 b@0.1; reads a; bob joins group=h; wait 10; bob beats; gets b"),
+    good("lost", "it may have been freed before the group read its topic", "given frees=yes; ann settles; send a@0.0 b@0.1; reads a; bob joins group=h; wait 10; bob beats; gets b"),
+    bad("lost", "DELIVER-1", "given frees=yes; ann settles; bob joins group=h; wait 10; send a@0.0 b@0.1; ann reads a; bob beats; gets b"),
+    bad("lost", "DELIVER-1", "given frees=yes; ann settles; send a@0.0 b@0.1; gets a; bob joins group=h; wait 10; ann acks a; bob beats; gets b"),
     bad("unseen", "DELIVER-1", "ann settles; send a@0.0; polls"),
     # A producer acknowledgement proves that the record was stored.
     bad("unseen", "DELIVER-1", "ann settles; listen; send a -> ?; ACK a; polls"),

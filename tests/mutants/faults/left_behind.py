@@ -34,7 +34,7 @@ def an_error_commits_what_is_open() -> None:
         original(self, *arguments)
         for step in steps:
             if isinstance(step, Frame):
-                self.shared.router.send(self, step)
+                self.hub.router.send(self, step)
 
 
 @fault("STOMP-ACK-006", "STOMP-TX-008", "STOMP-ACK-001", bindings=V11)
@@ -75,7 +75,7 @@ def sessions_opened_by_stomp_have_no_transactions() -> None:
     @wrap_action("SEND")
     def send(action: Any, self: Session, frame: Frame) -> bool:
         if self in newer and "transaction" in frame.headers:
-            return bool(self.shared.router.send(self, frame))
+            return bool(self.hub.router.send(self, frame))
         return bool(action(self, frame))
 
 
@@ -94,7 +94,7 @@ def who_waited_in_vain_takes_a_record_along() -> None:
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, *arguments: Any, **named: Any) -> Any:
         partition, offset = original(self, name, *arguments, **named)
-        for group in self._followers.get(name, ()):
+        for group in self.followers.get(name, ()):
             cursor = group.cursors[name][partition.index]
             if cursor.owner in ghosts and cursor.is_ready():
                 ghosts.discard(cursor.owner)

@@ -8,13 +8,14 @@ import msgspec
 
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Consumer, Cursor, Group
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
 from reference_server.queue.refusal import Refusal
 from tests.mutants.editing import accept_refused, answer_by, open_cursors, refuse_by
 from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, STOMP, fault
 
 if TYPE_CHECKING:
+    from reference_server.queue.outcomes import Outcome
     from reference_server.queue.topic import Partition, Topic
 
 

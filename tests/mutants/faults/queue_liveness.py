@@ -145,7 +145,7 @@ def a_session_speaks_for_its_consumers() -> None:
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
-        broker = self.shared.router.binding._operations.broker
+        broker = self.hub.router.binding._operations.broker
         for name in named.get(self, ()):
             if name in broker.consumers:
                 broker._sign_of_life(broker.consumers[name], queue_now)
@@ -160,7 +160,7 @@ def consumers_end_with_their_connection() -> None:
     @wrap(Session, "_end")
     def end(original: Any, self: Session) -> None:
         original(self)
-        broker = self.shared.router.binding._operations.broker
+        broker = self.hub.router.binding._operations.broker
         for name in named.pop(self, ()):
             if name in broker.consumers:
                 broker.unregister(broker.consumers[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,11 +12,14 @@ from reference_server.queue import introspection
 from reference_server.queue import topic as topics
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Cursor
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
 from reference_server.queue.topic import Partition, Record, Topic
 from tests.mutants.editing import as_object, edit_replies, open_cursors
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import HTTP, STOMP, fault
+
+if TYPE_CHECKING:
+    from reference_server.queue.outcomes import Outcome
 
 
 @fault("PART-NAME-1", bindings=HTTP)

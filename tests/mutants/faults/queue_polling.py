@@ -9,7 +9,8 @@ import msgspec
 from reference_server.queue import long_polls
 from reference_server.queue.broker import Delivery, QueueBroker
 from reference_server.queue.group import Consumer, Cursor
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.queue.topic import Record
 from tests.mutants.editing import accept_refused, as_object, edit_replies, open_cursors, refuse_by
 from tests.mutants.patching import replace, wrap

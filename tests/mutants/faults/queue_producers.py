@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reference_server.queue import operations, requests
+from reference_server.queue.operations import Operations
 from reference_server.queue.outcomes import ProducerAcknowledgement, acknowledged
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
+from reference_server.server.long_poll import LongPoll
 from reference_server.stomp.destinations import Broadcast, Message
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
-from reference_server.stomp.hub import Hub
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, QueueBinding
 from tests.mutants.editing import topic_of
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import HTTP, PUBLISH, STOMP, fault
 
 if TYPE_CHECKING:
-    from reference_server.queue.operations import Outcome
+    from reference_server.queue.outcomes import Outcome
     from reference_server.stomp.session import Session
 
 #: Seconds by which something is done too early: longer than a client takes to look.
@@ -73,7 +74,7 @@ def only_the_newest_listener_gets_acknowledgements() -> None:
     """Only the newest subscription to the acknowledgements of a topic gets them."""
 
     @wrap(Broadcast, "put")
-    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+    def put(original: Any, self: Broadcast, message: Message) -> None:
         if message.destination.startswith(ACKNOWLEDGEMENTS):
             list(self._subscribers)[-1].deliver(message)
         else:
@@ -85,7 +86,7 @@ def only_the_first_subscriber_is_told() -> None:
     """The oldest subscription to the acknowledgements of a topic gets all copies of them."""
 
     @wrap(Broadcast, "put")
-    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+    def put(original: Any, self: Broadcast, message: Message) -> None:
         if message.destination.startswith(ACKNOWLEDGEMENTS):
             next(iter(self._subscribers)).deliver(message)
         else:
@@ -168,7 +169,7 @@ def _before_storing(act: Any) -> None:
     @wrap(Application, "handle")
     def handle(original: Any, self: Application, session: Session, items: list[Any]) -> None:
         with self._turn():
-            self._hub._shared.now = wall()
+            self._hub.now = wall()
             acted = [act(self, session, *each) for each in _publishes(self, items)]
         if any(acted):
             threading.Event().wait(EARLY)
@@ -182,7 +183,7 @@ def a_record_is_acknowledged_before_it_is_stored() -> None:
 
     def act(self: Application, session: Session, frame: Frame, topic: str, label: str | int) -> bool:
         del session, frame
-        binding = self._hub._router.binding
+        binding = self._hub.router.binding
         if not any(spelling + topic in binding._acknowledgements for spelling in ACKNOWLEDGEMENTS):
             return False
         told = acknowledged(topic, label)
@@ -290,6 +291,9 @@ def what_fails_nowhere_is_told_somewhere() -> None:
 def records_over_http_are_not_acknowledged() -> None:
     """Records that are published over HTTP are not acknowledged over STOMP."""
 
-    @replace(Hub, "acknowledge_producer")
-    def acknowledge(self: Hub, told: ProducerAcknowledgement) -> None:
-        del self, told
+    @wrap(Operations, "perform")
+    def perform(original: Any, self: Operations, *arguments: Any, **named: Any) -> Outcome | None:
+        outcome: Outcome | None = original(self, *arguments, **named)
+        if outcome is None or not isinstance(named["waiter"], LongPoll):
+            return outcome
+        return msgspec.structs.replace(outcome, acknowledgement=None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
 from reference_server.queue.refusal import Refusal
 from tests.mutants.editing import (
     answer_by,
@@ -20,6 +20,7 @@ from tests.mutants.patching import wrap
 from tests.mutants.registry import HTTP, STOMP, fault
 
 if TYPE_CHECKING:
+    from reference_server.queue.outcomes import Outcome
     from reference_server.queue.topic import Partition, Record
 PUBLISH = "/producer/publish/"
 

@@ -8,7 +8,8 @@ import msgspec
 
 from reference_server.queue import operations
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.queue.refusal import Refusal
 from tests.mutants.editing import as_object, edit_replies, edit_requests
 from tests.mutants.patching import wrap

@@ -32,7 +32,7 @@ def an_operation_in_a_transaction_is_performed_at_once() -> None:
 
     @wrap_action("SEND")
     def send(action: Any, self: Session, frame: Frame) -> bool:
-        if self.shared.router.binding.serves(frame.headers.get("destination", "")):
+        if self.hub.router.binding.serves(frame.headers.get("destination", "")):
             headers = {name: value for name, value in frame.headers.items() if name != "transaction"}
             frame = msgspec.structs.replace(frame, headers=headers)
         return bool(action(self, frame))
@@ -150,7 +150,7 @@ def an_acknowledgement_that_was_not_taken_goes_to_others() -> None:
     from reference_server.stomp.destinations import Broadcast
 
     @replace(Broadcast, "unsubscribe")
-    def unsubscribe(self: Broadcast[Any], subscriber: Any, unsettled: list[Message]) -> None:
+    def unsubscribe(self: Broadcast, subscriber: Any, unsettled: list[Message]) -> None:
         self._subscribers.pop(subscriber, None)
         if not self._subscribers:
             self._owner.pop(self._key, None)

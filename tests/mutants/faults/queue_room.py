@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reference_server.queue import broker
+from reference_server.queue import topic
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Cursor
 from reference_server.queue.refusal import Refusal
@@ -37,7 +37,7 @@ def the_bound_of_a_topic_is_not_read() -> None:
 def bounds_count_characters() -> None:
     """The bound of a partition counts characters, not octets."""
 
-    @replace(broker, "octets_of")
+    @replace(topic, "octets_of")
     def count(value: Any) -> int:
         return len(value) if isinstance(value, str) else 8
 

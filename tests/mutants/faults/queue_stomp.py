@@ -23,7 +23,7 @@ from tests.mutants.registry import STOMP, fault
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reference_server.queue.operations import Outcome
+    from reference_server.queue.outcomes import Outcome
     from reference_server.stomp.destinations import Message
 
 

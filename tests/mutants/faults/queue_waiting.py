@@ -207,7 +207,7 @@ def a_poll_that_waits_holds_up_its_session() -> None:
 
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: list[Any], now: float, queue_now: float) -> None:
-        if self.shared.router.binding._parked.get(self) and items:
+        if self.hub.router.binding._parked.get(self) and items:
             behind.setdefault(self, []).extend(items)
         else:
             original(self, items, now, queue_now)

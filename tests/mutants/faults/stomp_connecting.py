@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from reference_server.stomp import escapes, frame
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame, FrameReader
+from reference_server.stomp.hub import Hub
 from reference_server.stomp.negotiation import VERSIONS
 from reference_server.stomp.session import Session, State
-from reference_server.stomp.shared import Shared
 from tests.mutants.patching import replace, wrap
 from tests.mutants.registry import fault
 from tests.mutants.stomp_editing import (
@@ -145,14 +145,14 @@ def the_server_has_no_name() -> None:
 @fault("STOMP-CONNECT-010", bindings=V12)
 def sessions_are_named_by_the_second() -> None:
     """Sessions that begin within a second have the same name."""
-    replace(Shared, "name_session")(lambda self: f"s-{int(time.time())}")
+    replace(Hub, "name_session")(lambda self: f"s-{int(time.time())}")
 
 
 @fault("STOMP-CONNECT-010", bindings=V10)
 def names_of_sessions_are_used_again() -> None:
     """A session has the same name as the 16th session before it."""
     names = itertools.cycle(range(16))
-    replace(Shared, "name_session")(lambda self: f"s-{next(names)}")
+    replace(Hub, "name_session")(lambda self: f"s-{next(names)}")
 
 
 @fault("STOMP-CONNECT-013", bindings=V12)
@@ -268,7 +268,7 @@ def twenty_sessions_a_second_are_enough() -> None:
 
     @wrap_action("CONNECT", "STOMP")
     def connect(action: Any, self: Session, asked: Frame) -> bool:
-        now = self.shared.now
+        now = self.hub.now
         begun[:] = [each for each in begun if each > now - 1]
         begun.append(now)
         return False if len(begun) > 20 else bool(action(self, asked))

@@ -52,13 +52,13 @@ def frames_behind_a_faulty_one_are_obeyed() -> None:
         if self in ending or self._state is not State.LIVE:
             original(self, error, frame)
             return
-        ending[self] = self.shared.now + _GOES_ON
+        ending[self] = self.hub.now + _GOES_ON
         end, self._end = self._end, lambda: None  # type: ignore[method-assign]
         try:
             original(self, error, frame)
         finally:
             self._end = end  # type: ignore[method-assign]
-        self.shared.deadlines.set(self, ending[self])
+        self.hub.deadlines.set(self, ending[self])
 
     @wrap(Session, "on_time")
     def on_time(original: Any, self: Session, now: float) -> None:

@@ -103,6 +103,18 @@ def many_line_ends_are_a_flood() -> None:
         return read
 
 
+@fault("STOMP-ABNF-005", bindings=V12)
+def a_cr_behind_a_counted_body_begins_a_frame() -> None:
+    """A CR LF behind a body of known length is malformed; an LF there, and a CR LF behind other bodies, is none."""
+
+    def refuse(reader: FrameReader, data: bytes) -> bytes:
+        if b"\ncontent-length:" in data and data.endswith(b"\0\r\n"):
+            reader.error = ProtocolError("bad command", "A frame begins with a command.")
+        return data
+
+    edit_octets(refuse)
+
+
 @fault("STOMP-FRAME-001", bindings=V12, shuts_out=True)
 def lines_end_with_cr_lf_only() -> None:
     """Frames whose lines end with LF are not understood."""

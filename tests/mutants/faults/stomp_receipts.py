@@ -142,9 +142,9 @@ def _put_off_sends(forget: Callable[[Any], None]) -> None:
             return bool(action(self, frame))
         if not frame.headers["destination"].startswith(("/topic/", "/queue/")):
             return bool(action(self, frame))
-        due = self.shared.now + _PUT_OFF
+        due = self.hub.now + _PUT_OFF
         waiting.setdefault(self, []).append((due, action, frame))
-        self.shared.deadlines.set(self, due)
+        self.hub.deadlines.set(self, due)
         return True
 
     @wrap(Session, "on_time")

@@ -193,7 +193,7 @@ def a_session_with_an_error_goes_on_taking_messages() -> None:
     def refuse(original: Any, self: Session, error: ProtocolError, frame: Frame | None = None) -> None:
         subscriptions, self.subscriptions = (
             self.subscriptions,
-            Subscriptions(self, self.shared.limits, self.shared.router.numbers),
+            Subscriptions(self, self.hub.limits, self.hub.router.numbers, self.hub.router.budget),
         )
         original(self, error, frame)
         self.subscriptions = subscriptions
@@ -244,7 +244,7 @@ def a_send_behind_a_refused_frame_is_delivered() -> None:
         if was_open and self.closing:
             for item in items[1:]:
                 if getattr(item, "command", "") == "SEND" and "destination" in item.headers:
-                    self.shared.router.send(self, item)
+                    self.hub.router.send(self, item)
 
 
 # Logins
@@ -255,13 +255,13 @@ def _trust_stomp(is_trusted: Callable[[Frame], bool]) -> None:
 
     @wrap_action("STOMP")
     def connect(action: Any, self: Session, frame: Frame) -> bool:
-        users = self.shared.users
+        users = self.hub.users
         if is_trusted(frame):
-            self.shared.users = {}
+            self.hub.users = {}
         try:
             return bool(action(self, frame))
         finally:
-            self.shared.users = users
+            self.hub.users = users
 
 
 @fault("STOMP-CONNECT-003", "STOMP-CONNECT-015", bindings=V12, flags=_USER, options=_LOGIN)
@@ -296,7 +296,7 @@ def a_send_before_the_login_is_obeyed_in_silence() -> None:
     @wrap(Session, "_process")
     def process(original: Any, self: Session, frame: Frame) -> None:
         if self._state is State.OPENED and frame.command == "SEND" and "destination" in frame.headers:
-            self.shared.router.send(self, frame)
+            self.hub.router.send(self, frame)
         original(self, frame)
 
 
@@ -311,7 +311,7 @@ def frames_behind_a_refused_login_are_obeyed() -> None:
         if was_open and self.closing and getattr(items[0], "command", "") == "CONNECT":
             for item in items[1:]:
                 if getattr(item, "command", "") == "SEND":
-                    self.shared.router.send(self, item)
+                    self.hub.router.send(self, item)
 
 
 # Transactions

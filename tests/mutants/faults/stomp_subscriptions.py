@@ -258,7 +258,7 @@ def a_connection_gets_one_copy() -> None:
     """Only the first of two subscriptions of a connection to one topic gets messages."""
 
     @wrap(Broadcast, "put")
-    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+    def put(original: Any, self: Broadcast, message: Message) -> None:
         served: list[Any] = []
         for subscriber in tuple(self._subscribers):
             outlet = subscriber._outlet  # type: ignore[attr-defined]
@@ -272,7 +272,7 @@ def both_copies_name_one_subscription() -> None:
     """Messages for two subscriptions of a connection to one topic all name the first one."""
 
     @wrap(Broadcast, "put")
-    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+    def put(original: Any, self: Broadcast, message: Message) -> None:
         first: dict[Any, Any] = {}
         for subscriber in tuple(self._subscribers):
             first.setdefault(subscriber._outlet, subscriber).deliver(message)  # type: ignore[attr-defined]
@@ -332,14 +332,14 @@ def one_more_message_comes_after_an_unsubscribe() -> None:
     """A subscription to a topic ends with the first message after its UNSUBSCRIBE."""
 
     @wrap(Broadcast, "unsubscribe")
-    def unsubscribe(original: Any, self: Broadcast[Any], subscriber: Any, unsettled: list[Message]) -> None:
+    def unsubscribe(original: Any, self: Broadcast, subscriber: Any, unsettled: list[Message]) -> None:
         if subscriber._outlet.closing:
             original(self, subscriber, unsettled)
         else:
             leaving.add(subscriber)
 
     @wrap(Broadcast, "put")
-    def put(original: Any, self: Broadcast[Any], message: Message) -> None:
+    def put(original: Any, self: Broadcast, message: Message) -> None:
         original(self, message)
         for subscriber in tuple(self._subscribers):
             if subscriber in leaving:

@@ -31,7 +31,7 @@ def _send_all(session: Session) -> None:
     for transaction in session._transactions._open.values():
         for step in transaction.steps:
             if isinstance(step, Frame):
-                session.shared.router.send(session, step)
+                session.hub.router.send(session, step)
 
 
 # Effects of COMMIT, ABORT and the end of a connection
@@ -79,7 +79,7 @@ def an_abort_commits() -> None:
         name = frame.headers.get("transaction", "")
         for step in self._transactions._open[name].steps if name in self._transactions._open else ():
             if isinstance(step, Frame):
-                self.shared.router.send(self, step)
+                self.hub.router.send(self, step)
         return bool(action(self, frame))
 
 
@@ -211,7 +211,7 @@ def a_commit_ends_all_transactions() -> None:
             if name != frame.headers.get("transaction"):
                 steps = self._transactions._open[name].steps
                 for step in [each for each in steps if isinstance(each, Frame)]:
-                    self.shared.router.send(self, step)
+                    self.hub.router.send(self, step)
                 steps.clear()
         return bool(action(self, frame))
 

@@ -34,7 +34,7 @@ def a_connect_without_a_choice_is_not_heard() -> None:
 
 @fault("TCP-SEGMENTS-1", bindings=TCP)
 def a_segment_ends_a_frame() -> None:
-    """What a segment leaves unfinished is dropped."""
+    """The unfinished frame at the end of a segment is dropped."""
 
     @wrap(Stream, "receive")
     def receive(original: Any, self: Stream, data: bytes) -> bytes:

@@ -139,14 +139,13 @@ def an_empty_line_must_not_be_cut_in_two() -> None:
 
 @fault("STOMP-WS-004", bindings=WEBSOCKET)
 def a_nul_must_not_come_alone() -> None:
-    """If a message begins with the NUL of a frame, that NUL becomes part of the body."""
+    """If a message begins with the NUL of a frame, that NUL is overlooked."""
 
-    @wrap(FrameReader, "_continue_body")
-    def continue_body(original: Any, self: FrameReader, data: bytes, frames: list[Frame]) -> int:
-        if data[:1] == b"\0" and self._length is None and self._pending:
-            self._pending += b"\0"
-            return 1
-        return int(original(self, data, frames))
+    @wrap(FrameReader, "feed")
+    def feed(original: Any, self: FrameReader, data: bytes) -> list[Frame]:
+        is_cut = self._pending and not self._is_counted
+        frames: list[Frame] = original(self, data.removeprefix(b"\0") if is_cut else data)
+        return frames
 
 
 @fault("STOMP-WS-005", bindings=WEBSOCKET)
@@ -284,5 +283,5 @@ def a_close_frame_commits() -> None:
             for transaction in self._transactions._open.values():
                 for step in transaction.steps:
                     if isinstance(step, Frame):
-                        self.shared.router.send(self, step)
+                        self.hub.router.send(self, step)
         original(self, now)

@@ -9,7 +9,9 @@ import msgspec
 
 from reference_server.queue import introspection, long_polls, operations
 from reference_server.queue.broker import QueueBroker
-from reference_server.queue.operations import Operations, Outcome
+from reference_server.queue.long_polls import LongPolls
+from reference_server.queue.operations import Operations
+from reference_server.queue.outcomes import Outcome
 from reference_server.server import running
 from reference_server.server.http import HttpBinding
 from tests.mutants.editing import as_object
@@ -31,8 +33,8 @@ def _edit_outcomes(edit: Any) -> None:
         changed: Outcome | None = outcome and edit(outcome)
         return changed
 
-    @wrap(Operations, "answered")
-    def answered(original: Any, self: Operations) -> list[Any]:
+    @wrap(LongPolls, "answered")
+    def answered(original: Any, self: LongPolls) -> list[Any]:
         return [(waiter, edit(outcome)) for waiter, outcome in original(self)]
 
 

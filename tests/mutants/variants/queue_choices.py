@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import zlib
 from typing import TYPE_CHECKING, Any
 
 from reference_server.queue import broker, names
 from reference_server.queue import group as groups
+from reference_server.queue import topic as topics
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.group import Consumer, Cursor
 from reference_server.queue.long_polls import LongPolls
@@ -38,9 +40,11 @@ def partitions_are_dealt_out_from_the_last() -> None:
 def ids_count_down_from_the_largest() -> None:
     """The first record has the largest possible id, and each later one a smaller one."""
 
+    stored = itertools.count()
+
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, record: Record, **named: Any) -> Any:
-        self._next_id = _LARGEST - 7 * self._records
+        self._next_id = _LARGEST - 7 * next(stored)
         return original(self, name, record, **named)
 
 
@@ -170,6 +174,6 @@ def negative_ids_are_just_not_in_flight() -> None:
 def records_take_more_room_than_their_texts() -> None:
     """Each record counts 100 octets more than its key and its message."""
 
-    @wrap(broker, "octets_of")
+    @wrap(topics, "octets_of")
     def octets(original: Any, value: Any) -> int:
         return int(original(value)) + 100

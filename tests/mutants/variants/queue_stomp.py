@@ -13,10 +13,9 @@ from tests.mutants.patching import wrap
 from tests.mutants.registry import STOMP, variant
 
 if TYPE_CHECKING:
-    from reference_server.queue.operations import Outcome
-    from reference_server.stomp.destinations import Message
+    from reference_server.queue.outcomes import Outcome
+    from reference_server.stomp.destinations import Message, Source
     from reference_server.stomp.session import Session
-    from reference_server.stomp.subscriptions import Source
 
 
 @variant(

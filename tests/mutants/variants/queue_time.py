@@ -20,7 +20,7 @@ from tests.mutants.registry import HTTP, STOMP, variant
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from reference_server.queue.operations import Outcome
+    from reference_server.queue.outcomes import Outcome
     from reference_server.stomp.session import Session
 
 _ANSWERED_LATE = 0.004

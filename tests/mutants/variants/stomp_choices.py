@@ -166,7 +166,7 @@ def the_client_closes_after_a_disconnect() -> None:
             return
         over.add(self)
         self._transactions.clear()
-        self.shared.router.binding.cancel(self)
+        self.hub.router.binding.cancel(self)
         self.subscriptions.clear()
         self.liveness.intervals = Intervals()
 
@@ -231,9 +231,9 @@ def messages_come_late() -> None:
             original(self, message)
             return
         line = waiting.setdefault(outlet, [])
-        due = max(outlet.shared.now + chance.choice([0.0, 0.005, 0.02]), line[-1][0] if line else 0.0)
+        due = max(outlet.hub.now + chance.choice([0.0, 0.005, 0.02]), line[-1][0] if line else 0.0)
         line.append((due, self, message))
-        outlet.shared.deadlines.set(outlet, due)
+        outlet.hub.deadlines.set(outlet, due)
 
     delivered = deliver.__wrapped__
 

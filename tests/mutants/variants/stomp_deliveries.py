@@ -53,7 +53,8 @@ def what_comes_again_comes_last() -> None:
     @replace(PlainQueue, "take_back")
     def take_back(self: PlainQueue, returned: list[Message]) -> None:
         for message in reversed(returned):
-            message.mark_redelivered()
+            message.redelivered = True
+            message.forget_tail()
             self.octets += message.size
             self.messages.append(message)
         self._drain()
@@ -194,6 +195,6 @@ def a_topic_begins_with_the_newest_subscription() -> None:
     """A topic serves its subscriptions in reverse order."""
 
     @replace(Broadcast, "put")
-    def put(self: Broadcast[Any], message: Message) -> None:
+    def put(self: Broadcast, message: Message) -> None:
         for subscriber in reversed(tuple(self._subscribers)):
             subscriber.deliver(message)

@@ -19,7 +19,7 @@ _HTTP = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @variant("Segments mean nothing (chapter on TCP).", bindings=(*V12, *TCP))
 def segments_of_three_octets() -> None:
-    """What the server sends leaves in segments of three octets at most."""
+    """Octets to a client leave in segments of three at most."""
 
     @wrap(Transport, "send_some")
     def send_some(original: Any, self: Transport, sealed: bytes | memoryview) -> int:

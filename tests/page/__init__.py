@@ -1,0 +1,1 @@
+"""Tests of the live page of the reference server in headless Chromium; they are skipped where there is none."""
