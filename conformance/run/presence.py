@@ -11,6 +11,7 @@ from conformance.run.admittance import connect_headers
 from conformance.targets.links import new_link
 from conformance.targets.target import PATIENCE
 from conformance.wire.admission import AWAY, RETURN_SECONDS
+from conformance.wire.cutting import cut_repr
 from conformance.wire.failures import (
     NotAdmitted,
     PeerFailure,
@@ -84,7 +85,7 @@ class Presence:
     def last_sent(self, frames: Sequence[TraceEntry] = ()) -> str:
         """The newest thing in `frames`, or else in the whole run, that the server was sent; "" without one."""
         own = next((entry.octets for entry in reversed(frames) if entry.direction == ">"), self._sent)
-        return f"; the last thing that it was sent: {own[:_SHOWN]!r}" if own else ""
+        return f"; the last thing that it was sent: {cut_repr(own, _SHOWN)}" if own else ""
 
     def stop(self) -> None:
         """End all waits and the watch, since the run ends."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.wire.access import Access
 from conformance.wire.admission import TOO_MANY, UNAVAILABLE
 from conformance.wire.connection import Connection
+from conformance.wire.cutting import cut, cut_octets
 from conformance.wire.failures import PeerFailure, RunEnded
 from conformance.wire.http_body import BODY_LIMIT, read_body
 from conformance.wire.json_values import decoded
@@ -55,7 +56,7 @@ class HttpReply:
         return decoded(self.body)
 
     def __str__(self) -> str:
-        return f"{self.status} {self.body[:_SHOWN].decode('utf-8', 'replace')}".strip()
+        return f"{self.status} {cut_octets(self.body, _SHOWN)}".strip()
 
 
 class HttpClient:
@@ -327,7 +328,7 @@ class HttpClient:
         except TimeoutError as error:
             raise PeerFailure(expected, "no whole reply in time") from error
         except (http.client.HTTPException, ValueError) as error:
-            raise PeerFailure(expected, f"no HTTP: {f'{error!r}'[:_SHOWN]}") from error
+            raise PeerFailure(expected, f"no HTTP: {cut(repr(error), _SHOWN)}") from error
         except ConnectionError:
             return None
         headers: dict[str, str] = {}

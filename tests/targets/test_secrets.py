@@ -1,10 +1,17 @@
 """Secrets of a target, and the forms in which they are hidden."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance.targets.secrets import Secrets
+from conformance.wire.cutting import cut_octets, cut_repr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 URL = "ws://bob:hunter%40two@host/stomp?token=T0k%2F98765&v=1"
 
@@ -60,3 +67,38 @@ def test_the_origin_of_a_secret_is_known():
         "header cookie": "abc",
         "connect-header Id": "7",
     }
+
+
+LONG_TOKEN = "tok-" + "0123456789" * 4
+
+
+@pytest.mark.parametrize("left", range(3, len(LONG_TOKEN)))
+@pytest.mark.parametrize("shown", [cut_octets, cut_repr])
+def test_the_beginning_of_a_secret_in_front_of_a_cut_is_hidden(
+    shown: Callable[[bytes, int], str], left: int
+) -> None:
+    """A cut through a secret leaves no part of it, however much of it was in front of the cut."""
+    secrets = Secrets(headers={"Authorization": f"Bearer {LONG_TOKEN}"}, words=["pässcode-with-ümläut"])
+    said = f"wrong: {LONG_TOKEN} and more".encode()
+    hidden = secrets.text(f"400 {shown(said, len('wrong: ') + left)} after 0.3 s")
+    assert LONG_TOKEN[:3] not in hidden
+    assert "wrong: ***" in hidden
+    assert hidden.endswith("after 0.3 s")
+
+
+def test_a_cut_through_a_character_of_a_secret_hides_what_is_left() -> None:
+    secrets = Secrets(words=["pässcode-with-ümläut"])
+    said = "no pässcode-with-ümläut".encode()
+    for size in range(len("no päs".encode()), len(said)):
+        assert "ss" not in secrets.text(cut_octets(said, size)).replace("***", "")
+        assert "ss" not in secrets.text(cut_repr(said, size)).replace("***", "")
+
+
+def test_what_is_no_beginning_of_a_secret_stays_in_front_of_a_cut() -> None:
+    assert Secrets(words=["passcode-1"]).text("400 a code… and passc") == "400 a code… and passc"
+
+
+def test_a_cut_frame_loses_the_beginning_of_a_secret() -> None:
+    secrets = Secrets(words=["hunter-two"])
+    assert secrets.cut_octets(b"ERROR\nmessage:hunter-t") == b"ERROR\nmessage:***"
+    assert secrets.cut_octets(b"\xffERROR\n") == b"\xffERROR\n"
