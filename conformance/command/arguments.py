@@ -140,7 +140,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         type=_test_count,
         metavar="N",
         default=PARALLEL,
-        help="run up to N tests at a time (default: %(default)s)",
+        help="run up to N tests at a time, and models beside them in processes of their own (default: %(default)s); "
+        "1 runs everything in one process",
     )
     group.add_argument(
         "--time-limit",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from conformance.run.options import Effort
 from conformance.run.probe import NoServer, probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
+from conformance.runner.garbage import collect_rarely
 from conformance.runner.scheduler import Scheduler
 from conformance.specification.clauses import BINDINGS, book
 from conformance.specification.markdown import SpecError
@@ -100,8 +100,7 @@ def _judge_interruptibly(options: Options, interruption: _Interruption) -> int:
     run = interruption.run = Run(options, target, book(), interruption.event)
     presenter = Presenter(verbose=options.verbose)
     scheduler = Scheduler(run, presenter)
-    # Imported modules live for the whole run: keep them out of garbage collections and of Hypothesis' gc.get_referrers.
-    gc.freeze()
+    collect_rarely()
     with presenter:
         status = pytest.main(
             _pytest_arguments(options), plugins=[scheduler, _CommandLine(scheduler, presenter)]

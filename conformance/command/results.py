@@ -41,6 +41,8 @@ def present(run: Run, presenter: Presenter) -> int:
         replay_command=again,
         resend_command=lambda failure: resend(run.options, failure),
     )
+    for warning in run.warnings:
+        print(f"Note: {warning}", file=sys.stderr)
     for suite_failure in run.suite_failures:
         print(f"The suite itself failed: {suite_failure}", file=sys.stderr)
     try:

@@ -62,6 +62,8 @@ class Run:
         self.scheduling_delay = SchedulingDelay()
         self.ended_early = ""
         self.suite_failures: list[str] = []
+        self.warnings: list[str] = []
+        """What a user should know about this machine, and changes no verdict."""
         self.started = time.time()
         """Seconds since 1970."""
         self.durations: dict[tuple[str, str], float] = {}
@@ -142,6 +144,11 @@ class Run:
     def shown_target(self) -> Target:
         """The target as reports show it."""
         return target_without_secrets(self.target)
+
+    def warn(self, text: str) -> None:
+        """Note what a user should know, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     def fail_suite(self, why: str) -> None:
         """Note a failure of the suite itself, outside of all tests."""

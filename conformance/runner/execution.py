@@ -9,8 +9,10 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.bench import Bench
+from conformance.models.rule_coverage import COVERAGE_BY_MACHINE
 from conformance.specification.clauses import Level
 from conformance.verdicts.case import Case, find_failure
+from conformance.verdicts.merging import merge
 from conformance.wire.failures import Crowded, RunEnded, TooSlow, Unreachable, WaitTooLong
 from conformance.wire.places import ORDINARY
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conformance.run.run import Run
+    from conformance.runner.messages import Outcome
 
 #: Attempts at a test on a machine that is too slow for its timers, and at a server that is away or has no room.
 ATTEMPTS = 3
@@ -28,7 +31,10 @@ SHORT_WAIT_SECONDS, LONG_WAIT_SECONDS = 0.2, 2.0
 class Execution:
     """Runs a test function with a bench, and records its assertions."""
 
-    def __init__(self, run: Run, name: str, clauses: tuple[str, ...], binding: str) -> None:
+    def __init__(
+        self, run: Run, name: str, clauses: tuple[str, ...], binding: str, *, hands_back: bool = False
+    ) -> None:
+        """`hands_back` is true where the caller, not this object, repeats a test that got no connection."""
         self._run = run
         self.name = name
         self.clauses = clauses
@@ -40,6 +46,7 @@ class Execution:
         self._done = threading.Event()
         self._recording = threading.Lock()
         self._recorded = False
+        self._hands_back = hands_back
         self._crowded = 0
         self._waits = False
         self._attempt_began: float | None = None
@@ -97,13 +104,18 @@ class Execution:
             if not reason:
                 return
             case.forget_failure()
-            if self.bench.admission and self.bench.admission.is_hopeless:
+            if self.is_handed_back or (self.bench.admission and self.bench.admission.is_hopeless):
                 break
         if slow is None:
             case.not_asked(reason)
             return
         for clause in case.clauses:
             case.skip(clause, str(slow))
+
+    @property
+    def is_handed_back(self) -> bool:
+        """True if the test showed nothing since it got no connection, and the caller is to repeat it."""
+        return self._hands_back and self._crowded > 0
 
     def _attempt_once(
         self, case: Case, test: Callable[..., Any], arguments: dict[str, Any], *, is_last: bool
@@ -186,6 +198,23 @@ class Execution:
         except Unreachable as gone:
             case.forget_failure()
             raise Unreachable(f"{gone}{self._run.presence.last_sent(frames[1])}") from error
+
+    def adopt(self, outcome: Outcome) -> None:
+        """End the test as another process has run it: take over what it recorded."""
+        with self._recording:
+            if not self._recorded:
+                self._recorded = True
+                merge(self._run.recorder, outcome.tallies)
+        self.error = outcome.problem.error() if outcome.problem is not None else None
+        if self.bench.case is not None:
+            self.bench.case.ended_at = outcome.ended_at
+        self._run.durations[self.name, self.bench.binding] = outcome.seconds
+        self._run.findings |= outcome.findings
+        self._run.suite_failures += outcome.suite_failures
+        COVERAGE_BY_MACHINE.update(outcome.coverage)
+        if outcome.ended_early:
+            self._run.end_early(outcome.ended_early)
+        self._done.set()
 
     def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Run the test in a thread of its own, so that its waits overlap those of other tests."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.bench.marks import clauses_of, is_main_thread_only
+from conformance.bench.marks import clauses_of, is_exclusive, is_main_thread_only
 
 if TYPE_CHECKING:
     from conformance.runner.execution import Execution
@@ -31,6 +31,11 @@ def needs_only_parameters(item: pytest.Function) -> bool:
 def runs_concurrently(item: pytest.Function) -> bool:
     """True if a worker may run the test: any thread will do, and no fixture has to be set up."""
     return not is_main_thread_only(item.obj) and needs_only_parameters(item)
+
+
+def runs_apart(item: pytest.Function) -> bool:
+    """True if another process may run the test: it uses Hypothesis, and need not be alone."""
+    return is_main_thread_only(item.obj) and not is_exclusive(item.obj) and needs_only_parameters(item)
 
 
 def arguments(item: pytest.Function, execution: Execution) -> dict[str, Any]:

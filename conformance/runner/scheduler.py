@@ -6,23 +6,26 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from conformance.bench.marks import clauses_of, is_exclusive, is_main_thread_only, wait_of
+from conformance.run.options import Effort
 from conformance.run.time_limit import TimeLimit, limit_seconds
 from conformance.runner.execution import Execution
+from conformance.runner.process_pool import ProcessPool, processes_for
 from conformance.runner.pytest_items import (
     arguments,
     binding_of,
     full_name,
     is_suite_test,
     needs_only_parameters,
+    runs_apart,
     runs_concurrently,
 )
+from conformance.runner.scheduled_test import ScheduledTest
 from conformance.runner.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ _WAITING_PATIENCES = 12
 _SLICE_SECONDS = 0.2
 #: Depth in the dependency graph from which a long test delays no test that depends on it.
 _AFTER_ROOTS = 2
+#: Models and properties of quick effort that take longer than a process of their own needs to start.
+_WORTH_A_PROCESS = 8
 #: Longest wait of a test for real time, in seconds; a test that would wait longer is skipped.
 LONGEST_WAIT = 600.0
 #: Seconds that the end of a run waits for tests that are still running.
@@ -51,31 +56,6 @@ class Progress(Protocol):
     def waiting(self, seconds_left: float) -> None: ...
 
 
-class ScheduledTest:
-    """One test of a run and its execution, None for a test that is blocked."""
-
-    def __init__(self, scheduler: Scheduler, item: pytest.Function) -> None:
-        self._scheduler = scheduler
-        self._item = item
-        self._ended = threading.Event()
-        self.execution: Execution | None = None
-
-    def run(self) -> None:
-        """Execute the test unless it is blocked by a failed root."""
-        self._scheduler.report_start(self._item)
-        try:
-            if not self._scheduler.is_blocked(self._item):
-                self.execution = self._scheduler.execution_of(self._item)
-                self.execution.execute(self._item.obj, arguments(self._item, self.execution))
-        finally:
-            self._scheduler.report_end(self._item, self.execution)
-            self._ended.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait up to `seconds` for the end of the test; True if it ended."""
-        return self._ended.wait(seconds)
-
-
 class Scheduler:
     """Orders and runs the tests of a run. One object per pytest session."""
 
@@ -86,6 +66,8 @@ class Scheduler:
         self._waiting: dict[pytest.Function, Execution] = {}
         self._scheduled: dict[pytest.Function, ScheduledTest] = {}
         self._pool: WorkerPool | None = None
+        self._processes: ProcessPool | None = None
+        self._apart: WorkerPool | None = None
         self._time_limit = TimeLimit(run)
 
     # Collecting
@@ -165,12 +147,24 @@ class Scheduler:
                 execution = self.execution_of(item)
                 execution.start(item.obj, arguments(item, execution))
                 self._waiting[item] = execution
-            else:
-                self._scheduled[item] = ScheduledTest(self, item)
+        self._schedule([item for item in self.planned if item not in self._waiting])
         if self.run.workers > 1:
             concurrent = [test for item, test in self._scheduled.items() if runs_concurrently(item)]
             self._pool = WorkerPool(concurrent, self.run.workers, lambda: self.run.ended_early)
             self._pool.start()
+
+    def _schedule(self, items: list[pytest.Function]) -> None:
+        """Prepare the tests, and processes for models if these take longer than a process needs to start."""
+        apart = {item for item in items if runs_apart(item)}
+        if self.run.options.effort is Effort.QUICK and len(apart) < _WORTH_A_PROCESS:
+            apart.clear()
+        if count := processes_for(self.run, len(apart)):
+            self._processes = ProcessPool(self.run, count, [item.obj.__module__ for item in apart])
+        for item in items:
+            self._scheduled[item] = ScheduledTest(self, item, self._processes if item in apart else None)
+        if self._processes is not None:
+            tests = [test for item, test in self._scheduled.items() if item in apart]
+            self._apart = WorkerPool(tests, count, lambda: self.run.ended_early)
 
     @pytest.fixture
     def bench(self, request: pytest.FixtureRequest) -> Any:
@@ -235,12 +229,20 @@ class Scheduler:
 
     def _run_or_wait(self, item: pytest.Function) -> Execution | None:
         scheduled = self._scheduled[item]
-        if self._pool is None or not runs_concurrently(item):
+        pool = self._pool if runs_concurrently(item) else None
+        if scheduled.is_apart:
+            # Models begin when the first of them has its turn: the roots of the dependencies are judged by then.
+            assert self._apart is not None
+            pool = self._apart
+            pool.start()
+        if pool is None:
             scheduled.run()
-        else:
-            while not scheduled.wait(_SLICE_SECONDS):
-                if self.run.ended_early and not self._pool.has_started(scheduled):
-                    break
+            return scheduled.execution
+        while not scheduled.wait(_SLICE_SECONDS):
+            if self.run.ended_early and not pool.has_started(scheduled):
+                break
+        if scheduled.is_handed_back:
+            scheduled.run_here()
         return scheduled.execution
 
     def _wait_for(self, item: pytest.Function, execution: Execution) -> None:
@@ -310,10 +312,13 @@ class Scheduler:
 
     def _wind_down(self) -> None:
         """Start no more tests, wait _GRACE_SECONDS for running ones, and give the rest up."""
-        if self._pool is not None:
-            self._pool.stop()
+        for pool in (self._pool, self._apart):
+            if pool is not None:
+                pool.stop()
         begun = [*self._waiting.values(), *(scheduled.execution for scheduled in self._scheduled.values())]
         until = time.monotonic() + _GRACE_SECONDS
         for execution in begun:
             if execution is not None and not execution.wait(max(0.0, until - time.monotonic())):
                 execution.give_up(self.run.ended_early or "the run ended before it")
+        if self._processes is not None:
+            self._processes.close()

@@ -28,10 +28,14 @@ class WorkerPool:
         self._count = count
         self._stopped = stopped
         self._next = 0
+        self._is_started = False
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the threads."""
+        """Start the threads. May be called twice."""
+        if self._is_started:
+            return
+        self._is_started = True
         for number in range(min(self._count, len(self._tests))):
             threading.Thread(target=self._run, name=f"worker-{number}", daemon=True).start()
 

@@ -86,7 +86,7 @@ class Case:
     def failed_elsewhere(self, clause: str) -> bool:
         """True if another test has recorded a failure of the clause in this test's column."""
         key = self._key(clause)
-        return key is not None and bool(self._recorder.tally(key).failures)
+        return key is not None and self._recorder.has_failed(key)
 
     def observed(self, clause: str, text: str) -> None:
         """Record the server's behaviour where the text leaves a choice."""

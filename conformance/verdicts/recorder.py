@@ -33,6 +33,16 @@ class Recorder:
         self.lock = threading.RLock()
         self._started = time.monotonic()
         self._recorded_octets = 0
+        self._failed_before: frozenset[Key] = frozenset()
+
+    def continue_from(self, elapsed: float, failed: frozenset[Key]) -> None:
+        """Record for a run that began `elapsed` seconds ago in another process, and has seen these clauses fail."""
+        self._started = time.monotonic() - elapsed
+        self._failed_before = failed
+
+    def has_failed(self, key: Key) -> bool:
+        """True if a failure of the clause in the binding is recorded."""
+        return key in self._failed_before or bool(self.tally(key).failures)
 
     def goes_on(self, key: Key) -> bool:
         """True if a waiver lets a test go on after a failure of this clause."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import select
 import socket
 import ssl
 import struct
@@ -59,6 +60,7 @@ class Connection:
     """Octets that may still be read in the current wait."""
     _note_to: Callable[..., None] | None = None
     _interrupted: threading.Event | None = None
+    _timeout: float | None = None
 
     def __init__(
         self,
@@ -107,9 +109,22 @@ class Connection:
             self._tap(">", octets)
         view = memoryview(octets)
         for begin in range(0, max(1, len(view)), PIECE):
+            self._send_piece(view[begin : begin + PIECE])
+
+    def _send_piece(self, piece: memoryview) -> None:
+        """Send the octets of a piece. Raises TimeoutError after the patience."""
+        until = time.monotonic() + self.patience
+        while True:
             self._check_run()
-            self.socket.settimeout(self.patience)
-            self.socket.sendall(view[begin : begin + PIECE])
+            left = max(0.0, until - time.monotonic())
+            wait = self._limit_wait(left)
+            try:
+                piece = piece[self.socket.send(piece) :]
+            except (TimeoutError, BlockingIOError, ssl.SSLWantWriteError) as error:
+                if wait == left:
+                    raise TimeoutError(f"nothing was taken for {self.patience:g} s") from error
+            if not piece:
+                return
 
     def send(self, octets: bytes) -> int:
         """Send all octets; returns their number. Raises as `sendall` does."""
@@ -227,18 +242,41 @@ class Connection:
             if now > max(self.deadline, self._began) + self.patience:
                 raise TimeoutError("the server sends without a pause, but not what was waited for")
             left = max(0.0, self.deadline - now)
+            if left == 0 and self._is_idle():
+                raise self._nothing_came()
             # A timeout of zero never waits, but still reads octets that have arrived.
-            wait = left if self._interrupted is None else min(left, SLICE)
-            self.socket.settimeout(wait)
+            wait = self._limit_wait(left)
             try:
                 return self.socket.recv_into(buffer)
             except (TimeoutError, BlockingIOError, ssl.SSLWantReadError) as error:
                 if wait == left:
-                    self._note("nothing", seconds=time.monotonic() - self._began)
-                    raise TimeoutError("nothing came by the deadline") from error
+                    raise self._nothing_came() from error
             except OSError:
                 self._note("end")
                 raise
+
+    def _nothing_came(self) -> TimeoutError:
+        self._note("nothing", seconds=time.monotonic() - self._began)
+        return TimeoutError("nothing came by the deadline")
+
+    def _is_idle(self) -> bool:
+        """True if nothing has come; False if that is unknown, as with TLS, which may have read ahead."""
+        if type(self.socket) is not socket.socket or not hasattr(select, "poll") or self.socket.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return not poll.poll(0)
+
+    def _limit_wait(self, left: float) -> float:
+        """Let the socket wait for `left` seconds, or for a slice of them; returns the seconds.
+
+        It is nearly always the same slice: to set it anew at each call would hand the interpreter to other threads.
+        """
+        wait = left if self._interrupted is None else min(left, SLICE)
+        if wait != self._timeout:
+            self.socket.settimeout(wait)
+            self._timeout = wait
+        return wait
 
     def _note(self, what: str, **facts: Any) -> None:
         if self._note_to is not None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 #: Connections for which a test has places at its first attempt: an ordinary one, and one that waits for real time.
 ORDINARY, WAITING = 3, 1
+#: Declared limit from which a run need not save connections.
+ROOMY = 200
+#: Part of a roomy limit that another process of the run gets.
+_SHARE = 8
 #: Factor of the places at the next attempt.
 FACTOR = 3
 #: Longest wait for another test to end a connection, in seconds, and for one of the test's own.
@@ -38,6 +42,8 @@ class Places:
     def __init__(self) -> None:
         self.most: int | None = None
         """Connections that the run keeps open at once; None without a declared limit."""
+        self.elsewhere = 0
+        """Tests that run in other processes, whose connections are not counted here."""
         self._changed = threading.Condition()
         self._open: dict[object, tuple[object, socket.socket | None]] = {}
         self._ended: deque[tuple[object, float]] = deque(maxlen=_ENDS_KEPT)
@@ -46,6 +52,20 @@ class Places:
         self._tests = 0
         self._alone = 0
         self._stopped = False
+
+    @property
+    def is_roomy(self) -> bool:
+        """True if the server declares no limit of connections, or one that a run does not come near."""
+        return self.most is None or self.most >= ROOMY
+
+    def give_share(self) -> int | None:
+        """Take places from this process, for another one of the run; None without a limit."""
+        with self._changed:
+            if self.most is None:
+                return None
+            share = self.most // _SHARE
+            self.most -= share
+            return share
 
     def take(self, owner: object, holder: object) -> bool:
         """Count the connection `owner` of the test `holder`, about to be made; False if no place came free in time."""
@@ -80,10 +100,22 @@ class Places:
     def opened(self, holder: object) -> int:
         """Number of connections that the server may take for open when the test `holder` makes one.
 
-        Those about to be made count too, and those of other tests that have ended just now.
+        Those about to be made count too, those of other tests that have ended just now, and one of each other process.
         """
         with self._changed:
-            return len(self._open) + len(self._lingering(holder))
+            return len(self._open) + len(self._lingering(holder)) + self.elsewhere
+
+    @contextlib.contextmanager
+    def turn_elsewhere(self) -> Iterator[None]:
+        """A test, while it runs in another process: no test of this one is alone meanwhile."""
+        with self.turn(waits=False, attempt=0, alone=False):
+            with self._changed:
+                self.elsewhere += 1
+            try:
+                yield
+            finally:
+                with self._changed:
+                    self.elsewhere -= 1
 
     @contextlib.contextmanager
     def turn(self, *, waits: bool, attempt: int, alone: bool) -> Iterator[None]:

@@ -121,14 +121,17 @@ class Trace:
 
     def record(self, connection: str, direction: Direction, kind: Kind, octets: bytes, **facts: Any) -> None:
         """Add octets, and drop the oldest events beyond the bounds."""
-        limit = SENT_OCTETS if direction == ">" else ENTRY_OCTETS
-        kept = octets if len(octets) <= limit else octets[:limit]
-        what: What = "send" if direction == ">" else "receive"
-        if self._sent is not None and direction == ">":
-            self._sent(kept)
-        elif self._received is not None and direction == "<":
+        is_sent, size = direction == ">", len(octets)
+        limit = SENT_OCTETS if is_sent else ENTRY_OCTETS
+        kept = octets if size <= limit else octets[:limit]
+        if is_sent:
+            if self._sent is not None:
+                self._sent(kept)
+        elif self._received is not None:
             self._received()
-        self._add(Event(self.now(), connection, what, kind, kept, len(octets), facts or _NO_FACTS))
+        what: What = "send" if is_sent else "receive"
+        at = time.monotonic() - self._started
+        self._add(Event(at, connection, what, kind, kept, size, facts or _NO_FACTS))
 
     def note(self, connection: str, what: What, kind: str = "", **facts: Any) -> None:
         """Add an event without octets."""
@@ -187,12 +190,14 @@ class Trace:
         return time.monotonic() - self._started
 
     def _add(self, event: Event) -> None:
+        octets = len(event.octets)
         with self._lock:
             self._events.append((self._total, event))
             self._total += 1
-            self._octets += len(event.octets)
-            self.sent += event.size if event.what == "send" else 0
-            while len(self._events) > self._entry_limit or self._octets > self._octet_limit:
+            self._octets += octets
+            if event.what == "send":
+                self.sent += event.size
+            while self._octets > self._octet_limit or len(self._events) > self._entry_limit:
                 self._octets -= len(self._events.popleft()[1].octets)
                 self._dropped += 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import time
 from collections import deque
@@ -173,7 +174,10 @@ class WebSocketLink(Link):
             self._record(">", octets, opcode=opcode, fin=fin, mask=mask)
         else:
             self._record(">", octets, "ws", opcode=opcode, fin=fin, mask=mask)
-        self._write(ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets).format())
+        frame = ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets)
+        # Masks protect proxies from scripts of pages: here they need not be unpredictable, and cost no system call.
+        frame.get_mask_key = random.randbytes
+        self._write(frame.format())
 
     def send_raw(self, octets: bytes, *, whole: bool = True) -> None:
         """Send octets below the WebSocket layer; `whole=False` if they end within a frame, whose rest follows.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.command.conftest import Command
 
-TOKEN = "tok-9f8e7d6c5b4a39281706f5e4d3c2b1a0"  # noqa: S105  not a secret of anybody
+TOKEN = "tok-9f8e7d6c5b4a39281706f5e4d3c2b1a0"
 
 
 @pytest.mark.parametrize("left", [5, 20])

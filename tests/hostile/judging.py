@@ -52,7 +52,7 @@ def judged(
         )
         timer = threading.Timer(within, process.kill)
         timer.start()
-        peak = _Peak(process.pid)
+        peak = _PeakMemory(process.pid)
         peak.start()
         try:
             if meanwhile is not None:
@@ -74,27 +74,30 @@ def judged(
         )
 
 
-class _Peak(threading.Thread):
-    """The most memory of a running process in bytes; 0 if the system doesn't tell.
+def most_memory(pid: int) -> int:
+    """The most memory that a running program has had so far, in bytes; 0 if the system doesn't tell.
 
-    The usage that `wait4` reports counts this process too, in the instant between fork and exec.
+    The usage that `wait4` reports counts the parent's memory too, from the instant between fork and exec.
     """
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        return 1024 * int(found[1]) if found else 0
+    return 0
+
+
+class _PeakMemory(threading.Thread):
+    """Looks at the memory of a process until it is stopped: `octets` is what was seen last."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.octets = 0
-        self._program = Path(f"/proc/{pid}/cmdline")
-        self._status = Path(f"/proc/{pid}/status")
+        self._pid = pid
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Look until the process has ended: what was reached before stays in the value that is read."""
-        own = Path("/proc/self/cmdline")
-        with contextlib.suppress(OSError, AttributeError):
-            while not self._ended.wait(_LOOK_SECONDS):
-                if self._program.read_bytes() != own.read_bytes():
-                    found = re.search(r"VmHWM:\s*(\d+) kB", self._status.read_text())
-                    self.octets = max(self.octets, 1024 * int(found[1])) if found else self.octets
+        """Look again and again; a process that has ended tells nothing."""
+        while not self._ended.wait(_LOOK_SECONDS):
+            self.octets = max(self.octets, most_memory(self._pid))
 
     def stop(self) -> None:
         """End the thread."""

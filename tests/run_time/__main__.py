@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.bench.marks import is_main_thread_only, wait_of
 from conformance.command.entry import main as judge
+from conformance.runner import scheduler
 from conformance.runner.execution import Execution
 from tests.run_time.shares import Spent, table
 
@@ -38,7 +39,10 @@ def kind_of(test: object) -> str:
 
 @contextlib.contextmanager
 def counted_by_kind() -> Iterator[dict[str, float]]:
-    """Processor seconds of the threads in which tests run, by kind of test, during the context."""
+    """Processor seconds of the threads in which tests run, by kind of test, during the context.
+
+    All tests run in this process, where their time can be told from that of the server.
+    """
     seconds: dict[str, float] = {}
     execute = Execution.execute
 
@@ -50,11 +54,14 @@ def counted_by_kind() -> Iterator[dict[str, float]]:
             kind = kind_of(test)
             seconds[kind] = seconds.get(kind, 0.0) + time.thread_time() - began
 
+    processes_for = scheduler.processes_for
     Execution.execute = counted  # type: ignore[method-assign]
+    scheduler.processes_for = lambda _run, _tests: 0
     try:
         yield seconds
     finally:
         Execution.execute = execute  # type: ignore[method-assign]
+        scheduler.processes_for = processes_for
 
 
 def main(arguments: Sequence[str]) -> int:

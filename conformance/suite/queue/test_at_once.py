@@ -5,7 +5,7 @@ Two wins are charged to the clause that the second one breaks, none to ATOMIC-1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -51,6 +51,16 @@ def _expect_one(bench: Bench, replies: list[Reply], status: int, clause: str, wh
         observed=told,
     )
     return winners[0]
+
+
+def _expect_uncommitted(bench: Bench, message: str, whole: dict[str, Any], following: int) -> None:
+    """Judge that `message` is none of m0 and so on before the one numbered `following`: each was acknowledged (202)."""
+    bench.judge(
+        "ACK-COMMIT-1",
+        message not in {f"m{number}" for number in range(following)},
+        expected=f"m{following}: the records before it were acknowledged with 202",
+        observed=whole,
+    )
 
 
 @clauses("MEMBER-REGISTER-4", "ATOMIC-1")
@@ -109,7 +119,7 @@ def test_one_of_several_additions_of_a_topic_wins(bench: Bench) -> None:
             )
 
 
-@clauses("ACK-UNKNOWN-1", "ATOMIC-1")
+@clauses("ACK-UNKNOWN-1", "ACK-COMMIT-1", "ATOMIC-1")
 def test_one_of_several_acknowledgements_of_a_record_wins(bench: Bench) -> None:
     """Acknowledge one record several times at the same moment; expect 202 once and refusals (4xx), and the next record
     after it.
@@ -121,6 +131,7 @@ def test_one_of_several_acknowledgements_of_a_record_wins(bench: Bench) -> None:
         queue.publish(topic, f"m{number}")
     for number in range(rounds):
         record = queue.poll_until_record(consumer)
+        _expect_uncommitted(bench, record.message, record.whole, number)
         bench.judge(
             "ATOMIC-1",
             record.message == f"m{number}",
@@ -132,7 +143,7 @@ def test_one_of_several_acknowledgements_of_a_record_wins(bench: Bench) -> None:
         _expect_one(bench, replies, 202, "ACK-UNKNOWN-1", "the record is in flight once")
 
 
-@clauses("ATOMIC-1")
+@clauses("ACK-COMMIT-1", "ATOMIC-1")
 def test_a_record_is_acknowledged_or_given_back(bench: Bench) -> None:
     """Acknowledge a record and give it back at the same moment; expect 202 once, and the next poll to follow it."""
     if not bench.declares("negative-acknowledgement"):
@@ -146,6 +157,7 @@ def test_a_record_is_acknowledged_or_given_back(bench: Bench) -> None:
     expected = 0
     for number in range(rounds):
         record = queue.poll_until_record(consumer)
+        _expect_uncommitted(bench, record.message, record.whole, expected)
         bench.judge(
             "ATOMIC-1", record.message == f"m{expected}", expected=f"m{expected}", observed=record.whole
         )

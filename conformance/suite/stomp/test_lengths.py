@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,8 +42,13 @@ class Refused(Exception):
 
 def text_of(length: int) -> str:
     """Text of so many octets in which no part is like another, so that a lost or moved part shows."""
-    numbers = "".join(f"{number:x}." for number in range(length // 2 + 1))
-    return ("x" + numbers)[:length]
+    return ("x" + _numbers(max(1 << 10, 1 << length.bit_length())))[:length]
+
+
+@functools.cache
+def _numbers(octets: int) -> str:
+    """At least so many octets of consecutive numbers."""
+    return "".join(f"{number:x}." for number in range(octets // 2 + 1))
 
 
 @clauses(*dict.fromkeys(PLACES.values()))

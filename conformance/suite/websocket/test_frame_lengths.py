@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_frame_of_any_length_is_read(bench: Bench, fragments: int) -> None:
     loopback = Loopback(fixture)
     empty = len(loopback.octets(SEND, body=b""))
     for length in _lengths(bench, empty + 1):
-        body = bytes(97 + number % 26 for number in range(length - empty))
+        body = (string.ascii_lowercase.encode() * (length // 26 + 1))[: length - empty]
         octets = loopback.octets(SEND, body=body)
         parts = [octets] if fragments == 1 else [octets, b""]
         try:
