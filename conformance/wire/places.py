@@ -47,7 +47,7 @@ class Places:
         self._changed = threading.Condition()
         self._open: dict[object, tuple[object, socket.socket | None]] = {}
         self._ended: deque[tuple[object, float]] = deque(maxlen=_ENDS_KEPT)
-        self._promised = 0
+        self._promised = self._promised_to_waits = 0
         self._waits_in_line = 0
         self._tests = 0
         self._alone = 0
@@ -134,6 +134,7 @@ class Places:
             )
             self._waits_in_line -= waits
             self._promised += needs
+            self._promised_to_waits += needs * waits
             self._tests += 1
             while alone and not self._stopped and (lingering := self._lingering(None)):
                 self._changed.wait(max(lingering))
@@ -143,6 +144,7 @@ class Places:
             with self._changed:
                 self._tests -= 1
                 self._promised -= needs
+                self._promised_to_waits -= needs * waits
                 self._alone -= alone
                 self._changed.notify_all()
 
@@ -164,9 +166,14 @@ class Places:
             return False
         if self.most is None:
             return True
-        # Tests that wait come first, since they hold their places for long: another one that asks for all places
-        # would have to wait for them each time.
-        if not waits and self._waits_in_line:
+        # Tests that wait come first, since they hold their places for long: another one that asks for many places
+        # would have to wait for them each time. They leave room for one ordinary test, if there is any.
+        reserve = ORDINARY if self.most > 2 * ORDINARY else 0
+        if waits and self._promised_to_waits:
+            return (
+                self._promised + needs <= self.most and self._promised_to_waits + needs <= self.most - reserve
+            )
+        if not waits and self._waits_in_line and (needs > ORDINARY or not reserve):
             return False
         return self._promised + needs <= self.most
 
