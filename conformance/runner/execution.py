@@ -131,6 +131,7 @@ class Execution:
             began = self._attempt_began = time.monotonic()
             if admission:
                 admission.forget()
+                admission.is_alone = alone
             outage = crowding = ""
             try:
                 test(**arguments)

@@ -275,18 +275,22 @@ class Scheduler:
         """Record an error in setup or teardown as a failure of the suite."""
         report = yield
         if report.when != "call" and report.failed:
-            self.run.fail_suite(f"{report.when} of {report.nodeid}: {report.longreprtext[-500:]}")
+            self.run.fail_suite(f"{report.when} of {report.nodeid}: {self._end_of(report.longreprtext, 500)}")
         return report
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a module that can't be collected as a failure of the suite."""
         if report.failed:
-            self.run.fail_suite(f"{report.nodeid}: {report.longreprtext[-500:]}")
+            self.run.fail_suite(f"{report.nodeid}: {self._end_of(report.longreprtext, 500)}")
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Record an internal error of pytest or the suite as a failure of the suite."""
-        self.run.fail_suite(str(excrepr)[-2000:])
+        self.run.fail_suite(self._end_of(str(excrepr), 2000))
+
+    def _end_of(self, text: str, length: int) -> str:
+        """The last `length` characters of a text, whose secrets are hidden before the cut."""
+        return self.run.target.secrets.text(text)[-length:]
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """End the run early on Ctrl-C."""

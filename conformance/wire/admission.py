@@ -29,6 +29,8 @@ AWAY = frozenset({502, 504})
 ADMISSION_SECONDS = 30.0
 #: The same where a refusal says nothing about when to come back, and concerns room, not a rate.
 ROOM_SECONDS = 8.0
+#: The same for a later request of a connection, by a test that has the server for itself.
+ALONE_SECONDS = 3.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 #: Attempts at one connection.
 ATTEMPTS = 60
@@ -65,6 +67,8 @@ class Admission:
         A test may connect in threads of its own, whose exceptions it doesn't see.
         """
 
+        self.is_alone = False
+        """True while no other test of the run is running."""
         self.is_hopeless = False
         """True if the test needs more connections than the run may open."""
         self.crowd = 0
@@ -179,13 +183,25 @@ class Attempts:
         self._waited = 0.0
         self._number = 0
 
-    def refused(self, status: int, headers: Mapping[str, str], said: str) -> None:
-        """Wait as the refusal with `status` asks for, or a short time. Raises Crowded if there is no time left."""
+    def refused(
+        self, status: int, headers: Mapping[str, str], said: str, *, answers_request: bool = False
+    ) -> bool:
+        """Wait as the refusal with `status` asks for, or a short time; True if there is time for another attempt.
+
+        `answers_request` is true if the server had answered on the connection before: a 503 may then be its answer to
+        this request. It is, and False is returned, if it stays while no other test is running. Raises Crowded if there
+        is no time left.
+        """
         self._number += 1
         asked = retry_after(headers)
+        may_be_meant = answers_request and status == UNAVAILABLE and asked is None
         pause = min(SHORTEST_PAUSE * 1.5**self._number, 2.0) if asked is None else max(asked, SHORTEST_PAUSE)
-        is_rate = status == TOO_MANY or asked is not None
+        is_rate = answers_request or status == TOO_MANY or asked is not None
         left = (ADMISSION_SECONDS if is_rate else ROOM_SECONDS) * self._share - self._waited
+        if may_be_meant and self._admission.is_alone:
+            left = ALONE_SECONDS - self._waited
+            if pause > left:
+                return False
         if self._number >= ATTEMPTS or pause > min(left, LONGEST_PAUSE):
             self._admission.run.pace.give_up()
             raise self._admission.crowded(
@@ -195,6 +211,7 @@ class Attempts:
         if is_rate:
             self._admission.run.pace.slow_down(pause)
         self._admission.pause(pause)
+        return True
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

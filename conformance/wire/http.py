@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conformance.wire.access import Access
-from conformance.wire.admission import TOO_MANY, UNAVAILABLE
+from conformance.wire.admission import TOO_MANY, UNAVAILABLE, retry_after
 from conformance.wire.connection import Connection
 from conformance.wire.cutting import cut, cut_octets
 from conformance.wire.failures import PeerFailure, RunEnded
@@ -165,7 +165,7 @@ class HttpClient:
         attempts = self.access.admission.attempts() if self.access.admission else None
         while True:
             read = self._exchange_once(octets, replies, stop_sending=stop_sending, within=within)
-            if attempts is None or not read or not self._has_no_room(read[0], is_first=True):
+            if attempts is None or not read or not _has_no_room(read[0]):
                 return read
             attempts.refused(read[0].status, read[0].headers, str(read[0]))
 
@@ -259,16 +259,19 @@ class HttpClient:
         """Reply to the pending request, None if the connection ends before it; tried again for want of room."""
         pending, admission = self._pending, self.access.admission
         attempts = admission.attempts() if admission else None
+        is_first = self._is_first
         while True:
             reply = self._reply_once(within)
-            if reply is None or attempts is None or not self._has_no_room(reply, is_first=self._is_first):
-                if reply is None and self._is_first:
-                    self._note_unanswered()
-                self._is_first = False
-                return reply
-            attempts.refused(reply.status, reply.headers, str(reply))
+            if reply is None or attempts is None or not _has_no_room(reply):
+                break
+            if not attempts.refused(reply.status, reply.headers, str(reply), answers_request=not is_first):
+                break
             self._send(self._kept_connection(), self._sent)
             self._pending = pending
+        if reply is None and self._is_first:
+            self._note_unanswered()
+        self._is_first = False
+        return reply
 
     def _note_unanswered(self, *, is_counted: bool = False) -> None:
         if self.access.admission is not None:
@@ -285,14 +288,8 @@ class HttpClient:
             reply = self._read(connection, self._pending.partition(" ")[0], "an unread reply")
             if reply is None:
                 admission.note_unanswered(is_counted=True)
-            elif self._has_no_room(reply, is_first=True):
+            elif _has_no_room(reply):
                 admission.crowded(f"the server takes no further connection: {reply}")
-
-    def _has_no_room(self, reply: HttpReply, *, is_first: bool) -> bool:
-        """True for 429, and for 503 as the first reply on a connection, unless it names a reason in the request."""
-        is_problem = "problem+json" in reply.headers.get("content-type", "")
-        concerns_connection = is_first and (reply.closes or not is_problem)
-        return reply.status == TOO_MANY or (reply.status == UNAVAILABLE and concerns_connection)
 
     def _reply_once(self, within: float | None) -> HttpReply | None:
         connection = self._connection
@@ -341,3 +338,11 @@ class HttpClient:
         if reply is None:
             raise PeerFailure(expected, "the connection was closed without a reply")
         return reply
+
+
+def _has_no_room(reply: HttpReply) -> bool:
+    """True for 429, and for 503 unless it names a reason in the request and says no more."""
+    if reply.status != UNAVAILABLE:
+        return reply.status == TOO_MANY
+    is_problem = "problem+json" in reply.headers.get("content-type", "")
+    return reply.closes or not is_problem or retry_after(reply.headers) is not None

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.suite.stomp.reactions import Reaction
 from conformance.targets.secrets import Secrets
 from conformance.wire.cutting import cut_octets, cut_repr
+from conformance.wire.frames import Frame
+from conformance.wire.link import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,3 +105,15 @@ def test_a_cut_frame_loses_the_beginning_of_a_secret() -> None:
     secrets = Secrets(words=["hunter-two"])
     assert secrets.cut_octets(b"ERROR\nmessage:hunter-t") == b"ERROR\nmessage:***"
     assert secrets.cut_octets(b"\xffERROR\n") == b"\xffERROR\n"
+
+
+@pytest.mark.parametrize("left", range(3, len(LONG_TOKEN)))
+def test_an_error_frame_is_cut_where_a_reader_of_secrets_can_see_it(left: int) -> None:
+    """The observed text of a refusal shows the beginning of the ERROR, without that of a passcode."""
+    secrets = Secrets(words=[LONG_TOKEN])
+    for shown in (400, 600):
+        head = b"ERROR\nmessage:"
+        octets = head + b"x" * (shown - len(head) - left - 2) + f"{LONG_TOKEN} is wrong\n\n\0".encode()
+        frame = Frame("ERROR", (("message", "x"),), b"", octets)
+        observed = str(Reaction(error=frame, closed=Closed(1000, "")))
+        assert LONG_TOKEN[:3] not in secrets.text(observed)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from conformance.suite.stomp.error_frames import judge_error
 from conformance.suite.stomp.patience import SHORT_WAIT
+from conformance.wire.cutting import cut_repr
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Reaction:
     def __str__(self) -> str:
         parts = [f"RECEIPT {frame.get('receipt-id')!r}" for frame in self.receipts]
         if self.error:
-            parts.append(f"ERROR {self.error.octets[:400]!r}")
+            parts.append(f"ERROR {cut_repr(self.error.octets, 400)}")
         parts += [f"{frame.command} behind the ERROR" for frame in self.after_error]
         if self.closed:
             parts.append(f"the end of the connection ({self.closed})")
