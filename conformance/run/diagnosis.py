@@ -26,7 +26,7 @@ ANSWER_SECONDS = 1.0
 _SHOWN = 300
 #: Schemes of connections without TLS, by those with TLS.
 _PLAIN = {"wss": "ws", "https": "http", "stomps": "stomp", "stomp+ssl": "stomp", "ssl": "tcp"}
-_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 def unreachable(error: Unreachable, url: str) -> str:
