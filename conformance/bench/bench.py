@@ -7,6 +7,7 @@ or over STOMP, a version of STOMP, WebSocket or TCP.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from conformance.targets.target import Target
     from conformance.verdicts.case import Case
     from conformance.wire.access import Access
+    from conformance.wire.admission import Admission
     from conformance.wire.frames import Frame
     from conformance.wire.link import Link
     from conformance.wire.websocket import WebSocketLink
@@ -74,8 +76,7 @@ class Bench:
         access = run.target.access
         self.admission = access.admission.of_test() if access.admission else None
         """Admission of the connections of this test; None without limits and repetition."""
-        own = replace(access, admission=self.admission) if self.admission else access
-        self.target: Target = replace(run.target, access=own) if self.admission else run.target
+        self.target: Target = _admitting(run.target, self.admission) if self.admission else run.target
         self.binding = binding
         self.version = run.target.version_for(binding)
         usual = run.target.patience
@@ -92,6 +93,8 @@ class Bench:
         self._run = run
         self._trace = Trace(sent=run.presence.note_sent, received=run.presence.note_received)
         self._steps = Steps()
+        self._nodes = itertools.cycle(self.target.nodes)
+        """The node of the next connection: a test has its clients on different ones."""
         self._at_end: list[Callable[[], object]] = []
         self._of_thread = threading.local()
 
@@ -222,7 +225,11 @@ class Bench:
 
     def http(self) -> HttpClient:
         """Client on a kept-alive HTTP connection of its own."""
-        return self._http_client(self.target.http_host, self.target.access)
+        node = self._next_node()
+        return self._http_client(node.http_host, node.access)
+
+    def _next_node(self) -> Target:
+        return next(self._nodes)
 
     def websocket_host(self) -> HttpClient:
         """Client for HTTP requests to the host of the WebSocket, such as an upgrade that the test writes itself."""
@@ -271,9 +278,11 @@ class Bench:
         subprotocols: Sequence[str],
         headers: Mapping[str, str] | None,
     ) -> L:
+        node = self._next_node()
+
         def connect() -> L:
             return new(
-                self.target,
+                node,
                 path,
                 subprotocols,
                 headers,
@@ -283,7 +292,7 @@ class Bench:
             )
 
         try:
-            link = admitted_link(self.admission, connect)
+            link = admitted_link(node.access.admission, connect)
         except NotAdmitted as refusal:
             if path is None and not subprotocols and not headers:
                 refusal.promised_by(*UPGRADE_PROMISES)
@@ -430,3 +439,11 @@ class Bench:
         finally:
             if self.admission is None or not self.admission.run.places.is_roomy:
                 client.close()
+
+
+def _admitting(target: Target, admission: Admission) -> Target:
+    """Target whose connections count for one admission, at whatever node: the limits of all nodes are the same."""
+    first, *others = [
+        replace(node, access=replace(node.access, admission=admission)) for node in target.nodes
+    ]
+    return replace(first, others=tuple(others))

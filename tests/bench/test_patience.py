@@ -17,7 +17,10 @@ def bench_on_a_machine(delay: float) -> Bench:
     """Bench of a test on a machine with this scheduling delay, in seconds."""
     run = SimpleNamespace(
         target=SimpleNamespace(
-            patience=USUAL, version_for=lambda _binding: "1.2", access=SimpleNamespace(admission=None)
+            patience=USUAL,
+            version_for=lambda _binding: "1.2",
+            nodes=(),
+            access=SimpleNamespace(admission=None),
         ),
         options=SimpleNamespace(effort=Effort.QUICK, seed=None),
         scheduling_delay=SimpleNamespace(longest=lambda: delay),
