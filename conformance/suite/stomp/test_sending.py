@@ -14,6 +14,7 @@ from conformance.suite.stomp.loopback import session_sending
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.cutting import cut_repr
 from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import PeerFailure, Violation
 
@@ -197,7 +198,7 @@ def test_a_long_body_arrives_whole_or_is_refused(bench: Bench, size: int) -> Non
         "STOMP-SEND-005",
         message.body == b"x" * size,
         expected=f"a body of {size} octets",
-        observed=f"a body of {len(message.body)} octets: {message.octets[:300]!r}",
+        observed=f"a body of {len(message.body)} octets: {cut_repr(message.octets, 300)}",
     )
 
 
