@@ -133,7 +133,7 @@ def names_of_request_headers_have_a_case() -> None:
 # WebSocket
 
 
-@fault("QSTOMP-ENDPOINT-1", bindings=STOMP)
+@fault("WEBSOCKET-UPGRADE-1", bindings=WEBSOCKET)
 def connection_is_nothing_but_upgrade() -> None:
     """An upgrade with `Connection: keep-alive, Upgrade`, as Firefox sends it, is not one."""
 
@@ -144,7 +144,7 @@ def connection_is_nothing_but_upgrade() -> None:
             self._is_upgrade, self._is_declined = False, True
 
 
-@fault("QSTOMP-ENDPOINT-1", bindings=STOMP)
+@fault("WEBSOCKET-UPGRADE-1", bindings=WEBSOCKET)
 def websocket_is_written_in_lower_case() -> None:
     """An upgrade to `WebSocket`, written so, is not one."""
 
