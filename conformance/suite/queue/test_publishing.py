@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.bench.marks import clauses, main_thread_only
+from conformance.suite.queue.bursts import Bursts
 from conformance.suite.queue.expectations import (
     expect_publish_refusal,
     expect_refusal,
@@ -91,6 +92,22 @@ def test_the_short_spelling_publishes_too(bench: Bench) -> None:
     bench.judge(
         "PUB-ALIAS-1", delivered == ["long", "short"], expected="long, then short", observed=delivered
     )
+
+
+@clauses("ORDER-3")
+def test_both_spellings_keep_the_order_of_a_connection(bench: Bench) -> None:
+    """Send a burst of records under both spellings of the path in turn; expect them in their order."""
+    if bench.binding != "queue-stomp":
+        bench.skip("ORDER-3", "one spelling of the path is enough here")
+        return
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    paths = (publish_path(topic), f"/publish/{topic}")
+    texts = [f"m{number}" for number in range(30)]
+    bodies = [{"messageID": text, "message": text, "key": KEY} for text in texts]
+    Bursts(queue).perform([(paths[number % 2], body) for number, body in enumerate(bodies)])
+    came = [record.message for record in queue.read_and_acknowledge(consumer, len(texts))]
+    bench.judge("ORDER-3", came == texts, expected="m0 to m29 in their order", observed=came)
 
 
 @clauses("PUB-BODY-1", "PUB-BODY-2")

@@ -145,6 +145,23 @@ def test_an_unsubscribed_consumer_gets_no_more_of_the_topic(bench: Bench) -> Non
 
 
 @clauses("MEMBER-UNSUBSCRIBE-1")
+def test_a_list_is_given_up_whole(bench: Bench) -> None:
+    """Unsubscribe from all but one of several topics by one list; expect no more records of them, and those of the one."""
+    queue = QueueFixture(bench)
+    topics = [queue.new_topic() for _ in range(4)]
+    consumer = queue.new_consumer(queue.new_group(), *topics)
+    *given_up, kept = topics
+    queue.unsubscribe(consumer, *given_up)
+    for topic in topics:
+        queue.publish(topic, f"of {topic}")
+    record = queue.poll_until_record(consumer, "MEMBER-UNSUBSCRIBE-1")
+    bench.judge(
+        "MEMBER-UNSUBSCRIBE-1", record.topic == kept, expected=f"a record of {kept}", observed=record.whole
+    )
+    queue.expect_no_record(consumer, "MEMBER-UNSUBSCRIBE-1", f"no record of {', '.join(given_up)}")
+
+
+@clauses("MEMBER-UNSUBSCRIBE-1")
 @pytest.mark.parametrize("how", ["in one list", "in two lists"])
 def test_one_unsubscription_ends_what_was_subscribed_twice(bench: Bench, how: str) -> None:
     """Subscribe to a topic twice, and unsubscribe once; expect no more of its records, which another member gets."""

@@ -9,6 +9,7 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import channel_in_mode, redelivery_works
 from conformance.suite.stomp.channel import NO_QUEUES, Channel, acknowledgement_mode, get_error
+from conformance.suite.stomp.delivered_frames import expect_header
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 HEADERS = (("note", "a:b\\c\nd"), ("plain", "a b"), ("pairs", "\\c\\n\\\\"))
 #: Lengths of bodies that wait behind one another, in octets.
 LENGTHS = (300, 7, 40, 1, 1000, 2)
+#: Type of the bodies.
+TYPE = "text/x-again;level=1"
 #: Times that a message comes again.
 AGAIN = 2
 
@@ -74,19 +77,22 @@ def test_messages_that_wait_arrive_as_they_were_sent(bench: Bench) -> None:
     )
 
 
-@clauses("STOMP-SEND-004", "STOMP-SEND-005")
+@clauses("STOMP-SEND-004", "STOMP-SEND-005", "STOMP-MESSAGE-003", "STOMP-MESSAGE-008", "STOMP-CTYPE-001")
 @pytest.mark.parametrize("how", ["NACK", "cut", "ERROR"])
 def test_a_message_that_comes_again_is_the_same(bench: Bench, how: str) -> None:
-    """Refuse a message by NACK, or end its session, more than once; expect the same headers and octets each time."""
+    """Refuse a message by NACK, or end its session, more than once; expect the same headers and octets each time, and
+    the id of the subscription to which it comes.
+    """
     fixture = StompFixture(bench)
     mode = acknowledgement_mode(bench, "client-individual")
-    if not redelivery_works(fixture, mode, "STOMP-SEND-004", "STOMP-SEND-005"):
+    ids = ("STOMP-SEND-004", "STOMP-SEND-005", "STOMP-MESSAGE-003", "STOMP-MESSAGE-008", "STOMP-CTYPE-001")
+    if not redelivery_works(fixture, mode, *ids):
         return
     if how == "NACK" and bench.version == "1.0":
         return
     channel = channel_in_mode(fixture, mode)
     body = f"{bench.fresh('again')}: \\c\\n".encode()
-    channel.send(body, _headers(bench))
+    channel.send(body, [*_headers(bench), ("content-type", TYPE)])
     message = channel.expect_message("STOMP-SEND-002", lambda frame: frame.body == body)
     for number in range(1 + AGAIN):
         what = f"delivery {number + 1} of one message"
@@ -97,6 +103,9 @@ def test_a_message_that_comes_again_is_the_same(bench: Bench, how: str) -> None:
             observed=message.octets,
         )
         _judge_message(fixture, message, _headers(bench), what)
+        for clause in ("STOMP-MESSAGE-003", "STOMP-MESSAGE-008"):
+            expect_header(fixture, clause, message, "subscription", channel.subscription.id)
+        expect_header(fixture, "STOMP-CTYPE-001", message, "content-type", TYPE)
         if number == AGAIN:
             break
         if how == "NACK":
@@ -107,12 +116,13 @@ def test_a_message_that_comes_again_is_the_same(bench: Bench, how: str) -> None:
             get_error(channel.reader)
         if how != "NACK":
             reader = fixture.client()
-            subscription = fixture.subscribe(reader, channel.destination, [("ack", mode)])
+            headers = [("ack", mode), ("id", f"again-{number}")]
+            subscription = fixture.subscribe(reader, channel.destination, headers)
             channel.reader, channel.subscription = reader, subscription
         try:
-            message = channel.reader.expect("MESSAGE", channel.subscription.owns)
+            message = channel.reader.expect("MESSAGE", lambda frame: frame.body == body)
         except PeerFailure:
-            fixture.skip("STOMP-SEND-004", f"a message doesn't come again after {how}")
+            fixture.skip("STOMP-SEND-004", f"the same body doesn't come again after {how}")
             return
     channel.reader.ack(message)
 

@@ -158,7 +158,7 @@ def test_a_client_that_is_a_little_late_is_kept(bench: Bench) -> None:
 
 @clauses("STOMP-HEARTBEAT-009")
 @waits(lambda target: SHORT_SILENCE, clock="wall")
-@pytest.mark.parametrize("sends", [20_000, 2_200_000, 5_000_000])
+@pytest.mark.parametrize("sends", [20_000, 2_200_000])
 def test_a_client_of_a_long_interval_may_be_silent(bench: Bench, sends: int) -> None:
     """Promise beats at long intervals, and send nothing for a small part of one; expect the connection to stay open."""
     session = negotiate(StompFixture(bench), sends, 0)
