@@ -181,10 +181,16 @@ class StompFixture:
         return subscription
 
     def expect_receipt(
-        self, client: StompClient, receipt: str | None, command: str = "the frame", *, behind: str = ""
+        self,
+        client: StompClient,
+        receipt: str | None,
+        command: str = "the frame",
+        *,
+        accepted_by: str = "",
+        behind: str = "",
     ) -> Frame:
         """The RECEIPT with this receipt-id, or with any for None; judges STOMP-RECEIPT-001, or the clause by which the
-        server must accept the frame, if an ERROR comes instead.
+        server must accept the frame (`accepted_by`, or that of its command), if an ERROR comes instead.
 
         The ERROR may be for a frame without receipt in front of it, of the command `behind`: it is, unless it names
         this receipt. On a server without receipts only the first call waits with all patience.
@@ -199,10 +205,11 @@ class StompFixture:
             if not self.has_receipts:
                 self.bench.findings.add(NO_RECEIPT)
             if behind in _ACCEPTED_BY and all(error.get("receipt-id") != receipt for error in client.errors):
-                command = behind
-            refused = client.errors and self.applies(_ACCEPTED_BY.get(command, ""))
+                command, accepted_by = behind, ""
+            clause = accepted_by or _ACCEPTED_BY.get(command, "")
+            refused = client.errors and self.applies(clause)
             self.bench.judge(
-                _ACCEPTED_BY[command] if refused else "STOMP-RECEIPT-001",
+                clause if refused else "STOMP-RECEIPT-001",
                 False,
                 expected=f"a RECEIPT{named}{', and no ERROR' if refused else ''} for {command}",
                 observed=failure.observed,
