@@ -266,7 +266,7 @@ def one_record_at_a_time_is_taken_back() -> None:
         return silent
 
 
-@fault("REBALANCE-5", "DELIVER-1", bindings=STOMP)
+@fault("REBALANCE-5", "DELIVER-2", bindings=STOMP)
 def what_is_taken_back_counts_as_acknowledged() -> None:
     """A record that a rebalance takes back is committed, and its next owner gets the one behind it."""
 
