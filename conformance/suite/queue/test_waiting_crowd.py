@@ -41,6 +41,7 @@ def _expect_answers(waiting: list[WaitingPoll], queue: QueueFixture) -> list[str
         reply, took = each.answer()
         if reply.status != 200 and took < min(0.9 * each.seconds, LONGEST_WAIT) and len(waiting) > OF_ONE:
             continue
+        each.expect_no_early_end(reply, took)
         queue.bench.judge(
             "POLL-WAIT-1",
             reply.status == 200 and each.is_before_timeout(took),
