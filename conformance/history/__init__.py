@@ -12,6 +12,7 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `events`              event types of a history, with their times
 `server_parameters`   timeouts and extensions that the server declares; anomalies
 `consumer_lifetimes`  bounds on when each consumer was registered and subscribed
+`extremes`            extremes of growing sets, found by bisection
 `rebalances`          bounds on when each group was rebalancing
 `records`             records that were published or delivered, their positions and predecessors
 `deliveries`          deliveries, settlements, records in flight, commits
