@@ -1,13 +1,17 @@
 """Checkers of records that are missing, late, invented or changed: DELIVER-*, POLL-OK-1, PUB-TEXT-1."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conformance.history.consumer_lifetimes import ConsumerLifetime
-from conformance.history.events import Event, GiveBack, Poll
+from conformance.history.events import Event, Poll
 from conformance.history.index import HistoryIndex
 from conformance.history.records import HistoryRecord
 from conformance.history.server_parameters import Anomaly
+
+#: Latest deliveries that are looked at for the cause of an anomaly.
+MOST_HELD = 64
 
 
 @dataclass(frozen=True)
@@ -138,19 +142,16 @@ def _clause_of_release(index: HistoryIndex, found: OwedRecord) -> str:
     Otherwise POLL-FAIR-1 if the member held another record throughout that poll, or else POLL-OK-1.
     """
     deliveries = index.deliveries
-    earlier = [
-        delivery
-        for delivery in deliveries.in_group(found.group, found.record)
-        if delivery.poll.before(found.polls[0])
-    ]
+    in_group = deliveries.in_group(found.group, found.record)
+    end = bisect_left(in_group, found.polls[0].invoked, key=lambda one: one.poll.invoked)
+    earlier = [one for one in in_group[max(0, end - MOST_HELD) : end] if one.poll.before(found.polls[0])]
     if not earlier:
-        held = deliveries.of_consumer[found.polls[0].consumer]
+        of_consumer = deliveries.of_consumer[found.polls[0].consumer]
+        end = bisect_left(of_consumer, found.polls[0].invoked, key=lambda one: one.poll.invoked)
+        held = of_consumer[max(0, end - MOST_HELD) : end]
         is_holding = any(deliveries.in_flight_throughout(delivery, found.polls[0]) for delivery in held)
         return "POLL-FAIR-1" if is_holding else "POLL-OK-1"
-    settled = deliveries.settlements_of(earlier[-1])
-    is_given_back = any(
-        isinstance(settlement.event, GiveBack) and settlement.event.succeeded for settlement in settled
-    )
+    is_given_back = deliveries.use_of(earlier[-1]).was_given_back(earlier[-1].poll)
     return "NACK-AGAIN-1" if is_given_back else "DELIVER-2"
 
 

@@ -1,16 +1,20 @@
 """Records of a history: their publishes, bounds on their storing, their positions and predecessors."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from conformance.history.events import NEVER, AckSubscription, Event, Poll, PolledRecord, ProducerAck, Publish
+from conformance.history.extremes import LargestBelow
 
 Position = tuple[int, int]
+#: Nearest records before one with the same key, where their order among each other is not known.
+MOST_PREDECESSORS = 16
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class HistoryRecord:
     """One text that was published to a topic, or delivered from it.
 
@@ -138,14 +142,23 @@ class HistoryRecords:
                     self._predecessors[other] = (one,)
                     self._successors[one] = other
         for of_key in by_key.values():
-            for record in of_key:
-                self._predecessors[record] = _nearest(record, of_key)
+            self._find_by_key(of_key)
 
+    def _find_by_key(self, of_key: list[HistoryRecord]) -> None:
+        """The nearest records of a key that were stored before each one was sent, at most `MOST_PREDECESSORS`.
 
-def _nearest(record: HistoryRecord, of_key: list[HistoryRecord]) -> tuple[HistoryRecord, ...]:
-    """The records of the key stored before this one was sent, without those that another one of them must follow."""
-    if record.publish is None:
-        return ()
-    earlier = [one for one in of_key if one.publish is not None and one.stored_by < record.publish.invoked]
-    newest = max((one.publish.invoked for one in earlier if one.publish is not None), default=0.0)
-    return tuple(one for one in earlier if one.stored_by >= newest)
+        Those are left out that another one of them must follow: they were stored before the newest was sent.
+        """
+        sent = [(record.stored_by, record.publish.invoked, record) for record in of_key if record.publish]
+        sent.sort(key=lambda entry: entry[0])
+        stored = [entry[0] for entry in sent]
+        newest = LargestBelow(sent)
+        for record in of_key:
+            if record.publish is None:
+                continue
+            end = bisect_left(stored, record.publish.invoked)
+            start = bisect_left(stored, newest.below(record.publish.invoked))
+            nearest = sent[max(start, end - MOST_PREDECESSORS) : end]
+            if nearest:
+                self._predecessors[record] = tuple(entry[2] for entry in nearest)
+
