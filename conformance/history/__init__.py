@@ -20,6 +20,7 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `duplicates`          checkers of repeated deliveries
 `liveness`            checkers of evictions and registrations
 `loss`                checkers of records that are missing, late, invented or changed
+`owed_records`        records that empty polls of a settled group had to return
 `order`               checkers of the order of records in a partition
 `ownership`           checkers of the assignment of partitions
 `partitioning`        checkers of positions, keys and keyless records

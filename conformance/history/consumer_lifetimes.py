@@ -43,6 +43,12 @@ class TopicTimes:
         self.unsubscribed = LargestBelow((one.invoked, one.completed, one) for one in unsubscriptions)
         #: Latest beginning of an unsubscription that succeeded, by its end.
         self.surely_unsubscribed = LargestBelow((one.completed, one.invoked, one) for one in done)
+        #: Earliest end of an unsubscription that succeeded, by its beginning, both with the sign turned.
+        self._departures = LargestBelow((-one.invoked, -one.completed, one) for one in done)
+
+    def first_departure(self, after: Event) -> float:
+        """End of the first unsubscription that succeeded after an event; infinite if there is none."""
+        return -self._departures.below(-after.completed)
 
 
 @dataclass(eq=False)
@@ -209,7 +215,8 @@ class ConsumerLifetimes:
             return False
         # Signs are in the order of their beginnings; one of the last two may be the interval itself.
         if any(
-            sign is not interval and sign.invoked >= interval.completed for sign in lifetime.signs_of_life[-2:]
+            sign is not interval and sign.invoked >= interval.completed
+            for sign in lifetime.signs_of_life[-2:]
         ):
             return True
         latest = lifetime.signs_by_end.below(interval.invoked)

@@ -21,7 +21,6 @@ from conformance.history.rebalances import Rebalances
 from conformance.history.records import HistoryRecord, HistoryRecords
 from conformance.history.server_parameters import ServerParameters
 
-
 #: Deliveries under one id that are looked at for one settlement; more can't be told apart.
 MOST_CANDIDATES = 16
 
@@ -91,12 +90,18 @@ class IdUse:
 
     def must_be_given_back(self, poll: Poll, interval: Event) -> bool:
         """True if a negative acknowledgement succeeded between the poll and the interval."""
-        return bool(self.settlements) and self._of("surely given back").below(interval.invoked) > poll.completed
+        return (
+            bool(self.settlements) and self._of("surely given back").below(interval.invoked) > poll.completed
+        )
 
     def was_given_back(self, poll: Poll) -> bool:
         """True if a negative acknowledgement succeeded that ended after the poll began."""
         latest = max((one.completed for one in self._done(GiveBack)), default=NONE)
         return latest > poll.invoked
+
+    def first_return(self, poll: Poll) -> float:
+        """End of the first negative acknowledgement that succeeded after the poll; infinite if there is none."""
+        return -self._of("returned").below(-poll.completed) if self.settlements else NEVER
 
     def first_acknowledgement(self, poll: Poll) -> Settle | None:
         """The acknowledgement after the poll that succeeded first; None if there is none."""
@@ -118,6 +123,9 @@ _SETTLEMENT_TIMES: dict[str, Callable[[list[Settle]], _Entries]] = {
         (one.completed, one.invoked, one) for one in all_ if one.succeeded and isinstance(one, GiveBack)
     ),
     # Earliest end, by the beginning, both with the sign turned.
+    "returned": lambda all_: (
+        (-one.invoked, -one.completed, one) for one in all_ if one.succeeded and isinstance(one, GiveBack)
+    ),
     "acknowledged": lambda all_: (
         (-one.invoked, -one.completed, one) for one in all_ if one.succeeded and isinstance(one, Acknowledge)
     ),

@@ -64,9 +64,7 @@ class _Triggers:
 
 
 def _is_past(trigger: RebalanceTrigger, interval: Event, hold: float) -> bool:
-    return (
-        trigger.may_be_past(interval) and trigger.group_time_began + hold <= interval.group_time_ended
-    )
+    return trigger.may_be_past(interval) and trigger.group_time_began + hold <= interval.group_time_ended
 
 
 def _invoked(trigger: RebalanceTrigger) -> float:

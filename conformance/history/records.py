@@ -161,4 +161,3 @@ class HistoryRecords:
             nearest = sent[max(start, end - MOST_PREDECESSORS) : end]
             if nearest:
                 self._predecessors[record] = tuple(entry[2] for entry in nearest)
-
