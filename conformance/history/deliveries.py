@@ -211,13 +211,18 @@ class RecordDeliveries:
         if candidates and (end <= MOST_CANDIDATES or earlier is not None):
             first = candidates[0].record
             settlement.record = first if all(one.record is first for one in candidates) else None
+        self._note(settlement)
+
+    def _note(self, settlement: RecordSettlement) -> None:
+        """Keep what an answered settlement shows of its record."""
+        event = settlement.event
         if not isinstance(event, Acknowledge):
             if event.succeeded:
                 self._note_shown(settlement, "given back")
         elif event.refused:
             self._note_shown(settlement, "refused")
         elif event.succeeded and settlement.record is not None:
-            for group in {one.group for one in candidates}:
+            for group in {one.group for one in settlement.candidates}:
                 key = group, settlement.record
                 if key not in self._first_commit or event.completed < self._first_commit[key].completed:
                     self._first_commit[key] = event

@@ -40,8 +40,8 @@ class _Triggers:
     def __init__(self, triggers: Iterable[RebalanceTrigger], limit: float) -> None:
         self.all = sorted(triggers, key=lambda trigger: -trigger.group_time_ended)
         self._settled_at = [-(trigger.group_time_ended + limit) for trigger in self.all]
-        self._invoked = list(accumulate(self.all, lambda one, other: min(one, other, key=_invoked)))
-        self._began = list(accumulate(self.all, lambda one, other: min(one, other, key=_group_time_began)))
+        self._invoked = list(accumulate(self.all, _earlier))
+        self._began = list(accumulate(self.all, _earlier_in_group))
 
     def any(self, since: float, interval: Event, hold: float) -> bool:
         """True if a rebalance may have been under way after `since` and begun `hold` before the interval ended.
@@ -67,12 +67,12 @@ def _is_past(trigger: RebalanceTrigger, interval: Event, hold: float) -> bool:
     return trigger.may_be_past(interval) and trigger.group_time_began + hold <= interval.group_time_ended
 
 
-def _invoked(trigger: RebalanceTrigger) -> float:
-    return trigger.invoked
+def _earlier(one: RebalanceTrigger, other: RebalanceTrigger) -> RebalanceTrigger:
+    return other if other.invoked < one.invoked else one
 
 
-def _group_time_began(trigger: RebalanceTrigger) -> float:
-    return trigger.group_time_began
+def _earlier_in_group(one: RebalanceTrigger, other: RebalanceTrigger) -> RebalanceTrigger:
+    return other if other.group_time_began < one.group_time_began else one
 
 
 class Rebalances:

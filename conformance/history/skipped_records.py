@@ -30,7 +30,8 @@ from conformance.history.server_parameters import Anomaly
 class SkippedRecord:
     """A delivery although `skipped`, which lies before its record, was not acknowledged.
 
-    `earlier` is the latest delivery of the skipped record that may have preceded it, if there is one; `proof` are further events that show the cause.
+    `earlier` is the latest delivery of the skipped record that may have preceded it, if there is one.
+    `proof` are further events that show the cause.
     """
 
     name: str

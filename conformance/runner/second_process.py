@@ -86,6 +86,8 @@ def perform(run: Run, task: Task) -> Outcome:
     COVERAGE_BY_MACHINE.clear()
     failures = tuple(run.suite_failures)
     run.suite_failures.clear()
+    histories = tuple(run.histories)
+    run.histories.clear()
     return Outcome(
         run.recorder.tallies,
         problem_of(execution.error),
@@ -94,6 +96,7 @@ def perform(run: Run, task: Task) -> Outcome:
         frozenset(run.findings),
         run.ended_early,
         failures,
+        histories,
         coverage,
     )
 
