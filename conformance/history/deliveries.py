@@ -254,7 +254,7 @@ class RecordDeliveries:
         return self.of_record.get((group, record), [])
 
     def use_of(self, delivery: RecordDelivery) -> IdUse:
-        """What became of the id of a delivery with its consumer."""
+        """Deliveries and settlements of its consumer under its id."""
         return self._uses[delivery.consumer, delivery.polled.message_id]
 
     def shown(self, group: str, record: HistoryRecord, kind: str, before: float) -> RecordSettlement | None:

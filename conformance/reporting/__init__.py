@@ -61,5 +61,6 @@ def meta_of(run: Run) -> Meta:
         suite_failures=tuple(run.suite_failures),
         reach=tuple(collected_coverage()),
         durations=dict(run.durations),
+        histories=history_files.shown(run),
         tests_of={key: frozenset(tally.tests) for key, tally in run.recorder.tallies.items()},
     )

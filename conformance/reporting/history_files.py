@@ -28,13 +28,19 @@ def write(folder: Path, run: Run) -> list[Path]:
         old.unlink()
     seen: dict[tuple[str, str], int] = {}
     written = []
-    for history in run.histories:
+    for history in shown(run):
         key = history.test, history.binding
         seen[key] = seen.get(key, 0) + 1
         path = folder / file_name(history, seen[key])
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8") as file:
             for line in history.lines:
-                file.write(f"{run.target.secrets.text(line)}\n")
+                file.write(f"{line}\n")
         written.append(path)
     return written
+
+
+def shown(run: Run) -> tuple[RecordedHistory, ...]:
+    """The histories of a run, without the secrets of its target."""
+    hidden = run.target.secrets.text
+    return tuple(one._replace(lines=tuple(map(hidden, one.lines))) for one in run.histories)

@@ -96,13 +96,15 @@ for (const figure of document.querySelectorAll("figure.history")) {
     const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough)
     context.fillStyle = style("--faint")
     context.strokeStyle = style("--line")
-    for (let tick = Math.ceil(from / step); tick * step <= to; tick++) {
-      const at = x(tick * step)
+    // A monotonic clock may begin anywhere: large times are shown from the first event.
+    const zero = begin > 1000 ? begin : 0
+    for (let tick = Math.ceil((from - zero) / step); tick * step <= to - zero; tick++) {
+      const at = x(zero + tick * step)
       context.beginPath()
       context.moveTo(at, TOP)
       context.lineTo(at, height)
       context.stroke()
-      context.fillText(`${+(tick * step).toPrecision(10)} s`, at + 2, TOP / 2)
+      context.fillText(`${zero ? "+" : ""}${+(tick * step).toPrecision(10)} s`, at + 2, TOP / 2)
     }
   }
   const middleOf = (mark) => (mark[3] === null ? mark[2] : (mark[2] + mark[3]) / 2)

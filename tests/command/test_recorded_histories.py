@@ -22,6 +22,9 @@ def test_a_conforming_run_is_judged_anew(conformance: Command, server_url: str, 
     (file,) = (tmp_path / "histories").iterdir()
     assert file.name == "test_concurrency__test_many_clients_at_once-queue-http.jsonl"
     assert f"Written: 1 history in {file.parent}" in ended.stdout
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count('<figure class="history">') == 1
+    assert "Histories of concurrent clients" in page
     again = conformance("judge", str(file))
     assert again.returncode == 0, again.stdout
     assert "KEPT: " in again.stdout
