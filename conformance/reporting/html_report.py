@@ -94,6 +94,7 @@ def _facts(target: Target, meta: Meta) -> str:
     plan = meta.plan
     facts = {
         "URL": target.url,
+        **({"Further nodes": ", ".join(each.url for each in target.others)} if target.others else {}),
         "Classes": ", ".join(plan.bindings) or "none",
         "Extensions": ", ".join(sorted(target.extensions)) or "none",
         "Tests": f"{plan.tests} for {counted(plan.clauses, 'clause')}, {plan.effort} effort"

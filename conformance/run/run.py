@@ -129,8 +129,9 @@ class Run:
         self.ended_early = self.ended_early or why
         self.interrupted.set()
         self.presence.stop()
-        if self.target.access.admission is not None:
-            self.target.access.admission.stop()
+        for node in self.target.nodes:
+            if node.access.admission is not None:
+                node.access.admission.stop()
 
     def result(self) -> Result:
         """Verdicts on what is recorded so far, without the secrets of the target."""

@@ -28,18 +28,28 @@ copyreg.pickle(MappingProxyType, lambda facts: (_read_only, (dict(facts),)))
 
 
 @dataclass(frozen=True)
-class Job:
-    """The run that the process takes part in; `target` without what can't be sent: TLS contexts and admission.
+class SentTarget:
+    """One node of the target, without what can't be sent: TLS contexts and admission.
 
-    `connections` is the number that the process may have, None for any. `modules` are those of the tests of all
-    processes: Hypothesis draws constants of the modules that are imported, which must not depend on who runs what.
+    `connections` is the number that the process may have, None for any.
     """
 
-    options: Options
     target: Target
     has_tls: bool
     http_has_tls: bool
     connections: int | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The run that the process takes part in, and the nodes of its target.
+
+    `modules` are those of the tests of all processes: Hypothesis draws constants of the modules that are imported,
+    which must not depend on who runs what.
+    """
+
+    options: Options
+    nodes: tuple[SentTarget, ...]
     modules: tuple[str, ...] = ()
 
 
