@@ -2,8 +2,8 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from conformance.history.consumer_lifetimes import ConsumerLifetime, ConsumerLifetimes
 from conformance.history.events import (
@@ -23,6 +23,8 @@ from conformance.history.server_parameters import ServerParameters
 
 #: Deliveries under one id that are looked at for one settlement; more can't be told apart.
 MOST_CANDIDATES = 16
+#: Settlements of one id whose times are computed anew each time: in a long history most ids have one.
+FEW = 4
 
 
 def _poll_invoked(delivery: "RecordDelivery") -> float:
@@ -59,7 +61,7 @@ class RecordSettlement:
 
     event: Settle
     lifetime: ConsumerLifetime | None
-    candidates: list[RecordDelivery] = field(default_factory=list)
+    candidates: Sequence[RecordDelivery] = ()
     record: HistoryRecord | None = None
 
 
@@ -71,10 +73,14 @@ class IdUse:
     def __init__(self) -> None:
         self.deliveries: list[RecordDelivery] = []
         self.settlements: list[Settle] = []
-        self._times: dict[str, LargestBelow[Settle]] = {}
+        self._times: dict[str, LargestBelow[Settle]] | None = None
 
     def _of(self, kind: str) -> LargestBelow[Settle]:
-        """Times of the settlements of a kind; computed once, after the last one was added."""
+        """Times of the settlements of a kind; computed after the last one was added, and kept if there are many."""
+        if len(self.settlements) <= FEW:
+            return LargestBelow(_SETTLEMENT_TIMES[kind](self.settlements))
+        if self._times is None:
+            self._times = {}
         found = self._times.get(kind)
         if found is None:
             found = self._times[kind] = LargestBelow(_SETTLEMENT_TIMES[kind](self.settlements))
@@ -197,7 +203,7 @@ class RecordDeliveries:
         if event.status is None:
             return
         end = bisect_left(use.deliveries, event.completed, key=_poll_invoked)
-        candidates = settlement.candidates
+        candidates: list[RecordDelivery] = []
         earlier: RecordDelivery | None = None
         for number in range(end - 1, max(-1, end - 1 - MOST_CANDIDATES), -1):
             delivery = use.deliveries[number]
@@ -208,6 +214,7 @@ class RecordDeliveries:
         candidates.reverse()
         if earlier is not None:
             candidates.append(earlier)
+        settlement.candidates = tuple(candidates)
         if candidates and (end <= MOST_CANDIDATES or earlier is not None):
             first = candidates[0].record
             settlement.record = first if all(one.record is first for one in candidates) else None
@@ -247,7 +254,8 @@ class RecordDeliveries:
             key = delivery.group, delivery.record
             if key not in self._first_attempt or event.invoked < self._first_attempt[key].invoked:
                 self._first_attempt[key] = event
-                self._attempts[delivery.record][delivery.group] = event.invoked
+                if self._frees:
+                    self._attempts[delivery.record][delivery.group] = event.invoked
 
     def in_group(self, group: str, record: HistoryRecord) -> list[RecordDelivery]:
         """The deliveries of a record in a group, in the order of their polls' invocations."""

@@ -132,7 +132,8 @@ def stored_twice(index: HistoryIndex) -> Iterator[Anomaly]:
     seen: dict[HistoryRecord, dict[tuple[int, int], Poll]] = defaultdict(dict)
     for delivery in index.deliveries.all:
         polled = delivery.polled
-        if polled.partition is not None and polled.offset is not None:
+        # Replies gave the record one position only, or several: those of the deliveries are to be told apart.
+        if delivery.record.position is None and polled.partition is not None and polled.offset is not None:
             seen[delivery.record].setdefault((polled.partition, polled.offset), delivery.poll)
     for record, positions in seen.items():
         if len(positions) > 1:

@@ -14,7 +14,6 @@ from conformance.history.server_parameters import Anomaly
 from conformance.history.skipped_records import anomalies_named
 
 if TYPE_CHECKING:
-    from conformance.history.deliveries import RecordDelivery
     from conformance.history.records import HistoryRecord
 
 
@@ -128,7 +127,7 @@ def nonmonotonic_poll(index: HistoryIndex) -> Iterator[Anomaly]:
     No false alarm: when the later record was handed out, the earlier one was committed (ORDER-2), and a committed
     record is not handed out again in the group (ACK-COMMIT-1).
     """
-    (latest,) = index.cached(_latest_of_consumer)
+    latest = {(one.group, one.record, one.consumer): one for one in index.deliveries.all}
     for later in index.deliveries.all:
         for record in index.records.predecessors(later.record):
             earlier = latest.get((later.group, record, later.consumer))
@@ -139,13 +138,6 @@ def nonmonotonic_poll(index: HistoryIndex) -> Iterator[Anomaly]:
                     f"{later.consumer} got {record} after {later.record}, which lies behind it",
                     (later.poll, earlier.poll),
                 )
-
-
-def _latest_of_consumer(
-    index: HistoryIndex,
-) -> "Iterator[dict[tuple[str, HistoryRecord, str], RecordDelivery]]":
-    """The latest delivery of each record to each consumer of each group."""
-    yield {(one.group, one.record, one.consumer): one for one in index.deliveries.all}
 
 
 def nonmonotonic_send(index: HistoryIndex) -> Iterator[Anomaly]:
