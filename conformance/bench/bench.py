@@ -17,6 +17,7 @@ import hypothesis
 from conformance.bench.steps import Steps
 from conformance.run.admittance import connect_headers
 from conformance.run.options import Effort
+from conformance.run.run import RecordedHistory
 from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
 from conformance.targets.address import HttpHost
@@ -118,6 +119,12 @@ class Bench:
         found = schemas.problems(name, document)
         observed = f"{'; '.join(found[:3])} in {document!r}" if found else document
         return self.judge(clause, not found, expected=f"a body as schema {name} has it", observed=observed)
+
+    def keep_history(self, lines: Iterable[str]) -> None:
+        """Keep the lines of a history for the report; without one nothing is kept."""
+        assert self.case is not None
+        if self._run.options.report is not None:
+            self._run.histories.append(RecordedHistory(self.case.test, self.binding, tuple(lines)))
 
     def is_known(self, failure: Exception) -> bool:
         """True if another test has already recorded a failure of the same clause in this binding."""

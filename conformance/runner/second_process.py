@@ -94,6 +94,8 @@ def perform(run: Run, task: Task) -> Outcome:
     COVERAGE_BY_MACHINE.clear()
     failures = tuple(run.suite_failures)
     run.suite_failures.clear()
+    histories = tuple(run.histories)
+    run.histories.clear()
     return Outcome(
         run.recorder.tallies,
         problem_of(execution.error),
@@ -102,6 +104,7 @@ def perform(run: Run, task: Task) -> Outcome:
         frozenset(run.findings),
         run.ended_early,
         failures,
+        histories,
         coverage,
         had_no_room=execution.is_handed_back,
     )
