@@ -4,7 +4,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -22,6 +22,8 @@ _UNKNOWN = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
+_SHORTEST = 0.1
+"""Seconds of a wait that begins when an operation has waited for as long as it may."""
 _PAUSE = 0.2
 """Seconds between two attempts to reach Kafka."""
 _BATCH = 1000
@@ -101,10 +103,25 @@ class Log:
         """Partitions whose last append got no answer; they take no further one before Kafka answers about them."""
         self._changed = threading.Condition()
         self._stopping = False
+        self._of_thread = threading.local()
         self._threads = [
             threading.Thread(target=each, name=f"kafka-{each.__name__.strip('_')}", daemon=True)
             for each in (self._produce, self._follow, self._probe)
         ]
+
+    @contextlib.contextmanager
+    def limited(self) -> Iterator[None]:
+        """Bound all waits of this thread together by `timeout`, but for what is on its way by then."""
+        self._of_thread.deadline = time.monotonic() + self.timeout
+        try:
+            yield
+        finally:
+            self._of_thread.deadline = None
+
+    def left(self) -> float:
+        """Seconds that this thread may still wait before it sends something."""
+        deadline = getattr(self._of_thread, "deadline", None)
+        return self.timeout if deadline is None else max(_SHORTEST, deadline - time.monotonic())
 
     def start(self) -> None:
         """Work from now on, in threads."""
@@ -178,7 +195,7 @@ class Log:
                 self._note_failure(place)
             done(Appended(message.offset() or 0, message.timestamp()[1] / 1000, error))
 
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + self.left()
         while True:
             try:
                 self._producer.produce(
@@ -217,8 +234,8 @@ class Log:
         if place not in self._failing:
             return
         with self._changed:
-            if not self._changed.wait_for(lambda: place not in self._failing or self._stopping, self.timeout):
-                raise Unavailable(f"Kafka did not answer about {place[0]} for {self.timeout:g} s")
+            if not self._changed.wait_for(lambda: place not in self._failing or self._stopping, self.left()):
+                raise Unavailable(f"Kafka does not answer about {place[0]}")
 
     def is_failing(self, place: Place) -> bool:
         """Return whether the last append to a partition got no answer."""
@@ -306,22 +323,17 @@ class Log:
         """
         if not places:
             return []
-        seconds = self.timeout if within is None else within
+        seconds = self.left() if within is None else within
         deadline = time.monotonic() + seconds
         while True:
             try:
                 return self._ask(places, max(0.1, deadline - time.monotonic()), first=first, or_zero=or_zero)
             except KafkaException as error:
-                reason = error.args[0]
-                if reason.code() == KafkaError._NOENT:
-                    # The client library keeps to its last answer that there is no leader, unless it is asked.
-                    self._refresh(places)
-                elif not reason.retriable():
-                    raise Unavailable(f"Kafka knows no ends: {reason.str()}") from None
                 if time.monotonic() + _PAUSE > deadline:
-                    raise Unavailable(f"Kafka knows no ends: {reason.str()}") from None
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stopping, _PAUSE / 4)
+                    raise Unavailable(f"Kafka knows no ends: {error.args[0].str()}") from None
+                # The client library keeps to an old leader, or to none, unless it is asked.
+                self._refresh(places)
+                self.wait_a_little()
             except TimeoutError:
                 raise Unavailable(f"Kafka told no ends for {seconds:g} s") from None
 

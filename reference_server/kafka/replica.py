@@ -128,7 +128,7 @@ class Replica:
     def wait_for(self, offset: int) -> None:
         """Wait until all before an offset is applied. Raises Unavailable."""
         with self._moved:
-            if not self._moved.wait_for(lambda: self.applied >= offset, self.log.timeout):
+            if not self._moved.wait_for(lambda: self.applied >= offset, self.log.left()):
                 raise Unavailable(f"{self.place[0]} was not read within {self.log.timeout:g} s")
 
     def estimated_now(self) -> float:
