@@ -36,7 +36,7 @@ _SMALL_INDEX = {"segment.index.bytes": "1048576"}
 
 
 class Cluster:
-    """What this node knows of the logs, and their names. All names in Kafka begin with `log_name`."""
+    """Knowledge of the logs on this node, and their names. All names in Kafka begin with `log_name`."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError for a `log` that is none."""
@@ -107,7 +107,7 @@ class Cluster:
             self.stores.create(missing)
 
     def _config(self, more: dict[str, str]) -> dict[str, str]:
-        # What is acknowledged is on two brokers of three.
+        # Each acknowledged entry is on two brokers of three.
         return more | {"min.insync.replicas": "2" if self._replication > 2 else "1"}
 
     # Replicas

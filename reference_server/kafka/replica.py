@@ -96,7 +96,7 @@ class Replica:
             if appended.error is None:
                 self._note_time(appended.time)
                 with self.lock:
-                    # Where nothing else is between, the entry need not be read back.
+                    # The entry need not be read back if nothing lies between.
                     if appended.offset == self.applied:
                         self._apply(Entry(appended.offset, appended.time, key, value))
                 return

@@ -19,7 +19,7 @@ SOME = ("--class", "queue-http", "--effort", "quick", "--clause")
 
 
 def test_one_server_under_two_names_conforms(conformance: Command, server_url: str, tmp_path: Path) -> None:
-    """What holds for one server holds for a cluster that it is all nodes of; the run says which nodes it judged."""
+    """A server conforms as all nodes of a cluster if it conforms alone; the run says which nodes it judged."""
     other = server_url.replace("127.0.0.1", "localhost")
     assert other != server_url
     done = conformance(server_url, other, *SOME, "ACK", "--clause", "POLL", "--report", str(tmp_path))

@@ -138,7 +138,7 @@ def test_a_node_that_is_killed_loses_nothing(nodes: list[Node], clients: list[Cl
 
 
 def test_all_nodes_may_be_restarted(nodes: list[Node], clients: list[Client], name: str) -> None:
-    """What the log holds is all that there is: names, positions and committed offsets stay."""
+    """A start reads all from the log: names, positions and committed offsets stay."""
     one, two = clients
     one.post("/topic/add-topic", topicName=name, partitions=1)
     one.consumer(name, topic=name)
