@@ -10,6 +10,7 @@ import re
 
 #: Packages whose docstring has a map.
 MAPPED_PACKAGES = (
+    "conformance.adapters",
     "conformance.history",
     "conformance.history.workload",
 )

@@ -37,6 +37,8 @@ examples:
   {PROGRAM} --list-clauses --clause ACK                     read the clauses
   {PROGRAM} replay FILE ws://127.0.0.1:8080/stomp           send a failure from DIR/failures of a --report again
   {PROGRAM} compare old/report.json new/report.json         what broke and what was mended between two runs
+  {PROGRAM} --adapter COMMAND                                drive another engine: see docs/adapters.md
+  {PROGRAM} judge run.jsonl                                  judge a history: what the clients of any queue did and got
 
 classes:
 {textwrap.fill(", ".join(BINDINGS), 100, initial_indent="  ", subsequent_indent="  ")},

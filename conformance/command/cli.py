@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.command import compare, replay
+from conformance.command import compare, drive, judge, replay
 from conformance.command.arguments import LAUNCH_VARIABLE, launched, options_of, parser
 from conformance.command.lists import asked_for_list, print_completion
 from conformance.command.once_more import PROGRAM
@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     from conformance.run.options import Options
 
 #: Commands by their first argument; without one of these words a server is judged.
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"compare": compare.main, replay.NAME: replay.main}
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "compare": compare.main,
+    judge.NAME: judge.main,
+    replay.NAME: replay.main,
+}
 _WRONG_USAGE = (BadUrl, BadTargetFile, NoServer, LaunchFailed)
 
 
@@ -50,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and (command := _COMMANDS.get(arguments[0])):
         return command(arguments[1:])
+    if drive.is_asked_for(arguments):
+        return drive.main(arguments)
     values = vars(parser().parse_args(arguments))
     try:
         if values["print_completion"]:

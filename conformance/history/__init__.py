@@ -26,6 +26,14 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `settlement`          checkers of consumer acknowledgements
 `skipped_records`     deliveries before an earlier record was acknowledged, classified by cause
 `checkers`            the table of all checkers, and the judgement of a history
+`needs`               evidence that each checker needs
+`promises`            engine-neutral properties, each with its checkers and clauses
+`shrinking`           smallest histories that show an anomaly
+`judgement`           judgement of a history file by promises
+`system_facts`        facts about a system: the first line of a history file
+`file_encoding`       lines of history files from events
+`file_decoding`       events from lines of history files
+`files`               history files: reading and writing
 `operations`          operations of client programs, and the event that records each
 `workload`            client programs: producers, consumers, clock, final reader
 `client_runner`       runners of client programs: access to the server, group clocks, recording

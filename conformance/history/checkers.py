@@ -23,6 +23,7 @@ Checker = Callable[[HistoryIndex], Iterator[Anomaly]]
 CHECKERS: dict[str, Checker] = {
     # Records that are missing, late, invented or changed
     "lost": order.lost,
+    "started late": order.started_late,
     "unseen": loss.unseen,
     "stale": loss.stale,
     "phantom": loss.phantom,
@@ -30,6 +31,7 @@ CHECKERS: dict[str, Checker] = {
     # Repeated deliveries
     "duplicate": duplicates.duplicate,
     "redelivery after acknowledgement": duplicates.redelivery_after_acknowledgement,
+    "commit went back": duplicates.commit_went_back,
     "stored twice": duplicates.stored_twice,
     "mismarked redelivery": duplicates.mismarked_redelivery,
     "id in use": duplicates.id_in_use,

@@ -67,7 +67,7 @@ class ConsumerLifetime:
         own = bisect_left(begun, interval.invoked)
         while own < end and begun[own] == interval.invoked:
             if self.events[own] is interval:
-                return max([ended[own], *(event.group_time_ended for event in self.events[own + 1 : end])])
+                return max([ended[own], *(event.sign_ended for event in self.events[own + 1 : end])])
             own += 1
         return ended[end]
 
@@ -75,7 +75,7 @@ class ConsumerLifetime:
     def _latest_ends(self) -> tuple[list[float], list[float]]:
         """Invocation of each event, and latest end of the events before each; the last is that of all events."""
         ended = accumulate(
-            (event.group_time_ended for event in self.events), max, initial=self.registration.group_time_ended
+            (event.sign_ended for event in self.events), max, initial=self.registration.sign_ended
         )
         return [event.invoked for event in self.events], list(ended)
 

@@ -5,9 +5,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from conformance.history.consumer_lifetimes import ConsumerLifetime, ConsumerLifetimes
-from conformance.history.events import Acknowledge, ConsumerEvent, Event, GiveBack, Poll, PolledRecord, Settle
+from conformance.history.events import (
+    NEVER,
+    Acknowledge,
+    ConsumerEvent,
+    Event,
+    GiveBack,
+    Poll,
+    PolledRecord,
+    Settle,
+)
 from conformance.history.rebalances import Rebalances
 from conformance.history.records import HistoryRecord, HistoryRecords
+from conformance.history.server_parameters import ServerParameters
 
 
 @dataclass(eq=False)
@@ -58,17 +68,19 @@ class RecordDeliveries:
         rebalances: Rebalances,
         records: HistoryRecords,
         *,
-        frees: bool = False,
+        parameters: ServerParameters,
     ) -> None:
-        """`frees`: True if the server has the extension retention."""
-        self._frees = frees
+        self._frees = parameters.frees
+        self._timeout = parameters.acknowledgement_timeout
         self._lifetimes = lifetimes
         self._rebalances = rebalances
         self.all: list[RecordDelivery] = []
         self.of_record: dict[tuple[str, HistoryRecord], list[RecordDelivery]] = defaultdict(list)
         self.of_consumer: dict[str, list[RecordDelivery]] = defaultdict(list)
         self.of_topic: dict[tuple[str, str], list[RecordDelivery]] = defaultdict(list)
-        self.of_id: dict[int, list[RecordDelivery]] = defaultdict(list)
+        #: Lowest offset delivered, by group, topic and partition.
+        self.lowest: dict[tuple[str, str, int], int] = {}
+        self.of_id: dict[int | str, list[RecordDelivery]] = defaultdict(list)
         self.settlements: list[RecordSettlement] = []
         self._settled: dict[RecordDelivery, list[RecordSettlement]] = defaultdict(list)
         self._first_attempt: dict[tuple[str, HistoryRecord], Acknowledge] = {}
@@ -91,6 +103,10 @@ class RecordDeliveries:
         self.of_consumer[delivery.consumer].append(delivery)
         self.of_topic[delivery.group, delivery.record.topic].append(delivery)
         self.of_id[delivery.polled.message_id].append(delivery)
+        if delivery.record.position is not None:
+            partition, offset = delivery.record.position
+            place = delivery.group, delivery.record.topic, partition
+            self.lowest[place] = min(offset, self.lowest.get(place, offset))
 
     def _match(self, settlement: RecordSettlement) -> None:
         """Find the candidates: the consumer's latest delivery under the id, and those whose polls overlap."""
@@ -147,10 +163,11 @@ class RecordDeliveries:
         """True if the record may have ceased to be in flight, uncommitted, before the interval ended.
 
         The causes are those of the text: the consumer gave the record back, unsubscribed, left or was evicted, or a
-        rebalance revoked the record (NACK-OK-1, DELIVER-2, REBALANCE-5).
+        rebalance revoked the record (NACK-OK-1, DELIVER-2, REBALANCE-5). Other systems may have a timeout for
+        acknowledgements.
         """
         poll, lifetime = delivery.poll, delivery.lifetime
-        if lifetime is None:
+        if lifetime is None or interval.group_time_ended >= poll.group_time_began + self._timeout:
             return True
         for settlement in self.settlements_of(delivery):
             event = settlement.event
@@ -211,6 +228,15 @@ class RecordDeliveries:
             return False
         began = self._lifetimes.first_subscription(group, record.topic)
         return any(when < began for other, when in self._attempts.get(record, {}).items() if other != group)
+
+    def may_have_started_behind(self, group: str, record: HistoryRecord) -> bool:
+        """True if the record may be older than the group, which got only later records of its partition."""
+        if record.position is None or record.publish is None:
+            return False
+        partition, offset = record.position
+        lowest = self.lowest.get((group, record.topic, partition), -1)
+        began = self._lifetimes.first_subscription(group, record.topic)
+        return offset < lowest and record.publish.invoked < began < NEVER
 
     def commit_before(self, group: str, record: HistoryRecord, interval: Event) -> Acknowledge | None:
         """An acknowledgement that must have committed the record before the interval began; None if there is none."""

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from conformance.history.deliveries import RecordDelivery
-from conformance.history.events import Poll
+from conformance.history.events import Acknowledge, Poll
 from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
 
@@ -55,15 +55,12 @@ def redelivery_after_acknowledgement(index: HistoryIndex) -> Iterator[Anomaly]:
     """A record was delivered again in a group that had acknowledged it (ACK-COMMIT-1).
 
     Anomaly: an acknowledgement of the record succeeded before the poll of the delivery was invoked, and can settle
-    no other record.
+    no other record. If the next record was acknowledged as well, it is `commit_went_back`.
 
     No false alarm: the acknowledgement and the poll do not overlap, so the commit preceded the delivery.
     """
-    for delivery in index.deliveries.all:
-        if delivery.lifetime is None:
-            continue
-        commit = index.deliveries.commit_before(delivery.group, delivery.record, delivery.poll)
-        if commit is not None:
+    for delivery, commit, later in index.cached(_redeliveries):
+        if later is None:
             yield Anomaly(
                 "redelivery after acknowledgement",
                 "ACK-COMMIT-1",
@@ -71,6 +68,41 @@ def redelivery_after_acknowledgement(index: HistoryIndex) -> Iterator[Anomaly]:
                 "had acknowledged",
                 (commit, delivery.poll),
             )
+
+
+def commit_went_back(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A record was delivered again in a group that had acknowledged it and the next one (ACK-COMMIT-1).
+
+    Anomaly: as for `redelivery_after_acknowledgement`, and an acknowledgement of the record with the next higher
+    offset in the partition succeeded before the poll, too.
+
+    No false alarm: as there.
+    """
+    for delivery, commit, later in index.cached(_redeliveries):
+        if later is not None:
+            yield Anomaly(
+                "commit went back",
+                "ACK-COMMIT-1",
+                f"{delivery.consumer} got {delivery.record}, though {delivery.group} had acknowledged it and "
+                "the next one",
+                (commit, later, delivery.poll),
+            )
+
+
+def _redeliveries(
+    index: HistoryIndex,
+) -> Iterator[tuple[RecordDelivery, Acknowledge, Acknowledge | None]]:
+    """Deliveries after an acknowledgement, with it, and with one of the next record that came before, too."""
+    for delivery in index.deliveries.all:
+        if delivery.lifetime is None:
+            continue
+        commit = index.deliveries.commit_before(delivery.group, delivery.record, delivery.poll)
+        if commit is not None:
+            successor = index.records.successor(delivery.record)
+            later = None
+            if successor is not None:
+                later = index.deliveries.commit_before(delivery.group, successor, delivery.poll)
+            yield delivery, commit, later
 
 
 def stored_twice(index: HistoryIndex) -> Iterator[Anomaly]:

@@ -44,6 +44,11 @@ class Event:
         """True if the server may have carried the operation out: it was not refused."""
         return not self.refused
 
+    @property
+    def sign_ended(self) -> float:
+        """Latest time, in seconds of the group's clock, at which this event may have been a sign of life."""
+        return self.group_time_ended
+
     def before(self, other: "Event") -> bool:
         """True if this event completed before the other was invoked."""
         return self.completed < other.invoked
@@ -121,6 +126,14 @@ class ClockAdvanced(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restart(Event):
+    """The system was stopped or killed, and came back. `Cut` events beside it say so of each consumer."""
+
+    def description(self) -> str:
+        return "the system restarts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerEvent(Event):
     """An operation that names a consumer."""
 
@@ -140,6 +153,21 @@ class Register(ConsumerEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unregister(ConsumerEvent):
     """A consumer left its group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut(Unregister):
+    """The connection of a consumer ended, by a cut or a restart of the system, which may then take it for gone.
+
+    The outcome is unknown.
+    """
+
+    @property
+    def sign_ended(self) -> float:
+        return self.group_time_began
+
+    def description(self) -> str:
+        return f"the connection of {self.consumer} ends"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,15 +191,19 @@ class Heartbeat(ConsumerEvent):
 
 @dataclass(frozen=True, slots=True)
 class PolledRecord:
-    """One record in the reply to a poll; the last three are None where the reply lacks them."""
+    """One record in the reply to a poll; `partition`, `offset` and `redelivered` are None where the reply lacks them.
 
-    message_id: int
+    `key_told` is False if the system does not tell keys.
+    """
+
+    message_id: int | str
     topic: str
     text: str
     key: str | None = None
     partition: int | None = None
     offset: int | None = None
     redelivered: bool | None = None
+    key_told: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +226,7 @@ class Poll(ConsumerEvent):
 class Settle(ConsumerEvent):
     """A consumer settled a record, named by its message id."""
 
-    message_id: int
+    message_id: int | str
 
     def description(self) -> str:
         return f"{type(self).__name__.lower()} {self.consumer} {self.message_id}"

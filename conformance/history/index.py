@@ -62,5 +62,6 @@ class HistoryIndex:
     @cached_property
     def deliveries(self) -> RecordDeliveries:
         """The deliveries and settlements."""
-        frees = self.parameters.frees
-        return RecordDeliveries(self.events, self.lifetimes, self.rebalances, self.records, frees=frees)
+        return RecordDeliveries(
+            self.events, self.lifetimes, self.rebalances, self.records, parameters=self.parameters
+        )

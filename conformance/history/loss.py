@@ -214,16 +214,15 @@ def changed(index: HistoryIndex) -> Iterator[Anomaly]:
 
     Anomaly: the keys of publish and delivery differ.
 
-    No false alarm: no key, null and the empty key count as one.
+    No false alarm: no key, null and the empty key count as one, and a system that tells no keys is not asked.
     """
     for delivery in index.deliveries.all:
-        publish = delivery.record.publish
-        if publish is not None and (delivery.polled.key or None) != (publish.key or None):
+        publish, polled = delivery.record.publish, delivery.polled
+        if publish is not None and polled.key_told and (polled.key or None) != (publish.key or None):
             yield Anomaly(
                 "changed",
                 "PUB-TEXT-1",
-                f"{delivery.record} was published with key {publish.key!r}, and delivered with "
-                f"{delivery.polled.key!r}",
+                f"{delivery.record} was published with key {publish.key!r}, and delivered with {polled.key!r}",
                 (publish, delivery.poll),
             )
 

@@ -1,6 +1,6 @@
 """Checkers of the order of records in a partition: ORDER, DELIVER-2, REBALANCE-2, PUB-STORE-1.
 
-Eight of the checkers report skipped records by cause: their anomaly, and the argument against false alarms, is that
+Ten of the checkers report skipped records by cause: their anomaly, and the argument against false alarms, is that
 of `skipped_records`; the docstring adds what the cause requires. For each of them the skipped record was stored and
 no acknowledgement may have committed it, so the delivery is wrong whichever cause is named.
 """
@@ -50,11 +50,22 @@ def more_than_one_in_flight(index: HistoryIndex) -> Iterator[Anomaly]:
 def lost(index: HistoryIndex) -> Iterator[Anomaly]:
     """A stored record was never delivered to a group that got a later one (DELIVER-1).
 
-    Anomaly: a skipped record without any delivery in the group.
+    Anomaly: a skipped record without any delivery in the group, unless the group `started_late`.
 
     No false alarm: see `skipped_records`.
     """
     return anomalies_named(index, "lost")
+
+
+def started_late(index: HistoryIndex) -> Iterator[Anomaly]:
+    """A group began behind the oldest record of a partition (DELIVER-1, POLL-START-1).
+
+    Anomaly: a skipped record without any delivery in the group, whose publish began before the group subscribed to
+    the topic for the first time, and which lies before all records of its partition that the group got.
+
+    No false alarm: see `skipped_records`.
+    """
+    return anomalies_named(index, "started late")
 
 
 def not_delivered_again(index: HistoryIndex) -> Iterator[Anomaly]:

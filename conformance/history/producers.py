@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from conformance.history.events import AckSubscription, Fence, ProducerAck, Publish
+from conformance.history.events import NEVER, AckSubscription, Fence, ProducerAck, Publish
 from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
 
 Label = str | int
+#: Publishes of one label in the proof of an anomaly.
+MOST_PROOFS = 20
 
 
 @dataclass
@@ -24,14 +26,18 @@ class AckStream:
 def ack_streams(index: HistoryIndex) -> Iterator[AckStream]:
     """The subscriptions of a history, each with its acknowledgements, publishes and fences."""
     found = {subscribed.subscription: AckStream(subscribed) for subscribed in index.of_type(AckSubscription)}
-    for acks in index.of_type(ProducerAck):
-        found[acks.subscription].acks[acks.label].append(acks)
+    of_topic: dict[str, list[AckStream]] = defaultdict(list)
+    for stream in found.values():
+        of_topic[stream.subscribed.topic].append(stream)
+    for ack in index.of_type(ProducerAck):
+        if ack.subscription in found:
+            found[ack.subscription].acks[ack.label].append(ack)
     for fence in index.of_type(Fence):
-        found[fence.subscription].fences.append(fence)
+        if fence.subscription in found:
+            found[fence.subscription].fences.append(fence)
     for publish in index.of_type(Publish):
-        for stream in found.values():
-            if stream.subscribed.topic == publish.topic:
-                stream.publishes[publish.label].append(publish)
+        for stream in of_topic.get(publish.topic, ()):
+            stream.publishes[publish.label].append(publish)
     yield from found.values()
 
 
@@ -45,15 +51,16 @@ def acknowledged_twice(index: HistoryIndex) -> Iterator[Anomaly]:
     for stream in index.cached(ack_streams):
         for label, acks in stream.acks.items():
             publishes = stream.publishes.get(label, [])
-            acks = [one for one in acks if one.outcome == "ACK"]
-            failures = [one for one in acks if one.outcome == "FAILED"]
-            for of_outcome in (acks, failures):
+            by_outcome: dict[str, list[ProducerAck]] = {"ACK": [], "FAILED": []}
+            for one in acks:
+                by_outcome.setdefault(one.outcome, []).append(one)
+            for outcome in ("ACK", "FAILED"):
+                of_outcome = by_outcome[outcome]
                 if publishes and len(of_outcome) > len(publishes) and label is not None:
                     yield Anomaly(
                         "acknowledged twice",
                         "PUB-ACK-4",
-                        f"{label!r} was published {len(publishes)} times and told {of_outcome[0].outcome} "
-                        f"{len(of_outcome)} times",
+                        f"{label!r} was published {len(publishes)} times and told {outcome} {len(of_outcome)} times",
                         (*publishes, *of_outcome),
                     )
 
@@ -88,19 +95,16 @@ def acknowledged_wrongly(index: HistoryIndex) -> Iterator[Anomaly]:
     for stream in index.cached(ack_streams):
         for label, acks in stream.acks.items():
             publishes = stream.publishes.get(label, [])
+            all_refused = all(publish.refused for publish in publishes)
+            all_stored = all(publish.succeeded for publish in publishes)
             for one in acks:
-                wrong = [
-                    publish
-                    for publish in publishes
-                    if (publish.refused if one.outcome == "ACK" else publish.succeeded)
-                ]
-                if publishes and len(wrong) == len(publishes):
+                if publishes and (all_refused if one.outcome == "ACK" else all_stored):
                     clause = "PUB-ACK-5" if one.outcome == "ACK" else "PUB-ACK-3"
                     yield Anomaly(
                         "acknowledged wrongly",
                         clause,
-                        f"{label!r} was acknowledged by {one.outcome}, but the reply was {wrong[0].status}",
-                        (*wrong, one),
+                        f"{label!r} was acknowledged by {one.outcome}, but the reply was {publishes[0].status}",
+                        (*publishes[:MOST_PROOFS], one),
                     )
 
 
@@ -113,10 +117,9 @@ def acknowledged_to_others(index: HistoryIndex) -> Iterator[Anomaly]:
     """
     for stream in index.cached(ack_streams):
         for label, acks in stream.acks.items():
-            publishes = stream.publishes.get(label, [])
+            sent = min((publish.invoked for publish in stream.publishes.get(label, [])), default=NEVER)
             for one in acks:
-                sent = [publish for publish in publishes if not one.before(publish)]
-                if label is not None and not sent:
+                if label is not None and one.completed < sent:
                     yield Anomaly(
                         "acknowledged to others",
                         "PUB-ACK-7",
@@ -134,19 +137,21 @@ def never_acknowledged(index: HistoryIndex) -> Iterator[Anomaly]:
     No false alarm: the fence shows that everything sent to the subscription before has arrived.
     """
     for stream in index.cached(ack_streams):
+        if not stream.fences:
+            continue
+        fence = max(stream.fences, key=lambda fence: fence.invoked)
         for label, publishes in stream.publishes.items():
-            for publish in publishes:
-                fence = next((fence for fence in stream.fences if publish.before(fence)), None)
-                if (
-                    publish.succeeded
-                    and fence is not None
-                    and stream.subscribed.before(publish)
-                    and len(publishes) == 1
-                    and not stream.acks.get(label)
-                ):
-                    yield Anomaly(
-                        "never acknowledged",
-                        stream.subscribed.clause,
-                        f"{label!r} was stored, and {stream.subscribed.subscription} got no acknowledgement of it",
-                        (stream.subscribed, publish, fence),
-                    )
+            publish = publishes[0]
+            if (
+                len(publishes) == 1
+                and publish.succeeded
+                and publish.before(fence)
+                and stream.subscribed.before(publish)
+                and not stream.acks.get(label)
+            ):
+                yield Anomaly(
+                    "never acknowledged",
+                    stream.subscribed.clause,
+                    f"{label!r} was stored, and {stream.subscribed.subscription} got no acknowledgement of it",
+                    (stream.subscribed, publish, fence),
+                )

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conformance.history.consumer_lifetimes import ConsumerLifetime, ConsumerLifetimes
-from conformance.history.events import NEVER, ClockAdvanced, Event, Subscribe, Unregister, Unsubscribe
+from conformance.history.events import NEVER, ClockAdvanced, Cut, Event, Subscribe, Unregister, Unsubscribe
 from conformance.history.server_parameters import ServerParameters
 
 
@@ -67,6 +67,9 @@ class Rebalances:
                     min(completed, refusal.completed),
                     min(group_time_ended, refusal.group_time_ended),
                 )
+        if isinstance(event, Cut):
+            # Unnoticed, it ends in an eviction.
+            group_time_ended = min(group_time_ended, self._latest_eviction(lifetime))
         return RebalanceTrigger(
             event.invoked,
             max(completed, event.invoked),
@@ -85,10 +88,7 @@ class Rebalances:
                 lifetime.registration.invoked, NEVER, lifetime.registration.group_time_began, NEVER
             )
         last = max(lifetime.signs_of_life, key=lambda sign: sign.group_time_began)
-        latest = (
-            max(event.group_time_ended for event in [lifetime.registration, *lifetime.events])
-            + self._parameters.eviction_limit
-        )
+        latest = self._latest_eviction(lifetime)
         completed = NEVER
         proofs = list(lifetime.refusals)
         if lifetime.successor is not None and lifetime.successor.registration.succeeded:
@@ -101,6 +101,11 @@ class Rebalances:
             last.group_time_began + timeout,
             self._end_of_clock_advance(lifetime.group, latest),
         )
+
+    def _latest_eviction(self, lifetime: ConsumerLifetime) -> float:
+        """Time, in seconds of the group's clock, by which a member that gives no further sign of life is evicted."""
+        signs = [lifetime.registration, *lifetime.events]
+        return max(event.sign_ended for event in signs) + self._parameters.eviction_limit
 
     def _end_of_clock_advance(self, group: str, latest: float) -> float:
         """The end of the clock advance that passes `latest`: a server may count the rebalance from there (CLOCK-1)."""

@@ -51,6 +51,7 @@ class HistoryRecords:
     def __init__(self, events: Iterable[Event]) -> None:
         self._by_text: dict[tuple[str, str], HistoryRecord] = {}
         self._predecessors: dict[HistoryRecord, tuple[HistoryRecord, ...]] = {}
+        self._successors: dict[HistoryRecord, HistoryRecord] = {}
         events = list(events)
         published = [event for event in events if isinstance(event, Publish)]
         for publish in published:
@@ -81,6 +82,10 @@ class HistoryRecords:
         record of the key must follow.
         """
         return self._predecessors.get(record, ())
+
+    def successor(self, record: HistoryRecord) -> HistoryRecord | None:
+        """The known record with the next higher offset in its partition; None without positions."""
+        return self._successors.get(record)
 
     # Building
 
@@ -131,6 +136,7 @@ class HistoryRecords:
             for (earlier, one), (later, other) in pairwise(placed):
                 if earlier != later:
                     self._predecessors[other] = (one,)
+                    self._successors[one] = other
         for of_key in by_key.values():
             for record in of_key:
                 self._predecessors[record] = _nearest(record, of_key)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from conformance.history.events import Event
+from conformance.history.events import NEVER, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,10 @@ class ServerParameters:
     `slack` is the allowance for scheduling delays on a real clock, in seconds. `partitions` maps topics to their
     number of partitions, where it is known. `positions` is True if the server declares the extension record-position,
     `frees` if it declares the extension retention.
+
+    A system other than ours may settle rebalances later than it revokes records in flight: `rebalance_settles` is the
+    time after which they are settled, None if that is `rebalance_timeout`. It may hand out a record again that was in
+    flight for `acknowledgement_timeout`. Unknown times are 0 where something comes later only, else infinite.
     """
 
     heartbeat_timeout: float = 30.0
@@ -22,6 +26,8 @@ class ServerParameters:
     partitions: Mapping[str, int] = field(default_factory=dict)
     positions: bool = False
     frees: bool = False
+    rebalance_settles: float | None = None
+    acknowledgement_timeout: float = NEVER
 
     @property
     def eviction_limit(self) -> float:
@@ -31,7 +37,8 @@ class ServerParameters:
     @property
     def rebalance_limit(self) -> float:
         """Seconds after its last trigger by which a rebalance must be settled (REBALANCE-1)."""
-        return self.rebalance_timeout + self.slack
+        settles = self.rebalance_timeout if self.rebalance_settles is None else self.rebalance_settles
+        return settles + self.slack
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ def _classified(index: HistoryIndex, delivery: RecordDelivery, skipped: HistoryR
     earlier = tuple(d for d in of_skipped if d.poll.invoked < delivery.poll.completed)
     proof: tuple[Event, ...] = ()
     if not of_skipped:
-        name, clause = "lost", "DELIVER-1"
+        late = index.deliveries.may_have_started_behind(delivery.group, skipped)
+        name, clause = ("started late" if late else "lost"), "DELIVER-1"
     elif not earlier:
         same_key = skipped.key is not None and skipped.key == delivery.record.key
         name, clause = ("key order broken" if same_key else "poll-skip"), "ORDER-1"

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from reference_server.events import tell
-from reference_server.queue.outcomes import Outcome
-from reference_server.queue.refusal import PROBLEM, problem_document
+from reference_server.queue.outcomes import Outcome, refused
+from reference_server.queue.refusal import Refusal
 
 Place = tuple[str, int]
 """A Kafka topic and the index of one of its partitions."""
@@ -40,8 +41,7 @@ class Unavailable(Exception):
 def unavailable(error: Unavailable) -> Outcome:
     """The outcome of an operation that Kafka did not take; nothing has happened."""
     detail = f"Nothing was done, since the log does not answer: {error}. Try again later."
-    document = problem_document("log-unavailable", 503, "The log does not answer", detail)
-    return Outcome(503, document, PROBLEM, headers="Retry-After: 1\r\n")
+    return msgspec.structs.replace(refused(Refusal("log-unavailable", detail)), headers="Retry-After: 1\r\n")
 
 
 class OutcomeUnknown(ConnectionError):

@@ -46,6 +46,7 @@ class Application:
     def __init__(self, settings: Settings, name: str) -> None:
         """`name` goes into the `server` header of CONNECTED."""
         self.settings = settings
+        self.began = wall()
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
         self.budget = Budget(settings.total_bytes)
         self._broker = QueueBroker(settings, self.budget)

@@ -46,7 +46,6 @@ class HttpBinding:
         self._capabilities = Outcome(200, capabilities)
         self._version = version
         self._connections = connections
-        self._started = wall()
         self._metrics: Metrics | None = None
         self._page = LivePage(application)
         self._routes = (
@@ -112,7 +111,11 @@ class HttpBinding:
         return self._capabilities
 
     def _tell_health(self, _request: Request, _transport: Transport) -> Outcome:
-        health = {"status": "ok", "version": self._version, "uptime": round(wall() - self._started, 3)}
+        health = {
+            "status": "ok",
+            "version": self._version,
+            "uptime": round(wall() - self._application.began, 3),
+        }
         return Outcome(200, msgspec.json.encode(health))
 
     def _measure(self, _request: Request, _transport: Transport) -> Outcome:

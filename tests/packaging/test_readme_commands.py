@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.history.files import write_history
+from conformance.history.system_facts import facts_of
 from tests.command.conftest import COMMAND_SECONDS, clean_environment
+from tests.history.legal import some_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +102,7 @@ class Terminal:
         self._stand_in("pip", 'test "$1" = install')
         self._stand_in(
             "python",
-            f'case "$*" in "-m conformance compare "*|*--list-*) exec {python} "$@";; '
+            f'case "$*" in "-m conformance compare "*|"-m conformance judge "*|*--list-*) exec {python} "$@";; '
             f'"-m conformance"*) exec {python} "$@" {SHORT};; *) exec {python} "$@";; esac',
         )
         self._stand_in(
@@ -172,6 +175,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 def test_every_command_of_the_readme_works_in_its_order(terminal: Terminal) -> None:
+    history, parameters = some_history(1)
+    write_history(terminal.folder / "run.jsonl", facts_of(parameters), history)
     lines = commands()
     assert len(lines) > 10
     for line in lines:

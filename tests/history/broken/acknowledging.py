@@ -106,3 +106,16 @@ class CommitsWhatItRefuses(ToyQueue):
             if shard is not None and shard.held is None:
                 shard.committed += 1
             raise
+
+
+class CommitsFarBack(ToyQueue):
+    """The fifth acknowledgement of a partition moves the committed offset back to the first record."""
+
+    def acknowledge(self, body: dict[str, Any]) -> ToyReply:
+        reply = super().acknowledge(body)
+        group, consumer = self.named(body)
+        for topic in consumer.topics:
+            for shard in group.shards[topic]:
+                if shard.committed == 5 and shard.held is None and shard.handed == 5:
+                    shard.committed = 0
+        return reply

@@ -7,6 +7,7 @@ from conformance.history.server_parameters import ServerParameters
 from conformance.history.workload.workload_state import WorkloadPlan
 from tests.history.broken.acknowledging import (
     AcceptsWhatWasGivenBack,
+    CommitsFarBack,
     CommitsForTheEvicted,
     CommitsWhatItRefuses,
     RefusesAHolder,
@@ -48,12 +49,14 @@ Broken = type[ToyQueue] | type[Simulation]
 #: The fault that shows each anomaly.
 SHOWN_BY: dict[str, Broken] = {
     "lost": delivery.LosesARecord,
+    "started late": delivery.StartsNewGroupsAtTheEnd,
     "unseen": delivery.StartsNewGroupsAtTheEnd,
     "stale": delivery.AnswersEveryFifthPollEmpty,
     "phantom": StoresWhatItRefuses,
     "changed": ChangesKeys,
     "duplicate": RevokesInSilence,
     "redelivery after acknowledgement": delivery.CommitsAnOffsetBack,
+    "commit went back": CommitsFarBack,
     "stored twice": StoresTwice,
     "mismarked redelivery": delivery.CallsNothingRedelivered,
     "id in use": delivery.ReusesMessageIds,

@@ -1,0 +1,79 @@
+"""Report of judged histories: `judgement.json` for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from conformance.history.file_encoding import event_object
+from conformance.reporting.plan import suite_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from conformance.history.events import Event
+    from conformance.history.judgement import CheckerResult, Judgement
+    from conformance.verdicts.verdicts import Exit
+
+FORMAT = 1
+
+
+def write(folder: Path, judgements: Sequence[Judgement], sentence: str, status: Exit) -> list[Path]:
+    """Write the report to a folder, which is created if missing; returns the paths. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "judgement.json"
+    path.write_text(json.dumps(document(judgements, sentence, status), indent=1) + "\n", "utf-8")
+    return [path]
+
+
+def document(judgements: Sequence[Judgement], sentence: str, status: Exit) -> dict[str, Any]:
+    """The report as a JSON document."""
+    return {
+        "format": FORMAT,
+        "suite": {"name": "stompliance", "version": suite_version()},
+        "exit": {"status": int(status), "sentence": sentence},
+        "histories": [_history(judgement) for judgement in judgements],
+    }
+
+
+def _history(judgement: Judgement) -> dict[str, Any]:
+    facts = judgement.file.facts
+    return {
+        "file": judgement.file.name,
+        "title": facts.title,
+        "system": {"name": facts.name, "version": facts.version},
+        "events": judgement.file.length,
+        "promises": [
+            {
+                "name": result.promise.name,
+                "promised": result.promised,
+                "verdict": result.verdict.value,
+                "missing": list(result.missing),
+                "checkers": [_checker(one) for one in result.results],
+            }
+            for result in judgement.promises
+        ],
+    }
+
+
+def _checker(result: CheckerResult) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "verdict": result.verdict.value,
+        "missing": list(result.missing),
+        "count": result.count,
+        "anomalies": [
+            {
+                "clause": found.anomaly.clause,
+                "message": found.anomaly.message,
+                "events": _objects(found.anomaly.events),
+                "smallest": _objects(found.history),
+            }
+            for found in result.found
+        ],
+    }
+
+
+def _objects(events: Iterable[Event]) -> list[dict[str, Any]]:
+    return [event_object(event) for event in events]
