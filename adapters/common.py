@@ -231,6 +231,13 @@ def parser(name: str, text: str, *, broken: tuple[str, ...] = BROKEN) -> argpars
         help="behave wrong on purpose, to see that the suite finds it: commit before processing, keep what is to be "
         "given back, let two consumers read where one may",
     )
+    made.add_argument(
+        "--slack",
+        type=float,
+        default=2.0,
+        metavar="SECONDS",
+        help="allowance for a busy machine (default: %(default)s)",
+    )
     return made
 
 

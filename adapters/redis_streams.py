@@ -183,13 +183,6 @@ def main() -> int:
         metavar="SECONDS",
         help="an entry that is in flight for so long may be claimed (default: %(default)s)",
     )
-    made.add_argument(
-        "--slack",
-        type=float,
-        default=2.0,
-        metavar="SECONDS",
-        help="allowance for a busy machine (default: %(default)s)",
-    )
     options = made.parse_args()
     try:
         adapter = RedisStreams(options)
