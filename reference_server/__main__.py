@@ -9,6 +9,7 @@ examples:
   python -m reference_server --retention acknowledged         records that every group has acknowledged make room
   python -m reference_server --odd lines-end-with-cr-lf       legal but unusual, for tests of clients; see --list-odd
   python -m reference_server --stomp-port 61613               STOMP over plain TCP too
+  python -m reference_server --log kafka://127.0.0.1:9092     one of several nodes that keep all in Apache Kafka
   python -m reference_server --config server.toml             lines like  heartbeat_timeout = 10
   STOMPLIANCE_PORT=9000 python -m reference_server
 
@@ -29,9 +30,10 @@ from collections.abc import Sequence
 
 from reference_server.config import OPTIONS, ConfigError, Option, Settings, build
 from reference_server.server import Server
+from reference_server.server.application import Application
 from reference_server.server.logs import writing
 from reference_server.server.oddities import ODDITIES
-from reference_server.server.running import NAME, version
+from reference_server.server.running import NAME, implementation, version
 
 _NEEDS_POSIX = (
     "The reference server needs a POSIX system, such as Linux, macOS or WSL. The suite does not: it can judge, from"
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
         settings = read_settings(arguments)
-        server = Server(settings)
+        server = Server(settings, _application(settings))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -72,6 +74,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"STOMP over TCP: {server.stomp_url}", flush=True)
         signal.sigwait(ending)
     return 0
+
+
+def _application(settings: Settings) -> Application | None:
+    """Return the application on a log, if one is asked for. Raises ConfigError."""
+    if not settings.log:
+        return None
+    try:
+        from reference_server.kafka.application import LogApplication
+    except ImportError as error:
+        raise ConfigError(
+            f"--log needs the client of Kafka ({error}): pip install 'stompliance[kafka]'"
+        ) from None
+    return LogApplication(settings, implementation())
 
 
 def _collect_rarely() -> None:

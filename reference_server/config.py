@@ -61,6 +61,16 @@ class Settings(StompLimits, frozen=True, kw_only=True):
         "debug, info, warning or error: least level of lines on stderr; info has connections, refusals, rebalances",
     ] = "warning"
     log_format: Annotated[Literal["text", "json"], "text or json: format of these lines"] = "text"
+    log: Annotated[
+        str,
+        "keep all in Apache Kafka, as kafka://HOST:PORT, further brokers after commas; any number of nodes may share it"
+        " (needs stompliance[kafka])",
+    ] = ""
+    log_name: Annotated[str, "beginning of the names of the Kafka topics of --log"] = "stompliance"
+    log_timeout: Annotated[
+        Seconds,
+        "time that an operation waits for Kafka; then it is answered 503, or not at all if it may be done",
+    ] = 5.0
     connections: Annotated[Count, "connections at once; one more is answered 503 and closed"] = 1000
     outbox_bytes: Annotated[
         Octets, "output that waits for one slow reader; past it the connection is cut off"
@@ -123,6 +133,10 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
         f"{settings.users_file} names no user.": settings.users_file and not users,
         "path: an entry does not begin with a slash, as in /ws.": any(path[:1] != "/" for path in paths),
         "user: an entry has no passcode, as in alice:secret.": any(":" not in user for user in users),
+        "log and virtual_clock exclude each other: on a log, time is that of Kafka.": settings.log
+        and settings.virtual_clock,
+        "log and retention acknowledged exclude each other: retention is a setting of Kafka topics.": settings.log
+        and settings.retention != "keep",
         "tls_key needs tls_cert, which may be a file with both.": settings.tls_key and not settings.tls_cert,
     }
     for what, is_wrong in wrong.items():

@@ -7,6 +7,7 @@ or over STOMP, a version of STOMP, WebSocket or TCP.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ import hypothesis
 from conformance.bench.steps import Steps
 from conformance.run.admittance import connect_headers
 from conformance.run.options import Effort
+from conformance.run.run import RecordedHistory
 from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
 from conformance.targets.address import HttpHost
@@ -87,6 +89,8 @@ class Bench:
         self._run = run
         self._trace = Trace(sent=run.presence.note_sent, received=run.presence.note_received)
         self._steps = Steps()
+        self._nodes = itertools.cycle(run.target.nodes)
+        """The node of the next connection: a test has its clients on different ones."""
         self._at_end: list[Callable[[], object]] = []
         self._of_thread = threading.local()
 
@@ -110,6 +114,12 @@ class Bench:
         found = schemas.problems(name, document)
         observed = f"{'; '.join(found[:3])} in {document!r}" if found else document
         return self.judge(clause, not found, expected=f"a body as schema {name} has it", observed=observed)
+
+    def keep_history(self, lines: Iterable[str]) -> None:
+        """Keep the lines of a history for the report; without one nothing is kept."""
+        assert self.case is not None
+        if self._run.options.report is not None:
+            self._run.histories.append(RecordedHistory(self.case.test, self.binding, tuple(lines)))
 
     def is_known(self, failure: Exception) -> bool:
         """True if another test has already recorded a failure of the same clause in this binding."""
@@ -217,7 +227,11 @@ class Bench:
 
     def http(self) -> HttpClient:
         """Client on a kept-alive HTTP connection of its own."""
-        return self._http_client(self.target.http_host, self.target.access)
+        node = self._next_node()
+        return self._http_client(node.http_host, node.access)
+
+    def _next_node(self) -> Target:
+        return next(self._nodes)
 
     def websocket_host(self) -> HttpClient:
         """Client for HTTP requests to the host of the WebSocket, such as an upgrade that the test writes itself."""
@@ -266,9 +280,11 @@ class Bench:
         subprotocols: Sequence[str],
         headers: Mapping[str, str] | None,
     ) -> L:
+        node = self._next_node()
+
         def connect() -> L:
             return new(
-                self.target,
+                node,
                 path,
                 subprotocols,
                 headers,
@@ -278,7 +294,7 @@ class Bench:
             )
 
         try:
-            link = admitted_link(self.target.access.admission, connect)
+            link = admitted_link(node.access.admission, connect)
         except NotAdmitted as refusal:
             if path is None and not subprotocols and not headers:
                 refusal.promised_by(*UPGRADE_PROMISES)

@@ -40,7 +40,9 @@ class BenchQueueAdapter:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._queues = [bench.queue() for _ in range(CONNECTIONS)]
+        nodes = len(bench.target.nodes)
+        # Each step goes to the next node.
+        self._queues = [bench.queue() for _ in range(-(-CONNECTIONS // nodes) * nodes)]
         self._calls = 0
         self._clock_client = bench.http()
         self._waiting = bench.http()
@@ -103,7 +105,7 @@ class BenchQueueAdapter:
 
     def cut(self) -> None:
         """Cut the connection of the newest call; another one takes its place."""
-        place = self._calls % CONNECTIONS
+        place = self._calls % len(self._queues)
         self._queues[place].cut()
         self._queues[place] = self._bench.queue()
 
@@ -113,7 +115,7 @@ class BenchQueueAdapter:
 
     def _next(self) -> QueueClient:
         self._calls += 1
-        return self._queues[self._calls % CONNECTIONS]
+        return self._queues[self._calls % len(self._queues)]
 
     def look(self, topic: str, group: str) -> None:
         """Read a topic and a group."""

@@ -30,6 +30,7 @@ examples:
   {PROGRAM} ws://127.0.0.1:8080/stomp --effort quick        the same, with fewer examples
   {PROGRAM} ws://127.0.0.1:8080/stomp --clause ACK          only the clauses ACK-*
   {PROGRAM} ws://127.0.0.1:61614 --class stomp-1.2          a server that declares nothing
+  {PROGRAM} http://10.0.0.1:8080 http://10.0.0.2:8080       nodes of one cluster, as if they were one server
   {PROGRAM} --target rabbitmq ws://127.0.0.1:15674/ws --login guest --passcode guest
   {PROGRAM} --launch "python -m reference_server --port 0"  start a server for this run, and stop it
   {PROGRAM} "wss://host/broker/stomp?token=…" --header "Origin: https://app.example"   behind a gateway
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     """Parser of `python -m conformance`."""
     made = argparse.ArgumentParser(
         prog=PROGRAM,
-        usage="%(prog)s URL [options]",
+        usage="%(prog)s URL [URL …] [options]",
         description="Judges a server by the clauses of the specification: STOMP 1.0, 1.1 and 1.2 over WebSocket or "
         "TCP, and partitioned queues over STOMP and HTTP.",
         epilog=_EPILOG,
@@ -68,11 +69,12 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument(
-        "url",
+        "urls",
         metavar="URL",
-        nargs="?",
-        default="",
-        help="the server: ws://, wss://, stomp://, stomps://, http:// or https://",
+        nargs="*",
+        default=[],
+        help="the server: ws://, wss://, stomp://, stomps://, http:// or https://; several are the nodes of one "
+        "cluster: each connection goes to the next one",
     )
     _add_selection(made.add_argument_group("selection"))
     _add_server(made.add_argument_group("the server"))
@@ -208,7 +210,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         type=Path,
         default=None,
         help="write report.json, junit.xml, report.html and badge.json to this folder, and each failure to its folder "
-        "`failures`, as a file for `replay`",
+        "`failures`, as a file for `replay`; histories of concurrent clients to `histories`, as files for `judge`",
     )
     group.add_argument(
         "--verbose",
@@ -236,7 +238,8 @@ def options_of(values: Mapping[str, Any]) -> Options:
     check_ids("--clause", values["clauses"], book())
     check_ids("--exclude", values["excluded"], book())
     options = Options(
-        url=values["url"] or file.url,
+        url=values["urls"][0] if values["urls"] else file.url,
+        nodes=tuple(values["urls"][1:]),
         **contact_values(values),
         file=file,
         classes=tuple(values["classes"]),
@@ -266,13 +269,17 @@ def options_of(values: Mapping[str, Any]) -> Options:
     )
     if options.seed is not None and options.seed < 0:
         raise ValueError(f"--seed is {options.seed}: expected a whole number from 0")
+    if options.nodes and options.http:
+        raise ValueError(
+            "--http names one server: expected one URL with it, or http:// URLs of the nodes without"
+        )
     check_files(options)
     return options
 
 
 def launched(options: Options, command: str, url: str) -> Options:
     """Options with the command that started the server, and the URL that it printed."""
-    return replace(options, launch=command, url=url)
+    return replace(options, launch=command, url=url, nodes=())
 
 
 def _test_count(text: str) -> int:

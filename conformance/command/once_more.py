@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.command.references import referring, url_without_secrets, variable
@@ -40,7 +41,8 @@ def resend(options: Options, failure: Failure) -> str:
     if options.report is None or failure.recording is None:
         return ""
     file = shlex.quote(str(options.report / file_name(failure)))
-    return " ".join([PROGRAM, "replay", file, *_server(options), *_access(options), *_passcode(options)])
+    first = replace(options, nodes=())
+    return " ".join([PROGRAM, "replay", file, *_server(first), *_access(options), *_passcode(options)])
 
 
 def _server(options: Options) -> Iterator[str]:
@@ -51,6 +53,8 @@ def _server(options: Options) -> Iterator[str]:
         yield from ("--launch", referring(options.launch, secrets))
     else:
         yield url_without_secrets(options.url)
+        for number, url in enumerate(options.nodes, 2):
+            yield url_without_secrets(url, f"NODE{number}")
 
 
 def _passcode(options: Options) -> Iterator[str]:

@@ -127,17 +127,17 @@ def nonmonotonic_poll(index: HistoryIndex) -> Iterator[Anomaly]:
     No false alarm: when the later record was handed out, the earlier one was committed (ORDER-2), and a committed
     record is not handed out again in the group (ACK-COMMIT-1).
     """
-    deliveries = index.deliveries
-    for later in deliveries.all:
+    latest = {(one.group, one.record, one.consumer): one for one in index.deliveries.all}
+    for later in index.deliveries.all:
         for record in index.records.predecessors(later.record):
-            for earlier in deliveries.in_group(later.group, record):
-                if earlier.consumer == later.consumer and later.poll.before(earlier.poll):
-                    yield Anomaly(
-                        "nonmonotonic poll",
-                        "ORDER-1",
-                        f"{later.consumer} got {record} after {later.record}, which lies behind it",
-                        (later.poll, earlier.poll),
-                    )
+            earlier = latest.get((later.group, record, later.consumer))
+            if earlier is not None and later.poll.before(earlier.poll):
+                yield Anomaly(
+                    "nonmonotonic poll",
+                    "ORDER-1",
+                    f"{later.consumer} got {record} after {later.record}, which lies behind it",
+                    (later.poll, earlier.poll),
+                )
 
 
 def nonmonotonic_send(index: HistoryIndex) -> Iterator[Anomaly]:

@@ -85,6 +85,7 @@ def _target(target: Target) -> dict[str, Any]:
         "name": target.name,
         "title": _text(target.title),
         "url": target.url,
+        "nodes": [each.url for each in target.nodes],
         "classes": sorted(target.classes),
         "extensions": sorted(target.extensions),
         "stomp_versions": list(target.stomp_versions),

@@ -1,4 +1,4 @@
-"""Report of judged histories: `judgement.json` for programs."""
+"""Report of judged histories: `judgement.json` for programs, `judgement.html` for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from conformance.history.file_encoding import event_object
+from conformance.reporting import judgement_html
 from conformance.reporting.plan import suite_version
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def write(folder: Path, judgements: Sequence[Judgement], sentence: str, status: 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "judgement.json"
     path.write_text(json.dumps(document(judgements, sentence, status), indent=1) + "\n", "utf-8")
-    return [path]
+    html = folder / "judgement.html"
+    html.write_text(judgement_html.page(judgements, sentence, int(status)), "utf-8", "backslashreplace")
+    return [path, html]
 
 
 def document(judgements: Sequence[Judgement], sentence: str, status: Exit) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class Presenter:
         screen.line((f"stompliance {suite_version()}", "bold"), " judges ", (one_line(title), "bold"))
         facts = {
             "url": target.url,
+            **({"nodes": ", ".join(each.url for each in target.others)} if target.others else {}),
             "classes": ", ".join(plan.bindings) or "none",
             "extensions": ", ".join(sorted(target.extensions)) or "none",
             "tests": f"{plan.tests} for {counted(plan.clauses, 'clause')}, {plan.effort} effort, {_seed(plan)}",

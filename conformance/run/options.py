@@ -38,7 +38,8 @@ class Options:
     upgrade, `connect_headers` with every CONNECT; `http` is the URL of HTTP requests where it is another one. The first
     contact waits up to `wait` seconds for a server to answer.
     `target` is the name or path of the target file as it was given, `launch` the command that started the server, both
-    "" for none. `durations` is the number of the slowest tests to list, 0 for all of them, None for no list.
+    "" for none. `nodes` are the URLs of further nodes of the same cluster.
+    `durations` is the number of the slowest tests to list, 0 for all of them, None for no list.
     """
 
     url: str
@@ -70,4 +71,5 @@ class Options:
     launch: str = ""
     durations: int | None = None
     write_waivers: Path | None = None
+    nodes: tuple[str, ...] = ()
     strict_waivers: bool = False

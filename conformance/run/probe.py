@@ -83,6 +83,40 @@ def probe_target(options: Options, interrupted: threading.Event | None = None) -
     """
     interrupted = interrupted or threading.Event()
     deadline = time.monotonic() + options.wait
+    target = _waited_for(options, interrupted, deadline)
+    others = []
+    for url in options.nodes:
+        other = _waited_for(replace(options, url=url, nodes=()), interrupted, deadline)
+        check_node(target, other)
+        others.append(other)
+    if not others:
+        return target
+    slowest = max(each.round_trip for each in (target, *others))
+    return replace(
+        target,
+        others=tuple(others),
+        round_trip=slowest,
+        secrets=secrets_of(target, options.url, *options.nodes, options.http or options.file.http),
+    )
+
+
+def check_node(target: Target, other: Target) -> None:
+    """Raises BadUrl unless both can be nodes of one cluster: the same classes, extensions, timings and limits."""
+    if (other.host, other.port) == (target.host, target.port):
+        raise BadUrl(f"{other.url} is the first URL again: expected the URL of another node, or one URL only")
+    for name in ("classes", "extensions", "timings", "partitions"):
+        one, two = getattr(target, name), getattr(other, name)
+        if one != two:
+            shown = [
+                ", ".join(sorted(each)) if isinstance(each, frozenset) else str(each) for each in (one, two)
+            ]
+            raise BadUrl(
+                f"{target.url} and {other.url} differ in their {name}: {shown[0]}; {shown[1]}. Expected nodes of one "
+                "cluster, with the same settings."
+            )
+
+
+def _waited_for(options: Options, interrupted: threading.Event, deadline: float) -> Target:
     while True:
         try:
             return _contacted(options, interrupted)

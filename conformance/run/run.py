@@ -6,7 +6,7 @@ import itertools
 import secrets
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from conformance.run.group_clock import ServerClock, clock_of
 from conformance.run.hiding import target_without_secrets, without_secrets
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from conformance.wire.acknowledged_publishing import Spelling
 
 _RANK = {Level.MUST: 0, Level.SHOULD: 1, Level.MAY: 2}
+
+
+class RecordedHistory(NamedTuple):
+    """A history of one test in one binding, as the lines of a file (spec/histories.md)."""
+
+    test: str
+    binding: str
+    lines: tuple[str, ...]
 
 
 class NothingSelected(Exception):
@@ -68,6 +76,8 @@ class Run:
         """Seconds since 1970."""
         self.durations: dict[tuple[str, str], float] = {}
         """Seconds that each test took, by its name and binding."""
+        self.histories: list[RecordedHistory] = []
+        """Histories of tests, if the run writes a report."""
         self.findings: set[str] = set()
         """Findings about this server, as words; later tests use them to skip waits."""
         self._publish_spelling: Spelling | PeerFailure | None = None
@@ -119,8 +129,9 @@ class Run:
         self.ended_early = self.ended_early or why
         self.interrupted.set()
         self.presence.stop()
-        if self.target.access.admission is not None:
-            self.target.access.admission.stop()
+        for node in self.target.nodes:
+            if node.access.admission is not None:
+                node.access.admission.stop()
 
     def result(self) -> Result:
         """Verdicts on what is recorded so far, without the secrets of the target."""

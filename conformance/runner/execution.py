@@ -170,6 +170,7 @@ class Execution:
         self._run.durations[self.name, self.bench.binding] = outcome.seconds
         self._run.findings |= outcome.findings
         self._run.suite_failures += outcome.suite_failures
+        self._run.histories += outcome.histories
         COVERAGE_BY_MACHINE.update(outcome.coverage)
         if outcome.ended_early:
             self._run.end_early(outcome.ended_early)

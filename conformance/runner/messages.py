@@ -14,6 +14,7 @@ from conformance.wire.failures import PeerFailure, RunEnded, Violation
 if TYPE_CHECKING:
     from conformance.models.rule_coverage import RuleCoverage
     from conformance.run.options import Options
+    from conformance.run.run import RecordedHistory
     from conformance.targets.target import Target
     from conformance.verdicts.verdicts import Key, Tally
 
@@ -27,18 +28,28 @@ copyreg.pickle(MappingProxyType, lambda facts: (_read_only, (dict(facts),)))
 
 
 @dataclass(frozen=True)
-class Job:
-    """The run that the process takes part in; `target` without what can't be sent: TLS contexts and admission.
+class SentTarget:
+    """One node of the target, without what can't be sent: TLS contexts and admission.
 
-    `connections` is the number that the process may have, None for any. `modules` are those of the tests of all
-    processes: Hypothesis draws constants of the modules that are imported, which must not depend on who runs what.
+    `connections` is the number that the process may have, None for any.
     """
 
-    options: Options
     target: Target
     has_tls: bool
     http_has_tls: bool
     connections: int | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The run that the process takes part in, and the nodes of its target.
+
+    `modules` are those of the tests of all processes: Hypothesis draws constants of the modules that are imported,
+    which must not depend on who runs what.
+    """
+
+    options: Options
+    nodes: tuple[SentTarget, ...]
     modules: tuple[str, ...] = ()
 
 
@@ -96,6 +107,7 @@ class Outcome:
     findings: frozenset[str]
     ended_early: str = ""
     suite_failures: tuple[str, ...] = ()
+    histories: tuple[RecordedHistory, ...] = ()
     coverage: dict[str, RuleCoverage] = field(default_factory=dict)
 
 

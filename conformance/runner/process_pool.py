@@ -16,12 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.runner.messages import Job, Outcome, Stop, Task, receive, send
+from conformance.runner.messages import Job, Outcome, SentTarget, Stop, Task, receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from conformance.run.run import Run
+    from conformance.targets.target import Target
 
 _MODULE = "conformance.runner.second_process"
 #: Most processes of one run.
@@ -158,20 +159,22 @@ class _Process:
 
 def _job(run: Run, modules: tuple[str, ...]) -> Job:
     """The run, without what can't be sent."""
-    target = run.target
+    return Job(run.options, tuple(_sent(node) for node in run.target.nodes), modules)
+
+
+def _sent(target: Target) -> SentTarget:
     http = target.http
-    sent = replace(
+    bare = replace(
         target,
         tls=None,
         http=replace(http, tls=None) if http is not None else None,
         access=replace(target.access, admission=None),
+        others=(),
     )
     admission = target.access.admission
-    return Job(
-        run.options,
-        sent,
+    return SentTarget(
+        bare,
         has_tls=target.tls is not None,
         http_has_tls=http is not None and http.tls is not None,
         connections=admission.give_share() if admission is not None else None,
-        modules=modules,
     )

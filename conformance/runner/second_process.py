@@ -31,6 +31,8 @@ from conformance.wire.admission import Admission
 from conformance.wire.connection import tls_context
 
 if TYPE_CHECKING:
+    from conformance.run.options import Options
+    from conformance.runner.messages import SentTarget
     from conformance.targets.target import Target
 
 
@@ -60,16 +62,21 @@ def main() -> int:
 
 def whole_target(job: Job) -> Target:
     """Target of the job, with TLS and an admission of this process's own."""
-    target, options = job.target, job.options
+    first, *others = [_whole(sent, job.options) for sent in job.nodes]
+    return replace(first, others=tuple(others))
+
+
+def _whole(sent: SentTarget, options: Options) -> Target:
+    target = sent.target
     tls = None
-    if job.has_tls or job.http_has_tls:
+    if sent.has_tls or sent.http_has_tls:
         tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file)
-    if target.http is not None and job.http_has_tls:
+    if target.http is not None and sent.http_has_tls:
         target = replace(target, http=replace(target.http, tls=tls))
     admission = Admission()
-    admission.open_for_run(None if job.connections is None else job.connections + 1)
+    admission.open_for_run(None if sent.connections is None else sent.connections + 1)
     return replace(
-        target, tls=tls if job.has_tls else None, access=replace(target.access, admission=admission)
+        target, tls=tls if sent.has_tls else None, access=replace(target.access, admission=admission)
     )
 
 
@@ -86,6 +93,8 @@ def perform(run: Run, task: Task) -> Outcome:
     COVERAGE_BY_MACHINE.clear()
     failures = tuple(run.suite_failures)
     run.suite_failures.clear()
+    histories = tuple(run.histories)
+    run.histories.clear()
     return Outcome(
         run.recorder.tallies,
         problem_of(execution.error),
@@ -94,6 +103,7 @@ def perform(run: Run, task: Task) -> Outcome:
         frozenset(run.findings),
         run.ended_early,
         failures,
+        histories,
         coverage,
     )
 

@@ -58,6 +58,7 @@ class Target:
     `facts` are booleans of the target file, by name
     (`conformance/targets/README.md` lists them); declared capabilities override `redelivers` and `queues`.
     `round_trip` is in seconds; `limits` are in bytes or plain numbers.
+    `others` are the other nodes of its cluster, which differ in their addresses only: all clauses hold across nodes.
     `capabilities_failure` says why the capabilities could not be read, "" if they could or there are none.
     """
 
@@ -94,6 +95,12 @@ class Target:
     capabilities: Any = None
     capabilities_failure: str = ""
     round_trip: float = 0.0
+    others: tuple[Target, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[Target, ...]:
+        """All nodes of the cluster, this one first; of a server that is none, itself."""
+        return (self, *self.others)
 
     @property
     def patience(self) -> float:

@@ -46,6 +46,7 @@ class Application:
     def __init__(self, settings: Settings, name: str) -> None:
         """`name` goes into the `server` header of CONNECTED."""
         self.settings = settings
+        self.began = wall()
         self.clock: Clock = VirtualClock() if settings.virtual_clock else RunningClock()
         self.budget = Budget(settings.total_bytes)
         self._broker = QueueBroker(settings, self.budget)
@@ -63,8 +64,13 @@ class Application:
         """Observer of all input of sessions; called under the lock."""
         self.endpoints = ENDPOINTS | dict.fromkeys(settings.path, False)
         """The paths for WebSocket, and whether each is lenient."""
+        self.has_page = True
+        """True if the live page can show the state, which is all here."""
         self._farewell: tuple[str, str] | None = None
         """Summary and advice of the ERROR for sessions that are opened while the server stops."""
+
+    def close(self) -> None:
+        """End what `__init__` began."""
 
     # STOMP sessions.
 

@@ -23,6 +23,9 @@ EXTENSIONS = (
     "topic-removal",
     "security",
 )
+ON_A_LOG = frozenset({"queue-http", "queue-stomp"})
+"""Those of the classes that a server has without plain destinations."""
+NOT_ON_A_LOG = frozenset({"topic-limits"})
 CLOCK_EXTENSIONS = ("virtual-clock", "virtual-clock-per-group")
 QUEUE_LIMITS = ("partition_bytes", "total_bytes", "name_length", "wait_seconds", "poll_messages")
 STOMP_LIMITS = ("frame_bytes", "body_bytes", "header_bytes", "headers", "connections", "subscriptions")
@@ -35,9 +38,13 @@ def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable
         {
             "name": name,
             "version": version,
-            "classes": CLASSES + (() if settings.stomp_port is None else ("tcp",)),
+            "classes": tuple(name for name in CLASSES if not settings.log or name in ON_A_LOG)
+            + (() if settings.stomp_port is None else ("tcp",)),
             "extensions": tuple(
-                name for name in EXTENSIONS if name != "introspection" or settings.introspection
+                name
+                for name in EXTENSIONS
+                if (name != "introspection" or settings.introspection)
+                and not (settings.log and name in NOT_ON_A_LOG)
             )
             + (() if settings.retention == "keep" else ("retention",))
             + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),

@@ -46,7 +46,6 @@ class HttpBinding:
         self._capabilities = Outcome(200, capabilities)
         self._version = version
         self._connections = connections
-        self._started = wall()
         self._metrics: Metrics | None = None
         self._page = LivePage(application)
         self._routes = (
@@ -101,6 +100,9 @@ class HttpBinding:
             return problem(
                 404, "no-introspection", "Introspection is off: start the server with --introspection."
             )
+        if request.path in PATHS and not self._application.has_page:
+            detail = "The live page shows a server without --log. Read /topics and /consumer-groups/{group}."
+            return problem(404, "no-page", detail)
         if request.path in PATHS:
             return self._page.answer(request)
         return self._application.read(request.path)
@@ -109,7 +111,11 @@ class HttpBinding:
         return self._capabilities
 
     def _tell_health(self, _request: Request, _transport: Transport) -> Outcome:
-        health = {"status": "ok", "version": self._version, "uptime": round(wall() - self._started, 3)}
+        health = {
+            "status": "ok",
+            "version": self._version,
+            "uptime": round(wall() - self._application.began, 3),
+        }
         return Outcome(200, msgspec.json.encode(health))
 
     def _measure(self, _request: Request, _transport: Transport) -> Outcome:

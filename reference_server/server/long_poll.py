@@ -13,11 +13,16 @@ class LongPoll:
 
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
+        self._is_lost = False
         self._bell: tuple[socket.socket, socket.socket] | None = None
 
     def answer(self, outcome: Outcome) -> None:
         """Set the answer; called under the application lock."""
         self.outcome = outcome
+
+    def lose(self) -> None:
+        """End the wait without an answer: nobody knows the outcome."""
+        self._is_lost = True
 
     def flush(self) -> None:
         """Wake the waiting thread; called without the lock. Does nothing before `wait` begins and after it returned."""
@@ -26,13 +31,13 @@ class LongPoll:
                 self._bell[0].send(b"!")
 
     def wait(self, transport: Transport) -> None:
-        """Return when the poll is answered, or the client is gone. Raises OSError if no descriptor is free."""
+        """Return when the poll is answered or lost, or the client is gone. Raises OSError if no descriptor is free."""
         self._bell = socket.socketpair()
         with self._bell[0], self._bell[1]:
             poll = select.poll()
             poll.register(self._bell[1], select.POLLIN)
             poll.register(transport, select.POLLIN)
-            while self.outcome is None:
+            while self.outcome is None and not self._is_lost:
                 for descriptor, _ in poll.poll():
                     if descriptor != transport.fileno():
                         continue

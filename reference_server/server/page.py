@@ -28,7 +28,6 @@ class LivePage:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._began = wall()
         body = resources.files("reference_server.server").joinpath("page.html").read_bytes()
         policy = f"script-src {_hash_of(b'script', body)}; style-src {_hash_of(b'style', body)}; {_REST}"
         headers = f"{_PLAIN}Content-Security-Policy: {policy}\r\nReferrer-Policy: no-referrer\r\n"
@@ -42,7 +41,11 @@ class LivePage:
         text = parse_qs(request.query.decode("latin-1")).get("match", [""])[0].lower()
         settings = application.settings
         document: dict[str, Any] = {name: getattr(settings, name) for name in _SETTINGS}
-        document |= {"began": self._began, "uptime": wall() - self._began, "login": bool(settings.user)}
+        document |= {
+            "began": application.began,
+            "uptime": wall() - application.began,
+            "login": bool(settings.user),
+        }
         for name, part in application.read_in_pieces(describe_live(application.operations.broker, text)):
             if name:
                 document[name].append(part)

@@ -27,16 +27,24 @@ def version() -> str:
         return "0"
 
 
+def implementation() -> str:
+    """Name and version, as the header `server` of CONNECTED has them."""
+    return f"stompliance/{version()}"
+
+
 class Server:
     """A reference server. `with Server(settings) as server:` starts it and stops it again."""
 
     goodbye_seconds = 0.5
     """Time that clients have to read their last frame when the server stops."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Bind to the address. Raises OSError if it is not available, ConfigError for bad TLS files."""
+    def __init__(self, settings: Settings, application: Application | None = None) -> None:
+        """Bind to the address. Raises OSError if it is not available, ConfigError for bad TLS files.
+
+        `application` is another one than that which keeps all in memory.
+        """
         self.settings = settings
-        application = self.application = Application(settings, f"stompliance/{version()}")
+        application = self.application = application or Application(settings, implementation())
         document = describe(settings, name=NAME, version=version(), endpoints=application.endpoints)
         context = _tls_context(settings)
         full = f"{settings.connections} connections are open; come back later."
@@ -111,6 +119,7 @@ class Server:
         self.listener.wait_until_idle(self.goodbye_seconds / 2)
         self._close()
         self.application.timer.stop()
+        self.application.close()
 
     def _close(self) -> None:
         for listener in self._listeners:

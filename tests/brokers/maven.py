@@ -12,7 +12,7 @@ from tests.brokers.installing import PROGRAMS, CannotInstall, carry_out, new_fol
 if TYPE_CHECKING:
     from pathlib import Path
 
-_POM = """\
+POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>brokers</groupId><artifactId>broker</artifactId><version>1</version>
@@ -82,7 +82,7 @@ class MavenLibraries:
         if not home.exists():
             with new_folder(home) as folder:
                 (folder / "pom.xml").write_text(
-                    _POM.format(dependencies="".join(map(_dependency, self.artifacts)))
+                    POM.format(dependencies="".join(map(dependency, self.artifacts)))
                 )
                 carry_out(
                     [
@@ -111,7 +111,7 @@ class MavenLibraries:
         return home
 
 
-def _dependency(artifact: str) -> str:
+def dependency(artifact: str) -> str:
     group, name, version = artifact.split(":")
     return (
         f"<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId>"

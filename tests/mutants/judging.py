@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance.specification.clauses import book
+from tests.mutants.patch_failures import patch_failure
 from tests.mutants.processes import STUCK, NotServing, run_suite, served
 from tests.mutants.registry import Fault, Variant
 
@@ -34,7 +35,7 @@ class Outcome:
     `failed` are the broken MUSTs in the order in which they failed, `deviating` the broken SHOULDs. `first` is the
     broken clause that the report shows first, "" if there is none. `detected` is the time from the start of the run to
     the first failure, in seconds, `steps` the number of steps of that failure. `trouble` is the end of the output of a
-    run that did not end normally.
+    run that did not end normally, or the error by which the patch of the server fails itself.
     """
 
     name: str
@@ -87,14 +88,16 @@ def judge(
         if fail_fast:
             options.append("--fail-fast")
         try:
-            with served(mutant.name, mutant.flags, transport) as url:
+            with served(mutant.name, mutant.flags, transport, log=folder / "log") as url:
                 status = run_suite([url, *options], folder / "output", RUN_SECONDS)
         except NotServing as error:
             return Outcome(mutant.name, STUCK, time.monotonic() - began, trouble=str(error))
         report = folder / "report.json"
         document = json.loads(report.read_text("utf-8")) if report.exists() else {}
         said = (folder / "output").read_text("utf-8", "replace")
-    trouble = "" if document and status in (0, 1, 4) else said[-2000:] or f"exit status {status}"
+        trouble = patch_failure((folder / "log").read_text("utf-8", "replace"))
+    if not trouble and not (document and status in (0, 1, 4)):
+        trouble = said[-2000:] or f"exit status {status}"
     outcome = _outcome(mutant.name, status, time.monotonic() - began, document, trouble)
     return replace(outcome, transport=transport)
 

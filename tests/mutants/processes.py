@@ -84,14 +84,16 @@ def preload() -> None:
 
 
 @contextmanager
-def served(name: str, flags: Sequence[str], transport: str = "websocket") -> Iterator[str]:
+def served(
+    name: str, flags: Sequence[str], transport: str = "websocket", *, log: Path | None = None
+) -> Iterator[str]:
     """URL of a server with a fault or a variant, which runs as long as the context. Raises NotServing.
 
-    `transport` is that of the URL: `websocket` or `tcp`.
+    `transport` is that of the URL: `websocket` or `tcp`. Standard error of the server goes to `log`.
     """
     flags = [*flags, *(("--stomp-port", "0") if transport == "tcp" else ())]
     reader, writer = _context().Pipe(duplex=False)
-    server = _context().Process(target=_serve, args=(name, tuple(flags), writer), daemon=True)
+    server = _context().Process(target=_serve, args=(name, tuple(flags), writer, log), daemon=True)
     _start(server)
     writer.close()
     try:
@@ -149,12 +151,14 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def _serve(name: str, flags: tuple[str, ...], writer: multiprocessing.connection.Connection) -> None:
+def _serve(
+    name: str, flags: tuple[str, ...], writer: multiprocessing.connection.Connection, log: Path | None
+) -> None:
     from tests.mutants.serving import serve
 
     _end_with_parent()
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), 2)
+    with open(log or os.devnull, "w") as errors:  # noqa: PTH123
+        os.dup2(errors.fileno(), 2)
     os.dup2(writer.fileno(), 1)
     writer.close()
     sys.exit(serve(name, list(flags)))

@@ -61,6 +61,19 @@ def test_records_are_counted(serve: Serve, open_page: Open) -> None:
     expect(line.locator(".flight")).to_have_text("\N{EN DASH}")
 
 
+def test_records_are_freed(serve: Serve, open_page: Open) -> None:
+    """Records that all groups have committed go when room is needed: the topic says how many went."""
+    queue = serve(retention="acknowledged", partition_bytes=50)
+    queue.topic("news", 1)
+    queue.join("readers", "alice", "news")
+    page = open_page(queue.url)
+    for _ in range(20):
+        queue.publish("news", 1)
+        record = queue.poll("alice")
+        queue.do("consumer/acknowledgement", consumer_name="alice", message_id=record["messageId"])
+    expect(page.locator("summary .facts")).to_have_text(re.compile(r"20 records, 1?\d of them freed"))
+
+
 def test_a_killed_consumer(serve: Serve, open_page: Open) -> None:
     """A consumer process is killed: its time runs out, its partitions move, and the page shows it all."""
     queue = serve(heartbeat_timeout=5)

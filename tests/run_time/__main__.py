@@ -6,6 +6,7 @@ docs/performance.md has them. The report of the run is not shown. Exit status: t
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import resource
@@ -66,6 +67,14 @@ def counted_by_kind() -> Iterator[dict[str, float]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the suite, print the table, return the exit status of the run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.run_time",
+        usage="%(prog)s [options of python -m conformance]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _, arguments = parser.parse_known_args(arguments)
     began = time.monotonic()
     with counted_by_kind() as kinds, contextlib.redirect_stdout(io.StringIO()):
         status = judge(["--launch", SERVER, *arguments])

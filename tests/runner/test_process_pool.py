@@ -15,7 +15,7 @@ from conformance.run.options import Options
 from conformance.run.run import Run
 from conformance.runner import process_pool
 from conformance.runner.execution import Execution
-from conformance.runner.messages import Job, Task
+from conformance.runner.messages import Job, SentTarget, Task
 from conformance.runner.process_pool import MOST, Lost, ProcessPool, processes_for
 from conformance.runner.second_process import whole_target
 from conformance.specification.clauses import book
@@ -238,7 +238,8 @@ def test_processes_share_a_limit_of_connections() -> None:
     assert run.most + sum(share or 0 for share in shares) == 999
     assert run.most > ROOMY
     target = replace(TARGET, access=Access())
-    job = Job(Options(TARGET.url), target, has_tls=False, http_has_tls=False, connections=shares[0])
+    sent = SentTarget(target, has_tls=False, http_has_tls=False, connections=shares[0])
+    job = Job(Options(TARGET.url), (sent,))
     admission = whole_target(job).access.admission
     assert admission is not None
     assert admission.most == shares[0]

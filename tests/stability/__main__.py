@@ -197,7 +197,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--class", dest="classes", action="append", default=[], metavar="CLASS", help="as in the suite"
     )
-    parser.add_argument("--class", dest="classes", action="append", default=[], metavar="CLASS")
     parser.add_argument("--record", action="store_true", help="write the figures to docs/figures.json")
     values = parser.parse_args()
     if values.record and (values.only or values.classes):

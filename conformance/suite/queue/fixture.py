@@ -14,6 +14,8 @@ from conformance.suite.queue.queue_client import KeepAliveClient
 from conformance.wire.failures import Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from conformance.wire.operations import Reply
 
 ADD_TOPIC = "/topic/add-topic"
@@ -55,6 +57,11 @@ class DeliveredRecord:
     key: str | None
     topic: str
     whole: dict[str, Any]
+
+    @property
+    def identity(self) -> tuple[int, str]:
+        """Id and text: another record under the id of this one is another mistake than this one once more."""
+        return self.message_id, self.message
 
 
 class QueueFixture(KeepAliveClient):
@@ -221,12 +228,25 @@ class QueueFixture(KeepAliveClient):
         )
         return DeliveredRecord(message_id, message["message"], key, message["topicName"], whole)
 
-    def expect_no_record(self, consumer: str, clause: str, expected: str) -> None:
-        """Judge `clause` by polls of the consumer that return no record."""
+    def expect_no_record(
+        self, consumer: str, clause: str, expected: str, acknowledged: Iterable[DeliveredRecord] = ()
+    ) -> None:
+        """Judge `clause` by polls of the consumer that return no record; one of `acknowledged` breaks ACK-COMMIT-1."""
         for _ in range(EMPTY_POLLS):
             reply = self.poll(consumer)
+            if reply.status == 200 and acknowledged:
+                self._expect_first_time(self.record_of(reply), {record.identity for record in acknowledged})
             if not self.bench.judge(clause, reply.status != 200, expected=expected, observed=reply):
                 return
+
+    def _expect_first_time(self, record: DeliveredRecord, acknowledged: set[tuple[int, str]]) -> None:
+        """Judge ACK-COMMIT-1 by `record` being none of those that the same consumer has acknowledged."""
+        self.bench.judge(
+            "ACK-COMMIT-1",
+            record.identity not in acknowledged,
+            expected=f"no record a second time after the acknowledgement of {record.message_id}",
+            observed=record.whole,
+        )
 
     def poll_all(self, *consumers: str) -> list[tuple[str, DeliveredRecord]]:
         """Poll each consumer until it gets no record, without acknowledging; returns (consumer, record) in order.
@@ -258,10 +278,15 @@ class QueueFixture(KeepAliveClient):
     def read_and_acknowledge(
         self, consumer: str, count: int, clause: str = "DELIVER-1"
     ) -> list[DeliveredRecord]:
-        """Poll `count` records, acknowledge each before the next poll, and return them; judges `clause`."""
-        records = []
+        """Poll `count` records, acknowledge each before the next poll, and return them; judges `clause`, and
+        ACK-COMMIT-1 by none of them coming again.
+        """
+        records: list[DeliveredRecord] = []
+        acknowledged: set[tuple[int, str]] = set()
         for _ in range(count):
             record = self.poll_until_record(consumer, clause)
+            self._expect_first_time(record, acknowledged)
             self.acknowledge(consumer, record.message_id)
+            acknowledged.add(record.identity)
             records.append(record)
         return records

@@ -99,7 +99,7 @@ class _BulkRun:
                 break
         self._judge_order()
         self._queue.expect_no_record(
-            self._consumer, "DELIVER-3", "no record: each came, and was acknowledged"
+            self._consumer, "DELIVER-3", "no record: each came, and was acknowledged", self._in_order
         )
         self._queue.client.remove_group(self._group)
 

@@ -53,7 +53,7 @@ def test_every_group_gets_every_record_once(bench: Bench) -> None:
             expected="only those that were stored",
             observed=counts,
         )
-        queue.expect_no_record(reader, "DELIVER-4", "no record: all were acknowledged")
+        queue.expect_no_record(reader, "DELIVER-4", "no record: all were acknowledged", records)
         for key in "abcde":
             ours = [record.message for record in records if record.key == key]
             bench.judge(

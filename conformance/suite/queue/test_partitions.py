@@ -235,9 +235,10 @@ def test_a_partition_is_delivered_in_order_without_gaps(bench: Bench) -> None:
     texts = [f"m{number}" for number in range(20)]
     for text in texts:
         queue.publish(topic, text, key=KEY)
-    delivered = [record.message for record in queue.read_and_acknowledge(consumer, len(texts), "ORDER-1")]
+    records = queue.read_and_acknowledge(consumer, len(texts), "ORDER-1")
+    delivered = [record.message for record in records]
     bench.judge("ORDER-1", delivered == texts, expected="m0 to m19 in order", observed=delivered)
-    queue.expect_no_record(consumer, "ORDER-1", "no record after the last one")
+    queue.expect_no_record(consumer, "ORDER-1", "no record after the last one", records)
 
 
 @clauses("ORDER-2")

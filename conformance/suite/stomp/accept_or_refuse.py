@@ -79,13 +79,25 @@ def settle(fixture: StompFixture, client: StompClient, message: Frame, command: 
     fixture.fence(client)
 
 
-def send_and_confirm(fixture: StompFixture, client: StompClient, command: str, transaction: str) -> None:
-    """BEGIN, COMMIT or ABORT a transaction, and wait until the server has processed the frame."""
+def send_and_confirm(
+    fixture: StompFixture,
+    client: StompClient,
+    command: str,
+    transaction: str,
+    *,
+    accepted_by: str = "",
+    behind: str = "",
+) -> None:
+    """BEGIN, COMMIT or ABORT a transaction, and wait until the server has processed the frame.
+
+    An ERROR for it breaks the clause `accepted_by`, where one is named. `behind` is the command of the frame in front
+    of it, which had no receipt: an ERROR may be for that one.
+    """
     headers = [("transaction", transaction)]
     if fixture.has_receipts:
         receipt = fixture.new_receipt()
         client.frame(command, [*headers, ("receipt", receipt)])
-        fixture.expect_receipt(client, receipt, command)
+        fixture.expect_receipt(client, receipt, command, accepted_by=accepted_by, behind=behind)
         return
     client.frame(command, headers)
     fixture.fence(client)

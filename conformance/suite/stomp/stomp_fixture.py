@@ -180,11 +180,20 @@ class StompFixture:
         self.expect_receipt(client, receipt, "SUBSCRIBE")
         return subscription
 
-    def expect_receipt(self, client: StompClient, receipt: str | None, command: str = "the frame") -> Frame:
+    def expect_receipt(
+        self,
+        client: StompClient,
+        receipt: str | None,
+        command: str = "the frame",
+        *,
+        accepted_by: str = "",
+        behind: str = "",
+    ) -> Frame:
         """The RECEIPT with this receipt-id, or with any for None; judges STOMP-RECEIPT-001, or the clause by which the
-        server must accept the frame, if an ERROR comes instead.
+        server must accept the frame (`accepted_by`, or that of its command), if an ERROR comes instead.
 
-        On a server without receipts only the first call waits with all patience.
+        The ERROR may be for a frame without receipt in front of it, of the command `behind`: it is, unless it names
+        this receipt. On a server without receipts only the first call waits with all patience.
         """
         within = SHORT_WAIT if NO_RECEIPT in self.bench.findings else None
         named = "" if receipt is None else f" with receipt-id:{receipt}"
@@ -195,11 +204,14 @@ class StompFixture:
         except PeerFailure as failure:
             if not self.has_receipts:
                 self.bench.findings.add(NO_RECEIPT)
-            refused = client.errors and self.applies(_ACCEPTED_BY.get(command, ""))
+            if behind in _ACCEPTED_BY and all(error.get("receipt-id") != receipt for error in client.errors):
+                command, accepted_by = behind, ""
+            clause = accepted_by or _ACCEPTED_BY.get(command, "")
+            refused = client.errors and self.applies(clause)
             self.bench.judge(
-                _ACCEPTED_BY[command] if refused else "STOMP-RECEIPT-001",
+                clause if refused else "STOMP-RECEIPT-001",
                 False,
-                expected=f"a RECEIPT{named} for {command}",
+                expected=f"a RECEIPT{named}{', and no ERROR' if refused else ''} for {command}",
                 observed=failure.observed,
             )
             raise

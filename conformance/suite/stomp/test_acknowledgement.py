@@ -270,7 +270,7 @@ def test_an_ack_in_a_transaction(bench: Bench, mode: str, how: str) -> None:
     channel.reader.ack(message, transaction=transaction)
     left = message
     if how in ("commit", "abort"):
-        send_and_confirm(fixture, channel.reader, how.upper(), transaction)
+        send_and_confirm(fixture, channel.reader, how.upper(), transaction, behind="ACK")
         left = channel.send_and_receive(bench.fresh("left")) if how == "commit" else message
     else:
         fixture.fence(channel.reader)

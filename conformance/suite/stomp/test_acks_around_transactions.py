@@ -92,7 +92,7 @@ def _transact(fixture: StompFixture, channel: Channel, message: Frame, inside: s
         # An ERROR for the NACK may come in front of the answer to this frame, or behind it.
         channel.reader.frame(end, [("transaction", name)])
     else:
-        send_and_confirm(fixture, channel.reader, end, name)
+        send_and_confirm(fixture, channel.reader, end, name, behind=inside)
 
 
 def _refuses_the_nack(fixture: StompFixture, end: str, mode: str) -> bool:

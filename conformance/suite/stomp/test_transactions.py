@@ -136,10 +136,10 @@ def test_equal_names_on_two_connections(bench: Bench) -> None:
     other = fixture.client()
     (kept,), (dropped,) = fresh_bodies(fixture, "kept"), fresh_bodies(fixture, "dropped")
     for client, body in ((channel.sender, kept), (other, dropped)):
-        send_and_confirm(fixture, client, "BEGIN", "same")
+        send_and_confirm(fixture, client, "BEGIN", "same", accepted_by="STOMP-TX-010")
         send_in_transaction(fixture, client, "same", channel.destination, body)
     fixture.fence(other)
-    send_and_confirm(fixture, channel.sender, "COMMIT", "same")
+    send_and_confirm(fixture, channel.sender, "COMMIT", "same", accepted_by="STOMP-TX-010")
     expect_all_messages(channel, "STOMP-TX-010", [kept])
     expect_no_messages(channel, "STOMP-TX-010", [dropped], "nothing of the other connection's transaction")
     receipt = fixture.new_receipt()

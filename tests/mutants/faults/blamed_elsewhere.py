@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from reference_server.queue.topic import Partition, Record, Topic
     from reference_server.stomp.destinations import Message
-    from reference_server.stomp.limits import StompLimits
 
 #: Seconds for which a record that is stored late stays away.
 _LATE = 0.05
@@ -262,8 +261,8 @@ def connections_share_their_transactions() -> None:
     owners: dict[str, Transactions] = {}
 
     @wrap(Transactions, "__init__")
-    def begin(original: Any, self: Transactions, limits: StompLimits) -> None:
-        original(self, limits)
+    def begin(original: Any, self: Transactions, *bounds: Any) -> None:
+        original(self, *bounds)
         self._open = shared
 
     @wrap(Transactions, "begin")

@@ -118,7 +118,7 @@ def of_subscriptions_at_once_the_last_one_counts() -> None:
         with self._lock:
             for member, topics in before.items():
                 if member is not consumer:
-                    more = [self._broker.topics[name] for name in member.topics - topics]
+                    more = [self._broker.topics[name] for name in set(member.topics) - topics]
                     group.unsubscribe(member, more, self._broker.now + group.clock_offset)
         return outcome
 

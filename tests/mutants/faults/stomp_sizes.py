@@ -243,6 +243,6 @@ def a_value_that_is_cut_loses_its_first_octet() -> None:
 
     @wrap(FrameReader, "feed")
     def feed(original: Any, self: FrameReader, data: bytes) -> Any:
-        if self._open is None and self._pending.endswith(b":") and data:
+        if self._pending.endswith(b":") and data:
             data = data[1:]
         return original(self, data)

@@ -68,11 +68,11 @@ def the_nul_is_processed_later() -> None:
 
     @wrap(Stream, "receive")
     def receive(original: Any, self: Stream, data: bytes) -> bytes:
-        held: bytes = getattr(self, "held", b"")
+        held: bytes = getattr(self, "late", b"")
         whole = held + original(self, data)
         begun = whole.rpartition(b"\0")[2].strip(b"\r\n")
         end = whole.rfind(b"\0") if begun else len(whole)
-        self.held = whole[end:]  # type: ignore[attr-defined]
+        self.late = whole[end:]  # type: ignore[attr-defined]
         return whole[:end]
 
 

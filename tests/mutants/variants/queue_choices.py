@@ -142,7 +142,7 @@ def only_what_is_subscribed_can_be_given_up() -> None:
     @wrap(QueueBroker, "unsubscribe")
     def unsubscribe(original: Any, self: QueueBroker, consumer: Consumer, listed: Sequence[str]) -> None:
         self._topics(listed)
-        if set(listed) - consumer.topics:
+        if set(listed) - set(consumer.topics):
             raise Refusal("member-value", "the consumer is not subscribed to all of them", "topic_list")
         original(self, consumer, listed)
 

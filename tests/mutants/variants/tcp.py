@@ -34,7 +34,7 @@ def line_ends_in_segments_of_their_own() -> None:
     def write_some(original: Any, self: Outbox) -> bool:
         had = bool(self._items)
         whole = bool(original(self))
-        if had and whole and not self._finishing:
+        if had and whole and not self._tail and not self._finishing:
             self._transport.send_some(self._transport.seal(b"\n"))
         return whole
 

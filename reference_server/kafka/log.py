@@ -1,0 +1,362 @@
+"""Partitions of Kafka as logs: append, follow, ends. Nothing of what lies in them is known here."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from reference_server.events import tell
+from reference_server.queue.outcomes import Outcome
+from reference_server.queue.refusal import PROBLEM, problem_document
+
+Place = tuple[str, int]
+"""A Kafka topic and the index of one of its partitions."""
+Headers = Sequence[tuple[str, bytes]]
+_UNKNOWN = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+_PAUSE = 0.2
+"""Seconds between two attempts to reach Kafka."""
+_BATCH = 1000
+_FEW = 10
+"""Topics that are asked about one by one; of more, all are."""
+_LARGEST = 8 << 20
+"""Octets of one message; a record is at most as long as the body of a request."""
+
+
+class Unavailable(Exception):
+    """Kafka did not answer in time, and nothing can have happened: the client may try again."""
+
+
+def unavailable(error: Unavailable) -> Outcome:
+    """The outcome of an operation that Kafka did not take; nothing has happened."""
+    detail = f"Nothing was done, since the log does not answer: {error}. Try again later."
+    document = problem_document("log-unavailable", 503, "The log does not answer", detail)
+    return Outcome(503, document, PROBLEM, headers="Retry-After: 1\r\n")
+
+
+class OutcomeUnknown(ConnectionError):
+    """Kafka did not answer in time after something was sent: it may or may not be done."""
+
+
+class Entry(NamedTuple):
+    """One entry of a log; `time` is that of Kafka in seconds since 1970 (LogAppendTime)."""
+
+    offset: int
+    time: float
+    key: bytes
+    value: bytes
+    headers: Headers = ()
+
+
+class Appended(NamedTuple):
+    """The end of an append: the entry's offset and time, or the error."""
+
+    offset: int
+    time: float
+    error: KafkaError | None = None
+
+
+class _Silent:
+    """Takes the lines of the client library; what matters is said by the node."""
+
+    def log(self, level: int, text: str, *arguments: object) -> None:
+        tell(logging.DEBUG, "kafka", severity=level, text=(text % arguments if arguments else text)[:300])
+
+
+def _no_error(_error: KafkaError) -> None:
+    """Brokers that can't be reached show by appends and ends that are late."""
+
+
+class Log:
+    """Kafka, as a node uses it. `timeout` bounds every wait for it, in seconds."""
+
+    def __init__(self, servers: str, timeout: float) -> None:
+        self.timeout = timeout
+        self._common = {
+            "bootstrap.servers": servers,
+            "logger": _Silent(),
+            "error_cb": _no_error,
+            "socket.timeout.ms": max(1000, int(timeout * 1000)),
+            "socket.nagle.disable": True,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 500,
+            "topic.metadata.refresh.fast.interval.ms": 10,
+            "topic.metadata.propagation.max.ms": 1000,
+            "allow.auto.create.topics": False,
+        }
+        self._producer = self._new_producer()
+        self._consumer = self.new_consumer()
+        self.admin = AdminClient(self._common)
+        self._followed: dict[Place, Callable[[list[Entry]], None]] = {}
+        self._changes: list[tuple[Place, int | None]] = []
+        self._failing: dict[Place, None] = {}
+        """Partitions whose last append got no answer; they take no further one before Kafka answers about them."""
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=each, name=f"kafka-{each.__name__.strip('_')}", daemon=True)
+            for each in (self._produce, self._follow, self._probe)
+        ]
+
+    def start(self) -> None:
+        """Work from now on, in threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the threads; what was not appended is given up."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=2)
+
+    def _new_producer(self) -> Producer:
+        return Producer(
+            {
+                **self._common,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 0,
+                "retry.backoff.ms": 20,
+                "retry.backoff.max.ms": 200,
+                "message.timeout.ms": int(self.timeout * 1000),
+                "message.max.bytes": _LARGEST,
+                "queue.buffering.max.messages": 200_000,
+                "queue.buffering.max.kbytes": 64 << 10,
+            }
+        )
+
+    def new_consumer(self) -> Consumer:
+        """Return a reader of assigned partitions, for one thread. It is a member of no group."""
+        return Consumer(
+            {
+                **self._common,
+                "group.id": "stompliance-none",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_uncommitted",
+                "fetch.wait.max.ms": 20,
+                "fetch.error.backoff.ms": 20,
+                "fetch.queue.backoff.ms": 20,
+                "fetch.message.max.bytes": _LARGEST,
+                "fetch.max.bytes": 2 * _LARGEST,
+                "queued.min.messages": 2000,
+                "queued.max.messages.kbytes": 16 << 10,
+                "check.crcs": False,
+            }
+        )
+
+    # Appending
+
+    def append(
+        self,
+        place: Place,
+        value: bytes,
+        done: Callable[[Appended], None],
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+    ) -> None:
+        """Append an entry; `done` gets its offset, or an error after which it may be there or not.
+
+        Raises Unavailable if the partition can't be reached: then the entry is not there.
+        """
+        self._wait_until_reachable(place)
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self._note_failure(place)
+            done(Appended(message.offset() or 0, message.timestamp()[1] / 1000, error))
+
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                self._producer.produce(
+                    place[0],
+                    value,
+                    key,
+                    place[1],
+                    delivered,
+                    headers=list(headers),
+                )
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise Unavailable("too many entries wait for Kafka") from None
+                with self._changed:
+                    self._changed.wait(0.01)
+                continue
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._FATAL:
+                    raise Unavailable(f"Kafka takes no entries: {error.args[0].str()}") from None
+                self._replace_producer()
+                continue
+            return
+
+    def _replace_producer(self) -> None:
+        """Begin anew after an error that the producer cannot survive; its entries have ended with that error."""
+        with self._changed:
+            failed = self._producer
+            self._producer = self._new_producer()
+        failed.poll(0)
+
+    def _produce(self) -> None:
+        while not self._stopping:
+            self._producer.poll(0.1)
+
+    def _wait_until_reachable(self, place: Place) -> None:
+        if place not in self._failing:
+            return
+        with self._changed:
+            if not self._changed.wait_for(lambda: place not in self._failing or self._stopping, self.timeout):
+                raise Unavailable(f"Kafka did not answer about {place[0]} for {self.timeout:g} s")
+
+    def is_failing(self, place: Place) -> bool:
+        """Return whether the last append to a partition got no answer."""
+        return place in self._failing
+
+    def note_silence(self, place: Place) -> None:
+        """Note that a wait for an append was over without an answer."""
+        self._note_failure(place)
+
+    def _note_failure(self, place: Place) -> None:
+        with self._changed:
+            self._failing[place] = None
+            self._changed.notify_all()
+
+    def _probe(self) -> None:
+        """Ask about partitions that failed until Kafka answers."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._failing)
+                if self._stopping:
+                    return
+                failing = list(self._failing)
+            for place in failing:
+                with contextlib.suppress(Unavailable):
+                    self.ends([place], within=1.0)
+                    with self._changed:
+                        self._failing.pop(place, None)
+                        self._changed.notify_all()
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, _PAUSE if self._failing else 0)
+
+    # Reading
+
+    def follow(self, place: Place, offset: int, deliver: Callable[[list[Entry]], None]) -> None:
+        """Give the entries of a partition from an offset on to `deliver`, in their order, in a thread of its own."""
+        with self._changed:
+            self._followed[place] = deliver
+            self._changes.append((place, offset))
+
+    def unfollow(self, place: Place) -> None:
+        """End that."""
+        with self._changed:
+            self._followed.pop(place, None)
+            self._changes.append((place, None))
+
+    def _follow(self) -> None:
+        consumer = self._consumer
+        while not self._stopping:
+            with self._changed:
+                changes, self._changes = self._changes, []
+            for place, offset in changes:
+                with contextlib.suppress(KafkaException):
+                    consumer.incremental_unassign([TopicPartition(*place)])
+                if offset is not None:
+                    consumer.incremental_assign([TopicPartition(*place, offset)])
+            first = consumer.poll(0.02)
+            if first is not None:
+                self._deliver([first, *consumer.consume(_BATCH, 0)])
+        consumer.close()
+
+    def _deliver(self, messages: Iterable[Message]) -> None:
+        by_place: dict[Place, list[Entry]] = {}
+        for message in messages:
+            if message.error() is None:
+                by_place.setdefault((message.topic(), message.partition()), []).append(entry_of(message))
+            elif message.error().code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
+                # An empty batch: what was to be read is no longer there.
+                by_place.setdefault((message.topic(), message.partition()), [])
+        for place, entries in by_place.items():
+            deliver = self._followed.get(place)
+            if deliver is not None:
+                deliver(entries)
+
+    def ends(
+        self,
+        places: Sequence[Place],
+        within: float | None = None,
+        *,
+        first: bool = False,
+        or_zero: bool = False,
+    ) -> list[int]:
+        """Ask Kafka for the offset after the last entry of each partition, or for that of the `first` one.
+
+        Raises Unavailable if it does not answer in time, or knows no such partition; `or_zero`: that has the end 0.
+        """
+        if not places:
+            return []
+        seconds = self.timeout if within is None else within
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self._ask(places, max(0.1, deadline - time.monotonic()), first=first, or_zero=or_zero)
+            except KafkaException as error:
+                reason = error.args[0]
+                if reason.code() == KafkaError._NOENT:
+                    # The client library keeps to its last answer that there is no leader, unless it is asked.
+                    self._refresh(places)
+                elif not reason.retriable():
+                    raise Unavailable(f"Kafka knows no ends: {reason.str()}") from None
+                if time.monotonic() + _PAUSE > deadline:
+                    raise Unavailable(f"Kafka knows no ends: {reason.str()}") from None
+                with self._changed:
+                    self._changed.wait_for(lambda: self._stopping, _PAUSE / 4)
+            except TimeoutError:
+                raise Unavailable(f"Kafka told no ends for {seconds:g} s") from None
+
+    def _refresh(self, places: Sequence[Place]) -> None:
+        with contextlib.suppress(KafkaException):
+            topics = {place[0] for place in places}
+            for topic in topics if len(topics) <= _FEW else [None]:
+                self.admin.list_topics(topic, timeout=1.0)
+
+    def _ask(self, places: Sequence[Place], seconds: float, *, first: bool, or_zero: bool) -> list[int]:
+        spec = OffsetSpec.earliest() if first else OffsetSpec.latest()
+        asked = {TopicPartition(*place): spec for place in dict.fromkeys(places)}
+        found = self.admin.list_offsets(asked, request_timeout=seconds)
+        by_place: dict[Place, int] = {}
+        for each, future in found.items():
+            try:
+                by_place[each.topic, each.partition] = future.result(timeout=seconds + 0.5).offset
+            except KafkaException as error:
+                if not or_zero or error.args[0].code() not in _UNKNOWN:
+                    raise
+                by_place[each.topic, each.partition] = 0
+        return [by_place[place] for place in places]
+
+    def wait_a_little(self) -> None:
+        """Let other threads work, for those who wait for what they do."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, 0.005)
+
+
+def entry_of(message: Message) -> Entry:
+    """Return the entry that a message of the client library is."""
+    return Entry(
+        message.offset(),
+        message.timestamp()[1] / 1000,
+        message.key() or b"",
+        message.value() or b"",
+        message.headers() or (),
+    )

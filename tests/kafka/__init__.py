@@ -1,0 +1,8 @@
+"""Apache Kafka for the tests of the server on a log: one broker or three, in KRaft mode, on free ports.
+
+| module | subject |
+| --- | --- |
+| `cluster` | installation from Maven Central, the processes, their ports and ends |
+| `nodes` | nodes of the reference server on such a cluster |
+| `__main__` | `python -m tests.kafka`, for people |
+"""
