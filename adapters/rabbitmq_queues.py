@@ -4,7 +4,7 @@ A topic is a fanout exchange. A group is a consistent-hash exchange bound to it,
 partition, with `x-single-active-consumer`: https://www.rabbitmq.com/docs/consumers#single-active-consumer and
 https://github.com/rabbitmq/rabbitmq-server/tree/main/deps/rabbitmq_consistent_hash_exchange. The routing key is the key
 of the record. Each member consumes from all queues of its group with a prefetch of 1 each, and acknowledges after
-processing; publishing uses confirms and the flag mandatory. The plugin rabbitmq_consistent_hash_exchange must be enabled.
+processing; publishing uses confirms and the flag mandatory. The plugin rabbitmq_consistent_hash_exchange is needed.
 
     pip install pika
     python -m conformance --adapter "python adapters/rabbitmq_queues.py --port 5672"
@@ -125,7 +125,7 @@ class RabbitQueues(EngineAdapter):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(options, RabbitMember)
         connection = _connected(options)
-        self.version = connection._impl.server_properties["version"].decode()
+        self.version = str(connection._impl.server_properties["version"])
         connection.close()
         self.local = threading.local()
         self.facts = {
@@ -174,7 +174,7 @@ class RabbitQueues(EngineAdapter):
             self.local.connection = _connected(self.options)
             self.local.channel = self.local.connection.channel()
             self.local.channel.confirm_delivery()
-        return self.local.channel  # type: ignore[no-any-return]
+        return self.local.channel
 
     def answers(self) -> None:
         """Connect."""
