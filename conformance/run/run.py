@@ -71,7 +71,7 @@ class Run:
         self.ended_early = ""
         self.suite_failures: list[str] = []
         self.warnings: list[str] = []
-        """What a user should know about this machine, and changes no verdict."""
+        """Sentences about this machine that a user should know; they change no verdict."""
         self.started = time.time()
         """Seconds since 1970."""
         self.durations: dict[tuple[str, str], float] = {}

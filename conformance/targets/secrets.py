@@ -22,7 +22,7 @@ SHORTEST = 4
 LONG = 8
 #: Shortest beginning of a secret that is hidden in front of a cut.
 BEGINNING = 3
-#: What a cut may leave behind the beginning of a secret: a quote, or a character in place of half of one.
+#: Characters that a cut may leave behind the beginning of a secret: a quote, or a character in place of half of one.
 _ENDS_OF_CUTS = "'\"\ufffd"
 #: Place before or after a short secret: no letter or digit, or an escape that ends there, as in `\\nsecret`.
 _BEFORE = r"(?:(?<![A-Za-z0-9])|(?<=\\[abfnrtv0])|(?<=\\x[0-9a-f][0-9a-f]))"

@@ -40,7 +40,7 @@ _RETRY_SECONDS = 0.25
 
 
 class RunAdmission:
-    """What the connections of all tests of one run share."""
+    """State that the connections of all tests of one run share."""
 
     def __init__(self) -> None:
         self.places = Places()

@@ -154,7 +154,7 @@ def what_comes_behind_a_record_that_came_again_counts_as_one() -> None:
 
 @fault("MEMBER-UNSUBSCRIBE-1", "MEMBER-SUBSCRIBE-4", bindings=HTTP)
 def subscriptions_are_counted() -> None:
-    """Who subscribes to a topic twice has to unsubscribe from it twice."""
+    """A member that subscribes to a topic twice has to unsubscribe from it twice."""
     counts: defaultdict[tuple[Consumer, str], int] = defaultdict(int)
 
     @wrap(Group, "subscribe")
@@ -172,7 +172,7 @@ def subscriptions_are_counted() -> None:
 
 @fault("ASSIGN-2", "MEMBER-SUBSCRIBE-1", bindings=HTTP)
 def giving_up_what_is_not_subscribed_ends_the_newest_subscription() -> None:
-    """Who unsubscribes from a topic without a subscription ends that of its newest reader: index -1 is the last one."""
+    """A member that gives up what it is not subscribed to ends the newest subscription: index -1 is the last one."""
 
     @wrap(Group, "unsubscribe")
     def unsubscribe(original: Any, self: Group, consumer: Consumer, topics: list[Topic], now: float) -> None:
@@ -222,7 +222,7 @@ def _deal_by(change: Any) -> None:
 
 @fault("ASSIGN-2", "ASSIGN-3", bindings=HTTP)
 def who_stands_by_takes_nothing_over() -> None:
-    """What a leaver owned is dealt among the other owners: who stands by was put aside when it joined."""
+    """Partitions of a leaver are dealt among the other owners: who stands by was put aside when it joined."""
     _deal_by(lambda owners, _members, owning, right: right(owners, owning))
 
 

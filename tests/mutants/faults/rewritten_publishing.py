@@ -206,7 +206,7 @@ def a_subscription_begins_the_round_anew() -> None:
             self.topics[name]._turn = 0
 
 
-# What is stored
+# Storing
 
 
 @fault("DELIVER-1", bindings=HTTP)

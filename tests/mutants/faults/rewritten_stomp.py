@@ -249,7 +249,7 @@ def a_comma_joins_destinations() -> None:
 
 @fault("STOMP-SEND-006", bindings=V11)
 def a_question_mark_ends_a_destination() -> None:
-    """What follows a question mark in a destination is taken for options, as ActiveMQ does."""
+    """Text behind a question mark in a destination is taken for options, as ActiveMQ does."""
     _rename(lambda name: name.partition("?")[0])
 
 
