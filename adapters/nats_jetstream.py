@@ -16,7 +16,6 @@ import asyncio
 import json
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import nats
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 ANSWER_SECONDS = 10.0
-#: Seconds between two rounds over the partitions while a poll waits.
-ROUND = 0.05
 
 
 class _Connection:
@@ -88,25 +85,21 @@ class NatsMember:
         return True
 
     def poll(self, wait: float, most: int) -> dict[str, Any]:
-        """Ask one partition after the other, until there is a message or time is up."""
-        deadline = time.monotonic() + wait
-        while True:
-            for _ in self.streams:
-                self.turn += 1
-                stream = list(self.streams)[self.turn % len(self.streams)]
-                if (message := self.connection.run(self._next(stream))) is not None:
-                    return {"records": [self._record(stream, message)]}
-            if time.monotonic() > deadline:
-                return {"records": []}
-            threading.Event().wait(ROUND)
+        """Ask one partition after the other, for an equal part of the time each."""
+        for _ in self.streams:
+            self.turn += 1
+            stream = list(self.streams)[self.turn % len(self.streams)]
+            if (message := self.connection.run(self._next(stream, wait / len(self.streams)))) is not None:
+                return {"records": [self._record(stream, message)]}
+        return {"records": []}
 
-    async def _next(self, stream: str) -> Msg | None:
-        """The next message of a stream, None if there is none now.
+    async def _next(self, stream: str, wait: float) -> Msg | None:
+        """The next message of a stream, None if there is none within `wait` seconds.
 
         `fetch` of nats-py makes the same request; it can't tell the server's answer that there is none from silence.
         """
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{self.group}"
-        request = json.dumps({"batch": 1, "no_wait": True}).encode()
+        request = json.dumps({"batch": 1, "expires": max(1, int(wait * 1e9))}).encode()
         # A message comes with its own subject, by which the shared inbox of the new style doesn't find the request.
         message = await self.connection.client.request(
             subject, request, timeout=ANSWER_SECONDS, old_style=True

@@ -128,6 +128,7 @@ class RabbitQueues(EngineAdapter):
         self.version = str(connection._impl.server_properties["version"])
         connection.close()
         self.local = threading.local()
+        self.joining, self.bound = threading.Lock(), threading.Event()
         self.facts = {
             "timings": {
                 "heartbeat_timeout": options.heartbeat,
@@ -158,8 +159,15 @@ class RabbitQueues(EngineAdapter):
         self.options.partitions = partitions
         return {"partitions": partitions}
 
+    def join(self, consumer: str, group: str, topics: list[str]) -> None:
+        """Start a member; one at a time, since two that declare one quorum queue at once get errors."""
+        with self.joining:
+            super().join(consumer, group, topics)
+        self.bound.set()
+
     def publish(self, topic: str, text: str, key: str | None) -> None:
-        """Publish one message, and wait for the confirm."""
+        """Publish one message, and wait for the confirm. The first ones wait until there is a queue."""
+        self.bound.wait(ANSWER_SECONDS)
         properties = pika.BasicProperties(delivery_mode=2, headers={} if key is None else {"key": key})
         routing_key = text if key is None else key
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ class Engine:
     """One engine: `start` gets the installed folder and a temporary one for configuration, data and log.
 
     `adapter` is the name of its program in adapters/, `client` the package of its client, `modes` are options of the
-    adapter, by name, each of which is judged; `address` makes the adapter's option from the engine's URL.
+    adapter, by name, each of which is judged; `address` makes the adapter's option from the engine's URL. `needs` is a
+    file that is there once the engine is installed: absolute, or in the cache.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Engine:
     start: Callable[[Path, Path], Start]
     adapter: str
     client: str
+    needs: str
     address: Callable[[SplitResult], list[str]]
     modes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"": ()})
 
@@ -66,13 +69,18 @@ class Engine:
         ]
         return shlex.join([*words, *options])
 
+    def missing(self, cache: Path) -> str:
+        """The engine's or client's part that is not installed, "" if all are; nothing is installed."""
+        if find_spec(self.client) is None:
+            return f"the package {self.client}"
+        return "" if (cache / self.needs).exists() else f"{self.title} ({self.installation.source})"
+
     def why_not(self, cache: Path) -> str:
         """Reason why the engine or its client can't be had, "" if both are there or were installed."""
-        try:
-            __import__(self.client)
-            self.installation.install(cache)
-        except ImportError:
+        if find_spec(self.client) is None:
             return f"the package of the client {self.client} is not installed: pip install -e '.[adapters]'"
+        try:
+            self.installation.install(cache)
         except CannotInstall as error:
             return str(error)
         return ""
@@ -138,6 +146,7 @@ ENGINES = {
             _redis,
             "redis_streams",
             "redis",
+            "/usr/bin/redis-server",
             lambda url: ["--port", str(url.port)],
         ),
         Engine(
@@ -149,6 +158,7 @@ ENGINES = {
             _nats,
             "nats_jetstream",
             "nats",
+            "nats-server-2.15.3/nats-server",
             lambda url: ["--server", url.geturl()],
         ),
         Engine(
@@ -160,6 +170,7 @@ ENGINES = {
             _kafka,
             "kafka",
             "confluent_kafka",
+            "kafka_2.13-4.0.2/lib",
             lambda url: ["--bootstrap", url.netloc],
             {"subscribe": ("--mode", "subscribe"), "assign": ("--mode", "assign")},
         ),
@@ -172,6 +183,7 @@ ENGINES = {
             _rabbitmq,
             "rabbitmq_queues",
             "pika",
+            rabbitmq.SERVER,
             lambda url: ["--port", str(url.port)],
         ),
     )
