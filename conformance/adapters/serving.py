@@ -10,7 +10,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
 from conformance.adapters.protocol import OPTIONAL, REQUIRED
 
@@ -50,8 +50,8 @@ class Adapter:
     one of the exceptions of this module for another outcome than `ok`. Each client has a thread of its own.
     """
 
-    name: ClassVar[str] = ""
-    version: ClassVar[str] = ""
+    name: str = ""
+    version: str = ""
     #: Facts of the first line of a history, and `background_heartbeats`.
     facts: Mapping[str, Any] = {}
 

@@ -210,7 +210,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         type=Path,
         default=None,
         help="write report.json, junit.xml, report.html and badge.json to this folder, and each failure to its folder "
-        "`failures`, as a file for `replay`",
+        "`failures`, as a file for `replay`; histories of concurrent clients to `histories`, as files for `judge`",
     )
     group.add_argument(
         "--verbose",

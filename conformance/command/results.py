@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.command.once_more import once_more, resend
-from conformance.reporting import markdown_summary, write_reports
+from conformance.reporting import failure_files, history_files, markdown_summary, write_reports
 from conformance.reporting.summary import counted
 from conformance.targets.writing import to_toml, with_failures
 from conformance.verdicts.verdicts import Exit
@@ -48,11 +48,14 @@ def present(run: Run, presenter: Presenter) -> int:
     try:
         if run.options.report is not None:
             written = write_reports(run.options.report, result, run, replay_command=again)
-            failures = [path for path in written if path.parent != run.options.report]
-            for path in written[: len(written) - len(failures)]:
-                print(f"Written: {path}")
-            if failures:
-                print(f"Written: {counted(len(failures), 'failure')} in {failures[0].parent}")
+            for path in written:
+                if path.parent == run.options.report:
+                    print(f"Written: {path}")
+            for folder, noun in ((history_files.FOLDER, "history"), (failure_files.FOLDER, "failure")):
+                paths = [path for path in written if path.parent == run.options.report / folder]
+                if paths:
+                    plural = "histories" if noun == "history" else ""
+                    print(f"Written: {counted(len(paths), noun, plural)} in {paths[0].parent}")
         if run.options.write_waivers is not None:
             _write_waivers(run.options.write_waivers, run, result)
     except OSError as error:

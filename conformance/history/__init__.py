@@ -12,6 +12,7 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `events`              event types of a history, with their times
 `server_parameters`   timeouts and extensions that the server declares; anomalies
 `consumer_lifetimes`  bounds on when each consumer was registered and subscribed
+`extremes`            extremes of growing sets, found by bisection
 `rebalances`          bounds on when each group was rebalancing
 `records`             records that were published or delivered, their positions and predecessors
 `deliveries`          deliveries, settlements, records in flight, commits
@@ -19,6 +20,7 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `duplicates`          checkers of repeated deliveries
 `liveness`            checkers of evictions and registrations
 `loss`                checkers of records that are missing, late, invented or changed
+`owed_records`        records that empty polls of a settled group had to return
 `order`               checkers of the order of records in a partition
 `ownership`           checkers of the assignment of partitions
 `partitioning`        checkers of positions, keys and keyless records

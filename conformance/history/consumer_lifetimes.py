@@ -5,7 +5,7 @@ another. Questions are asked about an interval, given as an event. An answer wit
 whichever instant of the interval the server carried the event out; one with *may* holds if some instant is possible.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,7 +23,32 @@ from conformance.history.events import (
     Unregister,
     Unsubscribe,
 )
+from conformance.history.extremes import NONE as NEVER_YET
+from conformance.history.extremes import LargestBelow
 from conformance.history.server_parameters import ServerParameters
+
+
+class TopicTimes:
+    """Times of the subscriptions and unsubscriptions of one topic in one lifetime, those that were not refused."""
+
+    def __init__(self, subscriptions: list[Subscribe], unsubscriptions: list[Unsubscribe]) -> None:
+        done = [one for one in unsubscriptions if one.succeeded]
+        #: Latest end of a subscription, by its beginning.
+        self.subscribed = LargestBelow((one.invoked, one.completed, one) for one in subscriptions)
+        #: Latest beginning of a subscription that succeeded, by its end.
+        self.surely_subscribed = LargestBelow(
+            (one.completed, one.invoked, one) for one in subscriptions if one.succeeded
+        )
+        #: Latest end of an unsubscription, by its beginning.
+        self.unsubscribed = LargestBelow((one.invoked, one.completed, one) for one in unsubscriptions)
+        #: Latest beginning of an unsubscription that succeeded, by its end.
+        self.surely_unsubscribed = LargestBelow((one.completed, one.invoked, one) for one in done)
+        #: Earliest end of an unsubscription that succeeded, by its beginning, both with the sign turned.
+        self._departures = LargestBelow((-one.invoked, -one.completed, one) for one in done)
+
+    def first_departure(self, after: Event) -> float:
+        """End of the first unsubscription that succeeded after an event; infinite if there is none."""
+        return -self._departures.below(-after.completed)
 
 
 @dataclass(eq=False)
@@ -48,6 +73,42 @@ class ConsumerLifetime:
     unsubscriptions: dict[str, list[Unsubscribe]] = field(default_factory=lambda: defaultdict(list))
     refusals: list[ConsumerEvent] = field(default_factory=list)
     successor: "ConsumerLifetime | None" = None
+    _topic_times: dict[str, TopicTimes] = field(default_factory=dict)
+
+    def topic_times(self, topic: str) -> TopicTimes:
+        """Times of the topic; computed once, after the last event was added."""
+        found = self._topic_times.get(topic)
+        if found is None:
+            found = self._topic_times[topic] = TopicTimes(
+                self.subscriptions.get(topic, []), self.unsubscriptions.get(topic, [])
+            )
+        return found
+
+    @cached_property
+    def first_unregistrations(self) -> list[Unregister]:
+        """The two unregistrations that began first: one of them may be the event that is asked about."""
+        return sorted(self.unregistrations, key=lambda end: end.invoked)[:2]
+
+    @cached_property
+    def first_end(self) -> Unregister | None:
+        """The unregistration that succeeded first; None if none did."""
+        ended = [end for end in self.unregistrations if end.succeeded]
+        return min(ended, key=lambda end: end.completed, default=None)
+
+    @cached_property
+    def first_refusal(self) -> ConsumerEvent | None:
+        """The refusal that was over first; None if there is none."""
+        return min(self.refusals, key=lambda refusal: refusal.completed, default=None)
+
+    @cached_property
+    def signs_by_end(self) -> LargestBelow[ConsumerEvent]:
+        """Latest beginning of a sign of life, in seconds of the group's clock, by its end."""
+        return LargestBelow((sign.completed, sign.group_time_began, sign) for sign in self.signs_of_life)
+
+    @cached_property
+    def latest_sign(self) -> float:
+        """Latest end, in seconds of the group's clock, of any event that may have been a sign of life."""
+        return max([self.registration.sign_ended, *(event.sign_ended for event in self.events)])
 
     @cached_property
     def proved_gone_at(self) -> float:
@@ -103,6 +164,7 @@ class ConsumerLifetimes:
 
     def __init__(self, events: Iterable[Event], parameters: ServerParameters) -> None:
         self._parameters = parameters
+        self._first_subscriptions: dict[tuple[str, str], float] = {}
         self.of_name: dict[str, list[ConsumerLifetime]] = defaultdict(list)
         self.of_group: dict[str, list[ConsumerLifetime]] = defaultdict(list)
         by_consumer: dict[str, list[ConsumerEvent]] = defaultdict(list)
@@ -115,10 +177,10 @@ class ConsumerLifetimes:
     def _split(self, name: str, events: list[ConsumerEvent]) -> None:
         """Split the events that name a consumer into its lifetimes."""
         lifetimes = self.of_name[name]
-        for number, event in enumerate(events):
+        latest = float("-inf")
+        for event in events:
             if isinstance(event, Register) and event.possible:
-                earlier = events[:number]
-                unambiguous = event.succeeded and all(e.before(event) for e in earlier)
+                unambiguous = event.succeeded and latest < event.invoked
                 lifetime = ConsumerLifetime(name, event.group, event, unambiguous)
                 if lifetimes:
                     lifetimes[-1].successor = lifetime
@@ -127,14 +189,13 @@ class ConsumerLifetimes:
                 lifetime.signs_of_life.append(event)
             elif lifetimes:
                 lifetimes[-1].add(event)
+            latest = max(latest, event.completed)
 
     def lifetime_at(self, event: ConsumerEvent) -> ConsumerLifetime | None:
         """The lifetime that an event belongs to; None if the consumer has not tried to register."""
-        found = None
-        for lifetime in self.of_name.get(event.consumer, ()):
-            if lifetime.registration.invoked <= event.invoked:
-                found = lifetime
-        return found
+        lifetimes = self.of_name.get(event.consumer, ())
+        count = bisect_right(lifetimes, event.invoked, key=lambda lifetime: lifetime.registration.invoked)
+        return lifetimes[count - 1] if count else None
 
     # Registration
 
@@ -146,17 +207,20 @@ class ConsumerLifetimes:
         """
         if not lifetime.unambiguous or not lifetime.registration.before(interval):
             return False
-        if any(one is not interval and one.invoked < interval.completed for one in lifetime.unregistrations):
+        if any(
+            one is not interval and one.invoked < interval.completed for one in lifetime.first_unregistrations
+        ):
             return False
         if lifetime.successor is not None and lifetime.successor.registration.invoked < interval.completed:
             return False
-        timeout = self._parameters.heartbeat_timeout
-        return any(
-            sign.invoked >= interval.completed
-            or (sign.before(interval) and interval.group_time_ended < sign.group_time_began + timeout)
-            for sign in reversed(lifetime.signs_of_life)
-            if sign is not interval
-        )
+        # Signs are in the order of their beginnings; one of the last two may be the interval itself.
+        if any(
+            sign is not interval and sign.invoked >= interval.completed
+            for sign in lifetime.signs_of_life[-2:]
+        ):
+            return True
+        latest = lifetime.signs_by_end.below(interval.invoked)
+        return interval.group_time_ended < latest + self._parameters.heartbeat_timeout
 
     def must_be_gone(self, lifetime: ConsumerLifetime, interval: Event) -> bool:
         """True if the registration had ended before the interval began, by a reply or by silence (LIVE-EVICT-1)."""
@@ -184,29 +248,23 @@ class ConsumerLifetimes:
 
     def may_hold_subscription(self, lifetime: ConsumerLifetime, topic: str, interval: Event) -> bool:
         """True if the consumer, if registered, may have been subscribed at some instant of the interval."""
-        return any(
-            subscription.invoked <= interval.completed
-            and not any(
-                unsubscription.succeeded
-                and subscription.before(unsubscription)
-                and unsubscription.before(interval)
-                for unsubscription in lifetime.unsubscriptions.get(topic, ())
-            )
-            for subscription in lifetime.subscriptions.get(topic, ())
-        )
+        if topic not in lifetime.subscriptions:
+            return False
+        times = lifetime.topic_times(topic)
+        subscribed = times.subscribed.up_to(interval.completed)
+        return subscribed > NEVER_YET and subscribed >= times.surely_unsubscribed.below(interval.invoked)
 
     def subscribed_throughout(self, lifetime: ConsumerLifetime, topic: str, interval: Event) -> bool:
         """True if the consumer was registered and subscribed at every instant of the interval."""
-        return any(
-            subscription.succeeded
-            and subscription.before(interval)
-            and not any(
-                unsubscription.completed > subscription.invoked
-                and unsubscription.invoked < interval.completed
-                for unsubscription in lifetime.unsubscriptions.get(topic, ())
-            )
-            for subscription in lifetime.subscriptions.get(topic, ())
-        ) and self.registered_throughout(lifetime, interval)
+        if topic not in lifetime.subscriptions:
+            return False
+        times = lifetime.topic_times(topic)
+        subscribed = times.surely_subscribed.below(interval.invoked)
+        return (
+            subscribed > NEVER_YET
+            and subscribed >= times.unsubscribed.below(interval.completed)
+            and self.registered_throughout(lifetime, interval)
+        )
 
     def possible_subscribers(self, group: str, topic: str, interval: Event) -> list[ConsumerLifetime]:
         """The lifetimes of the group that may have been subscribed to the topic at some instant of the interval."""
@@ -220,12 +278,14 @@ class ConsumerLifetimes:
 
     def first_subscription(self, group: str, topic: str) -> float:
         """Time by which the group must have begun to read the topic, in seconds; infinite if no reply shows it."""
-        return min(
-            (
-                subscription.completed
-                for lifetime in self.of_group.get(group, ())
-                for subscription in lifetime.subscriptions.get(topic, ())
-                if subscription.succeeded
-            ),
-            default=NEVER,
-        )
+        if (group, topic) not in self._first_subscriptions:
+            self._first_subscriptions[group, topic] = min(
+                (
+                    subscription.completed
+                    for lifetime in self.of_group.get(group, ())
+                    for subscription in lifetime.subscriptions.get(topic, ())
+                    if subscription.succeeded
+                ),
+                default=NEVER,
+            )
+        return self._first_subscriptions[group, topic]

@@ -1,8 +1,8 @@
 """Checkers of repeated deliveries: DELIVER-3, ACK-COMMIT-1, DELIVER-4, POLL-REDELIVERED-1, POLL-OK-2."""
 
-from collections import defaultdict
+import heapq
+from collections import defaultdict, deque
 from collections.abc import Iterator
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from conformance.history.deliveries import RecordDelivery
@@ -12,6 +12,9 @@ from conformance.history.server_parameters import Anomaly
 
 if TYPE_CHECKING:
     from conformance.history.records import HistoryRecord
+
+#: Deliveries that ended last before another one and are compared with it, and those that overlap it.
+NEIGHBOURS, MOST_OVERLAPPING = 6, 32
 
 
 def duplicate(index: HistoryIndex) -> Iterator[Anomaly]:
@@ -23,19 +26,19 @@ def duplicate(index: HistoryIndex) -> Iterator[Anomaly]:
     No false alarm: a conforming server hands one of the two out first. It hands out the other only after the first
     was released, since a committed record is not handed out again (ACK-COMMIT-1), and before that poll ended.
 
-    All pairs are compared. Neighbours are not enough: a long poll that overlaps three others may precede each of
-    the first two, which were given back, and still share the record with the third.
+    Each delivery is compared with those whose polls overlap its own, at most `MOST_OVERLAPPING` of them, and with the
+    `NEIGHBOURS` that ended last before it. That is enough for deliveries that don't overlap: one that can't have been
+    released before a later one can't have been released before those between them. Neighbours alone are not enough: a
+    long poll that overlaps three others may precede each of the first two, which were given back, and still share the
+    record with the third.
     """
     for (group, record), of_record in index.deliveries.of_record.items():
-        if not group:
+        if not group or len(of_record) == 1:
             continue
         # Deliveries after the commit belong to `redelivery_after_acknowledgement`.
-        uncommitted = [
-            delivery
-            for delivery in of_record
-            if not index.deliveries.commit_before(group, record, delivery.poll)
-        ]
-        for one, other in combinations(uncommitted, 2):
+        committed = index.deliveries.first_commit(group, record)
+        uncommitted = [delivery for delivery in of_record if committed >= delivery.poll.invoked]
+        for one, other in _near_pairs(uncommitted):
             if not _may_precede(index, one, other) and not _may_precede(index, other, one):
                 yield Anomaly(
                     "duplicate",
@@ -43,6 +46,20 @@ def duplicate(index: HistoryIndex) -> Iterator[Anomaly]:
                     f"{record} was delivered to {one.consumer} and to {other.consumer} of {group} while in flight",
                     (one.poll, other.poll),
                 )
+
+
+def _near_pairs(deliveries: list[RecordDelivery]) -> Iterator[tuple[RecordDelivery, RecordDelivery]]:
+    """Pairs of deliveries, in the order of their invocations, that overlap or are neighbours."""
+    open_polls: list[tuple[float, int, RecordDelivery]] = []
+    ended: deque[RecordDelivery] = deque(maxlen=NEIGHBOURS)
+    for number, delivery in enumerate(deliveries):
+        while open_polls and open_polls[0][0] < delivery.poll.invoked:
+            ended.append(heapq.heappop(open_polls)[2])
+        for other in ended:
+            yield other, delivery
+        for _, _, other in open_polls[-MOST_OVERLAPPING:]:
+            yield other, delivery
+        heapq.heappush(open_polls, (delivery.poll.completed, number, delivery))
 
 
 def _may_precede(index: HistoryIndex, first: RecordDelivery, second: RecordDelivery) -> bool:
@@ -115,7 +132,8 @@ def stored_twice(index: HistoryIndex) -> Iterator[Anomaly]:
     seen: dict[HistoryRecord, dict[tuple[int, int], Poll]] = defaultdict(dict)
     for delivery in index.deliveries.all:
         polled = delivery.polled
-        if polled.partition is not None and polled.offset is not None:
+        # Replies gave the record one position only, or several: those of the deliveries are to be told apart.
+        if delivery.record.position is None and polled.partition is not None and polled.offset is not None:
             seen[delivery.record].setdefault((polled.partition, polled.offset), delivery.poll)
     for record, positions in seen.items():
         if len(positions) > 1:
@@ -139,17 +157,26 @@ def mismarked_redelivery(index: HistoryIndex) -> Iterator[Anomaly]:
         redelivered, poll = delivery.polled.redelivered, delivery.poll
         if redelivered is None or delivery.lifetime is None:
             continue
-        others = [
-            other
-            for other in index.deliveries.in_group(delivery.group, delivery.record)
-            if other is not delivery
-        ]
-        earlier = [other.poll for other in others if other.poll.before(poll)]
-        possible = [other for other in others if other.poll.invoked < poll.completed]
-        if redelivered and not possible and not _unanswered_before(index, delivery.group, poll):
-            yield _mismarked(delivery, "was never delivered before", (poll,))
-        elif not redelivered and earlier:
-            yield _mismarked(delivery, "was delivered before", (earlier[0], poll))
+        of_record = index.deliveries.in_group(delivery.group, delivery.record)
+        if redelivered:
+            # The first two in the order of invocations: one of them is another delivery.
+            possible = any(one is not delivery and one.poll.invoked < poll.completed for one in of_record[:2])
+            if not possible and not _unanswered_before(index, delivery.group, poll):
+                yield _mismarked(delivery, "was never delivered before", (poll,))
+        else:
+            first = index.cached(_first_ended)[0][delivery.group, delivery.record]
+            if first.poll.before(poll):
+                yield _mismarked(delivery, "was delivered before", (first.poll, poll))
+
+
+def _first_ended(
+    index: HistoryIndex,
+) -> "Iterator[dict[tuple[str, HistoryRecord], RecordDelivery]]":
+    """The delivery of each record in each group that was over first."""
+    yield {
+        key: min(of_record, key=lambda one: one.poll.completed)
+        for key, of_record in index.deliveries.of_record.items()
+    }
 
 
 def _mismarked(delivery: RecordDelivery, fact: str, events: tuple[Poll, ...]) -> Anomaly:
@@ -161,7 +188,8 @@ def _mismarked(delivery: RecordDelivery, fact: str, events: tuple[Poll, ...]) ->
 
 def _unanswered_before(index: HistoryIndex, group: str, interval: Poll) -> bool:
     """True if a poll of the group without a reply may precede the end of the interval."""
-    return any(poll.invoked < interval.completed for _, poll in index.unanswered_polls.get(group, ()))
+    # They are in the order of their invocations.
+    return any(poll.invoked < interval.completed for _, poll in index.unanswered_polls.get(group, ())[:1])
 
 
 def id_in_use(index: HistoryIndex) -> Iterator[Anomaly]:
@@ -174,14 +202,32 @@ def id_in_use(index: HistoryIndex) -> Iterator[Anomaly]:
     ended.
     """
     for message_id, deliveries in index.deliveries.of_id.items():
-        for one, other in combinations(deliveries, 2):
-            if one.record is other.record:
-                continue
-            for first, second in ((one, other), (other, one)):
-                if index.deliveries.in_flight_throughout(first, second.poll):
-                    yield Anomaly(
-                        "id in use",
-                        "POLL-OK-2",
-                        f"{second.record} has the id {message_id}, under which {first.record} was in flight",
-                        (first.poll, second.poll),
-                    )
+        for first, second in _of_other_records(deliveries):
+            if index.deliveries.in_flight_throughout(first, second.poll):
+                yield Anomaly(
+                    "id in use",
+                    "POLL-OK-2",
+                    f"{second.record} has the id {message_id}, under which {first.record} was in flight",
+                    (first.poll, second.poll),
+                )
+
+
+def _of_other_records(
+    deliveries: list[RecordDelivery],
+) -> Iterator[tuple[RecordDelivery, RecordDelivery]]:
+    """For each delivery the latest ones of up to `NEIGHBOURS` other records that ended before it."""
+    if len(deliveries) == 1:
+        return
+    open_polls: list[tuple[float, int, RecordDelivery]] = []
+    latest: dict[HistoryRecord, RecordDelivery] = {}
+    for number, delivery in enumerate(deliveries):
+        while open_polls and open_polls[0][0] < delivery.poll.invoked:
+            ended = heapq.heappop(open_polls)[2]
+            latest.pop(ended.record, None)
+            latest[ended.record] = ended
+            if len(latest) > NEIGHBOURS:
+                latest.pop(next(iter(latest)))
+        for record, other in latest.items():
+            if record is not delivery.record:
+                yield other, delivery
+        heapq.heappush(open_polls, (delivery.poll.completed, number, delivery))

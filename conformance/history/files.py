@@ -74,7 +74,7 @@ class _Reader:
         self._name = name
         self._facts: SystemFacts | None = None
         self._events: list[Event] = []
-        self._published: dict[tuple[str, str], int] = {}
+        self._published: dict[str, dict[str, int]] = {}
         self._listening: set[str] = set()
         self._told: dict[str, int] = {}
         #: One object for each text that comes often, so that a long history takes less memory.
@@ -100,7 +100,7 @@ class _Reader:
 
     def _share(self, document: Any) -> None:
         if isinstance(document, dict):
-            for name in ("process", "consumer", "group", "topic", "key"):
+            for name in ("process", "consumer", "group", "topic", "key", "text"):
                 value = document.get(name)
                 if isinstance(value, str):
                     document[name] = self._texts.setdefault(value, value)
@@ -109,7 +109,7 @@ class _Reader:
 
     def _check(self, event: Event, number: int) -> None:
         if isinstance(event, Publish):
-            first = self._published.setdefault((event.topic, event.text), number)
+            first = self._published.setdefault(event.topic, {}).setdefault(event.text, number)
             if first != number:
                 raise BadHistory(
                     f'"text": {quoted(event.text)} was published to {quoted(event.topic)} on line {first}, too: '

@@ -57,11 +57,8 @@ def evicted_late(index: HistoryIndex) -> Iterator[Anomaly]:
     for lifetime in _judged_lifetimes(index):
         for event in lifetime.events:
             silence = index.lifetimes.shortest_silence(lifetime, event) if event.succeeded else 0.0
-            if silence > limit and not _already_proved_gone(index, lifetime, event):
-                signs_of_life = [sign for sign in lifetime.signs_of_life if sign.before(event)]
-                last = max(
-                    signs_of_life, key=lambda sign: sign.group_time_ended, default=lifetime.registration
-                )
+            if silence > limit and not _already_proved_gone(lifetime, event):
+                last = lifetime.signs_by_end.item_below(event.invoked) or lifetime.registration
                 yield Anomaly(
                     "evicted late",
                     "LIVE-EVICT-1",
@@ -70,12 +67,10 @@ def evicted_late(index: HistoryIndex) -> Iterator[Anomaly]:
                 )
 
 
-def _already_proved_gone(index: HistoryIndex, lifetime: ConsumerLifetime, event: Event) -> bool:
+def _already_proved_gone(lifetime: ConsumerLifetime, event: Event) -> bool:
     """True if a reply had proved the end of the lifetime before; `served_after_…` report that."""
-    return any(
-        proof.before(event)
-        for proof in [*lifetime.refusals, *(end for end in lifetime.unregistrations if end.succeeded)]
-    )
+    proofs = (lifetime.first_refusal, lifetime.first_end)
+    return any(proof is not None and proof.before(event) for proof in proofs)
 
 
 def _served_when_gone(index: HistoryIndex) -> Iterator[tuple[ConsumerLifetime, ConsumerEvent, ConsumerEvent]]:
@@ -86,8 +81,8 @@ def _served_when_gone(index: HistoryIndex) -> Iterator[tuple[ConsumerLifetime, C
     """
     for lifetime in _judged_lifetimes(index):
         for event in lifetime.events:
-            proof = next((refusal for refusal in lifetime.refusals if refusal.before(event)), None)
-            if event.succeeded and proof is not None:
+            proof = lifetime.first_refusal
+            if event.succeeded and proof is not None and proof.before(event):
                 yield lifetime, proof, event
 
 
@@ -127,8 +122,8 @@ def served_after_leaving(index: HistoryIndex) -> Iterator[Anomaly]:
     """
     for lifetime in _judged_lifetimes(index):
         for event in lifetime.events:
-            end = next((end for end in lifetime.unregistrations if end.succeeded and end.before(event)), None)
-            if event.succeeded and end is not None:
+            end = lifetime.first_end
+            if event.succeeded and end is not None and end.before(event):
                 yield Anomaly(
                     "served after leaving", "MEMBER-UNREGISTER-1", f"{lifetime.name} had left", (end, event)
                 )
@@ -147,7 +142,8 @@ def stranger_served(index: HistoryIndex) -> Iterator[Anomaly]:
         if not event.succeeded or isinstance(event, Register):
             continue
         lifetimes = index.lifetimes.of_name.get(event.consumer, ())
-        if not any(lifetime.registration.invoked < event.completed for lifetime in lifetimes):
+        # The lifetimes of a name are in the order of their registrations.
+        if not lifetimes or lifetimes[0].registration.invoked >= event.completed:
             clause = "MEMBER-SUBSCRIBE-2"
             if isinstance(event, Poll):
                 clause = "POLL-UNKNOWN-1"

@@ -122,22 +122,27 @@ def nonmonotonic_poll(index: HistoryIndex) -> Iterator[Anomaly]:
     """A consumer got a record after a later one of the same partition (ORDER-1).
 
     Anomaly: one consumer got a record, and the nearest known record before it in a poll invoked after that of the
-    first had completed.
+    first had completed; the earlier record may have been acknowledged when the later one was handed out.
 
     No false alarm: when the later record was handed out, the earlier one was committed (ORDER-2), and a committed
-    record is not handed out again in the group (ACK-COMMIT-1).
+    record is not handed out again in the group (ACK-COMMIT-1). If it can't have been acknowledged, it was in flight and
+    has to come again: the anomaly is then that of the later record, more than one in flight.
     """
-    deliveries = index.deliveries
-    for later in deliveries.all:
+    latest = {(one.group, one.record, one.consumer): one for one in index.deliveries.all}
+    for later in index.deliveries.all:
         for record in index.records.predecessors(later.record):
-            for earlier in deliveries.in_group(later.group, record):
-                if earlier.consumer == later.consumer and later.poll.before(earlier.poll):
-                    yield Anomaly(
-                        "nonmonotonic poll",
-                        "ORDER-1",
-                        f"{later.consumer} got {record} after {later.record}, which lies behind it",
-                        (later.poll, earlier.poll),
-                    )
+            earlier = latest.get((later.group, record, later.consumer))
+            if (
+                earlier is not None
+                and later.poll.before(earlier.poll)
+                and index.deliveries.may_be_committed(later.group, record, later.poll)
+            ):
+                yield Anomaly(
+                    "nonmonotonic poll",
+                    "ORDER-1",
+                    f"{later.consumer} got {record} after {later.record}, which lies behind it",
+                    (later.poll, earlier.poll),
+                )
 
 
 def nonmonotonic_send(index: HistoryIndex) -> Iterator[Anomaly]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from conformance.history.consumer_lifetimes import ConsumerLifetime, ConsumerLifetimes
 from conformance.history.deliveries import RecordDelivery
 from conformance.history.events import Event
 from conformance.history.index import HistoryIndex
@@ -91,21 +92,21 @@ def unfair_assignment(index: HistoryIndex) -> Iterator[Anomaly]:
 
     No false alarm: assigned numbers differ by one at most, so with m or more members none is above ⌈p / m⌉.
     """
+    present: dict[tuple[str, str], _Present] = {}
     for period in index.cached(stable_periods):
         partitions = index.parameters.partitions.get(period.topic)
-        if partitions is None or not period.deliveries:
+        if partitions is None or len(period.deliveries) < 2:
             continue
-        span = period.span()
-        lifetimes = index.lifetimes.of_group[period.group]
-        members = [
-            lifetime
-            for lifetime in lifetimes
-            if index.lifetimes.subscribed_throughout(lifetime, period.topic, span)
-        ]
         owned: dict[str, dict[int, RecordDelivery]] = defaultdict(dict)
         for delivery in period.deliveries:
             if delivery.record.position is not None:
                 owned[delivery.consumer][delivery.record.position[0]] = delivery
+        if max(map(len, owned.values()), default=0) < 2:
+            continue
+        of_topic = present.setdefault(
+            (period.group, period.topic), _Present(index.lifetimes, period.group, period.topic)
+        )
+        members = of_topic.subscribed_throughout(period.span())
         most = -(-partitions // max(1, len(members)))
         for consumer, partitions_owned in owned.items():
             if len(partitions_owned) > most:
@@ -116,6 +117,42 @@ def unfair_assignment(index: HistoryIndex) -> Iterator[Anomaly]:
                     f"more than {most} of {partitions}; {', '.join(member.name for member in members)} are subscribed",
                     tuple(delivery.poll for delivery in partitions_owned.values()),
                 )
+
+
+class _Present:
+    """Lifetimes of a group that may be subscribed in the next period; periods are asked about in their order."""
+
+    def __init__(self, lifetimes: ConsumerLifetimes, group: str, topic: str) -> None:
+        self._lifetimes = lifetimes
+        self._topic = topic
+        self._coming = sorted(
+            (lifetime for lifetime in lifetimes.of_group[group] if topic in lifetime.subscriptions),
+            key=lambda lifetime: -lifetime.registration.invoked,
+        )
+        self._present: list[ConsumerLifetime] = []
+
+    def subscribed_throughout(self, span: Event) -> list[ConsumerLifetime]:
+        """The lifetimes that were registered and subscribed at every instant of the span."""
+        while self._coming and self._coming[-1].registration.invoked < span.invoked:
+            self._present.append(self._coming.pop())
+        # One that may have left, or was replaced, before the end of a period is not subscribed in any later one.
+        self._present = [lifetime for lifetime in self._present if not _may_be_over(lifetime, span)]
+        return [
+            lifetime
+            for lifetime in self._present
+            if self._lifetimes.subscribed_throughout(lifetime, self._topic, span)
+        ]
+
+
+def _may_be_over(lifetime: ConsumerLifetime, span: Event) -> bool:
+    """True if the lifetime may have ended before the span did, by a departure, a successor, or a refusal."""
+    left = any(end.invoked < span.completed for end in lifetime.first_unregistrations)
+    successor = lifetime.successor
+    return (
+        left
+        or lifetime.proved_gone_at < span.invoked
+        or (successor is not None and successor.registration.invoked < span.completed)
+    )
 
 
 def delivery_without_subscription(index: HistoryIndex) -> Iterator[Anomaly]:

@@ -1,7 +1,8 @@
 """Checkers of the partitions and offsets of records: PART, PUB-POSITION."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from conformance.history.events import Event, Publish
@@ -10,6 +11,9 @@ from conformance.history.server_parameters import Anomaly
 
 if TYPE_CHECKING:
     from conformance.history.records import HistoryRecord
+
+#: Ranges of missing offsets that are named.
+MOST_GAPS = 10
 
 
 def key_moved(index: HistoryIndex) -> Iterator[Anomaly]:
@@ -76,22 +80,30 @@ def offset_gap(index: HistoryIndex) -> Iterator[Anomaly]:
         for record in records:
             for (partition, offset), event in record.positions.items():
                 taken[partition][offset] = event
-        missing = {
-            partition: sorted(set(range(max(offsets))) - offsets.keys())
-            for partition, offsets in taken.items()
-            if len(offsets) <= max(offsets)
-        }
+        missing = {partition: _gaps(offsets) for partition, offsets in taken.items()}
         unplaced = sum(
             not record.positions and record.publish is not None and record.publish.possible
             for record in records
         )
-        if sum(map(len, missing.values())) > unplaced:
+        if sum(end - start for gaps in missing.values() for start, end in gaps) > unplaced:
+            shown = {partition: _described(gaps) for partition, gaps in sorted(missing.items()) if gaps}
             yield Anomaly(
                 "offset gap",
                 "PUB-POSITION-1",
-                f"in {topic} no record lies at {missing} (partition: offsets)",
-                tuple(taken[partition][max(taken[partition])] for partition in missing),
+                f"in {topic} no record lies at {shown} (partition: offsets)",
+                tuple(taken[partition][max(taken[partition])] for partition in shown),
             )
+
+
+def _gaps(offsets: Iterable[int]) -> list[tuple[int, int]]:
+    """Ranges of missing offsets below the highest one: the first missing one, and the one behind the last."""
+    return [(one + 1, other) for one, other in pairwise([-1, *sorted(offsets)]) if other > one + 1]
+
+
+def _described(gaps: list[tuple[int, int]]) -> str:
+    """The first ranges in words."""
+    words = [f"{start}" if end == start + 1 else f"{start} to {end - 1}" for start, end in gaps[:MOST_GAPS]]
+    return ", ".join(words) + (" …" if len(gaps) > MOST_GAPS else "")
 
 
 def uneven_spread(index: HistoryIndex) -> Iterator[Anomaly]:
@@ -109,15 +121,24 @@ def uneven_spread(index: HistoryIndex) -> Iterator[Anomaly]:
             by_topic[publish.topic].append(publish)
     for topic, publishes in by_topic.items():
         partitions = index.parameters.partitions.get(topic, 0)
+        if partitions < 2:
+            continue
         for run in _keyless_runs(publishes):
-            for end in range(partitions, len(run) + 1):
-                row = run[end - partitions : end]
-                places = [publish.partition for publish in row]
-                if 1 < partitions != len(set(places)):
+            in_row: Counter[int | None] = Counter()
+            for number, publish in enumerate(run):
+                in_row[publish.partition] += 1
+                if number >= partitions:
+                    out = run[number - partitions].partition
+                    in_row[out] -= 1
+                    if not in_row[out]:
+                        del in_row[out]
+                if number + 1 >= partitions and len(in_row) != partitions:
+                    row = run[number + 1 - partitions : number + 1]
                     yield Anomaly(
                         "uneven spread",
                         "PART-RR-1",
-                        f"{partitions} keyless records of {topic} in a row in partitions {places}",
+                        f"{partitions} keyless records of {topic} in a row in partitions "
+                        f"{[one.partition for one in row]}",
                         tuple(row),
                     )
 

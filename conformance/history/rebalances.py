@@ -5,12 +5,15 @@ an operation without a reply, is known within bounds only. A group counts as set
 instant within these bounds.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from conformance.history.consumer_lifetimes import ConsumerLifetime, ConsumerLifetimes
 from conformance.history.events import NEVER, ClockAdvanced, Cut, Event, Subscribe, Unregister, Unsubscribe
+from conformance.history.extremes import LargestBelow
 from conformance.history.server_parameters import ServerParameters
 
 
@@ -31,6 +34,47 @@ class RebalanceTrigger:
         return self.invoked <= interval.completed and self.group_time_began <= interval.group_time_ended
 
 
+class _Triggers:
+    """The triggers of one group, the latest first, with the earliest among the first ones."""
+
+    def __init__(self, triggers: Iterable[RebalanceTrigger], limit: float) -> None:
+        self.all = sorted(triggers, key=lambda trigger: -trigger.group_time_ended)
+        self._settled_at = [-(trigger.group_time_ended + limit) for trigger in self.all]
+        self._invoked = list(accumulate(self.all, _earlier))
+        self._began = list(accumulate(self.all, _earlier_in_group))
+
+    def any(self, since: float, interval: Event, hold: float) -> bool:
+        """True if a rebalance may have been under way after `since` and begun `hold` before the interval ended.
+
+        Times are in seconds of the group's clock.
+        """
+        count = bisect_right(self._settled_at, -since)
+        if not count:
+            return False
+        earliest = (self._began[count - 1], self._invoked[count - 1])
+        if any(_is_past(trigger, interval, hold) for trigger in earliest):
+            return True
+        if (
+            earliest[0].group_time_began + hold > interval.group_time_ended
+            or earliest[1].invoked > interval.completed
+        ):
+            return False
+        # Only where a virtual clock and the real one disagree.
+        return any(_is_past(trigger, interval, hold) for trigger in self.all[:count])
+
+
+def _is_past(trigger: RebalanceTrigger, interval: Event, hold: float) -> bool:
+    return trigger.may_be_past(interval) and trigger.group_time_began + hold <= interval.group_time_ended
+
+
+def _earlier(one: RebalanceTrigger, other: RebalanceTrigger) -> RebalanceTrigger:
+    return other if other.invoked < one.invoked else one
+
+
+def _earlier_in_group(one: RebalanceTrigger, other: RebalanceTrigger) -> RebalanceTrigger:
+    return other if other.group_time_began < one.group_time_began else one
+
+
 class Rebalances:
     """The rebalance triggers of all groups of a history."""
 
@@ -38,15 +82,21 @@ class Rebalances:
         self, events: Iterable[Event], lifetimes: ConsumerLifetimes, parameters: ServerParameters
     ) -> None:
         self._parameters = parameters
-        self._advances: dict[str, list[ClockAdvanced]] = defaultdict(list)
+        advances: dict[str, list[ClockAdvanced]] = defaultdict(list)
         for event in events:
             if isinstance(event, ClockAdvanced):
-                self._advances[event.group].append(event)
-        self.of_group: dict[str, list[RebalanceTrigger]] = defaultdict(list)
-        for group, of_group in lifetimes.of_group.items():
-            triggers = [trigger for lifetime in of_group for trigger in self._triggers(lifetime)]
-            # Latest first: a search ends at the first trigger whose rebalance must be settled.
-            self.of_group[group] = sorted(triggers, key=lambda trigger: -trigger.group_time_ended)
+                advances[event.group].append(event)
+        self._advances = {
+            group: LargestBelow((one.group_time_began, one.group_time_ended, one) for one in of_group)
+            for group, of_group in advances.items()
+        }
+        self._of_group = {
+            group: _Triggers(
+                (trigger for lifetime in of_group for trigger in self._triggers(lifetime)),
+                parameters.rebalance_limit,
+            )
+            for group, of_group in lifetimes.of_group.items()
+        }
 
     def _triggers(self, lifetime: ConsumerLifetime) -> list[RebalanceTrigger]:
         triggers = [
@@ -61,12 +111,9 @@ class Rebalances:
     def _by_operation(self, lifetime: ConsumerLifetime, event: Event) -> RebalanceTrigger:
         """The trigger of an operation; one without a reply has no effect after the consumer was proved gone."""
         completed, group_time_ended = event.completed, event.group_time_ended
-        if lifetime.successor is None:
-            for refusal in lifetime.refusals:
-                completed, group_time_ended = (
-                    min(completed, refusal.completed),
-                    min(group_time_ended, refusal.group_time_ended),
-                )
+        if lifetime.successor is None and lifetime.first_refusal is not None:
+            completed = min(completed, lifetime.first_refusal.completed)
+            group_time_ended = min(group_time_ended, lifetime.first_refusal.group_time_ended)
         if isinstance(event, Cut):
             # Unnoticed, it ends in an eviction.
             group_time_ended = min(group_time_ended, self._latest_eviction(lifetime))
@@ -104,17 +151,11 @@ class Rebalances:
 
     def _latest_eviction(self, lifetime: ConsumerLifetime) -> float:
         """Time, in seconds of the group's clock, by which a member that gives no further sign of life is evicted."""
-        signs = [lifetime.registration, *lifetime.events]
-        return max(event.sign_ended for event in signs) + self._parameters.eviction_limit
+        return lifetime.latest_sign + self._parameters.eviction_limit
 
     def _end_of_clock_advance(self, group: str, latest: float) -> float:
         """The end of the clock advance that passes `latest`: a server may count the rebalance from there (CLOCK-1)."""
-        ends = [
-            advance.group_time_ended
-            for advance in self._advances.get(group, ())
-            if advance.group_time_began < latest <= advance.group_time_ended
-        ]
-        return max(ends, default=latest)
+        return max(latest, self._advances[group].below(latest)) if group in self._advances else latest
 
     def settled_throughout(self, group: str, interval: Event) -> bool:
         """True if no rebalance was under way at any instant of the interval (REBALANCE-1)."""
@@ -122,13 +163,8 @@ class Rebalances:
 
     def no_rebalance_between(self, group: str, first: Event, last: Event) -> bool:
         """True if no rebalance was under way at any instant from the start of `first` to the end of `last`."""
-        rebalance_limit = self._parameters.rebalance_limit
-        for trigger in self.of_group.get(group, ()):
-            if trigger.group_time_ended + rebalance_limit < first.group_time_began:
-                return True
-            if trigger.may_be_past(last):
-                return False
-        return True
+        triggers = self._of_group.get(group)
+        return triggers is None or not triggers.any(first.group_time_began, last, 0.0)
 
     def may_have_revoked(self, group: str, poll: Event, interval: Event) -> bool:
         """True if a rebalance may have revoked, before the interval ended, a record handed out by `poll` (REBALANCE-5).
@@ -136,12 +172,6 @@ class Rebalances:
         A rebalance that must have been settled before the poll began cannot; nor can one that was not under way for
         rebalance_timeout when the interval ended.
         """
-        for trigger in self.of_group.get(group, ()):
-            if trigger.group_time_ended + self._parameters.rebalance_limit < poll.group_time_began:
-                return False
-            if (
-                trigger.may_be_past(interval)
-                and trigger.group_time_began + self._parameters.rebalance_timeout <= interval.group_time_ended
-            ):
-                return True
-        return False
+        triggers = self._of_group.get(group)
+        hold = self._parameters.rebalance_timeout
+        return triggers is not None and triggers.any(poll.group_time_began, interval, hold)

@@ -1,29 +1,50 @@
 """Records of a history: their publishes, bounds on their storing, their positions and predecessors."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from conformance.history.events import NEVER, AckSubscription, Event, Poll, PolledRecord, ProducerAck, Publish
+from conformance.history.extremes import LargestBelow
 
 Position = tuple[int, int]
+#: Nearest records before one with the same key, where their order among each other is not known.
+MOST_PREDECESSORS = 16
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class HistoryRecord:
     """One text that was published to a topic, or delivered from it.
 
     `stored_by` is the earliest completion of an event that proves that the record was stored, in seconds; infinite
-    if there is none. `positions` are the pairs of partition and offset that replies gave, with the first event that
-    gave each.
+    if there is none. A long history has hundreds of thousands of records, so that the usual one, with one position,
+    has no dictionary of its own.
     """
 
     topic: str
     text: str
     publish: Publish | None = None
     stored_by: float = NEVER
-    positions: dict[Position, Event] = field(default_factory=dict)
+    _place: Position | None = None
+    _told: Event | None = None
+    _others: dict[Position, Event] | None = None
+
+    @property
+    def positions(self) -> dict[Position, Event]:
+        """The pairs of partition and offset that replies gave, with the first event that gave each."""
+        if self._place is None or self._told is None:
+            return {}
+        return {self._place: self._told, **(self._others or {})}
+
+    def add_position(self, position: Position, event: Event) -> None:
+        """Note the position that a reply gave."""
+        if self._place is None:
+            self._place, self._told = position, event
+        elif position != self._place:
+            self._others = self._others or {}
+            self._others.setdefault(position, event)
 
     @property
     def key(self) -> str | None:
@@ -33,7 +54,12 @@ class HistoryRecord:
     @property
     def position(self) -> Position | None:
         """Partition and offset; None if replies gave no position, or several."""
-        return next(iter(self.positions)) if len(self.positions) == 1 else None
+        return self._place if self._others is None else None
+
+    @property
+    def has_no_position(self) -> bool:
+        """True if no reply gave a position."""
+        return self._place is None
 
     @property
     def refused(self) -> bool:
@@ -102,13 +128,13 @@ class HistoryRecords:
         if publish.succeeded:
             record.stored_by = min(record.stored_by, publish.completed)
             if publish.partition is not None and publish.offset is not None:
-                record.positions.setdefault((publish.partition, publish.offset), publish)
+                record.add_position((publish.partition, publish.offset), publish)
 
     def _add_delivery(self, poll: Poll, polled: PolledRecord) -> None:
         record = self._record(polled.topic, polled.text)
         record.stored_by = min(record.stored_by, poll.completed)
         if polled.partition is not None and polled.offset is not None:
-            record.positions.setdefault((polled.partition, polled.offset), poll)
+            record.add_position((polled.partition, polled.offset), poll)
 
     def _add_acks(self, events: list[Event], published: list[Publish]) -> None:
         """Take an ACK as proof that a record was stored, if one publish only has its label."""
@@ -129,7 +155,7 @@ class HistoryRecords:
         for record in records:
             if record.position is not None:
                 by_partition[record.position[0]].append((record.position[1], record))
-            elif record.key and not record.positions:
+            elif record.key and record.has_no_position:
                 by_key[record.key].append(record)
         for placed in by_partition.values():
             placed.sort(key=lambda pair: pair[0])
@@ -138,14 +164,22 @@ class HistoryRecords:
                     self._predecessors[other] = (one,)
                     self._successors[one] = other
         for of_key in by_key.values():
-            for record in of_key:
-                self._predecessors[record] = _nearest(record, of_key)
+            self._find_by_key(of_key)
 
+    def _find_by_key(self, of_key: list[HistoryRecord]) -> None:
+        """The nearest records of a key that were stored before each one was sent, at most `MOST_PREDECESSORS`.
 
-def _nearest(record: HistoryRecord, of_key: list[HistoryRecord]) -> tuple[HistoryRecord, ...]:
-    """The records of the key stored before this one was sent, without those that another one of them must follow."""
-    if record.publish is None:
-        return ()
-    earlier = [one for one in of_key if one.publish is not None and one.stored_by < record.publish.invoked]
-    newest = max((one.publish.invoked for one in earlier if one.publish is not None), default=0.0)
-    return tuple(one for one in earlier if one.stored_by >= newest)
+        Those are left out that another one of them must follow: they were stored before the newest was sent.
+        """
+        sent = [(record.stored_by, record.publish.invoked, record) for record in of_key if record.publish]
+        sent.sort(key=lambda entry: entry[0])
+        stored = [entry[0] for entry in sent]
+        newest = LargestBelow(sent)
+        for record in of_key:
+            if record.publish is None:
+                continue
+            end = bisect_left(stored, record.publish.invoked)
+            start = bisect_left(stored, newest.below(record.publish.invoked))
+            nearest = sent[max(start, end - MOST_PREDECESSORS) : end]
+            if nearest:
+                self._predecessors[record] = tuple(entry[2] for entry in nearest)

@@ -1,11 +1,15 @@
 """Checkers of acknowledgements that were wrongly accepted or refused: ACK, REBALANCE-2."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from conformance.history.deliveries import RecordDelivery, RecordSettlement
 from conformance.history.events import NEVER, Acknowledge, Event, Poll
 from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly
+
+#: Deliveries of one record or under one id that are looked at for one acknowledgement.
+MOST_HOLDERS = 16
 
 
 def _judged_acknowledgements(index: HistoryIndex) -> Iterator[RecordSettlement]:
@@ -49,25 +53,48 @@ def accepted_from_a_non_owner(index: HistoryIndex) -> Iterator[Anomaly]:
     """
     for settlement in index.cached(_judged_acknowledgements):
         event = settlement.event
-        for delivery in index.deliveries.of_id.get(event.message_id, ()):
-            if delivery.consumer == event.consumer:
-                continue
-            held = _delivery_before(settlement)
-            if settlement.candidates and (
-                held is None
-                or held.record is not delivery.record
-                or held.group != delivery.group
-                or not held.poll.before(delivery.poll)
-                or not delivery.poll.before(event)
-            ):
-                continue
-            if settlement.candidates or index.deliveries.in_flight_throughout(delivery, event):
-                yield Anomaly(
-                    "accepted from a non-owner",
-                    "ACK-OTHER-1",
-                    f"{event.consumer} acknowledged {delivery.record}, which {delivery.consumer} had got",
-                    (delivery.poll, event),
-                )
+        delivery = _held_by_another(index, settlement)
+        if delivery is not None:
+            yield Anomaly(
+                "accepted from a non-owner",
+                "ACK-OTHER-1",
+                f"{event.consumer} acknowledged {delivery.record}, which {delivery.consumer} had got",
+                (delivery.poll, event),
+            )
+
+
+def _held_by_another(index: HistoryIndex, settlement: RecordSettlement) -> RecordDelivery | None:
+    """A delivery to another consumer for which an accepted acknowledgement is an anomaly; None if there is none."""
+    event, deliveries = settlement.event, index.deliveries
+    if not settlement.candidates:
+        return _in_flight_elsewhere(index, settlement)
+    held = _delivery_before(settlement)
+    if held is None:
+        return None
+    later = deliveries.in_group(held.group, held.record)
+    start = bisect_right(later, held.poll.completed, key=lambda one: one.poll.invoked)
+    for delivery in later[start : start + MOST_HOLDERS]:
+        if (
+            delivery.polled.message_id == event.message_id
+            and delivery.consumer != event.consumer
+            and delivery.poll.before(event)
+        ):
+            return delivery
+    return None
+
+
+def _in_flight_elsewhere(index: HistoryIndex, settlement: RecordSettlement) -> RecordDelivery | None:
+    """A delivery to another consumer under the id that was in flight throughout the acknowledgement.
+
+    The latest ones are looked at: an id is in flight with few consumers at once.
+    """
+    event = settlement.event
+    of_id = index.deliveries.of_id.get(event.message_id, [])
+    end = bisect_left(of_id, event.invoked, key=lambda one: one.poll.invoked)
+    for delivery in of_id[max(0, end - MOST_HOLDERS) : end]:
+        if delivery.consumer != event.consumer and index.deliveries.in_flight_throughout(delivery, event):
+            return delivery
+    return None
 
 
 def accepted_for_nothing(index: HistoryIndex) -> Iterator[Anomaly]:
@@ -82,10 +109,7 @@ def accepted_for_nothing(index: HistoryIndex) -> Iterator[Anomaly]:
         event = settlement.event
         if settlement.candidates:
             continue
-        if not any(
-            index.deliveries.in_flight_throughout(delivery, event)
-            for delivery in index.deliveries.of_id.get(event.message_id, ())
-        ):
+        if _in_flight_elsewhere(index, settlement) is None:
             yield Anomaly(
                 "accepted for nothing",
                 "ACK-UNKNOWN-1",
@@ -107,20 +131,14 @@ def accepted_twice(index: HistoryIndex) -> Iterator[Anomaly]:
         held = _delivery_before(settlement)
         if held is None:
             continue
-        for other in index.deliveries.settlements_of(held):
-            first = other.event
-            if (
-                isinstance(first, Acknowledge)
-                and first.succeeded
-                and held.poll.before(first)
-                and first.before(settlement.event)
-            ):
-                yield Anomaly(
-                    "accepted twice",
-                    "ACK-UNKNOWN-1",
-                    f"{first.consumer} acknowledged {held.record} twice, and got it once",
-                    (held.poll, first, settlement.event),
-                )
+        first = index.deliveries.use_of(held).first_acknowledgement(held.poll)
+        if first is not None and first.before(settlement.event):
+            yield Anomaly(
+                "accepted twice",
+                "ACK-UNKNOWN-1",
+                f"{first.consumer} acknowledged {held.record} twice, and got it once",
+                (held.poll, first, settlement.event),
+            )
 
 
 def accepted_late(index: HistoryIndex) -> Iterator[Anomaly]:

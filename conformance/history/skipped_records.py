@@ -15,11 +15,12 @@ that ended before the poll of d did; no acknowledgement of s began before that p
 that skipped s, and is reported by induction.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conformance.history.deliveries import RecordDelivery, RecordSettlement
-from conformance.history.events import NEVER, Acknowledge, Event, GiveBack
+from conformance.history.events import NEVER, Event
 from conformance.history.index import HistoryIndex
 from conformance.history.records import HistoryRecord
 from conformance.history.server_parameters import Anomaly
@@ -29,7 +30,7 @@ from conformance.history.server_parameters import Anomaly
 class SkippedRecord:
     """A delivery although `skipped`, which lies before its record, was not acknowledged.
 
-    `earlier` are the deliveries of the skipped record that may have preceded it, in the order of their polls;
+    `earlier` is the latest delivery of the skipped record that may have preceded it, if there is one.
     `proof` are further events that show the cause.
     """
 
@@ -74,7 +75,8 @@ def anomalies_named(index: HistoryIndex, name: str) -> Iterator[Anomaly]:
 
 def _classified(index: HistoryIndex, delivery: RecordDelivery, skipped: HistoryRecord) -> SkippedRecord:
     of_skipped = index.deliveries.in_group(delivery.group, skipped)
-    earlier = tuple(d for d in of_skipped if d.poll.invoked < delivery.poll.completed)
+    end = bisect_left(of_skipped, delivery.poll.completed, key=lambda one: one.poll.invoked)
+    earlier = tuple(of_skipped[max(0, end - 1) : end])
     proof: tuple[Event, ...] = ()
     if not of_skipped:
         late = index.deliveries.may_have_started_behind(delivery.group, skipped)
@@ -88,29 +90,24 @@ def _classified(index: HistoryIndex, delivery: RecordDelivery, skipped: HistoryR
             ("moved under its holder", "REBALANCE-2") if moved else ("more than one in flight", "ORDER-2")
         )
     else:
-        name, clause, proof = _classified_after_release(index, delivery, earlier)
+        name, clause, proof = _classified_after_release(index, delivery, skipped, earlier[-1])
     return SkippedRecord(name, clause, delivery, skipped, earlier, proof)
 
 
 def _classified_after_release(
-    index: HistoryIndex, delivery: RecordDelivery, earlier: tuple[RecordDelivery, ...]
+    index: HistoryIndex, delivery: RecordDelivery, skipped: HistoryRecord, latest: RecordDelivery
 ) -> tuple[str, str, tuple[Event, ...]]:
     """Name, clause and proof for a skipped record that was delivered before and may have been released."""
-    settlements = [
-        settlement
-        for held in earlier
-        for settlement in index.deliveries.settlements_of(held)
-        if settlement.event.invoked < delivery.poll.completed
-    ]
-    for settlement in settlements:
-        if isinstance(settlement.event, Acknowledge) and settlement.event.refused:
-            if _may_be_gone(index, settlement):
-                return "committed by a zombie", "LIVE-GONE-3", (settlement.event,)
-            return "committed though refused", "REFUSE-1", (settlement.event,)
-    for settlement in settlements:
-        if isinstance(settlement.event, GiveBack) and settlement.event.succeeded:
-            return "given back and skipped", "NACK-AGAIN-1", (settlement.event,)
-    if index.deliveries.must_be_released(earlier[-1], delivery.poll):
+    deliveries, end = index.deliveries, delivery.poll.completed
+    refused = deliveries.shown(delivery.group, skipped, "refused", end)
+    if refused is not None:
+        if _may_be_gone(index, refused):
+            return "committed by a zombie", "LIVE-GONE-3", (refused.event,)
+        return "committed though refused", "REFUSE-1", (refused.event,)
+    given_back = deliveries.shown(delivery.group, skipped, "given back", end)
+    if given_back is not None:
+        return "given back and skipped", "NACK-AGAIN-1", (given_back.event,)
+    if deliveries.must_be_released(latest, delivery.poll):
         return "not delivered again", "DELIVER-2", ()
     return "more than one in flight", "ORDER-2", ()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from conformance.models.rule_coverage import collected_coverage
-from conformance.reporting import badge, failure_files, html_report, json_report, junit
+from conformance.reporting import badge, failure_files, history_files, html_report, json_report, junit
 from conformance.reporting.plan import Meta, Plan
 from conformance.specification.clauses import BINDINGS
 
@@ -27,7 +27,7 @@ REPORTS = ("report.json", "junit.xml", "report.html", "badge.json")
 def write_reports(
     folder: Path, result: Result, run: Run, *, replay_command: ReplayCommand | None = None
 ) -> list[Path]:
-    """Write `REPORTS` and the files of `failures/` to a folder, which is created if missing.
+    """Write `REPORTS` and the files of `failures/` and `histories/` to a folder, which is created if missing.
 
     Returns their paths. Raises OSError.
     """
@@ -38,8 +38,9 @@ def write_reports(
         path = folder / name
         report.write(path, result, run.book, run.shown_target, meta, replay_command=replay_command)
         written.append(path)
+    histories = history_files.write(folder, run)
     failures = failure_files.write(folder, result, run)
-    return [*written, *failures]
+    return [*written, *histories, *failures]
 
 
 def meta_of(run: Run) -> Meta:
@@ -60,5 +61,6 @@ def meta_of(run: Run) -> Meta:
         suite_failures=tuple(run.suite_failures),
         reach=tuple(collected_coverage()),
         durations=dict(run.durations),
+        histories=history_files.shown(run),
         tests_of={key: frozenset(tally.tests) for key, tally in run.recorder.tallies.items()},
     )

@@ -1,10 +1,14 @@
-"""Report of a run as one self-contained HTML page, without scripts or external resources."""
+"""Report of a run as one self-contained HTML page, without external resources, and without scripts but for pictures."""
 
 from __future__ import annotations
 
+import io
 from html import escape
 from typing import TYPE_CHECKING
 
+from conformance.history.files import read_stream
+from conformance.history.judgement import judge
+from conformance.reporting import history_picture
 from conformance.reporting.failure_files import file_name
 from conformance.reporting.folding import around, shown
 from conformance.reporting.octets import entry_lines, one_line, printable
@@ -59,14 +63,17 @@ def build(
         _unjudged(result),
         _excluded(result),
         _stale(result),
+        _histories(meta),
         _table(result, book),
     ]
+    style = f"{STYLE}{history_picture.STYLE if meta.histories else ''}"
+    script = f"<script>\n{history_picture.SCRIPT}</script>\n" if meta.histories else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}: conformance</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}: conformance</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in body if part)
-        + "\n</main>\n</body>\n</html>\n"
+        + f"\n</main>\n{script}</body>\n</html>\n"
     )
 
 
@@ -216,6 +223,27 @@ def _unjudged(result: Result) -> str:
     if not rows:
         return ""
     return f"<h2>Not judged</h2><table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _histories(meta: Meta) -> str:
+    """A picture of each history, with its anomalies."""
+    parts = []
+    for number, history in enumerate(meta.histories):
+        file = read_stream(io.BytesIO("\n".join(history.lines).encode()), history.test)
+        anomalies = [
+            found.anomaly
+            for promise in judge(file).promises
+            for one in promise.results
+            for found in one.found
+        ]
+        title = f"{history.test.partition('[')[0]} {history.binding}. Choose a mark to read its event."
+        opened = " open" if anomalies or not number else ""
+        summary = f"{counted(file.length, 'event')}, {counted(len(anomalies), 'anomaly', 'anomalies')}"
+        parts.append(
+            f"<details{opened}><summary>{escape(history.binding)}: {summary}</summary>"
+            f"{history_picture.picture(file.events, anomalies, title)}</details>"
+        )
+    return f"<h2>Histories of concurrent clients</h2>{''.join(parts)}" if parts else ""
 
 
 def _excluded(result: Result) -> str:

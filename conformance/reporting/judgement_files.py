@@ -1,4 +1,4 @@
-"""Report of judged histories: `judgement.json` for programs."""
+"""Report of judged histories: `judgement.json` for programs, `judgement.html` for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from conformance.history.file_encoding import event_object
+from conformance.reporting import judgement_html
 from conformance.reporting.plan import suite_version
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdicts import Exit
 
 FORMAT = 1
+#: Records of one poll in the report; the history has all of them.
+MOST_RECORDS = 50
 
 
 def write(folder: Path, judgements: Sequence[Judgement], sentence: str, status: Exit) -> list[Path]:
@@ -24,7 +27,9 @@ def write(folder: Path, judgements: Sequence[Judgement], sentence: str, status: 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "judgement.json"
     path.write_text(json.dumps(document(judgements, sentence, status), indent=1) + "\n", "utf-8")
-    return [path]
+    html = folder / "judgement.html"
+    html.write_text(judgement_html.page(judgements, sentence, int(status)), "utf-8", "backslashreplace")
+    return [path, html]
 
 
 def document(judgements: Sequence[Judgement], sentence: str, status: Exit) -> dict[str, Any]:
@@ -76,4 +81,12 @@ def _checker(result: CheckerResult) -> dict[str, Any]:
 
 
 def _objects(events: Iterable[Event]) -> list[dict[str, Any]]:
-    return [event_object(event) for event in events]
+    return [_bounded(event_object(event)) for event in events]
+
+
+def _bounded(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its first records, and the number of the others."""
+    records = event.get("records", ())
+    if len(records) <= MOST_RECORDS:
+        return event
+    return {**event, "records": records[:MOST_RECORDS], "left_out": len(records) - MOST_RECORDS}

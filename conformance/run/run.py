@@ -6,7 +6,7 @@ import itertools
 import secrets
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from conformance.run.group_clock import ServerClock, clock_of
 from conformance.run.hiding import target_without_secrets, without_secrets
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from conformance.wire.acknowledged_publishing import Spelling
 
 _RANK = {Level.MUST: 0, Level.SHOULD: 1, Level.MAY: 2}
+
+
+class RecordedHistory(NamedTuple):
+    """A history of one test in one binding, as the lines of a file (spec/histories.md)."""
+
+    test: str
+    binding: str
+    lines: tuple[str, ...]
 
 
 class NothingSelected(Exception):
@@ -63,11 +71,13 @@ class Run:
         self.ended_early = ""
         self.suite_failures: list[str] = []
         self.warnings: list[str] = []
-        """What a user should know about this machine, and changes no verdict."""
+        """Sentences about this machine that a user should know; they change no verdict."""
         self.started = time.time()
         """Seconds since 1970."""
         self.durations: dict[tuple[str, str], float] = {}
         """Seconds that each test took, by its name and binding."""
+        self.histories: list[RecordedHistory] = []
+        """Histories of tests, if the run writes a report."""
         self.findings: set[str] = set()
         """Findings about this server, as words; later tests use them to skip waits."""
         self._publish_spelling: Spelling | PeerFailure | None = None
@@ -80,16 +90,19 @@ class Run:
         """Unused name: `stem`, a token of the run, a number."""
         return f"{stem}-{self.token}-{next(self._numbers)}"
 
-    def publish_spelling(self, find: Callable[[], Spelling]) -> Spelling:
+    def publish_spelling(self, find: Callable[[], Spelling], is_certain: Callable[[], bool]) -> Spelling:
         """The spelling of publishing that the server serves (class stomp-publish).
 
-        `find` is called once in a run; PeerFailure that it raises is raised again for every later caller.
+        `find` is called once in a run; PeerFailure that it raises is raised again for every later caller. While
+        `is_certain` returns False, such a failure may be one of this caller only, and is not kept.
         """
         with self._finding:
             if self._publish_spelling is None:
                 try:
                     self._publish_spelling = find()
                 except PeerFailure as failure:
+                    if not is_certain():
+                        raise
                     self._publish_spelling = failure
             found = self._publish_spelling
         if isinstance(found, PeerFailure):

@@ -14,6 +14,7 @@ from conformance.wire.failures import PeerFailure, RunEnded, Violation
 if TYPE_CHECKING:
     from conformance.models.rule_coverage import RuleCoverage
     from conformance.run.options import Options
+    from conformance.run.run import RecordedHistory
     from conformance.targets.target import Target
     from conformance.verdicts.verdicts import Key, Tally
 
@@ -106,7 +107,10 @@ class Outcome:
     findings: frozenset[str]
     ended_early: str = ""
     suite_failures: tuple[str, ...] = ()
+    histories: tuple[RecordedHistory, ...] = ()
     coverage: dict[str, RuleCoverage] = field(default_factory=dict)
+    had_no_room: bool = False
+    """True if the test got no connection while others ran: it has to run alone."""
 
 
 def problem_of(error: BaseException | None) -> Problem | None:

@@ -4,6 +4,9 @@
     python -m tests.brokers rabbitmq
     python -m tests.brokers artemis --transport tcp --report reports --effort quick
     python -m tests.brokers coilmq --serve
+    python -m tests.brokers kafka --mode subscribe --effort quick
+
+Engines that speak no STOMP, the last ones of the list, are judged through an adapter, in each of its modes.
 
 The broker listens on free ports of the loopback interface, in a temporary folder. `--` goes before further options of
 `python -m conformance`.
@@ -23,7 +26,10 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from tests.brokers.driving import drive
+from tests.brokers.engines import ENGINES, Engine
 from tests.brokers.installing import CannotInstall, default_cache
 from tests.brokers.judging import judge
 from tests.brokers.running import LOG, CannotStart, running
@@ -46,11 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if values.list:
         print(_list())
         return 0
-    broker = BROKERS[values.name]
+    broker = BROKERS.get(values.name) or ENGINES[values.name]
     options = ["--effort", values.effort, *given[split + 1 :]]
     with _sigterm_as_interrupt():
         try:
-            return _run(broker, values, options)
+            return (
+                _drive(broker, values, options)
+                if isinstance(broker, Engine)
+                else _run(broker, values, options)
+            )
         except (CannotInstall, CannotStart) as error:
             print(f"tests.brokers: {broker.name}: {error}", file=sys.stderr)
             return UNUSABLE
@@ -78,6 +88,28 @@ def _run(broker: Broker, values: argparse.Namespace, options: Sequence[str]) -> 
                 if said := ended():
                     raise CannotStart(said)
     return status
+
+
+def _drive(engine: Engine, values: argparse.Namespace, options: Sequence[str]) -> int:
+    if reason := engine.why_not(values.cache):
+        raise CannotInstall(reason)
+    home = engine.installation.install(values.cache)
+    with _folder(engine.name, keep=values.keep) as folder:
+        if values.serve:
+            start = engine.start(home, folder)
+            with running(start, folder):
+                url = urlsplit(start.urls["tcp"])
+                print(
+                    url.geturl(),
+                    *(engine.command(url, folder, mode) for mode in engine.modes.values()),
+                    sep="\n",
+                )
+                sys.stdout.flush()
+                threading.Event().wait()
+        broken = ["--broken", values.broken] if values.broken else []
+        return drive(
+            engine, home, folder, mode=values.mode, report=values.report, adapter=broken, options=options
+        )
 
 
 @contextmanager
@@ -117,6 +149,10 @@ def _list() -> str:
         )
         for broker in BROKERS.values()
     ]
+    rows += [
+        (one.name, one.version, f"adapters/{one.adapter}.py", one.installation.source, one.license)
+        for one in ENGINES.values()
+    ]
     rows.insert(0, ("name", "version", "transports", "from", "license"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -141,6 +177,8 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         default="standard",
         help="effort of the suite (default: %(default)s)",
     )
+    add("--mode", help="only in this mode of the adapter, for an engine; in all that it has if not given")
+    add("--broken", help="fault of the adapter, for an engine; `python adapters/kafka.py --help` lists them")
     add("--report", type=Path, metavar="DIR", help="write each report into DIR/NAME-TRANSPORT")
     add("--serve", action="store_true", help="print the URLs and wait for Ctrl-C instead of judging")
     add("--keep", action="store_true", help="keep the temporary folder with configuration, data and log")
@@ -154,16 +192,30 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     values = parser.parse_args(arguments)
     if values.list:
         return values
-    if values.name not in BROKERS:
+    if values.name not in {**BROKERS, **ENGINES}:
         said = "a NAME is missing" if values.name is None else f"there is no broker {values.name!r}"
-        parser.error(f"{said}: expected one of {', '.join(BROKERS)}")
-    if values.transport and values.transport not in BROKERS[values.name].transports:
+        parser.error(f"{said}: expected one of {', '.join([*BROKERS, *ENGINES])}")
+    if values.name in ENGINES:
+        _check_engine(parser, values)
+    elif values.mode is not None or values.broken is not None:
+        parser.error(
+            f"{values.name} is judged without an adapter: --mode and --broken are for {', '.join(ENGINES)}"
+        )
+    elif values.transport and values.transport not in BROKERS[values.name].transports:
         only = ", ".join(BROKERS[values.name].transports)
         parser.error(f"{values.name} has no transport {values.transport}: expected {only}")
     values.cache = values.cache.expanduser().resolve()
     if values.report:
         values.report = values.report.resolve()
     return values
+
+
+def _check_engine(parser: argparse.ArgumentParser, values: argparse.Namespace) -> None:
+    modes = [mode for mode in ENGINES[values.name].modes if mode]
+    if values.transport:
+        parser.error(f"{values.name} is judged through an adapter: --transport is for {', '.join(BROKERS)}")
+    if values.mode is not None and values.mode not in modes:
+        parser.error(f"{values.name} has no mode {values.mode!r}: expected {' or '.join(modes) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Installation of a Go module, with a main program of ours."""
+"""Installation of a Go module, with a main program of ours or with its own."""
 
 from __future__ import annotations
 
@@ -38,4 +38,26 @@ class GoModule:
         # The program may be newer than the module.
         shutil.copy(PROGRAMS / self.program, home / "main.go")
         carry_out([go, "build", "-o", "broker", "."], folder=home)
+        return home
+
+
+@dataclass(frozen=True)
+class GoProgram:
+    """A module as `path@version` that is a program itself, called `name`."""
+
+    module: str
+    name: str
+
+    @property
+    def source(self) -> str:
+        """Package and registry, for people."""
+        return f"Go module proxy, {self.module}"
+
+    def install(self, cache: Path) -> Path:
+        """Folder with the program. Raises CannotInstall."""
+        home = cache / f"{self.name}-{self.module.rsplit('@', 1)[1].removeprefix('v')}"
+        if not home.exists():
+            go = tool("go", "Go")
+            with new_folder(home) as folder:
+                carry_out([tool("env", "coreutils"), f"GOBIN={folder}", go, "install", self.module])
         return home

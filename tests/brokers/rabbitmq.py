@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.brokers.running import Start, free_ports
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
@@ -20,14 +21,43 @@ web_stomp.tcp.port = {websocket}
 # A full disk would stop all publishers.
 disk_free_limit.absolute = 1MB
 """
+_QUEUES = """\
+listeners.tcp.1 = 127.0.0.1:{amqp}
+disk_free_limit.absolute = 1MB
+"""
 
 
 def start(_: Path, folder: Path) -> Start:
     """Write the configuration into a temporary folder; return the command line."""
-    amqp, tcp, websocket, distribution, mapper = free_ports(5)
-    text = _CONFIGURATION.format(amqp=amqp, tcp=tcp, websocket=websocket)
-    (folder / "rabbitmq.conf").write_text(text)
-    (folder / "enabled_plugins").write_text("[rabbitmq_stomp,rabbitmq_web_stomp].\n")
+    amqp, tcp, websocket = free_ports(3)
+    return _start(
+        folder,
+        amqp,
+        _CONFIGURATION.format(amqp=amqp, tcp=tcp, websocket=websocket),
+        "rabbitmq_stomp,rabbitmq_web_stomp",
+        {"tcp": f"stomp://127.0.0.1:{tcp}", "websocket": f"ws://127.0.0.1:{websocket}/ws"},
+    )
+
+
+def start_queues(folder: Path) -> Start:
+    """Command line of a node for AMQP, with the consistent-hash exchange.
+
+    The file `pid` in the folder has the number of the node's process.
+    """
+    (amqp,) = free_ports(1)
+    return _start(
+        folder,
+        amqp,
+        _QUEUES.format(amqp=amqp),
+        "rabbitmq_consistent_hash_exchange",
+        {"tcp": f"amqp://127.0.0.1:{amqp}"},
+    )
+
+
+def _start(folder: Path, amqp: int, configuration: str, plugins: str, urls: Mapping[str, str]) -> Start:
+    distribution, mapper = free_ports(2)
+    (folder / "rabbitmq.conf").write_text(configuration)
+    (folder / "enabled_plugins").write_text(f"[{plugins}].\n")
     cookie = folder / ".erlang.cookie"
     cookie.write_text(f"stompliance{mapper}")
     cookie.chmod(0o400)
@@ -35,7 +65,7 @@ def start(_: Path, folder: Path) -> Start:
     command = f"epmd -port {mapper} -address 127.0.0.1 & exec {shlex.quote(SERVER)}"
     return Start(
         words=["sh", "-c", command],
-        urls={"tcp": f"stomp://127.0.0.1:{tcp}", "websocket": f"ws://127.0.0.1:{websocket}/ws"},
+        urls=urls,
         env={
             "HOME": str(folder),
             "ERL_EPMD_PORT": str(mapper),

@@ -24,6 +24,14 @@ ATTEMPT_SECONDS = 5.0
 PAUSE_SECONDS = 0.2
 LOG = "broker.log"
 _LAST_LINES = 15
+#: First request in each protocol but WebSocket, and the beginning of the answer that shows a broker.
+_FIRST_REQUESTS = {
+    "stomp": (b"CONNECT\naccept-version:1.0,1.1,1.2\nhost:/\n\n\0", b""),
+    "redis": (b"PING\r\n", b"+PONG"),
+    "nats": (b"", b"INFO "),
+    "amqp": (b"AMQP\0\0\x09\x01", b"\x01\0\0"),
+    "kafka": (b"\0\0\0\x0a\0\x12\0\0\0\0\0\x01\xff\xff", b"\0\0"),
+}
 
 
 class CannotStart(Exception):
@@ -94,11 +102,14 @@ def _wait(
 
 
 def answers(url: str) -> bool:
-    """True if a CONNECT, or over WebSocket an upgrade, is answered within ATTEMPT_SECONDS, whatever the answer."""
+    """True if a CONNECT, or over WebSocket an upgrade, is answered within ATTEMPT_SECONDS, whatever the answer.
+
+    Engines with a protocol of their own are sent its first request.
+    """
     parts = urlsplit(url)
     port = parts.port or 0
-    if parts.scheme == "stomp":
-        request, beginning = b"CONNECT\naccept-version:1.0,1.1,1.2\nhost:/\n\n\0", b""
+    if parts.scheme in _FIRST_REQUESTS:
+        request, beginning = _FIRST_REQUESTS[parts.scheme]
     else:
         request = (
             f"GET {parts.path or '/'} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"

@@ -77,7 +77,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_process_that_is_killed_costs_no_verdict(server_url: str) -> None:
-    """The system kills a process when memory runs out: its test runs in the other one, and the user is told."""
+    """The system kills a process when memory runs out: its test runs in the other one, and the output says so."""
     with begun(server_url, *MODEL) as run:
         wait_for(lambda: children(run.pid) or run.poll() is not None)
         os.kill(children(run.pid)[0], signal.SIGKILL)

@@ -169,7 +169,7 @@ def a_node_does_not_read_on() -> None:
     held: dict[Replica, list[Any]] = defaultdict(list)
 
     def deliver(self: Replica, entries: list[Any]) -> None:
-        # What was read is applied when the next entries come.
+        # Entries that were read are applied when the next entries come.
         late, held[self] = held[self], entries
         if late:
             original(self, late)

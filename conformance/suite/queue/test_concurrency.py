@@ -9,7 +9,9 @@ from conformance.bench.model_adapter import SLACK, BenchQueueAdapter
 from conformance.history.checkers import judge_history
 from conformance.history.client_runner import ServerAccess
 from conformance.history.concurrent_run import run_concurrently
+from conformance.history.files import lines_of
 from conformance.history.server_parameters import ServerParameters
+from conformance.history.system_facts import facts_of
 from conformance.history.workload.workload_state import WorkloadPlan
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.queue_client import MARGIN
@@ -75,6 +77,7 @@ def test_many_clients_at_once(bench: Bench) -> None:
         batch=int(min(bench.limit("poll_messages") or BATCH, BATCH)),
     )
     history = run_concurrently(server, plan, parameters, topics, groups, SECONDS)
+    bench.keep_history(lines_of(facts_of(parameters, title=f"{len(topics)} topics, many clients"), history))
     for anomaly in judge_history(history, parameters):
         bench.judge(anomaly.clause, False, expected=f"no anomaly: {anomaly.name}", observed=anomaly)
     for clause in (*ALWAYS, *(WITH_POSITIONS if parameters.positions else ())):
