@@ -159,19 +159,3 @@ def a_node_answers_from_its_own_copy() -> None:
         return result
 
     Replica.run = run  # type: ignore[method-assign]
-
-
-@twin("POLL-OK-1", "MEMBER-REGISTER-1", "PUB-STORE-1", "TOPIC-ADD-2", "TOPIC-ADD-1", "MEMBER-SUBSCRIBE-1")
-def a_node_does_not_read_on() -> None:
-    """A node that knows no topic, or no consumer, of a name says so without reading the log to its end."""
-    Replica.catch_up = nothing  # type: ignore[method-assign, assignment]
-    original = Replica.deliver
-    held: dict[Replica, list[Any]] = defaultdict(list)
-
-    def deliver(self: Replica, entries: list[Any]) -> None:
-        # Entries that were read are applied when the next entries come.
-        late, held[self] = held[self], entries
-        if late:
-            original(self, late)
-
-    Replica.deliver = deliver  # type: ignore[method-assign]
