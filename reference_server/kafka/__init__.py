@@ -15,7 +15,6 @@
 | `topics`, `groups` | the operations of the queue on topics and on groups |
 | `operations` | the table of operations, as both bindings serve it |
 | `waiting` | long polls, and the passing of time where nobody asks |
-| `mirror` | committed offsets, for tools of Kafka |
 | `acknowledging` | producer acknowledgements for what other nodes stored or refused |
 | `binding` | the queue behind STOMP |
 | `application` | the same server around it: sessions, HTTP, one lock for output |

@@ -9,7 +9,6 @@ from reference_server.kafka.acknowledging import Listening
 from reference_server.kafka.binding import Asked, LogBinding, LogRouter
 from reference_server.kafka.cluster import Cluster
 from reference_server.kafka.log import OutcomeUnknown, Unavailable
-from reference_server.kafka.mirror import Mirror
 from reference_server.kafka.operations import LogOperations, published_topic
 from reference_server.kafka.topics import Publication
 from reference_server.kafka.waiting import Waiting
@@ -46,12 +45,9 @@ class LogApplication(Application):
         self._cluster.start()
         self._listening.start()
         self._waiting.start()
-        self._mirror = Mirror(self._cluster)
-        self._mirror.start()
 
     def close(self) -> None:
         """End the threads of the log."""
-        self._mirror.stop()
         self._waiting.stop()
         self._cluster.stop()
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from reference_server.events import tell
 from reference_server.kafka.entries import Follower, Headers, Place
@@ -21,6 +21,8 @@ _UNKNOWN = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
+_LAST, _FIRST = -1, -2
+"""Times that stand for the end and the beginning of a partition, in a request for offsets."""
 _SHORTEST = 0.1
 """Seconds of a wait that begins when an operation has waited for as long as it may."""
 _PAUSE = 0.2
@@ -84,6 +86,7 @@ class Log:
         self._producer = self._new_producer()
         follower = self._follower = Follower(self.new_consumer())
         self.follow, self.unfollow = follower.follow, follower.unfollow
+        self._asker = self.new_consumer()
         self.admin = AdminClient(self._common)
         self._failing: dict[Place, None] = {}
         """Partitions whose last append got no answer; they take no further one before Kafka answers about them."""
@@ -282,27 +285,39 @@ class Log:
                 # The client library keeps to an old leader, or to none, unless it is asked.
                 self._refresh(places)
                 self.wait_a_little()
-            except TimeoutError:
-                raise Unavailable(f"Kafka told no ends for {seconds:g} s") from None
 
     def _refresh(self, places: Sequence[Place]) -> None:
         with contextlib.suppress(KafkaException):
             topics = {place[0] for place in places}
             for topic in topics if len(topics) <= _FEW else [None]:
-                self.admin.list_topics(topic, timeout=1.0)
+                self._asker.list_topics(topic, timeout=1.0)
+
+    def is_known(self, place: Place) -> bool:
+        """Return whether the leader of a partition knows it, as far as it says so within a second."""
+        try:
+            self._ask([place], 1.0, first=False, or_zero=False)
+        except KafkaException:
+            return False
+        return True
 
     def _ask(self, places: Sequence[Place], seconds: float, *, first: bool, or_zero: bool) -> list[int]:
-        spec = OffsetSpec.earliest() if first else OffsetSpec.latest()
-        asked = {TopicPartition(*place): spec for place in dict.fromkeys(places)}
-        found = self.admin.list_offsets(asked, request_timeout=seconds)
+        """Ask by a consumer: requests of the admin client that end late have ended the process, too."""
+        unique = list(dict.fromkeys(places))
+        asked = [TopicPartition(*place, _FIRST if first else _LAST) for place in unique]
+        try:
+            found = self._asker.offsets_for_times(asked, timeout=seconds)
+        except KafkaException as error:
+            if not or_zero or error.args[0].code() not in _UNKNOWN:
+                raise
+            if len(unique) == 1:
+                return [0] * len(places)
+            ends = {place: self._ask([place], seconds, first=first, or_zero=True)[0] for place in unique}
+            return [ends[place] for place in places]
         by_place: dict[Place, int] = {}
-        for each, future in found.items():
-            try:
-                by_place[each.topic, each.partition] = future.result(timeout=seconds + 0.5).offset
-            except KafkaException as error:
-                if not or_zero or error.args[0].code() not in _UNKNOWN:
-                    raise
-                by_place[each.topic, each.partition] = 0
+        for each in found:
+            if each.error is not None and not (or_zero and each.error.code() in _UNKNOWN):
+                raise KafkaException(each.error)
+            by_place[each.topic, each.partition] = 0 if each.error is not None else max(0, each.offset)
         return [by_place[place] for place in places]
 
     def wait_a_little(self) -> None:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from reference_server.kafka.log import Log, Unavailable
 
@@ -120,16 +120,5 @@ class Stores:
                     future.result(timeout=timeout + 1)
             deadline = time.monotonic() + 1.0
             while names and time.monotonic() < deadline:
-                names = self._still_known(names)
+                names = [name for name in names if self._log.is_known((name, 0))]
                 self._log.wait_a_little()
-
-    def _still_known(self, names: list[str]) -> list[str]:
-        asked = {TopicPartition(name, 0): OffsetSpec.latest() for name in names}
-        known = []
-        for place, future in self._admin.list_offsets(asked, request_timeout=1.0).items():
-            try:
-                future.result(timeout=1.5)
-            except (KafkaException, TimeoutError):
-                continue
-            known.append(place.topic)
-        return known

@@ -58,7 +58,15 @@ def judged(twin: Twin, cluster: Cluster) -> str:
     options = ["--heartbeat-timeout", "2", "--log-name", twin.name]
     with ExitStack() as stack:
         nodes = [stack.enter_context(Node(cluster.url, options, twin=twin.name)) for _ in range(2)]
-        words = [sys.executable, "-m", "conformance", *(node.url for node in nodes), "--effort", "quick"]
+        words = [
+            sys.executable,
+            "-m",
+            "conformance",
+            *(node.url for node in nodes),
+            "--effort",
+            "quick",
+            "--fail-fast",
+        ]
         for clause in twin.breaks:
             words += ["--clause", clause]
         words += ["--class", twin.binding]

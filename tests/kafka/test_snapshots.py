@@ -1,15 +1,11 @@
-"""Snapshots bound what a node reads at its start, and tools of Kafka see committed offsets."""
+"""Snapshots bound what a node reads at its start."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 from typing import TYPE_CHECKING
-
-from confluent_kafka import ConsumerGroupTopicPartitions
-from confluent_kafka.admin import AdminClient
 
 from reference_server.config import Settings
 from reference_server.kafka import snapshots
@@ -23,7 +19,6 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.kafka.client import Client
     from tests.kafka.cluster import Cluster
 
 WITHIN = 30.0
@@ -73,22 +68,3 @@ def test_a_node_begins_with_a_snapshot(cluster: Cluster, monkeypatch: pytest.Mon
             assert json.loads(two.read("/consumer-groups/g").body) == expected
             assert perform(two, "/topic/add-topic", topicName="news") == 409
             assert perform(two, "/consumer/acknowledgement", consumer_name="a", message_id=held) == 202
-
-
-def test_tools_of_kafka_see_what_was_committed(cluster: Cluster, clients: list[Client], name: str) -> None:
-    """Some seconds later, the group has its offset in Kafka."""
-    one, _ = clients
-    one.post("/topic/add-topic", topicName=name, partitions=1)
-    one.consumer(name, topic=name)
-    one.publish(name, "m")
-    assert one.acknowledge(name, one.poll(name).body["messageId"]).status == 202
-    admin = AdminClient({"bootstrap.servers": cluster.addresses})
-    pause = threading.Event()
-    deadline = time.monotonic() + WITHIN
-    found: list[int] = []
-    while found != [1]:
-        assert time.monotonic() < deadline, found
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(f"stompliance-{name}")])
-        (future,) = asked.values()
-        found = [each.offset for each in future.result(timeout=10).topic_partitions]
-        pause.wait(0.2)

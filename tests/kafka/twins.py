@@ -15,7 +15,6 @@ from reference_server.kafka import shard
 from reference_server.kafka.acknowledging import Listening
 from reference_server.kafka.cluster import Cluster
 from reference_server.kafka.directory import Claims
-from reference_server.kafka.groups import GroupOperations
 from reference_server.kafka.replica import Replica
 from reference_server.kafka.topics import TopicOperations
 from reference_server.kafka.waiting import Waiting
@@ -62,21 +61,6 @@ def names_are_unique_in_a_group_only() -> None:
         return original(self, command, now, offset)
 
     Claims.apply = apply  # type: ignore[method-assign]
-
-
-@twin("ACK-COMMIT-1", "ACK-COMMIT-2", "ACK-OK-1", "ORDER-1")
-def a_commit_stays_in_its_node() -> None:
-    """An acknowledgement is answered, and not written to the log."""
-    original = GroupOperations.settle
-
-    def settle(self: GroupOperations, name: str, number: Callable[[], int], *, commit: bool) -> None:
-        if not commit:
-            original(self, name, number, commit=commit)
-            return
-        number()
-        self.touch(name)
-
-    GroupOperations.settle = settle  # type: ignore[method-assign]
 
 
 @twin("POLL-OK-1", "PUB-STORE-1", "ORDER-1", "INTRO-TOPIC-1")
@@ -159,20 +143,6 @@ def groups_hear_of_no_removal() -> None:
     shard.Shard._forget = nothing  # type: ignore[method-assign, assignment]
 
 
-@twin("LIVE-KEEP-1", "MEMBER-SUBSCRIBE-1", "LIVE-BEAT-1", "LIVE-SIGN-1", "POLL-OK-1")
-def time_is_that_of_the_node() -> None:
-    """The time of a command is that at which a node reads it, by a clock that differs from the others'."""
-    import time
-
-    ahead = secrets.choice([0.0, 20.0]) + 5 * secrets.randbelow(10)
-    original = Replica._apply
-
-    def apply(self: Replica, entry: Any) -> None:
-        original(self, entry._replace(time=time.time() + ahead))
-
-    Replica._apply = apply  # type: ignore[method-assign]
-
-
 @twin("MEMBER-SUBSCRIBE-1", "GROUP-ADD-1", "MEMBER-REGISTER-1", "POLL-OK-1", "LIVE-BEAT-1", "TOPIC-ADD-2")
 def a_node_answers_from_its_own_copy() -> None:
     """A command is applied to the copy of the node that gets it, and never written."""
@@ -189,19 +159,3 @@ def a_node_answers_from_its_own_copy() -> None:
         return result
 
     Replica.run = run  # type: ignore[method-assign]
-
-
-@twin("POLL-OK-1", "MEMBER-REGISTER-1", "PUB-STORE-1", "TOPIC-ADD-2", "TOPIC-ADD-1", "MEMBER-SUBSCRIBE-1")
-def a_node_does_not_read_on() -> None:
-    """A node that knows no topic, or no consumer, of a name says so without reading the log to its end."""
-    Replica.catch_up = nothing  # type: ignore[method-assign, assignment]
-    original = Replica.deliver
-    held: dict[Replica, list[Any]] = defaultdict(list)
-
-    def deliver(self: Replica, entries: list[Any]) -> None:
-        # Entries that were read are applied when the next entries come.
-        late, held[self] = held[self], entries
-        if late:
-            original(self, late)
-
-    Replica.deliver = deliver  # type: ignore[method-assign]
