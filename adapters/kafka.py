@@ -14,6 +14,7 @@ under the group's name. The broker protects no member from another one.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -203,7 +204,9 @@ class Kafka(EngineAdapter):
                 members[:] = [one for one in members if one[0] != consumer]
             for number, (member, read) in enumerate(members):
                 places = [(topic, n) for topic in read for n in range(self.topics[topic])]
-                self._member(member).ask("assign", ANSWER_SECONDS, places[number :: len(members)])
+                # A member that is gone is dropped by its own cut, which shares out once more.
+                with contextlib.suppress(Refused, Failed, NoAnswer):
+                    self._member(member).ask("assign", ANSWER_SECONDS, places[number :: len(members)])
 
     def _drop(self, consumer: str) -> None:
         for group, members in list(self.sharing.items()):
