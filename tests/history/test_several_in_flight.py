@@ -11,7 +11,9 @@ from tests.history.cases.base import bad
 @pytest.mark.parametrize(
     "steps",
     [
-        pytest.param("ann settles; send a@0.0 b@0.1; gets a; gets b; wait 40; gets a", id="first record again"),
+        pytest.param(
+            "ann settles; send a@0.0 b@0.1; gets a; gets b; wait 40; gets a", id="first record again"
+        ),
         pytest.param(
             "ann settles; send a@0.0 b@0.1; gets a; wait 40; acks a -> 409; gets b; reads a b",
             id="a refusal without effect",
