@@ -11,7 +11,7 @@ import sys
 import venv
 from pathlib import Path
 
-USAGE = 2
+USAGE, FAILED = 2, 3
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -46,6 +46,9 @@ def judge() -> int:
     if url := os.environ.get("INPUT_URL", "").strip():
         command.append(url)
     document = report / "report.json"
+    if not _python().exists():
+        print(f"::error::the suite is not installed in {_environment()}; run `action.py install` first")
+        return FAILED
     with contextlib.suppress(OSError):
         document.unlink()  # one of an earlier run says nothing about this one
     status = subprocess.run(command, check=False).returncode  # noqa: S603  no shell

@@ -108,7 +108,7 @@ class Driver:
         if answer is not None and op == "publish":
             members |= {name: answer.get(name) for name in ("partition", "offset")}
         if op == "poll":
-            members["records"] = answer.get("records", []) if answer is not None and outcome == "ok" else []
+            members |= {"records": answer["records"]} if answer is not None and "records" in answer else {}
         self._record(client, op, begin, end, outcome, members)
         return None if outcome == "unknown" else answer
 

@@ -43,7 +43,7 @@ class AdapterProcess:
             threading.Thread(target=target, name="adapter", daemon=True)
             for target in (self._read, self._note)
         ]
-        for thread in self._threads:
+        for thread in reversed(self._threads):  # the first one waits for the second
             thread.start()
 
     def ask(self, op: str, wait: float = 0.0, **members: Any) -> Answer | None:

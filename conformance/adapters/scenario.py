@@ -78,6 +78,7 @@ class _Scenario:
     plan: DrivePlan
     tell: Callable[[str], None]
     made: int | None = None
+    failure: Exception | None = None
     state: DriveState = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ class _Scenario:
         )
 
     def run(self) -> str:
-        """Run it to its end; returns the reason if the adapter ended before."""
+        """Run it to its end; returns the reason if the adapter ended before. Raises what a program raised."""
         try:
             self.made = self.driver.create_topic(self.state.topic, self.plan.partitions)
         except AdapterGone as error:
@@ -109,6 +110,8 @@ class _Scenario:
             if not self.state.gone:
                 self.state.deadline = time.monotonic() + self.plan.seconds
                 self._play({f"final reader of {group}": self._read_the_rest(group)})
+        if self.failure is not None:
+            raise self.failure
         return self.state.gone
 
     def _play(self, programs: dict[str, Callable[[], None]]) -> None:
@@ -137,6 +140,9 @@ class _Scenario:
             program()
         except AdapterGone as error:
             self.state.gone = self.state.gone or str(error)
+        except Exception as error:  # noqa: BLE001  raised again in the thread of the caller
+            self.failure = self.failure or error
+            self.state.gone = self.state.gone or f"the suite itself failed: {error}"
 
     def _produce(self, number: int) -> Callable[[], None]:
         draw = random.Random(f"{self.plan.seed} producer {number}")

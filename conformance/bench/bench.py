@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from conformance.targets.target import Target
     from conformance.verdicts.case import Case
     from conformance.wire.access import Access
+    from conformance.wire.admission import Admission
     from conformance.wire.frames import Frame
     from conformance.wire.link import Link
     from conformance.wire.websocket import WebSocketLink
@@ -72,7 +74,10 @@ class Bench:
     """One test in one binding. Thread-safe, but each connection is for one thread at a time."""
 
     def __init__(self, run: Run, binding: str) -> None:
-        self.target: Target = run.target
+        access = run.target.access
+        self.admission = access.admission.of_test() if access.admission else None
+        """Admission of the connections of this test; None without limits and repetition."""
+        self.target: Target = _admitting(run.target, self.admission) if self.admission else run.target
         self.binding = binding
         self.version = run.target.version_for(binding)
         usual = run.target.patience
@@ -89,7 +94,7 @@ class Bench:
         self._run = run
         self._trace = Trace(sent=run.presence.note_sent, received=run.presence.note_received)
         self._steps = Steps()
-        self._nodes = itertools.cycle(run.target.nodes)
+        self._nodes = itertools.cycle(self.target.nodes)
         """The node of the next connection: a test has its clients on different ones."""
         self._at_end: list[Callable[[], object]] = []
         self._of_thread = threading.local()
@@ -326,6 +331,8 @@ class Bench:
         try:
             return client.connect({**self.credentials(), **(headers or {})})
         except PeerFailure as failure:
+            if self.admission is not None:
+                self.admission.note_unanswered(is_counted=True)
             if headers:
                 raise
             refusal = NotAdmitted(failure.expected, failure.observed).promised_by(*CONNECT_PROMISES)
@@ -339,12 +346,20 @@ class Bench:
         """Register a call for the end of the test, run last in first out; exceptions are ignored."""
         self._at_end.append(call)
 
-    def close(self) -> None:
-        """End the test: run the calls registered by `at_end`, and drop the trace."""
-        while self._at_end:
+    def registered(self) -> int:
+        """Number of calls registered by `at_end`, for `close_since`."""
+        return len(self._at_end)
+
+    def close_since(self, mark: int) -> None:
+        """Run the calls registered since `registered` returned `mark`; the test goes on."""
+        while len(self._at_end) > mark:
             with contextlib.suppress(Exception, Crowded, RunEnded):
                 self._at_end.pop()()
         self._of_thread = threading.local()
+
+    def close(self) -> None:
+        """End the test: run the calls registered by `at_end`, and drop the trace."""
+        self.close_since(0)
         self._trace.clear()
 
     # Time
@@ -399,7 +414,11 @@ class Bench:
 
         Raises PeerFailure if neither is acknowledged.
         """
-        return self._run.publish_spelling(self._find_spelling)
+        return self._run.publish_spelling(self._find_spelling, self._has_room)
+
+    def _has_room(self) -> bool:
+        """True if no connection of the test went without an answer while others were open."""
+        return self.admission is None or not self.admission.crowd
 
     def producer(self) -> StompClient:
         """A session of a producer that sends no CONNECT, by the rules of STOMP 1.0 (PUB-STOMP-1)."""
@@ -425,6 +444,13 @@ class Bench:
         try:
             return client.request("POST", path, body, _JSON)
         finally:
-            admission = self.target.access.admission
-            if admission is None or not admission.is_roomy:
+            if self.admission is None or not self.admission.run.places.is_roomy:
                 client.close()
+
+
+def _admitting(target: Target, admission: Admission) -> Target:
+    """Target whose connections count for one admission, at whatever node: the limits of all nodes are the same."""
+    first, *others = [
+        replace(node, access=replace(node.access, admission=admission)) for node in target.nodes
+    ]
+    return replace(first, others=tuple(others))

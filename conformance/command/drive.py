@@ -12,6 +12,7 @@ from conformance.adapters.protocol import NoAdapter
 from conformance.adapters.scenario import DrivePlan, drive
 from conformance.command.judge import outcome
 from conformance.command.once_more import PROGRAM
+from conformance.command.preparation import check_folder
 from conformance.history.files import write_history
 from conformance.history.judgement import judge
 from conformance.history.promises import BY_NAME
@@ -48,8 +49,11 @@ def main(arguments: Sequence[str]) -> int:
     """Drive an engine and judge it; returns the exit status. Raises SystemExit for arguments that can't be parsed."""
     parser = _parser()
     values = parser.parse_args(arguments)
-    if values.report is not None and values.report.exists() and not values.report.is_dir():
-        parser.error(f"--report {values.report}: expected a folder, or a name that is not taken")
+    if values.report is not None:
+        try:
+            check_folder(values.report)
+        except ValueError as error:
+            parser.error(str(error))
     effort = Effort(values.effort)
     plan = DrivePlan(
         seed=values.seed,

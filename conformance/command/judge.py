@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.command.once_more import PROGRAM
+from conformance.command.preparation import check_folder
 from conformance.history.files import read_history
 from conformance.history.judgement import Judgement, Verdict, judge
 from conformance.history.promises import BY_NAME, PROMISES
@@ -51,8 +52,11 @@ def main(arguments: Sequence[str]) -> int:
         return _list_promises()
     if not values.files:
         parser.error("expected a file, or --list-promises")
-    if values.report is not None and values.report.exists() and not values.report.is_dir():
-        parser.error(f"--report {values.report}: expected a folder, or a name that is not taken")
+    if values.report is not None:
+        try:
+            check_folder(values.report)
+        except ValueError as error:
+            parser.error(str(error))
     judgements = []
     try:
         for path in values.files:

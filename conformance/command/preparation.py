@@ -19,7 +19,7 @@ def check_files(options: Options) -> None:
     if options.ca_file is not None:
         _check_ca_file(options.ca_file)
     if options.report is not None:
-        _check_folder(options.report)
+        check_folder(options.report)
     if options.write_waivers is not None:
         _check_output(options.write_waivers, "--write-waivers")
 
@@ -39,8 +39,8 @@ def _check_ca_file(path: str) -> None:
         ) from error
 
 
-def _check_folder(folder: Path) -> None:
-    """Create the folder, as the report would, and a file in it that is gone again."""
+def check_folder(folder: Path) -> None:
+    """Create the folder, as the report would, and a file in it that is gone again. Raises ValueError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

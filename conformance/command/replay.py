@@ -19,6 +19,7 @@ from conformance.targets.files import GENERIC, BadTargetFile, find_target
 from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl, parse_url
 from conformance.verdicts.verdicts import Exit
+from conformance.wire.cutting import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         return Exit.USAGE
     print(f"{ending.outcome.words}: {record.clause} in {record.binding}")
     print(f"  {target.secrets.text(ending.reason)}")
-    print(f"  expected: {' '.join(record.expected.split())[:500]}")
+    print(f"  expected: {cut(' '.join(target.secrets.text(record.expected).split()), 500)}")
     return ending.outcome.status
 
 

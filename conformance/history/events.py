@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 #: Completion of an operation without a reply, in seconds.
 NEVER = float("inf")
+#: Records of one poll that its description names.
+MOST_DESCRIBED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +220,10 @@ class Poll(ConsumerEvent):
         return self.status is not None and not self.refused and not self.records
 
     def description(self) -> str:
-        records = ", ".join(f"{record.text!r} as {record.message_id}" for record in self.records)
-        return f"poll {self.consumer}{', got ' + records if records else ''}"
+        records = [f"{record.text!r} as {record.message_id}" for record in self.records[:MOST_DESCRIBED]]
+        if len(self.records) > MOST_DESCRIBED:
+            records.append(f"{len(self.records) - MOST_DESCRIBED} more")
+        return f"poll {self.consumer}{', got ' + ', '.join(records) if records else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

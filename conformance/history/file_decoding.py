@@ -1,6 +1,5 @@
 """Facts and events from lines of a history file, with a message for each mistake (spec/histories.md)."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,6 +18,8 @@ from conformance.history.system_facts import FORMAT, KIND, TELLS, TIMINGS, BadHi
 
 _BY_OP: dict[str, type[Event]] = {op: kind for kind, op in OPS.items()}
 NAMES = tuple(sorted([*_BY_OP, "join"]))
+#: Largest time of a history, in seconds: times in nanoseconds are a mistake.
+MOST_SECONDS = 1e12
 _STATUS = {"ok": 200, "refused": 409, "failed": 500, "unknown": None}
 
 
@@ -183,14 +184,10 @@ def _boolean(value: Any) -> bool:
 
 
 def _number(value: Any) -> float:
-    if type(value) is float and math.isfinite(value):
-        return value
-    try:
-        if type(value) is int:
-            return float(value)
-    except OverflowError:
-        pass
-    raise ValueError("a finite number of seconds")
+    # A comparison also takes integers that no float can hold, and is false for what is not finite.
+    if type(value) in (float, int) and -MOST_SECONDS <= value <= MOST_SECONDS:
+        return float(value)
+    raise ValueError(f"a number of seconds, from {-MOST_SECONDS:g} to {MOST_SECONDS:g}")
 
 
 def _length(value: Any) -> float:

@@ -13,7 +13,7 @@ from conformance.history.events import ConsumerEvent, Event, Poll, Publish, Sett
 from conformance.history.index import HistoryIndex
 from conformance.history.server_parameters import Anomaly, ServerParameters
 
-#: Most events that a search begins with.
+#: Most events, with their records, that a search begins with.
 MOST_EVENTS = 2_000
 #: Most events that the checker is given in all attempts for one anomaly together.
 MOST_WORK = 60_000
@@ -30,7 +30,7 @@ def smallest(index: HistoryIndex, anomaly: Anomaly) -> tuple[Event, ...]:
     (surroundings,) = index.cached(_surroundings)
     for start in surroundings.of(anomaly):
         search = _Search(index.parameters, anomaly)
-        if len(start) <= MOST_EVENTS and search.shows(start):
+        if _weight(start) <= MOST_EVENTS and search.shows(start):
             return tuple(search.shrunk(start))
     return ()
 
@@ -68,6 +68,8 @@ class _Surroundings:
     def of(self, anomaly: Anomaly) -> Iterator[list[Event]]:
         """Sets of events that may show the anomaly, the smaller first."""
         proof = anomaly.events
+        if _weight(proof) > MOST_EVENTS:
+            return
         names = {event.consumer for event in proof if isinstance(event, ConsumerEvent)}
         polled = [record for event in proof if isinstance(event, Poll) for record in event.records]
         records = {(record.topic, record.text) for record in polled}
@@ -100,6 +102,11 @@ def _ordered(events: Iterable[Event]) -> list[Event]:
     return sorted(unique.values(), key=lambda event: event.invoked)
 
 
+def _weight(events: Sequence[Event]) -> int:
+    """Number of events and of the records that they brought."""
+    return len(events) + sum(len(event.records) for event in events if isinstance(event, Poll))
+
+
 class _Search:
     """The search for one anomaly, with the work so far."""
 
@@ -111,7 +118,7 @@ class _Search:
 
     def shows(self, events: Sequence[Event]) -> bool:
         """True if the checker finds the anomaly in these events alone."""
-        self._work += len(events)
+        self._work += _weight(events)
         found = self._check(HistoryIndex(events, self._parameters))
         return any(
             (one.name, one.clause, one.message) == self._wanted for one in islice(found, MOST_ANOMALIES)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.replay.hiding import collapsed
+from conformance.wire.cutting import cut_octets
 
 #: Members of JSON bodies and headers of MESSAGE whose values are ids that the server gave.
 _ID_MEMBERS = frozenset({"messageId", "message_id"})
@@ -81,7 +82,7 @@ class Answer:
             return f"a Close frame ({self.kind})"
         if self.kind == END:
             return "the end of the connection"
-        shown = self.octets[:200].decode("utf-8", "replace")
+        shown = cut_octets(self.octets, 200)
         return " ".join(shown.replace("\0", "^@").split()) or self.kind
 
 

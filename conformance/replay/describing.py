@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conformance.wire.cutting import cut as cut_text
+from conformance.wire.cutting import cut_octets
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,12 +37,12 @@ def described(step: Step) -> str:
         return f"closing {step.connection}"
     if act.kind == "ws" and "opcode" in act.facts:
         return f"a control frame {act.facts['opcode']}"
-    head, *rest = act.octets[:400].decode("utf-8", "replace").replace("\r", "").split("\n")
+    head, *rest = cut_octets(act.octets, 400).replace("\r", "").split("\n")
     if act.kind == "http":
-        return head.removesuffix(" HTTP/1.1")[:100]
+        return cut_text(head.removesuffix(" HTTP/1.1"), 100)
     named = next((line for line in rest if line.startswith(("destination:", "id:", "receipt:"))), "")
-    return f"{head or 'a heart-beat'} {named}".strip()[:100]
+    return cut_text(f"{head or 'a heart-beat'} {named}".strip(), 100)
 
 
 def cut(text: str) -> str:
-    return " ".join(text.split())[:300]
+    return cut_text(" ".join(text.split()), 300)

@@ -12,6 +12,7 @@ from websocket import ABNF
 from conformance.replay.answers import BEATS, SILENCE, Answer
 from conformance.replay.hiding import collapsed
 from conformance.replay.streams import Stream
+from conformance.wire.cutting import cut_octets
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import FrameSplitter
 
@@ -187,4 +188,4 @@ def _texts(step: Step) -> list[str]:
 
 
 def _reply_text(status: str, body: bytes) -> str:
-    return f"{status} {body[:_SHOWN].decode('utf-8', 'replace')}".strip()
+    return f"{status} {cut_octets(body, _SHOWN)}".strip()

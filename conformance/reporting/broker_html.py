@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from conformance.reporting.broker_markdown import share
 from conformance.reporting.broker_page_style import SCRIPT, STYLE
 from conformance.reporting.columns import LEVELS, SIGNS
-from conformance.reporting.octets import ELLIPSIS, printable
+from conformance.reporting.octets import printable
+from conformance.wire.cutting import ELLIPSIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

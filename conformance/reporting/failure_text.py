@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from conformance.reporting.folding import Fold, around, shown
-from conformance.reporting.octets import ELLIPSIS, clipped, entry_lines, one_line, printable
+from conformance.reporting.octets import clipped, entry_lines, one_line, printable
 from conformance.reporting.summary import ClauseVerdicts, counted
+from conformance.wire.cutting import ELLIPSIS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

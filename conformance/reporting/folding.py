@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from conformance.wire.cutting import cut_octets, cut_repr
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -102,7 +104,11 @@ def around(frames: Sequence[TraceEntry], observed: str) -> tuple[int, int]:
 
 
 def _occurs(body: bytes, observed: str) -> bool:
-    return body.decode("utf-8", "replace") in observed or f"{body[:500]!r}" in observed
+    return (
+        body.decode("utf-8", "replace") in observed
+        or cut_repr(body, 500) in observed
+        or cut_octets(body, 500) in observed
+    )
 
 
 def _with_gaps(folds: Sequence[Fold], kept: set[int]) -> list[Fold]:

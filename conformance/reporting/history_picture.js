@@ -226,7 +226,7 @@ for (const figure of document.querySelectorAll("figure.history")) {
       const distance = Math.hypot(x(middleOf(mark)) - px, (middle - py) / 2)
       if (distance < best) [best, chosen] = [distance, number]
     })
-    said.textContent = chosen < 0 ? "" : data.marks[chosen][6]
+    said.textContent = chosen < 0 ? "" : data.lines[data.marks[chosen][6]]
     redraw()
   })
   new ResizeObserver(redraw).observe(canvas)

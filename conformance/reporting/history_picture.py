@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Events that a picture has at most: those around the first anomaly, or else the first ones.
 MOST_EVENTS = 20_000
+#: Marks that a picture has at most; a poll has one for each record.
+MOST_MARKS = 40_000
 #: Anomalies that are marked.
 MOST_ANOMALIES = 100
 
@@ -125,7 +127,7 @@ class _Data:
         self._place_of.setdefault((topic, text), one_line(f"{topic} {place}"))
 
     def document(self) -> dict[str, Any]:
-        """Marks are lists of kind, lane, beginning, end, consumer, outcome, label and anomalies; numbers are indexes.
+        """Marks are lists of kind, lane, beginning, end, consumer, outcome, line and anomalies; numbers are indexes.
 
         Times are in seconds. A lane of -1 is that of the members. `held` are spans in which a consumer held a record,
         each a list of lane, beginning, end and consumer.
@@ -135,19 +137,27 @@ class _Data:
             for event in anomaly.events:
                 proofs.setdefault(id(event), []).append(number)
         marks: list[list[Any]] = []
+        lines: list[str] = []
+        last: Event | None = None
         held: list[list[Any]] = []
         in_flight: dict[tuple[str, int | str], tuple[int, float]] = {}
         for event in self._events:
             of_event = proofs.get(id(event), [])
             ended = event.completed if event.completed < NEVER else None
             for kind, lane, who in self._marks(event, in_flight, held, is_proof=bool(of_event)):
-                line = event_line(event)
+                if len(marks) == MOST_MARKS:
+                    break
+                if not lines or last is not event:
+                    lines.append(event_line(event))
+                    last = event
+                line = len(lines) - 1
                 marks.append([kind, lane, event.invoked, ended, who, outcome_of(event), line, of_event])
         for (consumer, _), (lane, since) in in_flight.items():
             held.append([lane, since, None, self._consumers[consumer]])
         return {
             "lanes": self._names,
             "consumers": [one_line(name) for name in self._consumers],
+            "lines": lines,
             "marks": marks,
             "held": held,
             "anomalies": [

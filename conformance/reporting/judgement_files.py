@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdicts import Exit
 
 FORMAT = 1
+#: Records of one poll in the report; the history has all of them.
+MOST_RECORDS = 50
 
 
 def write(folder: Path, judgements: Sequence[Judgement], sentence: str, status: Exit) -> list[Path]:
@@ -79,4 +81,12 @@ def _checker(result: CheckerResult) -> dict[str, Any]:
 
 
 def _objects(events: Iterable[Event]) -> list[dict[str, Any]]:
-    return [event_object(event) for event in events]
+    return [_bounded(event_object(event)) for event in events]
+
+
+def _bounded(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its first records, and the number of the others."""
+    records = event.get("records", ())
+    if len(records) <= MOST_RECORDS:
+        return event
+    return {**event, "records": records[:MOST_RECORDS], "left_out": len(records) - MOST_RECORDS}

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FAILURES_LISTED = 100
 #: Characters shown of a text in a cell.
 CELL_LENGTH = 300
+#: Characters that mean something in Markdown or HTML, as references.
+_WITHOUT_MEANING = {ord(character): f"&#{ord(character)};" for character in "&\\`*_[]<>|#"}
 
 
 def build(result: Result, book: Book, target: Target) -> str:
@@ -88,6 +90,4 @@ def cell(text: str, most: int = CELL_LENGTH) -> str:
     line = one_line(text)
     if len(line) > most:
         line = line[: most - 1] + "…"
-    for character in "&\\`*_[]<>|#":
-        line = line.replace(character, f"&#{ord(character)};")
-    return line
+    return line.translate(_WITHOUT_MEANING)

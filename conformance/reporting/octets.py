@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from conformance.wire.cutting import ELLIPSIS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from conformance.wire.trace import TraceEntry
 
-ELLIPSIS = "…"
 HIDDEN = b"(hidden)"
 #: Characters that may need an escape; most text is printable ASCII and has none.
 _MAY_NEED_ESCAPE = re.compile(r"[^ -~\n]")

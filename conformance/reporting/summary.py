@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from conformance.reporting.octets import ELLIPSIS, one_line, without_passcode
+from conformance.reporting.octets import one_line, without_passcode
 from conformance.specification.clauses import BINDINGS, Level
 from conformance.verdicts.verdicts import JUDGED, Exit, Kind
+from conformance.wire.cutting import ELLIPSIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

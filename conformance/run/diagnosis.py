@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from conformance.targets.address import HttpHost
 from conformance.wire import tcp
 from conformance.wire.connection import tls_context
+from conformance.wire.cutting import cut, cut_octets
 from conformance.wire.encoding import encode
 from conformance.wire.failures import NoTls
 
@@ -25,7 +26,7 @@ ANSWER_SECONDS = 1.0
 _SHOWN = 300
 #: Schemes of connections without TLS, by those with TLS.
 _PLAIN = {"wss": "ws", "https": "http", "stomps": "stomp", "stomp+ssl": "stomp", "ssl": "tcp"}
-_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 def unreachable(error: Unreachable, url: str) -> str:
@@ -102,7 +103,7 @@ def refused_login(target: Target, said: str) -> str:
     given = f"with login:{target.login}" if target.login is not None else "without a login"
     where = target.authority
     return (
-        f"{where} refuses CONNECT {given} and host:{target.host_header}: {said[:_SHOWN]!r}. Give it "
+        f"{where} refuses CONNECT {given} and host:{target.host_header}: {cut(said, _SHOWN)!r}. Give it "
         "the right --login NAME and --passcode TEXT, or --host-header TEXT, or whatever else it asks for with "
         "--connect-header NAME:VALUE."
     )
@@ -110,8 +111,8 @@ def refused_login(target: Target, said: str) -> str:
 
 def _plain(body: bytes) -> str:
     """First words of a body, without the tags of HTML."""
-    text = _TAGS.sub(" ", body[: 16 * _SHOWN].decode("utf-8", "replace"))
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_SHOWN]
+    text = _TAGS.sub(" ", cut_octets(body, 16 * _SHOWN))
+    return cut(" ".join("".join(c if c.isprintable() else " " for c in text).split()), _SHOWN)
 
 
 def speaks_tls(host: str, port: int) -> bool:

@@ -77,5 +77,7 @@ def _entries(entries: Sequence[TraceEntry], secrets: Secrets) -> tuple[TraceEntr
         pieces = secrets.pieces([entries[number].octets for number in numbers])
         for number, octets in zip(numbers, pieces, strict=True):
             entry = entries[number]
+            if entry.size > len(entry.octets):
+                octets = secrets.cut_octets(octets)
             hidden[number] = entry._replace(octets=octets, size=entry.size + len(octets) - len(entry.octets))
     return tuple(hidden)

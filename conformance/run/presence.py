@@ -11,6 +11,7 @@ from conformance.run.admittance import connect_headers
 from conformance.targets.links import new_link
 from conformance.targets.target import PATIENCE
 from conformance.wire.admission import AWAY, RETURN_SECONDS
+from conformance.wire.cutting import cut_repr
 from conformance.wire.failures import (
     NotAdmitted,
     PeerFailure,
@@ -21,6 +22,7 @@ from conformance.wire.failures import (
 )
 from conformance.wire.http import HttpClient
 from conformance.wire.link import Message
+from conformance.wire.outages import Outages
 from conformance.wire.stomp import StompClient
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Presence:
     def __init__(self, target: Target) -> None:
         # Checks take no part in the run's count of connections, and wait for no place.
         self._target = replace(target, access=replace(target.access, admission=None))
-        self._admission = target.access.admission
+        self._outages = target.access.admission.run.outages if target.access.admission else Outages()
         self._has_link = bool(target.classes - {"queue-http"})
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -68,13 +70,13 @@ class Presence:
         """Ask a server that is quiet whether it is there: a test that fails later can't know any more."""
         while not self._stopped.wait(_PAUSE_SECONDS):
             asked = time.monotonic()
-            if asked - self._heard < QUIET_SECONDS or self._admission is None:
+            if asked - self._heard < QUIET_SECONDS:
                 continue
             if self._answers(PROMPT_SECONDS + self._target.patience - PATIENCE):
                 self._heard = time.monotonic()
-                self._admission.note_return()
+                self._outages.note_return()
             elif self._heard < asked:  # nothing came on another connection meanwhile either
-                self._admission.note_outage(self._heard)
+                self._outages.note_outage(self._heard)
 
     def note_sent(self, octets: bytes) -> None:
         """Note what a test has sent, for the message of a run that ends."""
@@ -83,7 +85,7 @@ class Presence:
     def last_sent(self, frames: Sequence[TraceEntry] = ()) -> str:
         """The newest thing in `frames`, or else in the whole run, that the server was sent; "" without one."""
         own = next((entry.octets for entry in reversed(frames) if entry.direction == ">"), self._sent)
-        return f"; the last thing that it was sent: {own[:_SHOWN]!r}" if own else ""
+        return f"; the last thing that it was sent: {cut_repr(own, _SHOWN)}" if own else ""
 
     def stop(self) -> None:
         """End all waits and the watch, since the run ends."""
@@ -99,10 +101,9 @@ class Presence:
             if self._gone:
                 raise Unreachable(self._gone)
             if check and not self._answers():
-                if self._admission is not None:
-                    self._admission.note_outage(began)
+                self._outages.note_outage(began)
                 self._await_return()
-        if self._admission is not None and self._admission.was_away_since(began):
+        if self._outages.was_away_since(began):
             return "the server was away for a moment during its test"
         return ""
 
@@ -117,8 +118,7 @@ class Presence:
             if time.monotonic() >= deadline or self._stopped.wait(_PAUSE_SECONDS):
                 self._gone = f"it gave no answer for {RETURN_SECONDS:g} s"
                 raise Unreachable(self._gone)
-        if self._admission is not None:
-            self._admission.note_return()
+        self._outages.note_return()
 
     def _answers(self, patience: float | None = None) -> bool:
         try:

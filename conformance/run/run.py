@@ -90,16 +90,19 @@ class Run:
         """Unused name: `stem`, a token of the run, a number."""
         return f"{stem}-{self.token}-{next(self._numbers)}"
 
-    def publish_spelling(self, find: Callable[[], Spelling]) -> Spelling:
+    def publish_spelling(self, find: Callable[[], Spelling], is_certain: Callable[[], bool]) -> Spelling:
         """The spelling of publishing that the server serves (class stomp-publish).
 
-        `find` is called once in a run; PeerFailure that it raises is raised again for every later caller.
+        `find` is called once in a run; PeerFailure that it raises is raised again for every later caller. While
+        `is_certain` returns False, such a failure may be one of this caller only, and is not kept.
         """
         with self._finding:
             if self._publish_spelling is None:
                 try:
                     self._publish_spelling = find()
                 except PeerFailure as failure:
+                    if not is_certain():
+                        raise
                     self._publish_spelling = failure
             found = self._publish_spelling
         if isinstance(found, PeerFailure):

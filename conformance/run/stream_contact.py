@@ -13,6 +13,7 @@ from conformance.run import diagnosis
 from conformance.run.admittance import NotLetIn, connect_headers
 from conformance.targets.address import HttpHost
 from conformance.targets.target import versions_of
+from conformance.wire.cutting import cut_octets, cut_repr
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.frames import SERVER_COMMANDS
 from conformance.wire.stomp import StompClient
@@ -89,9 +90,9 @@ class _Answer:
         elif failed is not None and _is_like_a_frame(self.octets):
             self.is_stomp = True  # a malformed answer, which the clauses judge
         elif client.unfinished:
-            self.observed = f"it answers CONNECT by {client.unfinished[:100]!r}"
+            self.observed = f"it answers CONNECT by {cut_repr(client.unfinished, 100)}"
         elif isinstance(failed, Violation):
-            self.observed = f"it answers CONNECT by {self.octets[:200].decode('utf-8', 'replace')}"
+            self.observed = f"it answers CONNECT by {cut_octets(self.octets, 200)}"
         elif has_ended:
             self.observed = "it ends the connection at CONNECT"
         else:

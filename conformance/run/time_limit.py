@@ -19,6 +19,8 @@ from conformance.wire.http import HttpClient
 from conformance.wire.stomp import StompClient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conformance.run.run import Run
     from conformance.targets.target import Target
 
@@ -26,19 +28,28 @@ if TYPE_CHECKING:
 SECONDS = {Effort.QUICK: 140.0, Effort.STANDARD: 900.0, Effort.THOROUGH: 6 * 3600.0}
 #: Round trips of the first contact that a run may take in addition: more than all tests have, one after another.
 ROUND_TRIPS = {Effort.QUICK: 20_000, Effort.STANDARD: 100_000, Effort.THOROUGH: 1_000_000}
+#: Limit of connections at which a run may take twice as many SECONDS, since its tests seldom overlap.
+FEW = 4
 #: Round trips below this are as good as none, in seconds.
 _AT_ONCE = 0.002
 #: Longest wait for the reply that shows the server's state at the limit, in seconds.
 _LAST_LOOK = 5.0
 
 
-def limit_seconds(run: Run, waits: float) -> float:
-    """Seconds that a run may take whose tests wait `waits` seconds for real time; 0.0 for any time."""
+def limit_seconds(run: Run, overlapping: Sequence[float], others: float) -> float:
+    """Seconds that a run may take whose tests wait for real time; 0.0 for any time.
+
+    `overlapping` are the waits in seconds that all overlap, unless a declared limit of connections lets only some tests
+    run at once; `others` is the sum of all other waits.
+    """
     if run.options.time_limit is not None:
         return run.options.time_limit
     effort = run.options.effort
     away = max(0.0, run.target.round_trip - _AT_ONCE)
-    return SECONDS[effort] + waits + ROUND_TRIPS[effort] * away
+    admission = run.target.access.admission
+    at_once = admission.run.places.waits_at_once if admission else None
+    waits = max(overlapping, default=0.0) + (sum(overlapping) / at_once if at_once else 0.0) + others
+    return SECONDS[effort] * (1 + FEW / at_once if at_once else 1) + waits + ROUND_TRIPS[effort] * away
 
 
 class TimeLimit:

@@ -14,6 +14,7 @@ from conformance.specification.clauses import Level
 from conformance.verdicts.case import Case, find_failure
 from conformance.verdicts.merging import merge
 from conformance.wire.failures import Crowded, RunEnded, TooSlow, Unreachable, WaitTooLong
+from conformance.wire.places import ORDINARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +24,17 @@ if TYPE_CHECKING:
 
 #: Attempts at a test on a machine that is too slow for its timers, and at a server that is away or has no room.
 ATTEMPTS = 3
-#: Longest wait for a connection, in seconds, that spoils no timer of a test.
-LONG_WAIT_SECONDS = 2.0
+#: Longest wait for a connection, in seconds, that spoils no timer of a test, while other tests run and while none does.
+SHORT_WAIT_SECONDS, LONG_WAIT_SECONDS = 0.2, 2.0
 
 
 class Execution:
     """Runs a test function with a bench, and records its assertions."""
 
-    def __init__(self, run: Run, name: str, clauses: tuple[str, ...], binding: str) -> None:
+    def __init__(
+        self, run: Run, name: str, clauses: tuple[str, ...], binding: str, *, hands_back: bool = False
+    ) -> None:
+        """`hands_back` is true where the caller, not this object, repeats a test that got no connection."""
         self._run = run
         self.name = name
         self.clauses = clauses
@@ -42,6 +46,10 @@ class Execution:
         self._done = threading.Event()
         self._recording = threading.Lock()
         self._recorded = False
+        self._hands_back = hands_back
+        self._crowded = 0
+        self._waits = False
+        self._attempt_began: float | None = None
         run.recorder.plan(name, clauses, binding)
 
     def execute(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
@@ -86,9 +94,8 @@ class Execution:
         reason = ""
         for number in range(ATTEMPTS):
             slow = None
-            is_last = number == ATTEMPTS - 1
             try:
-                reason = self._attempt_once(case, test, arguments, alone=bool(reason), is_last=is_last)
+                reason = self._attempt_once(case, test, arguments, is_last=number == ATTEMPTS - 1)
             except TooSlow as late:
                 slow = late
                 if isinstance(late, WaitTooLong):
@@ -97,46 +104,81 @@ class Execution:
             if not reason:
                 return
             case.forget_failure()
+            if self.is_handed_back or (self.bench.admission and self.bench.admission.is_hopeless):
+                break
         if slow is None:
             case.not_asked(reason)
             return
         for clause in case.clauses:
             case.skip(clause, str(slow))
 
+    @property
+    def is_handed_back(self) -> bool:
+        """True if the test showed nothing since it got no connection, and the caller is to repeat it."""
+        return self._hands_back and self._crowded > 0
+
     def _attempt_once(
-        self, case: Case, test: Callable[..., Any], arguments: dict[str, Any], *, alone: bool, is_last: bool
+        self, case: Case, test: Callable[..., Any], arguments: dict[str, Any], *, is_last: bool
     ) -> str:
         """Run the test once; returns the reason why it showed nothing, "" if it ended well.
 
         A server that goes away in each attempt at a test does so because of the test: the last failure counts.
         """
         self._run.presence.start()
-        admission = self._run.target.access.admission
-        with admission.turn_of_test(alone=alone) if admission else contextlib.nullcontext():
-            began = time.monotonic()
+        admission = self.bench.admission
+        alone = self._is_alone(is_last)
+        with self._turn(alone):
+            began = self._attempt_began = time.monotonic()
             if admission:
-                admission.take_longest_wait()
+                admission.forget()
+                admission.is_alone = alone
+            outage = crowding = ""
             try:
                 test(**arguments)
-                reason = self._run.presence.outage_since(began, check=False)
+                outage = self._run.presence.outage_since(began, check=False)
+                crowding = admission.refusal if admission else ""
             except Crowded as crowded:
-                reason = str(crowded)
+                crowding = str(crowded)
             except Exception as error:
                 outage = self._outage(case, began, error)
-                reason = outage or self._delay(error)
-                if not reason or (outage and is_last and not isinstance(error, Unreachable)):
+                crowding = self._crowding(error, alone=alone)
+                is_its_own = outage and is_last and not isinstance(error, Unreachable)
+                if not crowding and (is_its_own or not outage):
                     raise
-            if reason or admission:
+            self._crowded += bool(crowding)
+            self._attempt_began = None
+            if outage or crowding or admission:
                 self.bench.close()
-            return reason
+            return crowding or outage
 
-    def _delay(self, error: Exception) -> str:
-        """Reason why a failure shows nothing if the test had to wait long for a connection, "" if it did not."""
-        admission = self._run.target.access.admission
-        waited = admission.take_longest_wait() if admission else 0.0
-        if find_failure(error) is None or waited < LONG_WAIT_SECONDS:
+    def _turn(self, alone: bool) -> contextlib.AbstractContextManager[None]:
+        if self.bench.admission is None:
+            return contextlib.nullcontext()
+        return self.bench.admission.run.places.turn(waits=self._waits, attempt=self._crowded, alone=alone)
+
+    def _is_alone(self, is_last: bool) -> bool:
+        """True for a test that got no connection while others ran, and that more places would not help."""
+        if not self._crowded or self.bench.admission is None:
+            return False
+        return is_last or self.bench.admission.run.places.most is None
+
+    def _crowding(self, error: Exception, *, alone: bool) -> str:
+        """Reason why a failure shows nothing if a connection came late or not at all, "" if all came.
+
+        A test that has the server for itself, and no more connections than an ordinary test, has room.
+        """
+        admission = self.bench.admission
+        if find_failure(error) is None or admission is None:
             return ""
-        return f"the test had to wait {waited:.1f} s for a connection, and failed: {error}"
+        if admission.refusal:
+            return f"{admission.refusal}; then the test failed: {error}"
+        if admission.crowd > (ORDINARY if alone else 0):
+            return f"with {admission.crowd} connections open, a new one got no answer, and the test failed: {error}"
+        if admission.longest_wait >= (LONG_WAIT_SECONDS if alone else SHORT_WAIT_SECONDS):
+            return (
+                f"the test had to wait {admission.longest_wait:.1f} s for a connection, and failed: {error}"
+            )
+        return ""
 
     def _outage(self, case: Case, began: float, error: Exception) -> str:
         """Reason why the error of a test shows nothing, "" if it does. Raises Unreachable if the server is gone."""
@@ -178,6 +220,7 @@ class Execution:
 
     def start(self, test: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """Run the test in a thread of its own, so that its waits overlap those of other tests."""
+        self._waits = True
         threading.Thread(
             target=self.execute, args=(test, arguments), name=f"waiting-{self.name}", daemon=True
         ).start()
@@ -185,6 +228,13 @@ class Execution:
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds` for the end of a started test; True if it ended."""
         return self._done.wait(seconds)
+
+    def seconds_so_far(self) -> float:
+        """Seconds of the present attempt at the test, without those in which it waited for connections."""
+        began, admission = self._attempt_began, self.bench.admission
+        if began is None:
+            return 0.0
+        return time.monotonic() - began - (admission.waited if admission else 0.0)
 
     def give_up(self, reason: str) -> None:
         """Record a test that is still running as never run, since the run doesn't wait for it."""

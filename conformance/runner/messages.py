@@ -109,6 +109,8 @@ class Outcome:
     suite_failures: tuple[str, ...] = ()
     histories: tuple[RecordedHistory, ...] = ()
     coverage: dict[str, RuleCoverage] = field(default_factory=dict)
+    had_no_room: bool = False
+    """True if the test got no connection while others ran: it has to run alone."""
 
 
 def problem_of(error: BaseException | None) -> Problem | None:

@@ -42,7 +42,7 @@ def processes_for(run: Run, tests: int) -> int:
     0 where tests must not run side by side, or where the server has room for few connections.
     """
     admission = run.target.access.admission
-    if run.workers < 2 or tests == 0 or admission is None or not admission.is_roomy:
+    if run.workers < 2 or tests == 0 or admission is None or not admission.run.places.is_roomy:
         return 0
     return min(_processors() - 1, run.workers - 1, tests, MOST)
 
@@ -176,5 +176,5 @@ def _sent(target: Target) -> SentTarget:
         bare,
         has_tls=target.tls is not None,
         http_has_tls=http is not None and http.tls is not None,
-        connections=admission.give_share() if admission is not None else None,
+        connections=admission.run.places.give_share() if admission is not None else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,7 +43,7 @@ class ScheduledTest:
         self._ended = threading.Event()
         self.execution: Execution | None = None
         self.is_handed_back = False
-        """True if the process that ran the test was lost: `run_here` then runs it."""
+        """True if the process that ran the test was lost, or got no connection: `run_here` then runs it."""
 
     @property
     def is_apart(self) -> bool:
@@ -83,10 +84,21 @@ class ScheduledTest:
     def _adopt(self, execution: Execution, processes: ProcessPool) -> None:
         run = self._plan.run
         try:
-            execution.adopt(processes.perform(task_of(self._item, run)))
+            with _turn(run):
+                outcome = processes.perform(task_of(self._item, run))
         except Lost as lost:
             self.is_handed_back = True
             run.warn(f"a process that ran models beside the other tests was lost ({lost}): this one ran them")
+        else:
+            if outcome.had_no_room:
+                self.is_handed_back = True
+            else:
+                execution.adopt(outcome)
+
+
+def _turn(run: Run) -> contextlib.AbstractContextManager[None]:
+    admission = run.target.access.admission
+    return admission.run.places.turn_elsewhere() if admission is not None else contextlib.nullcontext()
 
 
 def task_of(item: pytest.Function, run: Run) -> Task:

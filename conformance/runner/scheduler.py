@@ -98,9 +98,13 @@ class Scheduler:
 
     def wait_seconds(self) -> float:
         """Seconds that the run waits for real time to pass: the longest of the waits that overlap, and all others."""
+        overlapping, others = self._waits()
+        return max(overlapping, default=0.0) + others
+
+    def _waits(self) -> tuple[list[float], float]:
+        """Seconds of each wait that overlaps, and of all others together."""
         overlapping = [self._wait_of(item) for item in self.planned if self._overlaps(item)]
-        others = [self._wait_of(item) for item in self.planned if not self._overlaps(item)]
-        return max(overlapping, default=0.0) + sum(others)
+        return overlapping, sum(self._wait_of(item) for item in self.planned if not self._overlaps(item))
 
     def _is_skipped(self, item: pytest.Item) -> bool:
         """True for a test whose wait is longer than LONGEST_WAIT; records why its clauses can't be judged."""
@@ -137,7 +141,7 @@ class Scheduler:
         if session.config.option.collectonly:
             return
         self.run.scheduling_delay.start()
-        self._time_limit.start(limit_seconds(self.run, self.wait_seconds()))
+        self._time_limit.start(limit_seconds(self.run, *self._waits()))
         for item in self.planned:
             if self._overlaps(item):
                 execution = self.execution_of(item)
@@ -243,16 +247,11 @@ class Scheduler:
 
     def _wait_for(self, item: pytest.Function, execution: Execution) -> None:
         """Wait for the end of a waiting test. Raises RuntimeError if the test misses its own deadlines."""
-        admission = self.run.target.access.admission
-        left = self._wait_of(item) + _WAITING_PATIENCES * self.run.target.patience
-        waited = admission.waited() if admission else 0.0
+        wait, extra = self._wait_of(item), _WAITING_PATIENCES * self.run.target.patience
         while not execution.wait(_SLICE_SECONDS):
-            left -= _SLICE_SECONDS
-            if admission:
-                before, waited = waited, admission.waited()
-                left += waited - before
-            self._progress.waiting(max(0.0, left - _WAITING_PATIENCES * self.run.target.patience))
-            if left <= 0:
+            so_far = execution.seconds_so_far()
+            self._progress.waiting(max(0.0, wait - so_far))
+            if so_far > wait + extra:
                 raise RuntimeError(f"{execution.name} did not end in its time")
 
     def _show_outcome(self, execution: Execution) -> None:
@@ -276,18 +275,22 @@ class Scheduler:
         """Record an error in setup or teardown as a failure of the suite."""
         report = yield
         if report.when != "call" and report.failed:
-            self.run.fail_suite(f"{report.when} of {report.nodeid}: {report.longreprtext[-500:]}")
+            self.run.fail_suite(f"{report.when} of {report.nodeid}: {self._end_of(report.longreprtext, 500)}")
         return report
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a module that can't be collected as a failure of the suite."""
         if report.failed:
-            self.run.fail_suite(f"{report.nodeid}: {report.longreprtext[-500:]}")
+            self.run.fail_suite(f"{report.nodeid}: {self._end_of(report.longreprtext, 500)}")
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Record an internal error of pytest or the suite as a failure of the suite."""
-        self.run.fail_suite(str(excrepr)[-2000:])
+        self.run.fail_suite(self._end_of(str(excrepr), 2000))
+
+    def _end_of(self, text: str, length: int) -> str:
+        """The last `length` characters of a text, whose secrets are hidden before the cut."""
+        return self.run.target.secrets.text(text)[-length:]
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """End the run early on Ctrl-C."""

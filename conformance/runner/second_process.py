@@ -75,6 +75,7 @@ def _whole(sent: SentTarget, options: Options) -> Target:
         target = replace(target, http=replace(target.http, tls=tls))
     admission = Admission()
     admission.open_for_run(None if sent.connections is None else sent.connections + 1)
+    admission.run.places.elsewhere = 1
     return replace(
         target, tls=tls if sent.has_tls else None, access=replace(target.access, admission=admission)
     )
@@ -87,7 +88,7 @@ def perform(run: Run, task: Task) -> Outcome:
     run.findings |= task.findings
     test = getattr(importlib.import_module(task.module), task.function)
     began = time.monotonic()
-    execution = Execution(run, task.name, task.clauses, task.binding)
+    execution = Execution(run, task.name, task.clauses, task.binding, hands_back=True)
     execution.execute(test, {**task.parameters, "bench": execution.bench})
     coverage = dict(COVERAGE_BY_MACHINE)
     COVERAGE_BY_MACHINE.clear()
@@ -105,6 +106,7 @@ def perform(run: Run, task: Task) -> Outcome:
         failures,
         histories,
         coverage,
+        had_no_room=execution.is_handed_back,
     )
 
 

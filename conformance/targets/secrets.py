@@ -10,6 +10,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
+from conformance.wire.cutting import ELLIPSIS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -18,6 +20,10 @@ HIDDEN = "***"
 SHORTEST = 4
 #: Length from which a value of a query may be a secret, whatever its name.
 LONG = 8
+#: Shortest beginning of a secret that is hidden in front of a cut.
+BEGINNING = 3
+#: What a cut may leave behind the beginning of a secret: a quote, or a character in place of half of one.
+_ENDS_OF_CUTS = "'\"\ufffd"
 #: Place before or after a short secret: no letter or digit, or an escape that ends there, as in `\\nsecret`.
 _BEFORE = r"(?:(?<![A-Za-z0-9])|(?<=\\[abfnrtv0])|(?<=\\x[0-9a-f][0-9a-f]))"
 _AFTER = r"(?![A-Za-z0-9])"
@@ -94,6 +100,7 @@ class Secrets:
             if _SECRET_NAME.search(name):
                 found.update(dict.fromkeys(_parts(value)))
         written = {form for word in found if len(word) >= SHORTEST for form in _forms(word)}
+        self._forms = sorted(written, key=len, reverse=True)
         anywhere = [_bounded(word) for word in sorted(written, key=lambda form: (-len(form), form))]
         named = [
             rf"(?P<_{number}>(?i:{re.escape(pair[: end + 1])})){re.escape(pair[end + 1 :])}"
@@ -130,12 +137,28 @@ class Secrets:
                 found[unquote_plus(value)] = None
 
     def text(self, text: str) -> str:
-        """Text with the secrets hidden."""
+        """Text with the secrets hidden, and with those of which a cut, marked by ELLIPSIS, has left the beginning."""
         if self._pattern is None:
             return text
-        return self._pattern.sub(
+        hidden = self._pattern.sub(
             lambda match: f"{match.group(match.lastgroup or 0) if match.lastgroup else ''}{HIDDEN}", text
         )
+        *cut, last = hidden.split(ELLIPSIS)
+        return ELLIPSIS.join([*map(self._without_beginning, cut), last])
+
+    def cut_octets(self, octets: bytes) -> bytes:
+        """Octets that end in a cut, without the beginning of a secret there."""
+        text = octets.decode("utf-8", "surrogateescape")
+        return self._without_beginning(text).encode("utf-8", "surrogateescape")
+
+    def _without_beginning(self, text: str) -> str:
+        """Text in front of a cut, without the beginning of a secret at its end."""
+        for end in dict.fromkeys([text, text.rstrip(_ENDS_OF_CUTS)]):
+            for form in self._forms:
+                for length in range(min(len(form), len(end)), BEGINNING - 1, -1):
+                    if end.endswith(form[:length]):
+                        return f"{end[:-length]}{HIDDEN}{text[len(end) :]}"
+        return text
 
     def octets(self, octets: bytes) -> bytes:
         """Octets with the secrets hidden."""

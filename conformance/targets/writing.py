@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.targets.files import GENERIC, TargetFile
 from conformance.verdicts.verdicts import Waiver
+from conformance.wire.cutting import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +69,9 @@ def to_toml(file: TargetFile) -> str:
 
 def _reason(verdicts: Sequence[Verdict]) -> str:
     said = next((verdict.reason for verdict in verdicts if verdict.reason.strip()), "")
-    text = " ".join(said.split())[:REASON_LENGTH]
+    text = cut(" ".join(said.split()), REASON_LENGTH)
     expected = next((failure.expected for verdict in verdicts for failure in verdict.failures), "")
-    return f"Expected {' '.join(expected.split())[:REASON_LENGTH]}; observed: {text or 'nothing'}"
+    return f"Expected {cut(' '.join(expected.split()), REASON_LENGTH)}; observed: {text or 'nothing'}"
 
 
 def _table(head: str, members: Mapping[str, Any]) -> str:

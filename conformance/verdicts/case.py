@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import Level
 from conformance.verdicts.verdicts import Failure, Key, Stop
+from conformance.wire.cutting import cut
 from conformance.wire.failures import Evidence, NotAdmitted, PeerFailure, Violation
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Case:
                     key.binding,
                     self.test,
                     expected,
-                    str(observed)[:OBSERVED_LENGTH],
+                    cut(str(observed), OBSERVED_LENGTH),
                     tuple(steps),
                     tuple(frames),
                     at=self._recorder.elapsed(),

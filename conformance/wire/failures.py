@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
+from conformance.wire.cutting import cut_octets
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -67,9 +69,7 @@ class UpgradeRefused(NotAdmitted):
     """The server answered the upgrade with a status other than 101."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(
-            "101 Switching Protocols", f"{status} {body[:200].decode('utf-8', 'replace')}".strip()
-        )
+        super().__init__("101 Switching Protocols", f"{status} {cut_octets(body, 200)}".strip())
         self.status = status
         self.headers = headers
         self.body = body

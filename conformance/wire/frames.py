@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from conformance.wire.cutting import cut_repr
 from conformance.wire.encoding import ESCAPED, LITERAL_COMMANDS, is_utf8, unescape
 from conformance.wire.failures import TooLong, Violation
 
@@ -214,7 +215,7 @@ class FrameSplitter:
             what = "CONNECTED" if is_connected else "a frame"
             raise TooLong(
                 f"at most {limit} octets as the head of {what}",
-                f"a head of {size} octets: {self._excerpt()!r}…",
+                f"a head of {size} octets: {self._excerpt()}",
             )
         if size > HEADERS_LIMIT and self._buffer.count(b"\n", 0, size) > HEADERS_LIMIT:
             raise TooLong(f"at most {HEADERS_LIMIT} headers in a frame", "more than that")
@@ -288,10 +289,10 @@ class FrameSplitter:
     def _bad(self, clause: str, expected: str, text: str | None = None) -> BadFrame:
         """Exception for `text` in the frame at the front of the buffer."""
         excerpt = self._excerpt()
-        return BadFrame(clause, expected, f"{excerpt!r}" if text is None else f"{text!r} in {excerpt!r}")
+        return BadFrame(clause, expected, excerpt if text is None else f"{text!r} in {excerpt}")
 
-    def _excerpt(self) -> bytes:
-        return bytes(self._buffer[:_EXCERPT])
+    def _excerpt(self) -> str:
+        return cut_repr(bytes(memoryview(self._buffer)[: _EXCERPT + 1]), _EXCERPT)
 
 
 def _version_of(lines: Iterable[str]) -> str:

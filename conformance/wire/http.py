@@ -6,15 +6,17 @@ server may have performed a request that it did not answer.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conformance.wire.access import Access
-from conformance.wire.admission import TOO_MANY, UNAVAILABLE
+from conformance.wire.admission import TOO_MANY, UNAVAILABLE, retry_after
 from conformance.wire.connection import Connection
-from conformance.wire.failures import PeerFailure
+from conformance.wire.cutting import cut, cut_octets
+from conformance.wire.failures import PeerFailure, RunEnded
 from conformance.wire.http_body import BODY_LIMIT, read_body
 from conformance.wire.json_values import decoded
 
@@ -54,7 +56,7 @@ class HttpReply:
         return decoded(self.body)
 
     def __str__(self) -> str:
-        return f"{self.status} {self.body[:_SHOWN].decode('utf-8', 'replace')}".strip()
+        return f"{self.status} {cut_octets(self.body, _SHOWN)}".strip()
 
 
 class HttpClient:
@@ -79,6 +81,7 @@ class HttpClient:
         self._body_limit = body_limit
         self._connection: Connection | None = None
         self._answered = 0.0
+        self._is_first = True
         self._pending = ""
         self._sent = b""
         shown = f"[{host}]" if ":" in host else host
@@ -162,7 +165,7 @@ class HttpClient:
         attempts = self.access.admission.attempts() if self.access.admission else None
         while True:
             read = self._exchange_once(octets, replies, stop_sending=stop_sending, within=within)
-            if attempts is None or not read or not self._has_no_room(read[0]):
+            if attempts is None or not read or not _has_no_room(read[0]):
                 return read
             attempts.refused(read[0].status, read[0].headers, str(read[0]))
 
@@ -183,12 +186,15 @@ class HttpClient:
                 read.append(reply)
                 if reply.closes:
                     break
+            if not read:
+                self._note_unanswered(is_counted=True)
             return read
         finally:
             connection.close()
 
     def close(self) -> None:
         """Close the connection; the next request makes a new one."""
+        self._note_unread_refusal()
         self._pending = ""
         if self._connection is not None:
             self._connection.close()
@@ -208,6 +214,7 @@ class HttpClient:
             self.close()
         if self._connection is None:
             self._connection = self._connect()
+            self._is_first = True
         return self._connection
 
     def _connect(self) -> Connection:
@@ -252,21 +259,37 @@ class HttpClient:
         """Reply to the pending request, None if the connection ends before it; tried again for want of room."""
         pending, admission = self._pending, self.access.admission
         attempts = admission.attempts() if admission else None
+        is_first = self._is_first
         while True:
             reply = self._reply_once(within)
-            if reply is None or attempts is None or not self._has_no_room(reply):
-                return reply
-            attempts.refused(reply.status, reply.headers, str(reply))
+            if reply is None or attempts is None or not _has_no_room(reply):
+                break
+            if not attempts.refused(reply.status, reply.headers, str(reply), answers_request=not is_first):
+                break
             self._send(self._kept_connection(), self._sent)
             self._pending = pending
+        if reply is None and self._is_first:
+            self._note_unanswered()
+        self._is_first = False
+        return reply
 
-    def _has_no_room(self, reply: HttpReply) -> bool:
-        """True for 429, and for 503 at a server that declares a limit of connections."""
-        admission = self.access.admission
-        if admission is None:
-            return False
-        has_limit = admission.most is not None
-        return reply.status == TOO_MANY or (reply.status == UNAVAILABLE and has_limit)
+    def _note_unanswered(self, *, is_counted: bool = False) -> None:
+        if self.access.admission is not None:
+            self.access.admission.note_unanswered(is_counted=is_counted)
+
+    def _note_unread_refusal(self) -> None:
+        """Note that a pending request was refused for want of room, which its test has not read."""
+        connection, admission = self._connection, self.access.admission
+        if connection is None or admission is None or not (self._pending and self._is_first):
+            return
+        with contextlib.suppress(PeerFailure, OSError, RunEnded):
+            if not connection.is_readable(0.0):
+                return
+            reply = self._read(connection, self._pending.partition(" ")[0], "an unread reply")
+            if reply is None:
+                admission.note_unanswered(is_counted=True)
+            elif _has_no_room(reply):
+                admission.crowded(f"the server takes no further connection: {reply}")
 
     def _reply_once(self, within: float | None) -> HttpReply | None:
         connection = self._connection
@@ -302,7 +325,7 @@ class HttpClient:
         except TimeoutError as error:
             raise PeerFailure(expected, "no whole reply in time") from error
         except (http.client.HTTPException, ValueError) as error:
-            raise PeerFailure(expected, f"no HTTP: {f'{error!r}'[:_SHOWN]}") from error
+            raise PeerFailure(expected, f"no HTTP: {cut(repr(error), _SHOWN)}") from error
         except ConnectionError:
             return None
         headers: dict[str, str] = {}
@@ -315,3 +338,11 @@ class HttpClient:
         if reply is None:
             raise PeerFailure(expected, "the connection was closed without a reply")
         return reply
+
+
+def _has_no_room(reply: HttpReply) -> bool:
+    """True for 429, and for 503 unless it names a reason in the request and says no more."""
+    if reply.status != UNAVAILABLE:
+        return reply.status == TOO_MANY
+    is_problem = "problem+json" in reply.headers.get("content-type", "")
+    return reply.closes or not is_problem or retry_after(reply.headers) is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from conformance.wire.cutting import cut, cut_repr
 from conformance.wire.failures import PeerFailure, TooLong
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def read_body(response: HTTPResponse, expected: str, limit: int = BODY_LIMIT) ->
     if response.length == 0 and not _is_length(declared):
         return b""  # a reply that has no body by its status: its length doesn't matter
     if declared is not None and not _is_length(declared):
-        raise PeerFailure(expected, f"no HTTP: the content-length {declared[:_EXCERPT]!r}")
+        raise PeerFailure(expected, f"no HTTP: the content-length {cut(declared, _EXCERPT)!r}")
     return reader.to_end() if response.length is None else reader.exactly(response.length)
 
 
@@ -83,7 +84,9 @@ class _BodyReader:
         size = _CHUNK_SIZE.fullmatch(line)
         if size is None:
             what = (
-                f"the chunk size {line[:_EXCERPT]!r}" if line else "the end of the connection between chunks"
+                f"the chunk size {cut_repr(line, _EXCERPT)}"
+                if line
+                else "the end of the connection between chunks"
             )
             raise PeerFailure(self._expected, f"no HTTP: {what}")
         return int(size[1], 16)
@@ -95,7 +98,7 @@ class _BodyReader:
             piece = self._stream.read1(min(size, _PIECE))
             if not piece:
                 raise PeerFailure(
-                    self._expected, f"the connection ended after {bytes(self._body[:_EXCERPT])!r}"
+                    self._expected, f"the connection ended after {cut_repr(bytes(self._body), _EXCERPT)}"
                 )
             self._body += piece
             size -= len(piece)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from conformance.wire.cutting import cut_octets
 from conformance.wire.failures import PeerFailure, Violation
 from conformance.wire.json_values import decoded
 
@@ -51,7 +52,7 @@ class Reply:
     """True if the status stands for ACK or FAILED: then neither its number nor the body is that of a reply."""
 
     def __str__(self) -> str:
-        return f"{self.status} {self.raw[:_SHOWN].decode('utf-8', 'replace')}".strip()
+        return f"{self.status} {cut_octets(self.raw, _SHOWN)}".strip()
 
 
 class Operations(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from conformance.wire import stomper_frames
+from conformance.wire.cutting import cut_repr
 from conformance.wire.encoding import encode
 from conformance.wire.failures import PeerFailure, TooLong, Violation
 from conformance.wire.frames import FEED_LIMIT, FRAME_LIMIT, BadFrame, Frame, FrameSplitter
@@ -332,11 +333,11 @@ class StompClient:
 
     def _situation(self) -> str:
         """Newest unclaimed frames and state of the connection, for the message of a failure."""
-        lines = [f"{frame.octets[:500]!r}" for frame in list(self.inbox)[-5:]]
+        lines = [cut_repr(frame.octets, 500) for frame in list(self.inbox)[-5:]]
         if self.closed:
             lines.append(f"{self.closed}")
         if unfinished := self._splitter.unfinished:
-            lines.append(f"the beginning of a frame, {unfinished[:500]!r}")
+            lines.append(f"the beginning of a frame, {cut_repr(unfinished, 500)}")
         return ", ".join(lines) or "nothing"
 
     def _naming(self, message: Frame | str) -> dict[str, str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from conformance.wire.admission import AWAY, TOO_MANY, UNAVAILABLE
+from conformance.wire.admission import AWAY, SHORTEST_PAUSE, TOO_MANY, UNAVAILABLE
 from conformance.wire.failures import NotAdmitted, UpgradeRefused
 
 if TYPE_CHECKING:
@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 
     L = TypeVar("L", bound=Link)
 
+#: Attempts at a connection that the server closes without an answer.
+UNANSWERED_ATTEMPTS = 3
+
 
 def admitted_link(admission: Admission | None, upgrade: Callable[[], L]) -> L:
     """Link that `upgrade` opens, at last.
 
-    Tried again, as `Attempts` bounds it: 429, 503, the 502 and 504 of a gateway whose server is away, and, where a
-    limit of connections is declared, a connection that is closed without an answer. Raises Crowded after the last
-    attempt, and what `upgrade` raises.
+    Tried again, as `Attempts` bounds it: 429, 503, the 502 and 504 of a gateway whose server is away. While the run has
+    other connections open, a connection that is closed without an answer is tried again UNANSWERED_ATTEMPTS times: the
+    server may not have seen yet that an earlier one has ended. Raises Crowded after the last attempt, and what
+    `upgrade` raises.
     """
     if admission is None:
         return upgrade()
-    attempts = admission.attempts()
+    attempts, unanswered = admission.attempts(), 0
     while True:
         began = time.monotonic()
         try:
@@ -35,12 +39,13 @@ def admitted_link(admission: Admission | None, upgrade: Callable[[], L]) -> L:
             if refusal.status not in {TOO_MANY, UNAVAILABLE, *AWAY}:
                 raise
             if refusal.status in AWAY:
-                admission.note_outage(began)
+                admission.run.outages.note_outage(began)
             attempts.refused(refusal.status, refusal.headers, str(refusal.observed))
-        except NotAdmitted as refusal:
-            if admission.most is None:
+        except NotAdmitted:
+            unanswered += 1
+            if not admission.note_unanswered() or unanswered == UNANSWERED_ATTEMPTS:
                 raise
-            attempts.refused(UNAVAILABLE, {}, str(refusal.observed))
+            admission.pause(SHORTEST_PAUSE * 2**unanswered)
         else:
             admission.admitted()
             return link

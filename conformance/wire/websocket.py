@@ -14,6 +14,7 @@ from websocket import ABNF
 
 from conformance.wire.access import Access
 from conformance.wire.connection import ALLOWANCE, tls_context
+from conformance.wire.cutting import cut_repr
 from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import NotAdmitted, PeerFailure, TooLong, UpgradeRefused, Violation
 from conformance.wire.link import Closed, Link, Message
@@ -262,7 +263,7 @@ class WebSocketLink(Link):
         opcode, octets = whole
         self._record("<", octets, opcode=opcode)
         if opcode == ABNF.OPCODE_TEXT and not is_utf8(octets):
-            raise Violation("STOMP-WS-008", "a text message that is UTF-8", f"{octets[:200]!r}")
+            raise Violation("STOMP-WS-008", "a text message that is UTF-8", cut_repr(octets, 200))
         return Message(_KINDS[opcode], octets)
 
     def _keep(self, message: Message) -> None:

@@ -2,6 +2,7 @@
 
 | module | subject |
 | --- | --- |
+| `entries` | entries of logs, and the thread that reads them |
 | `log` | append to a partition of Kafka, follow it, ask for its end: the interface between state and log |
 | `replica` | a state machine that is fed by one partition: commands in, results out |
 | `commands` | the commands, as they lie in the log |
@@ -14,6 +15,8 @@
 | `topics`, `groups` | the operations of the queue on topics and on groups |
 | `operations` | the table of operations, as both bindings serve it |
 | `waiting` | long polls, and the passing of time where nobody asks |
+| `mirror` | committed offsets, for tools of Kafka |
 | `acknowledging` | producer acknowledgements for what other nodes stored or refused |
+| `binding` | the queue behind STOMP |
 | `application` | the same server around it: sessions, HTTP, one lock for output |
 """

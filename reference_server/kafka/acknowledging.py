@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 from reference_server.kafka import commands as c
 from reference_server.kafka.cluster import Cluster
-from reference_server.kafka.log import Entry, Place
+from reference_server.kafka.entries import Entry, Place
 from reference_server.kafka.records import LABEL, STORED_BY
 from reference_server.kafka.replica import NODE
 from reference_server.queue.outcomes import ProducerAcknowledgement

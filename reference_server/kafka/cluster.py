@@ -17,7 +17,7 @@ from reference_server.events import tell
 from reference_server.kafka import snapshots
 from reference_server.kafka.commands import Begin, Release, TopicRef
 from reference_server.kafka.directory import Claims, Topics
-from reference_server.kafka.log import Log, Place, Unavailable
+from reference_server.kafka.log import Log, Unavailable
 from reference_server.kafka.records import Cache, RecordReader
 from reference_server.kafka.replica import NODE, Replica
 from reference_server.kafka.shard import Shard
@@ -36,7 +36,7 @@ _SMALL_INDEX = {"segment.index.bytes": "1048576"}
 
 
 class Cluster:
-    """What this node knows of the logs, and their names. All names in Kafka begin with `log_name`."""
+    """Knowledge of the logs on this node, and their names. All names in Kafka begin with `log_name`."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError for a `log` that is none."""
@@ -57,7 +57,7 @@ class Cluster:
         self.watch: Callable[[Replica], None] = lambda _replica: None
         """Called with each shard that is followed anew."""
         self._replication = 1
-        self._thresholds: dict[Place, int] = {}
+        self._thresholds: dict[tuple[str, int], int] = {}
         self._writing = threading.Lock()
         self._stopping = threading.Event()
 
@@ -107,7 +107,7 @@ class Cluster:
             self.stores.create(missing)
 
     def _config(self, more: dict[str, str]) -> dict[str, str]:
-        # What is acknowledged is on two brokers of three.
+        # Each acknowledged entry is on two brokers of three.
         return more | {"min.insync.replicas": "2" if self._replication > 2 else "1"}
 
     # Replicas
@@ -148,7 +148,11 @@ class Cluster:
             target=self._recover, args=(each, number), name="kafka-recovery", daemon=True
         ).start()
         self._read(replica, number)
-        replica.catch_up()
+        try:
+            replica.catch_up()
+        except Unavailable:
+            self.log.unfollow(replica.place)
+            raise
 
     def _read(self, replica: Replica, number: int) -> None:
         snapshots.load(self.log, (f"{self.name}.snapshots", number), replica)
@@ -160,11 +164,10 @@ class Cluster:
         tell(logging.WARNING, "log-gap", log=replica.place[0], partition=replica.place[1])
         self.log.unfollow(replica.place)
         while not self._stopping.wait(0.2):
-            try:
+            with contextlib.suppress(Unavailable):
+                replica.is_lost = False
                 self._read(replica, number)
-            except Unavailable:
-                continue
-            return
+                return
 
     def _keep_snapshots(self) -> None:
         while not self._stopping.wait(1.0):

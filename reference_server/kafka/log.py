@@ -4,27 +4,27 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from reference_server.events import tell
-from reference_server.queue.outcomes import Outcome
-from reference_server.queue.refusal import PROBLEM, problem_document
+from reference_server.kafka.entries import Follower, Headers, Place
+from reference_server.queue.outcomes import Outcome, refused
+from reference_server.queue.refusal import Refusal
 
-Place = tuple[str, int]
-"""A Kafka topic and the index of one of its partitions."""
-Headers = Sequence[tuple[str, bytes]]
 _UNKNOWN = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
+_SHORTEST = 0.1
+"""Seconds of a wait that begins when an operation has waited for as long as it may."""
 _PAUSE = 0.2
 """Seconds between two attempts to reach Kafka."""
-_BATCH = 1000
 _FEW = 10
 """Topics that are asked about one by one; of more, all are."""
 _LARGEST = 8 << 20
@@ -38,22 +38,11 @@ class Unavailable(Exception):
 def unavailable(error: Unavailable) -> Outcome:
     """The outcome of an operation that Kafka did not take; nothing has happened."""
     detail = f"Nothing was done, since the log does not answer: {error}. Try again later."
-    document = problem_document("log-unavailable", 503, "The log does not answer", detail)
-    return Outcome(503, document, PROBLEM, headers="Retry-After: 1\r\n")
+    return msgspec.structs.replace(refused(Refusal("log-unavailable", detail)), headers="Retry-After: 1\r\n")
 
 
 class OutcomeUnknown(ConnectionError):
     """Kafka did not answer in time after something was sent: it may or may not be done."""
-
-
-class Entry(NamedTuple):
-    """One entry of a log; `time` is that of Kafka in seconds since 1970 (LogAppendTime)."""
-
-    offset: int
-    time: float
-    key: bytes
-    value: bytes
-    headers: Headers = ()
 
 
 class Appended(NamedTuple):
@@ -93,21 +82,36 @@ class Log:
             "allow.auto.create.topics": False,
         }
         self._producer = self._new_producer()
-        self._consumer = self.new_consumer()
+        follower = self._follower = Follower(self.new_consumer())
+        self.follow, self.unfollow = follower.follow, follower.unfollow
         self.admin = AdminClient(self._common)
-        self._followed: dict[Place, Callable[[list[Entry]], None]] = {}
-        self._changes: list[tuple[Place, int | None]] = []
         self._failing: dict[Place, None] = {}
         """Partitions whose last append got no answer; they take no further one before Kafka answers about them."""
         self._changed = threading.Condition()
         self._stopping = False
+        self._of_thread = threading.local()
         self._threads = [
             threading.Thread(target=each, name=f"kafka-{each.__name__.strip('_')}", daemon=True)
-            for each in (self._produce, self._follow, self._probe)
+            for each in (self._produce, self._probe)
         ]
+
+    @contextlib.contextmanager
+    def limited(self) -> Iterator[None]:
+        """Bound all waits of this thread together by `timeout`, but for what is on its way by then."""
+        self._of_thread.deadline = time.monotonic() + self.timeout
+        try:
+            yield
+        finally:
+            self._of_thread.deadline = None
+
+    def left(self) -> float:
+        """Seconds that this thread may still wait before it sends something."""
+        deadline = getattr(self._of_thread, "deadline", None)
+        return self.timeout if deadline is None else max(_SHORTEST, deadline - time.monotonic())
 
     def start(self) -> None:
         """Work from now on, in threads."""
+        self._follower.start()
         for thread in self._threads:
             thread.start()
 
@@ -116,6 +120,7 @@ class Log:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        self._follower.stop()
         for thread in self._threads:
             thread.join(timeout=2)
 
@@ -178,7 +183,7 @@ class Log:
                 self._note_failure(place)
             done(Appended(message.offset() or 0, message.timestamp()[1] / 1000, error))
 
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + self.left()
         while True:
             try:
                 self._producer.produce(
@@ -217,8 +222,8 @@ class Log:
         if place not in self._failing:
             return
         with self._changed:
-            if not self._changed.wait_for(lambda: place not in self._failing or self._stopping, self.timeout):
-                raise Unavailable(f"Kafka did not answer about {place[0]} for {self.timeout:g} s")
+            if not self._changed.wait_for(lambda: place not in self._failing or self._stopping, self.left()):
+                raise Unavailable(f"Kafka does not answer about {place[0]}")
 
     def is_failing(self, place: Place) -> bool:
         """Return whether the last append to a partition got no answer."""
@@ -250,47 +255,7 @@ class Log:
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping, _PAUSE if self._failing else 0)
 
-    # Reading
-
-    def follow(self, place: Place, offset: int, deliver: Callable[[list[Entry]], None]) -> None:
-        """Give the entries of a partition from an offset on to `deliver`, in their order, in a thread of its own."""
-        with self._changed:
-            self._followed[place] = deliver
-            self._changes.append((place, offset))
-
-    def unfollow(self, place: Place) -> None:
-        """End that."""
-        with self._changed:
-            self._followed.pop(place, None)
-            self._changes.append((place, None))
-
-    def _follow(self) -> None:
-        consumer = self._consumer
-        while not self._stopping:
-            with self._changed:
-                changes, self._changes = self._changes, []
-            for place, offset in changes:
-                with contextlib.suppress(KafkaException):
-                    consumer.incremental_unassign([TopicPartition(*place)])
-                if offset is not None:
-                    consumer.incremental_assign([TopicPartition(*place, offset)])
-            first = consumer.poll(0.02)
-            if first is not None:
-                self._deliver([first, *consumer.consume(_BATCH, 0)])
-        consumer.close()
-
-    def _deliver(self, messages: Iterable[Message]) -> None:
-        by_place: dict[Place, list[Entry]] = {}
-        for message in messages:
-            if message.error() is None:
-                by_place.setdefault((message.topic(), message.partition()), []).append(entry_of(message))
-            elif message.error().code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:
-                # An empty batch: what was to be read is no longer there.
-                by_place.setdefault((message.topic(), message.partition()), [])
-        for place, entries in by_place.items():
-            deliver = self._followed.get(place)
-            if deliver is not None:
-                deliver(entries)
+    # Ends
 
     def ends(
         self,
@@ -306,22 +271,17 @@ class Log:
         """
         if not places:
             return []
-        seconds = self.timeout if within is None else within
+        seconds = self.left() if within is None else within
         deadline = time.monotonic() + seconds
         while True:
             try:
                 return self._ask(places, max(0.1, deadline - time.monotonic()), first=first, or_zero=or_zero)
             except KafkaException as error:
-                reason = error.args[0]
-                if reason.code() == KafkaError._NOENT:
-                    # The client library keeps to its last answer that there is no leader, unless it is asked.
-                    self._refresh(places)
-                elif not reason.retriable():
-                    raise Unavailable(f"Kafka knows no ends: {reason.str()}") from None
                 if time.monotonic() + _PAUSE > deadline:
-                    raise Unavailable(f"Kafka knows no ends: {reason.str()}") from None
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stopping, _PAUSE / 4)
+                    raise Unavailable(f"Kafka knows no ends: {error.args[0].str()}") from None
+                # The client library keeps to an old leader, or to none, unless it is asked.
+                self._refresh(places)
+                self.wait_a_little()
             except TimeoutError:
                 raise Unavailable(f"Kafka told no ends for {seconds:g} s") from None
 
@@ -349,14 +309,3 @@ class Log:
         """Let other threads work, for those who wait for what they do."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping, 0.005)
-
-
-def entry_of(message: Message) -> Entry:
-    """Return the entry that a message of the client library is."""
-    return Entry(
-        message.offset(),
-        message.timestamp()[1] / 1000,
-        message.key() or b"",
-        message.value() or b"",
-        message.headers() or (),
-    )

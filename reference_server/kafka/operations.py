@@ -29,6 +29,7 @@ class LogOperations:
     def __init__(self, cluster: Cluster) -> None:
         self.topics = TopicOperations(cluster)
         self.groups = GroupOperations(cluster, self.topics)
+        self._log = cluster.log
         self._settings = cluster.settings
         self._table: dict[str, Callable[[bytes], Outcome]] = {
             "/topic/add-topic": _row(requests.AddTopic, self._add_topic),
@@ -50,6 +51,10 @@ class LogOperations:
         topic = published_topic(path)
         if topic is not None:
             return self.publish([Publication(topic, body)])[0]
+        with self._log.limited():
+            return self._perform(path, body, park)
+
+    def _perform(self, path: str, body: bytes, park: Park | None) -> Outcome | None:
         try:
             if path == "/consumer/poll":
                 return self._poll(body, park)
@@ -67,7 +72,9 @@ class LogOperations:
         Raises OutcomeUnknown if that holds for one of them.
         """
         outcomes: list[Outcome] = []
-        for each in self.topics.publish(publications, time.time(), ends):
+        with self._log.limited():
+            found = self.topics.publish(publications, time.time(), ends)
+        for each in found:
             if isinstance(each, Unavailable):
                 outcomes.append(unavailable(each))
             elif isinstance(each, Exception):
@@ -81,7 +88,8 @@ class LogOperations:
         collection, _, name = path[1:].partition("/")
         try:
             describe = self.topics.describe if collection == "topics" else self.groups.describe
-            return Outcome(200, describe(name))
+            with self._log.limited():
+                return Outcome(200, describe(name))
         except Refusal as refusal:
             return refused(refusal)
         except Unavailable as error:

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from reference_server.kafka.log import Headers, Log, OutcomeUnknown, Place
+from reference_server.kafka.entries import Headers, Place
+from reference_server.kafka.log import Log, OutcomeUnknown
 from reference_server.kafka.replica import NODE
 from reference_server.queue.topic import Record
 

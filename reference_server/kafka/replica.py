@@ -13,7 +13,8 @@ import msgspec
 
 from reference_server.events import tell
 from reference_server.kafka.commands import Command, decode, encode
-from reference_server.kafka.log import Appended, Entry, Log, OutcomeUnknown, Place, Unavailable
+from reference_server.kafka.entries import Entry, Place
+from reference_server.kafka.log import Appended, Log, OutcomeUnknown, Unavailable
 
 _KEY = struct.Struct(">8sQ")
 NODE = secrets.token_bytes(8)
@@ -76,6 +77,8 @@ class Replica:
         """Monotonic time at which a client asked for it last."""
         self.after: Callable[[Command, bool], None] = lambda _command, _is_own: None
         """Called under the lock when a command was applied, with whether it is one of this node."""
+        self.is_lost = False
+        """True from a gap on until the machine has taken a snapshot."""
         self.lost: Callable[[Replica], None] = lambda _replica: None
         """Called when entries are gone that were not applied here."""
         self._moved = threading.Condition(self.lock)
@@ -96,7 +99,7 @@ class Replica:
             if appended.error is None:
                 self._note_time(appended.time)
                 with self.lock:
-                    # Where nothing else is between, the entry need not be read back.
+                    # The entry need not be read back if nothing lies between.
                     if appended.offset == self.applied:
                         self._apply(Entry(appended.offset, appended.time, key, value))
                 return
@@ -128,7 +131,7 @@ class Replica:
     def wait_for(self, offset: int) -> None:
         """Wait until all before an offset is applied. Raises Unavailable."""
         with self._moved:
-            if not self._moved.wait_for(lambda: self.applied >= offset, self.log.timeout):
+            if not self._moved.wait_for(lambda: self.applied >= offset, self.log.left()):
                 raise Unavailable(f"{self.place[0]} was not read within {self.log.timeout:g} s")
 
     def estimated_now(self) -> float:
@@ -141,15 +144,20 @@ class Replica:
         """Apply entries that were read; those that were applied already are skipped."""
         with self.lock:
             if not entries:
-                self.lost(self)
+                self._lose()
             for entry in entries:
                 if entry.offset > self.applied:
-                    self.lost(self)
+                    self._lose()
                     return
                 if entry.offset == self.applied:
                     self._apply(entry)
         if entries:
             self._note_time(entries[-1].time)
+
+    def _lose(self) -> None:
+        if not self.is_lost:
+            self.is_lost = True
+            self.lost(self)
 
     def _note_time(self, when: float) -> None:
         here = time.monotonic()

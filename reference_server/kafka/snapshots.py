@@ -7,7 +7,8 @@ import time
 import msgspec
 from confluent_kafka import KafkaException, TopicPartition
 
-from reference_server.kafka.log import Appended, Log, Place, Unavailable
+from reference_server.kafka.entries import Place
+from reference_server.kafka.log import Appended, Log, Unavailable
 from reference_server.kafka.replica import NODE, Replica
 
 EVERY = 20_000

@@ -1,6 +1,7 @@
 """The operations of the queue on topics: adding, removing, publishing, describing."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -230,6 +231,8 @@ class TopicOperations:
             except Unavailable:
                 return OutcomeUnknown(appended.error.str())
             if topic.serial not in self._cluster.topics.by_serial:
+                if topic.name in self._cluster.topics.by_name:  # another one was added since
+                    return self.publish([publication], time.time())[0]
                 return self._failed(topic.name, publication.body, unknown_topic(topic.name))
             return OutcomeUnknown(appended.error.str())
         position = (topic.name.encode(), partition, appended.offset)

@@ -20,6 +20,7 @@ CAUSES: dict[str, tuple[int, str]] = {
     "member-type": (400, "A member has the wrong type"),
     "member-value": (400, "A member has a value that cannot be used"),
     "name-invalid": (400, "This is not a name"),
+    "log-unavailable": (503, "The log does not answer"),
     "path-unknown": (404, "There is no such operation"),
 }
 

@@ -21,6 +21,8 @@ from tests.command.conftest import run_conformance
 from tests.history.broken import SHOWN_BY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.models.toy_queue import ToyQueue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,3 +197,16 @@ def test_the_lines_of_the_page_are_json() -> None:
     documents = [json.loads(line[5:]) for line in lines if line.startswith(("    → ", "    ← "))]
     assert len(documents) > 10
     assert {document.get("outcome", "ok") for document in documents} <= set(OUTCOMES)
+
+
+def test_a_mistake_in_a_program_of_the_scenario_is_raised() -> None:
+    """An exception in a thread ends the scenario; it is neither the adapter's nor lost."""
+
+    class Mistaken(LocalAdapter):
+        def ask(self, op: str, wait: float = 0.0, **members: object) -> Mapping[str, object] | None:
+            if op == "publish":
+                raise ZeroDivisionError
+            return super().ask(op, wait, **members)
+
+    with pytest.raises(ZeroDivisionError):
+        drive(Mistaken(ToyAdapter()), SMALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -29,6 +30,7 @@ class _Bench:
     def __init__(self, binding: str, extensions: set[str]) -> None:
         self.binding, self._extensions = binding, extensions
         self.queues: list[_Queue] = []
+        self.target = SimpleNamespace(nodes=("the only one",))
 
     def queue(self) -> _Queue:
         self.queues.append(_Queue())

@@ -16,7 +16,12 @@ USUAL = 5.0
 def bench_on_a_machine(delay: float) -> Bench:
     """Bench of a test on a machine with this scheduling delay, in seconds."""
     run = SimpleNamespace(
-        target=SimpleNamespace(patience=USUAL, version_for=lambda _binding: "1.2"),
+        target=SimpleNamespace(
+            patience=USUAL,
+            version_for=lambda _binding: "1.2",
+            nodes=(),
+            access=SimpleNamespace(admission=None),
+        ),
         options=SimpleNamespace(effort=Effort.QUICK, seed=None),
         scheduling_delay=SimpleNamespace(longest=lambda: delay),
         presence=SimpleNamespace(note_sent=lambda _octets: None, note_received=lambda: None),

@@ -58,10 +58,11 @@ FEW = (
 
 
 class Limiter:
-    """Gateway that answers 429 to more than `most` new connections within a second."""
+    """Gateway that answers 429, or another status, to more than `most` requests within a second."""
 
-    def __init__(self, most: int, *headers: str) -> None:
+    def __init__(self, most: int, *headers: str, status: str = "429 Too Many Requests") -> None:
         self._most = most
+        self._status = status
         self._headers = headers
         self._lock = threading.Lock()
         self._times: deque[float] = deque()
@@ -74,21 +75,45 @@ class Limiter:
                 self._times.popleft()
             if len(self._times) >= self._most:
                 self.refused += 1
-                return answer("429 Too Many Requests", "slow down", *self._headers)
+                return answer(self._status, "slow down", *self._headers)
             self._times.append(now)
         return request
 
 
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
 @pytest.mark.parametrize("headers", [(), ("Retry-After: 1",)], ids=["silent", "retry-after"])
 def test_a_gateway_that_limits_the_rate(
-    conformance: Command, server_url: str, headers: tuple[str, ...]
+    conformance: Command, server_url: str, headers: tuple[str, ...], status: str
 ) -> None:
-    limiter = Limiter(5, *headers)
+    """Some gateways limit requests, those of kept connections too, and say 503."""
+    limiter = Limiter(5, *headers, status=status)
     with Gateway(urlsplit(server_url).port or 0, limiter) as gateway:
         url = f"ws://127.0.0.1:{gateway.port}/stomp"
         ended = conformance(url, "--effort", "quick", *FEW)
     assert limiter.refused
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer("503 Service Unavailable", "no"),
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno",
+    ],
+    ids=["closing", "kept"],
+)
+def test_a_server_that_always_refuses_one_request_breaks_its_clause(
+    conformance: Command, server_url: str, reply: bytes
+) -> None:
+    """A 503 that stays for one operation, while others are served on the same connection, is its answer."""
+
+    def decide(request: Request) -> Request | bytes:
+        return reply if request.path.endswith("/heartbeat") else request
+
+    with Gateway(urlsplit(server_url).port or 0, decide) as gateway:
+        url = f"ws://127.0.0.1:{gateway.port}/stomp"
+        ended = conformance(url, "--class", "queue-http", "--clause", "LIVE-BEAT-1", "--effort", "quick")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])

@@ -130,7 +130,7 @@ MISTAKES = [
     (["missing.jsonl"], "missing.jsonl can't be read: No such file"),
     ([], "expected a file, or --list-promises"),
     (["FILE", "--promise", "exactly-once"], "invalid choice: 'exactly-once'"),
-    (["FILE", "--report", "FILE"], "expected a folder, or a name that is not taken"),
+    (["FILE", "--report", "FILE"], "it is a file; expected a folder that can be written"),
     (["."], "can't be read: Is a directory"),
 ]
 

@@ -4,5 +4,7 @@
 | --- | --- |
 | `cluster` | installation from Maven Central, the processes, their ports and ends |
 | `nodes` | nodes of the reference server on such a cluster |
+| `twins`, `judged_twins` | nodes with one fault each, and whether the suite catches them |
+| `client` | a client of a node |
 | `__main__` | `python -m tests.kafka`, for people |
 """

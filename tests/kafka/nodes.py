@@ -25,12 +25,13 @@ STOP_SECONDS = 5.0
 class Node:
     """One node, on the same port however often it is started."""
 
-    def __init__(self, log: str, options: Sequence[str] = ()) -> None:
+    def __init__(self, log: str, options: Sequence[str] = (), *, twin: str = "") -> None:
+        """`twin` is the name of a fault of `twins` that it has."""
         (self.port,) = free_ports(1)
         self._words = [
             sys.executable,
             "-m",
-            "reference_server",
+            *(["tests.kafka.judged_twins", "--serve", twin] if twin else ["reference_server"]),
             "--log",
             log,
             "--port",

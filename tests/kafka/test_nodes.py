@@ -21,7 +21,7 @@ def test_what_one_node_did_the_other_knows(clients: list[Client], name: str) -> 
     one, two = clients
     assert one.post("/topic/add-topic", topicName=name).status == 200
     assert two.post("/topic/add-topic", topicName=name).status == 409
-    assert two.publish(name, "first").body == {"topicName": name, "partition": 3, "offset": 0}
+    assert two.publish(name, "first").body == {"topicName": name, "partition": 0, "offset": 0}
     assert one.publish(name, "second").body["offset"] == 1
     assert one.consumer(name, topic=name).status == 200
     assert two.consumer(name).status == 409
@@ -138,7 +138,7 @@ def test_a_node_that_is_killed_loses_nothing(nodes: list[Node], clients: list[Cl
 
 
 def test_all_nodes_may_be_restarted(nodes: list[Node], clients: list[Client], name: str) -> None:
-    """What the log holds is all that there is: names, positions and committed offsets stay."""
+    """A start reads all from the log: names, positions and committed offsets stay."""
     one, two = clients
     one.post("/topic/add-topic", topicName=name, partitions=1)
     one.consumer(name, topic=name)

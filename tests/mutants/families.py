@@ -1,7 +1,7 @@
 """Families of faults: the source in which a fault was found, or the chapter of the clause that it breaks.
 
-The faults of the first four families were seen in brokers that others wrote, or seeded there without a look at the
-suite; those of a chapter were made together with its tests.
+The faults of the first five families were seen in brokers that others wrote, or made without a look at the suite;
+those of a chapter were made together with its tests.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ FIRST_SERVER = "first server"
 FROM_THE_TEXT = "written from the text"
 #: Faults that the suite caught, but reported on another clause than the one that they break.
 BLAME = "blamed elsewhere"
+
+#: Slips of a rewrite of the server in another language, many after public reports of other brokers; see their modules.
+REWRITTEN = "rewritten elsewhere"
 
 _NAMES: dict[str, frozenset[str]] = {
     REPORTS: frozenset(
@@ -149,12 +152,14 @@ def count_families(faults: Sequence[Fault], outcomes: Mapping[str, Outcome], tex
 def all_families() -> list[str]:
     """Names of all families, in the order in which they are listed."""
     chapters = dict.fromkeys(clause.source.removesuffix(".md") for clause in book())
-    return [REPORTS, FIRST_SERVER, FROM_THE_TEXT, BLAME, *chapters]
+    return [REPORTS, FIRST_SERVER, FROM_THE_TEXT, BLAME, REWRITTEN, *chapters]
 
 
 def family_of(fault: Fault) -> str:
     """Family of a fault: that of its module, that of its name, or the chapter of its first clause."""
     module = fault.apply.__module__.rpartition(".")[2]
+    if module.startswith("rewritten_"):
+        return REWRITTEN
     by_module = {"first_server": FIRST_SERVER, "blamed_elsewhere": BLAME}
     return by_module.get(module) or _BY_NAME.get(fault.name) or chapter_of(fault)
 

@@ -10,6 +10,7 @@ from tests.mutants.families import (
     FIRST_SERVER,
     FROM_THE_TEXT,
     REPORTS,
+    REWRITTEN,
     all_families,
     count_families,
     family_of,
@@ -31,7 +32,7 @@ def test_every_fault_has_a_family() -> None:
     """Every family of a fault is listed, and each family from elsewhere has faults."""
     found = {family_of(fault) for fault in FAULTS}
     assert found <= set(all_families())
-    assert {REPORTS, FIRST_SERVER, FROM_THE_TEXT, BLAME} <= found
+    assert {REPORTS, FIRST_SERVER, FROM_THE_TEXT, BLAME, REWRITTEN} <= found
 
 
 def test_families_add_up_to_all_faults() -> None:

@@ -28,7 +28,7 @@ def test_partitions_have_numbers_that_none_had_before() -> None:
 
 
 def test_the_bounds_of_topics_and_partitions_hold() -> None:
-    """What is removed makes room."""
+    """A removed topic makes room."""
     topics = Topics(2, 6)
     topics.apply(c.AddTopic("a", 4, "a"), 1.0, 0)
     with pytest.raises(Refusal, match="6 partitions"):

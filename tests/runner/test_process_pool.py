@@ -22,8 +22,9 @@ from conformance.specification.clauses import book
 from conformance.targets.target import Target
 from conformance.verdicts.verdicts import Key
 from conformance.wire.access import Access
-from conformance.wire.admission import ROOMY, Admission
+from conformance.wire.admission import Admission
 from conformance.wire.failures import PeerFailure, RunEnded, Violation
+from conformance.wire.places import ROOMY
 from reference_server.config import Settings
 from reference_server.server import Server
 
@@ -231,8 +232,8 @@ def test_the_number_of_processes(
 
 def test_processes_share_a_limit_of_connections() -> None:
     """All processes together stay below the limit that the server declares."""
-    run, shared = Admission(), Admission()
-    run.open_for_run(1000)
+    run, shared = Admission().run.places, Admission().run.places
+    run.most = 999
     shares = [run.give_share() for _ in range(MOST)]
     assert run.most is not None
     assert run.most + sum(share or 0 for share in shares) == 999
@@ -242,6 +243,5 @@ def test_processes_share_a_limit_of_connections() -> None:
     job = Job(Options(TARGET.url), (sent,))
     admission = whole_target(job).access.admission
     assert admission is not None
-    assert admission.most == shares[0]
-    shared.open_for_run(None)
+    assert admission.run.places.most == shares[0]
     assert shared.give_share() is None

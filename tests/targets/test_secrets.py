@@ -1,10 +1,20 @@
 """Secrets of a target, and the forms in which they are hidden."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.suite.stomp.reactions import Reaction
 from conformance.targets.secrets import Secrets
+from conformance.wire.cutting import cut_octets, cut_repr
+from conformance.wire.frames import Frame
+from conformance.wire.link import Closed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 URL = "ws://bob:hunter%40two@host/stomp?token=T0k%2F98765&v=1"
 
@@ -60,3 +70,50 @@ def test_the_origin_of_a_secret_is_known():
         "header cookie": "abc",
         "connect-header Id": "7",
     }
+
+
+LONG_TOKEN = "tok-" + "0123456789" * 4
+
+
+@pytest.mark.parametrize("left", range(3, len(LONG_TOKEN)))
+@pytest.mark.parametrize("shown", [cut_octets, cut_repr])
+def test_the_beginning_of_a_secret_in_front_of_a_cut_is_hidden(
+    shown: Callable[[bytes, int], str], left: int
+) -> None:
+    """A cut through a secret leaves no part of it, however much of it was in front of the cut."""
+    secrets = Secrets(headers={"Authorization": f"Bearer {LONG_TOKEN}"}, words=["pässcode-with-ümläut"])
+    said = f"wrong: {LONG_TOKEN} and more".encode()
+    hidden = secrets.text(f"400 {shown(said, len('wrong: ') + left)} after 0.3 s")
+    assert LONG_TOKEN[:3] not in hidden
+    assert "wrong: ***" in hidden
+    assert hidden.endswith("after 0.3 s")
+
+
+def test_a_cut_through_a_character_of_a_secret_hides_what_is_left() -> None:
+    secrets = Secrets(words=["pässcode-with-ümläut"])
+    said = "no pässcode-with-ümläut".encode()
+    for size in range(len("no päs".encode()), len(said)):
+        assert "ss" not in secrets.text(cut_octets(said, size)).replace("***", "")
+        assert "ss" not in secrets.text(cut_repr(said, size)).replace("***", "")
+
+
+def test_what_is_no_beginning_of_a_secret_stays_in_front_of_a_cut() -> None:
+    assert Secrets(words=["passcode-1"]).text("400 a code… and passc") == "400 a code… and passc"
+
+
+def test_a_cut_frame_loses_the_beginning_of_a_secret() -> None:
+    secrets = Secrets(words=["hunter-two"])
+    assert secrets.cut_octets(b"ERROR\nmessage:hunter-t") == b"ERROR\nmessage:***"
+    assert secrets.cut_octets(b"\xffERROR\n") == b"\xffERROR\n"
+
+
+@pytest.mark.parametrize("left", range(3, len(LONG_TOKEN)))
+def test_an_error_frame_is_cut_where_a_reader_of_secrets_can_see_it(left: int) -> None:
+    """The observed text of a refusal shows the beginning of the ERROR, without that of a passcode."""
+    secrets = Secrets(words=[LONG_TOKEN])
+    for shown in (400, 600):
+        head = b"ERROR\nmessage:"
+        octets = head + b"x" * (shown - len(head) - left - 2) + f"{LONG_TOKEN} is wrong\n\n\0".encode()
+        frame = Frame("ERROR", (("message", "x"),), b"", octets)
+        observed = str(Reaction(error=frame, closed=Closed(1000, "")))
+        assert LONG_TOKEN[:3] not in secrets.text(observed)

@@ -18,6 +18,7 @@ from conformance.models.stomp.entities import (
     Subscription,
     key_of,
 )
+from conformance.wire.cutting import cut_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -190,5 +191,7 @@ class MessageChecks:
 
 def _shown(frame: "Frame") -> str:
     return (
-        f"{frame.octets[:300]!r}" if frame.octets else f"{frame.command} {dict(frame.headers)} {frame.body!r}"
+        cut_repr(frame.octets, 300)
+        if frame.octets
+        else f"{frame.command} {dict(frame.headers)} {frame.body!r}"
     )

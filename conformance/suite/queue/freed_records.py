@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.suite.queue.expectations import publish_refused
-from conformance.suite.queue.fixture import KEY, QueueFixture, publish_path
+from conformance.suite.queue.fixture import QueueFixture, publish_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 #: Octets of a partition, and of a record: five fit, or four with what a server may count besides.
 BOUND = 20_000
-SIZE = 3_900
+SIZE = 1_900
+#: Key of all records; it counts as the message does.
+LONG_KEY = "one-key".ljust(2_000, "-")
 #: Records that are published where no bound refuses them.
 UNBOUNDED = 12
 
@@ -38,7 +40,12 @@ class PressedTopic:
         """Publish one record; False if it was refused for want of room. Judges PUB-STORE-1 by 200 or a refusal."""
         number = str(self._sent)
         self._sent += 1
-        body = {"messageID": number, "message": f"{number} ".ljust(SIZE, "x"), "key": KEY, "timestamp": 0}
+        body = {
+            "messageID": number,
+            "message": f"{number} ".ljust(SIZE, "x"),
+            "key": LONG_KEY,
+            "timestamp": 0,
+        }
         reply = self.queue.call(publish_path(self.name), body, promise="PUB-STORE-1")
         if self.is_bounded and publish_refused(reply):
             return False

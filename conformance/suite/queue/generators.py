@@ -70,6 +70,9 @@ KEYS: tuple[str, ...] = (
     "a ",
     "\u00e9",
     "e\u0301",
+    "%41",
+    "a+b",
+    "&lt;",
     "\ufb01",
     "fi",
     "\u212b",
@@ -83,6 +86,9 @@ KEYS: tuple[str, ...] = (
     "k" * 257,
     "k" * 256 + "x",
 )
+
+#: Numbers that are 1 in 32 or in 64 bits: a cast turns them into a value that is possible.
+WRAPPING = (2**32 + 1, 2**40 + 1, 2**64 + 1)
 
 #: Just above the numbers at which buffers, windows and pools of brokers end.
 COUNTS = (11, 17, 33, 65, 101, 129, 257, 1001)
@@ -119,6 +125,17 @@ def similar_names(bench: Bench, stem: str) -> list[str]:
         plain.ljust(NAME_LENGTH, "n"),
         plain.ljust(NAME_LENGTH - 1, "n") + "m",
     ]
+
+
+def beyond(limit: float | None, otherwise: float | None = None) -> list[int]:
+    """Whole numbers above a declared limit: the next one, and those that a cast to fewer bits would make possible.
+
+    Without a limit they are above `otherwise`; without either there are none.
+    """
+    most = limit or otherwise
+    if not most:
+        return []
+    return [*([int(limit) + 1] if limit else []), *(number for number in WRAPPING if number > most)]
 
 
 def count_up_to(bench: Bench, most: float | None, quick: int, standard: int, thorough: int) -> int:

@@ -8,10 +8,17 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_refusal, expect_status
-from conformance.suite.queue.fixture import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, QueueFixture, unused_id
+from conformance.suite.queue.fixture import (
+    ACKNOWLEDGE,
+    HIGHEST_ID,
+    NEGATIVE_ACKNOWLEDGE,
+    QueueFixture,
+    unused_id,
+)
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
+    from conformance.suite.queue.fixture import DeliveredRecord
 
 BAD_IDS = [-1, 2**63, 10**30, 1.5, "abc", "", "1.5", "-1", "0x10", f"{2**63}", True, None, [], {}]
 
@@ -63,17 +70,24 @@ def test_the_id_may_be_a_number_or_a_decimal_string(bench: Bench, spelling: type
     bench.judge("ACK-OK-2", second.message == "second", expected="`second` after that", observed=second.whole)
 
 
+def _never_delivered(record: DeliveredRecord) -> list[int]:
+    """Ids that no poll returned: one far away, and some that equal that of the record in 32 or in 53 bits."""
+    others = [record.message_id + further for further in (2**32, 2**53, -(2**32))]
+    return [unused_id(record), *(number for number in others if 0 <= number <= HIGHEST_ID)]
+
+
 @clauses("ACK-UNKNOWN-1", "ACK-UNKNOWN-2")
 def test_an_id_that_was_never_delivered_is_refused(bench: Bench) -> None:
-    """Send an acknowledgement with an id that no poll returned; expect a refusal (4xx), the record still in flight."""
+    """Send acknowledgements with ids that no poll returned; expect refusals (4xx), the record still in flight."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     queue.publish(topic, "first")
     queue.publish(topic, "second")
     first = queue.poll_until_record(consumer)
-    reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": unused_id(first)})
-    expect_refusal(bench, reply, "ACK-UNKNOWN-1", "never delivered")
-    expect_status(bench, reply, 409, "ACK-UNKNOWN-2", "not in flight")
+    for message_id in _never_delivered(first):
+        reply = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": message_id})
+        expect_refusal(bench, reply, "ACK-UNKNOWN-1", f"{message_id} was never delivered")
+        expect_status(bench, reply, 409, "ACK-UNKNOWN-2", "not in flight")
     queue.expect_no_record(consumer, "ACK-UNKNOWN-1", "no record: `first` is in flight as before")
     queue.acknowledge(consumer, first.message_id)
 
@@ -114,6 +128,32 @@ def test_another_consumers_record_is_refused_and_stays_with_its_holder(bench: Be
     queue.expect_no_record(holder, "ACK-OTHER-1", "no record: `first` is in flight as before")
     held = queue.call(ACKNOWLEDGE, {"consumer_name": holder, "message_id": first.message_id})
     expect_status(bench, held, 202, "ACK-OTHER-1", "the consumer holds the record")
+
+
+@clauses("ACK-UNKNOWN-1")
+@pytest.mark.parametrize("then", ["free", "again in flight"])
+def test_what_a_consumer_lost_by_unsubscribing_is_not_its_own(bench: Bench, then: str) -> None:
+    """Unsubscribe with a record in flight, and acknowledge that, before or after the consumer is subscribed again and
+    another member holds it; expect a refusal (4xx), and the record not settled.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    for number in range(2):
+        queue.publish(topic, f"m{number}")
+    lost = queue.poll_until_record(consumer)
+    queue.unsubscribe(consumer, topic)
+    heir = queue.new_consumer(group)
+    if then == "again in flight":
+        queue.subscribe(heir, topic)
+        queue.poll_until_record(heir, "DELIVER-2")
+    late = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": lost.message_id})
+    clause = "ACK-UNKNOWN-1" if then == "free" else "ACK-OTHER-1"
+    expect_refusal(bench, late, clause, "the consumer unsubscribed from the topic of the record")
+    if then == "free":
+        queue.subscribe(heir, topic)
+        again = queue.poll_until_record(heir, clause)
+        bench.judge(clause, again.message == "m0", expected="m0, which was not settled", observed=again.whole)
+    queue.expect_no_record(heir, clause, "no record: m0 is in flight")
 
 
 @clauses("ACK-CONSUMER-1", "ACK-CONSUMER-2")

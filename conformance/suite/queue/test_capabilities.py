@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
 from conformance.suite.queue.fixture import QueueFixture
+from conformance.wire.cutting import cut_octets
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -23,7 +24,7 @@ def test_the_document_has_its_form(bench: Bench) -> None:
         bench.observe("CAP-3", f"{reply.status}: nothing is declared")
         bench.skip("CAP-1", "the server declares nothing")
         return
-    bench.observe("CAP-3", reply.body.decode("utf-8", "replace")[:_SHOWN])
+    bench.observe("CAP-3", cut_octets(reply.body, _SHOWN))
     bench.judge_schema("CAP-1", "capabilities", reply.json())
 
 

@@ -119,7 +119,7 @@ def test_many_polls_wait_for_one_record(bench: Bench) -> None:
     """
     queue = QueueFixture(bench)
     open_at_once = bench.limit("connections")
-    count = count_up_to(bench, open_at_once and open_at_once // 8, 17, 41, 129)
+    count = count_up_to(bench, open_at_once and max(2, open_at_once // 8), 17, 41, 129)
     topic = queue.new_topic()
     consumers = [queue.new_consumer(queue.new_group(), topic) for _ in range(count)]
     for consumer in consumers:

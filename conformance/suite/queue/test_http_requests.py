@@ -13,6 +13,8 @@ from conformance.suite.queue.expectations import expect_refusal, refused
 from conformance.suite.queue.fixture import ADD_GROUP, REGISTER, QueueFixture
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conformance.bench.bench import Bench
     from conformance.wire.http import HttpReply
 
@@ -34,11 +36,11 @@ class AddGroupRequest:
         self.queue = QueueFixture(self.bench)
         self.group = self.bench.fresh("group")
         self.body = json.dumps({"consumer_group_name": self.group}).encode()
-        self._head = self.bench.http().head("POST", ADD_GROUP, JSON)
+        self.head = self.bench.http().head("POST", ADD_GROUP, JSON)
 
     def octets(self, *headers: str, body: bytes | None = None) -> bytes:
         """Octets of a request with these headers besides the usual ones. None of the usual ones gives the length."""
-        head = "\r\n".join([self._head, *headers]).encode("latin-1")
+        head = "\r\n".join([self.head, *headers]).encode("latin-1")
         return head + _EMPTY_LINE + (self.body if body is None else body)
 
     def complete(self, *headers: str) -> bytes:
@@ -88,6 +90,36 @@ def test_another_method_is_refused_and_does_nothing(bench: Bench, method: str) -
     request.expect_not_performed("HTTP-METHOD-1")
 
 
+SPELLINGS: dict[str, str] = {
+    "type with a parameter": "Content-Type: application/json; charset=utf-8",
+    "type with a quoted parameter": 'Content-Type: application/json;charset="UTF-8"',
+    "type in another case": "content-type: Application/JSON",
+}
+
+
+@clauses("HTTP-POST-1")
+@pytest.mark.parametrize("line", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_media_type_may_be_spelled_otherwise(bench: Bench, line: str) -> None:
+    """Send a body that is declared as JSON with a parameter or in another case; expect the operation performed."""
+    request = AddGroupRequest(bench)
+    head = "\r\n".join(
+        each for each in request.head.split("\r\n") if not each.lower().startswith("content-type")
+    )
+    octets = f"{head}\r\n{line}\r\nContent-Length: {len(request.body)}".encode("latin-1")
+    request.expect_performed("HTTP-POST-1", bench.http().raw(octets + _EMPTY_LINE + request.body))
+
+
+@clauses("HTTP-POST-1")
+@pytest.mark.parametrize("change", [str.lower, str.upper, str.swapcase], ids=lambda change: change.__name__)
+def test_names_of_headers_have_no_case(bench: Bench, change: Callable[[str], str]) -> None:
+    """Send a request whose header names are written in another case; expect the operation performed."""
+    request = AddGroupRequest(bench)
+    start, *lines = [*request.head.split("\r\n"), f"Content-Length: {len(request.body)}"]
+    pairs = [line.split(":", 1) for line in lines]
+    octets = "\r\n".join([start, *(f"{change(name)}:{value}" for name, value in pairs)]).encode("latin-1")
+    request.expect_performed("HTTP-POST-1", bench.http().raw(octets + _EMPTY_LINE + request.body))
+
+
 LENGTHS: dict[str, tuple[str, ...]] = {
     "none": (),
     "no number": ("Content-Length: many",),
@@ -111,14 +143,22 @@ def test_a_missing_or_invalid_length_is_refused(bench: Bench, headers: tuple[str
 
 
 @clauses("HTTP-CHUNKED-1")
-@pytest.mark.parametrize("size", [1, 7, 1000], ids=lambda size: f"of-{size}")
+@pytest.mark.parametrize("size", [1, 11, 26, 1000], ids=lambda size: f"of-{size}")
 def test_a_body_may_come_in_chunks(bench: Bench, size: int) -> None:
-    """Send a body in chunks of several sizes, also with extensions and a trailer; expect the operation performed."""
+    """Send a body in chunks of several sizes, which are written in either case, with zeros in front, with extensions
+    and a trailer; expect the operation performed.
+    """
     request = AddGroupRequest(bench)
     parts = [request.body[start : start + size] for start in range(0, len(request.body), size)]
-    chunks = b"".join(b"%X;note=x\r\n%b\r\n" % (len(part), part) for part in parts)
-    plain = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
-    for body in (plain + b"0\r\n\r\n", chunks + b"0\r\nX-Trailer: x\r\n\r\n"):
+    for written, end in (
+        (b"%x", b"0\r\n\r\n"),
+        (b"%X", b"0\r\n\r\n"),
+        (b"00%x", b"00\r\n\r\n"),
+        (b"%X;note=x", b"0\r\nX-Trailer: x\r\n\r\n"),
+        (b'%x;note="a;b"', b"0;last\r\n\r\n"),
+    ):
+        chunks = b"".join(written % len(part) + b"\r\n" + part + b"\r\n" for part in parts)
+        body = chunks + end
         reply = bench.http().raw(request.octets("Transfer-Encoding: chunked", body=body))
         request.expect_performed("HTTP-CHUNKED-1", reply)
 

@@ -10,6 +10,7 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.freed_records import keep_everything
 from conformance.suite.queue.ownership_probe import OwnershipProbe
 from conformance.wire.failures import TooLong
 
@@ -156,6 +157,10 @@ def test_all_topics_are_listed(bench: Bench) -> None:
         bench.judge(
             "INTRO-TOPICS-1", listed.get(name) == alone, expected=f"{alone}", observed=listed.get(name)
         )
+    queue.publish(names[-1], "m")
+    alone = bench.http().request("GET", f"/topics/{names[-1]}").json()
+    later = _all_topics(bench, names).get(names[-1])
+    bench.judge("INTRO-TOPICS-1", later == alone, expected=f"{alone}, also in a second list", observed=later)
 
 
 def _group(bench: Bench, group: str) -> dict[str, Any]:
@@ -234,6 +239,43 @@ def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
                 expected=f"inFlight {held.message_id}",
                 observed=row,
             )
+
+
+@clauses("INTRO-GROUP-1")
+def test_each_group_is_described_by_what_it_did_itself(bench: Bench) -> None:
+    """Let two groups commit different numbers of records of one topic, and members leave a topic or their group; expect
+    the offset of each group, and nothing of what its members have given up.
+    """
+    queue = QueueFixture(bench)
+    topic, other = queue.new_topic(), queue.new_topic()
+    keep_everything(queue, topic)
+    for number in range(3):
+        queue.publish(topic, f"m{number}")
+    committed: dict[str, int] = {}
+    for count in (2, 1, 3):
+        group = queue.new_group()
+        committed[group] = count
+        queue.read_and_acknowledge(queue.new_consumer(group, topic), count)
+    for group, count in committed.items():
+        told = [
+            (row["committed"], row["lag"]) for row in _group(bench, group)["assignment"] if row["endOffset"]
+        ]
+        bench.judge(
+            "INTRO-GROUP-1",
+            told == [(count, 3 - count)],
+            expected=f"{count} of three records committed in {group}",
+            observed=told,
+        )
+    group = queue.new_group()
+    stays, leaves = queue.new_consumer(group, topic, other), queue.new_consumer(group, topic)
+    queue.unsubscribe(stays, topic)
+    expected = {stays: [other], leaves: [topic]}
+    if bench.declares("unregister"):
+        queue.client.unregister(leaves)
+        del expected[leaves]
+    document = _group(bench, group)
+    topics = {member["consumer_name"]: sorted(member["topics"]) for member in document["members"]}
+    bench.judge("INTRO-GROUP-1", topics == expected, expected=f"members {expected}", observed=document)
 
 
 @clauses("INTRO-UNKNOWN-1")

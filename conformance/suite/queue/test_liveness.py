@@ -129,6 +129,36 @@ def test_a_consumer_outlives_its_connection(bench: Bench) -> None:
     )
 
 
+@clauses("LIVE-KEEP-1")
+@waits(eviction_seconds)
+def test_a_registration_begins_a_silence_of_its_own(bench: Bench) -> None:
+    """Unregister a consumer in the middle of its timeout and register its name again; expect it to live for a whole
+    timeout from then on.
+    """
+    if not bench.declares("unregister"):
+        bench.skip("LIVE-KEEP-1", "no consumer can unregister (extension unregister)")
+        return
+    queue = QueueFixture(bench)
+    group = queue.new_group()
+    consumer = queue.new_consumer(group)
+    names = {"consumer_group_name": group, "consumer_name": consumer}
+    first = timed(queue, group, lambda: queue.heartbeat(consumer))
+    queue.wait_until(group, first.earliest + queue.timings.heartbeat_timeout / 2, consumer)
+    queue.call(UNREGISTER, {"consumer_name": consumer})
+    sign = timed(queue, group, lambda: queue.call(REGISTER, names))
+    expect_status(bench, sign.reply, 200, "MEMBER-UNREGISTER-1", "the name is free")
+    wait_just_below_timeout(queue, group, sign, consumer)
+    beat = timed(queue, group, lambda: queue.heartbeat(consumer))
+    expect_kept_alive(
+        queue,
+        "LIVE-KEEP-1",
+        sign,
+        beat,
+        expected="202 for a consumer that has just registered",
+        ok=beat.reply.status == 202,
+    )
+
+
 @clauses("LIVE-EVICT-1", "LIVE-GONE-1", "LIVE-GONE-2")
 @waits(eviction_seconds)
 def test_an_evicted_consumer_is_refused_everything(bench: Bench) -> None:

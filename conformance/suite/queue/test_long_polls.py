@@ -105,12 +105,21 @@ def test_a_long_poll_is_answered_when_a_partition_comes(bench: Bench) -> None:
 
 
 @clauses("POLL-WAIT-1")
-def test_a_long_poll_is_refused_when_its_consumers_registration_ends(bench: Bench) -> None:
-    """Send a long poll and remove the consumer's group; expect a refusal (4xx), long before the time is over."""
+@pytest.mark.parametrize("how", ["by the removal of its group", "by itself"])
+def test_a_long_poll_is_refused_when_its_consumers_registration_ends(bench: Bench, how: str) -> None:
+    """Send a long poll and remove the consumer's group, or unregister the consumer; expect a refusal (4xx), long before
+    the time is over.
+    """
+    if how == "by itself" and not bench.declares("unregister"):
+        bench.skip("POLL-WAIT-1", "no consumer can unregister (extension unregister)")
+        return
     queue = QueueFixture(bench)
     _topic, group, (consumer,) = queue.topic_with_consumers()
     waiting = WaitingPoll(queue, consumer)
-    queue.client.remove_group(group)
+    if how == "by itself":
+        queue.client.unregister(consumer)
+    else:
+        queue.client.remove_group(group)
     reply, took = waiting.answer()
     bench.judge(
         "POLL-WAIT-1",

@@ -9,6 +9,7 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, REGISTER, SUBSCRIBE, UNREGISTER, QueueFixture
+from conformance.suite.queue.freed_records import keep_everything
 from conformance.suite.queue.queue_client import HEARTBEAT
 
 if TYPE_CHECKING:
@@ -97,6 +98,38 @@ def test_an_unregistered_consumer_is_refused_and_its_name_is_free(bench: Bench) 
     again = queue.call(REGISTER, {"consumer_group_name": group, "consumer_name": consumer})
     expect_status(bench, again, 200, "MEMBER-UNREGISTER-1", "the name is free")
     queue.expect_no_record(consumer, "MEMBER-UNREGISTER-1", "no record: the new consumer has no subscription")
+
+
+@clauses("MEMBER-REGISTER-1")
+@pytest.mark.parametrize("how", ["it unregistered", "its group was removed"])
+def test_a_name_serves_in_the_group_of_its_last_registration(bench: Bench, how: str) -> None:
+    """Register a name in two groups one after another; expect it to read as a member of the second one."""
+    if how == "it unregistered" and not bench.declares("unregister"):
+        bench.skip("MEMBER-REGISTER-1", "no consumer can unregister (extension unregister)")
+        return
+    queue = QueueFixture(bench)
+    topic, first, (consumer,) = queue.topic_with_consumers()
+    second = queue.new_group()
+    keep_everything(queue, topic)
+    for number in range(2):
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 1)
+    if how == "it unregistered":
+        queue.client.unregister(consumer)
+        stays = queue.new_consumer(first, topic)
+        queue.poll_until_record(stays)
+    else:
+        queue.client.remove_group(first)
+    reply = queue.call(REGISTER, {"consumer_group_name": second, "consumer_name": consumer})
+    expect_status(bench, reply, 200, "MEMBER-REGISTER-1", "the name is free")
+    queue.subscribe(consumer, topic)
+    keep = [queue.poll_until_record(consumer, "MEMBER-REGISTER-1")]
+    bench.judge(
+        "MEMBER-REGISTER-1",
+        keep[0].message == "m0",
+        expected=f"m0, the first record for {second}",
+        observed=keep[0].whole,
+    )
 
 
 @clauses("MEMBER-UNREGISTER-2", "MEMBER-UNREGISTER-3")

@@ -236,7 +236,7 @@ def test_a_record_is_stored_before_its_ack(bench: Bench) -> None:
 @clauses("PUB-ACK-7")
 def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
     """Publish to one topic while others are listened to; expect neither ACK nor FAILED at the others, also if one name
-    is the beginning of another.
+    is the beginning of another, or differs in case, or has a dot where the other has a hyphen.
 
     The FAILED of a topic that does not exist goes to no topic that does.
     """
@@ -244,12 +244,15 @@ def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
         return
     queue = QueueFixture(bench)
     topic, other = queue.new_topic(), queue.new_topic()
-    longer = f"{topic}x"
-    reply = queue.client.add_topic(longer)
-    expect_status(bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
+    similar = [f"{topic}x", f"{topic}-", topic.replace("-", "."), topic.swapcase(), topic[1:]]
+    for name in similar:
+        reply = queue.client.add_topic(name)
+        expect_status(bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
     session = ListenerSession(bench)
     ours = session.listen(topic)
-    others = [session.listen(name, spelling) for name in (other, longer) for spelling in spellings_of(bench)]
+    others = [
+        session.listen(name, spelling) for name in (other, *similar) for spelling in spellings_of(bench)
+    ]
     queue.publish(topic, "m")
     queue.call(publish_path(topic), {"messageID": "refused"})
     told = sorted(

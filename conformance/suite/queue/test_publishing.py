@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.bench.marks import clauses, main_thread_only
+from conformance.suite.queue.bursts import Bursts
 from conformance.suite.queue.expectations import (
     expect_publish_refusal,
     expect_refusal,
@@ -16,6 +17,7 @@ from conformance.suite.queue.expectations import (
     publish_refused,
 )
 from conformance.suite.queue.fixture import ADD_TOPIC, KEY, QueueFixture, publish_path
+from conformance.suite.queue.generators import beyond
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -43,6 +45,10 @@ TEXTS = [
     "日本語",
     "\U0001f600 astral",
     "\u2028\ufeff",
+    "\ufeffbehind a byte order mark",
+    '<a href="x?y&amp;z">&lt;</a>',
+    "%41 %2F a+b",
+    "&#65; \\u0041 \\n",
     "\u212b e\u0301 \ufb01 \u2460",
     '{"message": "not parsed"}',
     "x" * 10_000,
@@ -86,6 +92,22 @@ def test_the_short_spelling_publishes_too(bench: Bench) -> None:
     bench.judge(
         "PUB-ALIAS-1", delivered == ["long", "short"], expected="long, then short", observed=delivered
     )
+
+
+@clauses("ORDER-3")
+def test_both_spellings_keep_the_order_of_a_connection(bench: Bench) -> None:
+    """Send a burst of records under both spellings of the path in turn; expect them in their order."""
+    if bench.binding != "queue-stomp":
+        bench.skip("ORDER-3", "one spelling of the path is enough here")
+        return
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    paths = (publish_path(topic), f"/publish/{topic}")
+    texts = [f"m{number}" for number in range(30)]
+    bodies = [{"messageID": text, "message": text, "key": KEY} for text in texts]
+    Bursts(queue).perform([(paths[number % 2], body) for number, body in enumerate(bodies)])
+    came = [record.message for record in queue.read_and_acknowledge(consumer, len(texts))]
+    bench.judge("ORDER-3", came == texts, expected="m0 to m29 in their order", observed=came)
 
 
 @clauses("PUB-BODY-1", "PUB-BODY-2")
@@ -265,7 +287,7 @@ def test_a_bound_that_is_no_positive_integer_is_refused(bench: Bench) -> None:
     queue = QueueFixture(bench)
     name = bench.fresh("topic")
     most = bench.limit("partition_bytes")
-    bounds: list[object] = [0, -1, 2.5, "1000", True, None, [], *([int(most) + 1] if most else [])]
+    bounds: list[object] = [0, -1, 2.5, "1000", True, None, [], *beyond(most)]
     for bound in bounds:
         reply = queue.call(ADD_TOPIC, {"topicName": name, "partition_bytes": bound})
         expect_refusal(bench, reply, "PUB-FULL-3", f"partition_bytes is {bound!r}")

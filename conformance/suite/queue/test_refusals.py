@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -139,11 +140,32 @@ def _send_not_objects(prepared: PreparedQueue, operation: Operation) -> None:
             # Parsers differ in how deep JSON may be nested: a server may call a body that is too deep no JSON.
             causes = {cause, "body-not-json"} if name == "deep" else {cause}
             _judge_bad_request(bench, reply, f"the body is {name}", *causes)
+    for what, body in _nearly_json(whole).items():
+        reply = _answer(prepared, operation, body, f"the body has {what}")
+        _judge_bad_request(bench, reply, f"the body has {what}", "body-not-json")
     # Over STOMP it needs a binary message, which servers may refuse.
     if bench.binding == "queue-http" and (not operation.publishes or bench.declares("http-publish")):
-        for body in (NOT_UTF8, whole[:-1] + b', "x-unknown": "\xff\xfe"}'):
+        text = whole.decode()
+        encoded = (text.encode("utf-16"), text.encode("utf-16-le"), text.encode("utf-32-be"))
+        for body in (NOT_UTF8, whole[:-1] + b', "x-unknown": "\xff\xfe"}', *encoded):
             reply = _answer(prepared, operation, body, "the body is no UTF-8")
             _judge_bad_request(bench, reply, "the body is no UTF-8")
+
+
+def _nearly_json(whole: bytes) -> dict[str, bytes]:
+    """The body of an operation, spoilt in ways that lenient readers of JSON take, by what it has then."""
+    start = whole[:-1]
+    return {
+        "a number that is none": start + b', "x-unknown": NaN}',
+        "a number without bounds": start + b', "x-unknown": -Infinity}',
+        "a number with a zero in front": start + b', "x-unknown": 007}',
+        "a comma behind its last member": start + b",}",
+        "a comment": start + b" /* a comment */}",
+        "a comment of one line": start + b" // a comment\n}",
+        "a line end in a string": start + b', "x-unknown": "a\nb"}',
+        "single quotes": whole.replace(b'"', b"'"),
+        "names without quotes": re.sub(rb'"(\w+)":', rb"\1:", whole),
+    }
 
 
 def _answer(prepared: PreparedQueue, operation: Operation, body: bytes, why: str) -> Reply:

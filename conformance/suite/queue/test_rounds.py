@@ -10,6 +10,7 @@ from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_publish_refusal, expect_refusal, expect_status
 from conformance.suite.queue.fixture import ADD_TOPIC, QueueFixture, publish_path
 from conformance.suite.queue.keyless_round import KeylessRound
+from conformance.suite.queue.ownership_probe import own_every_partition
 from conformance.wire.operations import HttpOperations, QueueClient, StompOperations
 
 if TYPE_CHECKING:
@@ -67,6 +68,67 @@ def test_the_round_is_that_of_the_topic_and_not_of_a_connection(bench: Bench, ho
         reply = clients[number % len(clients)].publish(turns.topic, bench.fresh("id"), f"m{number}")
         expect_status(bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
     turns.expect_turns("PART-RR-1", "the connection of a producer makes no difference")
+
+
+@clauses("PART-RR-1")
+def test_both_spellings_of_the_path_share_the_round(bench: Bench) -> None:
+    """Publish 2 N records without a key under `/producer/publish/` and `/publish/` in turn; expect record j + N behind
+    record j.
+    """
+    queue = QueueFixture(bench)
+    turns = KeylessRound(queue)
+    for number in range(2 * turns.partitions):
+        if number % 2 == 0:
+            turns.publish(number)
+            continue
+        reply = queue.call(f"/publish/{turns.topic}", _record(f"m{number}"), promise="PUB-ALIAS-1")
+        expect_status(bench, reply, 200, "PUB-ALIAS-1", "the record is valid, and the topic exists")
+    turns.expect_turns("PART-RR-1", "the spelling of the path makes no difference")
+
+
+@clauses("PART-RR-1")
+def test_readers_leave_the_turn_of_records_alone(bench: Bench) -> None:
+    """Have other groups subscribe to a topic, read it and leave between 2 N records without a key; expect record j + N
+    behind record j.
+    """
+    queue = QueueFixture(bench)
+    turns = KeylessRound(queue)
+    for number in range(2 * turns.partitions):
+        turns.publish(number)
+        reader = queue.new_consumer(queue.new_group(), turns.topic)
+        if number % 3 == 0:
+            queue.read_and_acknowledge(reader, 1)
+        elif number % 3 == 1:
+            queue.unsubscribe(reader, turns.topic)
+    turns.expect_turns("PART-RR-1", "what readers do makes no difference")
+
+
+@clauses("PART-RR-1")
+def test_the_round_goes_on_after_many_records(bench: Bench) -> None:
+    """Publish more records without a key than an octet can count, to a topic whose number of partitions is no power of
+    two; expect each three in a row to lie in different partitions.
+    """
+    wish = 3
+    if not bench.declares("topic-partitions") or (bench.limit("partitions") or wish) < wish:
+        bench.skip("PART-RR-1", f"no topic can have {wish} partitions here (extension topic-partitions)")
+        return
+    queue = QueueFixture(bench)
+    rounds = bench.examples(quick=15, standard=87, thorough=342)
+    topic = queue.new_topic(partitions=wish)
+    consumer = queue.new_consumer(queue.new_group(), topic)
+    own_every_partition(queue, topic, consumer, wish)
+    for number in range(rounds * wish):
+        queue.publish(topic, f"m{number}", key=None)
+    for first in range(0, rounds * wish, wish):
+        came = [record for _, record in queue.poll_all(consumer)]
+        bench.judge(
+            "PART-RR-1",
+            {record.message for record in came} == {f"m{first + further}" for further in range(wish)},
+            expected=f"m{first} and the next {wish - 1} in flight at once, one in each partition",
+            observed=[record.whole for record in came],
+        )
+        for record in came:
+            queue.acknowledge(consumer, record.message_id)
 
 
 @clauses("PART-RR-1")

@@ -124,7 +124,11 @@ def test_an_operation_needs_a_login(bench: Bench) -> None:
         "no passcode": basic_of(login, ""),
         "an unknown login": basic_of(bench.fresh("nobody"), passcode),
         "another scheme": f"Bearer {passcode}",
+        "the passcode and more": basic_of(login, f"{passcode}x"),
+        "the passcode between blanks": basic_of(login, f" {passcode} "),
     }
+    if passcode != passcode.swapcase():
+        tried["the passcode in another case"] = basic_of(login, passcode.swapcase())
     for what, authorization in tried.items():
         request = GroupRequest(bench)
         reply = request.send(Authorization=authorization)
@@ -141,14 +145,15 @@ def test_an_operation_needs_a_login(bench: Bench) -> None:
             expect_refusal(
                 bench, bench.http().raw(octets.encode() + _END), "SECURITY-LOGIN-1", f"{what}, to read"
             )
-    request = GroupRequest(bench)
-    reply = request.send()
-    bench.judge(
-        "SECURITY-LOGIN-3",
-        reply is not None and reply.status == 200,
-        expected="200 for Basic authentication with the login and passcode of CONNECT",
-        observed=reply,
-    )
+    right = basic_of(login, passcode)
+    for authorization in (right, right.replace("Basic", "basic"), right.replace("Basic", "BASIC")):
+        reply = GroupRequest(bench).send(Authorization=authorization)
+        bench.judge(
+            "SECURITY-LOGIN-3",
+            reply is not None and reply.status == 200,
+            expected=f"200 for {authorization.split()[0]} authentication with the login and passcode of CONNECT",
+            observed=reply,
+        )
 
 
 @clauses("SECURITY-ORIGIN-1")

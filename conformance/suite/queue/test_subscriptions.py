@@ -9,7 +9,7 @@ import pytest
 from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, SUBSCRIBE, UNSUBSCRIBE, QueueFixture
-from conformance.suite.queue.ownership_probe import own_every_partition
+from conformance.suite.queue.ownership_probe import OwnershipProbe, own_every_partition
 from conformance.suite.queue.queue_client import MARGIN
 from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
 
@@ -142,6 +142,66 @@ def test_an_unsubscribed_consumer_gets_no_more_of_the_topic(bench: Bench) -> Non
     bench.judge(
         "MEMBER-UNSUBSCRIBE-1", record.topic == kept, expected=f"a record of {kept}", observed=record.whole
     )
+
+
+@clauses("MEMBER-UNSUBSCRIBE-1")
+def test_a_list_is_given_up_whole(bench: Bench) -> None:
+    """Unsubscribe from all but one of several topics by one list; expect the records of that one only."""
+    queue = QueueFixture(bench)
+    topics = [queue.new_topic() for _ in range(4)]
+    consumer = queue.new_consumer(queue.new_group(), *topics)
+    *given_up, kept = topics
+    queue.unsubscribe(consumer, *given_up)
+    for topic in topics:
+        queue.publish(topic, f"of {topic}")
+    record = queue.poll_until_record(consumer, "MEMBER-UNSUBSCRIBE-1")
+    bench.judge(
+        "MEMBER-UNSUBSCRIBE-1", record.topic == kept, expected=f"a record of {kept}", observed=record.whole
+    )
+    queue.expect_no_record(consumer, "MEMBER-UNSUBSCRIBE-1", f"no record of {', '.join(given_up)}")
+
+
+@clauses("MEMBER-UNSUBSCRIBE-1")
+@pytest.mark.parametrize("how", ["in one list", "in two lists"])
+def test_one_unsubscription_ends_what_was_subscribed_twice(bench: Bench, how: str) -> None:
+    """Subscribe to a topic twice, and unsubscribe once; expect no more of its records, which another member gets."""
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    if how == "in one list":
+        queue.subscribe(consumer, topic, topic)
+    else:
+        for _ in range(2):
+            queue.subscribe(consumer, topic)
+    queue.confirm_ownership(topic, consumer)
+    queue.unsubscribe(consumer, topic)
+    queue.publish(topic, "later")
+    queue.expect_no_record(consumer, "MEMBER-UNSUBSCRIBE-1", f"no record of {topic}")
+    record = queue.poll_until_record(queue.new_consumer(group, topic), "MEMBER-UNSUBSCRIBE-1")
+    bench.judge("MEMBER-UNSUBSCRIBE-1", record.message == "later", expected="`later`", observed=record.whole)
+
+
+@clauses("ASSIGN-2")
+def test_who_unsubscribes_ends_nobody_elses_subscription(bench: Bench) -> None:
+    """Unsubscribe a member from a topic that two others read and it doesn't; expect these to keep even shares of it,
+    whatever the reply.
+    """
+    queue = QueueFixture(bench)
+    probe, group = OwnershipProbe(queue), queue.new_group()
+    readers = [queue.new_consumer(group, probe.topic) for _ in range(2)]
+    probe.settled_owners(readers)
+    bystander = queue.new_consumer(group, queue.new_topic())
+    queue.call(UNSUBSCRIBE, {"consumer_name": bystander, "topic_list": probe.topic})
+    probe.settled_owners([*readers, bystander], fair=False)
+    probe.settled_owners(readers)
+
+
+@clauses("ASSIGN-2")
+def test_a_topic_that_is_listed_twice_is_one_subscription(bench: Bench) -> None:
+    """Subscribe one of two members by a list that has the topic twice; expect even shares."""
+    queue = QueueFixture(bench)
+    probe, group = OwnershipProbe(queue), queue.new_group()
+    names = [queue.new_consumer(group, probe.topic, probe.topic), queue.new_consumer(group, probe.topic)]
+    probe.settled_owners(names)
 
 
 @clauses("MEMBER-UNSUBSCRIBE-2", "MEMBER-UNSUBSCRIBE-3")

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.expectations import expect_refusal, expect_status, refused
+from conformance.suite.queue.expectations import (
+    expect_publish_refusal,
+    expect_refusal,
+    expect_status,
+    refused,
+)
 from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     ADD_TOPIC,
@@ -20,6 +25,7 @@ from conformance.suite.queue.fixture import (
     publish_path,
 )
 from conformance.suite.queue.freed_records import keep_everything
+from conformance.suite.queue.listeners import ListenerSession
 from conformance.suite.queue.simultaneous import Simultaneous
 from conformance.suite.queue.waiting_poll import WaitingPoll
 
@@ -377,6 +383,69 @@ def test_the_new_topic_has_the_partitions_that_it_asks_for(bench: Bench, before:
         expected=f"{after} records in flight, one of each partition",
         observed=in_flight,
     )
+
+
+@clauses("TOPIC-REMOVE-11")
+@pytest.mark.parametrize(
+    ("before", "after"), [(100, None), (None, 100)], ids=["bounded before", "bounded now"]
+)
+def test_the_new_topic_has_the_bound_that_it_asks_for(
+    bench: Bench, before: int | None, after: int | None
+) -> None:
+    """Remove a topic and add one under its name with another bound of its partitions, or none; expect the bound of the
+    new one to count.
+    """
+    if not bench.declares("topic-limits"):
+        bench.skip("TOPIC-REMOVE-11", "no topic can ask for a bound (extension topic-limits)")
+        return
+    queue = QueueFixture(bench)
+    topic = queue.new_topic(**({"partition_bytes": before} if before else {}))
+    queue.publish(topic, "old")
+    remove_topic(queue, topic)
+    _add_again(queue, topic, **({"partition_bytes": after} if after else {}))
+    record = {"messageID": "1", "message": "x" * 500, "key": KEY}
+    reply = queue.call(publish_path(topic), record)
+    if after:
+        expect_publish_refusal(
+            bench, reply, "TOPIC-REMOVE-11", f"the new topic has a bound of {after} octets"
+        )
+    else:
+        expect_status(bench, reply, 200, "TOPIC-REMOVE-11", "the new topic has no small bound")
+
+
+@clauses("PART-RR-2")
+def test_the_round_of_the_new_topic_begins_anew(bench: Bench) -> None:
+    """Remove a topic after one record without a key, and add one under its name; expect its first record without a key
+    in partition 0.
+    """
+    if not bench.declares("topic-removal"):
+        return
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    queue.publish(topic, "old", key=None)
+    remove_topic(queue, topic)
+    _add_again(queue, topic)
+    reply = queue.publish(topic, "new", key=None)
+    partition, _offset = queue.position(reply)
+    bench.judge("PART-RR-2", partition == 0, expected="the first record in partition 0", observed=reply)
+
+
+@clauses("PUB-ACK-1")
+def test_listeners_outlive_a_topic(bench: Bench) -> None:
+    """Listen to the acknowledgements of a topic, remove the topic and add one under its name; expect the ACK of its
+    first record.
+    """
+    if not bench.declares("topic-removal"):
+        return
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    listener = ListenerSession(bench).listen(topic)
+    queue.publish(topic, "old", label="old")
+    listener.expect_acknowledgements("PUB-ACK-1", ["old"])
+    remove_topic(queue, topic)
+    _add_again(queue, topic)
+    queue.publish(topic, "new", label="new")
+    listener.expect_acknowledgements("PUB-ACK-1", ["new"])
 
 
 @clauses("TOPIC-REMOVE-11")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from conformance.suite.queue.expectations import refused
 from conformance.suite.queue.fixture import POLL
 from conformance.wire.operations import StompOperations, encoded
 
@@ -59,12 +60,23 @@ class WaitingPoll:
         """True if an answer after `took` seconds came clearly before the poll's time was over."""
         return took < 0.9 * self.seconds
 
+    def expect_no_early_end(self, reply: Reply, took: float) -> None:
+        """Judge POLL-WAIT-2 by the reply not being an empty one clearly before the poll's time is over."""
+        is_empty = reply.status != 200 and not refused(reply)
+        self._queue.bench.judge(
+            "POLL-WAIT-2",
+            not (is_empty and self.is_before_timeout(took)),
+            expected=f"a record, or an empty reply when the {self.seconds:g} s are over",
+            observed=f"{reply} after {took:.3f} s",
+        )
+
     def expect_record(self, clause: str, message: str, acknowledge: str = "") -> None:
         """Judge `clause` by a reply with the record `message`, clearly before the poll's time is over.
 
         The consumer named by `acknowledge` acknowledges it.
         """
         reply, took = self.answer()
+        self.expect_no_early_end(reply, took)
         self._queue.bench.judge(
             clause,
             reply.status == 200 and self.is_before_timeout(took),

@@ -173,7 +173,10 @@ def consume_elsewhere(
         missing.discard(frame.body)
     if missing and within is None:
         fixture.bench.findings.add(LOSES)
-    return came + _until_marker(fixture, subscription, sender)
+    came += _until_marker(fixture, subscription, sender)
+    for client in (reader, sender):
+        client.close()
+    return came
 
 
 def _until_marker(fixture: StompFixture, subscription: Subscription, sender: StompClient) -> list[bytes]:

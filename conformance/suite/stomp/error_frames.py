@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from conformance.wire.cutting import cut_repr
+
 if TYPE_CHECKING:
     from conformance.suite.stomp.stomp_fixture import StompFixture
     from conformance.wire.frames import Frame
@@ -14,7 +16,7 @@ _MIME_TYPE = re.compile(r"[^\s/;,]+/[^\s/;,]+ *(?:;.*)?")
 
 def judge_error(fixture: StompFixture, error: Frame, receipt: str | None = None) -> None:
     """Judge the rules for every ERROR; `receipt` is that of the faulty frame if the server could read it."""
-    shown = f"{error.octets[:600]!r}"
+    shown = cut_repr(error.octets, 600)
     fixture.judge("STOMP-ERROR-003", bool(error.get("message")), expected="a message header", observed=shown)
     if receipt is not None:
         fixture.judge(

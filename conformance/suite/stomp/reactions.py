@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from conformance.suite.stomp.error_frames import judge_error
 from conformance.suite.stomp.patience import SHORT_WAIT
+from conformance.wire.cutting import cut_repr
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Reaction:
     def __str__(self) -> str:
         parts = [f"RECEIPT {frame.get('receipt-id')!r}" for frame in self.receipts]
         if self.error:
-            parts.append(f"ERROR {self.error.octets[:400]!r}")
+            parts.append(f"ERROR {cut_repr(self.error.octets, 400)}")
         parts += [f"{frame.command} behind the ERROR" for frame in self.after_error]
         if self.closed:
             parts.append(f"the end of the connection ({self.closed})")
@@ -105,9 +106,11 @@ def reaction(
     time for the first reaction in seconds; `SHORT_WAIT` is enough where none must come.
     """
     patience = _patience(fixture) if patience is None else patience
+    end_attempt = fixture.begin_attempt()
     found = _observe(fixture, provoke(), receipt, fence, patience, must_react=must_react)
     while found.is_bare_close and found.attempts < ATTEMPTS:
         attempts = found.attempts + 1
+        end_attempt()
         found = _observe(fixture, provoke(), receipt, fence, patience, must_react=must_react)
         found.attempts = attempts
     if found.closed is not None:

@@ -132,6 +132,18 @@ class StompFixture:
         self._queues.append(destination)
         return destination
 
+    # Attempts
+
+    def begin_attempt(self) -> Callable[[], None]:
+        """Return a call that ends what the test opens from now on, for a test that tries again with fresh sessions."""
+        mark, sender, subscribed = self.bench.registered(), self._sender, set(self._subscribed)
+
+        def end() -> None:
+            self.bench.close_since(mark)
+            self._sender, self._subscribed = sender, subscribed
+
+        return end
+
     # Sending and subscribing
 
     def send(

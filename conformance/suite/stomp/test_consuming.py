@@ -20,6 +20,7 @@ from conformance.suite.stomp.channel import (
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,6 +103,36 @@ def test_a_cumulative_ack_covers_earlier_messages(bench: Bench) -> None:
     covered = [body for body in again if body in acknowledged]
     fixture.judge(
         "STOMP-SUB-010", not covered, expected=f"only {rest!r} again", observed=f"{covered} as well"
+    )
+
+
+@clauses("STOMP-SUB-010")
+def test_a_cumulative_ack_covers_what_was_sent_before_a_redelivery(bench: Bench) -> None:
+    """Send NACK for the first of two messages in mode client, and ACK for it when it comes again, behind the second;
+    cut the connection, and expect neither again.
+    """
+    fixture = StompFixture(bench)
+    if not has_redelivery(fixture, "STOMP-SUB-010"):
+        return
+    channel = Channel(fixture, fixture.queue(), headers=[("ack", "client")])
+    messages = channel.unacknowledged_messages(2)
+    if len(messages) < 2:
+        fixture.skip("STOMP-SUB-010", "the server sends no second message that is not acknowledged")
+        return
+    channel.reader.nack(messages[0])
+    try:
+        again = channel.reader.expect("MESSAGE", lambda frame: frame.body == messages[0].body)
+    except PeerFailure:
+        fixture.skip("STOMP-SUB-010", "a message that was refused by NACK does not come again")
+        return
+    _acknowledge(fixture, channel.reader, again)
+    channel.reader.link.cut()
+    came = consume_elsewhere(fixture, channel.destination)
+    fixture.judge(
+        "STOMP-SUB-010",
+        not {message.body for message in messages} & set(came),
+        expected=f"nothing again: the ACK of {again.body!r} covers {messages[1].body!r}, sent before",
+        observed=came,
     )
 
 

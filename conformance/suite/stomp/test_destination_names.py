@@ -77,6 +77,42 @@ def test_similar_names_are_different_destinations(bench: Bench, pair: str) -> No
         )
 
 
+@clauses("STOMP-SEND-006")
+def test_a_topic_and_a_queue_of_one_name_are_two_destinations(bench: Bench) -> None:
+    """Subscribe to a topic and to a queue that have one name below their prefixes, and send to both; expect each
+    message at its own destination only.
+    """
+    fixture = StompFixture(bench)
+    stem, sender = bench.fresh("name"), fixture.client()
+    destinations = [_destination_named(fixture, kind, stem) for kind in ("topic", "queue")]
+    if not bench.target.fact("queues") or destinations[0].name == destinations[1].name:
+        bench.skip("STOMP-SEND-006", "the server has no topic and queue that differ in their prefix only")
+        return
+    words = [bench.fresh("word") for _ in destinations]
+    found = [
+        _subscription_if_accepted(fixture, sender, destination, word)
+        for destination, word in zip(destinations, words, strict=True)
+    ]
+    subscriptions = [subscription for subscription in found if subscription is not None]
+    for _ in range(2):
+        for subscription, word in zip(subscriptions, words, strict=False):
+            fixture.send(sender, subscription.destination, word)
+    own = dict(zip([each.name for each in destinations], words, strict=True))
+    for subscription in subscriptions:
+        name = subscription.destination.name
+        strange = [
+            message.octets
+            for message in fixture.messages_before_marker(subscription, sender, "STOMP-SEND-006")
+            if message.body != own[name].encode()
+        ]
+        bench.judge(
+            "STOMP-SEND-006",
+            not strange,
+            expected=f"nothing at {name!r} that was sent to the other destination",
+            observed=strange[:3],
+        )
+
+
 def _destination_named(fixture: StompFixture, kind: str, name: str) -> Destination:
     target = fixture.bench.target
     if kind == "queue":

@@ -15,6 +15,7 @@ from conformance.suite.stomp.loopback import session_sending
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import ATTEMPTS, judge_refusal_rules, reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.cutting import cut_repr
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def test_messages_on_their_way_do_not_follow_an_error(bench: Bench) -> None:
     if found.error is None:
         bench.skip("STOMP-ERROR-002", "there is no ERROR for SEND without destination")
         return
-    behind = [frame.octets[:200] for frame in found.after_error]
+    behind = [cut_repr(frame.octets, 200) for frame in found.after_error]
     bench.judge(
         "STOMP-ERROR-002", not behind, expected="no MESSAGE behind the ERROR", observed=behind or found
     )

@@ -66,7 +66,9 @@ def test_escape_pairs_are_decoded(bench: Bench, where: str) -> None:
     r"""Send `note:a\cb\nc\\d`, or such text as `receipt` or `id`; expect the decoded text in RECEIPT or MESSAGE."""
     fixture = StompFixture(bench)
     for text in special_texts(bench.version):
+        end_attempt = fixture.begin_attempt()
         _expect_text_back(fixture, "STOMP-ENC-002", where, text)
+        end_attempt()
 
 
 @clauses("STOMP-ENC-002")

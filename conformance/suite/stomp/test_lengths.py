@@ -12,6 +12,7 @@ from conformance.suite.generators import lengths
 from conformance.suite.stomp.loopback import Loopback
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.suite.stomp.transaction_steps import send_in_transaction
+from conformance.wire.cutting import cut
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_a_value_of_any_length_is_kept(bench: Bench, place: str) -> None:
             clause,
             came == text,
             expected=f"a {place} of {length} octets as it was: {text[:30]!r} to {text[-30:]!r}",
-            observed=f"{len(came)} octets: {came[:100]!r}" if isinstance(came, str) else came,
+            observed=f"{len(came)} octets: {cut(came, 100)!r}" if isinstance(came, str) else came,
         )
         passed = length
     if not passed:

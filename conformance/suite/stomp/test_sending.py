@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.generators import many
 from conformance.suite.stomp.channel import Channel, is_undecidable, new_destination
 from conformance.suite.stomp.delivered_frames import expect_body, expect_headers
 from conformance.suite.stomp.frame_template import fill
@@ -14,6 +15,7 @@ from conformance.suite.stomp.loopback import session_sending
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import expect_error_and_close, reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.cutting import cut_repr
 from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import PeerFailure, Violation
 
@@ -127,7 +129,7 @@ def test_a_message_reaches_an_active_subscription(bench: Bench, own: bool, kind:
     fixture = StompFixture(bench)
     reader = fixture.client()
     channel = Channel(fixture, new_destination(fixture, kind), reader=reader, sender=reader if own else None)
-    for body in ("first message", "", "third message"):
+    for body in ("first message", "", "the same", "the same", "the same"):
         message = channel.send_and_receive(body)
         bench.judge("STOMP-SEND-002", True, expected="a MESSAGE", observed=message.octets)
         bench.judge(
@@ -147,6 +149,24 @@ def test_user_defined_headers_arrive(bench: Bench, kind: str) -> None:
     for headers in ([], USER_DEFINED, USER_DEFINED[:1], [("again", "x"), *USER_DEFINED[3:]]):
         message = channel.send_and_receive("body", headers)
         expect_headers(bench, "STOMP-SEND-004", message, headers)
+
+
+@clauses("STOMP-SEND-004")
+def test_many_user_defined_headers_arrive(bench: Bench) -> None:
+    """Send a frame with as many headers as the effort and the limit of the server allow; expect all of them in the
+    MESSAGE, or a refusal.
+    """
+    fixture = StompFixture(bench)
+    channel = Channel(fixture)
+    count = int(min(many(bench), (bench.limit("headers") or many(bench)) - 10))
+    headers = [(f"h{number}", f"v{number}") for number in range(max(1, count))]
+    channel.send("body", headers)
+    try:
+        message = channel.reader.expect("MESSAGE", channel.subscription.owns)
+    except PeerFailure:
+        bench.skip("STOMP-SEND-004", f"a frame with {count} headers is not delivered (STOMP-LIMIT-001)")
+        return
+    expect_headers(bench, "STOMP-SEND-004", message, headers)
 
 
 @clauses("STOMP-SEND-004")
@@ -197,7 +217,7 @@ def test_a_long_body_arrives_whole_or_is_refused(bench: Bench, size: int) -> Non
         "STOMP-SEND-005",
         message.body == b"x" * size,
         expected=f"a body of {size} octets",
-        observed=f"a body of {len(message.body)} octets: {message.octets[:300]!r}",
+        observed=f"a body of {len(message.body)} octets: {cut_repr(message.octets, 300)}",
     )
 
 

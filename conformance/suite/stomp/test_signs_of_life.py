@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from conformance.suite.stomp.heart_beats import HeartBeatSession
     from conformance.wire.stomp import StompClient
 
+#: Seconds of silence, a small part of a long interval.
+SHORT_SILENCE = 2.0
 MALFORMED = ["abc", "1000", "-1,5", "1000, 1000", "1,2,3", "1000,", ",1000", "", f"{10**30},{10**30}"]
 
 
@@ -151,6 +153,21 @@ def test_a_client_that_is_a_little_late_is_kept(bench: Bench) -> None:
         return
     expect_open(
         bench, "STOMP-HEARTBEAT-009", session.client, f"beats every {1.1 * interval:.2f} s ({session})"
+    )
+
+
+@clauses("STOMP-HEARTBEAT-009")
+@waits(lambda target: SHORT_SILENCE, clock="wall")
+@pytest.mark.parametrize("sends", [20_000, 2_200_000])
+def test_a_client_of_a_long_interval_may_be_silent(bench: Bench, sends: int) -> None:
+    """Promise beats at long intervals, and send nothing for a small part of one; expect the connection to stay open."""
+    session = negotiate(StompFixture(bench), sends, 0)
+    session.client.listen(SHORT_SILENCE)
+    expect_open(
+        bench,
+        "STOMP-HEARTBEAT-009",
+        session.client,
+        f"a silence of {SHORT_SILENCE:g} s with heart-beat:{sends},0 ({session})",
     )
 
 

@@ -57,7 +57,7 @@ def _version_of(tried: ConnectAttempt) -> str | None:
 
 
 @clauses("STOMP-NEG-003", "STOMP-NEG-005", "STOMP-NEG-004")
-@pytest.mark.parametrize("offer", ["9.9", "0.9,1.9,9.9"])
+@pytest.mark.parametrize("offer", ["9.9", "0.9,1.9,9.9", "1.10,11.2,1.0.1"])
 def test_no_version_in_common(bench: Bench, offer: str) -> None:
     """Send `accept-version:9.9`; expect an ERROR with the server's versions as `version`, and the end after it."""
     fixture = StompFixture(bench)

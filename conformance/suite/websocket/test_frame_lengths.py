@@ -12,6 +12,7 @@ from conformance.suite.generators import KIB, lengths, many
 from conformance.suite.stomp.loopback import Loopback
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.suite.websocket.links import websocket_of
+from conformance.wire.cutting import cut_repr
 from conformance.wire.failures import PeerFailure, Violation
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_a_frame_of_any_length_is_read(bench: Bench, fragments: int) -> None:
             "STOMP-WS-005",
             came == body,
             expected=f"the body of a frame of {length} octets",
-            observed=f"{len(came)} octets: {came[:200]!r}",
+            observed=f"{len(came)} octets: {cut_repr(came, 200)}",
         )
 
 

@@ -139,6 +139,53 @@ def upgrade(bench: Bench, headers: Mapping[str, str]) -> HttpReply | None:
     return bench.websocket_host().raw("\r\n".join(lines).encode())
 
 
+#: Headers of an upgrade as RFC 6455 lets a client write them, by what is odd about them.
+SPELLINGS: dict[str, dict[str, str]] = {
+    "usual": {},
+    "several options": {"Connection": "keep-alive, Upgrade"},
+    "options in lower case": {"Connection": "keep-alive,upgrade"},
+    "the protocol in mixed case": {"Upgrade": "WebSocket"},
+    "the option in upper case": {"Connection": "UPGRADE", "Upgrade": "WEBSOCKET"},
+}
+
+
+@clauses("WEBSOCKET-UPGRADE-1")
+@pytest.mark.parametrize("headers", SPELLINGS.values(), ids=SPELLINGS)
+def test_an_upgrade_may_be_spelled_otherwise(bench: Bench, headers: Mapping[str, str]) -> None:
+    """Send an upgrade whose Connection has further options, or whose tokens are in another case; expect 101."""
+    reply = upgrade(bench, headers)
+    if headers and (reply is None or reply.status != 101):
+        usual = upgrade(bench, {})
+        if usual is None or usual.status != 101:
+            bench.skip("WEBSOCKET-UPGRADE-1", f"the usual upgrade is refused as well: {usual}")
+            return
+    bench.judge(
+        "WEBSOCKET-UPGRADE-1",
+        reply is not None and reply.status == 101,
+        expected=f"101 for an upgrade with {dict(headers) or 'the usual headers'}",
+        observed=reply or "closed without a reply",
+    )
+
+
+@clauses("STOMP-WS-001")
+def test_an_offer_may_take_several_lines(bench: Bench) -> None:
+    """Offer a known subprotocol in one header and an unknown one in another, in both orders; expect the known one."""
+    known = NAMES[max(version for version in bench.target.stomp_versions if version in NAMES)]
+    for lines in ([known, "x-nobody-knows"], ["x-nobody-knows", known]):
+        name = "\r\nSec-WebSocket-Protocol: "
+        reply = upgrade(bench, {"Sec-WebSocket-Protocol": name.join(lines)})
+        if reply is None or reply.status != 101:
+            bench.skip("STOMP-WS-001", f"an upgrade with an offer in two headers is refused: {reply}")
+            return
+        selected = reply.headers.get("sec-websocket-protocol")
+        bench.judge(
+            "STOMP-WS-001",
+            selected == known,
+            expected=f"{known}, offered in one of two headers",
+            observed=f"{reply}, Sec-WebSocket-Protocol: {selected}",
+        )
+
+
 @clauses("WEBSOCKET-VERSION-1", "WEBSOCKET-VERSION-2")
 @pytest.mark.parametrize("version", ["99", "255"])
 def test_an_unknown_websocket_version_is_refused(bench: Bench, version: str) -> None:

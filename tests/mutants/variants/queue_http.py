@@ -126,7 +126,7 @@ def only_json_is_taken() -> None:
 
     @wrap(HttpBinding, "answer")
     def answer(original: Any, self: HttpBinding, request: Any, transport: Any) -> Any:
-        kind = dict(request.headers).get("content-type", "").partition(";")[0].strip()
+        kind = dict(request.headers).get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and request.body and kind != "application/json":
             return problem(415, "content-type", "Send application/json.")
         return original(self, request, transport)

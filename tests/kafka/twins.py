@@ -1,0 +1,207 @@
+"""Broken twins of the server on a log: nodes with one fault each, and the clauses that it breaks across nodes.
+
+Every fault is patched in from here; the server has no hooks. Two nodes with the fault are judged as one server.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from reference_server.kafka import shard
+from reference_server.kafka.acknowledging import Listening
+from reference_server.kafka.cluster import Cluster
+from reference_server.kafka.directory import Claims
+from reference_server.kafka.groups import GroupOperations
+from reference_server.kafka.replica import Replica
+from reference_server.kafka.topics import TopicOperations
+from reference_server.kafka.waiting import Waiting
+
+Patch = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A fault: a sentence, the clauses of which the suite should name one, and the binding in which it is judged."""
+
+    name: str
+    summary: str
+    breaks: tuple[str, ...]
+    binding: str
+    apply: Patch
+
+
+TWINS: dict[str, Twin] = {}
+
+
+def twin(*breaks: str, binding: str = "queue-http") -> Callable[[Patch], Patch]:
+    """Register a function that patches a node; its name and docstring are those of the twin."""
+
+    def register(apply: Patch) -> Patch:
+        name = apply.__name__.replace("_", "-")
+        TWINS[name] = Twin(name, (apply.__doc__ or "").partition("\n")[0], breaks, binding, apply)
+        return apply
+
+    return register
+
+
+def nothing(*_: object, **__: object) -> None:
+    """Stand in for a method that the fault leaves out."""
+
+
+@twin("MEMBER-REGISTER-4")
+def names_are_unique_in_a_group_only() -> None:
+    """A claim of a consumer's name is always granted."""
+    original = Claims.apply
+
+    def apply(self: Claims, command: Any, now: float, offset: int) -> Any:
+        self.by_name.pop(getattr(command, "name", ""), None)
+        return original(self, command, now, offset)
+
+    Claims.apply = apply  # type: ignore[method-assign]
+
+
+@twin("ACK-COMMIT-1", "ACK-COMMIT-2", "ACK-OK-1", "ORDER-1")
+def a_commit_stays_in_its_node() -> None:
+    """An acknowledgement is answered, and not written to the log."""
+    original = GroupOperations.settle
+
+    def settle(self: GroupOperations, name: str, number: Callable[[], int], *, commit: bool) -> None:
+        if not commit:
+            original(self, name, number, commit=commit)
+            return
+        number()
+        self.touch(name)
+
+    GroupOperations.settle = settle  # type: ignore[method-assign]
+
+
+@twin("POLL-OK-1", "PUB-STORE-1", "ORDER-1", "INTRO-TOPIC-1")
+def a_node_asks_for_no_ends() -> None:
+    """A node knows the ends of partitions only as far as it wrote them itself."""
+    Cluster.ask_ends = nothing  # type: ignore[method-assign, assignment]
+
+
+@twin("POLL-WAIT-1")
+def polls_wait_past_the_records_of_other_nodes() -> None:
+    """A poll that waits is answered early only for what its own node stores."""
+    Waiting._look = nothing  # type: ignore[method-assign, assignment]
+
+
+@twin("POLL-WAIT-5")
+def a_poll_that_waits_is_no_sign_of_life() -> None:
+    """No node says for a consumer that a poll of it waits."""
+    Waiting._interval = property(lambda _self: 1e9)  # type: ignore[assignment]
+
+
+@twin("PART-RR-1")
+def each_node_has_a_round_of_its_own() -> None:
+    """Records without a key take turns in each node alone."""
+    turns: dict[int, int] = defaultdict(int)
+
+    def choose(self: TopicOperations, ready: dict[int, Any], _outcomes: Any) -> dict[int, int]:
+        chosen = {}
+        for index, (topic, record) in ready.items():
+            if record.key:
+                chosen[index] = hash_of(record.key) % topic.partitions
+            else:
+                chosen[index] = turns[topic.serial] % topic.partitions
+                turns[topic.serial] += 1
+        return chosen
+
+    from reference_server.queue.partitioner import key_number as hash_of
+
+    TopicOperations._choose = choose  # type: ignore[method-assign, assignment]
+
+
+@twin("PART-KEY-1")
+def each_node_has_a_partitioner_of_its_own() -> None:
+    """The partition of a key depends on the node."""
+    from reference_server.kafka import topics
+
+    salt = secrets.token_hex(4)
+    original = topics.partition_of
+    topics.partition_of = lambda key, count: original(key + salt, count)  # type: ignore[assignment]
+
+
+@twin("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", binding="queue-stomp")
+def only_the_own_node_acknowledges() -> None:
+    """Subscribers of producer acknowledgements hear nothing of what other nodes store."""
+    Listening.listen = nothing  # type: ignore[method-assign, assignment]
+
+
+@twin("PUB-ACK-3", binding="queue-stomp")
+def only_the_own_node_tells_refusals() -> None:
+    """Subscribers of producer acknowledgements hear nothing of what other nodes refuse."""
+    Cluster.tell_refusal = nothing  # type: ignore[method-assign, assignment]
+
+
+@twin("PUB-ACK-4", binding="queue-stomp")
+def a_node_acknowledges_what_it_reads_again() -> None:
+    """A record is acknowledged by its reply, and once more when the node reads it."""
+    from reference_server.kafka import acknowledging
+
+    acknowledging.NODE = b"nobody.."  # type: ignore[misc]
+
+
+@twin("POLL-OK-2")
+def ids_are_offsets() -> None:
+    """The messageId is the offset, which records of several partitions share."""
+    shard._Ids.__getitem__ = lambda _self, offset: offset  # type: ignore[method-assign, assignment]
+
+
+@twin("TOPIC-REMOVE-5", "TOPIC-REMOVE-7", "TOPIC-REMOVE-9", "TOPIC-REMOVE-11", "TOPIC-REMOVE-1")
+def groups_hear_of_no_removal() -> None:
+    """A removed topic stays in the groups that read it."""
+    shard.Shard._forget = nothing  # type: ignore[method-assign, assignment]
+
+
+@twin("LIVE-KEEP-1", "MEMBER-SUBSCRIBE-1", "LIVE-BEAT-1", "LIVE-SIGN-1", "POLL-OK-1")
+def time_is_that_of_the_node() -> None:
+    """The time of a command is that at which a node reads it, by a clock that differs from the others'."""
+    import time
+
+    ahead = secrets.choice([0.0, 20.0]) + 5 * secrets.randbelow(10)
+    original = Replica._apply
+
+    def apply(self: Replica, entry: Any) -> None:
+        original(self, entry._replace(time=time.time() + ahead))
+
+    Replica._apply = apply  # type: ignore[method-assign]
+
+
+@twin("MEMBER-SUBSCRIBE-1", "GROUP-ADD-1", "MEMBER-REGISTER-1", "POLL-OK-1", "LIVE-BEAT-1", "TOPIC-ADD-2")
+def a_node_answers_from_its_own_copy() -> None:
+    """A command is applied to the copy of the node that gets it, and never written."""
+    offsets: dict[Any, int] = defaultdict(int)
+
+    def run(self: Replica, command: Any) -> Any:
+        import time
+
+        with self.lock:
+            offsets[self.place] += 1
+            self.now = max(self.now, time.time())
+            result = self.machine.apply(command, self.now, offsets[self.place])
+            self.after(command, True)
+        return result
+
+    Replica.run = run  # type: ignore[method-assign]
+
+
+@twin("POLL-OK-1", "MEMBER-REGISTER-1", "PUB-STORE-1", "TOPIC-ADD-2", "TOPIC-ADD-1", "MEMBER-SUBSCRIBE-1")
+def a_node_does_not_read_on() -> None:
+    """A node that knows no topic, or no consumer, of a name says so without reading the log to its end."""
+    Replica.catch_up = nothing  # type: ignore[method-assign, assignment]
+    original = Replica.deliver
+    held: dict[Replica, list[Any]] = defaultdict(list)
+
+    def deliver(self: Replica, entries: list[Any]) -> None:
+        # What was read is applied when the next entries come.
+        late, held[self] = held[self], entries
+        if late:
+            original(self, late)
+
+    Replica.deliver = deliver  # type: ignore[method-assign]
