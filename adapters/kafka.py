@@ -65,6 +65,8 @@ class KafkaMember:
             }
         )
         self.topics = topics
+        #: Records that the twin was to give back, and keeps.
+        self.kept: set[str] = set()
         if options.broken == "two-owners":
             self.assign([[topic, number] for topic in topics for number in range(self._partitions(topic))])
         elif options.mode == "subscribe":
@@ -91,12 +93,15 @@ class KafkaMember:
 
     def acknowledge(self, record: dict[str, Any]) -> None:
         """Commit the offset behind the record, and wait for the broker's answer."""
+        if record["id"] in self.kept:
+            raise Refused("the record was given back")
         if self.options.broken != "commit-first":
             self._commit(record)
 
     def give_back(self, record: dict[str, Any]) -> None:
         """Seek to the record, so that the next poll of this consumer returns it again."""
         if self.options.broken == "keep-given-back":
+            self.kept.add(record["id"])
             return
         place = TopicPartition(record["topic"], record["partition"], record["offset"])
         try:
@@ -248,6 +253,7 @@ def _assigned(options: argparse.Namespace) -> dict[str, Any]:
             "order-by-key",
             "at-least-once",
             "no-phantom",
+            "redelivered-before-its-successors",
             "start-at-the-oldest",
             "true-marks",
         ],
