@@ -138,20 +138,22 @@ class _MemberProcess:
         self._process = _CONTEXT.Process(target=_run_member, args=(theirs, make, arguments), daemon=True)
         self._process.start()
         theirs.close()
+        self._lock = threading.Lock()
         self._asked = 0
         self._stopped = False
 
     def ask(self, method: str, seconds: float, *arguments: Any) -> dict[str, Any] | None:
-        """Result of a method of the member. Raises as `answer` does."""
-        if self._stopped:
-            self._signal(signal.SIGCONT)
-            self._stopped = False
-        self._asked += 1
-        try:
-            self._pipe.send((self._asked, method, arguments))
-        except OSError as error:
-            raise Failed("the process of the member has ended") from error
-        return self.answer(self._asked, seconds)
+        """Result of a method of the member; a stopped one goes on. Raises as `answer` does."""
+        with self._lock:
+            if self._stopped:
+                self._signal(signal.SIGCONT)
+                self._stopped = False
+            self._asked += 1
+            try:
+                self._pipe.send((self._asked, method, arguments))
+            except OSError as error:
+                raise Failed("the process of the member has ended") from error
+            return self.answer(self._asked, seconds)
 
     def answer(self, number: int, seconds: float) -> dict[str, Any] | None:
         """Result of the request with this number. Raises Refused, Failed, and NoAnswer after `seconds`."""

@@ -14,6 +14,7 @@ under the group's name. The broker protects no member from another one.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,8 @@ class KafkaMember:
             }
         )
         self.topics = topics
+        #: Records that the twin was to give back, and keeps.
+        self.kept: set[str] = set()
         if options.broken == "two-owners":
             self.assign([[topic, number] for topic in topics for number in range(self._partitions(topic))])
         elif options.mode == "subscribe":
@@ -90,12 +93,15 @@ class KafkaMember:
 
     def acknowledge(self, record: dict[str, Any]) -> None:
         """Commit the offset behind the record, and wait for the broker's answer."""
+        if record["id"] in self.kept:
+            raise Refused("the record was given back")
         if self.options.broken != "commit-first":
             self._commit(record)
 
     def give_back(self, record: dict[str, Any]) -> None:
         """Seek to the record, so that the next poll of this consumer returns it again."""
         if self.options.broken == "keep-given-back":
+            self.kept.add(record["id"])
             return
         place = TopicPartition(record["topic"], record["partition"], record["offset"])
         try:
@@ -203,7 +209,9 @@ class Kafka(EngineAdapter):
                 members[:] = [one for one in members if one[0] != consumer]
             for number, (member, read) in enumerate(members):
                 places = [(topic, n) for topic in read for n in range(self.topics[topic])]
-                self._member(member).ask("assign", ANSWER_SECONDS, places[number :: len(members)])
+                # A member that is gone is dropped by its own cut, which shares out once more.
+                with contextlib.suppress(Refused, Failed, NoAnswer):
+                    self._member(member).ask("assign", ANSWER_SECONDS, places[number :: len(members)])
 
     def _drop(self, consumer: str) -> None:
         for group, members in list(self.sharing.items()):
@@ -245,6 +253,7 @@ def _assigned(options: argparse.Namespace) -> dict[str, Any]:
             "order-by-key",
             "at-least-once",
             "no-phantom",
+            "redelivered-before-its-successors",
             "start-at-the-oldest",
             "true-marks",
         ],

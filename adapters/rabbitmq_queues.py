@@ -39,7 +39,9 @@ class RabbitMember:
         self.options = options
         self.connection = _connected(options)
         self.channel = self.connection.channel()
-        self.channel.basic_qos(prefetch_count=1)
+        self.channel.basic_qos(prefetch_count=10 if options.broken == "keep-given-back" else 1)
+        #: Records that the twin was to give back, and keeps.
+        self.kept: set[str] = set()
         #: Messages that the broker has sent and no poll has returned yet.
         self.arrived: deque[dict[str, Any]] = deque()
         self.consumer = consumer
@@ -80,12 +82,16 @@ class RabbitMember:
 
     def acknowledge(self, record: dict[str, Any]) -> None:
         """Acknowledge. AMQP has no answer to that; one to a later request on the channel shows that it was no error."""
+        if record["id"] in self.kept:
+            raise Refused("the record was given back")
         if self.options.broken != "commit-first":
             self._settle(lambda: self.channel.basic_ack(record["tag"]), record)
 
     def give_back(self, record: dict[str, Any]) -> None:
         """Put the message back into its queue."""
-        if self.options.broken != "keep-given-back":
+        if self.options.broken == "keep-given-back":
+            self.kept.add(record["id"])
+        else:
             self._settle(lambda: self.channel.basic_nack(record["tag"], requeue=True), record)
 
     def leave(self) -> None:

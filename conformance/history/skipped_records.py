@@ -97,10 +97,14 @@ def _classified(index: HistoryIndex, delivery: RecordDelivery, skipped: HistoryR
 def _classified_after_release(
     index: HistoryIndex, delivery: RecordDelivery, skipped: HistoryRecord, latest: RecordDelivery
 ) -> tuple[str, str, tuple[Event, ...]]:
-    """Name, clause and proof for a skipped record that was delivered before and may have been released."""
+    """Name, clause and proof for a skipped record that was delivered before and may have been released.
+
+    A refused acknowledgement is no cause if the record came again after it: it had no effect then.
+    """
     deliveries, end = index.deliveries, delivery.poll.completed
+    last = deliveries.in_group(delivery.group, skipped)[-1].poll.invoked
     refused = deliveries.shown(delivery.group, skipped, "refused", end)
-    if refused is not None:
+    if refused is not None and last < refused.event.completed:
         if _may_be_gone(index, refused):
             return "committed by a zombie", "LIVE-GONE-3", (refused.event,)
         return "committed though refused", "REFUSE-1", (refused.event,)

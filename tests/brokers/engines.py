@@ -185,6 +185,7 @@ ENGINES = {
             "pika",
             rabbitmq.SERVER,
             lambda url: ["--port", str(url.port)],
+            {"steady": ("--restart", ""), "restart": ()},
         ),
     )
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import __main__ as command
+from tests.brokers.engines import ENGINES
 from tests.brokers.installing import CannotInstall
 from tests.brokers.running import Start, free_ports
 from tests.brokers.table import BROKERS, Broker
@@ -55,6 +56,10 @@ def know(monkeypatch: pytest.MonkeyPatch, mode: str, failure: str = "") -> None:
         (["nope"], "there is no broker 'nope': expected one of rabbitmq"),
         (["coilmq", "--transport", "websocket"], "coilmq has no transport websocket: expected tcp"),
         (["coilmq", "--effort", "none"], "invalid choice"),
+        (["coilmq", "--mode", "assign"], "--mode and --broken are for redis, nats, kafka, rabbitmq-queues"),
+        (["kafka", "--mode", "nope"], "kafka has no mode 'nope': expected subscribe or assign"),
+        (["redis", "--mode", "nope"], "redis has no mode 'nope': expected none"),
+        (["redis", "--transport", "tcp"], "redis is judged through an adapter"),
     ],
 )
 def test_wrong_usage_is_told(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +72,10 @@ def test_wrong_usage_is_told(arguments: list[str], said: str, capsys: pytest.Cap
 def test_the_list_names_every_broker_with_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split()[:2] for line in lines] == [[b.name, b.version] for b in BROKERS.values()]
+    known = [*BROKERS.values(), *ENGINES.values()]
+    assert len(lines) == len(known)
+    for line, one in zip(lines, known, strict=True):
+        assert line.split()[:2] == [one.name, one.version]
 
 
 def test_parts_that_cannot_be_had_are_told(
