@@ -33,6 +33,8 @@ _SHOWN = 500
 #: Seconds after a reply for which its connection is used again. A server may close an idle one just as it is used
 #: (RFC 9112, section 9.3.1), and nobody can know then whether it has performed the request.
 IDLE = 0.4
+#: Seconds within which a reply that its test has left unread must be there as a whole: a refusal is short.
+UNREAD = 0.25
 #: Longest head of a reply, with the interim replies (1xx) before it, in octets.
 HEAD_LIMIT = 256 << 10
 
@@ -177,9 +179,9 @@ class HttpClient:
             self._send(connection, octets)
             if stop_sending:
                 connection.stop_sending()
-            self._begin(connection, within)
             read: list[HttpReply] = []
             while len(read) < replies:
+                self._begin(connection, self.patience if within is None else within)
                 reply = self._read(connection, "POST", f"reply {len(read) + 1} of {replies}, or the end")
                 if reply is None:
                     break
@@ -285,6 +287,7 @@ class HttpClient:
         with contextlib.suppress(PeerFailure, OSError, RunEnded):
             if not connection.is_readable(0.0):
                 return
+            self._begin(connection, UNREAD)
             reply = self._read(connection, self._pending.partition(" ")[0], "an unread reply")
             if reply is None:
                 admission.note_unanswered(is_counted=True)

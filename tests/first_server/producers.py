@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: J5: one keyed record in so many of a burst lands in another partition.
 TORN_ONE_OF = 80
 #: J5, J6: frames less than so many seconds apart are one burst.
-BURST_GAP = 0.02
+BURST_GAP = 0.1
 
 
 @dataclass(frozen=True)
