@@ -54,7 +54,7 @@ def begun(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 def children(parent: int) -> list[int]:
     """Ids of the processes that `parent` has started to run its models."""
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     ).stdout
     fields = [line.split(None, 2) for line in listed.splitlines()]
     return [int(pid) for pid, ppid, command in fields if int(ppid) == parent and MODULE in command]
