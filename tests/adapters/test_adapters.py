@@ -57,7 +57,7 @@ def test_a_conforming_queue_behind_an_adapter_in_python(tmp_path: Path) -> None:
 )
 def test_a_queue_behind_an_adapter_in_javascript(fault: str, promises: set[str]) -> None:
     """The queue keeps what it promises; each broken twin breaks one of the promises that its fault is about."""
-    ended = run_conformance("--adapter", f"{JAVASCRIPT} {fault}", "--effort", "quick", "--time-limit", "12")
+    ended = run_conformance("--adapter", f"{JAVASCRIPT} {fault}", "--effort", "quick", "--time-limit", "25")
     assert ended.returncode == (1 if fault else 0), ended.stdout + ended.stderr
     broken = {line.split()[1] for line in ended.stdout.splitlines() if line.startswith("  BROKEN  ")}
     assert bool(broken & promises) is bool(fault), broken
