@@ -151,6 +151,7 @@ class RecordDeliveries:
         parameters: ServerParameters,
     ) -> None:
         self._frees = parameters.frees
+        self._starts_at_newest = parameters.starts_at_newest
         self._timeout = parameters.acknowledgement_timeout
         self._lifetimes = lifetimes
         self._rebalances = rebalances
@@ -333,12 +334,15 @@ class RecordDeliveries:
     def may_be_gone(self, group: str, record: HistoryRecord) -> bool:
         """True if another group may have committed the record before this one read its topic (RETENTION-START-1).
 
-        The server may have freed it then. From the reply to its first subscription on, a group keeps what it has not
+        The server may have freed it then. A system that starts new groups with the next record may have stored it
+        before, whoever committed it. From the reply to its first subscription on, a group keeps what it has not
         committed (RETENTION-KEEP-1).
         """
-        if not self._frees:
+        if not self._frees and not self._starts_at_newest:
             return False
         began = self._lifetimes.first_subscription(group, record.topic)
+        if self._starts_at_newest and record.publish is not None and record.publish.invoked < began:
+            return True
         return any(when < began for other, when in self._attempts.get(record, {}).items() if other != group)
 
     def may_have_started_behind(self, group: str, record: HistoryRecord) -> bool:
