@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from conformance.history.file_encoding import event_object
-from conformance.reporting import judgement_html
+from conformance.reporting.judgement_html import page
 from conformance.reporting.plan import suite_version
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def write(folder: Path, judgements: Sequence[Judgement], sentence: str, status: 
     path = folder / "judgement.json"
     path.write_text(json.dumps(document(judgements, sentence, status), indent=1) + "\n", "utf-8")
     html = folder / "judgement.html"
-    html.write_text(judgement_html.page(judgements, sentence, int(status)), "utf-8", "backslashreplace")
+    html.write_text(page(judgements, sentence, int(status)), "utf-8", "backslashreplace")
     return [path, html]
 
 
