@@ -127,7 +127,7 @@ class DrivenConsumer:
         for record in records:
             self._state.note_delivery()
             self._held.append(record)
-        if answer is not None and answer["outcome"] == "refused":
+        if answer is not None and (answer["outcome"] == "refused" or answer.get("closed")):
             self._forget()
         elif answer is None:
             self._abandon()
@@ -139,6 +139,8 @@ class DrivenConsumer:
             self._state.note_acknowledged(self._group, record["text"])
         if answer is None:
             self._abandon()
+        elif answer.get("closed"):
+            self._forget()
         return answer
 
     def _planned(self) -> list[Callable[[], object]]:
@@ -168,7 +170,7 @@ class DrivenConsumer:
         """Give a record back, and acknowledge it all the same, which comes too late."""
         if self._held:
             record = self._held.pop()
-            if self._settle("give-back", record) is not None:
+            if self._settle("give-back", record) is not None and self._name:
                 self._settle("acknowledge", record)
 
     def _stay_away(self) -> None:
@@ -179,14 +181,14 @@ class DrivenConsumer:
         answer = self._driver.operation(self._client, "heartbeat", self._name)
         if answer is None:
             self._abandon()
-        elif answer["outcome"] == "refused":
+        elif answer["outcome"] == "refused" or answer.get("closed"):
             self._forget()
 
     def _acknowledge_twice(self) -> None:
         if not self._held:
             return
         record = self._held.pop(0)
-        if self._settle("acknowledge", record) is not None:
+        if self._settle("acknowledge", record) is not None and self._name:
             self._settle("acknowledge", record)
 
     def _fall_silent(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
@@ -13,7 +14,7 @@ import pytest
 
 from conformance.adapters.protocol import OPTIONAL, OUTCOMES, REQUIRED
 from conformance.adapters.scenario import DrivePlan, drive
-from conformance.adapters.serving import Adapter, Failed, LocalAdapter, NoAnswer, Refused, carried_out
+from conformance.adapters.serving import Adapter, Closed, Failed, LocalAdapter, NoAnswer, Refused, carried_out
 from conformance.history.events import Acknowledge, Cut, Poll, Unregister
 from conformance.history.judgement import Verdict, judge
 from tests.adapters.toy import ToyAdapter
@@ -152,6 +153,28 @@ def test_an_adapter_that_ends_early_is_inconclusive(tmp_path: Path, body: str, m
     assert ended.returncode == 4, ended.stdout + ended.stderr
     assert message in ended.stderr
     assert "INCONCLUSIVE: the adapter ended early" in ended.stdout
+
+
+class Closing(ToyAdapter):
+    """A queue that puts out a consumer which acknowledges what it does not hold, as AMQP does."""
+
+    def acknowledge(self, consumer: str, record: dict[str, object]) -> None:
+        try:
+            super().acknowledge(consumer, record)
+        except Refused as error:
+            with contextlib.suppress(Refused):
+                self.leave(consumer)
+            raise Closed(str(error)) from error
+
+
+def test_a_consumer_that_the_engine_put_out_for_an_error_is_not_taken_for_evicted() -> None:
+    """The history has a cut, and the name is not used any more."""
+    file = drive(LocalAdapter(Closing()), SMALL).file
+    assert any(isinstance(event, Acknowledge) and event.refused for event in file.events)
+    broken = [
+        one for promise in judge(file).promises for one in promise.results if one.verdict is Verdict.BROKEN
+    ]
+    assert broken == []
 
 
 class Picky(Adapter):
