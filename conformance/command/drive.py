@@ -130,5 +130,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="end the main part of the scenario after this time, and each final reader (default: by the effort)",
     )
-    add_report(made, "write the history, judgement.json, and judgement.html with a picture, to this folder")
+    add_report(
+        made,
+        "write the history, judgement.json, judgement.html and small pictures of anomalies to this folder",
+    )
     return made

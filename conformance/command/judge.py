@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("files", metavar="FILE", nargs="*", type=Path, help="a history")
     add_promises(made, "hold the system to this promise, whatever the file says; may be repeated")
-    add_report(made, "write judgement.json, and judgement.html with pictures, to this folder")
+    add_report(made, "write judgement.json, judgement.html and small pictures of anomalies to this folder")
     made.add_argument("--list-promises", action="store_true", help="list the promises and exit")
     return made
 

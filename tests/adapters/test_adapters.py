@@ -6,6 +6,7 @@ import contextlib
 import json
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,27 @@ def test_a_queue_behind_an_adapter_in_javascript(fault: str, promises: set[str])
     assert ended.returncode == (1 if fault else 0), ended.stdout + ended.stderr
     broken = {line.split()[1] for line in ended.stdout.splitlines() if line.startswith("  BROKEN  ")}
     assert bool(broken & promises) is bool(fault), broken
+
+
+@pytest.fixture(scope="module")
+def go_queue(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of the program that Go makes of the adapter in Go."""
+    if shutil.which("go") is None:
+        pytest.skip("go is not installed")
+    path = tmp_path_factory.mktemp("go") / "queue"
+    source = Path(__file__).with_name("queue.go")
+    subprocess.run(["go", "build", "-o", str(path), str(source)], check=True, timeout=300)
+    return str(path)
+
+
+@pytest.mark.parametrize(("fault", "broken"), [("", ""), ("skips", "redelivered-before-its-successors")])
+def test_a_queue_behind_an_adapter_in_go(go_queue: str, fault: str, broken: str) -> None:
+    """An adapter that was written from docs/adapters.md alone, without heartbeats and silence."""
+    ended = run_conformance(
+        "--adapter", f"{shlex.quote(go_queue)} {fault}", "--effort", "quick", "--time-limit", "25"
+    )
+    assert ended.returncode == (1 if fault else 0), ended.stdout + ended.stderr
+    assert f"BROKEN               {broken}" in ended.stdout or not broken
 
 
 @pytest.mark.parametrize("anomaly", ["redelivery after acknowledgement", "accepted late"])
