@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import hypothesis
 
@@ -40,10 +41,12 @@ from conformance.wire.trace import Trace, bounded
 from conformance.wire.upgrade_attempts import admitted_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from conformance.run.faults import FaultRecord
     from conformance.run.group_clock import QueueClock
     from conformance.run.run import Run
+    from conformance.targets.commands import Command
     from conformance.targets.target import Target
     from conformance.verdicts.case import Case
     from conformance.wire.access import Access
@@ -96,6 +99,8 @@ class Bench:
         self._steps = Steps()
         self._nodes = itertools.cycle(self.target.nodes)
         """The node of the next connection: a test has its clients on different ones."""
+        self.outlasts_outages = False
+        """True if connections and answers that are missing say nothing about the server's presence."""
         self._at_end: list[Callable[[], object]] = []
         self._of_thread = threading.local()
 
@@ -125,6 +130,65 @@ class Bench:
         assert self.case is not None
         if self._run.options.report is not None:
             self._run.histories.append(RecordedHistory(self.case.test, self.binding, tuple(lines)))
+
+    # Faults
+
+    @property
+    def faults(self) -> tuple[Command, ...]:
+        """Faults that the user gives."""
+        return self._run.options.faults
+
+    @property
+    def heal(self) -> Command | None:
+        """The command that undoes any fault."""
+        return self._run.options.heal
+
+    @property
+    def interrupted(self) -> threading.Event:
+        """Set when the run ends early."""
+        return self._run.interrupted
+
+    def outlast_outages(self) -> None:
+        """Take a server that does not answer for a while as what the test is about, from now on."""
+        self.outlasts_outages = True
+        self.admission = None
+        first, *others = [
+            replace(node, access=replace(node.access, admission=None)) for node in self.target.nodes
+        ]
+        self.target = replace(first, others=tuple(others))
+        self._nodes = itertools.cycle(self.target.nodes)
+
+    @contextlib.contextmanager
+    def at_node(self, node: Target) -> Iterator[None]:
+        """Make the connections of this thread at one node."""
+        self._of_thread.node = node
+        try:
+            yield
+        finally:
+            self._of_thread.node = None
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so many seconds of real time; True if the run ends meanwhile."""
+        return self._run.interrupted.wait(seconds)
+
+    def since_start(self, moment: float) -> float:
+        """Seconds of the run at a moment of time.monotonic()."""
+        return time.time() - self._run.started - (time.monotonic() - moment)
+
+    def note_faults(self, record: FaultRecord) -> None:
+        """Keep a record of faults for the reports."""
+        self._run.fault_records.append(record)
+
+    def end_run(self, why: str) -> NoReturn:
+        """End the run early. Raises RunEnded."""
+        self._run.end_early(why)
+        raise RunEnded(why)
+
+    @property
+    def test(self) -> str:
+        """Full name of the test."""
+        assert self.case is not None
+        return self.case.test
 
     def is_known(self, failure: Exception) -> bool:
         """True if another test has already recorded a failure of the same clause in this binding."""
@@ -236,7 +300,8 @@ class Bench:
         return self._http_client(node.http_host, node.access)
 
     def _next_node(self) -> Target:
-        return next(self._nodes)
+        node: Target | None = getattr(self._of_thread, "node", None)
+        return node or next(self._nodes)
 
     def websocket_host(self) -> HttpClient:
         """Client for HTTP requests to the host of the WebSocket, such as an upgrade that the test writes itself."""
