@@ -144,6 +144,11 @@ class Bench:
         return self._run.options.heal
 
     @property
+    def restart(self) -> Command | None:
+        """The command that restarts all nodes."""
+        return self._run.options.restart
+
+    @property
     def interrupted(self) -> threading.Event:
         """Set when the run ends early."""
         return self._run.interrupted

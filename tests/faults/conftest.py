@@ -26,10 +26,10 @@ _START_SECONDS = 20.0
 
 
 @contextmanager
-def forgetful_server(kind: str) -> Iterator[subprocess.Popen[str]]:
+def forgetful_server(kind: str, timeout: int = TIMEOUT) -> Iterator[subprocess.Popen[str]]:
     """A server of `forgetful`; its attribute `args` ends with its port."""
     (port,) = free_ports(1)
-    words = ["-m", "tests.faults.forgetful", kind, "--port", str(port), "--heartbeat-timeout", str(TIMEOUT)]
+    words = ["-m", "tests.faults.forgetful", kind, "--port", str(port), "--heartbeat-timeout", str(timeout)]
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -67,12 +67,19 @@ def members(broker: QueueBroker) -> None:
             broker.consumers.pop(consumer.name, None)
 
 
+def names(broker: QueueBroker) -> None:
+    """Forget all topics, groups and consumers."""
+    broker.topics.clear()
+    broker.groups.clear()
+    broker.consumers.clear()
+
+
 def nothing(_broker: QueueBroker) -> None:
     """Forget nothing."""
 
 
 KINDS: dict[str, Callable[[QueueBroker], None]] = {
-    each.__name__: each for each in (nothing, commits, skips, records, members)
+    each.__name__: each for each in (nothing, commits, skips, records, members, names)
 }
 
 

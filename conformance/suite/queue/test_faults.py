@@ -13,14 +13,13 @@ from conformance.history.concurrent_run import run_concurrently
 from conformance.history.events import Acknowledge, ConsumerEvent, Publish
 from conformance.history.fault_injection import FaultPlan, NotBack
 from conformance.history.files import lines_of
-from conformance.history.operations import HEARTBEAT, PUBLISH
 from conformance.history.server_parameters import ServerParameters
 from conformance.history.system_facts import facts_of
 from conformance.history.workload.workload_state import WorkloadPlan
 from conformance.run.faults import FAULT_CLAUSES, FaultRecord, InjectedFault
 from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.presence import every_node_answers
 from conformance.targets.commands import CommandFailed
-from conformance.wire.failures import PeerFailure, Unreachable, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +38,6 @@ PACE = 0.12
 BATCH = 4
 #: Longest time between a fault and its heal, in seconds.
 LONGEST_FAULT = 10.0
-#: Longest wait for the answers that show a node to be back, in seconds.
-PROMPT = 2.0
 
 
 @during_faults
@@ -88,7 +85,7 @@ def test_many_clients_while_nodes_fail(bench: Bench) -> None:
     faults = FaultPlan(
         faults={fault.name: _call(bench, fault) for fault in bench.faults},
         heal=bench.heal.run if bench.heal is not None else None,
-        is_back=lambda: _is_back(bench, probe),
+        is_back=lambda: every_node_answers(bench, probe),
         rounds=bench.examples(1, 2, 5),
         long=min(LONGEST_FAULT, 1.5 * parameters.eviction_limit),
         seed=bench.seed,
@@ -142,23 +139,3 @@ def _judge(bench: Bench, history: History, faults: FaultPlan, parameters: Server
 
 def _call(bench: Bench, fault: Command) -> Callable[[], None]:
     return lambda: fault.run(bench.interrupted)
-
-
-def _is_back(bench: Bench, topic: str) -> bool:
-    """True if every node stores a record, and answers for a consumer that does not exist."""
-    label = bench.fresh("probe")
-    for node in bench.target.nodes:
-        with bench.at_node(node):
-            try:
-                client = bench.queue()
-                try:
-                    body = {"messageID": label, "message": label, "timestamp": 0}
-                    stored = client.call(PUBLISH + topic, body, PROMPT)
-                    unknown = client.call(HEARTBEAT, {"consumer_name": label}, PROMPT)
-                finally:
-                    client.operations.close()
-            except (Unreachable, PeerFailure, Violation):
-                return False
-            if stored.status >= 500 or unknown.status >= 500:
-                return False
-    return True
