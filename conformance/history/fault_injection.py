@@ -21,7 +21,7 @@ AT_WORK_SECONDS = 5.0
 #: Deliveries since the heal of one fault that the next one waits for: the clients work again.
 DELIVERIES_BETWEEN = 5
 #: Longest wait until every node answers after a heal, in seconds.
-BACK_SECONDS = 60.0
+BACK_SECONDS = 120.0
 #: Longest time between a fault and its heal, in seconds.
 MOST_HELD = 10.0
 _LOOK = 0.02
