@@ -171,6 +171,23 @@ class HttpClient:
                 return read
             attempts.refused(read[0].status, read[0].headers, str(read[0]))
 
+    def in_two(self, head: bytes, body: bytes) -> HttpReply | None:
+        """Send the head of a request on a new connection, and its body once the server has said something.
+
+        Returns the reply behind the interim ones, None if the server closes without one. Raises PeerFailure if nothing
+        comes before the body, or no whole reply behind it.
+        """
+        connection = self._connect()
+        try:
+            self._send(connection, head)
+            if not connection.is_readable(self.patience):
+                raise PeerFailure("100 Continue, or the reply", f"nothing for {self.patience:g} s")
+            self._send(connection, body)
+            self._begin(connection, self.patience)
+            return self._read(connection, "POST", "a reply behind 100 Continue")
+        finally:
+            connection.close()
+
     def _exchange_once(
         self, octets: bytes, replies: int, *, stop_sending: bool, within: float | None
     ) -> list[HttpReply]:
