@@ -149,14 +149,21 @@ class WebSocketLink(Link):
         self.send_frame(octets, ABNF.OPCODE_BINARY)
 
     def send_fragments(
-        self, parts: Sequence[bytes], *, binary: bool = False, ping: bytes | None = None
+        self,
+        parts: Sequence[bytes],
+        *,
+        binary: bool = False,
+        ping: bytes | None = None,
+        pong: bytes | None = None,
     ) -> None:
-        """Send one message as a fragment per part; with `ping`, a ping after the first fragment."""
+        """Send one message as a fragment per part; with `ping` or `pong`, such a frame after the first fragment."""
         opcode = ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT
         for number, part in enumerate(parts):
             self.send_frame(part, opcode if number == 0 else ABNF.OPCODE_CONT, fin=number == len(parts) - 1)
             if number == 0 and ping is not None:
                 self.send_frame(ping, ABNF.OPCODE_PING)
+            if number == 0 and pong is not None:
+                self.send_frame(pong, ABNF.OPCODE_PONG)
 
     def send_in_pieces(self, octets: bytes, cuts: Sequence[int], *, binary: bool = False) -> None:
         """Send one message in several writes, its octets on the wire cut at the positions `cuts`."""
