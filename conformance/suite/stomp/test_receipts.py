@@ -32,6 +32,7 @@ VALUES = {
     "blanks": " inner  and outer ",
     "octets": "Empfang ✓ 日本",
     "long": "r" * 2000,
+    "empty": "",
 }
 #: The values that 1.0 can write.
 VALUES_OF_1_0 = ("plain", "colon")
