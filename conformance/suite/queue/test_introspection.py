@@ -11,6 +11,7 @@ from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.freed_records import keep_everything
+from conformance.suite.queue.generators import count_up_to
 from conformance.suite.queue.ownership_probe import OwnershipProbe
 from conformance.wire.failures import TooLong
 
@@ -107,8 +108,8 @@ def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
     bench.judge("INTRO-TOPIC-1", told == expected, expected=f"end offsets {expected}", observed=document)
 
 
-@clauses("PART-PLACE-1")
-@pytest.mark.parametrize("asked", [None, 7], ids=["default", "seven"])
+@clauses("PART-PLACE-1", "INTRO-TOPIC-1")
+@pytest.mark.parametrize("asked", [None, 7, 129], ids=["default", "seven", "many"])
 def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int | None) -> None:
     """GET a topic; expect two partitions on the same broker exactly if their indexes differ by a multiple of the number
     of brokers.
@@ -125,6 +126,12 @@ def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int
     queue = QueueFixture(bench)
     topic = queue.new_topic() if asked is None else queue.new_topic(partitions=asked)
     placed = {partition["partition"]: partition["broker"] for partition in _topic(bench, topic)["partitions"]}
+    bench.judge(
+        "INTRO-TOPIC-1",
+        asked in (None, len(placed)),
+        expected=f"each of {asked} partitions",
+        observed=f"{len(placed)} partitions",
+    )
     wrong = [
         (one, other)
         for one in placed
@@ -176,12 +183,19 @@ def _group(bench: Bench, group: str) -> dict[str, Any]:
 
 @clauses("INTRO-GROUP-1")
 def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) -> None:
-    """GET a group with three members; expect their topics, the owners that records go to, and right lags."""
+    """GET a group with many members, most of them without a topic; expect the topics of each, also of one that stands
+    by, the owners that records go to, and right lags.
+    """
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
     names = [queue.new_consumer(group, probe.topic) for _ in range(2)]
-    idle = queue.new_consumer(group)
+    idle = [queue.new_consumer(group) for _ in range(count_up_to(bench, None, 33, 65, 257))]
     owners = probe.settled_owners(names)
+    read = [probe.topic]
+    if bench.declares("topic-partitions"):
+        read.append(queue.new_topic(partitions=1))  # of which one of them owns nothing
+        for name in names:
+            queue.subscribe(name, read[-1])
     # During the rebalance some partitions may have got records that no poll returned.
     while came := queue.poll_all(*names):
         for name, record in came:
@@ -189,7 +203,7 @@ def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) ->
     for lag in (0, 1):
         document = _group(bench, group)
         topics = {member["consumer_name"]: sorted(member["topics"]) for member in document["members"]}
-        expected = {**{name: [probe.topic] for name in names}, idle: []}
+        expected = {**dict.fromkeys(names, sorted(read)), **{name: [] for name in idle}}
         bench.judge("INTRO-GROUP-1", topics == expected, expected=f"members {expected}", observed=document)
         rows = [row for row in document["assignment"] if row["topicName"] == probe.topic]
         indexes = sorted(row["partition"] for row in rows)

@@ -44,6 +44,8 @@ def test_each_operation_is_a_send(bench: Bench) -> None:
     session.subscribe(REPLIES)
     for operation, path, body in PreparedQueue(bench).sequence():
         correlation = f"one: of\\ours {path}"
+        if bench.version != "1.0":  # which may trim
+            correlation = f" {correlation} "
         _send(session, path, body, correlation_id=correlation)
         reply = session.expect("MESSAGE", destination=REPLIES)
         success = {str(status) for status in operation.success}
