@@ -175,15 +175,20 @@ class WebSocketLink(Link):
                 self._write(frame[begin:end])
                 begin = end
 
-    def send_frame(self, octets: bytes, opcode: int, *, fin: bool = True, mask: bool = True) -> None:
-        """Send one WebSocket frame; `mask=False` breaks RFC 6455, as an unknown opcode does."""
+    def send_frame(
+        self, octets: bytes, opcode: int, *, fin: bool = True, mask: bool = True, key: bytes = b""
+    ) -> None:
+        """Send one WebSocket frame, masked by a key of four octets, by default a random one.
+
+        `mask=False` breaks RFC 6455, as an unknown opcode does.
+        """
         if opcode in _KINDS or opcode == ABNF.OPCODE_CONT:
             self._record(">", octets, opcode=opcode, fin=fin, mask=mask)
         else:
             self._record(">", octets, "ws", opcode=opcode, fin=fin, mask=mask)
         frame = ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets)
         # Masks protect proxies from scripts of pages: here they need not be unpredictable, and cost no system call.
-        frame.get_mask_key = random.randbytes
+        frame.get_mask_key = (lambda _size: key) if key else random.randbytes
         self._write(frame.format())
 
     def send_raw(self, octets: bytes, *, whole: bool = True) -> None:

@@ -174,26 +174,26 @@ def test_records_of_the_same_moment_take_turns(bench: Bench) -> None:
 
 
 @clauses("ATOMIC-1")
-def test_additions_of_a_group_are_one_group(bench: Bench) -> None:
-    """Add a group several times and register a consumer in it right behind, at the same moment; expect 200 for each
-    addition, and every consumer that was registered to be one of the group.
+def test_two_additions_of_a_group_are_one_group(bench: Bench) -> None:
+    """Add a group, and once more a moment later, and register a consumer when the first reply has come; expect 200 for
+    both additions, and the consumer to stay registered.
     """
-    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    queue = QueueFixture(bench)
+    first, second, busy = bench.queue(), bench.queue(), bench.queue()
+    nobody = bench.fresh("nobody")
     for number in range(_rounds(bench)):
-        group = bench.fresh("group")
-        names = [bench.fresh("consumer") for _ in range(AT_ONCE)]
-        added = together.perform([(ADD_GROUP, {"consumer_group_name": group})] * AT_ONCE)
-        joining = [(REGISTER, {"consumer_group_name": group, "consumer_name": name}) for name in names]
-        # In every other round they come among further additions.
-        addition = (ADD_GROUP, {"consumer_group_name": group})
-        operations = [*joining[:2], addition, addition] if number % 2 else joining
-        replies = together.perform(operations)
-        for reply in (*added, *replies):
-            expect_status(bench, reply, 200, "ATOMIC-1", "the group is added, or there; no name is taken")
-        for _, body in operations:
-            if name := body.get("consumer_name"):
-                beat = queue.heartbeat(name)
-                expect_status(bench, beat, 202, "ATOMIC-1", f"{name} was registered by 200")
+        group, name = bench.fresh("group"), bench.fresh("consumer")
+        body = {"consumer_group_name": group}
+        pending = [first.start(ADD_GROUP, body)]
+        for _ in range(number % AT_ONCE):
+            busy.heartbeat(nobody)
+        pending.append(second.start(ADD_GROUP, body))
+        added = pending[0].reply()
+        joined = queue.call(REGISTER, {**body, "consumer_name": name})
+        for reply in (added, pending[1].reply()):
+            expect_status(bench, reply, 200, "ATOMIC-1", "the group is added, or there")
+        expect_status(bench, joined, 200, "ATOMIC-1", "the group was added before")
+        expect_status(bench, queue.heartbeat(name), 202, "ATOMIC-1", "the consumer was registered by 200")
         queue.client.remove_group(group)
 
 

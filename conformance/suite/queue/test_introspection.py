@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.expectations import expect_refusal, expect_status
-from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.expectations import expect_publish_refusal, expect_refusal, expect_status
+from conformance.suite.queue.fixture import NEGATIVE_ACKNOWLEDGE, QueueFixture, publish_path
 from conformance.suite.queue.freed_records import keep_everything
 from conformance.suite.queue.generators import count_up_to
 from conformance.suite.queue.ownership_probe import OwnershipProbe
@@ -97,11 +97,16 @@ def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
         bench.skip("INTRO-TOPIC-1", "the server does not tell positions (extension record-position)")
         return
     queue = QueueFixture(bench)
-    topic = queue.new_topic()
+    topic = queue.new_topic(**({"partition_bytes": 15_000} if bench.declares("topic-limits") else {}))
     ends: dict[int, int] = {}
     for number in range(10):
         partition, offset = queue.position(queue.publish(topic, "m", key=f"k{number % 4}"))
         ends[partition] = offset + 1
+    # Records that are refused, for their body or for want of room, count nowhere.
+    queue.call(publish_path(topic), {"messageID": "refused", "message": 7, "key": "k0"})
+    if bench.declares("topic-limits"):
+        full = queue.call(publish_path(topic), {"messageID": "2", "message": "x" * 20_000, "key": "k0"})
+        expect_publish_refusal(bench, full, "PUB-FULL-1", "the message alone is larger than the partition")
     document = _topic(bench, topic)
     told = {partition["partition"]: partition["endOffset"] for partition in document["partitions"]}
     expected = {index: ends.get(index, 0) for index in told}
@@ -253,6 +258,27 @@ def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
                 expected=f"inFlight {held.message_id}",
                 observed=row,
             )
+
+
+@clauses("INTRO-GROUP-1")
+def test_what_is_no_longer_in_flight_is_not_told(bench: Bench) -> None:
+    """Acknowledge a record, give one back, unsubscribe with one; expect `inFlight` of null where it is told."""
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    for number in range(3):
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 1)
+    ends = ["acknowledged", *(["given back"] if bench.declares("negative-acknowledgement") else []), "lost"]
+    for end in ends:
+        if end != "acknowledged":
+            held = queue.poll_until_record(consumer)
+        if end == "given back":
+            queue.call(NEGATIVE_ACKNOWLEDGE, {"consumer_name": consumer, "message_id": held.message_id})
+        elif end == "lost":
+            queue.unsubscribe(consumer, topic)
+        rows = _group(bench, group)["assignment"]
+        told = [row["inFlight"] for row in rows if row.get("inFlight") is not None]
+        bench.judge("INTRO-GROUP-1", not told, expected=f"nothing in flight: it was {end}", observed=rows)
 
 
 @clauses("INTRO-GROUP-1")

@@ -28,9 +28,14 @@ def _escaped(text: str) -> str:
 
 def _with_escapes(body: dict[str, Any]) -> bytes:
     pairs = [
-        f"{_escaped(name)}:{_escaped(value) if isinstance(value, str) else json.dumps(value)}"
+        f"{json.dumps(name)}:{_escaped(value) if isinstance(value, str) else json.dumps(value)}"
         for name, value in body.items()
     ]
+    return f"{{{','.join(pairs)}}}".encode()
+
+
+def _with_escaped_names(body: dict[str, Any]) -> bytes:
+    pairs = [f"{_escaped(name)}:{json.dumps(value)}" for name, value in body.items()]
     return f"{{{','.join(pairs)}}}".encode()
 
 
@@ -45,6 +50,7 @@ def _without_blanks(body: dict[str, Any]) -> bytes:
 
 SPELLINGS: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "escapes": _with_escapes,
+    "escapes in names": _with_escaped_names,
     "blanks": _with_blanks,
     "no blanks": _without_blanks,
 }

@@ -97,6 +97,27 @@ def test_every_subscription_gets_one_ack_for_a_stored_record(bench: Bench) -> No
         bench.judge("PUB-ACK-4", not more, expected="nothing after the two ACKs", observed=more)
 
 
+@clauses("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", "PUB-ACK-9")
+def test_a_listener_that_leaves_takes_no_other_along(bench: Bench) -> None:
+    """Let two of five subscriptions end, one by UNSUBSCRIBE and one with its session, and publish; expect an ACK at
+    each of the others.
+    """
+    if _cannot_listen(bench, "PUB-ACK-8"):
+        return
+    queue = QueueFixture(bench)
+    topic, spelling = queue.new_topic(), spellings_of(bench)[0]
+    sessions = [ListenerSession(bench) for _ in range(3)]
+    stays, leaves, also = sessions
+    listeners = [session.listen(topic, spelling) for session in (stays, leaves, also, stays, also)]
+    also.client.unsubscribe(listeners[2].identifier)
+    also.fence()
+    leaves.client.link.cut()
+    for label in ("first", "second"):
+        queue.publish(topic, "m", label=label)
+        for listener in (listeners[0], listeners[3], listeners[4]):
+            _judge_acknowledged(listener, _promise(bench, spelling), label)
+
+
 @clauses("PUB-ACK-6")
 def test_the_label_comes_back_as_it_was_sent(bench: Bench) -> None:
     """Publish with strings and integers as labels; expect each in its ACK with the same value and type."""

@@ -122,6 +122,22 @@ def test_each_operation_gets_one_reply(bench: Bench) -> None:
 
 
 @clauses("QSTOMP-REPLY-1")
+def test_a_correlation_may_be_empty(bench: Bench) -> None:
+    """Send an operation with an empty `correlation-id`, and one with `0`; expect each back."""
+    session = bench.stomp()
+    session.subscribe(REPLIES)
+    for value in ("", "0") if bench.version != "1.0" else ("0",):
+        _send(session, ADD_GROUP, {"consumer_group_name": bench.fresh("group")}, correlation_id=value)
+        reply = session.expect("MESSAGE", destination=REPLIES)
+        bench.judge(
+            "QSTOMP-REPLY-1",
+            reply.get("correlation-id") == value,
+            expected=f"the correlation-id {value!r} of the SEND",
+            observed=reply,
+        )
+
+
+@clauses("QSTOMP-REPLY-1")
 def test_a_correlation_may_be_left_out(bench: Bench) -> None:
     """Send an operation without `correlation-id`; expect a reply without one."""
     session = bench.stomp()

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @clauses("MEMBER-SUBSCRIBE-1")
 def test_subscriptions_add_up(bench: Bench) -> None:
-    """Subscribe to many topics in three lists, one of them named twice; expect a record of each."""
+    """Subscribe to many topics of long names in three lists, one of them named twice; expect a record of each."""
     queue = QueueFixture(bench)
-    topics = [queue.new_topic() for _ in range(count_up_to(bench, None, 37, 69, 133))]
+    topics = [queue.new_topic(stem="topic" + 60 * "n") for _ in range(count_up_to(bench, None, 37, 69, 133))]
     consumer = queue.new_consumer(queue.new_group(), topics[0])
     queue.subscribe(consumer, topics[1], topics[2], topics[1], *topics[3:-1])
     queue.subscribe(consumer, topics[-1])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conformance.bench.bench import Bench
+    from conformance.targets.target import Target
     from conformance.wire.http import HttpReply
     from conformance.wire.websocket import WebSocketLink
 
@@ -125,6 +126,13 @@ def upgrade(bench: Bench, headers: Mapping[str, str]) -> HttpReply | None:
     None if the connection was closed without a reply. Raises PeerFailure if neither happens.
     """
     target = bench.target
+    merged = target.access.with_headers({**_usual_headers(target), **headers})
+    lines = [f"GET {target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in merged.items()), "", ""]
+    return bench.websocket_host().raw("\r\n".join(lines).encode())
+
+
+def _usual_headers(target: Target) -> dict[str, str]:
+    """Headers of an upgrade, but for those that the user gives."""
     usual = {
         "Host": f"{target.host}:{target.port}",
         "Upgrade": "websocket",
@@ -134,10 +142,7 @@ def upgrade(bench: Bench, headers: Mapping[str, str]) -> HttpReply | None:
         "Origin": f"http://{target.host}:{target.port}",
     }
     own = {name.lower() for name in target.access.headers}
-    kept = {name: value for name, value in usual.items() if name.lower() not in own}
-    merged = target.access.with_headers({**kept, **headers})
-    lines = [f"GET {target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in merged.items()), "", ""]
-    return bench.websocket_host().raw("\r\n".join(lines).encode())
+    return {name: value for name, value in usual.items() if name.lower() not in own}
 
 
 #: Headers of an upgrade as RFC 6455 lets a client write them, by what is odd about them.
@@ -177,6 +182,24 @@ def test_an_upgrade_may_be_spelled_otherwise(bench: Bench, headers: Mapping[str,
         reply is not None and reply.status == 101,
         expected=f"101 for an upgrade with {dict(headers) or 'the usual headers'}",
         observed=reply or "closed without a reply",
+    )
+
+
+@clauses("WEBSOCKET-UPGRADE-1")
+def test_an_upgrade_may_come_behind_another_request(bench: Bench) -> None:
+    """Send a GET and then an upgrade over one connection; expect 101, if the connection is kept open."""
+    client = bench.websocket_host()
+    first = client.request("GET", "/capabilities")
+    if first.closes or not client.is_open:
+        bench.skip("WEBSOCKET-UPGRADE-1", f"the connection ends behind a GET: {first.status}")
+        return
+    reply = client.request("GET", bench.target.path, None, _usual_headers(bench.target))
+    alone = upgrade(bench, {})
+    if alone is None or alone.status != 101:
+        bench.skip("WEBSOCKET-UPGRADE-1", f"the usual upgrade is refused as well: {alone}")
+        return
+    bench.judge(
+        "WEBSOCKET-UPGRADE-1", reply.status == 101, expected="101 behind another request", observed=reply
     )
 
 

@@ -255,6 +255,17 @@ def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: byte
         bench.judge("STOMP-WS-005", answered, expected="a pong for the ping between", observed="none")
 
 
+@clauses("STOMP-WS-005")
+@pytest.mark.parametrize("key", [bytes(4), b"\xff" * 4, b"\0\0\0\1", b"DEST"], ids=bytes.hex)
+def test_any_key_may_mask_a_frame(bench: Bench, key: bytes) -> None:
+    """Send a message that is masked by zeros and by other keys; expect the message back."""
+    loopback = Loopback(StompFixture(bench))
+    octets = loopback.octets(b"SEND\n<destination>\n\n<body>\0", body=BODY)
+    websocket_of(loopback.client).send_frame(octets, ABNF.OPCODE_TEXT, key=key)
+    message = loopback.expect_message("STOMP-WS-005")
+    bench.judge("STOMP-WS-005", message.body == BODY, expected="the message", observed=message.octets)
+
+
 @clauses("STOMP-WS-008")
 def test_octets_that_are_not_utf_8_never_go_as_text(bench: Bench) -> None:
     """Send a body that is not UTF-8 in a binary message; expect it in a binary message, or not at all."""
