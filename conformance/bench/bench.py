@@ -7,7 +7,8 @@ or over STOMP, a version of STOMP, WebSocket or TCP.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hypothesis
 
@@ -19,7 +20,7 @@ from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
 from conformance.wire.connection import SLOWEST
-from conformance.wire.failures import Evidence, PeerFailure, Violation
+from conformance.wire.failures import Evidence, PeerFailure, RunEnded, Violation
 from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
     HttpOperations,
@@ -35,8 +36,10 @@ from conformance.wire.trace import bounded
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from conformance.run.faults import FaultRecord
     from conformance.run.group_clock import QueueClock
     from conformance.run.run import Run
+    from conformance.targets.commands import Command
     from conformance.verdicts.case import Case
     from conformance.wire.http import HttpClient
 
@@ -128,6 +131,51 @@ class Bench(Connections):
         """Drop the steps and events of earlier examples of this test."""
         self._steps.clear()
         self._trace.forget()
+
+    # Faults
+
+    @property
+    def faults(self) -> tuple[Command, ...]:
+        """Faults that the user gives."""
+        return self._run.options.faults
+
+    @property
+    def heal(self) -> Command | None:
+        """The command that undoes any fault."""
+        return self._run.options.heal
+
+    @property
+    def restart(self) -> Command | None:
+        """The command that restarts all nodes."""
+        return self._run.options.restart
+
+    @property
+    def interrupted(self) -> threading.Event:
+        """Set when the run ends early."""
+        return self._run.interrupted
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so many seconds of real time; True if the run ends meanwhile."""
+        return self._run.interrupted.wait(seconds)
+
+    def since_start(self, moment: float) -> float:
+        """Seconds of the run at a moment of time.monotonic()."""
+        return time.time() - self._run.started - (time.monotonic() - moment)
+
+    def note_faults(self, record: FaultRecord) -> None:
+        """Keep a record of faults for the reports."""
+        self._run.fault_records.append(record)
+
+    def end_run(self, why: str) -> NoReturn:
+        """End the run early. Raises RunEnded."""
+        self._run.end_early(why)
+        raise RunEnded(why)
+
+    @property
+    def test(self) -> str:
+        """Full name of the test."""
+        assert self.case is not None
+        return self.case.test
 
     # Facts
 

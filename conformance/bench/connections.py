@@ -18,7 +18,7 @@ from conformance.wire.trace import Trace
 from conformance.wire.upgrade_attempts import admitted_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from conformance.run.run import Run
     from conformance.targets.target import Target
@@ -59,6 +59,8 @@ class Connections:
         self._interrupted = run.interrupted
         self._nodes = itertools.cycle(self.target.nodes)
         """The node of the next connection: a test has its clients on different ones."""
+        self.outlasts_outages = False
+        """True if connections and answers that are missing say nothing about the server's presence."""
         self._at_end: list[Callable[[], object]] = []
 
     def http(self) -> HttpClient:
@@ -67,7 +69,8 @@ class Connections:
         return self._http_client(node.http_host, node.access)
 
     def _next_node(self) -> Target:
-        return next(self._nodes)
+        node: Target | None = getattr(self.of_thread, "node", None)
+        return node or next(self._nodes)
 
     def websocket_host(self) -> HttpClient:
         """Client for HTTP requests to the host of the WebSocket, such as an upgrade that the test writes itself."""
@@ -172,6 +175,25 @@ class Connections:
     def credentials(self) -> dict[str, str | None]:
         """Headers that CONNECT needs on this server: login, passcode, host, and those that the user gives."""
         return connect_headers(self.target)
+
+    def outlast_outages(self) -> None:
+        """Take a server that does not answer for a while as what the test is about, from now on."""
+        self.outlasts_outages = True
+        self.admission = None
+        first, *others = [
+            replace(node, access=replace(node.access, admission=None)) for node in self.target.nodes
+        ]
+        self.target = replace(first, others=tuple(others))
+        self._nodes = itertools.cycle(self.target.nodes)
+
+    @contextlib.contextmanager
+    def at_node(self, node: Target) -> Iterator[None]:
+        """Make the connections of this thread at one node."""
+        self.of_thread.node = node
+        try:
+            yield
+        finally:
+            self.of_thread.node = None
 
     def at_end(self, call: Callable[[], object]) -> None:
         """Register a call for the end of the test, run last in first out; exceptions are ignored."""

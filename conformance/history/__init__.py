@@ -40,5 +40,6 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `operations`          operations of client programs, and the event that records each
 `workload`            client programs: producers, consumers, clock, final reader
 `client_runner`       runners of client programs: access to the server, group clocks, recording
+`fault_injection`     faults during a concurrent run
 `concurrent_run`      a run of many clients against one server, recorded as a history
 """

@@ -309,5 +309,7 @@ _OF_KIND: dict[str, Callable[[_Members], dict[str, Any]]] = {
         "label": members.get("label", _id, None),
         "outcome": members.need("told", _told),
     },
+    "fault": lambda members: {"name": members.need("name", _text)},
+    "heal": lambda _members: {},
     "fence": lambda members: {"subscription": members.need("subscription", _text)},
 }

@@ -11,8 +11,10 @@ from conformance.history.events import (
     ConsumerEvent,
     Cut,
     Event,
+    Fault,
     Fence,
     GiveBack,
+    Heal,
     Heartbeat,
     Poll,
     PolledRecord,
@@ -60,6 +62,8 @@ OPS: dict[type[Event], str] = {
     AckSubscription: "listen",
     ProducerAck: "told",
     Fence: "fence",
+    Fault: "fault",
+    Heal: "heal",
 }
 
 
@@ -96,6 +100,8 @@ def _members(event: Event) -> dict[str, Any]:
         return {"subscription": event.subscription, "topic": event.topic, "clause": event.clause}
     if isinstance(event, ProducerAck):
         return {"subscription": event.subscription, "label": event.label, "told": event.outcome}
+    if isinstance(event, Fault):
+        return {"name": event.name}
     if isinstance(event, Fence):
         return {"subscription": event.subscription}
     if isinstance(event, ClockAdvanced):

@@ -244,7 +244,8 @@ def _histories(meta: Meta) -> str:
             f"<details{opened}><summary>{escape(history.binding)}: {summary}</summary>"
             f"{picture(file.events, anomalies, title)}</details>"
         )
-    return f"<h2>Histories of concurrent clients</h2>{''.join(parts)}" if parts else ""
+    faults = "".join(f"<p>{_escaped(record.sentence.capitalize())}.</p>" for record in meta.faults)
+    return f"<h2>Histories of concurrent clients</h2>{faults}{''.join(parts)}" if parts else ""
 
 
 def _excluded(result: Result) -> str:

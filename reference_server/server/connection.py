@@ -73,7 +73,7 @@ def _serve_http(
             transport.send_all(write(refusal, keep_alive=False))
         if refusal is not None or not data:
             return None
-        if reader.wants_continue:
+        if reader.wants_continue:  # HTTP-EXPECT-1
             transport.send_all(_CONTINUE)
             reader.wants_continue = False
 

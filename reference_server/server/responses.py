@@ -16,7 +16,10 @@ def problem(status: int, cause: str, detail: str, *, allow: str = "") -> Outcome
 
 
 def write(response: Outcome, *, keep_alive: bool, with_body: bool = True, lines: str = "") -> bytes:
-    """Return the octets of a response; `with_body` is false for the answer to HEAD, `lines` are further headers."""
+    """Return the octets of a response.
+
+    `with_body` is false for the answer to HEAD (HTTP-HEAD-1); `lines` are further headers.
+    """
     status, body = response.status, response.body
     status_line = _STATUS_LINES.get(status, f"HTTP/1.1 {status} Unknown")
     head = f"{status_line}\r\nDate: {_date(int(time.time()))}\r\n"

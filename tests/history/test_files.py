@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.history.checkers import judge_history
-from conformance.history.events import ConsumerEvent, Cut, Event, Poll, Register
+from conformance.history.events import ConsumerEvent, Cut, Event, Fault, Heal, Poll, Register
 from conformance.history.file_decoding import decoded_events
 from conformance.history.file_encoding import event_object, header_object
 from conformance.history.files import HistoryFile, lines_of, read_history, read_stream, write_history
@@ -97,6 +97,17 @@ def test_a_restart_ends_the_connections_of_those_who_were_there() -> None:
     cuts = {event.consumer: event.invoked for event in file.events if isinstance(event, Cut)}
     assert cuts == {"early": 10.0, "during": 12.0}
     assert file.length == 4
+
+
+def test_faults_come_back_as_they_were() -> None:
+    """A fault and its heal are written and read; they end no connection."""
+    times = {"process": "faults", "status": 200}
+    fault = Fault(invoked=1.0, completed=1.5, name="kill two", **times)
+    heal = Heal(invoked=3.0, completed=3.5, **times)
+    file = read(HEADER, *(json.dumps(event_object(event)) for event in (fault, heal)))
+    assert [str(event) for event in file.events] == [str(fault), str(heal)]
+    assert isinstance(file.events[0], Fault)
+    assert file.events[0].name == "kill two"
 
 
 def test_an_empty_poll_is_known_as_one() -> None:
@@ -269,7 +280,7 @@ def test_every_kind_of_event_has_a_line() -> None:
     kinds = set(_kinds(Event)) - {"Event", "ConsumerEvent", "Settle"}
     stories = [case.tell() for case in [*BAD, *GOOD]]
     written = {type(event).__name__ for story in stories for event in story.history}
-    assert kinds - written == {"Cut", "Restart"}
+    assert kinds - written == {"Cut", "Restart", "Fault", "Heal"}
     assert header_object(facts_of(stories[0].parameters))["kind"] == "history"
     assert event_object(Register(process="c", consumer="c", group="g", invoked=1.0))["outcome"] == "unknown"
 
