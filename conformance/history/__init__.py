@@ -35,6 +35,7 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `system_facts`        facts about a system: the first line of a history file
 `file_encoding`       lines of history files from events
 `file_decoding`       events from lines of history files
+`file_lines`          documents from lines of history files
 `files`               history files: reading and writing
 `operations`          operations of client programs, and the event that records each
 `workload`            client programs: producers, consumers, clock, final reader

@@ -26,7 +26,7 @@ from conformance.history.events import (
     Unregister,
     Unsubscribe,
 )
-from conformance.history.system_facts import FORMAT, KIND, SystemFacts
+from conformance.history.system_facts import FORMAT, KIND, STARTS, SystemFacts
 
 
 def header_object(facts: SystemFacts) -> dict[str, Any]:
@@ -39,6 +39,8 @@ def header_object(facts: SystemFacts) -> dict[str, Any]:
         made["system"] = system
     made |= {"timings": dict(facts.timings), "partitions": dict(facts.partitions)}
     made |= {"tells": sorted(facts.tells), "frees": facts.frees}
+    if facts.starts != STARTS[0]:
+        made["starts"] = facts.starts
     if facts.promises is not None:
         made["promises"] = list(facts.promises)
     return made

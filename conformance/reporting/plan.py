@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Plan:
     """Plan of a run.
 
-    `seed` is None if every run tries the same examples. `wait_seconds` is the longest wait for real time; the waits
-    overlap.
+    `seed` is None if every run tries the same examples. `wait_seconds` is the time that the run waits for real time.
+    `waits_overlap` is false where a limit of connections lets only some tests wait at once.
     """
 
     tests: int
@@ -29,6 +29,7 @@ class Plan:
     effort: str
     seed: int | None
     wait_seconds: float = 0.0
+    waits_overlap: bool = True
     bindings: tuple[str, ...] = ()
 
 

@@ -31,7 +31,7 @@ FAULT_SECONDS = {Effort.QUICK: 60.0, Effort.STANDARD: 120.0, Effort.THOROUGH: 60
 #: Round trips of the first contact that a run may take in addition: more than all tests have, one after another.
 ROUND_TRIPS = {Effort.QUICK: 20_000, Effort.STANDARD: 100_000, Effort.THOROUGH: 1_000_000}
 #: Limit of connections at which a run may take twice as many SECONDS, since its tests seldom overlap.
-FEW = 4
+FEW = 1
 #: Round trips below this are as good as none, in seconds.
 _AT_ONCE = 0.002
 #: Longest wait for the reply that shows the server's state at the limit, in seconds.

@@ -23,7 +23,7 @@ from conformance.wire.json_values import decoded
 if TYPE_CHECKING:
     import ssl
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from conformance.wire.trace import Direction, Trace
 
@@ -170,6 +170,38 @@ class HttpClient:
             if attempts is None or not read or not _has_no_room(read[0]):
                 return read
             attempts.refused(read[0].status, read[0].headers, str(read[0]))
+
+    def in_two(self, head: bytes, body: bytes) -> HttpReply | None:
+        """Send the head of a request on a new connection, and its body once the server has said something.
+
+        Returns the reply behind the interim ones, None if the server closes without one. Raises PeerFailure if nothing
+        comes before the body, or no whole reply behind it.
+        """
+
+        def wait(connection: Connection) -> None:
+            if not connection.is_readable(self.patience):
+                raise PeerFailure("100 Continue, or the reply", f"nothing for {self.patience:g} s")
+
+        return self._in_pieces([head, body], wait)
+
+    def in_pieces(self, pieces: Sequence[bytes], pause: Callable[[], object]) -> HttpReply | None:
+        """Send a request in several writes on a new connection, with a `pause` after each but the last.
+
+        Returns its reply, None if the server closes without one. Raises PeerFailure as `raw` does.
+        """
+        return self._in_pieces(pieces, lambda _connection: pause())
+
+    def _in_pieces(self, pieces: Sequence[bytes], pause: Callable[[Connection], object]) -> HttpReply | None:
+        connection = self._connect()
+        try:
+            for number, piece in enumerate(pieces):
+                if number:
+                    pause(connection)
+                self._send(connection, piece)
+            self._begin(connection, self.patience)
+            return self._read(connection, "POST", "a reply to a request in several pieces")
+        finally:
+            connection.close()
 
     def _exchange_once(
         self, octets: bytes, replies: int, *, stop_sending: bool, within: float | None
