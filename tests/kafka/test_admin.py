@@ -1,4 +1,4 @@
-"""Topics are made by a process beside the node, whose end is not that of the node."""
+"""Making and deleting of topics by a process beside the node, whose end is not that of the node."""
 
 from __future__ import annotations
 

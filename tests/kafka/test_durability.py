@@ -1,4 +1,4 @@
-"""What outlives a restart of all nodes, by the class `durable` of the suite."""
+"""Durability of nodes on a log: the class `durable` of the suite, with a restart of all nodes."""
 
 from __future__ import annotations
 
