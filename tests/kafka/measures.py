@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import statistics
 import sys
 import threading
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 #: Most records of one measurement of a rate.
 MOST = 10_000_000
+#: Rounds of the rates; each ratio is the median of those within a round.
+ROUNDS = 5
 #: Polls with an acknowledgement of which the latency is the median.
 POLLS = 400
 _UNTIL_STORED = 60.0
@@ -140,22 +143,32 @@ def peak_megabytes(node: Node) -> float:
 
 def measured(cluster: Cluster, seconds: float, records: int) -> dict[str, Any]:
     """All figures, each printed as it comes."""
-    figures: dict[str, Any] = {"cores": os.cpu_count(), "window": PUBLISH_WINDOW, "records": records}
+    figures: dict[str, Any] = {"cores": os.cpu_count(), "window": PUBLISH_WINDOW, "rounds": ROUNDS}
+    figures["records"] = records
     with Node(cluster.url) as one:
         Client(one.url).post("/topic/add-topic", topicName="bare", partitions=1)
-        figures["bare"] = _said("bare producer, records/s", bare_rate(cluster, seconds))
-        figures["one node"] = _said("one node, records/s", node_rate([one], seconds))
-        figures["poll ms"] = _said("poll and acknowledge, median ms", poll_latency(one))
         with Node(cluster.url) as two:
-            figures["two nodes"] = _said("two nodes, records/s", node_rate([one, two], seconds))
+            rounds = [_round(cluster, [one, two], seconds) for _ in range(ROUNDS)]
+        figures["of bare"] = _said(
+            "one node, of the bare producer", statistics.median(r[1] / r[0] for r in rounds)
+        )
+        figures["of one"] = _said("two nodes, of one", statistics.median(r[2] / r[1] for r in rounds))
+        figures["poll ms"] = _said("poll and acknowledge, median ms", poll_latency(one))
         server = Server(one.url.replace("http", "ws") + "/stomp")
         publish(server, Bounds(records, 3600.0), 1)
         figures["peak MB"] = _said(f"peak of the node with {records:,} records more, MB", peak_megabytes(one))
     return figures
 
 
+def _round(cluster: Cluster, nodes: Sequence[Node], seconds: float) -> tuple[float, float, float]:
+    """Rates of the bare producer, of one node and of two, one after another."""
+    rates = bare_rate(cluster, seconds), node_rate(nodes[:1], seconds), node_rate(nodes, seconds)
+    print("records/s: bare {:.0f}, one node {:.0f}, two nodes {:.0f}".format(*rates), flush=True)
+    return rates
+
+
 def _said(name: str, value: float) -> float:
-    print(f"{name:50} {value:10.1f}", flush=True)
+    print(f"{name:50} {value:10.2f}", flush=True)
     return round(value, 2)
 
 
@@ -166,12 +179,15 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seconds", type=float, default=5.0, help="time of each rate (default: 5)")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="time of each rate in a round (default: 3)"
+    )
     parser.add_argument(
         "--records", type=int, default=1_000_000, help="records for the memory (default: 1,000,000)"
     )
     parser.add_argument("--record", action="store_true", help="write docs/figures.json")
     values = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the processes, as at Ctrl-C
     try:
         with ExitStack() as stack:
             figures = measured(stack.enter_context(running()), values.seconds, values.records)
@@ -181,8 +197,6 @@ def main() -> int:
     except (LoadFailed, OSError) as error:
         print(f"tests.kafka.measures: {error}", file=sys.stderr)
         return 1
-    print(f"a node publishes {figures['one node'] / figures['bare']:.2f} times the bare producer's rate")
-    print(f"two nodes publish {figures['two nodes'] / figures['one node']:.2f} times the rate of one")
     if values.record:
         record("kafka", figures, own_command("tests.kafka.measures"))
     return 0
