@@ -174,6 +174,7 @@ class _CommandLine:
             effort=options.effort.value,
             seed=options.seed,
             wait_seconds=self._scheduler.wait_seconds(),
+            waits_overlap=self._scheduler.waits_overlap,
             bindings=tuple(name for name in BINDINGS if any(key.binding == name for key in run.selected)),
         )
         self._presenter.announce(run.shown_target, plan)

@@ -88,6 +88,11 @@ def _access(options: Options) -> Iterator[str]:
 
 def _about_server(options: Options) -> Iterator[str]:
     yield from _access(options)
+    for fault in options.faults:
+        yield from ("--fault", shlex.quote(f"{fault.name}={fault.line}"))
+    for command in (options.heal, options.restart):
+        if command is not None:
+            yield from (command.option, shlex.quote(command.line))
     for name, seconds in options.timings.items():
         yield from (f"--{name.replace('_', '-')}", f"{seconds:g}")
     if not options.use_waivers:

@@ -268,6 +268,9 @@ def _seed(plan: Plan) -> str:
 
 def _time(plan: Plan, target: Target) -> str:
     if plan.wait_seconds > 0:
-        return f"about {plan.wait_seconds:.0f} s for timers that are waited for; the waits overlap"
+        overlap = (
+            "the waits overlap" if plan.waits_overlap else "the limit of connections lets few waits overlap"
+        )
+        return f"about {plan.wait_seconds:.0f} s for timers that are waited for; {overlap}"
     clock = "; the server's clock is virtual" if target.has_virtual_clock else ""
     return f"no timer is waited for{clock}"

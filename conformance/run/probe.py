@@ -44,7 +44,7 @@ from conformance.wire.stomp import StompClient
 from conformance.wire.upgrade_attempts import admitted_link
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from typing import Any
 
     from conformance.run.options import Options
@@ -91,6 +91,7 @@ def probe_target(options: Options, interrupted: threading.Event | None = None) -
         others.append(other)
     if not others:
         return target
+    _keep_below_limits([target, *others])
     slowest = max(each.round_trip for each in (target, *others))
     return replace(
         target,
@@ -101,11 +102,14 @@ def probe_target(options: Options, interrupted: threading.Event | None = None) -
 
 
 def check_node(target: Target, other: Target) -> None:
-    """Raises BadUrl unless both can be nodes of one cluster: the same classes, extensions, timings and limits."""
+    """Raises BadUrl unless both can be nodes of one cluster: the same classes, extensions, timings and limits.
+
+    The limit of connections may differ: that of the smallest node holds for the run.
+    """
     if (other.host, other.port) == (target.host, target.port):
         raise BadUrl(f"{other.url} is the first URL again: expected the URL of another node, or one URL only")
-    for name in ("classes", "extensions", "timings", "partitions"):
-        one, two = getattr(target, name), getattr(other, name)
+    for name in ("classes", "extensions", "timings", "partitions", "limits"):
+        one, two = _compared(target, name), _compared(other, name)
         if one != two:
             shown = [
                 ", ".join(sorted(each)) if isinstance(each, frozenset) else str(each) for each in (one, two)
@@ -114,6 +118,18 @@ def check_node(target: Target, other: Target) -> None:
                 f"{target.url} and {other.url} differ in their {name}: {shown[0]}; {shown[1]}. Expected nodes of one "
                 "cluster, with the same settings."
             )
+
+
+def _compared(target: Target, name: str) -> Any:
+    value = getattr(target, name)
+    return {key: value[key] for key in sorted(value) if key != "connections"} if name == "limits" else value
+
+
+def _keep_below_limits(nodes: Sequence[Target]) -> None:
+    """Keep below the smallest limit of connections: all connections of a run count for the first node."""
+    limits = [int(node.limits["connections"]) for node in nodes if "connections" in node.limits]
+    if limits and (admission := nodes[0].access.admission) is not None:
+        admission.open_for_run(min(limits))
 
 
 def _waited_for(options: Options, interrupted: threading.Event, deadline: float) -> Target:

@@ -14,6 +14,7 @@ import pytest
 from conformance.bench.marks import clauses_of, is_exclusive, is_main_thread_only, wait_of
 from conformance.run.options import Effort
 from conformance.run.time_limit import TimeLimit, limit_seconds
+from conformance.runner.collection import is_selected
 from conformance.runner.execution import Execution
 from conformance.runner.process_pool import ProcessPool, processes_for
 from conformance.runner.pytest_items import (
@@ -26,6 +27,7 @@ from conformance.runner.pytest_items import (
     runs_concurrently,
 )
 from conformance.runner.scheduled_test import ScheduledTest
+from conformance.runner.serial_waits import beyond_bound, total, why_left_out
 from conformance.runner.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -75,9 +77,8 @@ class Scheduler:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
         """Leave out tests without a selected clause, before they are parametrized."""
-        ids = clauses_of(obj) if callable(obj) else ()
-        self.run.leave_out(ids)
-        return [] if ids and not self.run.bindings_of(ids) else None
+        is_left_out = callable(obj) and clauses_of(obj) and not is_selected(obj, self.run)
+        return [] if is_left_out else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrize a test by the bindings in which one of its clauses is selected."""
@@ -94,12 +95,24 @@ class Scheduler:
         items.sort(key=lambda item: self._wait_of(item) > 0)
         items.sort(key=lambda item: isinstance(item, pytest.Function) and is_exclusive(item.obj))
         items[:] = [item for item in items if not self._is_skipped(item)]
+        self._leave_out_serial_waits(items)
         self.planned = [item for item in items if isinstance(item, pytest.Function) and is_suite_test(item)]
 
     def wait_seconds(self) -> float:
-        """Seconds that the run waits for real time to pass: the longest of the waits that overlap, and all others."""
+        """Seconds that the run waits for real time to pass: the waits that overlap, and all others."""
         overlapping, others = self._waits()
-        return max(overlapping, default=0.0) + others
+        return total(overlapping, self._waits_at_once) + others
+
+    @property
+    def waits_overlap(self) -> bool:
+        """True unless a limit of connections makes tests that wait for real time wait for one another."""
+        overlapping, _ = self._waits()
+        return total(overlapping, self._waits_at_once) <= max(overlapping, default=0.0)
+
+    @property
+    def _waits_at_once(self) -> int | None:
+        admission = self.run.target.access.admission
+        return admission.run.places.waits_at_once if admission is not None else None
 
     def _waits(self) -> tuple[list[float], float]:
         """Seconds of each wait that overlaps, and of all others together."""
@@ -117,6 +130,18 @@ class Scheduler:
         )
         self.run.recorder.skip(full_name(item), clauses_of(item.obj), str(binding_of(item)), reason)
         return True
+
+    def _leave_out_serial_waits(self, items: list[pytest.Item]) -> None:
+        """Leave out tests whose waits can't overlap at the declared limit of connections, beyond a bound."""
+        at_once = self._waits_at_once
+        waiting = {item: self._wait_of(item) for item in items if isinstance(item, pytest.Function)}
+        waiting = {item: wait for item, wait in waiting.items() if wait > 0 and self._overlaps(item)}
+        groups = {item: (item.obj, str(binding_of(item))) for item in waiting}
+        left_out = beyond_bound(waiting, groups, at_once, self.run.options.effort)
+        reason = why_left_out(waiting.values(), at_once)
+        for item in left_out:
+            self.run.recorder.never_run(clauses_of(item.obj), str(binding_of(item)), reason)
+        items[:] = [item for item in items if item not in left_out]
 
     def _overlaps(self, item: pytest.Function) -> bool:
         """True for a waiting test that may run beside all others: not if it has consumers whose clock others move."""

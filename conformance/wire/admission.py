@@ -104,8 +104,9 @@ class Admission:
             own = places.held(self._holder)
             self.is_hopeless = own == places.most
             raise self.crowded(
-                f"the run keeps at most {places.most} connections open, below the limit that the server declares, and "
-                f"this test needs more than the {own} that it has"
+                f"the run keeps at most {places.most} connection{'' if places.most == 1 else 's'} open, below the "
+                f"limit that the server declares, and this test needs more than the {own} that it has: let the server "
+                "accept more connections"
             )
 
     def crowded(self, why: str) -> Crowded:

@@ -28,6 +28,9 @@ _SHARE = 8
 FACTOR = 3
 #: Longest wait for another test to end a connection, in seconds, and for one of the test's own.
 PLACE_SECONDS, OWN_PLACE_SECONDS = 0.5, 0.2
+#: Sum of the waits in vain for places of the waiting tests' own after which a run waits SHORT_PLACE_SECONDS only. At a
+#: limit of 2 connections most tests need more than there are: a long wait by each of them would take minutes.
+IN_VAIN_SECONDS, SHORT_PLACE_SECONDS = 10.0, 0.01
 #: Longest wait of a test for others to end, in seconds.
 TURN_SECONDS = 600.0
 #: Time after which a server has surely seen that a connection has ended, in seconds.
@@ -51,6 +54,7 @@ class Places:
         self._waits_in_line = 0
         self._tests = 0
         self._alone = 0
+        self._in_vain = 0.0
         self._stopped = False
 
     @property
@@ -73,9 +77,11 @@ class Places:
             began = time.monotonic()
             while self._is_full() and not self._stopped:
                 others = any(whose is not holder for whose, _ in self._open.values())
-                if time.monotonic() - began >= (PLACE_SECONDS if others else OWN_PLACE_SECONDS):
+                waited, longest = time.monotonic() - began, PLACE_SECONDS if others else self._own_wait()
+                if waited >= longest:
+                    self._in_vain += 0.0 if others else waited
                     return False
-                self._changed.wait(_LOOK_SECONDS)
+                self._changed.wait(min(_LOOK_SECONDS, longest))
             self._open[owner] = (holder, None)
             return True
 
@@ -158,6 +164,10 @@ class Places:
     def waits_at_once(self) -> int | None:
         """Number of tests that may wait for real time at once; None for any number."""
         return None if self.most is None else max(1, self.most // WAITING)
+
+    def _own_wait(self) -> float:
+        """Longest wait, in seconds, for a place that only a connection of the waiting test itself can free."""
+        return OWN_PLACE_SECONDS if self._in_vain < IN_VAIN_SECONDS else SHORT_PLACE_SECONDS
 
     def _has_turn(self, needs: int, *, waits: bool, alone: bool) -> bool:
         if alone or not self._tests:

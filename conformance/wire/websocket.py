@@ -37,6 +37,8 @@ _WAITING_KEPT = 20_000
 _CONTROL_LIMIT = 2_000
 #: Longest answer to an upgrade, in octets.
 _HANDSHAKE_LIMIT = 64 << 10
+#: Generator of masks: of its own, since Hypothesis watches the one that all share.
+_MASKS = random.Random()
 
 
 class WebSocketLink(Link):
@@ -188,7 +190,7 @@ class WebSocketLink(Link):
             self._record(">", octets, "ws", opcode=opcode, fin=fin, mask=mask)
         frame = ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets)
         # Masks protect proxies from scripts of pages: here they need not be unpredictable, and cost no system call.
-        frame.get_mask_key = (lambda _size: key) if key else random.randbytes
+        frame.get_mask_key = (lambda _size: key) if key else _MASKS.randbytes
         self._write(frame.format())
 
     def send_raw(self, octets: bytes, *, whole: bool = True) -> None:

@@ -185,7 +185,6 @@ ENGINES = {
             "pika",
             rabbitmq.SERVER,
             lambda url: ["--port", str(url.port)],
-            {"steady": ("--restart", ""), "restart": ()},
         ),
     )
 }

@@ -35,6 +35,20 @@ def test_a_declared_limit_below_what_tests_need_breaks_no_clause(
     assert "below the limit that the server declares" in " ".join(ended.stdout.split())
 
 
+def test_waits_that_can_not_overlap_are_bounded(conformance: Command) -> None:
+    """Tests of heart-beats would wait for minutes, one after another: the output names what is left out, and the next step."""
+    with running_server(f"{SERVER} --connections 2") as url:
+        ended = conformance(
+            *(url, "--class", "stomp-1.2", "--class", "stomp-1.1", "--clause", "STOMP-HEARTBEAT"),
+            *("--effort", "quick", "--time-limit", "3"),
+        )
+    said = " ".join(ended.stdout.split())
+    assert ended.returncode in (0, 4), ended.stdout + ended.stderr
+    assert "the limit of connections lets few waits overlap" in said
+    assert "the tests that wait for real time would wait for" in said
+    assert "let the server accept more connections" in said
+
+
 def test_one_test_at_a_time_stays_below_a_limit_too(conformance: Command) -> None:
     with running_server(f"{SERVER} --connections 10") as url:
         ended = conformance(url, *SOME, "--parallel", "1")

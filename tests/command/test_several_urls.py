@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.run.options import Options
+from conformance.run.probe import probe_target
 from conformance.targets.server_process import running_server
 from tests.command.conftest import SERVER
 
@@ -54,6 +56,7 @@ def test_models_go_to_all_nodes(conformance: Command, server_url: str) -> None:
         (["--heartbeat-timeout", "7"], "differ in their timings"),
         (["--partitions", "5"], "differ in their partitions"),
         (["--no-introspection"], "differ in their extensions"),
+        (["--body-bytes", "70000"], "differ in their limits"),
     ],
 )
 def test_nodes_that_differ_are_wrong_usage(
@@ -67,6 +70,16 @@ def test_nodes_that_differ_are_wrong_usage(
     assert server_url in done.stderr
     assert other in done.stderr
     assert "Expected nodes of one cluster" in done.stderr
+
+
+@pytest.mark.parametrize("smaller_first", [True, False])
+def test_the_smallest_limit_of_connections_holds(server_url: str, smaller_first: bool) -> None:
+    """A node with room for few connections sets the limit of the run, whichever it is; it may differ."""
+    with running_server(f"{SERVER} --connections 3") as other:
+        urls = (other, server_url) if smaller_first else (server_url, other)
+        target = probe_target(Options(urls[0], nodes=urls[1:]))
+    assert target.access.admission is not None
+    assert target.access.admission.run.places.most == 2
 
 
 def test_the_same_url_twice_is_wrong_usage(conformance: Command, server_url: str) -> None:

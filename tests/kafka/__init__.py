@@ -5,6 +5,7 @@
 | `cluster` | installation from Maven Central, the processes, their ports and ends |
 | `nodes` | nodes of the reference server on such a cluster |
 | `twins`, `judged_twins` | nodes with one fault each, and whether the suite catches them |
+| `control`, `clusters` | kills, stops and restarts of nodes and brokers, and runs of the suite meanwhile |
 | `client` | a client of a node |
 | `__main__` | `python -m tests.kafka`, for people |
 """

@@ -178,6 +178,11 @@ def test_the_announcement_says_how_long_timers_take():
     assert "known deviation" not in text
 
 
+def test_the_announcement_says_that_few_waits_overlap():
+    plan = dataclasses.replace(samples.PLAN, wait_seconds=57.0, waits_overlap=False)
+    assert "the limit of connections lets few waits overlap" in " ".join(announced(plan).split())
+
+
 def test_what_the_server_calls_itself_is_no_danger():
     text = announced(samples.PLAN, title=samples.NASTY)
     assert "\x1b" not in text

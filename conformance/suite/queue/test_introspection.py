@@ -262,7 +262,7 @@ def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
 
 @clauses("INTRO-GROUP-1")
 def test_what_is_no_longer_in_flight_is_not_told(bench: Bench) -> None:
-    """Acknowledge a record, give one back, unsubscribe with one; expect `inFlight` of null where it is told."""
+    """Acknowledge a record, give one back, unsubscribe with one; expect `inFlight` of null where it is there."""
     queue = QueueFixture(bench)
     topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):

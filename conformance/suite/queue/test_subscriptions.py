@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def test_subscriptions_add_up(bench: Bench) -> None:
     """Subscribe to many topics of long names in three lists, one of them named twice; expect a record of each."""
     queue = QueueFixture(bench)
-    topics = [queue.new_topic(stem="topic" + 60 * "n") for _ in range(count_up_to(bench, None, 37, 69, 133))]
+    topics = [queue.new_topic_like("topic" + 60 * "n") for _ in range(count_up_to(bench, None, 37, 69, 133))]
     consumer = queue.new_consumer(queue.new_group(), topics[0])
     queue.subscribe(consumer, topics[1], topics[2], topics[1], *topics[3:-1])
     queue.subscribe(consumer, topics[-1])
