@@ -186,7 +186,7 @@ def names_of_transactions_are_trimmed() -> None:
 # ERROR frames
 
 
-@fault("STOMP-ENC-004", "STOMP-ERROR-004", bindings=V12)
+@fault("STOMP-ENC-004", "STOMP-ABNF-004", "STOMP-ERROR-004", bindings=V12)
 def a_receipt_in_an_error_is_not_escaped() -> None:
     """The `receipt-id` of an ERROR is written without escapes, and that of a RECEIPT with them."""
 
@@ -202,7 +202,7 @@ def a_receipt_in_an_error_is_not_escaped() -> None:
     edit_output("ERROR", edit)
 
 
-@fault("STOMP-ABNF-001", "STOMP-ABNF-004", "STOMP-ENC-004", bindings=V12)
+@fault("STOMP-ABNF-001", "STOMP-ABNF-004", "STOMP-SEND-003", bindings=V12)
 def an_error_quotes_the_destination_as_it_is() -> None:
     """The message of an ERROR for an unknown destination quotes it with its line feeds and colons."""
     latest: dict[Session, str] = {}
