@@ -369,6 +369,8 @@ class HttpClient:
             return None
         except TimeoutError as error:
             raise PeerFailure(expected, "no whole reply in time") from error
+        except http.client.BadStatusLine as error:
+            raise PeerFailure(expected, f"no HTTP: {cut(repr(error.args[0]), _SHOWN)}") from error
         except (http.client.HTTPException, ValueError) as error:
             raise PeerFailure(expected, f"no HTTP: {cut(repr(error), _SHOWN)}") from error
         except ConnectionError:
