@@ -67,6 +67,11 @@ class Settings(StompLimits, frozen=True, kw_only=True):
         " (needs stompliance[kafka])",
     ] = ""
     log_name: Annotated[str, "beginning of the names of the Kafka topics of --log"] = "stompliance"
+    log_option: Annotated[
+        _Texts,
+        _named("NAME=VALUE"),
+        "setting of the client of Kafka for TLS and a login, as security.protocol=SASL_SSL; may be repeated",
+    ] = ()
     log_timeout: Annotated[
         Seconds,
         "time that an operation waits for Kafka; then it is answered 503, or not at all if it may be done",

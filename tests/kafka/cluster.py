@@ -218,8 +218,13 @@ def single(home: Path, folder: Path, port: int, controller: int) -> KafkaBroker:
 
 
 @contextlib.contextmanager
-def running(brokers: int = 1, *, cache: Path | None = None, keep: bool = False) -> Iterator[Cluster]:
-    """Run so many brokers as long as the context. Raises CannotInstall, CannotStart."""
+def running(
+    brokers: int = 1, *, cache: Path | None = None, keep: bool = False, more: str = ""
+) -> Iterator[Cluster]:
+    """Run so many brokers as long as the context. Raises CannotInstall, CannotStart.
+
+    `more` are further properties, which replace those of the same names; {port} and {controller} are ports of a broker.
+    """
     home = install(cache)
     folder = Path(tempfile.mkdtemp(prefix="kafka-"))
     try:
@@ -231,7 +236,7 @@ def running(brokers: int = 1, *, cache: Path | None = None, keep: bool = False) 
             own.mkdir()
             broker = KafkaBroker(home, own, number, port)
             broker.format(
-                _PROPERTIES.format(
+                (_PROPERTIES + more).format(
                     number=number,
                     voters=voters,
                     port=port,

@@ -17,6 +17,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -91,6 +92,7 @@ def main() -> int:
     parser.add_argument("options", nargs="*", metavar="-- OPTION", help="options of the nodes")
     values = parser.parse_args()
     statuses = []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the processes, as at Ctrl-C
     try:
         with contextlib.ExitStack() as stack:
             cluster = stack.enter_context(running(values.brokers))
