@@ -29,11 +29,8 @@ def documents(stream: IO[bytes], name: str) -> Iterator[tuple[int, Any]]:
             _check(number, line)
             document = _document(line)
         except BadHistory as error:
-            cut = (
-                ""
-                if line.endswith(b"\n") or number == 1
-                else ", and the file ends in this line: it may be cut"
-            )
+            is_last = number > 1 and not line.endswith(b"\n") and "Extra data" not in str(error)
+            cut = ", and the file ends in this line: it may be cut" if is_last else ""
             raise BadHistory(f"{name}, line {number}: {error}{cut}") from None
         if document is not None:
             yield number, document

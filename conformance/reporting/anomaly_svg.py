@@ -114,7 +114,12 @@ def _rows(history: History, anomaly: Anomaly) -> tuple[list[_Row], int]:
             return False
         if isinstance(event, Poll | Settle):
             in_group = group_of.get(event.consumer) in groups
-            refused = isinstance(event, Poll) and event.refused and event.consumer in consumers
+            refused = (
+                isinstance(event, Poll)
+                and event.refused
+                and event.consumer in consumers
+                and event.invoked <= last
+            )
             return refused or (in_group and bool(records.intersection(_records(event, delivered))))
         return (
             isinstance(event, Register | Unregister) and event.consumer in consumers and event.invoked <= last

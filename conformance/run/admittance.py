@@ -45,7 +45,8 @@ def check_admittance(target: Target, judged: Collection[str], open_link: Callabl
             diagnosis.refused_upgrade(target, refusal), may_pass=refusal.status >= 500
         ) from refusal
     except NotAdmitted as refusal:
-        raise NotLetIn(diagnosis.no_upgrade(target, refusal.observed), may_pass=True) from refusal
+        spoken = diagnosis.spoken_instead(target)
+        raise NotLetIn(diagnosis.no_upgrade(target, refusal.observed, spoken), may_pass=True) from refusal
     except PeerFailure:
         return  # an answer that breaks the rules of HTTP or WebSocket is no refusal
     if not set(judged) - _WITHOUT_CONNECT:

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from conformance.run.greetings import greeting
 from conformance.targets.address import HttpHost
 from conformance.wire import tcp
 from conformance.wire.connection import tls_context
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from conformance.wire.failures import Unreachable, UpgradeRefused
 
 #: Longest wait for each answer that tells what a port speaks, in seconds.
-ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 2.0
+#: Status by which servers of HTTP over TLS answer a request without TLS.
+BAD_REQUEST = 400
 _SHOWN = 300
 #: Schemes of connections without TLS, by those with TLS.
 _PLAIN = {"wss": "ws", "https": "http", "stomps": "stomp", "stomp+ssl": "stomp", "ssl": "tcp"}
@@ -57,20 +60,32 @@ def _without_tls(url: str) -> str:
     return f"{_PLAIN.get(scheme, scheme)}://{rest}"
 
 
-def no_upgrade(target: Target, observed: object) -> str:
-    """Sentences for a port that answered an upgrade by something other than HTTP, or not at all."""
+def _with_tls(url: str) -> str:
+    """The URL with the scheme for connections with TLS."""
+    return url.replace("ws://", "wss://", 1).replace("http://", "https://", 1)
+
+
+def no_upgrade(target: Target, observed: object, spoken: str) -> str:
+    """Sentences for a port that answered an upgrade by something other than HTTP, or not at all.
+
+    `spoken` is what `spoken_instead` returns.
+    """
     where = target.authority
-    spoken = other_protocol(HttpHost(target.host, target.port, target.tls), target.url)
     if spoken:
         return f"no WebSocket at {where}: {spoken}"
     return f"no WebSocket at {target.path.partition('?')[0]} of {where}: {observed}"
 
 
+def spoken_instead(target: Target) -> str:
+    """Sentence on what the target's port speaks that did not answer an upgrade in HTTP; "" if that is unknown."""
+    where = HttpHost(target.host, target.port, target.tls)
+    return other_protocol(where, target.url) or greeting(where)
+
+
 def other_protocol(where: HttpHost, url: str) -> str:
     """Sentence on what a port speaks that did not answer in HTTP at `url`; "" if that is unknown."""
     if where.tls is None and speaks_tls(where.host, where.port):
-        secure = url.replace("ws://", "wss://", 1).replace("http://", "https://", 1)
-        return f"this port speaks TLS: try {secure}"
+        return f"this port speaks TLS: try {_with_tls(url)}"
     if _speaks_stomp(where):
         return (
             f"this port speaks STOMP over TCP: try {'stomps' if where.tls else 'stomp'}://{where.authority}"
@@ -86,6 +101,8 @@ def refused_upgrade(target: Target, refusal: UpgradeRefused) -> str:
     location = next((value for name, value in refusal.headers.items() if name.lower() == "location"), "")
     if location:
         text += f" (Location: {location})"
+    if refusal.status == BAD_REQUEST and target.tls is None and speaks_tls(target.host, target.port):
+        return f"{text}. This port speaks TLS: try {_with_tls(target.url)}"
     if refusal.status in {401, 403, 407}:
         return (
             f"{text}. If it wants a login, a token or an origin, see --header 'Authorization: …', "
@@ -96,6 +113,14 @@ def refused_upgrade(target: Target, refusal: UpgradeRefused) -> str:
         listed = ", ".join(f"{url} ({name})" for name, url in declared.items())
         return f"{text}. Its capabilities declare other endpoints: try {listed}"
     return f"{text}. Is {target.url} the URL of its WebSocket, path included?"
+
+
+def no_stomp(target: Target, answer: str) -> str:
+    """Sentences for a WebSocket that answers CONNECT by something other than STOMP, or not at all."""
+    return (
+        f"there is a WebSocket at {target.path.partition('?')[0]} of {target.authority}, but it speaks no STOMP: for "
+        f"CONNECT {answer}. Is {target.url} the URL of STOMP, path included?"
+    )
 
 
 def refused_login(target: Target, said: str) -> str:

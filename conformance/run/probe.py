@@ -246,6 +246,7 @@ class _FirstContact:
         self._deadline = time.monotonic() + FIRST_CONTACT_SECONDS
         self.failure = ""
         """Why the capabilities could not be read, "" if they could, or if the server has none."""
+        self._is_bad_request = False
 
     def ask(self, target: Target) -> tuple[Any, float]:
         """Capabilities document (None if the server has none) and round-trip time in seconds. Raises Unreachable."""
@@ -258,6 +259,7 @@ class _FirstContact:
                 reply = client.request("GET", CAPABILITIES, within=self._within(target))
                 samples.append(time.monotonic() - began)
                 # Repeated even after a refusal: the first reply of a server may be its slowest.
+                self._is_bad_request = reply.status == diagnosis.BAD_REQUEST
                 if reply.status == 200:
                     document = reply.json()
                     self.failure = self._no_document(reply, document)
@@ -274,7 +276,7 @@ class _FirstContact:
         Raises NotLetIn if there are none, NoServer, Unreachable.
         """
         found: set[str] = set()
-        refusal = ""
+        refusal = spoken = ""
         for version in target.stomp_versions:
             try:
                 link = self.open_link(target)
@@ -282,13 +284,21 @@ class _FirstContact:
                 refusal = diagnosis.refused_upgrade(target, error)
                 break
             except PeerFailure as error:
-                refusal = diagnosis.no_upgrade(target, error.observed)
+                spoken = diagnosis.spoken_instead(target)
+                refusal = diagnosis.no_upgrade(target, error.observed, spoken)
                 break
             found.add("tcp" if target.is_tcp else "websocket")
-            if self._connects(target, link, version):
+            answer = self._answer_to_connect(target, link, version)
+            if answer is None:
                 found.add(f"stomp-{version}")
+            elif answer:
+                refusal = diagnosis.no_stomp(target, answer)
         if target.has_http and self.serves_queue(target):
             found.add("queue-http")
+        if found == {"websocket"} and refusal:
+            found.clear()
+        if spoken and not found:
+            raise NotLetIn(refusal, may_pass=True)
         if not found:
             stop = "" if refusal.endswith((".", "?")) else "."
             raise NotLetIn(
@@ -307,14 +317,14 @@ class _FirstContact:
 
     def check_http(self, target: Target, judged: Collection[str]) -> None:
         """Raises NotLetIn if HTTP alone is judged, at a port that speaks TLS or plain STOMP instead, or is silent."""
-        if not self.failure or set(judged) != {"queue-http"}:
+        if set(judged) != {"queue-http"} or not (self.failure or self._is_bad_request):
             return
         where = target.http_host
         if spoken := diagnosis.other_protocol(
             where, target.url if target.http is None else f"http://{where.authority}"
         ):
             raise NotLetIn(f"no HTTP at {where.authority}: {spoken}")
-        if self._is_silent(target):
+        if self.failure and self._is_silent(target):
             raise NotLetIn(
                 f"no HTTP at {where.authority}: it accepts connections, and answers neither GET {CAPABILITIES} nor "
                 f"POST {_HEARTBEAT}. Is the server up, and is {where.authority} where it serves HTTP? See --http URL.",
@@ -372,16 +382,19 @@ class _FirstContact:
             return f"its classes are unknown (GET {CAPABILITIES}: {self.failure})"
         return f"it declares no classes at {CAPABILITIES}"
 
-    def _connects(self, target: Target, link: Link, version: str) -> bool:
+    def _answer_to_connect(self, target: Target, link: Link, version: str) -> str | None:
+        """Clause of a sentence on an answer to CONNECT that is no STOMP; "" for a refusal, None for a session."""
         client = StompClient(link, version, patience=self._within(target))
         try:
             client.connect(connect_headers(target))
-        except (PeerFailure, Violation):
+        except (PeerFailure, Violation) as failure:
             # The clauses judge a malformed CONNECTED; here it shows that the class is served.
-            return client.connected is not None
+            if client.connected is not None:
+                return None
+            return "" if client.errors or client.closed is not None else f"came: {failure.observed}"
         finally:
             link.close()
-        return client.version == version
+        return None if client.version == version else ""
 
     def serves_queue(self, target: Target) -> bool:
         """True if a group can be added over HTTP, at a server that does not answer 200 on every path."""

@@ -47,7 +47,8 @@ def parse_url(url: str, *schemes: str) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise BadUrl(f"{shown!r} is no URL: {error}") from error
+        hint = "; an IPv6 address stands in brackets: ws://[::1]:8080/stomp" if "::" in url else ""
+        raise BadUrl(f"{shown!r} is no URL: {error}{hint}") from error
     is_clean = url.isprintable() and " " not in url
     if not is_clean or parts.scheme not in (schemes or PORTS) or not parts.hostname or port == 0:
         example = "http://127.0.0.1:8080/broker" if schemes else "ws://127.0.0.1:8080/stomp"

@@ -323,7 +323,8 @@ def _connected(host: str, port: int, tls: ssl.SSLContext | None, patience: float
     try:
         plain = socket.create_connection((host, port), timeout=patience)
     except OSError as error:
-        raise Unreachable(f"nobody answers at {host}:{port}: {error}") from error
+        shown = f"[{host}]" if ":" in host else host
+        raise Unreachable(f"nobody answers at {shown}:{port}: {error}") from error
     try:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return tls.wrap_socket(plain, server_hostname=host) if tls else plain

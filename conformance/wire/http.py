@@ -161,12 +161,22 @@ class HttpClient:
         return replies[0] if replies else None
 
     def exchange(
-        self, octets: bytes, replies: int = 1, *, stop_sending: bool = False, within: float | None = None
+        self,
+        octets: bytes,
+        replies: int = 1,
+        *,
+        stop_sending: bool = False,
+        within: float | None = None,
+        first_method: str = "POST",
     ) -> list[HttpReply]:
-        """As `raw`, for several requests at once: up to `replies` replies, fewer if the server closes."""
+        """As `raw`, for several requests at once: up to `replies` replies, fewer if the server closes.
+
+        `first_method` is that of the first request: the reply to HEAD has no body.
+        """
         attempts = self.access.admission.attempts() if self.access.admission else None
+        methods = [first_method, *["POST"] * (replies - 1)]
         while True:
-            read = self._exchange_once(octets, replies, stop_sending=stop_sending, within=within)
+            read = self._exchange_once(octets, methods, stop_sending=stop_sending, within=within)
             if attempts is None or not read or not _has_no_room(read[0]):
                 return read
             attempts.refused(read[0].status, read[0].headers, str(read[0]))
@@ -204,7 +214,7 @@ class HttpClient:
             connection.close()
 
     def _exchange_once(
-        self, octets: bytes, replies: int, *, stop_sending: bool, within: float | None
+        self, octets: bytes, methods: Sequence[str], *, stop_sending: bool, within: float | None
     ) -> list[HttpReply]:
         connection = self._connect()
         try:
@@ -212,9 +222,9 @@ class HttpClient:
             if stop_sending:
                 connection.stop_sending()
             read: list[HttpReply] = []
-            while len(read) < replies:
+            for number, method in enumerate(methods, 1):
                 self._begin(connection, self.patience if within is None else within)
-                reply = self._read(connection, "POST", f"reply {len(read) + 1} of {replies}, or the end")
+                reply = self._read(connection, method, f"reply {number} of {len(methods)}, or the end")
                 if reply is None:
                     break
                 read.append(reply)
@@ -359,6 +369,8 @@ class HttpClient:
             return None
         except TimeoutError as error:
             raise PeerFailure(expected, "no whole reply in time") from error
+        except http.client.BadStatusLine as error:
+            raise PeerFailure(expected, f"no HTTP: {cut(repr(error.args[0]), _SHOWN)}") from error
         except (http.client.HTTPException, ValueError) as error:
             raise PeerFailure(expected, f"no HTTP: {cut(repr(error), _SHOWN)}") from error
         except ConnectionError:

@@ -359,5 +359,12 @@ class WebSocketLink(Link):
                 self._note("upgraded", status=answer.status)
                 raise UpgradeRefused(answer.status, answer.headers, b"") from error
             self._note("upgraded", status=0)
-            raise NotAdmitted("101 Switching Protocols", f"no upgrade: {error}") from error
+            raise NotAdmitted("101 Switching Protocols", f"no upgrade: {_in_words(error)}") from error
         self._note("upgraded", status=101, subprotocol=self.subprotocol)
+
+
+def _in_words(error: Exception) -> str:
+    """Message of the library about a handshake, with a clearer one for headers that it refuses."""
+    if "Invalid WebSocket Header" in str(error):
+        return "its answer 101 lacks a right Upgrade, Connection or Sec-WebSocket-Accept header"
+    return f"{error}"

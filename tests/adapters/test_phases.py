@@ -79,7 +79,7 @@ def test_all_members_stay_for_longer_than_a_rebalance_while_records_come(history
 def test_a_record_that_is_given_back_early_is_not_acknowledged_before_it_comes_again(
     history: History,
 ) -> None:
-    """If a commit is a position, an acknowledgement of the same record would commit it after all."""
+    """An acknowledgement of the same record would commit it after all in engines whose commits are positions."""
     _, ended = rest_of(history)
     given_back: dict[tuple[str, object], GiveBack] = {}
     seen = 0

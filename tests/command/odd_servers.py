@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import ssl
 
 Serve = Callable[[socket.socket], None]
+PLAIN_REFUSED = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 48\r\n\r\n"
+    b"Client sent an HTTP request to an HTTPS server.\n"
+)
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -78,6 +82,44 @@ def speechless_broker(client: socket.socket) -> None:
     version = b"1.2" if b"1.2" in frame else b"1.1" if b"1.1" in frame else b"1.0"
     send_text(client, b"CONNECTED\nversion:" + version + b"\n\n\0")
     read_message(client)
+
+
+def greeting(octets: bytes) -> Serve:
+    """Server that speaks first, and reads what comes."""
+
+    def serve(client: socket.socket) -> None:
+        client.sendall(octets)
+        silent(client)
+
+    return serve
+
+
+def web_socket(answer: bytes) -> Serve:
+    """WebSocket server of something other than STOMP, that answers each message by `answer`, or not at all for b""."""
+
+    def serve(client: socket.socket) -> None:
+        head = read_head(client)
+        if b"websocket" not in head.lower():
+            client.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        upgrade(client, head)
+        while read_message(client) is not None:
+            if answer:
+                send_text(client, answer)
+
+    return serve
+
+
+def tls_that_refuses_plain_http(tls: ssl.SSLContext) -> Serve:
+    """Server on a port with TLS that answers a request without TLS by 400, as nginx, Apache and Go do."""
+
+    def serve(client: socket.socket) -> None:
+        if client.recv(1, socket.MSG_PEEK) == b"\x16":
+            with tls.wrap_socket(client, server_side=True):
+                return
+        answering(PLAIN_REFUSED)(client)
+
+    return serve
 
 
 def silent(client: socket.socket) -> None:

@@ -79,7 +79,7 @@ def test_a_page_in_the_place_of_the_endpoint(conformance: Command, server_url: s
 
 
 def test_a_port_that_speaks_tls(conformance: Command) -> None:
-    with odd_servers.listening(odd_servers.answering(EVERYTHING_IS_OK), _server_context()) as port:
+    with odd_servers.listening(odd_servers.answering(EVERYTHING_IS_OK), server_context()) as port:
         refused(
             conformance(f"ws://127.0.0.1:{port}/stomp"),
             f"this port speaks TLS: try wss://127.0.0.1:{port}/stomp",
@@ -104,7 +104,7 @@ def test_a_port_that_speaks_no_http_where_only_http_is_asked_for(conformance: Co
     with odd_servers.listening(odd_servers.stomp_over_tcp) as port:
         ended = conformance(f"{scheme}://127.0.0.1:{port}/", *asked)
         refused(ended, "no HTTP at", f"speaks STOMP over TCP: try stomp://127.0.0.1:{port}")
-    with odd_servers.listening(odd_servers.answering(EVERYTHING_IS_OK), _server_context()) as port:
+    with odd_servers.listening(odd_servers.answering(EVERYTHING_IS_OK), server_context()) as port:
         refused(conformance(f"{scheme}://127.0.0.1:{port}/", *asked), "no HTTP at", "this port speaks TLS")
 
 
@@ -156,7 +156,7 @@ def test_waiting_takes_seconds(conformance: Command) -> None:
     assert "soon" in ended.stderr
 
 
-def _server_context() -> ssl.SSLContext:
+def server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     return context

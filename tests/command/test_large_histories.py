@@ -62,7 +62,7 @@ def lines(events: int) -> Iterator[bytes]:
 
 
 def test_an_event_takes_less_than_a_kilobyte() -> None:
-    """Events of the whole file are held in memory; progress is shown on the way."""
+    """Events of the whole file are held in memory; progress is reported on the way."""
     stream = io.BytesIO(b"".join(lines(EVENTS)))
     told: list[int] = []
     tracemalloc.start()

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING
 from tests.first_server import rebalance
 from tests.first_server.bodies import Refused
 from tests.first_server.faults import (
+    ANY_HEARTBEAT,
+    CASE_BLIND,
+    COMMITTED_BY_EVICTION,
+    EMPTY_KEY,
     FOREIGN_ID,
+    GROUP_ANEW,
     HANGING_SUBSCRIPTIONS,
     KEPT_MEMBERS,
     NEGATIVE_ID,
     NONE,
+    SHARED_OFFSETS,
+    SILENT_POLLS,
     STUCK_SWEEPER,
+    SUBSCRIBED_AGAIN,
     UNKNOWN_ID,
     UNSEEN_TOPIC,
 )
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tests.first_server.faults import Faults
+    from tests.first_server.groups import GroupPartition
 
 #: J8: one topic in so many is not seen at first by another connection, for so many seconds.
 UNSEEN_ONE_OF = 10
@@ -63,6 +72,7 @@ class Broker:
     def add_topic(self, name: str) -> None:
         """Add a topic (TOPIC-ADD-1, TOPIC-ADD-2)."""
         with self._changed:
+            name = self._spelled(name)
             if name in self._topics:
                 raise Refused(f"there is a topic {name!r} already")
             self._topics[name] = Topic(name, time.monotonic())
@@ -77,7 +87,7 @@ class Broker:
                 raise Refused(f"there is no topic {topic!r}")
             self._records += 1
             record = Record(self._records, topic, message, key, timestamp)
-            place.append(record, hash_is_torn=hash_is_torn)
+            place.append(record, hash_is_torn=hash_is_torn, hashes_empty=EMPTY_KEY in self.faults)
 
     # Groups
 
@@ -85,7 +95,10 @@ class Broker:
         """Add a group, unless it is there (GROUP-ADD-1, GROUP-ADD-2)."""
         with self._changed:
             self._advance()
-            self._groups.setdefault(name, Group(name, self.faults))
+            group = self._groups.setdefault(name, Group(name, self.faults))
+            if GROUP_ANEW in self.faults:
+                for partition in group.all_partitions():
+                    partition.committed = 0
 
     def remove_group(self, name: str) -> None:
         """Remove a group with its offsets and its members (GROUP-REMOVE-1 to GROUP-REMOVE-3)."""
@@ -116,6 +129,7 @@ class Broker:
             self._hang_while_rebalancing(consumer)
             member = self._member(consumer)
             found = [self._topic(name) for name in topics]
+            self._free_what_was_subscribed(member, topics)
             rebalance.join(member.group, member, found, self._overdue())
             self._hang_while_rebalancing(consumer)
 
@@ -133,7 +147,10 @@ class Broker:
     def poll(self, consumer: str) -> tuple[int, Record] | None:
         """The next record with its id, None if there is none now (POLL-OK-1, POLL-EMPTY-1)."""
         with self._changed:
+            before = self._consumers[consumer].last_sign if consumer in self._consumers else 0.0
             member = self._member(consumer)
+            if SILENT_POLLS in self.faults:
+                member.last_sign = before
             return member.group.poll(member)
 
     def acknowledge(self, consumer: str, message_id: int) -> None:
@@ -142,6 +159,7 @@ class Broker:
             member = self._member(consumer)
             partition = member.group.acknowledge(consumer, message_id)
             if partition is not None:
+                self._commit_elsewhere(partition)
                 rebalance.settle(partition)
                 self._changed.notify_all()
             elif not self._is_let_pass(message_id):
@@ -150,11 +168,13 @@ class Broker:
     def heartbeat(self, consumer: str) -> None:
         """A sign of life (LIVE-BEAT-1, LIVE-BEAT-2)."""
         with self._changed:
-            self._member(consumer)
+            if consumer in self._consumers or ANY_HEARTBEAT not in self.faults:
+                self._member(consumer)
 
     # Looking up
 
     def _topic(self, name: str) -> Topic:
+        name = self._spelled(name)
         if name not in self._topics:
             raise Refused(f"there is no topic {name!r}")
         return self._topics[name]
@@ -204,6 +224,8 @@ class Broker:
                 return
         for member in silent:
             del self._consumers[member.name]
+            if COMMITTED_BY_EVICTION in self.faults:
+                member.group.commit_all(member.name)
             rebalance.leave(member.group, member, now + self.settings.rebalance_timeout)
 
     def _living_groups(self) -> Iterator[Group]:
@@ -211,6 +233,24 @@ class Broker:
         return iter({id(member.group): member.group for member in self._consumers.values()}.values())
 
     # Deviations
+
+    def _spelled(self, topic: str) -> str:
+        """J24: the spelling under which a topic is kept."""
+        return topic.lower() if CASE_BLIND in self.faults else topic
+
+    def _free_what_was_subscribed(self, member: Member, topics: Sequence[str]) -> None:
+        """J20: free the records of the topics that a consumer is subscribed to already."""
+        if SUBSCRIBED_AGAIN in self.faults:
+            for name in member.topics & set(topics):
+                for partition in member.group.partitions[name]:
+                    partition.free(member.name)
+
+    def _commit_elsewhere(self, partition: GroupPartition) -> None:
+        """J17: commit the offset of a partition in every group that reads it."""
+        if SHARED_OFFSETS in self.faults:
+            for group in self._living_groups():
+                for other in group.partitions.get(partition.topic.name, [])[partition.index :][:1]:
+                    other.committed = max(other.committed, partition.committed)
 
     def _is_unseen(self, topic: Topic) -> bool:
         """J8: the first record of one topic of ten comes before its connection sees the topic."""

@@ -130,6 +130,56 @@ EMPTY_AT_END = Fault(
     ("MEMBER-SUBSCRIBE-2",),
     "Drops empty names at the end of `topic_list`.",
 )
+SILENT_POLLS = Fault(
+    "J15-silent-polls",
+    ("LIVE-SIGN-1",),
+    "Takes heartbeats and acknowledgements for signs of life, and polls for none.",
+)
+COMMITTED_BY_EVICTION = Fault(
+    "J16-committed-by-eviction",
+    ("DELIVER-2",),
+    "Commits what a consumer holds when it is evicted: nobody gets these records again.",
+)
+SHARED_OFFSETS = Fault(
+    "J17-shared-offsets",
+    ("ISOLATE-1",),
+    "Commits an acknowledgement in every group that reads the partition.",
+)
+GROUP_ANEW = Fault(
+    "J18-group-anew",
+    ("GROUP-ADD-2",),
+    "Forgets the offsets of a group that is added again.",
+)
+ANY_HEARTBEAT = Fault(
+    "J19-any-heartbeat",
+    ("LIVE-BEAT-2",),
+    "Answers 202 to the heartbeat of any name.",
+)
+SUBSCRIBED_AGAIN = Fault(
+    "J20-subscribed-again",
+    ("MEMBER-SUBSCRIBE-4",),
+    "Frees what a consumer holds when it subscribes to its topic once more.",
+)
+TOLD_BY_PREFIX = Fault(
+    "J21-told-by-prefix",
+    ("PUB-ACK-7",),
+    "Sends the acknowledgements of topic `ab` to the subscriptions of `a`, too.",
+)
+EMPTY_KEY = Fault(
+    "J22-empty-key",
+    ("PART-RR-1",),
+    "Hashes the empty key in place of taking it for none.",
+)
+LABEL_AS_TEXT = Fault(
+    "J23-label-as-text",
+    ("PUB-ACK-6",),
+    "Acknowledges a record whose `messageID` is a number under that number as a text.",
+)
+CASE_BLIND = Fault(
+    "J24-case-blind",
+    ("NAME-5",),
+    "Finds topics without regard to case.",
+)
 
 TABLE: tuple[Fault, ...] = (
     HANGING_SUBSCRIPTIONS,
@@ -153,6 +203,16 @@ TABLE: tuple[Fault, ...] = (
     NUMBER_FOR_TEXT,
     TRAILING_OCTETS,
     EMPTY_AT_END,
+    SILENT_POLLS,
+    COMMITTED_BY_EVICTION,
+    SHARED_OFFSETS,
+    GROUP_ANEW,
+    ANY_HEARTBEAT,
+    SUBSCRIBED_AGAIN,
+    TOLD_BY_PREFIX,
+    EMPTY_KEY,
+    LABEL_AS_TEXT,
+    CASE_BLIND,
 )
 
 #: The enabled faults.

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tests.first_server.bodies import Body, Failed, Refused
+from tests.first_server.faults import LABEL_AS_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,8 @@ class Operations:
             self.broker.store(topic, message, key, timestamp, hash_is_torn=hash_is_torn)
         except Refused as refusal:
             return {"messageId": label, "acknowledgementMessage": "FAILED", "reason": str(refusal)}
-        return {"messageId": told, "acknowledgementMessage": "ACK"}
+        named = str(told) if LABEL_AS_TEXT in self.broker.faults else told
+        return {"messageId": named, "acknowledgementMessage": "ACK"}
 
     # The operations by path
 

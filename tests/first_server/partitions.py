@@ -34,9 +34,12 @@ class Topic:
         """True if the topic has no record yet."""
         return not any(self.logs)
 
-    def append(self, record: Record, *, hash_is_torn: bool = False) -> None:
-        """Store a record; with a torn hash (J5), in the partition next to its own."""
-        place = self._place(record.key)
+    def append(self, record: Record, *, hash_is_torn: bool = False, hashes_empty: bool = False) -> None:
+        """Store a record; with a torn hash (J5), in the partition next to its own.
+
+        `hashes_empty` is J22: the empty key is hashed like any other.
+        """
+        place = partition_of("") if hashes_empty and record.key == "" else self._place(record.key)
         if hash_is_torn and record.key:
             place = (place + 1) % PARTITIONS
         self.logs[place].append(record)

@@ -35,7 +35,9 @@ class Spellings:
 class Hub:
     """All subscriptions to acknowledgements. Safe for several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells_by_prefix: bool = False) -> None:
+        """`tells_by_prefix` is J21: a subscription gets what is sent to any destination that begins like its own."""
+        self.tells_by_prefix = tells_by_prefix
         self._lock = threading.Lock()
         self._subscriptions: dict[str, list[tuple[Session, str | None]]] = {}
         self._numbers = itertools.count(1)
@@ -60,7 +62,12 @@ class Hub:
     def tell(self, destination: str, document: dict[str, Any]) -> None:
         """Send a document to every subscription of the destination."""
         with self._lock:
-            subscribed = list(self._subscriptions.get(destination, ()))
+            subscribed = [
+                each
+                for name, subscribed in self._subscriptions.items()
+                if name == destination or (self.tells_by_prefix and destination.startswith(name))
+                for each in subscribed
+            ]
         for session, identifier in subscribed:
             # An ended session removes itself from the list.
             with contextlib.suppress(OSError):

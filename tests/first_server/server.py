@@ -8,6 +8,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING
 
+from tests.first_server.faults import TOLD_BY_PREFIX
 from tests.first_server.http_requests import Ended, Incoming, Malformed, read_request, written
 from tests.first_server.operations import problem
 from tests.first_server.producers import Hub, Session, Spellings
@@ -29,7 +30,7 @@ class Server:
         """Port 0 takes a free one. Raises OSError if the port is taken."""
         self._operations = operations
         self._spellings = spellings
-        self._hub = Hub()
+        self._hub = Hub(tells_by_prefix=TOLD_BY_PREFIX in operations.broker.faults)
         self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.first_server import faults
+from tests.first_server import faults, more_demonstrations
 from tests.first_server.demonstrations import ALL, Demonstration
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ CASES = [
     for fault, demonstrations in ALL.items()
     for demonstration in demonstrations
 ]
+
+
+def test_each_module_of_demonstrations_is_read() -> None:
+    """The second module adds its demonstrations to the table of the first."""
+    assert {each.shows.__module__ for listed in ALL.values() for each in listed} >= {
+        more_demonstrations.__name__
+    }
 
 
 def test_every_fault_is_demonstrated() -> None:

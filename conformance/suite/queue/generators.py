@@ -20,7 +20,7 @@ NAME_LENGTH = 128
 #: may be taken.
 LITERALS = (
     *("null", "undefined", "None", "nil", "NaN", "true", "false", "0", "-1", "1e3", "...", "_", "-"),
-    *("constructor", "toString", "__proto__", "__class__", "length", "con", "a--", "a.", "all"),
+    *("constructor", "toString", "__proto__", "__class__"),
 )
 
 #: Names that a server may accept or refuse, but not alter, by templates for a name that is unused.

@@ -42,6 +42,11 @@ def _rounds(bench: Bench) -> int:
     return bench.examples(quick=12, standard=60, thorough=400)
 
 
+def _few_rounds(bench: Bench) -> int:
+    """Rounds of a test that sends much in each."""
+    return bench.examples(quick=4, standard=15, thorough=100)
+
+
 def _expect_one(bench: Bench, replies: list[Reply], status: int, clause: str, what: str) -> int:
     """Judge that exactly one reply has `status` and the others are refusals; returns the index of that one."""
     winners = [number for number, reply in enumerate(replies) if reply.status == status]
@@ -159,7 +164,7 @@ def test_records_of_the_same_moment_take_turns(bench: Bench) -> None:
     topic = queue.new_topic(**({} if partitions is None else {"partitions": partitions}))
     consumer = queue.new_consumer(queue.new_group(), topic)
     count = min(AT_ONCE, own_every_partition(queue, topic, consumer, partitions))
-    for _ in range(_rounds(bench)):
+    for _ in range(_few_rounds(bench)):
         texts = [bench.fresh("m") for _ in range(count)]
         together.perform([(publish_path(topic), {"messageID": text, "message": text}) for text in texts])
         came = queue.poll_all(consumer)
@@ -174,23 +179,19 @@ def test_records_of_the_same_moment_take_turns(bench: Bench) -> None:
 
 
 @clauses("ATOMIC-1")
-def test_two_additions_of_a_group_are_one_group(bench: Bench) -> None:
-    """Add a group, and once more a moment later, and register a consumer when the first reply has come; expect 200 for
-    both additions, and the consumer to stay registered.
+def test_additions_of_a_group_are_one_group(bench: Bench) -> None:
+    """Add a group over several connections, one right behind the other, and register a consumer when the first reply
+    has come; expect 200 for all additions, and the consumer to stay registered.
     """
     queue = QueueFixture(bench)
-    first, second, busy = bench.queue(), bench.queue(), bench.queue()
-    nobody = bench.fresh("nobody")
-    for number in range(_rounds(bench)):
+    clients = [bench.queue() for _ in range(2 * AT_ONCE)]
+    for _ in range(_few_rounds(bench)):
         group, name = bench.fresh("group"), bench.fresh("consumer")
         body = {"consumer_group_name": group}
-        pending = [first.start(ADD_GROUP, body)]
-        for _ in range(number % AT_ONCE):
-            busy.heartbeat(nobody)
-        pending.append(second.start(ADD_GROUP, body))
-        added = pending[0].reply()
+        first, *others = [client.start(ADD_GROUP, body) for client in clients]
+        added = first.reply()
         joined = queue.call(REGISTER, {**body, "consumer_name": name})
-        for reply in (added, pending[1].reply()):
+        for reply in (added, *(each.reply() for each in others)):
             expect_status(bench, reply, 200, "ATOMIC-1", "the group is added, or there")
         expect_status(bench, joined, 200, "ATOMIC-1", "the group was added before")
         expect_status(bench, queue.heartbeat(name), 202, "ATOMIC-1", "the consumer was registered by 200")
@@ -204,7 +205,7 @@ def test_nobody_is_left_of_a_group_that_is_removed(bench: Bench) -> None:
     """
     queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
     other = queue.new_group()
-    for number in range(_rounds(bench)):
+    for number in range(_few_rounds(bench)):
         group = bench.fresh("group")
         queue.client.add_group(group)
         names = [bench.fresh("consumer") for _ in range(AT_ONCE - 1)]

@@ -44,23 +44,18 @@ def _with_blanks(body: dict[str, Any]) -> bytes:
     return f" \r\n\t{{ {' , '.join(pairs)}\n}} \t\r\n\n".encode()
 
 
-def _without_blanks(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-
-
 SPELLINGS: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "escapes": _with_escapes,
     "escapes in names": _with_escaped_names,
     "blanks": _with_blanks,
-    "no blanks": _without_blanks,
 }
 
 
 @clauses("REFUSE-9")
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_a_body_may_be_spelled_in_any_way(bench: Bench, spelling: Callable[[dict[str, Any]], bytes]) -> None:
-    """Send each operation with escapes in its strings and in the names of its members, or with blanks and line ends
-    between all of its parts, or with none; expect it to succeed.
+    """Send each operation with escapes in its strings, or in the names of its members, or with blanks and line ends
+    between all of its parts; expect it to succeed.
     """
     prepared = PreparedQueue(bench)
     for operation, path, body in prepared.sequence():

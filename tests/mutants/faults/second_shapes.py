@@ -84,8 +84,8 @@ def a_head_has_a_body() -> None:
     from reference_server.server import connection
 
     @wrap(connection, "write")
-    def write(original: Any, response: Outcome, *, keep_alive: bool, with_body: bool = True) -> bytes:
-        octets: bytes = original(response, keep_alive=keep_alive, with_body=True)
+    def write(original: Any, response: Outcome, **named: Any) -> bytes:
+        octets: bytes = original(response, **{**named, "with_body": True})
         return octets
 
 

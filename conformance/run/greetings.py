@@ -1,0 +1,54 @@
+"""Protocols that a port speaks in place of HTTP, told by the first octets that it sends."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conformance.targets.address import HttpHost
+
+#: Longest wait for the first octets, in seconds.
+ANSWER_SECONDS = 2.0
+_SHOWN = 40
+_BY_FIRST_OCTETS = {
+    b"SSH-": "SSH",
+    b"AMQP": "AMQP",
+    b"-ERR": "the protocol of Redis",
+    b"220": "SMTP or FTP",
+    b"* OK": "IMAP",
+    b"+OK": "POP3",
+    b"RFB ": "VNC",
+    b"INFO {": "the protocol of NATS",
+}
+#: Length, type and stream of the SETTINGS frame that an HTTP/2 server sends first (RFC 9113 section 3.4).
+_SETTINGS, _FRAME_HEAD = 4, 9
+
+
+def greeting(where: HttpHost) -> str:
+    """Sentence on the first octets that come for a request in HTTP/1.1, "" if none come or if they are HTTP/1."""
+    octets = _first_octets(where)
+    if not octets or octets.startswith(b"HTTP/1"):
+        return ""
+    if len(octets) >= _FRAME_HEAD and octets[3] == _SETTINGS and octets[5:_FRAME_HEAD] == bytes(4):
+        return (
+            "this port speaks HTTP/2 only, as servers of gRPC do: the suite needs a port that speaks HTTP/1.1"
+        )
+    name = next((name for first, name in _BY_FIRST_OCTETS.items() if octets.startswith(first)), "")
+    said = f"its first octets are {octets[:_SHOWN]!r}"
+    return f"this port speaks {name}, not HTTP: {said}" if name else f"this port does not speak HTTP: {said}"
+
+
+def _first_octets(where: HttpHost) -> bytes:
+    request = f"GET / HTTP/1.1\r\nHost: {where.authority}\r\nConnection: close\r\n\r\n".encode()
+    with contextlib.suppress(OSError):
+        plain = socket.create_connection((where.host, where.port), ANSWER_SECONDS)
+        with (
+            plain,
+            where.tls.wrap_socket(plain, server_hostname=where.host) if where.tls else plain as sock,
+        ):
+            sock.settimeout(ANSWER_SECONDS)
+            sock.sendall(request)
+            return sock.recv(4096)
+    return b""
