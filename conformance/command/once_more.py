@@ -32,7 +32,8 @@ def once_more(options: Options, failure: Failure) -> str:
     words = [PROGRAM, *_server(options), *_about_server(options), *_about_run(options)]
     for name in _classes(options, failure):
         words += ["--class", name]
-    words += ["--clause", failure.clause]
+    if not options.faults:  # with faults there is one scenario, and what it finds may be any clause
+        words += ["--clause", failure.clause]
     return " ".join([*words, *_passcode(options)])
 
 

@@ -51,27 +51,31 @@ def test_nodes_that_are_stopped_and_killed(doors: Callable[[int, int], list[Door
 
 
 @pytest.mark.parametrize(
-    ("kind", "promise"),
+    ("kind", "promises"),
     [
-        ("nothing", ""),
-        ("commits", "no-redelivery-after-acknowledgement"),
-        ("skips", "redelivered-before-its-successors"),
-        ("records", "at-least-once"),
-        ("members", "eviction-within-its-bound"),
+        ("nothing", set()),
+        ("commits", {"no-redelivery-after-acknowledgement"}),
+        # A record that was skipped was in flight before, given up by its holder, or neither.
+        ("skips", {"at-least-once", "redelivered-before-its-successors", "late-acknowledgement-refused"}),
+        # Records that were lost leave their offsets to others.
+        ("records", {"at-least-once", "true-marks"}),
+        ("members", {"eviction-within-its-bound"}),
     ],
 )
-def test_what_a_server_forgets_is_found(kind: str, promise: str, tmp_path: Path) -> None:
+def test_what_a_server_forgets_is_found(kind: str, promises: set[str], tmp_path: Path) -> None:
     """A server that loses what it promised to keep breaks the promise; its history shows it once more."""
     with forgetful_server(kind) as server:
         url = f"http://127.0.0.1:{port_of(server)}"
         fault = f"restart=kill -USR1 {server.pid}"
         done = run_conformance(url, *QUICK, "--fault", fault, "--report", str(tmp_path))
-    assert done.returncode == (1 if promise else 0), done.stdout + done.stderr
-    if promise:
-        assert "--fault 'restart=kill -USR1" in " ".join(done.stdout.split())
+    assert done.returncode == (1 if promises else 0), done.stdout + done.stderr
+    if promises:
+        once_more = " ".join(done.stdout.partition("Once more")[2].replace("\\\n", " ").split())
+        assert f"--fault 'restart=kill -USR1 {server.pid}'" in once_more
+        assert "--clause" not in once_more
         again = run_conformance("judge", *map(str, (tmp_path / "histories").iterdir()))
-        broken = [line.split()[1] for line in again.stdout.splitlines() if line.startswith("  BROKEN ")]
-        assert promise in broken, again.stdout
+        broken = {line.split()[1] for line in again.stdout.splitlines() if line.startswith("  BROKEN ")}
+        assert broken & promises, again.stdout
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.figures.rendering import END, BadReadme, section, source
 from tests.figures.store import ROOT
@@ -29,8 +29,8 @@ def _figures(measured: Measured) -> str:
     figures = measured["kafka"]["figures"]
     introduction = (
         f"One Kafka broker, nodes, and the clients that measure, on the same {figures['cores']} cores in one run, with "
-        f"records of {BODY_BYTES} bytes, medians of {figures['rounds']} rounds ({source(measured['kafka'])}); "
-        "`python -m tests.kafka.measures` prints all anew:"
+        f"records of {BODY_BYTES} bytes, medians of {figures['rounds']} rounds and their range "
+        f"({source(measured['kafka'])}); `python -m tests.kafka.measures` prints all anew:"
     )
     published = (
         f"records published with receipts, window {figures['window']}, of a bare `confluent-kafka` producer's with as "
@@ -39,9 +39,9 @@ def _figures(measured: Measured) -> str:
     rows = [
         (
             published,
-            f"{figures['of bare']:.2f}",
+            _with_range(figures, "of bare"),
         ),
-        ("two nodes together, of one", f"{figures['of one']:.2f}"),
+        ("two nodes together, of one", _with_range(figures, "of one")),
         ("poll and acknowledgement of its record, median", f"{figures['poll ms']:.1f} ms"),
         (
             f"most memory of a node after {figures['records']:,} records went through it",
@@ -49,3 +49,8 @@ def _figures(measured: Measured) -> str:
         ),
     ]
     return section(introduction, ("", "measured"), rows)
+
+
+def _with_range(figures: dict[str, Any], name: str) -> str:
+    least, most = figures[f"{name} range"]
+    return f"{figures[name]:.2f} ({least:.2f} to {most:.2f})"

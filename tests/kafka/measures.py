@@ -149,10 +149,12 @@ def measured(cluster: Cluster, seconds: float, records: int) -> dict[str, Any]:
         Client(one.url).post("/topic/add-topic", topicName="bare", partitions=1)
         with Node(cluster.url) as two:
             rounds = [_round(cluster, [one, two], seconds) for _ in range(ROUNDS)]
-        figures["of bare"] = _said(
-            "one node, of the bare producer", statistics.median(r[1] / r[0] for r in rounds)
-        )
-        figures["of one"] = _said("two nodes, of one", statistics.median(r[2] / r[1] for r in rounds))
+        of_bare = [one_node / bare for bare, one_node, _ in rounds]
+        of_one = [two_nodes / one_node for _, one_node, two_nodes in rounds]
+        figures["of bare"] = _said("one node, of the bare producer", statistics.median(of_bare))
+        figures["of bare range"] = [round(min(of_bare), 2), round(max(of_bare), 2)]
+        figures["of one"] = _said("two nodes, of one", statistics.median(of_one))
+        figures["of one range"] = [round(min(of_one), 2), round(max(of_one), 2)]
         figures["poll ms"] = _said("poll and acknowledge, median ms", poll_latency(one))
         server = Server(one.url.replace("http", "ws") + "/stomp")
         publish(server, Bounds(records, 3600.0), 1)

@@ -211,10 +211,10 @@ def test_one_group_does_not_affect_another(bench: Bench, what: str) -> None:
     seen = [record.message for record in queue.read_and_acknowledge(reader, 2, "ISOLATE-1")]
     held = queue.poll_until_record(reader, "ISOLATE-1")
     if what == "acknowledges":
-        queue.read_and_acknowledge(busy, 4)
+        queue.read_and_acknowledge(busy, 4, "ISOLATE-1")
     else:
-        queue.read_and_acknowledge(busy, 1)
-        queue.poll_until_record(busy)
+        queue.read_and_acknowledge(busy, 1, "ISOLATE-1")
+        queue.poll_until_record(busy, "ISOLATE-1")
         if what == "unsubscribes":
             queue.unsubscribe(busy, topic)
         elif what == "is removed":

@@ -267,7 +267,9 @@ def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
     queue = QueueFixture(bench)
     topic, other = queue.new_topic(), queue.new_topic()
     similar = [f"{topic}x", f"{topic}-", topic.replace("-", "."), topic.swapcase(), topic[1:]]
-    for name in similar:
+    # The name of a listener's topic may also be the beginning of the one that is published to.
+    longer = [f"{topic}xy", f"{topic}x.y"]
+    for name in (*similar, *longer):
         reply = queue.client.add_topic(name)
         expect_status(bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
     session = ListenerSession(bench)
@@ -284,6 +286,8 @@ def test_acknowledgements_go_only_to_their_own_topic(bench: Bench) -> None:
     bench.judge(
         "PUB-ACK-7", told == ["ACK", "FAILED"], expected="ACK and FAILED for this topic", observed=told
     )
+    for name in longer:
+        queue.publish(name, "m")
     for _ in range(ROUNDS):
         queue.publish(topic, "m")
         queue.call(publish_path(bench.fresh("nowhere")), {"messageID": "lost", "message": "m"})
