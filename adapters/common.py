@@ -18,7 +18,7 @@ import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from conformance.adapters.serving import Adapter, Failed, NoAnswer, Refused
+from conformance.adapters.serving import Adapter, Closed, Failed, NoAnswer, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,7 +205,7 @@ def _outcome(call: Callable[[], Any]) -> tuple[type[Exception] | None, Any]:
     """Exception and its text, or None and the result."""
     try:
         return None, call()
-    except (Refused, NoAnswer) as error:
+    except (Closed, Refused, NoAnswer) as error:
         return type(error), str(error)
     except Exception as error:  # noqa: BLE001  whatever a client library raises: nothing is known then
         return Failed, f"{type(error).__name__}: {error}"

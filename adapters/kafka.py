@@ -199,7 +199,7 @@ class Kafka(EngineAdapter):
 
     def _share(self, group: str, consumer: str, topics: list[str]) -> None:
         """Add a member to the group, and give each its partitions, in turn."""
-        if self.options.mode != "assign" or self.options.broken:
+        if self.options.mode != "assign" or self.options.broken == "two-owners":
             return
         with self.lock:
             members = self.sharing.setdefault(group, [])
@@ -246,13 +246,16 @@ def _subscribed(options: argparse.Namespace) -> dict[str, Any]:
 
 def _assigned(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        "timings": {"slack": options.slack},
+        # The partitions are shared out within the request to join or to leave. Nobody is put out for silence.
+        "timings": {"rebalance_hold": 0, "rebalance_limit": 0, "slack": options.slack},
         "tells": ["positions"],
         "promises": [
             "order-within-partition",
             "order-by-key",
             "at-least-once",
             "no-phantom",
+            # Kafka does not promise this here; the tool that shares the partitions out does.
+            "one-owner-at-a-time",
             "redelivered-before-its-successors",
             "start-at-the-oldest",
             "true-marks",

@@ -188,8 +188,13 @@ class NatsJetStream(EngineAdapter):
                 "one-in-flight",
                 "at-least-once",
                 "no-phantom",
-                "no-redelivery-after-acknowledgement",
-                "commit-never-goes-back",
+                # The answer to an acknowledgement says that the server has received it; the state of a consumer is
+                # written up to 0.1 s later, so that a kill may undo it.
+                *(
+                    []
+                    if options.restart
+                    else ["no-redelivery-after-acknowledgement", "commit-never-goes-back"]
+                ),
                 "start-at-the-oldest",
                 "redelivered-before-its-successors",
                 "true-marks",

@@ -1,7 +1,8 @@
 """Adapter for RabbitMQ: quorum queues with single active consumer behind the consistent-hash exchange, through pika.
 
 A topic is a fanout exchange. A group is a consistent-hash exchange bound to it, and behind that a quorum queue for each
-partition, with `x-single-active-consumer`: https://www.rabbitmq.com/docs/consumers#single-active-consumer and
+partition, with `x-single-active-consumer`, and a delivery limit, without which a message that is given back goes behind
+its successors: https://www.rabbitmq.com/docs/consumers#single-active-consumer, https://www.rabbitmq.com/docs/quorum-queues,
 https://github.com/rabbitmq/rabbitmq-server/tree/main/deps/rabbitmq_consistent_hash_exchange. The routing key is the key
 of the record. Each member consumes from all queues of its group with a prefetch of 1 each, and acknowledges after
 processing; publishing uses confirms and the flag mandatory. The plugin rabbitmq_consistent_hash_exchange is needed.
@@ -22,7 +23,7 @@ import pika
 from common import EngineAdapter, parser
 from pika.exceptions import AMQPChannelError, AMQPConnectionError, AMQPError, NackError, UnroutableError
 
-from conformance.adapters.serving import Failed, Refused, serve
+from conformance.adapters.serving import Closed, Failed, Refused, serve
 
 if TYPE_CHECKING:
     import argparse
@@ -77,7 +78,7 @@ class RabbitMember:
                 if time.monotonic() >= deadline:
                     break
         except (AMQPConnectionError, AMQPChannelError) as error:
-            raise Refused(f"the channel is closed: {error!r}") from error
+            raise Closed(f"the channel is closed: {error!r}") from error
         return {"records": [self.arrived.popleft()] if self.arrived else []}
 
     def acknowledge(self, record: dict[str, Any]) -> None:
@@ -114,13 +115,13 @@ class RabbitMember:
             self.channel.queue_declare(record["queue"], passive=True)
         except AMQPChannelError as error:
             # 406, unknown delivery tag: the channel is closed, and with it the consumer is gone.
-            raise Refused(f"the broker closes the channel: {error!r}") from error
+            raise Closed(f"the broker closes the channel: {error!r}") from error
         except AMQPConnectionError as error:
             raise Failed(f"the connection is lost: {error!r}") from error
 
     def _check(self) -> None:
         if not self.channel.is_open:
-            raise Refused("the channel is closed")
+            raise Closed("the channel is closed")
 
 
 class RabbitQueues(EngineAdapter):
@@ -134,7 +135,7 @@ class RabbitQueues(EngineAdapter):
         self.version = str(connection._impl.server_properties["version"])
         connection.close()
         self.local = threading.local()
-        self.joining, self.bound = threading.Lock(), threading.Event()
+        self.joining = threading.Lock()
         self.facts = {
             "timings": {
                 "heartbeat_timeout": options.heartbeat,
@@ -146,10 +147,12 @@ class RabbitQueues(EngineAdapter):
             },
             # A queue keeps nothing that its group has acknowledged, and nothing from before it was bound.
             "frees": True,
+            "starts": "newest",
             "background_heartbeats": True,
             "promises": [
                 "order-by-key",
                 "one-in-flight",
+                "at-least-once",
                 "no-phantom",
                 "no-redelivery-after-acknowledgement",
                 "one-owner-at-a-time",
@@ -169,11 +172,9 @@ class RabbitQueues(EngineAdapter):
         """Start a member; one at a time, since two that declare one quorum queue at once get errors."""
         with self.joining:
             super().join(consumer, group, topics)
-        self.bound.set()
 
     def publish(self, topic: str, text: str, key: str | None) -> None:
-        """Publish one message, and wait for the confirm. The first ones wait until there is a queue."""
-        self.bound.wait(ANSWER_SECONDS)
+        """Publish one message, and wait for the confirm. Without a queue the message is returned."""
         properties = pika.BasicProperties(delivery_mode=2, headers={} if key is None else {"key": key})
         routing_key = text if key is None else key
         try:
@@ -200,6 +201,8 @@ def _declare(channel: BlockingChannel, topic: str, group: str, options: argparse
     exchange = f"{group} of {topic}"
     channel.exchange_declare(exchange, "x-consistent-hash", durable=True)
     arguments: dict[str, Any] = {"x-queue-type": "quorum"}
+    if options.delivery_limit:
+        arguments["x-delivery-limit"] = options.delivery_limit
     if options.broken != "two-owners":
         arguments["x-single-active-consumer"] = True
     queues = [f"{exchange}, {number}" for number in range(options.partitions)]
@@ -229,6 +232,14 @@ def main() -> int:
     made.add_argument("--port", type=int, default=5672, help="port for AMQP (default: %(default)s)")
     made.add_argument(
         "--heartbeat", type=int, default=3, metavar="SECONDS", help="heartbeat timeout (default: %(default)s)"
+    )
+    made.add_argument(
+        "--delivery-limit",
+        type=int,
+        default=100,
+        metavar="N",
+        help="drop a message that came so often; without a limit (0) a message that is given back goes to the back of "
+        "its queue, behind its successors (default: %(default)s)",
     )
     options = made.parse_args()
     options.partitions = 1

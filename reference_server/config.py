@@ -6,7 +6,7 @@ Each setting is declared once, in the part of the server that uses it; the flags
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,6 +67,11 @@ class Settings(StompLimits, frozen=True, kw_only=True):
         " (needs stompliance[kafka])",
     ] = ""
     log_name: Annotated[str, "beginning of the names of the Kafka topics of --log"] = "stompliance"
+    log_option: Annotated[
+        _Texts,
+        _named("NAME=VALUE"),
+        "setting of the client of Kafka for TLS and a login, as security.protocol=SASL_SSL; may be repeated",
+    ] = ()
     log_timeout: Annotated[
         Seconds,
         "time that an operation waits for Kafka; then it is answered 503, or not at all if it may be done",
@@ -127,22 +132,62 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
         lines = _read_text(Path(settings.users_file), "Name a file of NAME:PASSCODE lines.").splitlines()
         added = tuple(line for line in lines if line.strip() and not line.startswith("#"))
         settings = msgspec.structs.replace(settings, user=settings.user + added)
-    users, paths = settings.user, settings.path
-    wrong = {
-        "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one.": not settings.host,
-        f"{settings.users_file} names no user.": settings.users_file and not users,
-        "path: an entry does not begin with a slash, as in /ws.": any(path[:1] != "/" for path in paths),
-        "user: an entry has no passcode, as in alice:secret.": any(":" not in user for user in users),
-        "log and virtual_clock exclude each other: on a log, time is that of Kafka.": settings.log
-        and settings.virtual_clock,
-        "log and retention acknowledged exclude each other: retention is a setting of Kafka topics.": settings.log
-        and settings.retention != "keep",
-        "tls_key needs tls_cert, which may be a file with both.": settings.tls_key and not settings.tls_cert,
-    }
-    for what, is_wrong in wrong.items():
-        if is_wrong:
-            raise ConfigError(what)
+    for mistake in _contradictions(settings):
+        raise ConfigError(mistake)
     return settings
+
+
+_PATH = re.compile(r"/[^\s?#]*")
+_ORIGIN = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+/?")
+_HOST = re.compile(r"\*|\[[0-9A-Fa-f:.]+\]|[^\s/?#@:*\[\]]+")
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each setting that would have no effect, or a wrong one: what is wrong, what is expected."""
+    if not settings.host.strip():
+        yield "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one."
+    if settings.users_file and not settings.user:
+        yield f"{settings.users_file} names no user."
+    yield from _in_users(settings.user)
+    yield from _in_names(settings)
+    if settings.partitions > settings.topic_partitions:
+        bound = f"topic_partitions, {settings.topic_partitions}"
+        yield f"partitions is {settings.partitions}, more than {bound}. Expected at most as many."
+    if settings.log and settings.virtual_clock:
+        yield "log and virtual_clock exclude each other: on a log, time is that of Kafka."
+    if settings.log and settings.retention != "keep":
+        yield "log and retention acknowledged exclude each other: retention is a setting of Kafka topics."
+    if settings.tls_key and not settings.tls_cert:
+        yield "tls_key needs tls_cert, which may be a file with both."
+
+
+def _in_names(settings: Settings) -> Iterator[str]:
+    for path in settings.path:
+        if not path.startswith("/"):
+            yield "path: an entry does not begin with a slash, as in /ws."
+        elif not _PATH.fullmatch(path):
+            yield f"path: {path} is no path alone. Expected one such as /ws, without blanks, query or fragment."
+    for origin in settings.allow_origin:
+        if not _ORIGIN.fullmatch(origin):
+            expected = "a scheme and a host, as in https://app.example:8443, or * for any"
+            yield f"allow_origin: {origin or repr(origin)} is the origin of no page. Expected {expected}."
+    for host in settings.allow_host:
+        if not _HOST.fullmatch(host):
+            expected = "a name without scheme and port, as in broker.example, or * for any"
+            yield f"allow_host: {host or repr(host)} is no name of a host. Expected {expected}."
+
+
+def _in_users(users: tuple[str, ...]) -> Iterator[str]:
+    seen = set()
+    for user in users:
+        name, colon, _ = user.partition(":")
+        if not colon:  # not shown: it may be a passcode
+            yield "user: an entry has no passcode, as in alice:secret."
+        elif not name:
+            yield "user: an entry has no name, as in alice:secret."
+        elif name in seen:
+            yield f"user: {name} stands twice. Expected one passcode for each user."
+        seen.add(name)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -153,7 +198,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _read_text(path: Path, advice: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}. {advice}") from None
 

@@ -110,6 +110,9 @@ class Driver:
         if op == "poll":
             members |= {"records": answer["records"]} if answer is not None and "records" in answer else {}
         self._record(client, op, begin, end, outcome, members)
+        if answer is not None and answer.get("closed") is True and "consumer" in told:
+            self._beat(client, told["consumer"], begin, last=True)
+            self._record(client, "cut", begin, None, "unknown", {"consumer": told["consumer"]})
         return None if outcome == "unknown" else answer
 
     def _ask(self, client: str, op: str, wait: float = 0.0, **request: Any) -> Answer | None:

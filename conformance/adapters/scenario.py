@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from conformance.adapters.consumer import DrivenConsumer
 from conformance.adapters.driver import Driver
+from conformance.adapters.phases import Phases, durations, schedule
 from conformance.adapters.protocol import Adapter, AdapterGone, announced
 from conformance.adapters.state import DriveState
 from conformance.history.events import History
@@ -17,6 +18,10 @@ from conformance.history.system_facts import SystemFacts
 
 #: Seconds between two looks at the state, and two lines of progress.
 LOOK, PROGRESS = 0.2, 5.0
+#: Seconds between the first joins of two consumers, and between the begins of two publishes that fail.
+ARRIVAL, FAILED_PUBLISH = 0.4, 0.3
+#: Parts of the records after which the engine is restarted, and after which the late group comes.
+BEFORE_RESTART, BEFORE_LATE_GROUP = 0.6, 0.75
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,12 @@ class _Scenario:
             token=token,
             records=self.plan.records,
             timings=self.driver.announcement.facts.timings,
+            phases=Phases(
+                self.plan.consumers,
+                durations(self.driver.announcement.facts.timings, self.plan.seconds),
+            ),
             deadline=time.monotonic() + self.plan.seconds,
+            starts_at_newest=self.driver.announcement.facts.starts == "newest",
         )
 
     def run(self) -> str:
@@ -127,7 +137,7 @@ class _Scenario:
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
                 thread.join(LOOK / len(threads))
-            if restarts and self.state.published > self.plan.records // 2:
+            if restarts and self.state.published > BEFORE_RESTART * self.plan.records:
                 restarts -= 1
                 self.tell("restarting the engine")
                 self._guarded(self.driver.restart)
@@ -149,29 +159,38 @@ class _Scenario:
         state = self.state
 
         def program() -> None:
-            for count in range(self.plan.records // self.plan.producers):
+            state.phases.wait_for_a_member(lambda: state.is_over)
+            plan = schedule(self.plan.records // self.plan.producers, state.phases.lengths)
+            for count, (phase, seconds) in enumerate(plan):
+                state.phases.wait(phase, seconds, lambda: state.is_over)
                 if state.is_over:
                     break
-                # The second half comes after the late group could join.
-                if count == self.plan.records // self.plan.producers // 2:
-                    state.half_sent.set()
+                if count >= BEFORE_LATE_GROUP * len(plan):
+                    state.late_group_may_come.set()
                 key = draw.randrange(self.plan.keys + 2)
-                text = f"{number}.{count}"
-                answer = self.driver.publish(
-                    f"producer {number}", state.topic, text, f"key {key}" if key < self.plan.keys else None
-                )
-                state.note_published(text, stored=answer is not None and answer["outcome"] == "ok")
-            state.half_sent.set()
+                self._publish(number, f"{number}.{count}", f"key {key}" if key < self.plan.keys else None)
+            state.late_group_may_come.set()
             state.note_producer_done(self.plan.producers)
 
         return program
+
+    def _publish(self, number: int, text: str, key: str | None) -> None:
+        began = time.monotonic()
+        self.state.note_sent(text)
+        answer = self.driver.publish(f"producer {number}", self.state.topic, text, key)
+        stored = answer is not None and answer["outcome"] == "ok"
+        self.state.note_published(text, stored=stored)
+        if not stored:
+            self.state.pause(began + FAILED_PUBLISH - time.monotonic())
 
     def _consume(self, number: int, group: str, *, late: bool = False) -> Callable[[], None]:
         consumer = DrivenConsumer(self.driver, self.state, group, number, seed=self.plan.seed, calm=late)
 
         def program() -> None:
             if late:
-                self.state.half_sent.wait(self.plan.seconds)
+                self.state.late_group_may_come.wait(self.plan.seconds)
+            else:
+                self.state.pause(ARRIVAL * number)
             consumer.run()
 
         return program

@@ -22,6 +22,10 @@ class Refused(Exception):
     """The engine refused the request and changed nothing."""
 
 
+class Closed(Refused):
+    """The engine refused the request and closed the connection of the consumer, which is to join under another name."""
+
+
 class Failed(Exception):
     """An error that leaves open whether the request was carried out."""
 
@@ -35,6 +39,7 @@ class Unsupported(Exception):
 
 
 _OUTCOMES: Mapping[type[Exception], str] = {
+    Closed: "refused",
     Refused: "refused",
     Failed: "failed",
     NoAnswer: "unknown",
@@ -78,7 +83,8 @@ def carried_out(adapter: Adapter, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"outcome": "ok", **(method(**members) or {})}
     except tuple(_OUTCOMES) as error:
-        return {"outcome": _OUTCOMES[type(error)], "reason": str(error)}
+        closed = {"closed": True} if isinstance(error, Closed) else {}
+        return {"outcome": _OUTCOMES[type(error)], "reason": str(error), **closed}
     except Exception as error:  # noqa: BLE001  whatever a client library raises: nothing is known then
         return {"outcome": "failed", "reason": f"{type(error).__name__}: {error}"}
 

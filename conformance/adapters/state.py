@@ -5,10 +5,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from conformance.adapters.phases import Phases
+
 #: Stop after so many deliveries for each record and group, and so many more: the engine redelivers in a loop.
 DELIVERIES_PER_RECORD, MORE_DELIVERIES = 6, 200
 #: Longest silence of a consumer that is waited for, in seconds.
 LONGEST_SILENCE = 60.0
+#: Seconds between two looks whether the adapter is gone.
+LOOK = 0.1
 #: Patience for records that may still come, in seconds, where the timings of the engine are not known.
 PATIENCE = 5.0
 
@@ -25,11 +29,17 @@ class DriveState:
     token: str
     records: int
     timings: Mapping[str, float]
+    phases: Phases
     deadline: float
     gone: str = ""
     published: int = 0
-    half_sent: threading.Event = field(default_factory=threading.Event)
+    late_group_may_come: threading.Event = field(default_factory=threading.Event)
+    #: True if a group gets only what is stored after its first member has joined.
+    starts_at_newest: bool = False
+    _begun: set[str] = field(default_factory=set)
     _stored: set[str] = field(default_factory=set)
+    #: Records that each group may not get, since they were sent before it was there.
+    _before: dict[str, set[str]] = field(default_factory=dict)
     _acknowledged: dict[str, set[str]] = field(default_factory=dict)
     _deliveries: int = 0
     _producers_done: int = 0
@@ -42,6 +52,25 @@ class DriveState:
         with self._lock:
             self._names += 1
             return f"{stem}-{self.token}-{self._names}"
+
+    def pause(self, seconds: float) -> None:
+        """Wait for so many seconds, or until the adapter is gone; no time at all if the number is negative."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self.gone:
+            threading.Event().wait(min(LOOK, left))
+
+    def note_member(self, group: str, client: str) -> None:
+        """Note that a client has joined a group."""
+        if self.starts_at_newest:
+            with self._lock:
+                self._before.setdefault(group, set(self._begun))
+        if group == self.groups[0]:
+            self.phases.note_join(client)
+
+    def note_sent(self, text: str) -> None:
+        """Note that a record is about to be published."""
+        with self._lock:
+            self._begun.add(text)
 
     def note_published(self, text: str, *, stored: bool) -> None:
         """Note a publish; `stored` is True if the engine confirmed it."""
@@ -67,9 +96,10 @@ class DriveState:
             self._acknowledged.setdefault(group, set()).add(text)
 
     def has_read_all(self, group: str) -> bool:
-        """True if all records were sent, and the group has acknowledged all that were stored."""
+        """True if all records were sent, and the group has acknowledged all that were stored for it."""
         with self._lock:
-            return self._all_sent and self._stored <= self._acknowledged.get(group, set())
+            owed = self._stored - self._before.get(group, set())
+            return self._all_sent and owed <= self._acknowledged.get(group, set())
 
     @property
     def is_over(self) -> bool:

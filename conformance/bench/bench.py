@@ -6,26 +6,21 @@ or over STOMP, a version of STOMP, WebSocket or TCP.
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import threading
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hypothesis
 
+from conformance.bench.connections import Connections
 from conformance.bench.steps import Steps
-from conformance.run.admittance import connect_headers
 from conformance.run.options import Effort
 from conformance.run.run import RecordedHistory
 from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
-from conformance.targets.address import HttpHost
-from conformance.targets.links import new_link, new_websocket
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
 from conformance.wire.connection import SLOWEST
-from conformance.wire.failures import Crowded, Evidence, NotAdmitted, PeerFailure, RunEnded, Violation
-from conformance.wire.http import HttpClient
+from conformance.wire.failures import Evidence, PeerFailure, RunEnded, Violation
 from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
     HttpOperations,
@@ -36,55 +31,33 @@ from conformance.wire.operations import (
     encoded,
 )
 from conformance.wire.stomp import StompClient
-from conformance.wire.trace import Trace, bounded
-from conformance.wire.upgrade_attempts import admitted_link
+from conformance.wire.trace import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
+    from conformance.run.faults import FaultRecord
     from conformance.run.group_clock import QueueClock
     from conformance.run.run import Run
-    from conformance.targets.target import Target
+    from conformance.targets.commands import Command
     from conformance.verdicts.case import Case
-    from conformance.wire.access import Access
-    from conformance.wire.admission import Admission
-    from conformance.wire.frames import Frame
-    from conformance.wire.link import Link
-    from conformance.wire.websocket import WebSocketLink
-
-    L = TypeVar("L", bound=Link)
+    from conformance.wire.http import HttpClient
 
 #: Newest frames in the evidence of a failure.
 FRAMES_KEPT = 80
 EVIDENCE_OCTETS = 128 << 10
-#: Extra patience per second of scheduling delay: suite and server may both be delayed, several times per answer.
-PATIENCE_PER_DELAY = 10
-#: Cap on the extra patience, in multiples of the normal one.
-MOST_EXTRA_PATIENCE = 2
-#: Clauses that promise a connection and a session to every client: a refusal counts in their tests only.
-UPGRADE_PROMISES = ("QSTOMP-ENDPOINT-1", "STOMP-LINGER-001")
-CONNECT_PROMISES = ("STOMP-CONNECT-001", *UPGRADE_PROMISES)
 #: Phases of Hypothesis, without `explain`: no report shows explanations, and they cost a trace of every example.
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
 
 _JSON = {"Content-Type": "application/json"}
 
 
-class Bench:
+class Bench(Connections):
     """One test in one binding. Thread-safe, but each connection is for one thread at a time."""
 
     def __init__(self, run: Run, binding: str) -> None:
-        access = run.target.access
-        self.admission = access.admission.of_test() if access.admission else None
-        """Admission of the connections of this test; None without limits and repetition."""
-        self.target: Target = _admitting(run.target, self.admission) if self.admission else run.target
+        super().__init__(run, binding)
         self.binding = binding
-        self.version = run.target.version_for(binding)
-        usual = run.target.patience
-        self.patience = usual + min(
-            PATIENCE_PER_DELAY * run.scheduling_delay.longest(), MOST_EXTRA_PATIENCE * usual
-        )
-        """Seconds to wait for a required answer: more on a machine with long scheduling delays."""
         self.effort = run.options.effort
         self.seed = run.options.seed or 0
         self.clock: QueueClock = run.clock
@@ -92,12 +65,7 @@ class Bench:
         """Findings about this server; later tests use them to skip waits."""
         self.case: Case | None = None
         self._run = run
-        self._trace = Trace(sent=run.presence.note_sent, received=run.presence.note_received)
         self._steps = Steps()
-        self._nodes = itertools.cycle(self.target.nodes)
-        """The node of the next connection: a test has its clients on different ones."""
-        self._at_end: list[Callable[[], object]] = []
-        self._of_thread = threading.local()
 
     # Asserting
 
@@ -164,6 +132,51 @@ class Bench:
         self._steps.clear()
         self._trace.forget()
 
+    # Faults
+
+    @property
+    def faults(self) -> tuple[Command, ...]:
+        """Faults that the user gives."""
+        return self._run.options.faults
+
+    @property
+    def heal(self) -> Command | None:
+        """The command that undoes any fault."""
+        return self._run.options.heal
+
+    @property
+    def restart(self) -> Command | None:
+        """The command that restarts all nodes."""
+        return self._run.options.restart
+
+    @property
+    def interrupted(self) -> threading.Event:
+        """Set when the run ends early."""
+        return self._run.interrupted
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so many seconds of real time; True if the run ends meanwhile."""
+        return self._run.interrupted.wait(seconds)
+
+    def since_start(self, moment: float) -> float:
+        """Seconds of the run at a moment of time.monotonic()."""
+        return time.time() - self._run.started - (time.monotonic() - moment)
+
+    def note_faults(self, record: FaultRecord) -> None:
+        """Keep a record of faults for the reports."""
+        self._run.fault_records.append(record)
+
+    def end_run(self, why: str) -> NoReturn:
+        """End the run early. Raises RunEnded."""
+        self._run.end_early(why)
+        raise RunEnded(why)
+
+    @property
+    def test(self) -> str:
+        """Full name of the test."""
+        assert self.case is not None
+        return self.case.test
+
     # Facts
 
     def declares(self, extension: str) -> bool:
@@ -212,7 +225,7 @@ class Bench:
         """Seconds to wait for an answer to so many octets, which may all be sent back, on a slow network."""
         return self.patience + 2 * octets / SLOWEST
 
-    # Connections; all are closed at the end of the test
+    # Clients of the queue
 
     def queue(self) -> QueueClient:
         """Client of the queue in the binding of the test; publishes over STOMP if the server can't over HTTP."""
@@ -229,138 +242,6 @@ class Bench:
             operations = LeavingOperations(operations)
             self.at_end(operations.leave)
         return QueueClient(operations)
-
-    def http(self) -> HttpClient:
-        """Client on a kept-alive HTTP connection of its own."""
-        node = self._next_node()
-        return self._http_client(node.http_host, node.access)
-
-    def _next_node(self) -> Target:
-        return next(self._nodes)
-
-    def websocket_host(self) -> HttpClient:
-        """Client for HTTP requests to the host of the WebSocket, such as an upgrade that the test writes itself."""
-        target = self.target
-        return self._http_client(HttpHost(target.host, target.port, target.tls), target.access)
-
-    def _http_client(self, where: HttpHost, access: Access) -> HttpClient:
-        client = HttpClient(
-            where.host,
-            where.port,
-            tls=where.tls,
-            trace=self._trace,
-            patience=self.patience,
-            access=access,
-            interrupted=self._run.interrupted,
-        )
-        self.at_end(client.close)
-        return client
-
-    def link(
-        self,
-        path: str | None = None,
-        subprotocols: Sequence[str] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> Link:
-        """New connection for STOMP, over WebSocket by default to the path under test.
-
-        `path`, `subprotocols` and `headers` are those of the upgrade; over TCP they mean nothing. Waits where the
-        server has no room for now. Raises NotAdmitted, Crowded, Unreachable.
-        """
-        return self._admitted(new_link, path, subprotocols, headers)
-
-    def websocket_link(
-        self,
-        path: str | None = None,
-        subprotocols: Sequence[str] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> WebSocketLink:
-        """New WebSocket connection; otherwise as `link`."""
-        return self._admitted(new_websocket, path, subprotocols, headers)
-
-    def _admitted(
-        self,
-        new: Callable[..., L],
-        path: str | None,
-        subprotocols: Sequence[str],
-        headers: Mapping[str, str] | None,
-    ) -> L:
-        node = self._next_node()
-
-        def connect() -> L:
-            return new(
-                node,
-                path,
-                subprotocols,
-                headers,
-                trace=self._trace,
-                patience=self.patience,
-                interrupted=self._run.interrupted,
-            )
-
-        try:
-            link = admitted_link(node.access.admission, connect)
-        except NotAdmitted as refusal:
-            if path is None and not subprotocols and not headers:
-                refusal.promised_by(*UPGRADE_PROMISES)
-            raise
-        self.at_end(link.close)
-        return link
-
-    def stomp(
-        self,
-        path: str | None = None,
-        *,
-        version: str | None = None,
-        connect: bool = True,
-        subprotocols: Sequence[str] = (),
-        headers: Mapping[str, str | None] | None = None,
-    ) -> StompClient:
-        """New STOMP session in the version of the test; `connect=False` leaves CONNECT to the caller.
-
-        `headers` are added to CONNECT or replace its defaults; None leaves a default out. Raises as `link` does, and
-        PeerFailure if no CONNECTED comes.
-        """
-        client = StompClient(self.link(path, subprotocols), version or self.version)
-        if connect:
-            self.open_session(client, headers)
-        return client
-
-    def open_session(self, client: StompClient, headers: Mapping[str, str | None] | None = None) -> Frame:
-        """CONNECT with the credentials and these headers. Raises NotAdmitted if a plain CONNECT gets no CONNECTED."""
-        try:
-            return client.connect({**self.credentials(), **(headers or {})})
-        except PeerFailure as failure:
-            if self.admission is not None:
-                self.admission.note_unanswered(is_counted=True)
-            if headers:
-                raise
-            refusal = NotAdmitted(failure.expected, failure.observed).promised_by(*CONNECT_PROMISES)
-            raise refusal from failure
-
-    def credentials(self) -> dict[str, str | None]:
-        """Headers that CONNECT needs on this server: login, passcode, host, and those that the user gives."""
-        return connect_headers(self.target)
-
-    def at_end(self, call: Callable[[], object]) -> None:
-        """Register a call for the end of the test, run last in first out; exceptions are ignored."""
-        self._at_end.append(call)
-
-    def registered(self) -> int:
-        """Number of calls registered by `at_end`, for `close_since`."""
-        return len(self._at_end)
-
-    def close_since(self, mark: int) -> None:
-        """Run the calls registered since `registered` returned `mark`; the test goes on."""
-        while len(self._at_end) > mark:
-            with contextlib.suppress(Exception, Crowded, RunEnded):
-                self._at_end.pop()()
-        self._of_thread = threading.local()
-
-    def close(self) -> None:
-        """End the test: run the calls registered by `at_end`, and drop the trace."""
-        self.close_since(0)
-        self._trace.clear()
 
     # Time
 
@@ -394,7 +275,7 @@ class Bench:
             **more,
         )
 
-    # Parts of the above
+    # How this server is published to
 
     def _speaks_queue_stomp(self) -> bool:
         return self.claims("queue-stomp") or self.binding == "queue-stomp"
@@ -438,19 +319,11 @@ class Bench:
 
     def _post(self, path: str, body: bytes) -> Any:
         """POST to the clock: on one connection per thread, or on a new one each time where there is little room."""
-        client: HttpClient | None = getattr(self._of_thread, "clock", None)
+        client: HttpClient | None = getattr(self.of_thread, "clock", None)
         if client is None:
-            client = self._of_thread.clock = self.http()
+            client = self.of_thread.clock = self.http()
         try:
             return client.request("POST", path, body, _JSON)
         finally:
             if self.admission is None or not self.admission.run.places.is_roomy:
                 client.close()
-
-
-def _admitting(target: Target, admission: Admission) -> Target:
-    """Target whose connections count for one admission, at whatever node: the limits of all nodes are the same."""
-    first, *others = [
-        replace(node, access=replace(node.access, admission=admission)) for node in target.nodes
-    ]
-    return replace(first, others=tuple(others))

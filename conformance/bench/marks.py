@@ -25,6 +25,7 @@ _CLAUSES = "_stompliance_clauses"
 _WAITS = "_stompliance_waits"
 _MAIN_THREAD_ONLY = "_stompliance_main_thread_only"
 _EXCLUSIVE = "_stompliance_exclusive"
+_DURING_FAULTS = "_stompliance_during_faults"
 
 
 class UnknownClause(Exception):
@@ -102,6 +103,17 @@ def exclusive(test: Test) -> Test:
 def is_exclusive(test: object) -> bool:
     """True if a test function is marked `@exclusive`."""
     return getattr(test, _EXCLUSIVE, False)
+
+
+def during_faults(test: Test) -> Test:
+    """Mark a test that injects the faults of `--fault`: it runs alone, and only where these are given."""
+    setattr(test, _DURING_FAULTS, True)
+    return exclusive(test)
+
+
+def is_during_faults(test: object) -> bool:
+    """True if a test function is marked `@during_faults`."""
+    return getattr(test, _DURING_FAULTS, False)
 
 
 def clauses_of(test: object) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.command.ci_options import add_ci_options, ci_values
 from conformance.command.clause_ids import check_ids
 from conformance.command.contact import add_contact, contact_values
+from conformance.command.fault_options import add_faults, fault_values
 from conformance.command.lists import add_lists
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.preparation import check_files
@@ -31,6 +32,9 @@ examples:
   {PROGRAM} ws://127.0.0.1:8080/stomp --clause ACK          only the clauses ACK-*
   {PROGRAM} ws://127.0.0.1:61614 --class stomp-1.2          a server that declares nothing
   {PROGRAM} http://10.0.0.1:8080 http://10.0.0.2:8080       nodes of one cluster, as if they were one server
+  {PROGRAM} http://10.0.0.1:8080 http://10.0.0.2:8080 --fault 'kill=ssh 10.0.0.2 pkill -9 node' \
+      --fault 'pause=ssh 10.0.0.2 pkill -STOP node' --heal 'ssh 10.0.0.2 sh start-or-continue.sh'   while nodes fail
+  {PROGRAM} http://10.0.0.1:8080 --restart 'ssh 10.0.0.1 systemctl restart node'   and what outlives a restart
   {PROGRAM} --target rabbitmq ws://127.0.0.1:15674/ws --login guest --passcode guest
   {PROGRAM} --launch "python -m reference_server --port 0"  start a server for this run, and stop it
   {PROGRAM} "wss://host/broker/stomp?token=…" --header "Origin: https://app.example"   behind a gateway
@@ -78,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_selection(made.add_argument_group("selection"))
     _add_server(made.add_argument_group("the server"))
+    add_faults(made.add_argument_group("faults and restarts"))
     _add_output(made.add_argument_group("output"))
     add_ci_options(made.add_argument_group("runs in CI"))
     return made
@@ -265,6 +270,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         excluded=tuple(values["excluded"]),
         target=values["target"],
         durations=values["durations"],
+        **fault_values(values),
         **ci_values(values),
     )
     if options.seed is not None and options.seed < 0:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.adapters.process import AdapterProcess
@@ -12,16 +10,23 @@ from conformance.adapters.protocol import NoAdapter
 from conformance.adapters.scenario import DrivePlan, drive
 from conformance.command.judge import outcome
 from conformance.command.once_more import PROGRAM
-from conformance.command.preparation import check_folder
+from conformance.command.parsing import (
+    add_promises,
+    add_report,
+    check_report,
+    command_parser,
+    seconds,
+    whole_number,
+)
 from conformance.history.files import write_history
 from conformance.history.judgement import judge
-from conformance.history.promises import BY_NAME
 from conformance.reporting.judgement_files import write
 from conformance.reporting.judgement_text import lines_of
 from conformance.run.options import Effort
 from conformance.verdicts.verdicts import Exit
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from conformance.adapters.scenario import Driven
@@ -49,11 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     """Drive an engine and judge it; returns the exit status. Raises SystemExit for arguments that can't be parsed."""
     parser = _parser()
     values = parser.parse_args(arguments)
-    if values.report is not None:
-        try:
-            check_folder(values.report)
-        except ValueError as error:
-            parser.error(str(error))
+    check_report(parser, values.report)
     effort = Effort(values.effort)
     plan = DrivePlan(
         seed=values.seed,
@@ -100,23 +101,14 @@ def _end(driven: Driven, judgement: Judgement, values: argparse.Namespace) -> in
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog=PROGRAM,
+    made = command_parser(
+        "",
         usage=f"%(prog)s {OPTION} COMMAND [options]",
         description="Drives an engine through an adapter, and judges what its clients got by promises.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     made.add_argument(OPTION, metavar="COMMAND", required=True, help="command that starts the adapter")
-    made.add_argument(
-        "--promise",
-        dest="promises",
-        action="append",
-        metavar="NAME",
-        choices=list(BY_NAME),
-        help="hold the engine to this promise, whatever the adapter says; may be repeated",
-    )
+    add_promises(made, "hold the engine to this promise, whatever the adapter says; may be repeated")
     made.add_argument(
         "--effort",
         choices=[effort.value for effort in Effort],
@@ -125,36 +117,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--seed", type=int, default=0, help="seed for the scenario (default: 0)")
     made.add_argument(
-        "--partitions", type=_positive, default=3, metavar="N", help="partitions of the topic (default: 3)"
+        "--partitions",
+        type=whole_number(1000),
+        default=3,
+        metavar="N",
+        help="partitions of the topic (default: 3)",
     )
     made.add_argument(
         "--time-limit",
-        type=_seconds,
+        type=seconds(86_400),
         default=None,
         metavar="SECONDS",
         help="end the main part of the scenario after this time, and each final reader (default: by the effort)",
     )
-    made.add_argument(
-        "--report",
-        metavar="DIR",
-        type=Path,
-        default=None,
-        help="write the history, judgement.json, and judgement.html with a picture, to this folder",
+    add_report(
+        made,
+        "write the history, judgement.json, judgement.html and small pictures of anomalies to this folder",
     )
     return made
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 to 1000")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, up to a day")
-    return seconds

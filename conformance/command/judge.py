@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.command.once_more import PROGRAM
-from conformance.command.preparation import check_folder
+from conformance.command.parsing import add_promises, add_report, check_report, command_parser
 from conformance.history.files import read_history
 from conformance.history.judgement import Judgement, Verdict, judge
-from conformance.history.promises import BY_NAME, PROMISES
+from conformance.history.promises import PROMISES
 from conformance.history.system_facts import BadHistory
 from conformance.reporting.judgement_files import write
 from conformance.reporting.judgement_text import lines_of
@@ -20,6 +19,7 @@ from conformance.reporting.summary import counted
 from conformance.verdicts.verdicts import Exit
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Sequence
 
 NAME = "judge"
@@ -52,11 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         return _list_promises()
     if not values.files:
         parser.error("expected a file, or --list-promises")
-    if values.report is not None:
-        try:
-            check_folder(values.report)
-        except ValueError as error:
-            parser.error(str(error))
+    check_report(parser, values.report)
     judgements = []
     try:
         for path in values.files:
@@ -82,28 +78,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {NAME}",
-        description="Judges histories: what the clients of a queue did and got.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    made = command_parser(
+        NAME, description="Judges histories: what the clients of a queue did and got.", epilog=_EPILOG
     )
     made.add_argument("files", metavar="FILE", nargs="*", type=Path, help="a history")
-    made.add_argument(
-        "--promise",
-        dest="promises",
-        action="append",
-        metavar="NAME",
-        choices=list(BY_NAME),
-        help="hold the system to this promise, whatever the file says; may be repeated",
-    )
-    made.add_argument(
-        "--report",
-        metavar="DIR",
-        type=Path,
-        help="write judgement.json, and judgement.html with pictures, to this folder",
-    )
+    add_promises(made, "hold the system to this promise, whatever the file says; may be repeated")
+    add_report(made, "write judgement.json, judgement.html and small pictures of anomalies to this folder")
     made.add_argument("--list-promises", action="store_true", help="list the promises and exit")
     return made
 

@@ -32,7 +32,8 @@ def once_more(options: Options, failure: Failure) -> str:
     words = [PROGRAM, *_server(options), *_about_server(options), *_about_run(options)]
     for name in _classes(options, failure):
         words += ["--class", name]
-    words += ["--clause", failure.clause]
+    if not options.faults:  # with faults there is one scenario, and what it finds may be any clause
+        words += ["--clause", failure.clause]
     return " ".join([*words, *_passcode(options)])
 
 
@@ -88,6 +89,11 @@ def _access(options: Options) -> Iterator[str]:
 
 def _about_server(options: Options) -> Iterator[str]:
     yield from _access(options)
+    for fault in options.faults:
+        yield from ("--fault", shlex.quote(f"{fault.name}={fault.line}"))
+    for command in (options.heal, options.restart):
+        if command is not None:
+            yield from (command.option, shlex.quote(command.line))
     for name, seconds in options.timings.items():
         yield from (f"--{name.replace('_', '-')}", f"{seconds:g}")
     if not options.use_waivers:

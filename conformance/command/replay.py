@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from conformance.command.contact import access_values, add_access
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
+from conformance.command.parsing import command_parser, seconds, whole_number
 from conformance.replay.record import FILE_LIMIT, BadRecord, read
 from conformance.replay.replay import Ending, Outcome, replay
 from conformance.run.options import Options
@@ -22,6 +22,7 @@ from conformance.verdicts.verdicts import Exit
 from conformance.wire.cutting import cut
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from conformance.replay.record import FailureRecord
@@ -127,13 +128,7 @@ def _endings(record: FailureRecord, target: Target, values: argparse.Namespace) 
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog=f"{PROGRAM} {NAME}",
-        description="Sends a recorded failure to a server again.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = command_parser(NAME, description="Sends a recorded failure to a server again.", epilog=_EPILOG)
     made.add_argument("file", metavar="FILE", help="a file in the folder `failures` of a report")
     made.add_argument(
         "url",
@@ -149,11 +144,15 @@ def _parser() -> argparse.ArgumentParser:
         help="start the server with this command, and stop it at the end",
     )
     made.add_argument(
-        "--times", type=_times, default=1, metavar="N", help="repeat up to N times, until it fails"
+        "--times",
+        type=whole_number(_MOST_TIMES),
+        default=1,
+        metavar="N",
+        help="repeat up to N times, until it fails",
     )
     made.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds(3600),
         default=None,
         metavar="SECONDS",
         help="wait so long for an answer, beyond its recorded time (default: as in the run)",
@@ -207,19 +206,3 @@ def _target(values: argparse.Namespace, url: str) -> Target:
         **access_values(vars(values)),
     )
     return located_target(options)
-
-
-def _times(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_TIMES:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 to {_MOST_TIMES}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, up to an hour")
-    return seconds

@@ -41,10 +41,7 @@ def present(run: Run, presenter: Presenter) -> int:
         replay_command=again,
         resend_command=lambda failure: resend(run.options, failure),
     )
-    for warning in run.warnings:
-        print(f"Note: {warning}", file=sys.stderr)
-    for suite_failure in run.suite_failures:
-        print(f"The suite itself failed: {suite_failure}", file=sys.stderr)
+    _print_notes(run)
     try:
         if run.options.report is not None:
             written = write_reports(run.options.report, result, run, replay_command=again)
@@ -63,6 +60,15 @@ def present(run: Run, presenter: Presenter) -> int:
         return _unless_broken(result)
     _append_step_summary(run, result)
     return int(result.exit)
+
+
+def _print_notes(run: Run) -> None:
+    for record in run.fault_records:
+        print(f"{record.sentence[0].upper()}{record.sentence[1:]}.")
+    for warning in run.warnings:
+        print(f"Note: {warning}", file=sys.stderr)
+    for suite_failure in run.suite_failures:
+        print(f"The suite itself failed: {suite_failure}", file=sys.stderr)
 
 
 def _write_waivers(path: Path, run: Run, result: Result) -> None:

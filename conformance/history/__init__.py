@@ -35,9 +35,11 @@ reply, a consumer name is used only to leave, or to see whether it is still regi
 `system_facts`        facts about a system: the first line of a history file
 `file_encoding`       lines of history files from events
 `file_decoding`       events from lines of history files
+`file_lines`          documents from lines of history files
 `files`               history files: reading and writing
 `operations`          operations of client programs, and the event that records each
 `workload`            client programs: producers, consumers, clock, final reader
 `client_runner`       runners of client programs: access to the server, group clocks, recording
+`fault_injection`     faults during a concurrent run
 `concurrent_run`      a run of many clients against one server, recorded as a history
 """

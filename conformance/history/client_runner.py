@@ -15,7 +15,7 @@ from conformance.history.operations import (
     Pause,
     event_from,
 )
-from conformance.wire.failures import PeerFailure
+from conformance.wire.failures import PeerFailure, Unreachable
 from conformance.wire.operations import QueueClient
 
 
@@ -41,6 +41,10 @@ class ServerAccess:
     advances the virtual clock of a group, by seconds. `watch` subscribes to a destination of producer
     acknowledgements, and returns None if the server has no STOMP. `over_http` is True if records are published over
     HTTP.
+
+    `outlasts` is None if a server that can't be reached ends the run. Else it is called after each attempt at a
+    connection that failed, waits for a moment, and returns False to give the operation up; an answer of class 5xx then
+    counts as none, since a node in trouble may not know the outcome.
     """
 
     new_client: Callable[[], QueueClient]
@@ -50,6 +54,7 @@ class ServerAccess:
     extensions: Collection[str] = frozenset()
     watch: Callable[[str], AckWatch | None] = lambda _destination: None
     over_http: bool = False
+    outlasts: Callable[[], bool] | None = None
 
 
 class EventRecorder:
@@ -148,6 +153,17 @@ class ClientRunner:
             self._close()
 
     def _perform(self, operation: ClientOperation) -> Answer | None:
+        if self._server.outlasts is None:
+            return self._perform_once(operation)
+        while True:
+            try:
+                return self._perform_once(operation)
+            except (Unreachable, PeerFailure):  # no connection: the operation was not sent, and is no event
+                self._close()
+            if not self._server.outlasts():
+                return None
+
+    def _perform_once(self, operation: ClientOperation) -> Answer | None:
         if self._client is None:
             self._client = self._server.new_client()
         group_time_began, invoked = self._clock.earliest(operation.group), time.monotonic()
@@ -157,6 +173,8 @@ class ClientRunner:
             if pending is None:
                 answer = self._client.call(operation.path, operation.body)
         except PeerFailure:
+            answer = None
+        if self._server.outlasts is not None and answer is not None and not _is_known(answer.status):
             answer = None
         completed = time.monotonic()
         group_time_ended = self._clock.latest(operation.group)
@@ -170,3 +188,8 @@ class ClientRunner:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _is_known(status: int) -> bool:
+    """True for a status that tells the outcome: not of class 5xx, except for 507."""
+    return status < 500 or status == 507

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from conformance.history.client_runner import AckWatch, ClientRunner, EventRecorder, GroupClocks, ServerAccess
-from conformance.history.events import AckSubscription, Fence, History, ProducerAck
+from conformance.history.events import NEVER, AckSubscription, Fence, History, ProducerAck
+from conformance.history.fault_injection import FaultInjector, FaultPlan, healed
 from conformance.history.operations import ClientProgram
 from conformance.history.server_parameters import ServerParameters
 from conformance.history.workload.consumers import ConsumerClient
@@ -18,6 +19,12 @@ from conformance.history.workload.workload_state import WorkloadPlan, WorkloadSt
 
 #: The two spellings of a destination of producer acknowledgements, with the clause for each.
 ACK_DESTINATIONS = {"acknowledgment": "PUB-ACK-1", "acknowledgement": "PUB-ACK-2"}
+#: Longest time of a final reader after faults, in seconds, besides the timings of the server and the time it was away.
+DRAIN_SECONDS = 5.0
+#: Seconds in which consumers read after the last fault; what is left is for the final readers.
+TAIL_SECONDS = 4.0
+#: Longest wait for the end of a command of a fault when a run ends, in seconds: more than a command may take.
+STOP_SECONDS = 65.0
 
 
 @dataclass
@@ -61,11 +68,15 @@ def run_concurrently(
     topics: list[str],
     groups: list[str],
     seconds: float,
+    faults: FaultPlan | None = None,
 ) -> History:
     """Run all client programs on topics and groups that exist; returns the history.
 
     The consumers read for at most `seconds`, and the final readers for as long again. Raises Violation if a reply
     is malformed, Unreachable if the server is, and TimeoutError if a program runs for three times as long.
+
+    With `faults`, `seconds` bounds these, and the final readers have as long as the server may need for evictions and
+    rebalances. Raises what the calls of `faults` raise. All faults are over and healed when it returns or raises.
     """
     recorder, moved = EventRecorder(), GroupClocks(server, groups)
     failures: list[BaseException] = []
@@ -81,23 +92,40 @@ def run_concurrently(
         virtual=server.time.is_virtual,
         now=server.time.now,
         # After a failure there is no history to judge, so the other programs stop.
-        expired=lambda: bool(failures) or time.monotonic() > started + seconds,
+        expired=lambda: bool(failures) or time.monotonic() > min(started + seconds, tail_end()),
         producing=plan.producers,
         consuming=plan.consumers,
+        under_faults=faults is not None,
     )
+    injector = FaultInjector(faults, state, recorder) if faults is not None else None
+
+    def tail_end() -> float:
+        return NEVER if injector is None else injector.ended + TAIL_SECONDS
 
     def play(programs: dict[str, ClientProgram], deadline: float) -> None:
         threads = ClientThreads(failures)
         for process, program in programs.items():
             runner = ClientRunner(process, server, moved, recorder)
             threads.add(process, lambda runner=runner, program=program: runner.run(program))  # type: ignore[misc]
+        if injector is not None and state.under_faults:
+            threads.add("faults", injector.run)
         threads.play(deadline)
 
     programs = {f"producer {n}": producer(state, n) for n in range(plan.producers)}
     programs |= {f"consumer {n}": ConsumerClient(state, n).program() for n in range(plan.consumers)}
     if state.virtual:
         programs["clock"] = clock(state)
-    play(programs, started + 3 * seconds)
+    if injector is None:
+        play(programs, started + 3 * seconds)
+    else:
+        with healed(injector.plan):
+            try:
+                play(programs, started + 3 * seconds)
+            finally:
+                injector.stop(STOP_SECONDS)
+        injector.ended = NEVER
+        away = max((fault.back - fault.began for fault in injector.plan.times), default=0.0)
+        seconds = DRAIN_SECONDS + parameters.eviction_limit + parameters.rebalance_limit + 3 * away
     started = time.monotonic()
     for group in groups:
         play({f"drain {group}": drain(state, group)}, started + 3 * seconds)

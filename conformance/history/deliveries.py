@@ -109,6 +109,10 @@ class IdUse:
         """End of the first negative acknowledgement that succeeded after the poll; infinite if there is none."""
         return -self._of("returned").below(-poll.completed) if self.settlements else NEVER
 
+    def first_return_event(self, poll: Poll) -> Settle | None:
+        """The negative acknowledgement after the poll that succeeded first; None if there is none."""
+        return self._of("returned").item_below(-poll.completed) if self.settlements else None
+
     def first_acknowledgement(self, poll: Poll) -> Settle | None:
         """The acknowledgement after the poll that succeeded first; None if there is none."""
         return self._of("acknowledged").item_below(-poll.completed)
@@ -151,6 +155,7 @@ class RecordDeliveries:
         parameters: ServerParameters,
     ) -> None:
         self._frees = parameters.frees
+        self._starts_at_newest = parameters.starts_at_newest
         self._timeout = parameters.acknowledgement_timeout
         self._lifetimes = lifetimes
         self._rebalances = rebalances
@@ -165,8 +170,8 @@ class RecordDeliveries:
         self._uses: dict[tuple[str, int | str], IdUse] = defaultdict(IdUse)
         self._first_attempt: dict[tuple[str, HistoryRecord], Acknowledge] = {}
         self._first_commit: dict[tuple[str, HistoryRecord], Acknowledge] = {}
-        #: The first settlement of each kind that shows why a record was skipped, by group, record and kind.
-        self._first_shown: dict[tuple[str, HistoryRecord, str], RecordSettlement] = {}
+        #: The first refused acknowledgement of each record in each group.
+        self._first_refused: dict[tuple[str, HistoryRecord], RecordSettlement] = {}
         self._attempts: dict[HistoryRecord, dict[str, float]] = defaultdict(dict)
         ordered = sorted(events, key=lambda event: event.invoked)
         for event in ordered:
@@ -224,20 +229,19 @@ class RecordDeliveries:
         """Keep what an answered settlement shows of its record."""
         event = settlement.event
         if not isinstance(event, Acknowledge):
-            if event.succeeded:
-                self._note_shown(settlement, "given back")
-        elif event.refused:
-            self._note_shown(settlement, "refused")
+            return
+        if event.refused:
+            self._note_refused(settlement)
         elif event.succeeded and settlement.record is not None:
             for group in {one.group for one in settlement.candidates}:
                 key = group, settlement.record
                 if key not in self._first_commit or event.completed < self._first_commit[key].completed:
                     self._first_commit[key] = event
 
-    def _note_shown(self, settlement: RecordSettlement, kind: str) -> None:
-        """Keep the first settlement of a kind for each record that it may be about."""
+    def _note_refused(self, settlement: RecordSettlement) -> None:
+        """Keep the first refused acknowledgement of each record that it may be about."""
         for delivery in settlement.candidates:
-            self._first_shown.setdefault((delivery.group, delivery.record, kind), settlement)
+            self._first_refused.setdefault((delivery.group, delivery.record), settlement)
 
     def _note_attempts(self, use: IdUse) -> None:
         """Keep the first acknowledgement that may have committed each record that was delivered under the id."""
@@ -265,9 +269,9 @@ class RecordDeliveries:
         """Deliveries and settlements of its consumer under its id."""
         return self._uses[delivery.consumer, delivery.polled.message_id]
 
-    def shown(self, group: str, record: HistoryRecord, kind: str, before: float) -> RecordSettlement | None:
-        """The first settlement of a record that was `refused` or `given back`; None if it began later than `before`."""
-        found = self._first_shown.get((group, record, kind))
+    def refused(self, group: str, record: HistoryRecord, before: float) -> RecordSettlement | None:
+        """The first refused acknowledgement of a record; None if there is none, or it began later than `before`."""
+        found = self._first_refused.get((group, record))
         return found if found is not None and found.event.invoked < before else None
 
     # In flight
@@ -333,12 +337,15 @@ class RecordDeliveries:
     def may_be_gone(self, group: str, record: HistoryRecord) -> bool:
         """True if another group may have committed the record before this one read its topic (RETENTION-START-1).
 
-        The server may have freed it then. From the reply to its first subscription on, a group keeps what it has not
+        The server may have freed it then. A system that starts new groups with the next record may have stored it
+        before, whoever committed it. From the reply to its first subscription on, a group keeps what it has not
         committed (RETENTION-KEEP-1).
         """
-        if not self._frees:
+        if not self._frees and not self._starts_at_newest:
             return False
         began = self._lifetimes.first_subscription(group, record.topic)
+        if self._starts_at_newest and record.publish is not None and record.publish.invoked < began:
+            return True
         return any(when < began for other, when in self._attempts.get(record, {}).items() if other != group)
 
     def may_have_started_behind(self, group: str, record: HistoryRecord) -> bool:

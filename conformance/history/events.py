@@ -136,6 +136,27 @@ class Restart(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(Event):
+    """Something was done to the system from outside, such as a kill of one node. `name` says what.
+
+    No checker excuses anything by it: operations without answers have unknown outcomes.
+    """
+
+    name: str
+
+    def description(self) -> str:
+        return f"fault {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heal(Event):
+    """A fault was undone from outside."""
+
+    def description(self) -> str:
+        return "heal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerEvent(Event):
     """An operation that names a consumer."""
 

@@ -14,7 +14,16 @@ from conformance.history.events import (
     Subscribe,
 )
 from conformance.history.file_encoding import OPS
-from conformance.history.system_facts import FORMAT, KIND, TELLS, TIMINGS, BadHistory, SystemFacts, quoted
+from conformance.history.system_facts import (
+    FORMAT,
+    KIND,
+    STARTS,
+    TELLS,
+    TIMINGS,
+    BadHistory,
+    SystemFacts,
+    quoted,
+)
 
 _BY_OP: dict[str, type[Event]] = {op: kind for kind, op in OPS.items()}
 NAMES = tuple(sorted([*_BY_OP, "join"]))
@@ -39,6 +48,9 @@ def decoded_header(document: object) -> SystemFacts:
     for tell in tells:
         if tell not in TELLS:
             raise BadHistory(f'"tells": expected some of {", ".join(TELLS)}, found {quoted(tell)}')
+    starts = members.get("starts", _text, STARTS[0])
+    if starts not in STARTS:
+        raise BadHistory(f'"starts": expected one of {", ".join(STARTS)}, found {quoted(starts)}')
     promises = members.get("promises", _texts, None)
     return SystemFacts(
         title=members.get("title", _text, ""),
@@ -52,6 +64,7 @@ def decoded_header(document: object) -> SystemFacts:
         partitions={topic: _Members(partitions).get(topic, _positive, 1) for topic in partitions},
         tells=frozenset(tells),
         frees=members.get("frees", _boolean, False),
+        starts=starts,
         promises=None if promises is None else tuple(promises),
     )
 
@@ -296,5 +309,7 @@ _OF_KIND: dict[str, Callable[[_Members], dict[str, Any]]] = {
         "label": members.get("label", _id, None),
         "outcome": members.need("told", _told),
     },
+    "fault": lambda members: {"name": members.need("name", _text)},
+    "heal": lambda _members: {},
     "fence": lambda members: {"subscription": members.need("subscription", _text)},
 }

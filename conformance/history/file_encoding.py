@@ -11,8 +11,10 @@ from conformance.history.events import (
     ConsumerEvent,
     Cut,
     Event,
+    Fault,
     Fence,
     GiveBack,
+    Heal,
     Heartbeat,
     Poll,
     PolledRecord,
@@ -24,7 +26,7 @@ from conformance.history.events import (
     Unregister,
     Unsubscribe,
 )
-from conformance.history.system_facts import FORMAT, KIND, SystemFacts
+from conformance.history.system_facts import FORMAT, KIND, STARTS, SystemFacts
 
 
 def header_object(facts: SystemFacts) -> dict[str, Any]:
@@ -37,6 +39,8 @@ def header_object(facts: SystemFacts) -> dict[str, Any]:
         made["system"] = system
     made |= {"timings": dict(facts.timings), "partitions": dict(facts.partitions)}
     made |= {"tells": sorted(facts.tells), "frees": facts.frees}
+    if facts.starts != STARTS[0]:
+        made["starts"] = facts.starts
     if facts.promises is not None:
         made["promises"] = list(facts.promises)
     return made
@@ -58,6 +62,8 @@ OPS: dict[type[Event], str] = {
     AckSubscription: "listen",
     ProducerAck: "told",
     Fence: "fence",
+    Fault: "fault",
+    Heal: "heal",
 }
 
 
@@ -94,6 +100,8 @@ def _members(event: Event) -> dict[str, Any]:
         return {"subscription": event.subscription, "topic": event.topic, "clause": event.clause}
     if isinstance(event, ProducerAck):
         return {"subscription": event.subscription, "label": event.label, "told": event.outcome}
+    if isinstance(event, Fault):
+        return {"name": event.name}
     if isinstance(event, Fence):
         return {"subscription": event.subscription}
     if isinstance(event, ClockAdvanced):

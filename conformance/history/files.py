@@ -12,17 +12,18 @@ from conformance.history.events import (
     Event,
     Fence,
     History,
+    Poll,
     ProducerAck,
     Publish,
     Register,
     Restart,
+    Settle,
 )
 from conformance.history.file_decoding import decoded_events, decoded_header
 from conformance.history.file_encoding import event_object, header_object
+from conformance.history.file_lines import documents
 from conformance.history.system_facts import BadHistory, SystemFacts, quoted
 
-#: Longest line, in octets.
-LINE_LIMIT = 16 << 20
 #: Events between two calls of `tell`.
 PROGRESS_EVENTS = 50_000
 
@@ -51,20 +52,11 @@ def read_stream(
 ) -> HistoryFile:
     """The history that a stream holds. Raises as `read_history`."""
     reader = _Reader(name)
-    for number, line in enumerate(_lines(stream, name), 1):
-        reader.add(number, line)
+    for number, document in documents(stream, name):
+        reader.add(number, document)
         if reader.length and reader.length % PROGRESS_EVENTS == 0:
             tell(reader.length)
     return reader.finished()
-
-
-def _lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
-    number = 0
-    while line := stream.readline(LINE_LIMIT + 1):
-        number += 1
-        if len(line) > LINE_LIMIT:
-            raise BadHistory(f"{name}, line {number}: expected at most {LINE_LIMIT} octets")
-        yield line
 
 
 class _Reader:
@@ -77,19 +69,19 @@ class _Reader:
         self._published: dict[str, dict[str, int]] = {}
         self._listening: set[str] = set()
         self._told: dict[str, int] = {}
+        #: Line of each join, poll with records and settlement, by a hash of it.
+        self._once: dict[int, int] = {}
         #: One object for each text that comes often, so that a long history takes less memory.
         self._texts: dict[str, str] = {}
         self.length = 0
 
-    def add(self, number: int, line: bytes) -> None:
-        """Take a line. Raises BadHistory."""
+    def add(self, number: int, document: Any) -> None:
+        """Take the document of a line. Raises BadHistory."""
         try:
-            document = _document(line)
-            if document is None:
-                return
             if self._facts is None:
                 self._facts = decoded_header(document)
                 return
+            _check_is_no_header(document)
             self._share(document)
             for event in decoded_events(document):
                 self._check(event, number)
@@ -115,10 +107,28 @@ class _Reader:
                     f'"text": {quoted(event.text)} was published to {quoted(event.topic)} on line {first}, too: '
                     "expected a text of its own for each publish, also for one that is sent once more"
                 )
+        elif isinstance(event, Poll | Settle | Register):
+            self._check_once(event, number)
         elif isinstance(event, AckSubscription):
             self._listening.add(event.subscription)
         elif isinstance(event, ProducerAck | Fence):
             self._told.setdefault(event.subscription, number)
+
+    def _check_once(self, event: Poll | Settle | Register, number: int) -> None:
+        """A process performs one operation at a time: no two with the same times are about the same records."""
+        if (
+            event.status is None
+            or event.completed <= event.invoked
+            or (isinstance(event, Poll) and event.empty)
+        ):
+            return
+        about = event.records if isinstance(event, Poll) else getattr(event, "message_id", None)
+        same = hash((type(event), event.process, event.consumer, event.invoked, event.completed, about))
+        if (first := self._once.setdefault(same, number)) != number:
+            raise BadHistory(
+                f"the same operation, with the same times, is on line {first}: expected each once, one by one for each "
+                "process"
+            )
 
     def finished(self) -> HistoryFile:
         """The history, after the last line. Raises BadHistory."""
@@ -133,21 +143,11 @@ class _Reader:
         return HistoryFile(self._name, self._facts, tuple(with_restarts(self._events)), self.length)
 
 
-def _document(line: bytes) -> Any:
-    """The document of a line; None if the line is empty. Raises BadHistory."""
-    try:
-        text = line.decode("utf-8-sig").strip()
-        return json.loads(text, parse_constant=_no_constant) if text else None
-    except UnicodeDecodeError as error:
-        raise BadHistory(f"expected UTF-8: {error.reason} at octet {error.start + 1}") from None
-    except RecursionError:
-        raise BadHistory("expected an object with members, found one that nests too deeply") from None
-    except ValueError as error:
-        raise BadHistory(f"expected a JSON object: {error}") from None
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
+def _check_is_no_header(document: Any) -> None:
+    if isinstance(document, dict) and "op" not in document and "kind" in document:
+        raise BadHistory(
+            "found facts about a system once more: expected one history in a file; give each a file of its own"
+        )
 
 
 def with_restarts(events: list[Event]) -> list[Event]:

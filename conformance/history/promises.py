@@ -151,7 +151,7 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "producers-are-told",
-        "Producers get one acknowledgement for each record, which tells what became of it.",
+        "Producers get one acknowledgement for each record, which says truly whether the record was stored.",
         (
             "acknowledged twice",
             "acknowledged and refused",

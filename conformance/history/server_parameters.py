@@ -16,7 +16,8 @@ class ServerParameters:
 
     A system other than ours may settle rebalances later than it revokes records in flight: `rebalance_settles` is the
     time after which they are settled, None if that is `rebalance_timeout`. It may hand out a record again that was in
-    flight for `acknowledgement_timeout`. Unknown times are 0 where something comes later only, else infinite.
+    flight for `acknowledgement_timeout`, and start a new group with the next record that is stored:
+    `starts_at_newest`. Unknown times are 0 where something comes later only, else infinite.
     """
 
     heartbeat_timeout: float = 30.0
@@ -28,6 +29,7 @@ class ServerParameters:
     frees: bool = False
     rebalance_settles: float | None = None
     acknowledgement_timeout: float = NEVER
+    starts_at_newest: bool = False
 
     @property
     def eviction_limit(self) -> float:

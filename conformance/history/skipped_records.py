@@ -99,18 +99,19 @@ def _classified_after_release(
 ) -> tuple[str, str, tuple[Event, ...]]:
     """Name, clause and proof for a skipped record that was delivered before and may have been released.
 
-    A refused acknowledgement is no cause if the record came again after it: it had no effect then.
+    A refused acknowledgement is no cause if the record came again after it: it had no effect then. A record that was
+    given back and came again before the delivery was not skipped by that: only a return of its latest delivery counts.
     """
     deliveries, end = index.deliveries, delivery.poll.completed
     last = deliveries.in_group(delivery.group, skipped)[-1].poll.invoked
-    refused = deliveries.shown(delivery.group, skipped, "refused", end)
+    refused = deliveries.refused(delivery.group, skipped, end)
     if refused is not None and last < refused.event.completed:
         if _may_be_gone(index, refused):
             return "committed by a zombie", "LIVE-GONE-3", (refused.event,)
         return "committed though refused", "REFUSE-1", (refused.event,)
-    given_back = deliveries.shown(delivery.group, skipped, "given back", end)
-    if given_back is not None:
-        return "given back and skipped", "NACK-AGAIN-1", (given_back.event,)
+    given_back = deliveries.use_of(latest).first_return_event(latest.poll)
+    if given_back is not None and given_back.invoked < end:
+        return "given back and skipped", "NACK-AGAIN-1", (given_back,)
     if deliveries.must_be_released(latest, delivery.poll):
         return "not delivered again", "DELIVER-2", ()
     return "more than one in flight", "ORDER-2", ()

@@ -18,6 +18,8 @@ TIMINGS = (
     "slack",
 )
 TELLS = ("positions", "emptiness")
+#: First record that a new group gets: the oldest one, or the next one that is stored.
+STARTS = ("oldest", "newest")
 #: Longest text that a message about a malformed line quotes, in characters.
 QUOTED = 80
 
@@ -40,6 +42,7 @@ class SystemFacts:
     partitions: Mapping[str, int] = field(default_factory=dict)
     tells: frozenset[str] = frozenset()
     frees: bool = False
+    starts: str = STARTS[0]
     promises: tuple[str, ...] | None = None
 
     def parameters(self) -> ServerParameters:
@@ -55,6 +58,7 @@ class SystemFacts:
             partitions=self.partitions,
             positions="positions" in self.tells,
             frees=self.frees,
+            starts_at_newest=self.starts == "newest",
         )
 
 
@@ -73,6 +77,7 @@ def facts_of(parameters: ServerParameters, **more: Any) -> SystemFacts:
         partitions=dict(parameters.partitions),
         tells=frozenset(["emptiness", *(["positions"] if parameters.positions else [])]),
         frees=parameters.frees,
+        starts="newest" if parameters.starts_at_newest else "oldest",
         **more,
     )
 

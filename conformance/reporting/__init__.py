@@ -62,5 +62,6 @@ def meta_of(run: Run) -> Meta:
         reach=tuple(collected_coverage()),
         durations=dict(run.durations),
         histories=history_files.shown(run),
+        faults=tuple(run.fault_records),
         tests_of={key: frozenset(tally.tests) for key, tally in run.recorder.tallies.items()},
     )

@@ -41,6 +41,7 @@ for (const figure of document.querySelectorAll("figure.history")) {
     data.consumers.slice(0, 12).forEach((name, who) => entry(name, colour(who)))
     if (data.consumers.length > 12) entry(`and ${data.consumers.length - 12} more consumers`)
     entry("▏published  ● delivered  ✓ acknowledged  ↩ given back  ✕ refused  ? unknown  ▬ held  ▁ owner  ✂ cut  ∅ empty poll")
+    if (data.faults.length) entry("⚡ fault, until ✚")
     if (data.anomalies.length) entry(`anomaly (${data.anomalies.length})`, style("--bad"))
   }
 
@@ -67,6 +68,14 @@ for (const figure of document.querySelectorAll("figure.history")) {
     context.rect(left, 0, width - left, height)
     context.clip()
     drawAxis()
+    for (const [since, until, name] of data.faults) {
+      if (since > to || until < from) continue
+      context.globalAlpha = 0.12
+      context.fillStyle = style("--bad")
+      context.fillRect(x(since), TOP, Math.max(2, x(until) - x(since)), height - TOP)
+      context.globalAlpha = 1
+      context.fillText(name, x(since) + 8, TOP + MEMBERS - 6)
+    }
     for (const [lane, since, until, who] of owners) {
       if (since > to || until < from) continue
       context.globalAlpha = 0.8
@@ -109,7 +118,7 @@ for (const figure of document.querySelectorAll("figure.history")) {
   }
   const middleOf = (mark) => (mark[3] === null ? mark[2] : (mark[2] + mark[3]) / 2)
   const SIGNS = {
-    acknowledge: "✓", "give back": "↩", gone: "✕", cut: "✂", leave: "⇥", join: "⇤", restart: "⟲", empty: "∅", beat: "♥",
+    acknowledge: "✓", "give back": "↩", gone: "✕", cut: "✂", leave: "⇥", join: "⇤", restart: "⟲", fault: "⚡", heal: "✚", empty: "∅", beat: "♥",
   }
   const drawMark = (mark, isChosen) => {
     const [kind, lane, , , who, outcome, , proofs] = mark
@@ -123,7 +132,7 @@ for (const figure of document.querySelectorAll("figure.history")) {
       context.beginPath()
       context.arc(at, middle, 4, 0, 7)
       context.fill()
-    } else context.fillText(outcome === "unknown" && kind !== "cut" && kind !== "restart" ? "?" : outcome === "refused" ? "✕" : SIGNS[kind], at, lane < 0 ? middle : middle + 10)
+    } else context.fillText(outcome === "unknown" && kind !== "cut" && kind !== "restart" && kind !== "fault" ? "?" : outcome === "refused" ? "✕" : SIGNS[kind], at, lane < 0 ? middle : middle + 10)
     context.textAlign = "start"
     if (proofs.length || isChosen) {
       const isCurrent = isChosen || anomaly < 0 || proofs.includes(anomaly)

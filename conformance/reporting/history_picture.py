@@ -15,7 +15,9 @@ from conformance.history.events import (
     Acknowledge,
     ConsumerEvent,
     Cut,
+    Fault,
     GiveBack,
+    Heal,
     Heartbeat,
     Poll,
     Publish,
@@ -130,7 +132,7 @@ class _Data:
         """Marks are lists of kind, lane, beginning, end, consumer, outcome, line and anomalies; numbers are indexes.
 
         Times are in seconds. A lane of -1 is that of the members. `held` are spans in which a consumer held a record,
-        each a list of lane, beginning, end and consumer.
+        each a list of lane, beginning, end and consumer. `faults` are spans, each a list of beginning, end and name.
         """
         proofs: dict[int, list[int]] = {}
         for number, anomaly in enumerate(self._anomalies):
@@ -160,6 +162,7 @@ class _Data:
             "lines": lines,
             "marks": marks,
             "held": held,
+            "faults": _faults(self._events),
             "anomalies": [
                 {"name": one.name, "clause": one.clause, "text": one_line(one.message)}
                 for one in self._anomalies
@@ -179,8 +182,8 @@ class _Data:
             place = self._place_of[event.topic, event.text]
             for group in self._groups_of[place] or [""]:
                 yield "publish", self._lanes[place, group], -1
-        elif isinstance(event, Restart):
-            yield "restart", -1, -1
+        elif isinstance(event, Restart | Fault | Heal):
+            yield type(event).__name__.lower(), -1, -1
         elif isinstance(event, ConsumerEvent):
             who = self._consumers.setdefault(event.consumer, len(self._consumers))
             if isinstance(event, Poll):
@@ -203,6 +206,17 @@ class _Data:
                 yield kind, -1, who
             elif event.refused or is_proof:
                 yield "gone" if event.refused else "beat", -1, who
+
+
+def _faults(events: Sequence[Event]) -> list[list[Any]]:
+    """Spans from each fault to the heal after it, or to its own end without one."""
+    spans: list[list[Any]] = []
+    for event in events:
+        if isinstance(event, Fault):
+            spans.append([event.invoked, event.completed, one_line(event.name)])
+        elif isinstance(event, Heal) and spans:
+            spans[-1][1] = event.completed
+    return spans
 
 
 def _natural(name: str) -> tuple[str, int, str]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from conformance.history.files import read_stream
 from conformance.history.judgement import judge
-from conformance.reporting import history_picture
 from conformance.reporting.failure_files import file_name
 from conformance.reporting.folding import around, shown
+from conformance.reporting.history_picture import SCRIPT, picture
+from conformance.reporting.history_picture import STYLE as PICTURE_STYLE
 from conformance.reporting.octets import entry_lines, one_line, printable
 from conformance.reporting.page_style import STYLE
 from conformance.reporting.summary import (
@@ -66,8 +67,8 @@ def build(
         _histories(meta),
         _table(result, book),
     ]
-    style = f"{STYLE}{history_picture.STYLE if meta.histories else ''}"
-    script = f"<script>\n{history_picture.SCRIPT}</script>\n" if meta.histories else ""
+    style = f"{STYLE}{PICTURE_STYLE if meta.histories else ''}"
+    script = f"<script>\n{SCRIPT}</script>\n" if meta.histories else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -241,9 +242,10 @@ def _histories(meta: Meta) -> str:
         summary = f"{counted(file.length, 'event')}, {counted(len(anomalies), 'anomaly', 'anomalies')}"
         parts.append(
             f"<details{opened}><summary>{escape(history.binding)}: {summary}</summary>"
-            f"{history_picture.picture(file.events, anomalies, title)}</details>"
+            f"{picture(file.events, anomalies, title)}</details>"
         )
-    return f"<h2>Histories of concurrent clients</h2>{''.join(parts)}" if parts else ""
+    faults = "".join(f"<p>{_escaped(record.sentence.capitalize())}.</p>" for record in meta.faults)
+    return f"<h2>Histories of concurrent clients</h2>{faults}{''.join(parts)}" if parts else ""
 
 
 def _excluded(result: Result) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from conformance.models.rule_coverage import RuleCoverage
     from conformance.reporting.plan import Meta
     from conformance.reporting.summary import ReplayCommand
+    from conformance.run.faults import FaultRecord
     from conformance.specification.clauses import Book, Clause
     from conformance.targets.target import Target
     from conformance.verdicts.verdicts import Failure, Result, Verdict, Waiver
@@ -111,6 +112,25 @@ def _run(result: Result, meta: Meta) -> dict[str, Any]:
         "bindings": list(plan.bindings),
         "ended_early": _text(result.ended_early) or None,
         "suite_failures": [_text(failure) for failure in meta.suite_failures],
+        "faults": [_fault_record(record) for record in meta.faults],
+    }
+
+
+def _fault_record(record: FaultRecord) -> dict[str, Any]:
+    return {
+        "test": record.test,
+        "binding": record.binding,
+        "operations": record.operations,
+        "unknown": record.unknown,
+        "injected": [
+            {
+                "name": _text(fault.name),
+                "began": round(fault.began, 3),
+                "back": round(fault.back, 3),
+                "in_flight": fault.in_flight,
+            }
+            for fault in record.faults
+        ],
     }
 
 

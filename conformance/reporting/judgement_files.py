@@ -1,4 +1,4 @@
-"""Report of judged histories: `judgement.json` for programs, `judgement.html` for people."""
+"""Report of judged histories: `judgement.json` for programs, `judgement.html` for people, and pictures of anomalies."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from conformance.history.file_encoding import event_object
-from conformance.reporting import judgement_html
+from conformance.reporting.anomaly_svg import anomaly_svg
+from conformance.reporting.judgement_html import page
 from conformance.reporting.plan import suite_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from conformance.history.events import Event
@@ -28,8 +29,22 @@ def write(folder: Path, judgements: Sequence[Judgement], sentence: str, status: 
     path = folder / "judgement.json"
     path.write_text(json.dumps(document(judgements, sentence, status), indent=1) + "\n", "utf-8")
     html = folder / "judgement.html"
-    html.write_text(judgement_html.page(judgements, sentence, int(status)), "utf-8", "backslashreplace")
-    return [path, html]
+    html.write_text(page(judgements, sentence, int(status)), "utf-8", "backslashreplace")
+    return [path, html, *_pictures(folder / "anomalies", judgements)]
+
+
+def _pictures(folder: Path, judgements: Sequence[Judgement]) -> Iterator[Path]:
+    """Write a picture of the first anomaly of each kind, and yield the paths; several histories are numbered."""
+    for number, judgement in enumerate(judgements, 1):
+        prefix = f"{number}-" if len(judgements) > 1 else ""
+        for result in judgement.promises:
+            for one in result.results:
+                if one.found:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    path = folder / f"{prefix}{'-'.join(one.name.split())}.svg"
+                    text = anomaly_svg(judgement.file.events, one.found[0].anomaly)
+                    path.write_text(text, "utf-8", "backslashreplace")
+                    yield path
 
 
 def document(judgements: Sequence[Judgement], sentence: str, status: Exit) -> dict[str, Any]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from conformance.models.rule_coverage import RuleCoverage
+    from conformance.run.faults import FaultRecord
     from conformance.run.run import RecordedHistory
     from conformance.verdicts.verdicts import Key
 
@@ -46,7 +47,7 @@ class Meta:
 
     `suite_failures` are failures of the suite outside of all tests, `reach` is the coverage of the stateful models.
     `durations` are the seconds of each test by its name and binding, `tests_of` the names of the tests of each clause.
-    `histories` are those of concurrent clients.
+    `histories` are those of concurrent clients, `faults` those that the run injected.
     """
 
     plan: Plan
@@ -57,4 +58,5 @@ class Meta:
     durations: Mapping[tuple[str, str], float] = field(default_factory=dict)
     tests_of: Mapping[Key, frozenset[str]] = field(default_factory=dict)
     histories: tuple[RecordedHistory, ...] = ()
+    faults: tuple[FaultRecord, ...] = ()
     suite_version: str = field(default_factory=suite_version)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from conformance.targets.commands import Command
+
 
 class Effort(enum.Enum):
     """Number of examples that the models and properties try."""
@@ -39,6 +41,8 @@ class Options:
     contact waits up to `wait` seconds for a server to answer.
     `target` is the name or path of the target file as it was given, `launch` the command that started the server, both
     "" for none. `nodes` are the URLs of further nodes of the same cluster.
+    With `faults`, only tests that are marked `during_faults` run; `heal` undoes each of them. `restart` restarts all
+    nodes.
     `durations` is the number of the slowest tests to list, 0 for all of them, None for no list.
     """
 
@@ -73,3 +77,6 @@ class Options:
     write_waivers: Path | None = None
     nodes: tuple[str, ...] = ()
     strict_waivers: bool = False
+    faults: tuple[Command, ...] = ()
+    heal: Command | None = None
+    restart: Command | None = None

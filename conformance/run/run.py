@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from conformance.run.faults import FAULT_CLAUSES
 from conformance.run.group_clock import ServerClock, clock_of
 from conformance.run.hiding import target_without_secrets, without_secrets
 from conformance.run.presence import Presence
@@ -21,6 +22,7 @@ from conformance.wire.failures import PeerFailure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from conformance.run.faults import FaultRecord
     from conformance.run.options import Options
     from conformance.specification.clauses import Book, Clause
     from conformance.targets.target import Target
@@ -78,6 +80,8 @@ class Run:
         """Seconds that each test took, by its name and binding."""
         self.histories: list[RecordedHistory] = []
         """Histories of tests, if the run writes a report."""
+        self.fault_records: list[FaultRecord] = []
+        """Faults that the run injected."""
         self.findings: set[str] = set()
         """Findings about this server, as words; later tests use them to skip waits."""
         self._publish_spelling: Spelling | PeerFailure | None = None
@@ -169,6 +173,8 @@ class Run:
         wanted = [clause for clause in self.book if _RANK[clause.level] <= _RANK[self.options.level]]
         if self.options.clauses:
             wanted = with_prefix(wanted, self.options.clauses)
+        if self.options.faults:
+            wanted = [clause for clause in wanted if clause.id in FAULT_CLAUSES]
         return [
             Key(clause.id, binding)
             for clause in wanted
@@ -192,6 +198,8 @@ def _why_nothing(options: Options, target: Target) -> str:
         *(f"--clause {name}" for name in options.clauses),
         *(f"--exclude {name}" for name in options.excluded),
     ]
+    if options.faults:
+        asked.append(f"--fault (which judges {', '.join(FAULT_CLAUSES)})")
     if options.level is not Level.MAY:
         asked.append(f"--level {options.level.value.lower()}")
     return (

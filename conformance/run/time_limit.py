@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds for a run, besides its waits for real time, on a server that answers at once.
 SECONDS = {Effort.QUICK: 140.0, Effort.STANDARD: 900.0, Effort.THOROUGH: 6 * 3600.0}
+#: Seconds for each fault in each binding, besides.
+FAULT_SECONDS = {Effort.QUICK: 60.0, Effort.STANDARD: 120.0, Effort.THOROUGH: 600.0}
 #: Round trips of the first contact that a run may take in addition: more than all tests have, one after another.
 ROUND_TRIPS = {Effort.QUICK: 20_000, Effort.STANDARD: 100_000, Effort.THOROUGH: 1_000_000}
 #: Limit of connections at which a run may take twice as many SECONDS, since its tests seldom overlap.
@@ -49,6 +51,7 @@ def limit_seconds(run: Run, overlapping: Sequence[float], others: float) -> floa
     admission = run.target.access.admission
     at_once = admission.run.places.waits_at_once if admission else None
     waits = max(overlapping, default=0.0) + (sum(overlapping) / at_once if at_once else 0.0) + others
+    waits += FAULT_SECONDS[effort] * len(run.options.faults) * len({key.binding for key in run.selected})
     return SECONDS[effort] * (1 + FEW / at_once if at_once else 1) + waits + ROUND_TRIPS[effort] * away
 
 

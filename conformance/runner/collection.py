@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.bench.marks import clauses_of
+from conformance.bench.marks import clauses_of, is_during_faults
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -28,10 +28,19 @@ def has_selected_test(path: Path, run: Run) -> bool:
         module = _imported(path)
     except Exception:  # noqa: BLE001  pytest imports the module again and reports the error
         return True
-    marked = [clauses_of(test) for test in vars(module).values() if callable(test)]
-    for ids in marked:
-        run.leave_out(ids)
-    return any(ids and run.bindings_of(ids) for ids in marked)
+    selected = [is_selected(test, run) for test in vars(module).values() if callable(test)]
+    return any(selected)
+
+
+def is_selected(test: object, run: Run) -> bool:
+    """True if a test function decides a selected clause; records why the clauses of a test that is left out may not be
+    judged.
+    """
+    if is_during_faults(test) != bool(run.options.faults):
+        return False
+    ids = clauses_of(test)
+    run.leave_out(ids)
+    return bool(ids and run.bindings_of(ids))
 
 
 def _imported(path: Path) -> ModuleType:

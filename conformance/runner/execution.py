@@ -135,11 +135,14 @@ class Execution:
             outage = crowding = ""
             try:
                 test(**arguments)
-                outage = self._run.presence.outage_since(began, check=False)
+                if not self.bench.outlasts_outages:
+                    outage = self._run.presence.outage_since(began, check=False)
                 crowding = admission.refusal if admission else ""
             except Crowded as crowded:
                 crowding = str(crowded)
             except Exception as error:
+                if self.bench.outlasts_outages:
+                    raise
                 outage = self._outage(case, began, error)
                 crowding = self._crowding(error, alone=alone)
                 is_its_own = outage and is_last and not isinstance(error, Unreachable)

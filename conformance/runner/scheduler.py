@@ -14,6 +14,7 @@ import pytest
 from conformance.bench.marks import clauses_of, is_exclusive, is_main_thread_only, wait_of
 from conformance.run.options import Effort
 from conformance.run.time_limit import TimeLimit, limit_seconds
+from conformance.runner.collection import is_selected
 from conformance.runner.execution import Execution
 from conformance.runner.process_pool import ProcessPool, processes_for
 from conformance.runner.pytest_items import (
@@ -76,9 +77,8 @@ class Scheduler:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
         """Leave out tests without a selected clause, before they are parametrized."""
-        ids = clauses_of(obj) if callable(obj) else ()
-        self.run.leave_out(ids)
-        return [] if ids and not self.run.bindings_of(ids) else None
+        is_left_out = callable(obj) and clauses_of(obj) and not is_selected(obj, self.run)
+        return [] if is_left_out else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrize a test by the bindings in which one of its clauses is selected."""

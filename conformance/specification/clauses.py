@@ -42,6 +42,7 @@ EXTENSIONS = (
     "introspection",
     "retention",
     "topic-removal",
+    "durable",
     "security",
     "virtual-clock",
     "virtual-clock-per-group",

@@ -33,6 +33,8 @@ SIMILAR = (
     ("null", "undefined"),
     ("1", "1.0"),
 )
+#: Values that differ by a blank, which 1.0 may trim and later versions may not.
+BLANKS = (("a", " a"), ("a", "a "))
 
 
 def lengths(bench: Bench, at_most: int = MIB + 1, at_least: int = 1) -> list[int]:

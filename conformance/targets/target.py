@@ -158,10 +158,12 @@ class Target:
         return self.http is not None or not self.is_tcp
 
     def websocket_url(self, path: str | None = None) -> str:
-        """WebSocket URL of a path or of an endpoint's name; None gives the path under test."""
+        """WebSocket URL of a path or of an endpoint's name, also with a query; None gives the path under test."""
         scheme = "wss" if self.tls else "ws"
         if path is not None:
-            path = self.access.with_query(self.prefixed(self.endpoints.get(path.strip("/"), path)))
+            plain, mark, query = path.partition("?")
+            served = self.prefixed(self.endpoints.get(plain.strip("/"), plain))
+            path = self.access.with_query(f"{served}{mark}{query}")
         path = self.path if path is None else path
         return f"{scheme}://{self.authority}{path if path.startswith('/') else f'/{path}'}"
 

@@ -23,7 +23,7 @@ from conformance.wire.json_values import decoded
 if TYPE_CHECKING:
     import ssl
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from conformance.wire.trace import Direction, Trace
 
@@ -161,18 +161,60 @@ class HttpClient:
         return replies[0] if replies else None
 
     def exchange(
-        self, octets: bytes, replies: int = 1, *, stop_sending: bool = False, within: float | None = None
+        self,
+        octets: bytes,
+        replies: int = 1,
+        *,
+        stop_sending: bool = False,
+        within: float | None = None,
+        first_method: str = "POST",
     ) -> list[HttpReply]:
-        """As `raw`, for several requests at once: up to `replies` replies, fewer if the server closes."""
+        """As `raw`, for several requests at once: up to `replies` replies, fewer if the server closes.
+
+        `first_method` is that of the first request: the reply to HEAD has no body.
+        """
         attempts = self.access.admission.attempts() if self.access.admission else None
+        methods = [first_method, *["POST"] * (replies - 1)]
         while True:
-            read = self._exchange_once(octets, replies, stop_sending=stop_sending, within=within)
+            read = self._exchange_once(octets, methods, stop_sending=stop_sending, within=within)
             if attempts is None or not read or not _has_no_room(read[0]):
                 return read
             attempts.refused(read[0].status, read[0].headers, str(read[0]))
 
+    def in_two(self, head: bytes, body: bytes) -> HttpReply | None:
+        """Send the head of a request on a new connection, and its body once the server has said something.
+
+        Returns the reply behind the interim ones, None if the server closes without one. Raises PeerFailure if nothing
+        comes before the body, or no whole reply behind it.
+        """
+
+        def wait(connection: Connection) -> None:
+            if not connection.is_readable(self.patience):
+                raise PeerFailure("100 Continue, or the reply", f"nothing for {self.patience:g} s")
+
+        return self._in_pieces([head, body], wait)
+
+    def in_pieces(self, pieces: Sequence[bytes], pause: Callable[[], object]) -> HttpReply | None:
+        """Send a request in several writes on a new connection, with a `pause` after each but the last.
+
+        Returns its reply, None if the server closes without one. Raises PeerFailure as `raw` does.
+        """
+        return self._in_pieces(pieces, lambda _connection: pause())
+
+    def _in_pieces(self, pieces: Sequence[bytes], pause: Callable[[Connection], object]) -> HttpReply | None:
+        connection = self._connect()
+        try:
+            for number, piece in enumerate(pieces):
+                if number:
+                    pause(connection)
+                self._send(connection, piece)
+            self._begin(connection, self.patience)
+            return self._read(connection, "POST", "a reply to a request in several pieces")
+        finally:
+            connection.close()
+
     def _exchange_once(
-        self, octets: bytes, replies: int, *, stop_sending: bool, within: float | None
+        self, octets: bytes, methods: Sequence[str], *, stop_sending: bool, within: float | None
     ) -> list[HttpReply]:
         connection = self._connect()
         try:
@@ -180,9 +222,9 @@ class HttpClient:
             if stop_sending:
                 connection.stop_sending()
             read: list[HttpReply] = []
-            while len(read) < replies:
+            for number, method in enumerate(methods, 1):
                 self._begin(connection, self.patience if within is None else within)
-                reply = self._read(connection, "POST", f"reply {len(read) + 1} of {replies}, or the end")
+                reply = self._read(connection, method, f"reply {number} of {len(methods)}, or the end")
                 if reply is None:
                     break
                 read.append(reply)

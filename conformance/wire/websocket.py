@@ -37,6 +37,8 @@ _WAITING_KEPT = 20_000
 _CONTROL_LIMIT = 2_000
 #: Longest answer to an upgrade, in octets.
 _HANDSHAKE_LIMIT = 64 << 10
+#: Generator of masks: of its own, since Hypothesis watches the one that all share.
+_MASKS = random.Random()
 
 
 class WebSocketLink(Link):
@@ -149,14 +151,21 @@ class WebSocketLink(Link):
         self.send_frame(octets, ABNF.OPCODE_BINARY)
 
     def send_fragments(
-        self, parts: Sequence[bytes], *, binary: bool = False, ping: bytes | None = None
+        self,
+        parts: Sequence[bytes],
+        *,
+        binary: bool = False,
+        ping: bytes | None = None,
+        pong: bytes | None = None,
     ) -> None:
-        """Send one message as a fragment per part; with `ping`, a ping after the first fragment."""
+        """Send one message as a fragment per part; with `ping` or `pong`, such a frame after the first fragment."""
         opcode = ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT
         for number, part in enumerate(parts):
             self.send_frame(part, opcode if number == 0 else ABNF.OPCODE_CONT, fin=number == len(parts) - 1)
             if number == 0 and ping is not None:
                 self.send_frame(ping, ABNF.OPCODE_PING)
+            if number == 0 and pong is not None:
+                self.send_frame(pong, ABNF.OPCODE_PONG)
 
     def send_in_pieces(self, octets: bytes, cuts: Sequence[int], *, binary: bool = False) -> None:
         """Send one message in several writes, its octets on the wire cut at the positions `cuts`."""
@@ -168,15 +177,20 @@ class WebSocketLink(Link):
                 self._write(frame[begin:end])
                 begin = end
 
-    def send_frame(self, octets: bytes, opcode: int, *, fin: bool = True, mask: bool = True) -> None:
-        """Send one WebSocket frame; `mask=False` breaks RFC 6455, as an unknown opcode does."""
+    def send_frame(
+        self, octets: bytes, opcode: int, *, fin: bool = True, mask: bool = True, key: bytes = b""
+    ) -> None:
+        """Send one WebSocket frame, masked by a key of four octets, by default a random one.
+
+        `mask=False` breaks RFC 6455, as an unknown opcode does.
+        """
         if opcode in _KINDS or opcode == ABNF.OPCODE_CONT:
             self._record(">", octets, opcode=opcode, fin=fin, mask=mask)
         else:
             self._record(">", octets, "ws", opcode=opcode, fin=fin, mask=mask)
         frame = ABNF(int(fin), 0, 0, 0, opcode, int(mask), octets)
         # Masks protect proxies from scripts of pages: here they need not be unpredictable, and cost no system call.
-        frame.get_mask_key = random.randbytes
+        frame.get_mask_key = (lambda _size: key) if key else _MASKS.randbytes
         self._write(frame.format())
 
     def send_raw(self, octets: bytes, *, whole: bool = True) -> None:

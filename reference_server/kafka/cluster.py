@@ -7,14 +7,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import NewTopic
 
 from reference_server.config import ConfigError, Settings
 from reference_server.events import tell
 from reference_server.kafka import snapshots
+from reference_server.kafka.admin import NewStore
 from reference_server.kafka.commands import Begin, Release, TopicRef
 from reference_server.kafka.directory import Claims, Topics
 from reference_server.kafka.log import Log, Unavailable
@@ -28,6 +29,12 @@ SHARDS = 16
 _AGREED = ("heartbeat_timeout", "eviction_grace", "rebalance_timeout", "brokers")
 """Settings on which the commands of groups depend."""
 _LOG = {"message.timestamp.type": "LogAppendTime", "retention.ms": "-1", "retention.bytes": "-1"}
+START_SECONDS = 15.0
+"""Longest time that a node which starts waits for Kafka, but for the wait that is under way by then."""
+_PAUSE = 0.5
+"""Seconds between two attempts at a step of the start."""
+_CLIENT_OPTIONS = ("security.", "sasl.", "ssl.", "client.id", "enable.ssl.")
+"""Beginnings of the settings of the client library that a user may make; a node depends on others."""
 _LATE = 0.4
 """Part of the grace that an eviction uses: commands of a live consumer may be late by it."""
 _CACHE = 8
@@ -39,9 +46,11 @@ class Cluster:
     """Knowledge of the logs on this node, and their names. All names in Kafka begin with `log_name`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises ConfigError for a `log` that is none."""
+        """Raises ConfigError for a `log` or `log_option` that is none."""
         self.settings = settings
-        self.log = Log(servers_of(settings.log), settings.log_timeout)
+        servers = servers_of(settings.log)
+        self._listed = len(servers.split(","))
+        self.log = Log(servers, settings.log_timeout, client_options(settings.log_option))
         self.stores = Stores(self.log)
         self.reader = RecordReader(self.log, Cache(settings.total_bytes // _CACHE))
         name = self.name = settings.log_name
@@ -64,19 +73,18 @@ class Cluster:
     # Start and end
 
     def start(self) -> None:
-        """Read what is there, and make what is missing. Raises ConfigError if Kafka can't be used."""
+        """Read what is there, and make what is missing; Kafka may start at the same time as the node.
+
+        Raises ConfigError if it can't be used after START_SECONDS.
+        """
         self.log.start()
         self.reader.start()
-        try:
-            self._create_logs()
-            self._open(self.topics_log, 0)
-            self._open(self.claims_log, 1)
-            agreed = self.topics_log.run(Begin({each: getattr(self.settings, each) for each in _AGREED}))
-        except (Unavailable, ConnectionError, KafkaException) as error:
-            raise ConfigError(
-                f"The log {self.settings.log} cannot be used: {error}. Expected Kafka 3.3 or newer at that "
-                "address: start it, or name other brokers in --log kafka://HOST:PORT,HOST:PORT."
-            ) from None
+        settings = {each: getattr(self.settings, each) for each in _AGREED}
+        deadline = time.monotonic() + START_SECONDS
+        self._retried(self._create_logs, deadline)
+        self._retried(lambda: self._open(self.topics_log, 0), deadline)
+        self._retried(lambda: self._open(self.claims_log, 1), deadline)
+        agreed = self._retried(lambda: self.topics_log.run(Begin(settings)), deadline)
         for each in _AGREED:
             if agreed.get(each) != getattr(self.settings, each):
                 raise ConfigError(
@@ -86,6 +94,18 @@ class Cluster:
                 )
         threading.Thread(target=self._keep_snapshots, name="kafka-snapshots", daemon=True).start()
 
+    def _retried(self, step: Callable[[], Any], deadline: float) -> Any:
+        """Result of a step, which may be carried out several times. Raises ConfigError after the deadline."""
+        while True:
+            try:
+                return step()
+            except (Unavailable, ConnectionError, KafkaException) as error:
+                if time.monotonic() > deadline or self._stopping.wait(_PAUSE):
+                    raise ConfigError(
+                        f"The log {self.settings.log} cannot be used: {error}. Expected Kafka 3.3 or newer at that "
+                        "address: start it, or name other brokers in --log kafka://HOST:PORT,HOST:PORT."
+                    ) from None
+
     def stop(self) -> None:
         """End all threads."""
         self._stopping.set()
@@ -93,15 +113,14 @@ class Cluster:
         self.log.stop()
 
     def _create_logs(self) -> None:
-        brokers = self.log.admin.list_topics(timeout=self.log.timeout)
-        self._replication = min(3, len(brokers.brokers))
+        topics, brokers = self.log.topics()
+        # Brokers that are listed and not there yet will be: fewer copies would be for ever.
+        self._replication = min(3, max(brokers, self._listed))
         sizes = {"topics": 1, "claims": 1, "groups": SHARDS, "snapshots": SHARDS + 2, "refusals": 1}
         missing = [
-            NewTopic(
-                f"{self.name}.{each}", count, self._replication, config=self._config(_LOG | _SMALL_INDEX)
-            )
+            NewStore(f"{self.name}.{each}", count, self._replication, self._config(_LOG | _SMALL_INDEX))
             for each, count in sizes.items()
-            if f"{self.name}.{each}" not in brokers.topics
+            if f"{self.name}.{each}" not in topics
         ]
         if missing:
             self.stores.create(missing)
@@ -210,7 +229,7 @@ class Cluster:
         """Create a Kafka topic for the records of a topic; return its name. Raises Unavailable."""
         store = f"{self.name}-{name}-{random.getrandbits(40):08x}"
         config = self._config(_LOG | _SMALL_INDEX | {"max.message.bytes": str(8 << 20)})
-        self.stores.create([NewTopic(store, partitions, self._replication, config=config)])
+        self.stores.create([NewStore(store, partitions, self._replication, config)])
         return store
 
     def note_end(self, serial: int, index: int, end: int) -> None:
@@ -245,6 +264,20 @@ def servers_of(url: str) -> str:
             f"log: {url!r} cannot be used. Expected kafka://HOST:PORT, further brokers after commas."
         )
     return ",".join(entries)
+
+
+def client_options(entries: Iterable[str]) -> dict[str, str]:
+    """Settings of the client library by name. Raises ConfigError for one that is not about TLS, a login or a name."""
+    options: dict[str, str] = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not equals or not name.startswith(_CLIENT_OPTIONS):
+            raise ConfigError(
+                f"log_option: {name!r} cannot be used. Expected NAME=VALUE, with a name of librdkafka's that begins "
+                f"with one of {', '.join(_CLIENT_OPTIONS)}, such as security.protocol=SASL_SSL."
+            )
+        options[name] = value
+    return options
 
 
 def shard_of(group: str) -> int:

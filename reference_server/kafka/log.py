@@ -4,14 +4,15 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
+from reference_server.config import ConfigError
 from reference_server.events import tell
+from reference_server.kafka.admin import Admin
 from reference_server.kafka.entries import Follower, Headers, Place
 from reference_server.queue.outcomes import Outcome, refused
 from reference_server.queue.refusal import Refusal
@@ -21,6 +22,8 @@ _UNKNOWN = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
+_OF_PROCESS = ("logger", "error_cb")
+"""Settings of the client that are objects of this process."""
 _LAST, _FIRST = -1, -2
 """Times that stand for the end and the beginning of a partition, in a request for offsets."""
 _SHORTEST = 0.1
@@ -69,9 +72,11 @@ def _no_error(_error: KafkaError) -> None:
 class Log:
     """Kafka, as a node uses it. `timeout` bounds every wait for it, in seconds."""
 
-    def __init__(self, servers: str, timeout: float) -> None:
+    def __init__(self, servers: str, timeout: float, options: Mapping[str, str] | None = None) -> None:
+        """`options` are further settings of the client library. Raises ConfigError if it does not take them."""
         self.timeout = timeout
         self._common = {
+            **(options or {}),
             "bootstrap.servers": servers,
             "logger": _Silent(),
             "error_cb": _no_error,
@@ -83,11 +88,16 @@ class Log:
             "topic.metadata.propagation.max.ms": 1000,
             "allow.auto.create.topics": False,
         }
-        self._producer = self._new_producer()
+        try:
+            self._producer = self._new_producer()
+        except KafkaException as error:
+            raise ConfigError(
+                f"log_option: the client of Kafka does not take {', '.join(options or {})}: {error.args[0].str()}"
+            ) from None
         follower = self._follower = Follower(self.new_consumer())
         self.follow, self.unfollow = follower.follow, follower.unfollow
         self._asker = self.new_consumer()
-        self.admin = AdminClient(self._common)
+        self.admin = Admin({name: value for name, value in self._common.items() if name not in _OF_PROCESS})
         self._failing: dict[Place, None] = {}
         """Partitions whose last append got no answer; they take no further one before Kafka answers about them."""
         self._changed = threading.Condition()
@@ -124,6 +134,7 @@ class Log:
             self._stopping = True
             self._changed.notify_all()
         self._follower.stop()
+        self.admin.stop()
         for thread in self._threads:
             thread.join(timeout=2)
 
@@ -292,6 +303,11 @@ class Log:
             for topic in topics if len(topics) <= _FEW else [None]:
                 self._asker.list_topics(topic, timeout=1.0)
 
+    def topics(self) -> tuple[set[str], int]:
+        """The names of all topics, and the number of brokers. Raises KafkaException after `timeout`."""
+        found = self._asker.list_topics(timeout=self.timeout)
+        return set(found.topics), len(found.brokers)
+
     def is_known(self, place: Place) -> bool:
         """Return whether the leader of a partition knows it, as far as it says so within a second."""
         try:
@@ -301,7 +317,7 @@ class Log:
         return True
 
     def _ask(self, places: Sequence[Place], seconds: float, *, first: bool, or_zero: bool) -> list[int]:
-        """Ask by a consumer: requests of the admin client that end late have ended the process, too."""
+        """Ask by a consumer, which outlives requests that end late, as an admin client does not."""
         unique = list(dict.fromkeys(places))
         asked = [TopicPartition(*place, _FIRST if first else _LAST) for place in unique]
         try:

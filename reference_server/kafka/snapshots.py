@@ -5,8 +5,9 @@ import itertools
 import time
 
 import msgspec
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
+from reference_server.kafka.admin import AdminUnavailable
 from reference_server.kafka.entries import Place
 from reference_server.kafka.log import Appended, Log, Unavailable
 from reference_server.kafka.replica import NODE, Replica
@@ -53,9 +54,8 @@ def write(log: Log, place: Place, replica: Replica) -> None:
 
 
 def _free(log: Log, place: Place, offset: int) -> None:
-    for future in log.admin.delete_records([TopicPartition(*place, offset)]).values():
-        with contextlib.suppress(KafkaException, TimeoutError):
-            future.result(timeout=log.timeout)
+    with contextlib.suppress(AdminUnavailable):
+        log.admin.delete_before(place, offset, log.timeout)
 
 
 def load(log: Log, place: Place, replica: Replica) -> None:

@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
-
+from reference_server.kafka.admin import AdminUnavailable, NewStore
 from reference_server.kafka.log import Log, Unavailable
 
 _MOST = 200
@@ -70,11 +68,10 @@ class Stores:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._admin: AdminClient = log.admin
         self._making = _Lane(self._make, 2 * log.timeout)
         self._deleting = _Lane(self._remove, 2 * log.timeout)
 
-    def create(self, topics: Sequence[NewTopic]) -> None:
+    def create(self, topics: Sequence[NewStore]) -> None:
         """Create topics; those that exist stay as they are. Their leaders know them then. Raises Unavailable."""
         self._making.carry_out([_Wish(topic) for topic in topics])
 
@@ -85,17 +82,13 @@ class Stores:
 
     def _make(self, wishes: list[_Wish]) -> None:
         timeout = self._log.timeout
-        asked = self._admin.create_topics(
-            [wish.topic for wish in wishes], operation_timeout=timeout, request_timeout=timeout
-        )
+        try:
+            errors = self._log.admin.create([wish.topic for wish in wishes], timeout)
+        except AdminUnavailable as error:
+            errors = {"": str(error)}
         for wish in wishes:
-            try:
-                asked[wish.topic.topic].result(timeout=timeout + 1)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    wish.error = f"Kafka can't create {wish.topic.topic}: {error.args[0].str()}"
-            except TimeoutError:
-                wish.error = f"Kafka did not create {wish.topic.topic} within {timeout:g} s"
+            if text := errors.get(wish.topic.topic) or errors.get(""):
+                wish.error = f"Kafka can't create {wish.topic.topic}: {text}"
         topics = [wish.topic for wish in wishes if not wish.error]
         places = [(topic.topic, index) for topic in topics for index in range(topic.num_partitions)]
         deadline = time.monotonic() + timeout
@@ -114,10 +107,8 @@ class Stores:
     def _remove(self, wishes: list[_Wish]) -> None:
         names = [wish.topic for wish in wishes]
         timeout = self._log.timeout
-        with contextlib.suppress(KafkaException, TimeoutError):
-            for future in self._admin.delete_topics(names, request_timeout=timeout).values():
-                with contextlib.suppress(KafkaException, TimeoutError):
-                    future.result(timeout=timeout + 1)
+        with contextlib.suppress(AdminUnavailable):
+            self._log.admin.delete(names, timeout)
             deadline = time.monotonic() + 1.0
             while names and time.monotonic() < deadline:
                 names = [name for name in names if self._log.is_known((name, 0))]

@@ -111,7 +111,10 @@ SomeRequest = TypeVar("SomeRequest", bound=Request)
 
 
 def decode(decoder: msgspec.json.Decoder[SomeRequest], body: bytes) -> SomeRequest:
-    """Decode a body. Raises Refusal: body-not-json, body-not-object, member-missing, member-type, member-value."""
+    """Decode a body, however it is spelled (REFUSE-9).
+
+    Raises Refusal: body-not-json, body-not-object, member-missing, member-type, member-value.
+    """
     try:
         if not body.isascii():
             body.decode()  # the decoder skips members that it does not know; REFUSE-5 is about the whole body

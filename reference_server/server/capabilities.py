@@ -21,11 +21,13 @@ EXTENSIONS = (
     "long-poll",
     "introspection",
     "topic-removal",
+    "durable",
     "security",
 )
 ON_A_LOG = frozenset({"queue-http", "queue-stomp"})
 """Those of the classes that a server has without plain destinations."""
 NOT_ON_A_LOG = frozenset({"topic-limits"})
+ON_A_LOG_ONLY = frozenset({"durable"})
 CLOCK_EXTENSIONS = ("virtual-clock", "virtual-clock-per-group")
 QUEUE_LIMITS = ("partition_bytes", "total_bytes", "name_length", "wait_seconds", "poll_messages")
 STOMP_LIMITS = ("frame_bytes", "body_bytes", "header_bytes", "headers", "connections", "subscriptions")
@@ -44,7 +46,7 @@ def describe(settings: Settings, *, name: str, version: str, endpoints: Iterable
                 name
                 for name in EXTENSIONS
                 if (name != "introspection" or settings.introspection)
-                and not (settings.log and name in NOT_ON_A_LOG)
+                and name not in (NOT_ON_A_LOG if settings.log else ON_A_LOG_ONLY)
             )
             + (() if settings.retention == "keep" else ("retention",))
             + (CLOCK_EXTENSIONS if settings.virtual_clock else ()),

@@ -10,6 +10,7 @@ from reference_server.queue.outcomes import Outcome
 from reference_server.queue.refusal import cause_of
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
+from reference_server.server.cross_origin import leave_to_read
 from reference_server.server.http import HttpBinding
 from reference_server.server.outbox import Outbox
 from reference_server.server.requests import Request, RequestReader
@@ -50,8 +51,9 @@ def _serve_http(
             return None
         requests, refusal = reader.feed(data, wall())
         for request in requests:
-            response = binding.guard.check_source(request)
+            response, lines = binding.guard.check_source(request), ""
             if response is None:
+                lines = leave_to_read(binding.guard.foreign_page(request))
                 if request.is_upgrade and request.path in application.endpoints:
                     return request, reader.rest
                 response = binding.answer(request, transport)
@@ -59,7 +61,8 @@ def _serve_http(
                 return None
             _note(application, response, transport, request.path)
             keep_alive = request.keep_alive and not request.is_upgrade
-            octets = write(response, keep_alive=keep_alive, with_body=request.method != "HEAD")
+            with_body = request.method != "HEAD"
+            octets = write(response, keep_alive=keep_alive, with_body=with_body, lines=lines)
             charge.set(len(octets))
             transport.send_all(octets)
             charge.set(0)
@@ -70,7 +73,7 @@ def _serve_http(
             transport.send_all(write(refusal, keep_alive=False))
         if refusal is not None or not data:
             return None
-        if reader.wants_continue:
+        if reader.wants_continue:  # HTTP-EXPECT-1
             transport.send_all(_CONTINUE)
             reader.wants_continue = False
 

@@ -36,12 +36,15 @@ class Guard:
             detail = f"This server is not {host[:200]!r}. Start it with --allow-host to give it that name."
             return problem(421, "host-unknown", detail)
         origin = request.fields.get("origin")
-        if origin is None or self._origins & {_ANY, origin.lower().rstrip("/")}:
-            return None
-        if origin.lower() in {scheme + (host or "").lower() for scheme in self._schemes}:
+        if origin is None or self._is_named(origin) or self._is_own_origin(origin, host):
             return None
         detail = f"A page of {origin[:200]!r} is served if the server is started with --allow-origin."
         return problem(403, "origin-refused", detail)
+
+    def foreign_page(self, request: Request) -> str:
+        """The origin of the page that sent this admitted request; "" for the server's own, and for what is no page."""
+        origin = request.fields.get("origin")
+        return "" if origin is None or self._is_own_origin(origin, request.fields.get("host")) else origin
 
     def check_login(self, request: Request, address: str) -> Outcome | None:
         """Refuse a request without the login of a user, if there are users (SECURITY-LOGIN-1, SECURITY-LOGIN-2)."""
@@ -59,10 +62,21 @@ class Guard:
     def check_body(self, request: Request) -> Outcome | None:
         """Refuse a body of another media type (SECURITY-TYPE-1): pages may send such ones anywhere without asking."""
         media_type = request.fields.get("content-type", "").partition(";")[0].strip().lower()
+        coding = request.fields.get("content-encoding", "identity")
+        if request.body and coding.lower() != "identity":
+            return problem(
+                415, "content-coding", f"Send the body as it is; found Content-Encoding: {coding[:100]}."
+            )
         if media_type == JSON or not request.body:
             return None
         found = repr(media_type[:100]) if media_type else "none"
         return problem(415, "media-type", f"Send Content-Type: {JSON}; found {found}.")
+
+    def _is_named(self, origin: str) -> bool:
+        return bool(self._origins & {_ANY, origin.lower().rstrip("/")})
+
+    def _is_own_origin(self, origin: str, host: str | None) -> bool:
+        return origin.lower() in {scheme + (host or "").lower() for scheme in self._schemes}
 
     def _is_own(self, host: str) -> bool:
         found = _AUTHORITY.fullmatch(host)

@@ -9,6 +9,7 @@ from reference_server.queue.introspection import is_readable
 from reference_server.queue.outcomes import Outcome
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
+from reference_server.server.cross_origin import is_question, leave_to_send
 from reference_server.server.guard import Guard
 from reference_server.server.long_poll import LongPoll
 from reference_server.server.page import PATHS, LivePage
@@ -66,6 +67,8 @@ class HttpBinding:
         """
         path = request.path
         guard = self.guard
+        if is_question(request) and guard.foreign_page(request):
+            return leave_to_send()
         if path not in _OPEN and (refusal := guard.check_login(request, transport.address)):
             return refusal
         for serves, methods, handle in self._routes:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from reference_server.events import tell
 from reference_server.server.application import Application
 from reference_server.server.clock import wall
+from reference_server.server.threads import Threads
 from reference_server.server.transport import TlsTransport, Transport
 
 _REFUSED_AT_ONCE = 64
@@ -25,7 +26,6 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """Binds to the configured address and serves each connection in a daemon thread."""
 
     allow_reuse_address = True
-    daemon_threads = True
     request_queue_size = 512
 
     def __init__(
@@ -49,6 +49,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._changed: threading.Condition = beside._changed if beside else threading.Condition()
         self._open: set[socket.socket] = beside._open if beside else set()
         self._refused: set[socket.socket] = beside._refused if beside else set()
+        self._pool: Threads = beside._pool if beside else Threads()
         self._paused = threading.Event()  # never set
         settings = application.settings
         if ":" in settings.host:
@@ -104,6 +105,15 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         else:
             self._application.events.refused("too-many-connections", address=address)
         return has_room
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Hand a connection to a thread."""
+        self._pool.run(lambda: self.process_request_thread(request, client_address))
+
+    def server_close(self) -> None:
+        """Close the listening socket, and let the threads end."""
+        super().server_close()
+        self._pool.close()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection to its end, in a thread of its own."""

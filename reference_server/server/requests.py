@@ -11,6 +11,9 @@ from reference_server.config import Settings
 from reference_server.queue.outcomes import Outcome
 from reference_server.server.responses import problem
 
+_ONCE = ("host", "origin", "authorization", "content-type")
+"""Headers that may stand once: which of two is meant, a proxy and this server could see differently."""
+
 
 class Request(msgspec.Struct):
     """One whole request. `keep_alive` is the client's wish (HTTP-KEEP-1)."""
@@ -137,7 +140,7 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1").rstrip(" \t")))
         self._count_head(len(name) + len(value) + 4)
 
     def on_headers_complete(self) -> None:
@@ -154,9 +157,10 @@ class RequestReader:
             # HTTP-LENGTH-1: the end of the body is unknown, so nothing after it can be read either.
             self._refuse(problem(411, "length-required", "Send Content-Length, 0 for an empty body."))
         self.wants_continue = fields.get("expect", "").lower() == "100-continue"
-        hosts = sum(name == "host" for name, _ in self._headers)
-        if hosts > 1 or (not hosts and self._version == b"1.1"):  # RFC 9112, section 3.2.2
-            self._refuse(problem(400, "request-malformed", f"Expected one Host header; found {hosts}."))
+        if "host" not in fields and self._version == b"1.1":  # RFC 9112, section 3.2.2
+            self._refuse(problem(400, "request-malformed", "Expected one Host header; found 0."))
+        if len(fields) < len(self._headers):
+            self._check_repeated()
         if method == b"CONNECT":  # the octets after it are no requests
             self._refuse(_unknown_method())
         self._is_upgrade = (
@@ -169,6 +173,12 @@ class RequestReader:
         )
         # Any other upgrade is declined by serving the request as it is (RFC 9110, section 7.8).
         self._is_declined = self._parser.should_upgrade() and not self._is_upgrade
+
+    def _check_repeated(self) -> None:
+        for once in _ONCE:
+            if (count := sum(name == once for name, _ in self._headers)) > 1:
+                detail = f"Expected one {once.title()} header; found {count}."
+                self._refuse(problem(400, "request-malformed", detail))
 
     def on_body(self, part: bytes) -> None:
         """Take a part of the body (HTTP-CHUNKED-1)."""
@@ -185,7 +195,10 @@ class RequestReader:
         self.wants_continue = False
         is_path = self._url.startswith(b"/") or b"://" in self._url  # RFC 9112, section 3.2.2
         url = httptools.parse_url(self._url) if is_path else None
-        path, query = (url.path, url.query or b"") if url else (self._url, b"")
+        path, query = (url.path or b"/", url.query or b"") if url else (self._url, b"")
+        if url is not None and url.host is not None:  # the target's host counts, not that of the header
+            host, port = url.host.decode("latin-1"), f":{url.port}" if url.port else ""
+            self._fields["host"] = f"[{host}]{port}" if ":" in host else host + port
         try:
             text = (unquote_to_bytes(path) if b"%" in path else path).decode()
         except UnicodeDecodeError:

@@ -15,8 +15,11 @@ def problem(status: int, cause: str, detail: str, *, allow: str = "") -> Outcome
     return Outcome(status, document, PROBLEM, allow=allow)
 
 
-def write(response: Outcome, *, keep_alive: bool, with_body: bool = True) -> bytes:
-    """Return the octets of a response; `with_body` is false for the answer to HEAD."""
+def write(response: Outcome, *, keep_alive: bool, with_body: bool = True, lines: str = "") -> bytes:
+    """Return the octets of a response.
+
+    `with_body` is false for the answer to HEAD (HTTP-HEAD-1); `lines` are further headers.
+    """
     status, body = response.status, response.body
     status_line = _STATUS_LINES.get(status, f"HTTP/1.1 {status} Unknown")
     head = f"{status_line}\r\nDate: {_date(int(time.time()))}\r\n"
@@ -28,7 +31,7 @@ def write(response: Outcome, *, keep_alive: bool, with_body: bool = True) -> byt
         head += 'WWW-Authenticate: Basic realm="stompliance", charset="UTF-8"\r\n'  # SECURITY-LOGIN-2
     if response.allow:
         head += f"Allow: {response.allow}\r\n"
-    head += response.headers
+    head += response.headers + lines
     if not keep_alive:
         head += "Connection: close\r\n"
     octets = head.encode() + b"\r\n"

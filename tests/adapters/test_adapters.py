@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ import pytest
 
 from conformance.adapters.protocol import OPTIONAL, OUTCOMES, REQUIRED
 from conformance.adapters.scenario import DrivePlan, drive
-from conformance.adapters.serving import Adapter, Failed, LocalAdapter, NoAnswer, Refused, carried_out
+from conformance.adapters.serving import Adapter, Closed, Failed, LocalAdapter, NoAnswer, Refused, carried_out
 from conformance.history.events import Acknowledge, Cut, Poll, Unregister
 from conformance.history.judgement import Verdict, judge
 from tests.adapters.toy import ToyAdapter
@@ -57,10 +59,31 @@ def test_a_conforming_queue_behind_an_adapter_in_python(tmp_path: Path) -> None:
 )
 def test_a_queue_behind_an_adapter_in_javascript(fault: str, promises: set[str]) -> None:
     """The queue keeps what it promises; each broken twin breaks one of the promises that its fault is about."""
-    ended = run_conformance("--adapter", f"{JAVASCRIPT} {fault}", "--effort", "quick", "--time-limit", "12")
+    ended = run_conformance("--adapter", f"{JAVASCRIPT} {fault}", "--effort", "quick", "--time-limit", "25")
     assert ended.returncode == (1 if fault else 0), ended.stdout + ended.stderr
     broken = {line.split()[1] for line in ended.stdout.splitlines() if line.startswith("  BROKEN  ")}
     assert bool(broken & promises) is bool(fault), broken
+
+
+@pytest.fixture(scope="module")
+def go_queue(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of the program that Go makes of the adapter in Go."""
+    if shutil.which("go") is None:
+        pytest.skip("go is not installed")
+    path = tmp_path_factory.mktemp("go") / "queue"
+    source = Path(__file__).with_name("queue.go")
+    subprocess.run(["go", "build", "-o", str(path), str(source)], check=True, timeout=300)
+    return str(path)
+
+
+@pytest.mark.parametrize(("fault", "broken"), [("", ""), ("skips", "redelivered-before-its-successors")])
+def test_a_queue_behind_an_adapter_in_go(go_queue: str, fault: str, broken: str) -> None:
+    """An adapter that was written from docs/adapters.md alone, without heartbeats and silence."""
+    ended = run_conformance(
+        "--adapter", f"{shlex.quote(go_queue)} {fault}", "--effort", "quick", "--time-limit", "25"
+    )
+    assert ended.returncode == (1 if fault else 0), ended.stdout + ended.stderr
+    assert f"BROKEN               {broken}" in ended.stdout or not broken
 
 
 @pytest.mark.parametrize("anomaly", ["redelivery after acknowledgement", "accepted late"])
@@ -152,6 +175,28 @@ def test_an_adapter_that_ends_early_is_inconclusive(tmp_path: Path, body: str, m
     assert ended.returncode == 4, ended.stdout + ended.stderr
     assert message in ended.stderr
     assert "INCONCLUSIVE: the adapter ended early" in ended.stdout
+
+
+class Closing(ToyAdapter):
+    """A queue that puts out a consumer which acknowledges what it does not hold, as AMQP does."""
+
+    def acknowledge(self, consumer: str, record: dict[str, object]) -> None:
+        try:
+            super().acknowledge(consumer, record)
+        except Refused as error:
+            with contextlib.suppress(Refused):
+                self.leave(consumer)
+            raise Closed(str(error)) from error
+
+
+def test_a_consumer_that_the_engine_put_out_for_an_error_is_not_taken_for_evicted() -> None:
+    """The history has a cut, and the name is not used any more."""
+    file = drive(LocalAdapter(Closing()), SMALL).file
+    assert any(isinstance(event, Acknowledge) and event.refused for event in file.events)
+    broken = [
+        one for promise in judge(file).promises for one in promise.results if one.verdict is Verdict.BROKEN
+    ]
+    assert broken == []
 
 
 class Picky(Adapter):

@@ -8,7 +8,7 @@ import pytest
 
 from conformance.adapters.driver import Driver
 from conformance.adapters.protocol import OPTIONAL, REQUIRED, AdapterGone, Announcement
-from conformance.history.events import Cut, Heartbeat, Poll, Publish, Restart, Unregister
+from conformance.history.events import Acknowledge, Cut, Heartbeat, Poll, Publish, Restart, Unregister
 from conformance.history.files import with_restarts
 from conformance.history.system_facts import SystemFacts
 
@@ -111,3 +111,18 @@ def test_a_malformed_answer_ends_the_adapter(answer: dict[str, Any], message: st
     driver = driver_of(Scripted(poll=answer))
     with pytest.raises(AdapterGone, match=message):
         driver.poll("c", "ann", 0.0)
+
+
+def test_a_consumer_whose_connection_the_engine_closed_is_cut() -> None:
+    """The engine may have closed it as soon as the request came; a member that no request names is not cut."""
+    adapter = Scripted(
+        acknowledge={"outcome": "refused", "closed": True}, publish={"outcome": "ok", "closed": True}
+    )
+    driver = driver_of(adapter, background=True)
+    driver.join("c", "ann", "g", "t")
+    driver.settle("c", "acknowledge", "ann", RECORD)
+    driver.publish("p", "t", "a", None)
+    (cut,) = (event for event in driver.events if isinstance(event, Cut))
+    (refused,) = (event for event in driver.events if isinstance(event, Acknowledge))
+    assert (cut.consumer, cut.invoked) == ("ann", refused.invoked)
+    assert refused.refused

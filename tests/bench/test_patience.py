@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from conformance.bench.bench import MOST_EXTRA_PATIENCE, PATIENCE_PER_DELAY, Bench
+from conformance.bench.bench import Bench
+from conformance.bench.connections import MOST_EXTRA_PATIENCE, PATIENCE_PER_DELAY
 from conformance.run.options import Effort
 
 USUAL = 5.0
@@ -27,6 +28,7 @@ def bench_on_a_machine(delay: float) -> Bench:
         presence=SimpleNamespace(note_sent=lambda _octets: None, note_received=lambda: None),
         clock=None,
         findings=None,
+        interrupted=None,
     )
     return Bench(cast("Any", run), "stomp-1.2")
 

@@ -160,6 +160,8 @@ ENGINES = {
             "nats",
             "nats-server-2.15.3/nats-server",
             lambda url: ["--server", url.geturl()],
+            # A kill may undo an acknowledgement that was answered, so that more is promised without one.
+            {"steady": ("--restart", ""), "restart": ()},
         ),
         Engine(
             "kafka",
@@ -185,7 +187,6 @@ ENGINES = {
             "pika",
             rabbitmq.SERVER,
             lambda url: ["--port", str(url.port)],
-            {"steady": ("--restart", ""), "restart": ()},
         ),
     )
 }

@@ -36,7 +36,7 @@ def test_a_declared_limit_below_what_tests_need_breaks_no_clause(
 
 
 def test_waits_that_can_not_overlap_are_bounded(conformance: Command) -> None:
-    """Tests of heart-beats would wait for minutes, one after another: what is left out is told, with the next step."""
+    """Tests of heart-beats would wait for minutes, one after another: the output names them, and the next step."""
     with running_server(f"{SERVER} --connections 2") as url:
         ended = conformance(
             *(url, "--class", "stomp-1.2", "--class", "stomp-1.1", "--clause", "STOMP-HEARTBEAT"),

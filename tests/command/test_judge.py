@@ -71,6 +71,11 @@ def test_the_first_example_of_the_chapter(conformance: Command, tmp_path: Path) 
     assert ended.stdout.count("    > ") == 2
     assert "BROKEN: no-redelivery-after-acknowledgement\n" in ended.stdout
     report = json.loads((tmp_path / "report/judgement.json").read_text("utf-8"))
+    assert (
+        (tmp_path / "report/anomalies/redelivery-after-acknowledgement.svg")
+        .read_text("utf-8")
+        .startswith("<svg")
+    )
     assert report["exit"] == {"status": 1, "sentence": "BROKEN: no-redelivery-after-acknowledgement"}
     (history,) = report["histories"]
     assert history["events"] == 5

@@ -49,38 +49,38 @@ def verdicts(measured: Measured, counts: Counts) -> str:
             "`tox run mutants`",
             f"{counts.faults} brokers with one seeded fault each are caught, on the clause that they break",
             f"{_of(mutants['caught'], mutants['faults'])}, {named}, {median}",
-            _source(measured["mutants"]),
+            source(measured["mutants"]),
         ),
         (
             "",
             f"{counts.odd_brokers} brokers that use a freedom of the text are left alone",
             f"{_of(mutants['left_alone'], mutants['variants'])}, those of STOMP in one version each",
-            _source(measured["mutants"]),
+            source(measured["mutants"]),
         ),
         (
             f"`tox run mutants -- --hard --seeds {hard['seeds']}`",
             f"{counts.hard_faults} faults that show rarely or in few states are found with every seed",
             f"{_of(hard['found'], hard['faults'])}, with {hard['seeds']} seeds each",
-            _source(measured["hard faults"]),
+            source(measured["hard faults"]),
         ),
         (
             f"`python -m tests.history.legal {legal['histories']}`",
             "histories that a conforming queue can have are not blamed",
             _of(legal["left_alone"], legal["histories"]),
-            _source(measured["legal histories"]),
+            source(measured["legal histories"]),
         ),
         (
             f"`tox run stability -- --runs {stability['runs']}`",
             f"the verdicts stay the same {situations}",
             f"{_of(stability['unchanged'], stability['runs'])} runs, all on one server",
-            _source(measured["stability"]),
+            source(measured["stability"]),
         ),
     ]
     introduction = (
         f"The suite's {counts.tests} tests decide {counts.judged_clauses} of the {counts.clauses} clauses. They are "
         "tested themselves, by numbers that one command each prints anew:"
     )
-    return _section(introduction, ("command", "what it shows", "last seen", "at"), rows)
+    return section(introduction, ("command", "what it shows", "last seen", "at"), rows)
 
 
 def speed(measured: Measured) -> str:
@@ -104,13 +104,13 @@ def speed(measured: Measured) -> str:
     ]
     introduction = (
         f"Beside {figures['beside']} over WebSocket, on the same {figures['cores']} cores, one after the other, "
-        f"{BODY_BYTES}-byte messages, medians of {figures['runs']} runs ({_source(measured['speed'])}); "
+        f"{BODY_BYTES}-byte messages, medians of {figures['runs']} runs ({source(measured['speed'])}); "
         "`python -m tests.load URL --beside URL` prints them anew:"
     )
-    return _section(introduction, ("", f"of {figures['beside'].split()[0]}'s"), rows)
+    return section(introduction, ("", f"of {figures['beside'].split()[0]}'s"), rows)
 
 
-def _section(introduction: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def section(introduction: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = (head, ("---",) * len(head), *rows)
     table = "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
     return f"{textwrap.fill(introduction, WIDTH, break_on_hyphens=False)}\n\n{table}\n"
@@ -128,5 +128,5 @@ def _clauses(median: float) -> str:
     return "one clause only" if median == 1 else f"{median:g} clauses at most"
 
 
-def _source(measurement: dict[str, Any]) -> str:
+def source(measurement: dict[str, Any]) -> str:
     return f"{measurement['commit']}, {measurement['day']}"

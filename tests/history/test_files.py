@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.history.checkers import judge_history
-from conformance.history.events import ConsumerEvent, Cut, Event, Poll, Register
+from conformance.history.events import ConsumerEvent, Cut, Event, Fault, Heal, Poll, Register
 from conformance.history.file_decoding import decoded_events
 from conformance.history.file_encoding import event_object, header_object
 from conformance.history.files import HistoryFile, lines_of, read_history, read_stream, write_history
@@ -99,6 +99,17 @@ def test_a_restart_ends_the_connections_of_those_who_were_there() -> None:
     assert file.length == 4
 
 
+def test_faults_come_back_as_they_were() -> None:
+    """A fault and its heal are written and read; they end no connection."""
+    times = {"process": "faults", "status": 200}
+    fault = Fault(invoked=1.0, completed=1.5, name="kill two", **times)
+    heal = Heal(invoked=3.0, completed=3.5, **times)
+    file = read(HEADER, *(json.dumps(event_object(event)) for event in (fault, heal)))
+    assert [str(event) for event in file.events] == [str(fault), str(heal)]
+    assert isinstance(file.events[0], Fault)
+    assert file.events[0].name == "kill two"
+
+
 def test_an_empty_poll_is_known_as_one() -> None:
     """A poll that went well and has no records is empty."""
     (poll,) = read(HEADER, {**POLL, "records": []}).events
@@ -120,6 +131,16 @@ def test_whole_numbers_are_ids_of_their_own() -> None:
     assert ids == [1, "1", big]
 
 
+def test_operations_in_one_moment_of_a_coarse_clock_are_two() -> None:
+    """With times in whole seconds two acknowledgements may have the same, and so may several of one commit."""
+    acknowledge = {**PUBLISH, "op": "acknowledge", "consumer": "c", "end": 1, "id": 1}
+    several = [{**acknowledge, "end": 5, "id": number} for number in range(3)]
+    joins = 2 * [{**PUBLISH, "op": "join", "end": 1, "consumer": "c", "group": "g", "topics": ["t"]}]
+    assert len(read(HEADER, *joins).events) == 4
+    beats = 2 * [{**PUBLISH, "op": "heartbeat", "consumer": "c"}]
+    assert len(read(HEADER, acknowledge, acknowledge, *several, *beats).events) == 7
+
+
 BAD_LINES: list[tuple[str, list[object], str]] = [
     ("nothing", [], "found no line"),
     ("no facts", [PUBLISH], r'line 1: expected facts about the system.*"kind": "history"'),
@@ -127,6 +148,36 @@ BAD_LINES: list[tuple[str, list[object], str]] = [
     ("a later format", ['{"kind": "history", "format": 2}'], 'line 1: "format": expected 1, found 2'),
     ("no JSON", [HEADER, "{"], "line 2: expected a JSON object"),
     ("a list", [HEADER, "[1]"], "line 2: expected an object"),
+    (
+        "a gzip file",
+        [b"\x1f\x8b\x08\x00"],
+        "line 1: expected lines of JSON; the file is compressed by gzip: unpack",
+    ),
+    ("a zip file", [b"PK\x03\x04"], "line 1: .*a zip archive: unpack it"),
+    ("UTF-16", [HEADER.encode("utf-16")], "line 1: .*the file is in UTF-16: write it in UTF-8"),
+    ("a pretty object", ["{", '"kind": "history"'], "line 1: .*on a line of its own: .* at character 2 of 1"),
+    ("a cut line", [HEADER, PUBLISH, '{"op": "pub'], "line 3: .*the file ends in this line: it may be cut"),
+    ("zeros at the end", [HEADER, PUBLISH, b"\0" * 50], "line 3: expected a JSON object.*it may be cut"),
+    (
+        "facts twice",
+        [HEADER, PUBLISH, HEADER, POLL],
+        "line 3: found facts about a system once more: .*one history",
+    ),
+    (
+        "a poll twice",
+        [HEADER, POLL, PUBLISH, POLL],
+        "line 4: the same operation, with the same times, is on line 2",
+    ),
+    (
+        "an acknowledgement twice",
+        [HEADER, *2 * [{**PUBLISH, "op": "acknowledge", "consumer": "c", "id": 1}]],
+        "line 3: the same operation, with the same times, is on line 2",
+    ),
+    (
+        "a join twice",
+        [HEADER, *2 * [{**PUBLISH, "op": "join", "consumer": "c", "group": "g", "topics": ["t"]}]],
+        "line 3: the same operation, with the same times, is on line 2",
+    ),
     ("no UTF-8", [HEADER, b'{"op": "\xff"}'], "line 2: expected UTF-8"),
     ("nested", [HEADER, "[" * 100_000], "line 2: expected"),
     ("not a number", [HEADER, '{"begin": NaN}'], "line 2: .*NaN"),
@@ -212,7 +263,7 @@ def test_the_schema_finds_most_mistakes(lines: list[object], message: str) -> No
 
 def test_a_line_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line without end is refused, not read."""
-    monkeypatch.setattr("conformance.history.files.LINE_LIMIT", 100)
+    monkeypatch.setattr("conformance.history.file_lines.LINE_LIMIT", 100)
     with pytest.raises(BadHistory, match="line 2: expected at most 100 octets"):
         read(HEADER, "x" * 1000)
 
@@ -229,10 +280,20 @@ def test_every_kind_of_event_has_a_line() -> None:
     kinds = set(_kinds(Event)) - {"Event", "ConsumerEvent", "Settle"}
     stories = [case.tell() for case in [*BAD, *GOOD]]
     written = {type(event).__name__ for story in stories for event in story.history}
-    assert kinds - written == {"Cut", "Restart"}
+    assert kinds - written == {"Cut", "Restart", "Fault", "Heal"}
     assert header_object(facts_of(stories[0].parameters))["kind"] == "history"
     assert event_object(Register(process="c", consumer="c", group="g", invoked=1.0))["outcome"] == "unknown"
 
 
 def _kinds(kind: type[Event]) -> list[str]:
     return [kind.__name__, *(name for below in kind.__subclasses__() for name in _kinds(below))]
+
+
+def test_a_sample_of_legal_histories_is_left_alone_through_files(tmp_path: Path) -> None:
+    """No checker finds anything in what a conforming queue did, after the way through a file."""
+    path = tmp_path / "legal.jsonl"
+    for seed in range(1000, 1300):
+        history, parameters = some_history(seed)
+        write_history(path, facts_of(parameters), history)
+        file = read_history(path)
+        assert judge_history(file.events, file.facts.parameters()) == [], f"seed {seed}"

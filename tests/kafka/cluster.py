@@ -98,7 +98,7 @@ class KafkaBroker:
     def __init__(self, home: Path, folder: Path, number: int, port: int) -> None:
         self.port = port
         self.folder = folder
-        self._words = [
+        self._java = [
             tool("java", "a JRE of version 17 or later"),
             *_JVM,
             f"-Dkafka.logs.dir={folder}",
@@ -106,6 +106,8 @@ class KafkaBroker:
             f"{home / 'lib'}/*",
         ]
         self._configuration = folder / "server.properties"
+        #: Command line of the broker.
+        self.words = [*self._java, "kafka.Kafka", str(self._configuration)]
         self.number = number
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -114,7 +116,7 @@ class KafkaBroker:
         self._configuration.write_text(properties)
         carry_out(
             [
-                *self._words,
+                *self._java,
                 "kafka.tools.StorageTool",
                 "format",
                 "--ignore-formatted",
@@ -130,7 +132,7 @@ class KafkaBroker:
         """Start the process; `Cluster.wait` waits until it answers."""
         with (self.folder / "broker.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._words, "kafka.Kafka", str(self._configuration)],
+                self.words,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -203,9 +205,26 @@ class _Silent:
         """Drop a line of the client library: brokers that start refuse its connections."""
 
 
+def single(home: Path, folder: Path, port: int, controller: int) -> KafkaBroker:
+    """One broker that is the controller, formatted and not started. Raises CannotInstall."""
+    broker = KafkaBroker(home, folder, 1, port)
+    voters = f"1@127.0.0.1:{controller}"
+    broker.format(
+        _PROPERTIES.format(
+            number=1, voters=voters, port=port, controller=controller, folder=folder, replication=1
+        )
+    )
+    return broker
+
+
 @contextlib.contextmanager
-def running(brokers: int = 1, *, cache: Path | None = None, keep: bool = False) -> Iterator[Cluster]:
-    """Run so many brokers as long as the context. Raises CannotInstall, CannotStart."""
+def running(
+    brokers: int = 1, *, cache: Path | None = None, keep: bool = False, more: str = ""
+) -> Iterator[Cluster]:
+    """Run so many brokers as long as the context. Raises CannotInstall, CannotStart.
+
+    `more` are further properties, which replace those of the same names; {port} and {controller} are ports of a broker.
+    """
     home = install(cache)
     folder = Path(tempfile.mkdtemp(prefix="kafka-"))
     try:
@@ -217,7 +236,7 @@ def running(brokers: int = 1, *, cache: Path | None = None, keep: bool = False) 
             own.mkdir()
             broker = KafkaBroker(home, own, number, port)
             broker.format(
-                _PROPERTIES.format(
+                (_PROPERTIES + more).format(
                     number=number,
                     voters=voters,
                     port=port,

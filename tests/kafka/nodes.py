@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Longest time until a node listens, and until it has ended, in seconds.
-START_SECONDS = 40.0
+START_SECONDS = 90.0
 STOP_SECONDS = 5.0
 
 

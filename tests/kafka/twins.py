@@ -159,3 +159,22 @@ def a_node_answers_from_its_own_copy() -> None:
         return result
 
     Replica.run = run  # type: ignore[method-assign]
+
+
+@twin("ACK-COMMIT-1", "ACK-OK-1", "POLL-OK-1", "ORDER-2", "DELIVER-1", "ACK-UNKNOWN-1")
+def a_commit_is_kept_in_the_node_only() -> None:
+    """An acknowledgement is applied to the copy of the node that gets it, and never written."""
+    from reference_server.kafka.commands import Settle
+
+    original = Replica.run
+
+    def run(self: Replica, command: Any) -> Any:
+        if not isinstance(command, Settle):
+            return original(self, command)
+        with self.lock:
+            result = self.machine.apply(command, self.now, self.applied)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    Replica.run = run  # type: ignore[method-assign]

@@ -63,7 +63,11 @@ def test_every_requirement_is_broken_by_a_fault(part: str) -> None:
     musts = {
         clause.id
         for clause in book()
-        if clause.source.startswith(part) and clause.level is Level.MUST and not clause.not_judged
+        if clause.source.startswith(part)
+        and clause.level is Level.MUST
+        and not clause.not_judged
+        # A faulty broker here is never restarted: tests/faults has servers that break these clauses.
+        and "durable" not in clause.classes
     }
     assert not musts - broken - set(UNBROKEN)
     assert not broken & set(UNBROKEN)

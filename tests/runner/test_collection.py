@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from conformance.run.options import Options
 from conformance.runner import collection
 from conformance.runner.collection import SUITE, has_selected_test
 from conformance.specification.clauses import book
@@ -23,6 +24,8 @@ _IDS = re.compile(r"^@clauses\((.*?)\)$", re.MULTILINE | re.DOTALL)
 
 class _Selection:
     """Run in which these clauses are selected, in one binding."""
+
+    options = Options(url="")
 
     def __init__(self, clauses: Iterable[str]) -> None:
         self._clauses = frozenset(clauses)
@@ -54,7 +57,8 @@ def test_modules_of_what_is_not_judged_are_left_out(clause: str, elsewhere: str)
 
 def test_nothing_is_left_out_of_a_whole_run() -> None:
     run = _run(*(clause.id for clause in book()))
-    assert all(has_selected_test(path, run) for path in MODULES)
+    left_out = [path.name for path in MODULES if not has_selected_test(path, run)]
+    assert left_out == ["test_faults.py"]  # for runs with --fault only
 
 
 def test_what_is_no_module_of_tests_is_left_to_pytest(tmp_path: Path) -> None:

@@ -235,6 +235,52 @@ def test_one_host(server: Server, hosts: list[str]) -> None:
     assert topics(server) == []
 
 
+def test_a_target_that_names_its_host(serve: Serve) -> None:
+    """A request whose target is a whole URL is for the host of that URL (RFC 9112, section 3.2.2)."""
+    server = serve()
+    with Http.to(server) as client:
+        for host in ("localhost", "localhost:80", "[::1]", "[::1]:80", "127.0.0.1"):
+            assert client.exchange(request("GET", f"http://{host}/topics")).status == 200
+        assert client.exchange(request("GET", "http://localhost")).status == 200  # the live page
+        answer = client.exchange(request("POST", f"http://evil.example{ADD}", BODY))
+        assert (answer.status, answer.cause) == (421, "host-unknown")
+    assert topics(server) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "two"),
+    [
+        ("Origin", "http://localhost", "https://evil.example"),
+        ("Authorization", basic(USERS[0]), basic("ann:x")),
+        ("Content-Type", "application/json", "text/plain"),
+    ],
+)
+def test_headers_that_may_stand_once(serve: Serve, name: str, one: str, two: str) -> None:
+    """Which of two is meant nobody knows: the request is malformed, whatever their order."""
+    server = serve(user=USERS)
+    for first, second in ((one, two), (two, one)):
+        octets = request(
+            "POST", ADD, BODY, **{"Authorization": basic(USERS[0]), "Content-Type": "application/json"}
+        )
+        lines = [line for line in octets.split(b"\r\n") if not line.startswith(name.encode())]
+        lines[1:1] = [f"{name}: {value}".encode() for value in (first, second)]
+        with Http.to(server) as client:
+            answer = client.exchange(b"\r\n".join(lines))
+            assert (answer.status, answer.cause) == (400, "request-malformed")
+            assert name.lower() in answer.json["detail"].lower()
+    assert topics(server, Authorization=basic(USERS[0])) == []
+
+
+def test_white_space_around_values(serve: Serve) -> None:
+    """Blanks and tabs before and after a value do not belong to it (RFC 9110, section 5.5)."""
+    server = serve(user=USERS)
+    with Http.to(server) as client:
+        octets = request("GET", "/topics", Host=" \tlocalhost \t", Authorization=f"{basic(USERS[0])} ")
+        assert client.exchange(octets).status == 200
+        client.send(upgrade(Upgrade="websocket ", Authorization=f" {basic(USERS[0])}\t"))
+        assert client.take_until(b"\r\n").startswith(b"HTTP/1.1 101 ")
+
+
 # Media types
 
 
@@ -273,6 +319,15 @@ def test_json(server: Server, kind: str) -> None:
     """JSON in any spelling of its name, with parameters."""
     with Http.to(server) as client:
         assert client.exchange(request("POST", ADD, BODY, Content_Type=kind)).status == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
+def test_coded_bodies(server: Server, coding: str) -> None:
+    """A coding that the server does not decode is refused, not read as if it were none."""
+    with Http.to(server) as client:
+        answer = client.exchange(request("POST", ADD, BODY, Content_Encoding=coding))
+        assert (answer.status, answer.cause) == (415, "content-coding")
+        assert client.exchange(request("POST", ADD, BODY, Content_Encoding="identity")).status == 200
 
 
 # Paths

@@ -59,6 +59,8 @@ def test_every_setting_can_be_set(tmp_path: Path, option: Any) -> None:
     users = write(tmp_path / "users.txt", "ann:x\n")
     named = {
         "path": (("/ws",), "/ws"),
+        "allow_host": (("a.example",), "a.example"),
+        "allow_origin": (("http://a.example",), "http://a.example"),
         "users_file": (users, users),
         "log_level": ("debug", "debug"),
         "log_format": ("json", "json"),
@@ -120,6 +122,19 @@ spring.application.name=queue
         ("host = ''", "host is empty"),
         ("path = ['ws']", "path: an entry does not begin with a slash"),
         ("users_file = 'missing.txt'", "missing.txt cannot be read"),
+        ("path = ['/a b']", "path: /a b"),
+        ("path = ['/a?b']", "path: /a?b"),
+        ("path = ['/a#b']", "path: /a#b"),
+        ("user = [':x']", "user: an entry has no name"),
+        ("user = ['ann:x', 'ann:y']", "user: ann stands twice"),
+        ("allow_origin = ['app.example']", "allow_origin: app.example"),
+        ("allow_origin = ['http://app.example/page']", "allow_origin: http://app.example/page"),
+        ("allow_origin = ['http://*.example']", "allow_origin: http://*.example"),
+        ("allow_origin = ['']", "allow_origin: ''"),
+        ("allow_host = ['http://a.example']", "allow_host: http://a.example"),
+        ("allow_host = ['a.example:80']", "allow_host: a.example:80"),
+        ("allow_host = ['']", "allow_host: ''"),
+        ("partitions = 2000", "partitions is 2000, more than topic_partitions, 1024"),
         ("users_file = '/dev/null'", "/dev/null names no user"),
     ],
 )
@@ -176,5 +191,7 @@ def test_a_file_of_users(tmp_path: Path) -> None:
         "bob",
         "eve",
     }
+    marked = write(tmp_path / "marked.txt", "\ufeffann:x\n")
+    assert build(None, {}, {"users_file": marked}).users == {"ann": "x"}
     with pytest.raises(ConfigError, match="an entry has no passcode"):
         build(None, {}, {"users_file": write(tmp_path / "bad.txt", "ann\n")})

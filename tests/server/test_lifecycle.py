@@ -11,6 +11,7 @@ import pytest
 
 from reference_server.config import Settings
 from reference_server.server import Server
+from reference_server.server.threads import IDLE_AT_MOST
 from tests.server.wire import Http, Stomp, Wire, connect, eventually, request
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def descriptors() -> int:
 
 
 def test_two_hundred_connections(serve: Serve) -> None:
-    """After connections with a subscription and a message each, no thread, descriptor or state is left."""
+    """After connections with a subscription and a message each, no descriptor or state is left, and few threads."""
     server = serve()
     gc.collect()
     threads, files = threading.active_count(), descriptors()
@@ -47,7 +48,7 @@ def test_two_hundred_connections(serve: Serve) -> None:
                 client.closed()
             client.link.close()
         eventually(lambda: server.listener.connections == 0, "connections are left")
-        eventually(lambda: threading.active_count() <= threads, "threads are left")
+        eventually(lambda: threading.active_count() <= threads + IDLE_AT_MOST, "threads are left")
         eventually(lambda: descriptors() <= files, "descriptors are left")
     hub, application = server.application._hub, server.application
     assert application._peers == {}
@@ -67,7 +68,7 @@ def test_http_connections_leave_nothing(serve: Serve) -> None:
             if number % 3 == 1 and number % 2:
                 client.take_until(b"}")
     eventually(lambda: server.listener.connections == 0, "connections are left")
-    eventually(lambda: threading.active_count() <= threads, "threads are left")
+    eventually(lambda: threading.active_count() <= threads + IDLE_AT_MOST, "threads are left")
     eventually(lambda: descriptors() <= files, "descriptors are left")
 
 

@@ -5,6 +5,7 @@ run programs against a server (`concurrent_run`); the tests run them against a q
 operations of each program; their interleaving is up to the scheduler.
 """
 
+import itertools
 import random
 
 from conformance.history.operations import (
@@ -35,7 +36,9 @@ def producer(state: WorkloadState, number: int) -> ClientProgram:
     """A producer: it publishes records to all topics, with few keys or none."""
     draw = random.Random(f"{state.plan.seed} producer {number}")
     records = max(2, state.plan.records // state.plan.producers)
-    for count in range(records):
+    for count in itertools.count():
+        if (count >= records and not state.under_faults) or (state.plan.pace and state.aborted):
+            break
         if count == records // 2:
             yield from _wait_until_settled(state)
         topic = draw.choice(state.topics)
@@ -51,7 +54,9 @@ def producer(state: WorkloadState, number: int) -> ClientProgram:
         if served(answer):
             with state.lock:
                 state.stored.add((topic, text))
-        if draw.random() < 0.3:
+        if state.plan.pace:
+            yield Pause(state.plan.pace * 2 * draw.random())
+        elif draw.random() < 0.3:
             yield Pause(TICK * draw.random() * 3)
     with state.lock:
         state.producing -= 1

@@ -23,7 +23,7 @@ class WorkloadPlan:
     `silence` lets consumers stay silent for longer than the timeout, which takes real time unless the clock is
     virtual. `cuts` lets connections be cut. `waits` leaves a consumer whose connection was cut to its eviction, at
     random; else the client leaves under its name at once. `batch` is the largest number of records of one poll, if
-    the server supports several.
+    the server supports several. `pace` is the mean time between two records of a producer, in seconds.
     """
 
     seed: int = 0
@@ -35,6 +35,7 @@ class WorkloadPlan:
     cuts: bool = True
     waits: bool = True
     batch: int = 4
+    pace: float = 0.0
     chance_of_trouble: float = 0.06
     chance_of_leaving: float = 0.03
 
@@ -45,7 +46,8 @@ class WorkloadState:
 
     With a virtual clock a run has two phases. After the first half of the records the producers wait. Consumers stop
     failing (`calm`), the silent ones are evicted, and the rebalances end (`settled`); then the second half is sent.
-    `now` gives the time of a group in seconds, `fresh` makes new names.
+    `now` gives the time of a group in seconds, `fresh` makes new names. While `under_faults` is true, producers go on
+    beyond the records of the plan.
     """
 
     plan: WorkloadPlan
@@ -62,6 +64,7 @@ class WorkloadState:
     waiting: int = 0
     calm: bool = False
     settled: bool = False
+    under_faults: bool = False
     signs_of_life: dict[str, int] = field(default_factory=dict)
     stored: set[tuple[str, str]] = field(default_factory=set)
     acknowledged: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
@@ -92,6 +95,12 @@ class WorkloadState:
             if record is not None:
                 self.acknowledged.setdefault(group, set()).add(record)
 
+    def in_flight(self) -> int:
+        """Number of records that were delivered in a group and that nobody has acknowledged there."""
+        with self.lock:
+            delivered = {(group, record) for (group, _), record in self.delivered.items()}
+            return sum(record not in self.acknowledged.get(group, ()) for group, record in delivered)
+
     def has_unacknowledged(self, group: str) -> bool:
         """True if a stored record has not been acknowledged in the group."""
         with self.lock:
@@ -104,7 +113,8 @@ class WorkloadState:
         The history up to then is judged as usual. The bound on deliveries keeps that quick: the time of a judgement
         grows with the square of the number of deliveries of one record.
         """
-        most = MAX_DELIVERIES_PER_RECORD * self.plan.records * len(self.groups) + EXTRA_DELIVERIES
+        records = max(self.plan.records, len(self.stored))
+        most = MAX_DELIVERIES_PER_RECORD * records * len(self.groups) + EXTRA_DELIVERIES
         return self.deliveries > most or self.expired()
 
     @property

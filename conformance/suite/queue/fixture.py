@@ -73,11 +73,12 @@ class QueueFixture(KeepAliveClient):
     # Topics, groups and members
 
     def new_topic(self, **extra: Any) -> str:
-        """Add a topic with a fresh name and return the name; judges TOPIC-ADD-1.
+        """Add a topic with a fresh name and return the name; judges TOPIC-ADD-1. `extra` are members of the body."""
+        return self.new_topic_like("topic", **extra)
 
-        `extra` are further members of the body.
-        """
-        name = self.bench.fresh("topic")
+    def new_topic_like(self, stem: str, **extra: Any) -> str:
+        """Add a topic with a fresh name that begins with `stem`; otherwise as `new_topic`."""
+        name = self.bench.fresh(stem)
         reply = self.call(ADD_TOPIC, {"topicName": name, **extra}, promise="TOPIC-ADD-1")
         expect_status(self.bench, reply, 200, "TOPIC-ADD-1", "no topic has this name")
         return name

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 #: Greatest length of a name that every server takes (NAME-1), in characters.
 NAME_LENGTH = 128
 
-#: Names that look like nothing, or like a literal. On a server in use they may be taken.
-LITERALS = ("null", "undefined", "None", "nil", "NaN", "true", "false", "0", "-1", "1e3", "...", "_", "-")
+#: Names that look like nothing, like a literal, or like what every object of a language has. On a server in use they
+#: may be taken.
+LITERALS = (
+    *("null", "undefined", "None", "nil", "NaN", "true", "false", "0", "-1", "1e3", "...", "_", "-"),
+    *("constructor", "toString", "__proto__", "__class__"),
+)
 
 #: Names that a server may accept or refuse, but not alter, by templates for a name that is unused.
 FREE_NAMES = (

@@ -49,7 +49,8 @@ class Listener:
 
     def __init__(self, session: ListenerSession, identifier: str, destination: str) -> None:
         self.session, self.destination = session, destination
-        self._identifier = identifier
+        self.identifier = identifier
+        """The id of the SUBSCRIBE."""
 
     def next_acknowledgement(self, clause: str, expected: str) -> Any:
         """Decoded body of the next acknowledgement; judges `clause` by a MESSAGE with a JSON object as its body.
@@ -95,4 +96,4 @@ class Listener:
         return [decoded(frame.body) for frame in self.session.client.take("MESSAGE", self._is_ours)]
 
     def _is_ours(self, frame: Frame) -> bool:
-        return frame.get("subscription") == self._identifier
+        return frame.get("subscription") == self.identifier

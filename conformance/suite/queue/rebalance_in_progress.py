@@ -43,7 +43,15 @@ class RebalanceInProgress:
             observed=sorted(self.held),
         )
         before = self.queue.now(self.group)
-        self.newcomer = self.queue.new_consumer(self.group, *([self.probe.topic] if subscribe else []))
+        self.newcomer = self.queue.new_consumer(self.group)
+        self.started = before, self.queue.now(self.group)
+        if subscribe:
+            self.begin()
+
+    def begin(self) -> None:
+        """Subscribe the newcomer."""
+        before = self.queue.now(self.group)
+        self.queue.subscribe(self.newcomer, self.probe.topic)
         self.started = before, self.queue.now(self.group)
 
     @property

@@ -238,6 +238,37 @@ def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: B
     bench.judge("NACK-AGAIN-1", following.message == "m1", expected="m1 after it", observed=following.whole)
 
 
+@clauses("NACK-OK-1", "NACK-AGAIN-1")
+@pytest.mark.parametrize("place", [1, -1], ids=["second", "last"])
+def test_one_of_several_records_is_given_back(bench: Bench, place: int) -> None:
+    """Hold a record of each of four topics and give one back; expect that one again from the next poll, no other, and
+    202 for the acknowledgement of each.
+    """
+    queue = QueueFixture(bench)
+    topics = [queue.new_topic() for _ in range(4)]
+    consumer = queue.new_consumer(queue.new_group(), *topics)
+    for topic in topics:
+        queue.publish(topic, f"of {topic}")
+        queue.publish(topic, "later")
+    held = [queue.poll_until_record(consumer) for _ in topics]
+    given_back = held[place]
+    body = {"consumer_name": consumer, "message_id": given_back.message_id}
+    reply = queue.call(NEGATIVE_ACKNOWLEDGE, body)
+    expect_status(bench, reply, 202, "NACK-OK-1", "the record is in flight")
+    again = queue.poll(consumer)
+    expected = f"{given_back.message!r} once more: it is the only record that is free"
+    if not bench.judge("NACK-AGAIN-1", again.status == 200, expected=expected, observed=again):
+        return
+    record = queue.record_of(again)
+    is_free = record.topic == given_back.topic
+    bench.judge("NACK-OK-1", is_free, expected=expected, observed=record.whole)
+    bench.judge(
+        "NACK-AGAIN-1", record.message == given_back.message, expected=expected, observed=record.whole
+    )
+    for each in (*(other for other in held if other is not given_back), record):
+        queue.acknowledge(consumer, each.message_id)
+
+
 @clauses("NACK-UNKNOWN-1", "NACK-UNKNOWN-2")
 @pytest.mark.parametrize("why", ["never delivered", "acknowledged", "another consumer's"])
 def test_a_record_not_in_flight_cannot_be_negatively_acknowledged(bench: Bench, why: str) -> None:

@@ -13,13 +13,16 @@ from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_status, refused
 from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
+    ADD_GROUP,
     ADD_TOPIC,
     NEGATIVE_ACKNOWLEDGE,
     POLL,
     REGISTER,
+    REMOVE_GROUP,
     SUBSCRIBE,
     UNREGISTER,
     QueueFixture,
+    publish_path,
 )
 from conformance.suite.queue.ownership_probe import OwnershipProbe, own_every_partition
 from conformance.suite.queue.rebalance_in_progress import few_partitions
@@ -37,6 +40,11 @@ PARTITIONS = (1, 2, 3, 4)
 
 def _rounds(bench: Bench) -> int:
     return bench.examples(quick=12, standard=60, thorough=400)
+
+
+def _few_rounds(bench: Bench) -> int:
+    """Rounds of a test that sends much in each."""
+    return bench.examples(quick=4, standard=15, thorough=100)
 
 
 def _expect_one(bench: Bench, replies: list[Reply], status: int, clause: str, what: str) -> int:
@@ -141,6 +149,78 @@ def test_one_of_several_acknowledgements_of_a_record_wins(bench: Bench) -> None:
         body = {"consumer_name": consumer, "message_id": record.message_id}
         replies = together.perform([(ACKNOWLEDGE, body)] * AT_ONCE)
         _expect_one(bench, replies, 202, "ACK-UNKNOWN-1", "the record is in flight once")
+
+
+@clauses("PART-RR-1")
+def test_records_of_the_same_moment_take_turns(bench: Bench) -> None:
+    """Publish records without a key over several connections at the same moment, at most as many as there are
+    partitions; expect all of them in flight at once, since each went to another partition.
+    """
+    if bench.binding == "queue-http" and not bench.declares("http-publish"):
+        bench.skip("PART-RR-1", "records are not published over HTTP (extension http-publish)")
+        return
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    partitions = few_partitions(bench)
+    topic = queue.new_topic(**({} if partitions is None else {"partitions": partitions}))
+    consumer = queue.new_consumer(queue.new_group(), topic)
+    count = min(AT_ONCE, own_every_partition(queue, topic, consumer, partitions))
+    for _ in range(_few_rounds(bench)):
+        texts = [bench.fresh("m") for _ in range(count)]
+        together.perform([(publish_path(topic), {"messageID": text, "message": text}) for text in texts])
+        came = queue.poll_all(consumer)
+        bench.judge(
+            "PART-RR-1",
+            sorted(record.message for _, record in came) == sorted(texts),
+            expected=f"{count} records in flight, each in another partition",
+            observed=[record.whole for _, record in came],
+        )
+        for _, record in came:
+            queue.acknowledge(consumer, record.message_id)
+
+
+@clauses("ATOMIC-1")
+def test_additions_of_a_group_are_one_group(bench: Bench) -> None:
+    """Add a group over several connections, one right behind the other, and register a consumer when the first reply
+    has come; expect 200 for all additions, and the consumer to stay registered.
+    """
+    queue = QueueFixture(bench)
+    clients = [bench.queue() for _ in range(2 * AT_ONCE)]
+    for _ in range(_few_rounds(bench)):
+        group, name = bench.fresh("group"), bench.fresh("consumer")
+        body = {"consumer_group_name": group}
+        first, *others = [client.start(ADD_GROUP, body) for client in clients]
+        added = first.reply()
+        joined = queue.call(REGISTER, {**body, "consumer_name": name})
+        for reply in (added, *(each.reply() for each in others)):
+            expect_status(bench, reply, 200, "ATOMIC-1", "the group is added, or there")
+        expect_status(bench, joined, 200, "ATOMIC-1", "the group was added before")
+        expect_status(bench, queue.heartbeat(name), 202, "ATOMIC-1", "the consumer was registered by 200")
+        queue.client.remove_group(group)
+
+
+@clauses("ATOMIC-1")
+def test_nobody_is_left_of_a_group_that_is_removed(bench: Bench) -> None:
+    """Remove a group and register consumers in it at the same moment; expect each registration to be refused (4xx), or
+    to end with the group.
+    """
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    other = queue.new_group()
+    for number in range(_few_rounds(bench)):
+        group = bench.fresh("group")
+        queue.client.add_group(group)
+        names = [bench.fresh("consumer") for _ in range(AT_ONCE - 1)]
+        operations = [(REGISTER, {"consumer_group_name": group, "consumer_name": name}) for name in names]
+        operations.insert(number % AT_ONCE, (REMOVE_GROUP, {"consumer_group_name": group}))
+        replies = together.perform(operations)
+        removed = replies[number % AT_ONCE]
+        expect_status(bench, removed, 202, "GROUP-REMOVE-1", "the group exists")
+        for name in names:
+            beat = queue.heartbeat(name)
+            bench.judge("ATOMIC-1", refused(beat), expected="4xx: its group was removed", observed=beat)
+            free = queue.call(REGISTER, {"consumer_group_name": other, "consumer_name": name})
+            expect_status(bench, free, 200, "ATOMIC-1", "the name is free: its group was removed")
+            if bench.declares("unregister"):
+                queue.call(UNREGISTER, {"consumer_name": name})
 
 
 @clauses("ACK-COMMIT-1", "ATOMIC-1")

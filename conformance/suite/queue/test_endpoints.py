@@ -55,16 +55,23 @@ def _judge_success(bench: Bench, clause: str, session: Operations, path: str, bo
     expect_status(bench, reply, 200, clause, "the operation is valid")
 
 
-@clauses("QSTOMP-ENDPOINT-1")
+@clauses("QSTOMP-ENDPOINT-1", "QSTOMP-BARE-1")
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_every_operation_is_there_on_each_endpoint(bench: Bench, path: str) -> None:
-    """Open a session at /stomp, /producer or /consumer and send operations of producers and consumers; expect 200 from
-    each.
+@pytest.mark.parametrize("query", ["", "?x=1&y"], ids=["plain", "with a query"])
+def test_every_operation_is_there_on_each_endpoint(bench: Bench, path: str, query: str) -> None:
+    """Open a session at /stomp, /producer or /consumer, also with a query, and send operations of producers and
+    consumers; expect 200 from each, and the version that was asked for.
     """
-    if _has_no_endpoints(bench, "QSTOMP-ENDPOINT-1"):
+    if _has_no_endpoints(bench, "QSTOMP-ENDPOINT-1", "QSTOMP-BARE-1"):
         return
-    client = StompClient(_link(bench, "QSTOMP-ENDPOINT-1", path), bench.version)
-    client.connect(bench.credentials())
+    client = StompClient(_link(bench, "QSTOMP-ENDPOINT-1", path + query), bench.version)
+    connected = client.connect(bench.credentials())
+    bench.judge(
+        "QSTOMP-BARE-1",
+        (connected.get("version") or "1.0") == bench.version,
+        expected=f"a session of {bench.version}, the version that CONNECT asks for",
+        observed=connected,
+    )
     session = StompOperations(client)
     topic = bench.fresh("topic")
     for operation, body in (

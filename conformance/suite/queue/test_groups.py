@@ -87,6 +87,15 @@ def test_the_members_of_a_removed_group_are_registered_no_more(bench: Bench) -> 
     other = queue.new_group()
     reply = queue.call(REGISTER, {"consumer_group_name": other, "consumer_name": idle})
     expect_status(bench, reply, 200, "GROUP-REMOVE-2", "the name is free")
+    # A name that is registered again has nothing of what it had: no subscription, no record.
+    for name in (group, other):
+        expect_status(
+            bench, queue.call(ADD_GROUP, {"consumer_group_name": name}), 200, "GROUP-ADD-1", "a name"
+        )
+    for consumer, name in zip(consumers, (group, other), strict=True):
+        again = queue.call(REGISTER, {"consumer_group_name": name, "consumer_name": consumer})
+        expect_status(bench, again, 200, "GROUP-REMOVE-2", "the name is free")
+        queue.expect_no_record(consumer, "GROUP-REMOVE-2", "no record: it has not subscribed again")
 
 
 @clauses("GROUP-REMOVE-1", "GROUP-REMOVE-4")

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.generators import many
 from conformance.suite.queue.expectations import expect_refusal, expect_status, refused
 from conformance.suite.queue.fixture import ADD_GROUP, POLL, QueueFixture
 from conformance.suite.queue.operation_table import PreparedQueue
 from conformance.suite.queue.queue_client import HEARTBEAT
+from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import promise_of
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
+    from conformance.wire.http import HttpReply
 
 JSON = {"Content-Type": "application/json"}
 _EMPTY_LINE = b"\r\n\r\n"
@@ -79,12 +82,15 @@ def test_a_path_that_is_not_there_is_refused(bench: Bench, method: str, path: st
 
 @clauses("HTTP-KEEP-1")
 def test_a_connection_stays_open(bench: Bench) -> None:
-    """Send successes, empty polls and refusals over one connection; expect it to stay open after each reply."""
+    """Send successes, polls in vain and refusals over one connection; expect it to stay open after each reply."""
     queue = QueueFixture(bench)
     consumer = queue.new_consumer(queue.new_group())
     client = bench.http()
-    for path, name in ((HEARTBEAT, consumer), (POLL, consumer), (HEARTBEAT, bench.fresh("nobody"))) * 2:
-        reply = client.request("POST", path, json.dumps({"consumer_name": name}).encode(), JSON)
+    mine, nobody = {"consumer_name": consumer}, {"consumer_name": bench.fresh("nobody")}
+    # A server without long polls ignores the time.
+    waiting = {**mine, "wait_seconds": min(bench.limit("wait_seconds") or 0.02, 0.02)}
+    for path, body in ((HEARTBEAT, mine), (POLL, mine), (POLL, waiting), (HEARTBEAT, nobody)) * 2:
+        reply = client.request("POST", path, json.dumps(body).encode(), JSON)
         bench.judge(
             "HTTP-KEEP-1",
             not reply.closes and client.is_open,
@@ -130,6 +136,22 @@ def test_requests_are_answered_in_their_order(bench: Bench) -> None:
 
 
 @clauses("HTTP-PIPE-1")
+def test_many_requests_are_answered(bench: Bench) -> None:
+    """Send some hundred requests in one piece; expect a reply to each, as far as the connection is kept open."""
+    queue = QueueFixture(bench)
+    consumer = queue.new_consumer(queue.new_group())
+    requests = [(HEARTBEAT, {"consumer_name": consumer})] * many(bench)
+    read: list[HttpReply] = []
+    try:
+        read = bench.http().exchange(_posts(bench, *requests), replies=len(requests))
+    except PeerFailure as failure:
+        expected = f"{len(requests)} replies, or the end of the connection"
+        bench.judge("HTTP-PIPE-1", False, expected=expected, observed=failure.observed)
+    statuses = {reply.status for reply in read}
+    bench.judge("HTTP-PIPE-1", statuses == {202}, expected="202 for each", observed=sorted(statuses))
+
+
+@clauses("HTTP-PIPE-1")
 def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
     """Send a long poll and a heartbeat in one piece; expect the reply to the poll before that to the heartbeat."""
     if not bench.declares("long-poll"):
@@ -154,20 +176,23 @@ def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
     )
 
 
-@clauses("HTTP-POST-1")
+@clauses("HTTP-POST-1", "PUB-ALIAS-1")
 def test_names_in_a_path_are_percent_encoded_where_they_need_to_be(bench: Bench) -> None:
     """Publish to a topic whose name needs percent-encoding in a path; expect 200. Servers may refuse such names."""
     if not bench.declares("http-publish"):
-        bench.skip("HTTP-POST-1", "there is no name in a path (extension http-publish)")
+        for clause in ("HTTP-POST-1", "PUB-ALIAS-1"):
+            bench.skip(clause, "there is no name in a path (extension http-publish)")
         return
     queue = QueueFixture(bench)
     name = f"{bench.fresh('topic')} ü"
     if refused(queue.client.add_topic(name)):
-        bench.skip("HTTP-POST-1", "the server takes no names that need to be encoded")
+        for clause in ("HTTP-POST-1", "PUB-ALIAS-1"):
+            bench.skip(clause, "the server takes no names that need to be encoded")
         return
-    path = "/producer/publish/" + name.replace(" ", "%20").replace("ü", "%C3%BC")
-    reply = bench.http().request("POST", path, b'{"messageID": "1", "message": "m"}', JSON)
-    expect_status(bench, reply, 200, "HTTP-POST-1", "the record is valid, and the topic exists")
+    encoded = name.replace(" ", "%20").replace("ü", "%C3%BC")
+    for path, clause in (("/producer/publish/", "HTTP-POST-1"), ("/publish/", "PUB-ALIAS-1")):
+        reply = bench.http().request("POST", path + encoded, b'{"messageID": "1", "message": "m"}', JSON)
+        expect_status(bench, reply, 200, clause, "the record is valid, and the topic exists")
 
 
 @clauses("LIMIT-CONN-1")

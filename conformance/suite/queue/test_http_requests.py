@@ -124,6 +124,8 @@ LENGTHS: dict[str, tuple[str, ...]] = {
     "none": (),
     "no number": ("Content-Length: many",),
     "negative": ("Content-Length: -1",),
+    "a sign": ("Content-Length: +{length}",),
+    "a fraction": ("Content-Length: {length}.0",),
     "two that differ": ("Content-Length: {length}", "Content-Length: 2"),
     "a list that differs": ("Content-Length: {length}, 2",),
 }

@@ -11,8 +11,15 @@ import pytest
 from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import SUBSCRIBE, UNSUBSCRIBE
+from conformance.suite.queue.ownership_probe import partition_count
 from conformance.suite.queue.rebalance_in_progress import begin_rebalance
-from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
+from conformance.suite.queue.timeouts import (
+    eviction_seconds,
+    rebalance_seconds,
+    timed,
+    wait_past_deadline,
+    wait_past_eviction,
+)
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -92,6 +99,49 @@ def test_a_newcomer_that_leaves_early_takes_nothing_along(bench: Bench, before: 
     for record in records:
         queue.acknowledge(rebalance.owner, record.message_id)
     rebalance.expect_all(rebalance.owner)
+
+
+@clauses("DELIVER-3")
+@waits(rebalance_seconds)
+def test_a_rebalance_that_is_called_off_takes_nothing_back(bench: Bench) -> None:
+    """Unsubscribe the newcomer, and let the time pass at which the rebalance would have ended; expect no record for the
+    owner, which holds one of each partition, and 202 for its acknowledgements.
+    """
+    if (rebalance := begin_rebalance(bench, "DELIVER-3")) is None:
+        return
+    queue = rebalance.queue
+    queue.unsubscribe(rebalance.newcomer, rebalance.probe.topic)
+    wait_past_deadline(queue, rebalance.group, queue.now(rebalance.group) + queue.timings.rebalance_timeout)
+    queue.expect_no_record(rebalance.owner, "DELIVER-3", "no record: one of each partition is in flight")
+    for record in rebalance.held.values():
+        queue.acknowledge(rebalance.owner, record.message_id)
+
+
+@clauses("REBALANCE-1")
+def test_another_topic_that_is_joined_meanwhile_has_its_owner(bench: Bench) -> None:
+    """Subscribe the newcomer to a second topic while it waits for partitions of the first; expect a record of each
+    partition of the second one.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-1")) is None:
+        return
+    queue = rebalance.queue
+    second = queue.new_topic()
+    queue.subscribe(rebalance.newcomer, second)
+    partitions = partition_count(queue, second)
+    for number in range(partitions):
+        queue.publish(second, f"m{number}", key=None)
+    came: set[str] = set()
+    for _ in queue.retry_until_rebalanced():
+        for _name, record in queue.poll_all(rebalance.newcomer):
+            came |= {record.message} if record.topic == second else set()
+        if len(came) == partitions:
+            break
+    bench.judge(
+        "REBALANCE-1",
+        len(came) == partitions,
+        expected=f"a record of each of {partitions} partitions for the only subscriber of the topic",
+        observed=sorted(came),
+    )
 
 
 @clauses("REBALANCE-1")

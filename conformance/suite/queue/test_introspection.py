@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.expectations import expect_refusal, expect_status
-from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.expectations import expect_publish_refusal, expect_refusal, expect_status
+from conformance.suite.queue.fixture import NEGATIVE_ACKNOWLEDGE, QueueFixture, publish_path
 from conformance.suite.queue.freed_records import keep_everything
+from conformance.suite.queue.generators import count_up_to
 from conformance.suite.queue.ownership_probe import OwnershipProbe
 from conformance.wire.failures import TooLong
 
@@ -96,19 +97,24 @@ def test_end_offsets_are_those_of_the_partitions(bench: Bench) -> None:
         bench.skip("INTRO-TOPIC-1", "the server does not tell positions (extension record-position)")
         return
     queue = QueueFixture(bench)
-    topic = queue.new_topic()
+    topic = queue.new_topic(**({"partition_bytes": 15_000} if bench.declares("topic-limits") else {}))
     ends: dict[int, int] = {}
     for number in range(10):
         partition, offset = queue.position(queue.publish(topic, "m", key=f"k{number % 4}"))
         ends[partition] = offset + 1
+    # Records that are refused, for their body or for want of room, count nowhere.
+    queue.call(publish_path(topic), {"messageID": "refused", "message": 7, "key": "k0"})
+    if bench.declares("topic-limits"):
+        full = queue.call(publish_path(topic), {"messageID": "2", "message": "x" * 20_000, "key": "k0"})
+        expect_publish_refusal(bench, full, "PUB-FULL-1", "the message alone is larger than the partition")
     document = _topic(bench, topic)
     told = {partition["partition"]: partition["endOffset"] for partition in document["partitions"]}
     expected = {index: ends.get(index, 0) for index in told}
     bench.judge("INTRO-TOPIC-1", told == expected, expected=f"end offsets {expected}", observed=document)
 
 
-@clauses("PART-PLACE-1")
-@pytest.mark.parametrize("asked", [None, 7], ids=["default", "seven"])
+@clauses("PART-PLACE-1", "INTRO-TOPIC-1")
+@pytest.mark.parametrize("asked", [None, 7, 129], ids=["default", "seven", "many"])
 def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int | None) -> None:
     """GET a topic; expect two partitions on the same broker exactly if their indexes differ by a multiple of the number
     of brokers.
@@ -125,6 +131,12 @@ def test_partitions_are_placed_over_the_brokers_in_turn(bench: Bench, asked: int
     queue = QueueFixture(bench)
     topic = queue.new_topic() if asked is None else queue.new_topic(partitions=asked)
     placed = {partition["partition"]: partition["broker"] for partition in _topic(bench, topic)["partitions"]}
+    bench.judge(
+        "INTRO-TOPIC-1",
+        asked in (None, len(placed)),
+        expected=f"each of {asked} partitions",
+        observed=f"{len(placed)} partitions",
+    )
     wrong = [
         (one, other)
         for one in placed
@@ -176,12 +188,19 @@ def _group(bench: Bench, group: str) -> dict[str, Any]:
 
 @clauses("INTRO-GROUP-1")
 def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) -> None:
-    """GET a group with three members; expect their topics, the owners that records go to, and right lags."""
+    """GET a group with many members, most of them without a topic; expect the topics of each, also of one that stands
+    by, the owners that records go to, and right lags.
+    """
     queue = QueueFixture(bench)
     probe, group = OwnershipProbe(queue), queue.new_group()
     names = [queue.new_consumer(group, probe.topic) for _ in range(2)]
-    idle = queue.new_consumer(group)
+    idle = [queue.new_consumer(group) for _ in range(count_up_to(bench, None, 33, 65, 257))]
     owners = probe.settled_owners(names)
+    read = [probe.topic]
+    if bench.declares("topic-partitions"):
+        read.append(queue.new_topic(partitions=1))  # of which one of them owns nothing
+        for name in names:
+            queue.subscribe(name, read[-1])
     # During the rebalance some partitions may have got records that no poll returned.
     while came := queue.poll_all(*names):
         for name, record in came:
@@ -189,7 +208,7 @@ def test_a_group_is_described_by_its_members_and_its_assignment(bench: Bench) ->
     for lag in (0, 1):
         document = _group(bench, group)
         topics = {member["consumer_name"]: sorted(member["topics"]) for member in document["members"]}
-        expected = {**{name: [probe.topic] for name in names}, idle: []}
+        expected = {**dict.fromkeys(names, sorted(read)), **{name: [] for name in idle}}
         bench.judge("INTRO-GROUP-1", topics == expected, expected=f"members {expected}", observed=document)
         rows = [row for row in document["assignment"] if row["topicName"] == probe.topic]
         indexes = sorted(row["partition"] for row in rows)
@@ -239,6 +258,27 @@ def test_the_committed_offset_counts_acknowledged_records(bench: Bench) -> None:
                 expected=f"inFlight {held.message_id}",
                 observed=row,
             )
+
+
+@clauses("INTRO-GROUP-1")
+def test_what_is_no_longer_in_flight_is_not_told(bench: Bench) -> None:
+    """Acknowledge a record, give one back, unsubscribe with one; expect `inFlight` of null where it is there."""
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    for number in range(3):
+        queue.publish(topic, f"m{number}")
+    queue.read_and_acknowledge(consumer, 1)
+    ends = ["acknowledged", *(["given back"] if bench.declares("negative-acknowledgement") else []), "lost"]
+    for end in ends:
+        if end != "acknowledged":
+            held = queue.poll_until_record(consumer)
+        if end == "given back":
+            queue.call(NEGATIVE_ACKNOWLEDGE, {"consumer_name": consumer, "message_id": held.message_id})
+        elif end == "lost":
+            queue.unsubscribe(consumer, topic)
+        rows = _group(bench, group)["assignment"]
+        told = [row["inFlight"] for row in rows if row.get("inFlight") is not None]
+        bench.judge("INTRO-GROUP-1", not told, expected=f"nothing in flight: it was {end}", observed=rows)
 
 
 @clauses("INTRO-GROUP-1")

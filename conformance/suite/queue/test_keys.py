@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
+from conformance.suite.generators import many
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.generators import KEYS
 from conformance.suite.queue.ownership_probe import own_every_partition
@@ -42,3 +43,26 @@ def test_every_text_is_a_key(bench: Bench) -> None:
                 observed=came[0].whole,
             )
             queue.acknowledge(consumer, came[0].message_id)
+
+
+@clauses("PART-KEY-1")
+def test_a_key_has_its_partition_after_many_others(bench: Bench) -> None:
+    """Publish with some keys before and after many others; expect the same partition each time."""
+    if not bench.declares("record-position"):
+        bench.skip("PART-KEY-1", "the server does not tell positions (extension record-position)")
+        return
+    queue = QueueFixture(bench)
+    topic = queue.new_topic()
+    keys = ["a", "Schlüssel", "0", "key" * 100]
+    places: list[list[int]] = []
+    for number in range(2):
+        places.append([queue.position(queue.publish(topic, "m", key=key))[0] for key in keys])
+        for other in range(0 if number else many(bench)):
+            queue.publish(topic, "m", key=f"other-{other}")
+    before, after = places
+    bench.judge(
+        "PART-KEY-1",
+        before == after,
+        expected=f"the partitions {before}, as {many(bench)} keys before",
+        observed=f"the partitions {after}",
+    )

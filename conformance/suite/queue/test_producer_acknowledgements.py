@@ -97,6 +97,27 @@ def test_every_subscription_gets_one_ack_for_a_stored_record(bench: Bench) -> No
         bench.judge("PUB-ACK-4", not more, expected="nothing after the two ACKs", observed=more)
 
 
+@clauses("PUB-ACK-1", "PUB-ACK-2", "PUB-ACK-8", "PUB-ACK-9")
+def test_a_listener_that_leaves_takes_no_other_along(bench: Bench) -> None:
+    """Let two of five subscriptions end, one by UNSUBSCRIBE and one with its session, and publish; expect an ACK at
+    each of the others.
+    """
+    if _cannot_listen(bench, "PUB-ACK-8"):
+        return
+    queue = QueueFixture(bench)
+    topic, spelling = queue.new_topic(), spellings_of(bench)[0]
+    sessions = [ListenerSession(bench) for _ in range(3)]
+    stays, leaves, also = sessions
+    listeners = [session.listen(topic, spelling) for session in (stays, leaves, also, stays, also)]
+    also.client.unsubscribe(listeners[2].identifier)
+    also.fence()
+    leaves.client.link.cut()
+    for label in ("first", "second"):
+        queue.publish(topic, "m", label=label)
+        for listener in (listeners[0], listeners[3], listeners[4]):
+            _judge_acknowledged(listener, _promise(bench, spelling), label)
+
+
 @clauses("PUB-ACK-6")
 def test_the_label_comes_back_as_it_was_sent(bench: Bench) -> None:
     """Publish with strings and integers as labels; expect each in its ACK with the same value and type."""
@@ -139,7 +160,8 @@ REFUSED: dict[str, dict[str, Any]] = {
 }
 
 
-def _judge_failed(listener: Listener, label: object) -> None:
+def _judge_failed(listener: Listener, label: object, *, is_well_formed: bool = False) -> None:
+    """Judge PUB-ACK-3 by FAILED, with the label of the record; it may be missing where the body is not that of one."""
     bench = listener.session.bench
     body = listener.next_acknowledgement("PUB-ACK-3", "FAILED with a reason")
     reason = body.get("reason")
@@ -157,8 +179,8 @@ def _judge_failed(listener: Listener, label: object) -> None:
     )
     bench.judge(
         "PUB-ACK-3",
-        body.get("messageId") in (label, None),
-        expected=f"messageId {label!r}, or none",
+        body.get("messageId") in ((label,) if is_well_formed else (label, None)),
+        expected=f"messageId {label!r}{'' if is_well_formed else ', or none'}",
         observed=body,
     )
 
@@ -193,7 +215,7 @@ def test_a_record_to_an_unknown_topic_is_reported_as_failed(bench: Bench) -> Non
     listener = ListenerSession(bench).listen(topic)
     reply = queue.call(publish_path(topic), {"messageID": "label", "message": "m"})
     expect_publish_refusal(bench, reply, "PUB-TOPIC-1", "no such topic")
-    _judge_failed(listener, "label")
+    _judge_failed(listener, "label", is_well_formed=True)
 
 
 @clauses("PUB-ACK-3")
@@ -209,7 +231,7 @@ def test_a_record_to_a_full_partition_is_reported_as_failed(bench: Bench) -> Non
     listener = ListenerSession(bench).listen(topic)
     reply = queue.call(publish_path(topic), {"messageID": 7, "message": "x" * 1001})
     expect_publish_refusal(bench, reply, "PUB-FULL-1", "the partition has no room")
-    _judge_failed(listener, 7)
+    _judge_failed(listener, 7, is_well_formed=True)
 
 
 @clauses("PUB-ACK-5")

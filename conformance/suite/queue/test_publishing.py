@@ -235,6 +235,32 @@ def test_a_full_partition_refuses_and_keeps_what_it_has(bench: Bench) -> None:
     )
 
 
+@clauses("REFUSE-1")
+def test_a_record_without_room_takes_none(bench: Bench) -> None:
+    """Fill half of a partition, publish a record that is too large for the rest, and then one that a second topic takes
+    at this point without the refused one; expect 200 for it.
+    """
+    if not bench.declares("topic-limits"):
+        bench.skip("REFUSE-1", "no topic can be filled (extension topic-limits)")
+        return
+    queue = QueueFixture(bench)
+    replies = []
+    for is_refused_before in (False, True):
+        topic = queue.new_topic(partition_bytes=20_000)
+        queue.publish(topic, "x" * 10_000)
+        if is_refused_before:
+            refused = queue.call(publish_path(topic), {"messageID": "2", "message": "x" * 15_000, "key": KEY})
+            expect_publish_refusal(bench, refused, "PUB-FULL-1", "the partition has no room for it")
+        replies.append(queue.call(publish_path(topic), {"messageID": "3", "message": "x" * 6000, "key": KEY}))
+    first, second = replies
+    bench.judge(
+        "REFUSE-1",
+        first.status == second.status,
+        expected=f"{first.status}, as without the record that was refused before",
+        observed=second,
+    )
+
+
 @clauses("PUB-FULL-1")
 @pytest.mark.parametrize("what", ["key", "message", "both"])
 def test_keys_and_messages_count_in_octets(bench: Bench, what: str) -> None:
@@ -300,7 +326,17 @@ def test_a_timestamp_is_delivered_as_it_was_published(bench: Bench) -> None:
     """Publish timestamps that are numbers and strings; expect equal ones of the same kind from the polls."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
-    for stamp in (0, 1_700_000_000_123, 1_700_000_000_123.5, -1, "2024-02-29T12:00:00Z", ""):
+    for stamp in (
+        0,
+        1_700_000_000_123,
+        1_700_000_000_123.5,
+        -1,
+        "2024-02-29T12:00:00Z",
+        "1700000000123",
+        "-1",
+        "null",
+        "",
+    ):
         body = {"messageID": "1", "message": "m", "key": KEY, "timestamp": stamp}
         reply = queue.call(publish_path(topic), body)
         expect_status(bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")

@@ -192,12 +192,15 @@ def test_remaining_members_take_over_from_an_evicted_one(bench: Bench) -> None:
 @waits(rebalance_seconds)
 def test_a_held_record_is_not_taken_back_before_the_rebalance_timeout(bench: Bench) -> None:
     """Poll with the newcomer just below the rebalance timeout, and acknowledge with the owner; expect no record, and
-    202.
+    202. On a virtual clock the owner has held the records for a while when the newcomer comes.
     """
-    if (rebalance := begin_rebalance(bench, "REBALANCE-2")) is None:
+    if (rebalance := begin_rebalance(bench, "REBALANCE-2", subscribe=False)) is None:
         return
     queue = rebalance.queue
     timeout, margin = queue.timings.rebalance_timeout, MARGIN
+    if bench.clock.is_virtual:
+        queue.wait_until(rebalance.group, queue.now(rebalance.group) + timeout / 2)
+    rebalance.begin()
     if not bench.clock.is_virtual:
         margin = min(
             timeout / 2, BELOW_TIMEOUT + 2 * bench.scheduling_delay() + ROUND_TRIPS * bench.target.round_trip

@@ -12,6 +12,7 @@ from conformance.suite.queue.fixture import (
     ADD_TOPIC,
     REGISTER,
     REMOVE_GROUP,
+    SUBSCRIBE,
     UNREGISTER,
     QueueFixture,
 )
@@ -122,6 +123,33 @@ def test_names_that_look_like_nothing_are_names(bench: Bench) -> None:
             if is_there:
                 break
         bench.judge("NAME-1", is_there, expected=f"200: {name!r} is a valid name", observed=reply)
+
+
+@clauses("NAME-1")
+def test_topics_and_groups_may_be_named_so_too(bench: Bench) -> None:
+    """Add topics and groups named `null`, `constructor` and the like; expect 200, or that there is one already: a
+    consumer of such a group can subscribe to such a topic.
+    """
+    queue = QueueFixture(bench)
+    consumer = queue.new_consumer(queue.new_group())
+    for name in LITERALS:
+        added = queue.call(ADD_TOPIC, {"topicName": name})
+        there = queue.call(SUBSCRIBE, {"consumer_name": consumer, "topic_list": name})
+        expected = f"200, or a topic that exists: {name!r} is a valid name"
+        is_there = added.status in (200, 409) and there.status == 200
+        bench.judge("NAME-1", is_there, expected=expected, observed=f"{added}; subscribed to by {there}")
+    for name in LITERALS:
+        member = bench.fresh("consumer")
+        for _ in range(ATTEMPTS):
+            added = queue.call(ADD_GROUP, {"consumer_group_name": name})
+            joined = queue.call(REGISTER, {"consumer_group_name": name, "consumer_name": member})
+            if joined.status == 200:
+                break
+        expected = f"200 for both: {name!r} is a valid name"
+        observed = f"{added}; a member is registered by {joined}"
+        bench.judge("NAME-1", added.status == joined.status == 200, expected=expected, observed=observed)
+        if bench.declares("unregister"):
+            queue.call(UNREGISTER, {"consumer_name": member})
 
 
 @clauses("LIVE-EVICT-1")

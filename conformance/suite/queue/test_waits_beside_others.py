@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import refused
 from conformance.suite.queue.fixture import POLL, QueueFixture
+from conformance.suite.queue.ownership_probe import own_every_partition
 from conformance.suite.queue.queue_client import HEARTBEAT
 from conformance.suite.queue.waiting_poll import LONGEST_WAIT, WaitingPoll
 from conformance.wire.operations import REPLIES, encoded
@@ -47,6 +49,59 @@ def test_a_wait_in_vain_keeps_no_other_from_being_answered(bench: Bench) -> None
         in_vain.answer()
         queue.publish(topic, f"m{number}")
         waiting.expect_record("POLL-WAIT-1", f"m{number}", acknowledge=consumer)
+
+
+@clauses("DELIVER-1", "DELIVER-2")
+def test_what_comes_at_once_for_a_batch_that_waits_comes_whole(bench: Bench) -> None:
+    """Let a batch wait while another member holds records of several partitions and unsubscribes; expect each of them
+    from the batch and the polls behind it.
+    """
+    if not bench.declares("batch-poll"):
+        bench.skip("DELIVER-1", "there are no batches (extension batch-poll)")
+        return
+    queue = QueueFixture(bench)
+    topic, group, (holder,) = queue.topic_with_consumers()
+    partitions = own_every_partition(queue, topic, holder)
+    for number in range(partitions):
+        queue.publish(topic, f"m{number}", key=None)
+    held = sorted(record.message for _, record in queue.poll_all(holder))
+    heir = queue.new_consumer(group, topic)
+    most = int(min(bench.limit("poll_messages") or partitions, partitions))
+    waiting = WaitingPoll(queue, heir, max_messages=most)
+    queue.unsubscribe(holder, topic)
+    reply, _took = waiting.answer()
+    body = reply.body if isinstance(reply.body, dict) else {}
+    came = [queue.parse_record(item, reply).message for item in body.get("records", ())]
+    for _ in queue.retry_until_rebalanced():
+        came += [record.message for _, record in queue.poll_all(heir)]
+        if len(came) >= len(held):
+            break
+    bench.judge(
+        "DELIVER-1",
+        sorted(came) == held,
+        expected=f"{held}, each once, from the batch that waited and from later polls",
+        observed=came,
+    )
+
+
+@clauses("POLL-WAIT-1")
+def test_the_polls_of_all_members_of_a_removed_group_are_refused(bench: Bench) -> None:
+    """Let polls of several members wait, and remove their group; expect a refusal (4xx) of each, long before its time
+    is over.
+    """
+    queue = QueueFixture(bench)
+    _topic, group, consumers = queue.topic_with_consumers(3)
+    polls = [WaitingPoll(queue, consumer, round_trips=1) for consumer in (*consumers, consumers[0])]
+    queue.client.remove_group(group)
+    del queue.members[group]
+    for waiting in polls:
+        reply, took = waiting.answer()
+        bench.judge(
+            "POLL-WAIT-1",
+            refused(reply) and waiting.is_before_timeout(took),
+            expected="4xx when the group is removed, long before the time of the poll is over",
+            observed=f"{reply} after {took:.3f} s",
+        )
 
 
 @clauses("QSTOMP-REPLY-1")

@@ -63,6 +63,26 @@ def test_a_counted_body_may_hold_nul(bench: Bench, body: bytes) -> None:
     expect_header(bench, "STOMP-CLEN-005", message, "content-length", str(len(body)))
 
 
+@clauses("STOMP-CLEN-001", "STOMP-CLEN-011")
+def test_a_count_is_decimal(bench: Bench) -> None:
+    """Send a `content-length` with a zero in front, and a NUL where an octal one ends; expect the whole body, or none
+    of it. A server may refuse such a number.
+    """
+    fixture = StompFixture(bench)
+    loopback = Loopback(fixture)
+    body = b"01234567\x009"
+    octets = loopback.octets(COUNTED, length="010", body=body)
+    found = reaction(fixture, session_sending(fixture, octets))
+    came = loopback.message_or_none(within=None if not found.is_refusal else SHORT_WAIT)
+    for clause in ("STOMP-CLEN-001", "STOMP-CLEN-011"):
+        fixture.judge(
+            clause,
+            (came is None and found.is_refusal) or (came is not None and came.body == body),
+            expected=f"a MESSAGE with the body {body!r}, or the SEND refused",
+            observed=came.octets if came else found,
+        )
+
+
 def _counts(fixture: StompFixture) -> bool:
     """False if the server ends bodies at their first NUL, as it may in 1.0; STOMP-CLEN-002 is skipped then."""
     bench = fixture.bench

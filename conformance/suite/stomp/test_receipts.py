@@ -32,6 +32,7 @@ VALUES = {
     "blanks": " inner  and outer ",
     "octets": "Empfang ✓ 日本",
     "long": "r" * 2000,
+    "empty": "",
 }
 #: The values that 1.0 can write.
 VALUES_OF_1_0 = ("plain", "colon")
@@ -70,6 +71,32 @@ def test_every_kind_of_frame_is_receipted(bench: Bench, mode: str) -> None:
     client.unsubscribe(subscription.id, destination.headers, receipt=receipt())
     _judge_receipt(fixture, client, asked[-1], "UNSUBSCRIBE")
     _judge_once(fixture, client)
+
+
+@clauses("STOMP-RECEIPT-001", "STOMP-RECEIPT-002")
+@pytest.mark.parametrize("value", ["", " ", "0"], ids=repr)
+def test_every_kind_of_frame_may_have_an_odd_receipt(bench: Bench, value: str) -> None:
+    """Send SUBSCRIBE, UNSUBSCRIBE, BEGIN, COMMIT and ABORT, each on a session of its own, with a `receipt` that is
+    empty, a blank or 0; expect it back.
+    """
+    fixture = StompFixture(bench)
+    if bench.version == "1.0" and value != "0":
+        return
+    kinds = ["SUBSCRIBE", "UNSUBSCRIBE", *(["BEGIN", "COMMIT", "ABORT"] if fixture.has_transactions else [])]
+    for kind in kinds:
+        client, destination, transaction = fixture.client(), fixture.topic(), bench.fresh("t")
+        receipt = ("receipt", value)
+        if kind in ("COMMIT", "ABORT"):
+            client.begin(transaction)
+        if kind in ("BEGIN", "COMMIT", "ABORT"):
+            client.frame(kind, [("transaction", transaction), receipt])
+        elif kind == "SUBSCRIBE":
+            fixture.subscribe(client, destination, [receipt])
+        else:
+            subscription = fixture.active_subscription(client, destination)
+            client.unsubscribe(subscription.id, destination.headers, receipt=value)
+        frame = fixture.expect_receipt(client, None, kind)
+        expect_header(fixture, "STOMP-RECEIPT-002", frame, "receipt-id", value)
 
 
 @clauses("STOMP-RECEIPT-002")

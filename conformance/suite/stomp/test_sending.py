@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,21 +84,28 @@ def test_a_send_without_destination_is_refused(bench: Bench, body: bytes) -> Non
 
 @clauses("STOMP-SEND-003")
 def test_a_send_to_a_refused_destination_is_answered(bench: Bench) -> None:
-    """Send to the destination that the target file names as refused; expect an ERROR and the end of the connection."""
+    """Send to the destination that the target file names as refused; expect an ERROR and the end of the connection. An
+    ERROR for one of its kind whose name has a line feed and a colon is read as strictly as any other.
+    """
     fixture = StompFixture(bench)
     if not bench.target.refused_destination:
         bench.skip("STOMP-SEND-003", "no destination is known that the server refuses")
         return
     receipt = fixture.new_receipt()
 
-    def provoke() -> StompClient:
+    def provoke(name: str = bench.target.refused_destination) -> StompClient:
         client = fixture.client()
-        client.send(bench.target.refused_destination, "body", receipt=receipt)
+        client.send(name, "body", receipt=receipt)
         return client
 
     found = reaction(fixture, provoke, receipt, must_react=True)
     what = f"a SEND to {bench.target.refused_destination}"
     expect_error_and_close(fixture, "STOMP-SEND-003", found, receipt, what)
+    if bench.version != "1.0":
+        odd = f"{bench.target.refused_destination}\n:x\\"
+        found = reaction(fixture, functools.partial(provoke, odd), receipt)
+        if found.error is not None:
+            expect_error_and_close(fixture, "STOMP-SEND-003", found, receipt, f"a SEND to {odd!r}")
 
 
 @clauses("STOMP-SEND-003")

@@ -62,6 +62,8 @@ def test_all_octets_of_the_client_are_signs_of_life(bench: Bench, octets: str) -
         client, seconds = session.client, max(4 * session.client_interval + 0.5, 2.5)
         if octets == "pieces":
             return _trickle(fixture, client, seconds, session.client_interval)
+        if octets == "beats":
+            fixture.subscribe(client, destination)  # a session that only listens sends nothing but beats
         act = client.beat if octets == "beats" else lambda: fixture.send(client, destination, "x")
         return act_periodically(client, seconds, 0.6 * session.client_interval, act)
 

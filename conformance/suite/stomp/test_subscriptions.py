@@ -139,6 +139,8 @@ def test_an_id_in_use_is_refused(bench: Bench, same: bool) -> None:
     def provoke() -> StompClient:
         client = fixture.client()
         fixture.active_subscription(client, first, id="twice")
+        if same and fixture.has_transactions:  # whatever else is open on the session
+            client.begin(bench.fresh("transaction"))
         fixture.subscribe(client, second, id="twice", receipt=receipt)
         return client
 

@@ -22,7 +22,7 @@ from conformance.suite.stomp.transaction_steps import (
 from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conformance.bench.bench import Bench
     from conformance.suite.stomp.reactions import Reaction
@@ -49,6 +49,38 @@ def test_a_message_comes_with_the_commit_and_not_before(bench: Bench, kind: str)
     fixture.fence(channel.sender)
     expect_no_messages(channel, "STOMP-TX-004", bodies, "nothing of the transaction before its COMMIT")
     send_and_confirm(fixture, channel.sender, "COMMIT", transaction)
+    expect_all_messages(channel, "STOMP-TX-004", bodies)
+
+
+@clauses("STOMP-TX-004")
+def test_other_frames_of_the_session_leave_a_transaction_alone(bench: Bench) -> None:
+    """Subscribe, unsubscribe, acknowledge, send, and begin and abort another transaction while one is open; expect all
+    MESSAGEs of that one after its COMMIT.
+    """
+    fixture = StompFixture(bench)
+    channel, client = channel_to(fixture), fixture.client()
+    name, other = bench.fresh("t"), bench.fresh("t")
+    bodies = fresh_bodies(fixture, *"abcdef")
+    steps: list[Callable[[], object]] = []
+
+    def subscribe_and_leave() -> None:
+        mode = Channel(fixture, fixture.topic(), reader=client, headers=[("ack", "client")])
+        client.ack(mode.send_and_receive(bench.fresh("m")))
+        client.unsubscribe(mode.subscription.id, mode.destination.headers)
+
+    steps.append(lambda: None)
+    steps.append(subscribe_and_leave)
+    steps.append(lambda: fixture.send(client, fixture.topic(), "outside"))
+    steps.append(lambda: send_and_confirm(fixture, client, "BEGIN", other))
+    steps.append(lambda: send_in_transaction(fixture, client, other, channel.destination, "aborted"))
+    steps.append(lambda: send_and_confirm(fixture, client, "ABORT", other))
+    send_and_confirm(fixture, client, "BEGIN", name)
+    for step, body in zip(steps, bodies, strict=True):
+        step()
+        send_in_transaction(fixture, client, name, channel.destination, body)
+    fixture.fence(client)
+    expect_no_messages(channel, "STOMP-TX-004", bodies, "nothing of the transaction before its COMMIT")
+    send_and_confirm(fixture, client, "COMMIT", name)
     expect_all_messages(channel, "STOMP-TX-004", bodies)
 
 

@@ -29,7 +29,11 @@ WATCH = 3.5
 
 
 @clauses("STOMP-WS-021")
-@pytest.mark.parametrize("payload", [b"", b"ping", bytes(range(125))], ids=["empty", "short", "longest"])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"ping", bytes(range(125)), bytes(range(131, 256))],
+    ids=["empty", "short", "longest", "no text"],
+)
 def test_a_ping_gets_its_pong(bench: Bench, payload: bytes) -> None:
     """Send a ping before CONNECT and on a session; expect a pong with the same data."""
     for client in (bench.stomp(connect=False), StompFixture(bench).client()):
@@ -129,10 +133,10 @@ def test_the_receipt_of_disconnect_comes_before_the_close_frame(bench: Bench) ->
 
 
 @clauses("STOMP-WS-014")
-@pytest.mark.parametrize("how", ["close-frame", "cut"])
+@pytest.mark.parametrize("how", ["close-frame", "close-frame-without-code", "between-fragments", "cut"])
 def test_the_session_ends_with_the_connection(bench: Bench, how: str) -> None:
-    """Send a Close frame, or cut the connection, of a subscriber to a queue; expect every later message at the other
-    subscriber.
+    """Send a Close frame, also without a code or between two fragments, or cut the connection, of a subscriber to a
+    queue; expect every later message at the other subscriber.
     """
     fixture = StompFixture(bench)
     if not bench.target.fact("queues", True):
@@ -168,9 +172,15 @@ def test_a_transaction_ends_with_the_connection(bench: Bench, how: str) -> None:
 def _end(client: StompClient, how: str) -> None:
     if how == "cut":
         client.link.cut()
+        return
+    websocket = websocket_of(client)
+    if how == "between-fragments":
+        websocket.send_frame(b"SEND\ndestination:", opcode=1, fin=False)
+    if how == "close-frame-without-code":
+        websocket.send_frame(b"", opcode=8)
     else:
-        websocket_of(client).send_close()
-        client.expect_end()
+        websocket.send_close()
+    client.expect_end()
 
 
 @clauses("STOMP-WS-015")

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from websocket import ABNF
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.loopback import Loopback
@@ -103,12 +104,14 @@ def test_stomp_in_binary_messages(bench: Bench, mixed: bool) -> None:
     """Send frames in binary messages, or in binary and text ones in turn; expect every message back."""
     fixture = StompFixture(bench)
     loopback = Loopback(fixture)
-    bodies = [b"m%d" % number for number in range(4)]
+    # The first one and the last one but one are binary in both cases: any octets may come in those.
+    bodies = [b"m0", b"m1", NOT_UTF_8, b"m3"]
     for number, body in enumerate(bodies):
         loopback.send_octets(
-            b"SEND\n<note>\n<destination>\n\n<body>\0",
+            b"SEND\n<note>\ncontent-length:<length>\n<destination>\n\n<body>\0",
             binary=number % 2 == 0 or not mixed,
             note=note_of(loopback.client.version),
+            length=len(body),
             body=body,
         )
     came = bodies_until_marker(loopback)
@@ -232,18 +235,35 @@ def _holds_split(
 @pytest.mark.parametrize("ping", [None, b"between"], ids=["plain", "with-ping"])
 @pytest.mark.parametrize("size", [1, 3, 40])
 def test_a_fragmented_message_is_one_message(bench: Bench, size: int, ping: bytes | None) -> None:
-    """Send a message in fragments, with a ping between them or none; expect the message back, and a pong."""
+    """Send a message in fragments, with a ping and a pong between them or none; expect the message back, and a pong.
+
+    A client may send a pong that nobody asked for at any time.
+    """
     loopback = Loopback(StompFixture(bench))
     octets = loopback.octets(
         b"SEND\n<note>\n<destination>\n\n<body>\0", note=note_of(loopback.client.version), body=BODY
     )
     parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
-    websocket_of(loopback.client).send_fragments([*parts, b""], ping=ping)
+    websocket = websocket_of(loopback.client)
+    if ping is not None:
+        websocket.send_frame(b"unasked", ABNF.OPCODE_PONG)
+    websocket.send_fragments([*parts, b""], ping=ping, pong=ping)
     message = loopback.expect_message("STOMP-WS-005")
     bench.judge("STOMP-WS-005", message.body == BODY, expected="the message", observed=message.octets)
     if ping is not None:
         answered = ping in websocket_of(loopback.client).pongs or websocket_of(loopback.client).pong(b"again")
         bench.judge("STOMP-WS-005", answered, expected="a pong for the ping between", observed="none")
+
+
+@clauses("STOMP-WS-005")
+@pytest.mark.parametrize("key", [bytes(4), b"\xff" * 4, b"\0\0\0\1", b"DEST"], ids=bytes.hex)
+def test_any_key_may_mask_a_frame(bench: Bench, key: bytes) -> None:
+    """Send a message that is masked by zeros and by other keys; expect the message back."""
+    loopback = Loopback(StompFixture(bench))
+    octets = loopback.octets(b"SEND\n<destination>\n\n<body>\0", body=BODY)
+    websocket_of(loopback.client).send_frame(octets, ABNF.OPCODE_TEXT, key=key)
+    message = loopback.expect_message("STOMP-WS-005")
+    bench.judge("STOMP-WS-005", message.body == BODY, expected="the message", observed=message.octets)
 
 
 @clauses("STOMP-WS-008")

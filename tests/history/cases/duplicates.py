@@ -34,5 +34,7 @@ CASES = (
     good("not delivered again", "the released record comes first", "ann bob settle; send a@0.0 b@0.1; ann gets a; leaves; bob reads a b"),
     good("not delivered again", "the leaver may have acknowledged it", "ann bob settle; send a@0.0 b@0.1; ann gets a; acks a -> ?; leaves; bob gets b"),
     bad("given back and skipped", "NACK-AGAIN-1", "ann settles; send a@0.0 b@0.1; gets a; returns a; gets b"),
+    bad("more than one in flight", "ORDER-2", "given rebalance_timeout=0.0; ann settles; send a@0.0 b@0.1; gets a; returns a; gets a; bob joins; ann gets b"),
+    bad("given back and skipped", "NACK-AGAIN-1", "ann settles; send a@0.0 b@0.1; gets a; returns a; gets a; returns a; gets b"),
     good("given back and skipped", "the returned record comes first", "ann settles; send a@0.0 b@0.1; gets a; returns a; reads a b"),
 )

@@ -18,6 +18,11 @@ CASES = (
     good("lost", "it may have been freed before the group read its topic", "given frees=yes; ann settles; send a@0.0 b@0.1; reads a; bob joins group=h; wait 10; bob beats; gets b"),
     bad("lost", "DELIVER-1", "given frees=yes; ann settles; bob joins group=h; wait 10; send a@0.0 b@0.1; ann reads a; bob beats; gets b"),
     bad("started late", "DELIVER-1", "given frees=yes; ann settles; send a@0.0 b@0.1; gets a; bob joins group=h; wait 10; ann acks a; bob beats; gets b"),
+    good("lost", "a group starts with the next record", "given starts_at_newest=yes; send a@0.0 b@0.1; ann settles; gets b"),
+    good("started late", "a group starts with the next record", "given starts_at_newest=yes; send a@0.0 b@0.1; ann settles; gets b"),
+    good("unseen", "a group starts with the next record", "given starts_at_newest=yes; send a@0.0; ann settles; polls"),
+    bad("unseen", "DELIVER-1", "given starts_at_newest=yes; ann settles; send a@0.0; polls"),
+    bad("lost", "DELIVER-1", "given starts_at_newest=yes; ann settles; send a@0.0 b@0.1; gets b"),
     bad("unseen", "DELIVER-1", "ann settles; send a@0.0; polls"),
     # A producer acknowledgement proves that the record was stored.
     bad("unseen", "DELIVER-1", "ann settles; listen; send a -> ?; ACK a; polls"),

@@ -1,0 +1,68 @@
+"""Bodies as RFC 8259 lets a client write them: REFUSE-9."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.bench.marks import clauses
+from conformance.suite.queue.operation_table import PreparedQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.bench.bench import Bench
+
+
+def _escaped(text: str) -> str:
+    """A string of JSON whose first and last characters are escapes."""
+    if not text:
+        return '""'
+    first, rest = text[0], text[1:]
+    middle, last = rest[:-1], rest[-1:]
+    ends = [f"\\u{ord(character):04x}" for character in (first, last) if character]
+    return f'"{ends[0]}{json.dumps(middle)[1:-1]}{"".join(ends[1:])}"'
+
+
+def _with_escapes(body: dict[str, Any]) -> bytes:
+    pairs = [
+        f"{json.dumps(name)}:{_escaped(value) if isinstance(value, str) else json.dumps(value)}"
+        for name, value in body.items()
+    ]
+    return f"{{{','.join(pairs)}}}".encode()
+
+
+def _with_escaped_names(body: dict[str, Any]) -> bytes:
+    pairs = [f"{_escaped(name)}:{json.dumps(value)}" for name, value in body.items()]
+    return f"{{{','.join(pairs)}}}".encode()
+
+
+def _with_blanks(body: dict[str, Any]) -> bytes:
+    pairs = [f'\t"{name}" :\r\n {json.dumps(value)} ' for name, value in reversed(body.items())]
+    return f" \r\n\t{{ {' , '.join(pairs)}\n}} \t\r\n\n".encode()
+
+
+SPELLINGS: dict[str, Callable[[dict[str, Any]], bytes]] = {
+    "escapes": _with_escapes,
+    "escapes in names": _with_escaped_names,
+    "blanks": _with_blanks,
+}
+
+
+@clauses("REFUSE-9")
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_body_may_be_spelled_in_any_way(bench: Bench, spelling: Callable[[dict[str, Any]], bytes]) -> None:
+    """Send each operation with escapes in its strings, or in the names of its members, or with blanks and line ends
+    between all of its parts; expect it to succeed.
+    """
+    prepared = PreparedQueue(bench)
+    for operation, path, body in prepared.sequence():
+        reply = prepared.queue.call(path, spelling(body))
+        bench.judge(
+            "REFUSE-9",
+            reply.status in operation.success,
+            expected=f"{' or '.join(map(str, operation.success))} for {spelling(body).decode()}",
+            observed=reply,
+        )

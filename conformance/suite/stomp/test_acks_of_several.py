@@ -1,0 +1,147 @@
+"""Settlements where several things are open at once: messages, subscriptions, transactions."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from conformance.bench.marks import clauses
+from conformance.suite.stomp.accept_or_refuse import (
+    MODES,
+    channel_in_mode,
+    redelivery_works,
+    send_and_confirm,
+    settle,
+    too_few_reason,
+)
+from conformance.suite.stomp.channel import Channel, acknowledgement_mode, consume_elsewhere, unsubscribe
+from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.failures import PeerFailure
+
+if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
+
+#: Messages that are outstanding at once.
+SEVERAL = 6
+
+
+@clauses("STOMP-ACK-001")
+@MODES
+def test_what_an_unsubscribe_leaves_is_not_consumed(bench: Bench, mode: str) -> None:
+    """Unsubscribe with unacknowledged messages, and cut the connection; expect them at another consumer."""
+    fixture = StompFixture(bench)
+    if not redelivery_works(fixture, mode, "STOMP-ACK-001"):
+        return
+    channel = channel_in_mode(fixture, mode)
+    bodies = [message.body for message in channel.unacknowledged_messages(3)]
+    named = [("id", channel.subscription.id), *channel.destination.headers.items()]
+    if bench.version == "1.0":
+        named.append(("destination", channel.destination.name))
+    unsubscribe(fixture, channel.reader, named)
+    channel.reader.link.cut()
+    again = consume_elsewhere(fixture, channel.destination, bodies)
+    bench.judge(
+        "STOMP-ACK-001",
+        set(bodies) <= set(again),
+        expected=f"{bodies} for another consumer: they were not acknowledged",
+        observed=again,
+    )
+
+
+@clauses("STOMP-NACK-002", "STOMP-SUB-012")
+def test_a_nack_among_several_leaves_the_others(bench: Bench) -> None:
+    """Send NACK for one of six messages in mode client-individual, and ACK for the last; cut the connection, and expect
+    all others at another consumer once.
+    """
+    fixture = StompFixture(bench)
+    ids = ("STOMP-NACK-002", "STOMP-SUB-012")
+    if bench.version == "1.0" or not redelivery_works(fixture, "client-individual", *ids):
+        return
+    channel = channel_in_mode(fixture, "client-individual")
+    messages = channel.unacknowledged_messages(SEVERAL)
+    if len(messages) < SEVERAL:
+        for clause in ids:
+            fixture.skip(clause, too_few_reason(messages))
+        return
+    named = messages[3]
+    settle(fixture, channel.reader, named, "NACK")
+    for message in messages:
+        if message is named:
+            continue
+        receipt = fixture.new_receipt()
+        channel.reader.ack(message, receipt=receipt)
+        try:
+            channel.reader.expect("RECEIPT", receipt_id=receipt)
+        except PeerFailure as failure:
+            for clause in ids:
+                fixture.judge(
+                    clause,
+                    False,
+                    expected="a RECEIPT for the ACK of a message that the NACK didn't name",
+                    observed=failure.observed,
+                )
+            return
+    for clause in ids:
+        fixture.judge(clause, True, expected="a RECEIPT for each ACK", observed=f"{SEVERAL - 1} RECEIPTs")
+
+
+@clauses("STOMP-SUB-011", "STOMP-ACK-004")
+def test_an_ack_that_names_another_subscription_settles_nothing(bench: Bench) -> None:
+    """Send ACK on a session of 1.1 for a message of one subscription that names the other; cut the connection, and
+    expect the message at another consumer. A refusal of the ACK ends the session as well.
+    """
+    fixture = StompFixture(bench)
+    if bench.version != "1.1" or not redelivery_works(
+        fixture, "client-individual", "STOMP-SUB-011", "STOMP-ACK-004"
+    ):
+        return
+    channel = channel_in_mode(fixture, "client-individual")
+    other = Channel(fixture, fixture.queue(), reader=channel.reader, headers=[("ack", "client-individual")])
+    other.send_and_receive(bench.fresh("other"))
+    message = channel.send_and_receive(bench.fresh("m"))
+    channel.reader.ack(message, subscription=other.subscription.id)
+    with contextlib.suppress(PeerFailure):  # it may be refused (STOMP-ACK-010)
+        fixture.fence(channel.reader)
+    channel.reader.link.cut()
+    again = consume_elsewhere(fixture, channel.destination, [message.body])
+    for clause in ("STOMP-SUB-011", "STOMP-ACK-004"):
+        fixture.judge(
+            clause,
+            message.body in again,
+            expected=f"{message.body!r} again: the ACK named another subscription",
+            observed=again,
+        )
+
+
+@clauses("STOMP-TX-012")
+@MODES
+def test_acks_of_another_transaction_wait_for_its_own_commit(bench: Bench, mode: str) -> None:
+    """Send ACKs for the messages of two subscriptions in two transactions, commit one and cut the connection; expect
+    the message of the other one at another consumer.
+    """
+    fixture = StompFixture(bench)
+    if not fixture.has_transactions:
+        fixture.skip("STOMP-TX-012", "the server has no transactions")
+        return
+    if not redelivery_works(fixture, mode, "STOMP-TX-012"):
+        return
+    committed = channel_in_mode(fixture, mode)
+    headers = [("ack", acknowledgement_mode(bench, mode))]
+    left = Channel(fixture, fixture.queue(), reader=committed.reader, headers=headers)
+    names = bench.fresh("committed"), bench.fresh("left")
+    reader = committed.reader
+    body = b""
+    for name, channel in zip(names, (committed, left), strict=True):
+        send_and_confirm(fixture, reader, "BEGIN", name)
+        message = channel.send_and_receive(bench.fresh("m"))
+        reader.ack(message, transaction=name)
+        body = message.body
+    send_and_confirm(fixture, reader, "COMMIT", names[0], behind="ACK")
+    reader.link.cut()
+    again = consume_elsewhere(fixture, left.destination, [body])
+    bench.judge(
+        "STOMP-TX-012",
+        body in again,
+        expected=f"{body!r} again: the transaction of its ACK was not committed",
+        observed=again,
+    )
