@@ -103,6 +103,16 @@ class Connections:
         longest = longest_gap(stream.arrivals, self._traces[name].now())
         return (stream.answers.popleft() if stream.answers else None), longest
 
+    def has_ended(self, name: str) -> bool:
+        """True if the server has ended a WebSocket or TCP connection; what it has sent before is kept."""
+        link = self._links.get(name)
+        if link is None:
+            return False
+        until = time.monotonic() + _SLICE_SECONDS
+        while time.monotonic() < until and self._read(name, until):
+            pass
+        return link.closed is not None
+
     def pause(self, until: float) -> None:
         """Let time pass; pings are answered meanwhile."""
         while (left := until - time.monotonic()) > 0:

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from conformance.run.greetings import greeting
+from conformance.run.greetings import HTTP, TLS_ALERT, first_octets, greeting
 from conformance.targets.address import HttpHost
 from conformance.wire import tcp
 from conformance.wire.connection import tls_context
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from conformance.wire.failures import Unreachable, UpgradeRefused
 
 #: Longest wait for each answer that tells what a port speaks, in seconds.
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 1.0
 #: Status by which servers of HTTP over TLS answer a request without TLS.
 BAD_REQUEST = 400
 _SHOWN = 300
@@ -79,7 +79,12 @@ def no_upgrade(target: Target, observed: object, spoken: str) -> str:
 def spoken_instead(target: Target) -> str:
     """Sentence on what the target's port speaks that did not answer an upgrade in HTTP; "" if that is unknown."""
     where = HttpHost(target.host, target.port, target.tls)
-    return other_protocol(where, target.url) or greeting(where)
+    octets = first_octets(where)
+    if octets.startswith(HTTP):
+        return ""
+    if octets.startswith(TLS_ALERT) and target.tls is None:
+        return f"this port speaks TLS: try {_with_tls(target.url)}"
+    return other_protocol(where, target.url) or (greeting(octets) if octets else "")
 
 
 def other_protocol(where: HttpHost, url: str) -> str:

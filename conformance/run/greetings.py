@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from conformance.targets.address import HttpHost
 
 #: Longest wait for the first octets, in seconds.
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 1.0
+#: Beginnings of an answer in HTTP/1, and of an alert of TLS (RFC 8446 section 5.1).
+HTTP, TLS_ALERT = b"HTTP/1", b"\x15\x03"
 _SHOWN = 40
 _BY_FIRST_OCTETS = {
     b"SSH-": "SSH",
@@ -26,11 +28,8 @@ _BY_FIRST_OCTETS = {
 _SETTINGS, _FRAME_HEAD = 4, 9
 
 
-def greeting(where: HttpHost) -> str:
-    """Sentence on the first octets that come for a request in HTTP/1.1, "" if none come or if they are HTTP/1."""
-    octets = _first_octets(where)
-    if not octets or octets.startswith(b"HTTP/1"):
-        return ""
+def greeting(octets: bytes) -> str:
+    """Sentence on the first octets of a port, which are not HTTP/1."""
     if len(octets) >= _FRAME_HEAD and octets[3] == _SETTINGS and octets[5:_FRAME_HEAD] == bytes(4):
         return (
             "this port speaks HTTP/2 only, as servers of gRPC do: the suite needs a port that speaks HTTP/1.1"
@@ -40,7 +39,8 @@ def greeting(where: HttpHost) -> str:
     return f"this port speaks {name}, not HTTP: {said}" if name else f"this port does not speak HTTP: {said}"
 
 
-def _first_octets(where: HttpHost) -> bytes:
+def first_octets(where: HttpHost) -> bytes:
+    """The first octets that come for a request in HTTP/1.1; empty if none come in time."""
     request = f"GET / HTTP/1.1\r\nHost: {where.authority}\r\nConnection: close\r\n\r\n".encode()
     with contextlib.suppress(OSError):
         plain = socket.create_connection((where.host, where.port), ANSWER_SECONDS)

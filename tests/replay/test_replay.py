@@ -29,6 +29,7 @@ FAULTS = {
     "a-nack-is-not-receipted": "silence, behind ids of the server",
     "a-malformed-frame-ends-without-a-word": "a closed connection",
     "the-connection-stays-open-after-an-error": "an open connection",
+    "a-message-follows-an-error": "a frame behind an ERROR, and the end of the connection",
     "an-acknowledgement-commits-nothing": "a state that a model reaches, too",
     "who-owns-nothing-is-not-evicted": "a virtual clock",
     "an-upgrade-succeeds-on-every-path": "an upgrade",
