@@ -12,7 +12,6 @@ import msgspec
 from reference_server.queue.broker import QueueBroker
 from reference_server.server.application import Application
 from reference_server.stomp.frame import CONNECTING, Frame, FrameReader
-from reference_server.stomp.outlet import Outlet
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, QueueBinding, ReplyAddress
 from reference_server.stomp.session import Session
 from tests.mutants.patching import wrap
@@ -22,6 +21,7 @@ from tests.mutants.stomp_editing import wrap_action
 if TYPE_CHECKING:
     from reference_server.queue.outcomes import Outcome
     from reference_server.queue.topic import Topic
+    from reference_server.stomp.outlet import Outlet
 
 
 # The binding of the queue
