@@ -96,7 +96,7 @@ def _server(command: str, options: Options) -> Iterator[Options]:
 
 
 def _judge(options: Options) -> int:
-    interruption = _Interruption()
+    interruption = _Interruption(also_by_sigterm=options.heal is not None)
     with interruption:
         return _judge_interruptibly(options, interruption)
 
@@ -122,9 +122,11 @@ class _Interruption:
     """Ends the first contact or the run on Ctrl-C, even if the KeyboardInterrupt is swallowed.
 
     Hypothesis swallows it in some places, and Python in every finalizer. Setting `event` ends all waits for the server.
+    `also_by_sigterm` lets SIGTERM do the same: a run with faults has to heal them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, also_by_sigterm: bool = False) -> None:
+        self._also_by_sigterm = also_by_sigterm
         self.event = threading.Event()
         self.run: Run | None = None
         self._is_installed = False
@@ -133,10 +135,14 @@ class _Interruption:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._interrupt)
             self._is_installed = True
+        if self._also_by_sigterm:
+            signal.signal(signal.SIGTERM, self._interrupt)
 
     def __exit__(self, *error: object) -> None:
         if self._is_installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._also_by_sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _interrupt(self, _number: int, _frame: object) -> None:
         if self.run is not None:

@@ -109,8 +109,9 @@ def test_a_heal_that_fails_ends_the_run() -> None:
     assert "--heal" in done.stdout
 
 
-def test_an_interrupted_run_heals(tmp_path: Path) -> None:
-    """Ctrl-C while a fault is in effect: the heal command runs, and the status is 4."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_heals(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C or SIGTERM while a fault is in effect: the heal command runs, and the status is 4."""
     began, healed = tmp_path / "began", tmp_path / "healed"
     with forgetful_server("nothing") as server:
         url = f"http://127.0.0.1:{port_of(server)}"
@@ -124,7 +125,7 @@ def test_an_interrupted_run_heals(tmp_path: Path) -> None:
         while run.poll() is None and not began.exists():
             pass
         assert not healed.exists()
-        os.kill(run.pid, signal.SIGINT)
+        os.kill(run.pid, number)
         printed, _ = run.communicate(timeout=60)
     assert run.returncode == 4, printed
     assert healed.exists()

@@ -151,7 +151,7 @@ def unsubscribing_ends_all_subscriptions() -> None:
     def unsubscribe(original: Any, self: Group, consumer: Consumer, topics: list[Topic], now: float) -> None:
         original(self, consumer, topics, now)
         for name in sorted(consumer.topics):
-            consumer.topics.discard(name)
+            del consumer.topics[name]
             self._release(consumer, name)
             self.rebalance(name, now)
 

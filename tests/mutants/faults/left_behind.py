@@ -94,7 +94,7 @@ def who_waited_in_vain_takes_a_record_along() -> None:
     @wrap(QueueBroker, "publish")
     def publish(original: Any, self: QueueBroker, name: str, *arguments: Any, **named: Any) -> Any:
         partition, offset = original(self, name, *arguments, **named)
-        for group in self.followers.get(name, ()):
+        for group in self.followers(name):
             cursor = group.cursors[name][partition.index]
             if cursor.owner in ghosts and cursor.is_ready():
                 ghosts.discard(cursor.owner)

@@ -129,7 +129,7 @@ def _after_a_gone_one() -> list[int]:
 
     @wrap(Application, "cancel")
     def cancel(original: Any, self: Application, waiter: Hashable) -> None:
-        gone[0] += waiter in self.operations._long_polls._parked
+        gone[0] += waiter in self.operations.long_polls._parked
         original(self, waiter)
 
     return gone

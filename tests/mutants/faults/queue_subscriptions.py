@@ -24,7 +24,7 @@ def a_later_subscription_replaces_the_earlier_one() -> None:
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
         original(self, consumer, names)
-        others = sorted(consumer.topics - set(names))
+        others = sorted(consumer.topics.keys() - set(names))
         if others:
             self.unsubscribe(consumer, others)
 
@@ -74,7 +74,7 @@ def subscribing_again_begins_anew() -> None:
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
         self._topics(names)
-        again = sorted(consumer.topics & set(names))
+        again = sorted(consumer.topics.keys() & set(names))
         if again:
             self.unsubscribe(consumer, again)
         original(self, consumer, names)
@@ -86,7 +86,7 @@ def subscribing_again_is_refused() -> None:
 
     @wrap(QueueBroker, "subscribe")
     def subscribe(original: Any, self: QueueBroker, consumer: Consumer, names: Sequence[str]) -> None:
-        if consumer.topics & set(names):
+        if consumer.topics.keys() & set(names):
             raise Refusal("too-many", "the consumer is subscribed already", "topic_list")
         original(self, consumer, names)
 

@@ -221,7 +221,7 @@ def an_upgrade_that_offers_compression_is_refused() -> None:
             self._is_upgrade, self._is_declined = False, True
 
 
-@fault("QSTOMP-ENDPOINT-1", "WEBSOCKET-UPGRADE-1", bindings=(*STOMP, *WEBSOCKET))
+@fault("QSTOMP-ENDPOINT-1", bindings=STOMP)
 def an_upgrade_with_a_query_finds_no_endpoint() -> None:
     """`/stomp?token=1` is another path than `/stomp`."""
 
