@@ -166,7 +166,7 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--target",
         metavar="NAME",
-        default="",
+        type=_not_empty,
         help="a known broker (see --list-targets), or the path of a target file",
     )
     group.add_argument("--login", metavar="NAME", default=None, help="login header of CONNECT")
@@ -232,6 +232,15 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add_lists(group)
 
 
+def _not_empty(name: str) -> str:
+    """The name of a target. Raises ArgumentTypeError for an empty one, which an unset variable of a shell leaves."""
+    if not name:
+        raise argparse.ArgumentTypeError(
+            "an empty name: expected one of --list-targets, or the path of a file"
+        )
+    return name
+
+
 def options_of(values: Mapping[str, Any]) -> Options:
     """Options of a run from parsed arguments.
 
@@ -268,7 +277,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         ca_file=values["ca_file"],
         verbose=values["verbose"],
         excluded=tuple(values["excluded"]),
-        target=values["target"],
+        target=values["target"] or "",
         durations=values["durations"],
         **fault_values(values),
         **ci_values(values),

@@ -112,6 +112,7 @@ def test_a_plain_web_server_is_not_conforming_where_its_http_is_asked_for(
         (("ws://127.0.0.1:1/", "--clause", "NO-SUCH-CLAUSE"), "NO-SUCH-CLAUSE"),
         (("ws://127.0.0.1:1/", "--class", "no-such-class"), "no-such-class"),
         (("ws://127.0.0.1:1/", "--target", "no-such-target"), "no-such-target"),
+        (("ws://127.0.0.1:1/", "--target", ""), "an empty name"),
         (("ws://127.0.0.1:1/", "--heartbeat-timeout", "soon"), "soon"),
         (("ws://127.0.0.1:1/", "--seed", "-1"), "seed"),
         (("--launch", "no-such-command-anywhere"), "no-such-command-anywhere"),
