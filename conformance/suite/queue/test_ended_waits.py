@@ -77,10 +77,10 @@ def test_a_wait_whose_connection_is_gone_takes_no_record_along(bench: Bench, end
 
 @clauses("POLL-WAIT-5")
 @waits(_past_the_timeout, clock="wall")
-@pytest.mark.parametrize("ending", ["in vain", "with a record", *ENDINGS])
+@pytest.mark.parametrize("ending", ["in vain", "with a record", "without a topic", *ENDINGS])
 def test_silence_begins_when_a_wait_is_over(bench: Bench, ending: str) -> None:
-    """Send a long poll that ends in vain, with a record, or with its connection, and nothing for longer than timeout
-    and grace; expect a refusal (4xx) of the consumer's heartbeat.
+    """Send a long poll that ends in vain, with a record, behind an unsubscription, or with its connection, and nothing
+    for longer than timeout and grace; expect a refusal (4xx) of the consumer's heartbeat.
     """
     for pause in (0.0, NOTICED):
         queue = QueueFixture(bench)
@@ -92,6 +92,10 @@ def test_silence_begins_when_a_wait_is_over(bench: Bench, ending: str) -> None:
             waiting = WaitingPoll(queue, consumer)
             queue.publish(topic, "awaited")
             waiting.expect_record("POLL-WAIT-1", "awaited")
+        elif ending == "without a topic":
+            waiting = WaitingPoll(queue, consumer, SHORT)
+            queue.unsubscribe(consumer, topic)
+            waiting.answer()
         elif not wait_and_leave(queue, consumer, ending):
             return
         if pause:
@@ -113,9 +117,10 @@ def _reach(queue: QueueFixture, group: str, instant: float, silent: tuple[str, .
 
 @clauses("POLL-WAIT-5")
 @waits(_past_the_timeout, clock="wall")
-def test_a_consumer_lives_as_long_as_one_of_its_polls_waits(bench: Bench) -> None:
-    """Send two long polls of one consumer, of which the shorter ends in vain, and nothing for longer than timeout and
-    grace; expect the consumer to be a member still, and the other poll to bring the next record.
+@pytest.mark.parametrize("ending", ["in vain", "closed"])
+def test_a_consumer_lives_as_long_as_one_of_its_polls_waits(bench: Bench, ending: str) -> None:
+    """Send two long polls of one consumer, of which one ends in vain or with its connection, and nothing for longer
+    than timeout and grace; expect the consumer to be a member still, and the other poll to bring the next record.
     """
     timings = bench.target.timings
     seconds = timings.heartbeat_timeout + timings.eviction_grace + 4 * SLACK
@@ -130,11 +135,22 @@ def test_a_consumer_lives_as_long_as_one_of_its_polls_waits(bench: Bench) -> Non
         topic, group, (consumer,) = queue.topic_with_consumers()
         queue.confirm_ownership(topic, consumer)
         long = WaitingPoll(queue, consumer, wish, round_trips=round_trips)
-        short = WaitingPoll(queue, consumer, SHORT)
-        queue.stop_heartbeats(consumer)
-        ended, _ = short.answer()
-        bench.judge("POLL-WAIT-2", ended.status != 200, expected="an empty poll", observed=ended)
+        if ending == "in vain":
+            short = WaitingPoll(queue, consumer, SHORT)
+            queue.stop_heartbeats(consumer)
+            ended, _ = short.answer()
+            bench.judge("POLL-WAIT-2", ended.status != 200, expected="an empty poll", observed=ended)
+        else:
+            wait_and_leave(queue, consumer, ending)
+            queue.stop_heartbeats(consumer)
+            _let_it_be_noticed(queue, NOTICED)
         queue.wait_until(group, queue.now(group) + seconds, consumer)
+        beat = queue.heartbeat(consumer)
+        is_evicted = refused(beat) and long.is_under_way()
+        if is_evicted:
+            if bench.clock.is_virtual:
+                continue
+            break
         queue.publish(topic, "awaited")
         reply, took = long.answer()
         if reply.status == 200 or not bench.clock.is_virtual:
@@ -143,6 +159,9 @@ def test_a_consumer_lives_as_long_as_one_of_its_polls_waits(bench: Bench) -> Non
             raise TooSlow(
                 f"this machine needed {took:.1f} s for what a poll of {long.seconds:g} s has to outlast"
             )
+    if is_evicted:
+        expect_status(bench, beat, 202, "POLL-WAIT-5", "one of its polls is waiting all the time")
+        return
     expect_status(
         bench, reply, 200, "POLL-WAIT-5", "the poll has waited all the time, and its consumer stays"
     )

@@ -11,7 +11,7 @@ import pytest
 from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import SUBSCRIBE, UNSUBSCRIBE
-from conformance.suite.queue.ownership_probe import partition_count
+from conformance.suite.queue.ownership_probe import own_every_partition, partition_count
 from conformance.suite.queue.rebalance_in_progress import begin_rebalance
 from conformance.suite.queue.timeouts import (
     eviction_seconds,
@@ -141,6 +141,32 @@ def test_another_topic_that_is_joined_meanwhile_has_its_owner(bench: Bench) -> N
         len(came) == partitions,
         expected=f"a record of each of {partitions} partitions for the only subscriber of the topic",
         observed=sorted(came),
+    )
+
+
+@clauses("REBALANCE-4")
+def test_another_topic_of_the_owner_goes_on_meanwhile(bench: Bench) -> None:
+    """Publish to a second topic of the owner while the newcomer waits for partitions of the first; expect a record of
+    each partition of the second one at once.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-4", subscribe=False)) is None:
+        return
+    queue = rebalance.queue
+    second = queue.new_topic()
+    queue.subscribe(rebalance.owner, second)
+    partitions = own_every_partition(queue, second, rebalance.owner)
+    rebalance.begin()
+    for number in range(partitions):
+        queue.publish(second, f"m{number}", key=None)
+    came = [record.message for _, record in queue.poll_all(rebalance.owner)]
+    if rebalance.is_over():
+        bench.skip("REBALANCE-4", "the rebalance ran into its timeout before the owner had polled")
+        return
+    bench.judge(
+        "REBALANCE-4",
+        len(came) == partitions,
+        expected=f"a record of each of {partitions} partitions, which stay with their only subscriber",
+        observed=came,
     )
 
 

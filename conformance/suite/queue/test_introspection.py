@@ -321,6 +321,9 @@ def test_each_group_is_described_by_what_it_did_itself(bench: Bench) -> None:
 @clauses("INTRO-UNKNOWN-1")
 @pytest.mark.parametrize("path", ["/topics/{}", "/consumer-groups/{}"])
 def test_an_unknown_topic_or_group_is_refused(bench: Bench, path: str) -> None:
-    """GET a topic or group that was never added; expect a refusal (4xx)."""
-    reply = bench.http().request("GET", path.format(bench.fresh("nowhere")))
-    expect_refusal(bench, reply, "INTRO-UNKNOWN-1", "no topic or group has this name")
+    """GET topics or groups that were never added, also such as are nearly named like one; expect refusals (4xx)."""
+    queue = QueueFixture(bench)
+    there = queue.new_topic() if path.startswith("/topics") else queue.new_group()
+    for name in (bench.fresh("nowhere"), there.rpartition("-")[0], f"{there}-0", there.swapcase()):
+        reply = bench.http().request("GET", path.format(name))
+        expect_refusal(bench, reply, "INTRO-UNKNOWN-1", f"there is {there!r}, and no {name!r}")

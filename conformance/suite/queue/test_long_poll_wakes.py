@@ -64,3 +64,32 @@ def test_a_long_poll_is_answered_when_a_rebalance_takes_a_record_back(bench: Ben
         expected="200 with a record that was taken back, before the poll's time is over",
         observed=f"{reply} after {took:.3f} s",
     )
+
+
+@clauses("POLL-WAIT-1")
+def test_every_waiting_member_is_answered_when_the_holder_leaves(bench: Bench) -> None:
+    """Send long polls of two members while a third holds a record of each partition, and let that one leave; expect a
+    record at both, long before the time of the polls is over.
+    """
+    if not bench.clock.is_virtual:
+        bench.skip("POLL-WAIT-1", _REAL_TIME)
+        return
+    if (rebalance := begin_rebalance(bench, "POLL-WAIT-1")) is None:
+        return
+    queue, group, owner = rebalance.queue, rebalance.group, rebalance.owner
+    third = queue.new_consumer(group, rebalance.probe.topic)
+    polls = [WaitingPoll(queue, name) for name in (rebalance.newcomer, third)]
+    if bench.declares("unregister"):
+        queue.client.unregister(owner)
+        queue.members[group].remove(owner)
+    else:
+        queue.unsubscribe(owner, rebalance.probe.topic)
+    _let_rebalance_settle(queue)
+    for waiting in polls:
+        reply, took = waiting.answer()
+        bench.judge(
+            "POLL-WAIT-1",
+            reply.status == 200 and waiting.is_before_timeout(took),
+            expected="200 with a record that is free, before the poll's time is over",
+            observed=f"{reply} after {took:.3f} s",
+        )

@@ -9,6 +9,7 @@ import pytest
 from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, UNREGISTER, QueueFixture
+from conformance.suite.queue.onlookers import look_around
 from conformance.suite.queue.ownership_probe import own_every_partition, partition_count
 from conformance.suite.queue.queue_client import MARGIN, SLACK
 from conformance.suite.queue.timeouts import (
@@ -24,20 +25,6 @@ if TYPE_CHECKING:
 
 #: Members of a group that has one partition only.
 MEMBERS = 3
-
-
-def look_around(queue: QueueFixture, topic: str, group: str) -> None:
-    """Read everything that can be read about a topic and a group (extension introspection); judges INTRO-*."""
-    client = queue.bench.http()
-    for path, clause in (
-        ("/topics", "INTRO-TOPICS-1"),
-        (f"/topics/{topic}", "INTRO-TOPIC-1"),
-        (f"/consumer-groups/{group}", "INTRO-GROUP-1"),
-        (f"/consumer-groups/{group}", "INTRO-GROUP-1"),
-    ):
-        reply = client.request("GET", path)
-        queue.bench.step(f"GET {path} -> {reply.status}")
-        expect_status(queue.bench, reply, 200, clause, "the topic and the group exist")
 
 
 @clauses("DELIVER-3", "ACK-OK-1", "ORDER-2")

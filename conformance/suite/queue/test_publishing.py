@@ -17,7 +17,7 @@ from conformance.suite.queue.expectations import (
     publish_refused,
 )
 from conformance.suite.queue.fixture import ADD_TOPIC, KEY, QueueFixture, publish_path
-from conformance.suite.queue.generators import beyond
+from conformance.suite.queue.generators import LITERALS, beyond
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -52,6 +52,7 @@ TEXTS = [
     "\u212b e\u0301 \ufb01 \u2460",
     '{"message": "not parsed"}',
     "x" * 10_000,
+    *LITERALS,
 ]
 
 

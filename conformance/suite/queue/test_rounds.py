@@ -10,6 +10,7 @@ from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_publish_refusal, expect_refusal, expect_status
 from conformance.suite.queue.fixture import ADD_TOPIC, QueueFixture, publish_path
 from conformance.suite.queue.keyless_round import KeylessRound
+from conformance.suite.queue.onlookers import look_around
 from conformance.suite.queue.ownership_probe import own_every_partition
 from conformance.wire.operations import HttpOperations, QueueClient, StompOperations
 
@@ -88,14 +89,17 @@ def test_both_spellings_of_the_path_share_the_round(bench: Bench) -> None:
 
 @clauses("PART-RR-1")
 def test_readers_leave_the_turn_of_records_alone(bench: Bench) -> None:
-    """Have other groups subscribe to a topic, read it and leave between 2 N records without a key; expect record j + N
-    behind record j.
+    """Have other groups subscribe to a topic, read it, look at it and leave between 2 N records without a key; expect
+    record j + N behind record j.
     """
     queue = QueueFixture(bench)
     turns = KeylessRound(queue)
     for number in range(2 * turns.partitions):
         turns.publish(number)
-        reader = queue.new_consumer(queue.new_group(), turns.topic)
+        group = queue.new_group()
+        reader = queue.new_consumer(group, turns.topic)
+        if bench.declares("introspection"):
+            look_around(queue, turns.topic, group)
         if number % 3 == 0:
             queue.read_and_acknowledge(reader, 1)
         elif number % 3 == 1:

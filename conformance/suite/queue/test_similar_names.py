@@ -41,7 +41,7 @@ def _add(queue: QueueFixture, path: str, names: list[str], **more: str) -> None:
 @clauses("NAME-5")
 def test_topics_of_similar_names_are_different_topics(bench: Bench) -> None:
     """Add topics whose names differ in case, in the last character or in the one that joins two words, and publish one
-    record to each; expect 200, and each record from its topic only.
+    record to each; expect 200, each record from its topic only, and those of the others when one topic is given up.
     """
     queue = QueueFixture(bench)
     names = similar_names(bench, "t")
@@ -58,6 +58,18 @@ def test_topics_of_similar_names_are_different_topics(bench: Bench) -> None:
         expected = {name: f"of {name}" for name in chosen}
         bench.judge("NAME-5", came == expected, expected=f"{expected}", observed=came)
         queue.expect_no_record(consumer, "NAME-5", f"no record but those of {chosen[0]} and its like")
+    queue.subscribe(consumer, names[0])
+    queue.unsubscribe(consumer, names[0])
+    for name in names[1:4]:
+        queue.publish(name, f"of {name}")
+    left = {record.topic for record in queue.read_and_acknowledge(consumer, 3, "NAME-5")}
+    expected_topics = set(names[1:4])
+    bench.judge(
+        "NAME-5",
+        left == expected_topics,
+        expected=f"records of {sorted(expected_topics)}: only {names[0]!r} was given up",
+        observed=sorted(left),
+    )
 
 
 @clauses("NAME-5")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 from conformance.suite.queue.expectations import refused
 from conformance.suite.queue.fixture import POLL
+from conformance.wire.failures import PeerFailure
 from conformance.wire.operations import StompOperations, encoded
 
 if TYPE_CHECKING:
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a poll waits for a record that arrives long before.
 LONGEST_WAIT = 10.0
-#: Ends of a connection; only a session of STOMP can be disconnected.
-ENDINGS = ("closed", "reset", "disconnected")
+#: Ends of a connection; only a session of STOMP can be disconnected, or end with an ERROR.
+ENDINGS = ("closed", "reset", "disconnected", "refused")
 #: Answered requests after which a request sent before them has very likely reached the server.
 ROUND_TRIPS = 5
 
@@ -60,6 +62,10 @@ class WaitingPoll:
         """True if an answer after `took` seconds came clearly before the poll's time was over."""
         return took < 0.9 * self.seconds
 
+    def is_under_way(self) -> bool:
+        """True if the poll's time is clearly not over by now."""
+        return self.is_before_timeout(time.monotonic() - self._began)
+
     def expect_no_early_end(self, reply: Reply, took: float) -> None:
         """Judge POLL-WAIT-2 by the reply not being an empty one clearly before the poll's time is over."""
         is_empty = reply.status != 200 and not refused(reply)
@@ -102,7 +108,7 @@ def wait_and_leave(queue: QueueFixture, consumer: str, ending: str) -> bool:
         session = bench.stomp()
         StompOperations(session).start(POLL, body)
     else:
-        if ending == "disconnected":
+        if ending in ("disconnected", "refused"):
             return False
         client = bench.http()
         client.start("POST", POLL, encoded(body), {"Content-Type": "application/json"})
@@ -113,6 +119,13 @@ def wait_and_leave(queue: QueueFixture, consumer: str, ending: str) -> bool:
     elif ending == "disconnected":
         session.disconnect(receipt="bye")
         session.expect("RECEIPT", receipt_id="bye")
+        session.close()
+    elif ending == "refused":
+        session.frame("COMMIT", [("transaction", "never-begun")])
+        with contextlib.suppress(
+            PeerFailure
+        ):  # a server may end the connection without one (STOMP-ERROR-009)
+            session.expect("ERROR")
         session.close()
     elif ending == "closed":
         session.close()

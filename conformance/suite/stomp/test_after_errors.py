@@ -1,4 +1,4 @@
-"""Messages after the ERROR that ends a session: STOMP-ERROR-010."""
+"""Messages after the ERROR that ends a session, and frames behind the faulty one: STOMP-ERROR-010, STOMP-ERROR-002."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.channel import NO_QUEUES, acknowledgement_mode
+from conformance.suite.stomp.accept_or_refuse import channel_in_mode, redelivery_works
+from conformance.suite.stomp.channel import NO_QUEUES, acknowledgement_mode, consume_elsewhere
 from conformance.suite.stomp.frame_template import fill
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
@@ -88,3 +89,29 @@ def _missing_after_error(fixture: StompFixture, fault: str, mode: str, pause: fl
         if other.closed or other.errors:
             raise
     return missing
+
+
+@clauses("STOMP-ERROR-002")
+def test_an_ack_behind_a_faulty_frame_settles_nothing(bench: Bench) -> None:
+    """Send ACK right behind a faulty frame; expect the message again at another consumer."""
+    fixture = StompFixture(bench)
+    if not redelivery_works(fixture, "client", "STOMP-ERROR-002"):
+        return
+    channel = channel_in_mode(fixture, "client")
+    message = channel.send_and_receive(bench.fresh("m"))
+    with channel.reader.link.in_one_write():
+        channel.reader.send_octets(fill(FAULTY["commit"], channel.destination, channel.reader.version))
+        channel.reader.ack(message)
+    try:
+        channel.reader.expect("ERROR")
+    except PeerFailure:
+        bench.skip("STOMP-ERROR-002", "there is no ERROR for COMMIT of no transaction")
+        return
+    channel.reader.close()
+    again = consume_elsewhere(fixture, channel.destination, [message.body])
+    bench.judge(
+        "STOMP-ERROR-002",
+        message.body in again,
+        expected=f"{message.body!r} again: its ACK came behind a faulty frame",
+        observed=again,
+    )

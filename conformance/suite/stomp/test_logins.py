@@ -44,7 +44,9 @@ def wrong_logins(bench: Bench) -> dict[str, dict[str, str | None]]:
 
 @clauses("STOMP-CONNECT-003", "STOMP-CONNECT-014", "STOMP-CONNECT-015")
 def test_the_command_stomp_checks_the_login(bench: Bench) -> None:
-    """Send STOMP with each wrong login that CONNECT is refused for; expect no CONNECTED."""
+    """Send STOMP, and CONNECT as a client of 1.0, with each wrong login that CONNECT is refused for; expect no
+    CONNECTED.
+    """
     fixture = StompFixture(bench)
     if bench.target.login is None:
         for clause in ("STOMP-CONNECT-003", "STOMP-CONNECT-014", "STOMP-CONNECT-015"):
@@ -54,6 +56,13 @@ def test_the_command_stomp_checks_the_login(bench: Bench) -> None:
         if try_connect(fixture, headers).connected is not None:
             fixture.observe("STOMP-CONNECT-015", f"CONNECT with {what} is accepted")
             continue
+        older = try_connect(fixture, {**headers, "accept-version": None})
+        fixture.judge(
+            "STOMP-CONNECT-015",
+            older.connected is None,
+            expected=f"no session for CONNECT with {what} and without accept-version, as with it",
+            observed=older,
+        )
         tried = try_connect(fixture, headers, "STOMP")
         for clause in ("STOMP-CONNECT-003", "STOMP-CONNECT-014", "STOMP-CONNECT-015"):
             fixture.judge(

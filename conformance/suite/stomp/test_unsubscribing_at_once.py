@@ -70,6 +70,54 @@ def test_unsubscribe_and_at_once_subscribe(bench: Bench, kind: str, pace: str, r
     _judge_new_only(fixture, old, sender, is_receipted=is_receipted)
 
 
+@clauses("STOMP-UNSUB-001")
+@pytest.mark.parametrize("pace", ["one write", "one message"])
+def test_an_id_is_used_again_at_once_for_another_destination(bench: Bench, pace: str) -> None:
+    """Send UNSUBSCRIBE and right behind it SUBSCRIBE of the same id to another topic; expect no more messages of the
+    former one.
+    """
+    fixture = StompFixture(bench)
+    why = ""
+    if not fixture.has_receipts:
+        why = "the server grants no receipts"
+    elif pace == "one message" and not _takes_messages_of_several_frames(fixture):
+        why = SINGLE
+    if why:
+        bench.skip("STOMP-UNSUB-001", why)
+        return
+    reader, sender, former, latter = fixture.client(), fixture.client(), fixture.topic(), fixture.topic()
+    old = fixture.active_subscription(reader, former, id="again")
+    receipts = [fixture.new_receipt(), fixture.new_receipt()]
+    frames = [
+        ("UNSUBSCRIBE", [("id", old.id), *former.headers.items(), ("receipt", receipts[0])]),
+        ("SUBSCRIBE", [("id", old.id), *latter.all_headers, ("receipt", receipts[1])]),
+    ]
+    octets = [encode(command, headers, b"", reader.version) for command, headers in frames]
+    if pace == "one message":
+        reader.send_octets(b"".join(octets))
+    else:
+        with reader.link.in_one_write():
+            for each in octets:
+                reader.send_octets(each)
+    fixture.expect_receipt(reader, receipts[0], "UNSUBSCRIBE")
+    try:
+        reader.expect("RECEIPT", receipt_id=receipts[1])
+    except PeerFailure:
+        bench.skip("STOMP-UNSUB-001", "an id serves once in a session (STOMP-UNSUB-004)")
+        return
+    body = bench.fresh("m").encode()
+    fixture.send(sender, former, body)
+    fixture.fence(sender)
+    fixture.fence(reader)
+    came = reader.take("MESSAGE", lambda frame: frame.body == body)
+    bench.judge(
+        "STOMP-UNSUB-001",
+        not came,
+        expected=f"no message of {former.name}: the id {old.id!r} names another subscription now",
+        observed=[frame.octets for frame in came] or "no message",
+    )
+
+
 def _takes_messages_of_several_frames(fixture: StompFixture) -> bool:
     """True over TCP, and if both of two frames in one WebSocket message are carried out (STOMP-WS-003, a SHOULD)."""
     if fixture.bench.target.is_tcp:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two segments, at least, so that the server reads them one by one.
 APART = 0.002
+#: Characters of two, three and four octets.
+CHARACTERS = "é主\U0001f600".encode()
 #: Octets of a body that no buffer of usual size holds.
 LONG = 200_000
 
@@ -66,17 +68,24 @@ def test_frames_in_small_segments(bench: Bench, size: int, eol: bytes) -> None:
     loopback = Loopback(StompFixture(bench))
     if loopback.client.version != "1.2":
         eol = b"\n"
-    body = b"a\0b\n\n\0"
+    body = b"a\0b\n\n\0" + CHARACTERS
     counted = b"SEND\nnote:<note>\ncontent-length:<length>\n<destination>\n\n<body>\0"
-    octets = loopback.octets(counted, eol=eol, note=b"n", length=len(body), body=body)
+    octets = loopback.octets(counted, eol=eol, note=CHARACTERS, length=len(body), body=body)
     # A server that stumbles over CR LF between frames does so without cuts, too (STOMP-ABNF-005).
     octets += b"\n" + loopback.octets(b"SEND\n<destination>\n\nplain\0", eol=eol)
     parts = [octets[begin : begin + size] for begin in range(0, len(octets), size)]
     loopback.client.link.send_pieces(parts, lambda: loopback.client.listen(APART))
-    came = [
-        loopback.expect_message("TCP-SEGMENTS-1", expected=f"{wanted!r}, cut after every {size} octets").body
+    messages = [
+        loopback.expect_message("TCP-SEGMENTS-1", expected=f"{wanted!r}, cut after every {size} octets")
         for wanted in (body, b"plain")
     ]
+    came = [message.body for message in messages]
+    bench.judge(
+        "TCP-SEGMENTS-1",
+        messages[0].get("note") in (None, CHARACTERS.decode()),
+        expected=f"the header note:{CHARACTERS.decode()}, or none",
+        observed=messages[0],
+    )
     bench.judge(
         "TCP-SEGMENTS-1",
         came == [body, b"plain"],
