@@ -32,7 +32,7 @@ def _publish(queue: QueueFixture, topic: str, count: int) -> None:
         expect_status(queue.bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
 
 
-@clauses("DELIVER-1", "ORDER-1")
+@clauses("DELIVER-1", "ORDER-1", "PUB-POSITION-1")
 def test_a_partition_keeps_every_record(bench: Bench) -> None:
     """Publish several hundred records of one key before a group reads any; expect the group to begin with the oldest,
     and the records to follow in order.
@@ -51,6 +51,13 @@ def test_a_partition_keeps_every_record(bench: Bench) -> None:
             expected=f"m{number} of {count} records, all of which stay",
             observed=record.whole,
         )
+        if bench.declares("record-position"):
+            bench.judge(
+                "PUB-POSITION-1",
+                record.whole.get("offset") in (number, None),
+                expected=f"the offset {number}, or none: all records lie in one partition",
+                observed=record.whole,
+            )
 
 
 @clauses("POLL-FAIR-1")

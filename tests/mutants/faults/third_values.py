@@ -255,7 +255,7 @@ def ids_begin_anew_when_a_topic_is_removed() -> None:
         self._next_id = 1
 
 
-@fault("POLL-OK-1", "PUB-STORE-1", bindings=HTTP)
+@fault("PUB-POSITION-1", bindings=HTTP, effort="standard")
 def offsets_are_told_modulo_256() -> None:
     """A delivered record has its offset modulo 256."""
 

@@ -85,7 +85,7 @@ def a_heartbeat_commits_what_is_held() -> None:
         return outcome
 
 
-@fault("MEMBER-SUBSCRIBE-1", "DELIVER-3", bindings=STOMP)
+@fault("ACK-OK-1", "DELIVER-3", bindings=STOMP)
 def a_subscription_to_another_topic_frees_what_is_held() -> None:
     """Subscribing to one more topic frees what the consumer holds of the others."""
 
