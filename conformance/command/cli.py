@@ -18,8 +18,9 @@ from conformance.command.once_more import PROGRAM
 from conformance.command.results import present
 from conformance.models.rule_coverage import collected_coverage
 from conformance.reporting.terminal import Plan, Presenter
+from conformance.run.first_contact import NoServer
 from conformance.run.options import Effort
-from conformance.run.probe import NoServer, probe_target
+from conformance.run.probe import probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.collection import SUITE, has_selected_test
 from conformance.runner.garbage import collect_rarely

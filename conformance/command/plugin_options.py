@@ -9,7 +9,8 @@ import pytest
 from conformance.command import arguments
 from conformance.command.results import present
 from conformance.reporting.terminal import Presenter
-from conformance.run.probe import NoServer, probe_target
+from conformance.run.first_contact import NoServer
+from conformance.run.probe import probe_target
 from conformance.run.run import NothingSelected, Run
 from conformance.runner.scheduler import Scheduler
 from conformance.specification.clauses import book

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conformance.run.admittance import connect_headers
+from conformance.run.first_contact import CAPABILITIES
 from conformance.run.options import Effort
-from conformance.run.probe import CAPABILITIES
 from conformance.targets.links import new_link
 from conformance.wire.failures import PeerFailure, RunEnded, Unreachable, Violation
 from conformance.wire.http import HttpClient
