@@ -36,7 +36,7 @@ def _is_moving(group: Group) -> bool:
 # Rebalances
 
 
-@fault("MEMBER-REGISTER-1", bindings=HTTP)
+@fault("MEMBER-REGISTER-1", "REBALANCE-1", bindings=HTTP)
 def nobody_registers_while_a_rebalance_waits() -> None:
     """A registration is refused while a partition of the group waits for its holder."""
 
