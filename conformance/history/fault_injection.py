@@ -129,7 +129,8 @@ class FaultInjector:
         deadline = time.monotonic() + BACK_SECONDS
         while not self.plan.is_back():
             if time.monotonic() > deadline or self._stopped.is_set():
-                raise NotBack(f"{BACK_SECONDS:g} s after the fault {name}, not every node answers")
+                undone = "" if self.plan.heal else "; no command undid the fault: expected one as --heal"
+                raise NotBack(f"{BACK_SECONDS:g} s after the fault {name}, not every node answers{undone}")
             self._stopped.wait(_LOOK * 5)
 
 

@@ -30,6 +30,14 @@ _SHOWN = 300
 #: Schemes of connections without TLS, by those with TLS.
 _PLAIN = {"wss": "ws", "https": "http", "stomps": "stomp", "stomp+ssl": "stomp", "ssl": "tcp"}
 _TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_OTHER_NAME = "Name the server in the URL as its certificate does"
+#: Advice by OpenSSL's number of the reason, for certificates that no --ca-file helps.
+_CERTIFICATE_ADVICE = {
+    9: "Compare the clocks of the server and of this machine",
+    10: "Renew it",
+    62: _OTHER_NAME,
+    64: _OTHER_NAME,
+}
 
 
 def unreachable(error: Unreachable, url: str) -> str:
@@ -39,10 +47,10 @@ def unreachable(error: Unreachable, url: str) -> str:
     reason = error.error
     if isinstance(reason, ssl.SSLCertVerificationError):
         said = reason.verify_message.rstrip(".")
-        return (
-            f"the certificate of {url} is not trusted: {said}. Name the file of its authority with --ca-file FILE, or "
-            "accept any certificate with --insecure."
+        advice = _CERTIFICATE_ADVICE.get(
+            reason.verify_code, "Name the file of its authority with --ca-file FILE"
         )
+        return f"the certificate of {url} is not trusted: {said}. {advice}, or accept any certificate with --insecure."
     if isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
         return f"{error}. This port does not speak TLS: try {_without_tls(url)}"
     parts = urlsplit(url)

@@ -24,6 +24,8 @@ _TRAILER_LIMIT = 64 << 10
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]+")
 _EXCERPT = 200
+#: Digits of a number of octets: any longer one is beyond all bounds, and Python converts no more than 4,300.
+_MOST_DIGITS = 18
 
 
 def read_body(response: HTTPResponse, expected: str, limit: int = BODY_LIMIT) -> bytes:
@@ -35,17 +37,26 @@ def read_body(response: HTTPResponse, expected: str, limit: int = BODY_LIMIT) ->
     reader = _BodyReader(response.fp, expected, limit)
     if response.chunked:
         return reader.chunks()
-    declared = response.headers.get("content-length")
-    if response.length == 0 and not _is_length(declared):
-        return b""  # a reply that has no body by its status: its length doesn't matter
-    if declared is not None and not _is_length(declared):
-        raise PeerFailure(expected, f"no HTTP: the content-length {cut(declared, _EXCERPT)!r}")
-    return reader.to_end() if response.length is None else reader.exactly(response.length)
+    declared = response.headers.get_all("content-length", [])
+    if response.length == 0 and _number(declared[:1]) != "0":
+        return b""  # a reply that has no body by its status or its method: its length doesn't matter
+    if not declared:
+        return reader.to_end()
+    number = _number(declared)
+    if number is None:
+        raise PeerFailure(expected, f"no HTTP: the content-length {cut(', '.join(declared), _EXCERPT)!r}")
+    if len(number) > _MOST_DIGITS:
+        raise TooLong(
+            f"{expected}, with a body of at most {limit} octets", f"{cut(number, _EXCERPT)} octets or more"
+        )
+    return reader.exactly(int(number))
 
 
-def _is_length(text: str | None) -> bool:
-    """True for a number, also repeated (RFC 9110, section 8.6)."""
-    return text is not None and all(_DIGITS.fullmatch(part.strip(" \t")) for part in text.split(","))
+def _number(values: list[str]) -> str | None:
+    """The number without leading zeros that all values are, also repeated in one (RFC 9110, section 8.6), else None."""
+    parts = [part.strip(" \t") for value in values for part in value.split(",")]
+    numbers = {part.lstrip("0") or "0" if _DIGITS.fullmatch(part) else None for part in parts}
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 class _BodyReader:

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -125,6 +126,31 @@ def test_a_certificate_of_ones_own(conformance: Command, tmp_path: Path) -> None
         url = url.replace("localhost", "127.0.0.1")
         refused(conformance(url, *CLAUSE), "--ca-file", "--insecure")
         assert conformance(url, *CLAUSE, "--ca-file", str(ca)).returncode == 0
+        assert conformance(url, *CLAUSE, "--insecure").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "not_after", "advice"),
+    [
+        ("other.example", None, "Name the server in the URL as its certificate does"),
+        ("127.0.0.2", None, "Name the server in the URL as its certificate does"),
+        ("127.0.0.1", datetime(2020, 1, 1, tzinfo=UTC), "Renew it"),
+    ],
+)
+def test_a_certificate_that_no_authority_helps(
+    conformance: Command, tmp_path: Path, name: str, not_after: datetime | None, advice: str
+) -> None:
+    """The advice fits a certificate of another name, or one that has expired."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert(name, not_after=not_after)
+    chain, ca = tmp_path / "chain.pem", tmp_path / "ca.pem"
+    certificate.private_key_and_cert_chain_pem.write_to_path(chain)
+    authority.cert_pem.write_to_path(ca)
+    with running_server(f"{SERVER} --tls-cert {chain}") as url:
+        url = url.replace("localhost", "127.0.0.1")
+        ended = conformance(url, *CLAUSE, "--ca-file", str(ca))
+        refused(ended, "is not trusted", advice, "--insecure")
+        assert "--ca-file" not in ended.stderr
         assert conformance(url, *CLAUSE, "--insecure").returncode == 0
 
 

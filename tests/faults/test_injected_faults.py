@@ -7,10 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from conformance.history import fault_injection
+from conformance.history.client_runner import EventRecorder
+from conformance.history.fault_injection import FaultInjector, FaultPlan, NotBack
 from tests.command.conftest import clean_environment, run_conformance
 from tests.faults.conftest import forgetful_server, port_of
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from conformance.history.workload.workload_state import WorkloadState
     from tests.faults.conftest import Door
 
 PROGRAM = (sys.executable, "-m", "conformance")
@@ -164,3 +169,19 @@ def test_the_help_teaches_it() -> None:
     done = run_conformance("--help")
     assert "--fault 'kill=" in done.stdout
     assert "--heal" in done.stdout
+
+
+def test_a_fault_that_nothing_undoes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of the run names --heal where it was not given, and only there."""
+    monkeypatch.setattr(fault_injection, "BACK_SECONDS", 0.0)
+    monkeypatch.setattr(fault_injection, "AT_WORK_SECONDS", 0.0)
+    idle = SimpleNamespace(aborted=False, deliveries=0, in_flight=lambda: 0)
+    said = []
+    for heal in (None, lambda: None):
+        plan = FaultPlan(faults={"pause": lambda: None}, heal=heal, is_back=lambda: False, long=0.0)
+        injector = FaultInjector(plan, cast("WorkloadState", idle), EventRecorder())
+        with pytest.raises(NotBack) as raised:
+            injector.run()
+        said.append(str(raised.value))
+    assert "expected one as --heal" in said[0]
+    assert "--heal" not in said[1]

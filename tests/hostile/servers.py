@@ -405,6 +405,16 @@ def replies_with_a_length_below_zero(connection: socket.socket, head: bytes) -> 
 
 
 @operations
+def replies_with_two_lengths(connection: socket.socket, head: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!")
+
+
+@operations
+def replies_with_a_length_of_5000_digits(connection: socket.socket, head: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nhello")
+
+
+@operations
 def deep_replies(connection: socket.socket, head: bytes) -> None:
     connection.sendall(reply_of(b"[" * 200_000))
 

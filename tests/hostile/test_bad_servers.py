@@ -79,6 +79,8 @@ RUNS = [
     Case("replies_with_a_chunk_that_is_no_number", 1, "the chunk size b'0x5", POST),
     Case("replies_with_a_chunk_without_end", 1, "octets or more", POST),
     Case("replies_with_a_length_below_zero", 1, "the content-length '-5'", POST),
+    Case("replies_with_two_lengths", 1, "the content-length '5, 6'", POST),
+    Case("replies_with_a_length_of_5000_digits", 1, "9… octets or more", POST),
     Case("deep_replies", 1, "JSON of at most 64 levels", POST),
     Case("replies_900_levels_deep", 1, "JSON of at most 64 levels", POST),
     Case("wide_replies", 1, "HTTP-POST-1", POST),

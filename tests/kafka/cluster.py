@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -11,9 +12,6 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from tests.brokers.installing import CannotInstall, carry_out, default_cache, new_folder, tool
 from tests.brokers.maven import POM, dependency
@@ -61,7 +59,14 @@ controller.quorum.fetch.timeout.ms=1000
 
 
 def install(cache: Path | None = None) -> Path:
-    """Folder with the libraries of Kafka, from the cache if it is there. Raises CannotInstall."""
+    """Folder with the libraries of Kafka, from the cache if it is there.
+
+    Raises CannotInstall, also where the client of Kafka is not installed.
+    """
+    if importlib.util.find_spec("confluent_kafka") is None:
+        raise CannotInstall(
+            "the client of Kafka, confluent-kafka, is not installed: pip install -e '.[kafka]'"
+        )
     _, name, version = ARTIFACT.split(":")
     tool("java", "a JRE of version 17 or later")
     home = (cache or default_cache()) / f"{name}-{version}"
@@ -182,6 +187,9 @@ class Cluster:
 
     def wait(self, seconds: float = START_SECONDS) -> None:
         """Wait until every broker is registered. Raises CannotStart."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
         deadline = time.monotonic() + seconds
         admin = AdminClient({"bootstrap.servers": self.addresses, "log_level": 0, "logger": _Silent()})
         while True:

@@ -16,13 +16,16 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from reference_server.__main__ import main as serve
 from tests.brokers.installing import CannotInstall
 from tests.brokers.running import CannotStart
-from tests.kafka.cluster import Cluster, running
+from tests.kafka.cluster import Cluster, install, running
 from tests.kafka.nodes import Node
-from tests.kafka.twins import TWINS, Twin
+
+if TYPE_CHECKING:
+    from tests.kafka.twins import Twin
 
 _SECONDS = 240.0
 _BROKEN = re.compile(r"^✗ ([A-Z0-9-]+)", re.MULTILINE)
@@ -30,6 +33,14 @@ _BROKEN = re.compile(r"^✗ ([A-Z0-9-]+)", re.MULTILINE)
 
 def main(arguments: list[str]) -> int:
     """Judge the twins of these names, or all; return the exit status."""
+    try:
+        install()
+    except CannotInstall as error:
+        print(error, file=sys.stderr)
+        return 2
+    # The twins import the client of Kafka, which is known to be there by now.
+    from tests.kafka.twins import TWINS
+
     if arguments[:1] == ["--serve"]:
         TWINS[arguments[1]].apply()
         return serve(arguments[2:])

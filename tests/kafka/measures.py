@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from confluent_kafka import KafkaError, Producer
 
 from tests.brokers.installing import CannotInstall
 from tests.brokers.running import CannotStart
@@ -43,6 +42,8 @@ from tests.load.workloads import BODY_BYTES, PUBLISH_WINDOW, publish
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from confluent_kafka import KafkaError
+
 #: Most records of one measurement of a rate.
 MOST = 10_000_000
 #: Rounds of the rates; each ratio is the median of those within a round.
@@ -54,6 +55,8 @@ _UNTIL_STORED = 60.0
 
 def bare_rate(cluster: Cluster, seconds: float) -> float:
     """Records a second of a producer without a node in between, PUBLISH_WINDOW in flight, stored as a node has them."""
+    from confluent_kafka import Producer
+
     producer = Producer(
         {
             "bootstrap.servers": cluster.addresses,

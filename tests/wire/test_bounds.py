@@ -47,6 +47,14 @@ def body_of(head: bytes, body: bytes, limit: int = 1000) -> bytes:
         (b"Content-Length: -5", b"hello", None),
         (b"Content-Length: five", b"hello", None),
         (b"Content-Length: 9", b"hello", None),
+        (b"Content-Length: 5, 5", b"hello, and more", b"hello"),
+        (b"Content-Length: 5\r\nContent-Length: 05", b"hello, and more", b"hello"),
+        (b"Content-Length: 5, 6", b"hello!", None),
+        (b"Content-Length: 5\r\nContent-Length: 6", b"hello!", None),
+        (b"Content-Length: 0\r\nContent-Length: 5", b"hello", None),
+        (b"Content-Length: ", b"hello", None),
+        (b"Content-Length: " + b"9" * 5000, b"hello", None),
+        (b"Content-Length: " + b"0" * 5000 + b"5", b"hello, and more", b"hello"),
         (b"Content-Length: 1001", b"x" * 1001, None),
         (b"Connection: close", b"x" * 1001, None),
     ],
@@ -57,6 +65,10 @@ def test_a_body_is_read_strictly(head: bytes, body: bytes, expected: bytes | Non
         return
     with pytest.raises(PeerFailure):
         body_of(head, body)
+
+
+def test_a_reply_without_a_body_may_have_any_length() -> None:
+    assert read_body(response_of(b"HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n"), "a reply") == b""
 
 
 @pytest.mark.parametrize(
