@@ -68,11 +68,18 @@ def test_nodes_that_are_stopped_and_killed(doors: Callable[[int, int], list[Door
     ],
 )
 def test_what_a_server_forgets_is_found(kind: str, promises: set[str], tmp_path: Path) -> None:
-    """A server that loses what it promised to keep breaks the promise; its history shows it once more."""
+    """A server that loses what it promised to keep breaks the promise; its history shows it once more.
+
+    What a run loses may be hidden behind outcomes that are unknown; it is not in all of four runs.
+    """
     with forgetful_server(kind) as server:
         url = f"http://127.0.0.1:{port_of(server)}"
         fault = f"restart=kill -USR1 {server.pid}"
-        done = run_conformance(url, *QUICK, "--fault", fault, "--report", str(tmp_path))
+        for seed in ("1", "2", "3", "4") if promises else "1":
+            options = ("--seed", seed, "--fault", fault, "--report", str(tmp_path))
+            done = run_conformance(url, *QUICK, *options)
+            if done.returncode:
+                break
     assert done.returncode == (1 if promises else 0), done.stdout + done.stderr
     if promises:
         once_more = " ".join(done.stdout.partition("Once more")[2].replace("\\\n", " ").split())

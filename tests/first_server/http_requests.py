@@ -109,8 +109,8 @@ def read_request(incoming: Incoming) -> Request:
     return Request(method, target.partition("?")[0], headers, head, body, keeps_open)
 
 
-def written(reply: Reply, *, keeps_open: bool, allow: str = "") -> bytes:
-    """The octets of a reply."""
+def written(reply: Reply, *, keeps_open: bool, allow: str = "", to_head: bool = False) -> bytes:
+    """The octets of a reply; one to HEAD has no body."""
     reason = "Nothing" if reply.status == 509 else HTTPStatus(reply.status).phrase
     lines = [f"HTTP/1.1 {reply.status} {reason}", f"Content-Length: {len(reply.body)}"]
     if reply.body:
@@ -119,7 +119,7 @@ def written(reply: Reply, *, keeps_open: bool, allow: str = "") -> bytes:
         lines.append(f"Allow: {allow}")
     if not keeps_open:
         lines.append("Connection: close")
-    return "\r\n".join([*lines, "", ""]).encode() + reply.body
+    return "\r\n".join([*lines, "", ""]).encode() + (b"" if to_head else reply.body)
 
 
 def _body(incoming: Incoming, method: str, headers: dict[str, list[str]]) -> bytes:

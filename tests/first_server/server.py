@@ -75,7 +75,7 @@ class Server:
             reply, allow = problem(405, f"{request.path} takes POST"), "POST"
         else:
             reply, allow = self._operations.perform(request.path, request.body), ""
-        return written(reply, keeps_open=request.keeps_open, allow=allow)
+        return written(reply, keeps_open=request.keeps_open, allow=allow, to_head=request.method == "HEAD")
 
 
 def _drain(link: socket.socket) -> None:

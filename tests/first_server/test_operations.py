@@ -86,6 +86,15 @@ def test_what_is_not_there(server: Process, method: str, path: str, status: int)
         queue.group("g")
 
 
+@pytest.mark.parametrize("path", ["/capabilities", ADD_GROUP])
+def test_a_head_is_answered_without_a_body(server: Process, path: str) -> None:
+    """HTTP-HEAD-1: the next reply begins behind the head of this one."""
+    with Queue.to(server) as queue:
+        queue.send(request("HEAD", path))
+        assert queue.answer(to_head=True).status in {404, 405}
+        queue.group("g")
+
+
 def test_a_query_is_ignored(server: Process) -> None:
     """A query is not part of the path."""
     with Queue.to(server) as queue:
