@@ -47,8 +47,9 @@ def _section(judgement: Judgement) -> str:
     missing = "".join(f"<li>{escape(line)}</li>" for line in missing_lines(judgement.promises))
     broken = "".join(_broken(result) for result in judgement.promises if result.verdict is Verdict.BROKEN)
     title = "; ".join(filter(None, (file.facts.title, f"{file.facts.name} {file.facts.version}".strip())))
+    about = ": ".join(filter(None, (counted(file.length, "event"), one_line(title))))
     return (
-        f"<h2>{escape(one_line(file.name))}</h2><p>{counted(file.length, 'event')} {escape(one_line(title))}</p>"
+        f"<h2>{escape(one_line(file.name))}</h2><p>{escape(about)}</p>"
         f"{picture(file.events, anomalies, 'Partitions in time: choose a mark to read its event.')}"
         f'<div class="wide"><table><tbody>{rows}</tbody></table></div>{broken}'
         f"{f'<details><summary>Not judged</summary><ul>{missing}</ul></details>' if missing else ''}"

@@ -14,7 +14,7 @@ from websocket import ABNF
 
 from conformance.wire.access import Access
 from conformance.wire.connection import ALLOWANCE, tls_context
-from conformance.wire.cutting import cut_repr
+from conformance.wire.cutting import cut, cut_repr
 from conformance.wire.encoding import is_utf8
 from conformance.wire.failures import NotAdmitted, PeerFailure, TooLong, UpgradeRefused, Violation
 from conformance.wire.link import Closed, Link, Message
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _KINDS: dict[int, Literal["text", "binary"]] = {ABNF.OPCODE_TEXT: "text", ABNF.OPCODE_BINARY: "binary"}
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _PONGS_KEPT = 1000
+#: Longest excerpt of what the library says about a handshake, in characters.
+_SHOWN = 300
 _WAITING_KEPT = 20_000
 #: Most pings and pongs that the server may send before a message or the end of a wait.
 _CONTROL_LIMIT = 2_000
@@ -367,4 +369,4 @@ def _in_words(error: Exception) -> str:
     """Message of the library about a handshake, with a clearer one for headers that it refuses."""
     if "Invalid WebSocket Header" in str(error):
         return "its answer 101 lacks a right Upgrade, Connection or Sec-WebSocket-Accept header"
-    return f"{error}"
+    return cut(str(error), _SHOWN)

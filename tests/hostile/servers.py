@@ -137,6 +137,11 @@ def drip(connection: socket.socket, octets: bytes, seconds: float) -> None:
 
 
 @websocket
+def an_upgrade_with_a_status_of_5000_digits(connection: socket.socket, head: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 " + b"1" * 5000 + b" Switching Protocols\r\n\r\n")
+
+
+@websocket
 def a_frame_without_end(connection: socket.socket, head: bytes) -> None:
     upgrade(connection, head)
     connection.sendall(b"\x81\x7f" + struct.pack("!Q", 1 << 40))

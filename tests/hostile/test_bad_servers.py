@@ -22,6 +22,8 @@ FIRST_CONTACT_SECONDS = 30.0
 SECONDS = 60.0
 #: Runs at a time: most of them wait.
 TOGETHER = 4
+#: Longest sentences of a first contact, in characters.
+SENTENCE = 2000
 CONNECT = ("--class", "stomp-1.2", "--clause", "STOMP-CONNECT-001", "--clause", "STOMP-SEND-001")
 POST = ("--class", "queue-http", "--clause", "HTTP-POST-1", "--clause", "TOPIC-ADD-1")
 
@@ -49,6 +51,7 @@ FIRST_CONTACT = [
     Case("capabilities_of_100_mb", 2, "a body of at most 1048576 octets"),
     Case("deep_capabilities", 2, "JSON of at most 64 levels"),
     Case("chunk_size_below_zero", 2, "the chunk size b'-5"),
+    Case("an_upgrade_with_a_status_of_5000_digits", 2, "Invalid status line"),
 ]
 RUNS = [
     Case("a_frame_without_end", 1, "STOMP-CONNECT-001", CONNECT),
@@ -120,6 +123,7 @@ def test_the_first_contact_ends_with_a_sentence(runs: dict[str, Future[Ended]], 
     expect(case, ended)
     assert ended.seconds <= FIRST_CONTACT_SECONDS
     assert len(ended.err.strip().splitlines()) == 1
+    assert len(ended.err) <= SENTENCE
 
 
 @pytest.mark.parametrize("case", RUNS, ids=lambda case: case.name)
