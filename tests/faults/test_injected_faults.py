@@ -70,7 +70,7 @@ def test_nodes_that_are_stopped_and_killed(doors: Callable[[int, int], list[Door
 def test_what_a_server_forgets_is_found(kind: str, promises: set[str], tmp_path: Path) -> None:
     """A server that loses what it promised to keep breaks the promise; its history shows it once more.
 
-    What a run loses may be hidden behind outcomes that are unknown; it is not in all of four runs.
+    A loss may be hidden behind outcomes that are unknown; it is not in all of four runs.
     """
     with forgetful_server(kind) as server:
         url = f"http://127.0.0.1:{port_of(server)}"
