@@ -1,5 +1,7 @@
 """A server in memory that forgets a part of its state on SIGUSR1, as one whose disk lags behind its answers does.
 
+SIGUSR2 cuts all connections besides, as the end of its process would.
+
     python -m tests.faults.forgetful commits --port 0 --heartbeat-timeout 2
 
 It prints the URL and its process id. `nothing` is a server that keeps all it has promised.
@@ -86,13 +88,15 @@ KINDS: dict[str, Callable[[QueueBroker], None]] = {
 def main(arguments: list[str]) -> int:
     """Serve until SIGTERM."""
     forget, (_, port, _, timeout) = KINDS[arguments[0]], arguments[1:5]
-    signals = {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT}
+    signals = {signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     settings = {"port": int(port), "heartbeat_timeout": float(timeout), "rebalance_timeout": float(timeout)}
     with running.Server(build(None, {}, settings)) as server:
         print(server.url, flush=True)
-        while signal.sigwait(signals) == signal.SIGUSR1:
+        while (number := signal.sigwait(signals)) in {signal.SIGUSR1, signal.SIGUSR2}:
             server.application.look(lambda _peers: forget(server.application._broker))
+            if number == signal.SIGUSR2:
+                server.listener.cut_all()
     return 0
 
 

@@ -34,7 +34,7 @@ def test_a_server_that_keeps_all_is_durable() -> None:
     """Each clause is judged, and holds, over HTTP and over STOMP."""
     with forgetful_server("nothing", TIMEOUT) as server:
         url = f"http://127.0.0.1:{port_of(server)}"
-        restart = f"kill -USR1 {server.pid}"
+        restart = f"kill -USR2 {server.pid}"
         done = run_conformance(url, "--class", "queue-stomp", *DURABLE, "--restart", restart)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "queue-http   ✓ 5" in done.stdout
@@ -46,7 +46,7 @@ def test_what_a_restart_loses_is_found(kind: str) -> None:
     """The clause is the one that says so."""
     with forgetful_server(kind, TIMEOUT) as server:
         url = f"http://127.0.0.1:{port_of(server)}"
-        done = run_conformance(url, *DURABLE, "--restart", f"kill -USR1 {server.pid}")
+        done = run_conformance(url, *DURABLE, "--restart", f"kill -USR2 {server.pid}")
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"requirement broken ({BROKEN[kind]})" in " ".join(done.stdout.split())
 
@@ -75,6 +75,17 @@ def test_a_server_in_memory_is_not_durable(tmp_path: Path) -> None:
         assert done.returncode == 4, done.stdout + done.stderr
     finally:
         subprocess.run(["kill", f"-{signal.SIGKILL.value}", file.read_text().strip()], check=False)
+
+
+def test_a_command_that_restarts_nothing_shows_nothing() -> None:
+    """Without a restart nothing is judged: status 4, with what was expected."""
+    with forgetful_server("nothing", TIMEOUT) as server:
+        url = f"http://127.0.0.1:{port_of(server)}"
+        done = run_conformance(
+            url, "--class", "queue-http", "--clause", "DURABLE", *DURABLE[2:], "--restart", "true"
+        )
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "a connection from before it is still open" in " ".join(done.stdout.split())
 
 
 def test_a_restart_that_fails_ends_the_run() -> None:
