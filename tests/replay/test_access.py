@@ -97,7 +97,9 @@ def test_no_secret_is_written_and_each_is_given_again(piece: int, tmp_path: Path
         ended = run(url, *given, *CLAUSES, "--report", str(tmp_path / "made"), "--verbose")
         assert ended.returncode == 1, ended.stdout + ended.stderr
         files = sorted((tmp_path / "made" / "failures").glob("*.jsonl"))
-        assert {file.name.partition("-")[0] for file in files} >= {"STOMP", "GROUP"}
+        begun = {file.name.partition("-")[0] for file in files}
+        assert "STOMP" in begun
+        assert begun & {"GROUP", "HTTP"}  # whichever of the tests, which run side by side, fails first
         unseen(ended.stdout + ended.stderr + written(tmp_path / "made"))
 
         again = in_shell(printed(ended.stdout), tmp_path, **SECRETS)

@@ -89,11 +89,14 @@ def small_records(server: Running) -> None:
     with Http.to(server) as client:
         client.ask("/topic/add-topic", topicName="t")
         octets = request("POST", "/publish/t", b'{"messageID":1000,"message":"0123456789"}')
-        status = 200
-        while status == 200:
+        statuses = [200]
+        while statuses[-1] == 200:
             client.send(octets * 2000)
-            status = [client.answer().status for _ in range(2000)][-1]
-        assert status == 507
+            with contextlib.suppress(
+                Ended
+            ):  # a request that is half there when the room ends: 503, and the end
+                statuses.extend(client.answer().status for _ in range(2000))
+        assert statuses[-1] in {503, 507}
 
 
 def unacknowledged(server: Running) -> None:
