@@ -33,6 +33,10 @@ SIMILAR = (
     ("null", "undefined"),
     ("1", "1.0"),
 )
+#: Texts that a broker may read as numbers, and write anew.
+NUMBER_LIKE = ("007", "1.50", "1e3", "0x1F", "+1", "-0", "1_000", ".5", "9007199254740993")
+#: Names that every object of JavaScript or Python has: a map that is such an object seems to hold them.
+OBJECT_MEMBERS = ("constructor", "toString", "__proto__", "__class__")
 #: Values that differ by a blank, which 1.0 may trim and later versions may not.
 BLANKS = (("a", " a"), ("a", "a "))
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from conformance.suite.generators import NUMBER_LIKE, OBJECT_MEMBERS
+
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
@@ -20,7 +22,7 @@ NAME_LENGTH = 128
 #: may be taken.
 LITERALS = (
     *("null", "undefined", "None", "nil", "NaN", "true", "false", "0", "-1", "1e3", "...", "_", "-"),
-    *("constructor", "toString", "__proto__", "__class__"),
+    *OBJECT_MEMBERS,
 )
 
 #: Names that a server may accept or refuse, but not alter, by templates for a name that is unused.
@@ -36,6 +38,9 @@ FREE_NAMES = (
     "{}a:b",
     "{}a\\b",
     "{}a?b#c",
+    "{}a+b",
+    "{}a;b=c",
+    "{}a&b=c@d!e",
     " {}",
     "{} ",
     " {} ",
@@ -89,6 +94,7 @@ KEYS: tuple[str, ...] = (
     "k" * 256,
     "k" * 257,
     "k" * 256 + "x",
+    *NUMBER_LIKE,
 )
 
 #: Numbers that are 1 in 32 or in 64 bits: a cast turns them into a value that is possible.
@@ -115,6 +121,8 @@ def similar_names(bench: Bench, stem: str) -> list[str]:
         f"{plain}.1",
         f"{plain}_1",
         f"{plain}--1",
+        f"{plain}..1",
+        f"..{plain}",
         f"{plain}-P0",
         f"{plain}-null",
         f"-{plain}",

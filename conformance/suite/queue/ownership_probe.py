@@ -66,8 +66,13 @@ class OwnershipProbe:
     def publish_round(self) -> None:
         """Publish one more record in each partition."""
         for _ in range(self.partitions):
-            self.queue.publish(self.topic, f"{self._published}", key=None)
-            self._published += 1
+            self.publish_next()
+
+    def publish_next(self) -> int:
+        """Publish the next record of a round; returns its partition, as `partition_of` tells it."""
+        self.queue.publish(self.topic, f"{self._published}", key=None)
+        self._published += 1
+        return (self._published - 1) % self.partitions
 
     def partition_of(self, record: DeliveredRecord) -> int:
         """Partition of a record, from 0. Its number may differ from the index that the server gives it."""

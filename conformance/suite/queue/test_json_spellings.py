@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.queue.expectations import expect_status
+from conformance.suite.queue.fixture import QueueFixture, publish_path
 from conformance.suite.queue.operation_table import PreparedQueue
 
 if TYPE_CHECKING:
@@ -44,6 +46,13 @@ def _with_blanks(body: dict[str, Any]) -> bytes:
     return f" \r\n\t{{ {' , '.join(pairs)}\n}} \t\r\n\n".encode()
 
 
+#: Strings of JSON in which each escape of RFC 8259 stands once, and their text.
+ESCAPES = (
+    (r'"\" \\ \/ \b \f \n \r \t"', '" \\ / \b \f \n \r \t'),
+    (r'"\ud83d\ude00 \uD83D\uDE00 \u00e9\u00E9"', "\U0001f600 \U0001f600 \u00e9\u00e9"),
+    (r'"\\ud83d \\n \\/"', "\\ud83d \\n \\/"),
+)
+
 SPELLINGS: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "escapes": _with_escapes,
     "escapes in names": _with_escaped_names,
@@ -66,3 +75,24 @@ def test_a_body_may_be_spelled_in_any_way(bench: Bench, spelling: Callable[[dict
             expected=f"{' or '.join(map(str, operation.success))} for {spelling(body).decode()}",
             observed=reply,
         )
+
+
+@clauses("REFUSE-9")
+def test_every_escape_stands_for_its_character(bench: Bench) -> None:
+    """Publish records whose keys and messages are spelled by every escape of JSON, also by pairs of them; expect the
+    characters for which they stand.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    for spelled, text in ESCAPES:
+        body = f'{{"messageID":"1","key":{spelled},"message":{spelled}}}'
+        reply = queue.call(publish_path(topic), body.encode())
+        expect_status(bench, reply, 200, "REFUSE-9", f"{body} is JSON")
+        record = queue.poll_until_record(consumer, "REFUSE-9")
+        bench.judge(
+            "REFUSE-9",
+            (record.message, record.key) == (text, text),
+            expected=f"the message and the key {text!r}, spelled {spelled}",
+            observed=record.whole,
+        )
+        queue.acknowledge(consumer, record.message_id)

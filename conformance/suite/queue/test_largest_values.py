@@ -18,8 +18,8 @@ TOO_MANY = "urn:stompliance:problem:too-many"
 
 @clauses("PART-COUNT-1")
 def test_a_topic_may_have_as_many_partitions_as_the_limit_says(bench: Bench) -> None:
-    """Add a topic with as many partitions as the limit `partitions` declares; expect 200, or a refusal for want of room
-    for so many in all topics together.
+    """Add a topic with as many partitions as the limit `partitions` declares; expect 200 and so many, or a refusal for
+    want of room for so many in all topics together.
     """
     most = bench.limit("partitions")
     if not bench.declares("topic-partitions") or not most or most > MOST_PARTITIONS:
@@ -34,6 +34,9 @@ def test_a_topic_may_have_as_many_partitions_as_the_limit_says(bench: Bench) -> 
         bench.skip("PART-COUNT-1", "the server has no room for a topic of so many partitions")
         return
     expect_status(bench, reply, 200, "PART-COUNT-1", f"{int(most)} partitions are the declared limit")
+    if bench.declares("introspection"):
+        told = bench.partitions_of(name)
+        bench.judge("PART-COUNT-1", told == most, expected=f"{int(most)} partitions", observed=told)
     if bench.declares("topic-removal"):
         queue.call(REMOVE_TOPIC, {"topicName": name})
 

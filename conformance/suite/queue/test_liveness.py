@@ -133,7 +133,7 @@ def test_a_consumer_outlives_its_connection(bench: Bench) -> None:
 @waits(eviction_seconds)
 def test_a_registration_begins_a_silence_of_its_own(bench: Bench) -> None:
     """Unregister a consumer in the middle of its timeout and register its name again; expect it to live for a whole
-    timeout from then on.
+    timeout from then on, or from its next heartbeat, also past the end of the first timeout.
     """
     if not bench.declares("unregister"):
         bench.skip("LIVE-KEEP-1", "no consumer can unregister (extension unregister)")
@@ -147,6 +147,10 @@ def test_a_registration_begins_a_silence_of_its_own(bench: Bench) -> None:
     queue.call(UNREGISTER, {"consumer_name": consumer})
     sign = timed(queue, group, lambda: queue.call(REGISTER, names))
     expect_status(bench, sign.reply, 200, "MEMBER-UNREGISTER-1", "the name is free")
+    if bench.clock.is_virtual:  # real time would take half as long again
+        queue.wait_until(group, sign.earliest + queue.timings.heartbeat_timeout / 2, consumer)
+        sign = timed(queue, group, lambda: queue.heartbeat(consumer))
+        expect_status(bench, sign.reply, 202, "LIVE-BEAT-1", "the consumer is a member")
     wait_just_below_timeout(queue, group, sign, consumer)
     beat = timed(queue, group, lambda: queue.heartbeat(consumer))
     expect_kept_alive(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
 from conformance.suite.queue.fixture import QueueFixture
-from conformance.suite.queue.rebalance_in_progress import begin_rebalance
+from conformance.suite.queue.ownership_probe import OwnershipProbe
+from conformance.suite.queue.rebalance_in_progress import begin_rebalance, few_partitions
 from conformance.suite.queue.timeouts import timed, wait_past_deadline, wait_past_eviction
-from conformance.suite.queue.waiting_poll import WaitingPoll
+from conformance.suite.queue.waiting_poll import LONGEST_WAIT, WaitingPoll
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -93,3 +94,33 @@ def test_every_waiting_member_is_answered_when_the_holder_leaves(bench: Bench) -
             expected="200 with a record that is free, before the poll's time is over",
             observed=f"{reply} after {took:.3f} s",
         )
+
+
+@clauses("POLL-WAIT-1")
+def test_a_record_wakes_the_member_that_owns_its_partition(bench: Bench) -> None:
+    """Let all members of a group wait, the owner of the next partition last, and publish one record to it; expect the
+    record at the owner at once. Repeat for each partition.
+    """
+    queue = QueueFixture(bench)
+    probe, group = OwnershipProbe(queue, few_partitions(bench)), queue.new_group()
+    if probe.partitions < 2:
+        bench.skip("POLL-WAIT-1", "a topic has one partition here, so one member owns everything")
+        return
+    members = [queue.new_consumer(group, probe.topic) for _ in range(2)]
+    owners = probe.settled_owners(members)
+    waiting: dict[str, WaitingPoll] = {}
+    for partition in range(probe.partitions):
+        owner = owners[partition]
+        for name in (*(each for each in members if each != owner), owner):
+            if name not in waiting or not waiting[name].is_under_way():
+                waiting[name] = WaitingPoll(queue, name)
+        probe.publish_next()
+        reply, took = waiting[owner].answer()
+        waiting.pop(owner).expect_no_early_end(reply, took)
+        bench.judge(
+            "POLL-WAIT-1",
+            reply.status == 200 and took < LONGEST_WAIT / 2,
+            expected=f"200 at {owner}, which owns the partition, while another member waits too",
+            observed=f"{reply} after {took:.3f} s",
+        )
+        queue.acknowledge(owner, queue.record_of(reply).message_id)

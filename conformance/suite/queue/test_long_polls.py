@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a poll waits for a record that does not arrive.
 SHORT = 0.3
+#: Seconds of a poll that waits in vain beside other tests, by effort: some servers end every wait early.
+LONGER = (4, 11, 31)
 
 
 @clauses("POLL-WAIT-1")
@@ -143,6 +145,25 @@ def test_a_long_poll_ends_empty_when_its_time_is_over(bench: Bench) -> None:
         "POLL-WAIT-2",
         reply.status == empty.status != 200 and took >= 0.9 * wait,
         expected=f"{empty.status}, as for any empty poll, after {wait:g} s",
+        observed=f"{reply} after {took:.3f} s",
+    )
+
+
+@clauses("POLL-WAIT-2")
+@waits(lambda _target: LONGER[0], clock="wall")
+def test_a_long_poll_may_wait_for_several_seconds(bench: Bench) -> None:
+    """Send a long poll of some seconds while no record comes; expect no answer before its time is over."""
+    queue = QueueFixture(bench)
+    _topic, _group, (consumer,) = queue.topic_with_consumers()
+    wish = bench.examples(*LONGER)
+    wait = min(bench.limit("wait_seconds") or wish, wish)
+    began = time.monotonic()
+    reply = queue.poll(consumer, wait_seconds=wait)
+    took = time.monotonic() - began
+    bench.judge(
+        "POLL-WAIT-2",
+        reply.status != 200 and took >= 0.9 * wait,
+        expected=f"an empty reply after {wait:g} s",
         observed=f"{reply} after {took:.3f} s",
     )
 

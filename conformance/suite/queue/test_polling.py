@@ -10,6 +10,7 @@ from conformance.bench.marks import clauses
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.freed_records import keep_everything
+from conformance.suite.queue.generators import count_up_to
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -121,6 +122,23 @@ def test_a_new_group_starts_at_the_oldest_record(bench: Bench) -> None:
     late = queue.new_consumer(queue.new_group(), topic)
     observed = [record.message for record in queue.read_and_acknowledge(late, 4, "POLL-START-1")]
     bench.judge("POLL-START-1", observed == texts, expected="m0 to m3", observed=observed)
+
+
+@clauses("POLL-START-1")
+def test_a_new_group_starts_at_the_oldest_record_of_every_partition(bench: Bench) -> None:
+    """Publish a record in each of many partitions, and subscribe a consumer of a new group that reads another topic
+    already; expect all of them.
+    """
+    queue = QueueFixture(bench)
+    count = count_up_to(bench, bench.limit("partitions"), 17, 33, 129)
+    topic = queue.new_topic(**({"partitions": count} if bench.declares("topic-partitions") else {}))
+    for number in range(count):
+        queue.publish(topic, f"m{number}", key=None)
+    late = queue.new_consumer(queue.new_group(), queue.new_topic())
+    queue.subscribe(late, topic)
+    texts = sorted(f"m{number}" for number in range(count))
+    came = sorted(record.message for record in queue.read_and_acknowledge(late, count, "POLL-START-1"))
+    bench.judge("POLL-START-1", came == texts, expected=f"m0 to m{count - 1}", observed=came)
 
 
 @clauses("POLL-UNKNOWN-1", "POLL-UNKNOWN-2")

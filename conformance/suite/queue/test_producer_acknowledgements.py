@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.generators import NUMBER_LIKE
 from conformance.suite.queue.expectations import expect_publish_refusal, expect_status
 from conformance.suite.queue.fixture import KEY, QueueFixture, publish_path
 from conformance.suite.queue.listeners import SPELLINGS, ListenerSession, spellings_of
@@ -28,6 +29,7 @@ LABELS: list[str | int] = [
     "1",
     "näïve\n:\\",
     "e\u0301",
+    *NUMBER_LIKE,
     1,
     0,
     -5,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.bench.marks import clauses, main_thread_only
+from conformance.suite.generators import NUMBER_LIKE
 from conformance.suite.queue.bursts import Bursts
 from conformance.suite.queue.expectations import (
     expect_publish_refusal,
@@ -52,7 +53,11 @@ TEXTS = [
     "\u212b e\u0301 \ufb01 \u2460",
     '{"message": "not parsed"}',
     "x" * 10_000,
+    # A text per control character would take long: one that ends or cuts the text shows here too.
+    "".join(map(chr, range(1, 32))) + "behind",
+    "".join(map(chr, range(127, 160))) + "behind",
     *LITERALS,
+    *NUMBER_LIKE,
 ]
 
 
@@ -165,6 +170,19 @@ def test_records_that_share_a_label_are_distinct(bench: Bench, label: str | int)
     )
 
 
+@clauses("PUB-LABEL-1")
+def test_equal_records_are_distinct(bench: Bench) -> None:
+    """Publish one body three times, with a timestamp and without; expect three records of each."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    for more in ({"timestamp": 1_700_000_000_000}, {}):
+        body = {"messageID": "same", "message": "same", "key": KEY, **more}
+        for _ in range(3):
+            reply = queue.call(publish_path(topic), body)
+            expect_status(bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
+        queue.read_and_acknowledge(consumer, 3, "PUB-LABEL-1")
+
+
 @clauses("PUB-TEXT-1")
 def test_awkward_texts_arrive_as_they_were_sent(bench: Bench) -> None:
     """Publish messages and keys of awkward Unicode text, also empty ones; expect them back unchanged."""
@@ -236,10 +254,10 @@ def test_a_full_partition_refuses_and_keeps_what_it_has(bench: Bench) -> None:
     )
 
 
-@clauses("REFUSE-1")
+@clauses("REFUSE-1", "PUB-POSITION-1")
 def test_a_record_without_room_takes_none(bench: Bench) -> None:
     """Fill half of a partition, publish a record that is too large for the rest, and then one that a second topic takes
-    at this point without the refused one; expect 200 for it.
+    at this point without the refused one; expect 200 for it, and the offset behind that of the first.
     """
     if not bench.declares("topic-limits"):
         bench.skip("REFUSE-1", "no topic can be filled (extension topic-limits)")
@@ -260,6 +278,13 @@ def test_a_record_without_room_takes_none(bench: Bench) -> None:
         expected=f"{first.status}, as without the record that was refused before",
         observed=second,
     )
+    if second.status == 200 and bench.declares("record-position"):
+        bench.judge(
+            "PUB-POSITION-1",
+            queue.position(second) == queue.position(first),
+            expected=f"{first.body}, as without the record that was refused before: offsets have no gap",
+            observed=second,
+        )
 
 
 @clauses("PUB-FULL-1")
@@ -331,6 +356,7 @@ def test_a_timestamp_is_delivered_as_it_was_published(bench: Bench) -> None:
         0,
         1_700_000_000_123,
         1_700_000_000_123.5,
+        1_700_000_000_123_456_789,
         -1,
         "2024-02-29T12:00:00Z",
         "1700000000123",

@@ -10,11 +10,13 @@ from conformance.suite.queue.fixture import (
     ACKNOWLEDGE,
     ADD_GROUP,
     ADD_TOPIC,
+    KEY,
     REGISTER,
     REMOVE_GROUP,
     SUBSCRIBE,
     UNREGISTER,
     QueueFixture,
+    publish_path,
 )
 from conformance.suite.queue.generators import LITERALS, similar_names
 from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
@@ -47,7 +49,9 @@ def test_topics_of_similar_names_are_different_topics(bench: Bench) -> None:
     names = similar_names(bench, "t")
     _add(queue, ADD_TOPIC, names)
     for name in names:
-        queue.publish(name, f"of {name}")
+        body = {"messageID": "1", "message": f"of {name}", "key": KEY}
+        reply = queue.call(publish_path(name), body, promise="NAME-5")
+        expect_status(bench, reply, 200, "NAME-5", f"there is a topic {name!r}")
     group = queue.new_group()
     for chosen in (names[:1], names[1:]):
         consumer = queue.new_consumer(group, *chosen)

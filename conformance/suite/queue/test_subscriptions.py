@@ -190,6 +190,21 @@ def test_one_unsubscription_ends_what_was_subscribed_twice(bench: Bench, how: st
     bench.judge("MEMBER-UNSUBSCRIBE-1", record.message == "later", expected="`later`", observed=record.whole)
 
 
+@clauses("DELIVER-3")
+def test_giving_up_what_one_never_had_frees_nothing(bench: Bench) -> None:
+    """Unsubscribe a consumer that holds a record from a topic to which it was never subscribed, whatever the reply;
+    expect no record from its poll, and 202 for the one that it holds.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.publish(topic, "held")
+    record = queue.poll_until_record(consumer)
+    queue.call(UNSUBSCRIBE, {"consumer_name": consumer, "topic_list": queue.new_topic()})
+    queue.expect_no_record(consumer, "DELIVER-3", "no record: `held` is in flight as before")
+    mine = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": record.message_id})
+    expect_status(bench, mine, 202, "ACK-OK-1", "the record is in flight with the consumer")
+
+
 @clauses("ASSIGN-2")
 def test_who_unsubscribes_ends_nobody_elses_subscription(bench: Bench) -> None:
     """Unsubscribe a member from a topic that two others read and it doesn't; expect these to keep even shares of it,

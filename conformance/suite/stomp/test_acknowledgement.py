@@ -24,6 +24,8 @@ from conformance.suite.stomp.channel import (
     disconnect,
     get_error,
     has_redelivery,
+    message_if_subscribed,
+    unsubscribe,
 )
 from conformance.suite.stomp.frame_template import send_frame
 from conformance.suite.stomp.stomp_fixture import StompFixture
@@ -49,6 +51,32 @@ def end(client: StompClient, how: str) -> None:
 
 
 # Valid ACKs
+
+
+@clauses("STOMP-ACK-002")
+@MODES
+def test_an_ack_under_an_id_that_had_another_mode(bench: Bench, mode: str) -> None:
+    """End a subscription in mode `auto`, subscribe under its id in a client mode, and acknowledge; expect a RECEIPT."""
+    fixture = StompFixture(bench)
+    receipt = fixture.new_receipt()
+
+    def subscribe_again() -> tuple[StompClient, Frame | None]:
+        reader, destination = fixture.client(), fixture.queue()
+        before = fixture.active_subscription(reader, fixture.queue(), id="again")
+        unsubscribe(fixture, reader, [("id", before.id), *before.destination.headers.items()])
+        fixture.subscribe(reader, destination, [("ack", acknowledgement_mode(bench, mode))], id=before.id)
+        return reader, message_if_subscribed(fixture, reader, destination)
+
+    def provoke() -> StompClient:
+        reader, message = subscribe_again()
+        if message is not None:
+            reader.ack(message, receipt=receipt)
+        return reader
+
+    if subscribe_again()[1] is None:
+        bench.skip("STOMP-ACK-002", "the id of a removed subscription is refused (STOMP-UNSUB-004)")
+        return
+    expect_acceptance(fixture, "STOMP-ACK-002", provoke, receipt, f"an ACK in mode {mode}")
 
 
 @clauses("STOMP-ACK-001")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
+from conformance.suite.generators import NUMBER_LIKE
 from conformance.suite.stomp.delivered_frames import expect_header
 from conformance.suite.stomp.frame_template import fill
 from conformance.suite.stomp.loopback import session_sending
@@ -33,9 +34,10 @@ VALUES = {
     "octets": "Empfang ✓ 日本",
     "long": "r" * 2000,
     "empty": "",
+    **{text: text for text in NUMBER_LIKE},
 }
 #: The values that 1.0 can write.
-VALUES_OF_1_0 = ("plain", "colon")
+VALUES_OF_1_0 = ("plain", "colon", *NUMBER_LIKE)
 
 
 @clauses("STOMP-RECEIPT-001", "STOMP-RECEIPT-002")
@@ -74,13 +76,13 @@ def test_every_kind_of_frame_is_receipted(bench: Bench, mode: str) -> None:
 
 
 @clauses("STOMP-RECEIPT-001", "STOMP-RECEIPT-002")
-@pytest.mark.parametrize("value", ["", " ", "0"], ids=repr)
+@pytest.mark.parametrize("value", ["", " ", "0", "007"], ids=repr)
 def test_every_kind_of_frame_may_have_an_odd_receipt(bench: Bench, value: str) -> None:
     """Send SUBSCRIBE, UNSUBSCRIBE, BEGIN, COMMIT and ABORT, each on a session of its own, with a `receipt` that is
-    empty, a blank or 0; expect it back.
+    empty, a blank, 0 or 007; expect it back.
     """
     fixture = StompFixture(bench)
-    if bench.version == "1.0" and value != "0":
+    if bench.version == "1.0" and not value.strip():
         return
     kinds = ["SUBSCRIBE", "UNSUBSCRIBE", *(["BEGIN", "COMMIT", "ABORT"] if fixture.has_transactions else [])]
     for kind in kinds:

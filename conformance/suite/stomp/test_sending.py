@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.generators import many
+from conformance.suite.generators import NUMBER_LIKE, OBJECT_MEMBERS, many
 from conformance.suite.stomp.channel import Channel, is_undecidable, new_destination
 from conformance.suite.stomp.delivered_frames import expect_body, expect_headers
 from conformance.suite.stomp.frame_template import fill
@@ -34,6 +34,8 @@ USER_DEFINED = [
     ("no_value", ""),
     ("odd.name/with-more+signs", "?=&;,{}[]<>\"'%41"),
     ("zz", "0" * 300),
+    *((name, f"of {name}") for name in OBJECT_MEMBERS),
+    *((f"number{place}", text) for place, text in enumerate(NUMBER_LIKE)),
 ]
 BODIES = {
     "every-octet": bytes(range(256)),

@@ -194,14 +194,16 @@ def test_equal_names_on_two_connections(bench: Bench) -> None:
 
 @clauses("STOMP-TX-003")
 def test_a_commit_takes_effect_at_all_destinations(bench: Bench) -> None:
-    """Send SENDs to several destinations in one transaction, and COMMIT; expect all MESSAGEs."""
+    """Send SENDs to several destinations in one transaction, one of each without a body, and COMMIT; expect all
+    MESSAGEs.
+    """
     transaction = bench.fresh("t")
     fixture = StompFixture(bench)
     channels = [channel_to(fixture, kind) for kind in ("topic", "topic", "queue", "queue")]
     client = fixture.client()
-    bodies = [fresh_bodies(fixture, "one", "two") for _ in channels]
+    bodies = [[*fresh_bodies(fixture, "one", "two"), b""] for _ in channels]
     send_and_confirm(fixture, client, "BEGIN", transaction)
-    for number in range(2):
+    for number in range(3):
         for channel, own in zip(channels, bodies, strict=True):
             send_in_transaction(fixture, client, transaction, channel.destination, own[number])
     send_and_confirm(fixture, client, "COMMIT", transaction)
