@@ -178,6 +178,30 @@ def test_records_of_the_same_moment_take_turns(bench: Bench) -> None:
             queue.acknowledge(consumer, record.message_id)
 
 
+@clauses("PUB-POSITION-1")
+def test_records_of_the_same_moment_have_different_offsets(bench: Bench) -> None:
+    """Publish records of one key over several connections at the same moment; expect the offsets that follow one
+    another, each in one reply.
+    """
+    if bench.binding == "queue-http" and not bench.declares("http-publish"):
+        bench.skip("PUB-POSITION-1", "records are not published over HTTP (extension http-publish)")
+        return
+    queue, together = QueueFixture(bench), Simultaneous(bench, AT_ONCE)
+    topic = queue.new_topic()
+    for number in range(_few_rounds(bench)):
+        replies = together.perform(
+            [(publish_path(topic), {"messageID": "1", "message": "m", "key": "k"})] * AT_ONCE
+        )
+        offsets = sorted(queue.position(reply)[1] for reply in replies)
+        expected = list(range(number * AT_ONCE, (number + 1) * AT_ONCE))
+        bench.judge(
+            "PUB-POSITION-1",
+            offsets == expected,
+            expected=f"the offsets {expected}",
+            observed=[str(each) for each in replies],
+        )
+
+
 @clauses("ATOMIC-1")
 def test_additions_of_a_group_are_one_group(bench: Bench) -> None:
     """Add a group over several connections, one right behind the other, and register a consumer when the first reply

@@ -76,8 +76,8 @@ def test_looking_at_a_group_keeps_nobody_alive(bench: Bench) -> None:
 @clauses("LIVE-KEEP-1")
 @waits(eviction_seconds)
 def test_an_eviction_takes_nobody_else_along(bench: Bench) -> None:
-    """Let members fall silent one after the other, so that one is evicted while others are just below the timeout;
-    expect 202 for the records that these hold.
+    """Let members fall silent one after the other, so that one is evicted while others are just below the timeout, and
+    let a new member subscribe meanwhile; expect 202 for the records that they hold.
     """
     queue = QueueFixture(bench)
     topics = [queue.new_topic() for _ in range(3)]
@@ -98,6 +98,7 @@ def test_an_eviction_takes_nobody_else_along(bench: Bench) -> None:
     queue.wait_until(group, last.latest + timings.eviction_grace + 2 * margin)
     signs = {name: timed(queue, group, lambda name=name: queue.heartbeat(name)) for name in quiet}  # type: ignore[misc]
     queue.stop_heartbeats(*quiet)
+    queue.new_consumer(group, topics[0])
     queue.wait_until(group, last.latest + timings.heartbeat_timeout + timings.eviction_grace + margin)
     reply = queue.heartbeat(gone)
     if bench.clock.is_virtual:

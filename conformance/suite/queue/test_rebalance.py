@@ -8,7 +8,13 @@ import pytest
 
 from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
-from conformance.suite.queue.fixture import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, UNREGISTER, QueueFixture
+from conformance.suite.queue.fixture import (
+    ACKNOWLEDGE,
+    NEGATIVE_ACKNOWLEDGE,
+    SUBSCRIBE,
+    UNREGISTER,
+    QueueFixture,
+)
 from conformance.suite.queue.ownership_probe import OwnershipProbe
 from conformance.suite.queue.queue_client import MARGIN
 from conformance.suite.queue.rebalance_in_progress import begin_rebalance
@@ -31,13 +37,21 @@ if TYPE_CHECKING:
 @clauses("REBALANCE-2")
 def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> None:
     """Let a member join while the owner holds a record of each partition; expect no record for it until the owner has
-    acknowledged, and then only later ones.
+    acknowledged, also when operations of the owner are refused, and then only later ones.
     """
     if (rebalance := begin_rebalance(bench, "REBALANCE-2")) is None:
         return
     queue = rebalance.queue
     queue.expect_no_record(rebalance.newcomer, "REBALANCE-2", "no record: one of each partition is in flight")
     queue.expect_no_record(rebalance.owner, "ORDER-2", "no record: one of each partition is in flight")
+    for path, member in (
+        (ACKNOWLEDGE, {"message_id": 2**63 - 1}),
+        (SUBSCRIBE, {"topic_list": bench.fresh("t")}),
+    ):
+        refusal = queue.call(path, {"consumer_name": rebalance.owner, **member})
+        expect_refusal(bench, refusal, "REFUSE-1", "there is no such record, and no such topic")
+    why = "no record: what the owner was refused has settled nothing"
+    queue.expect_no_record(rebalance.newcomer, "REBALANCE-2", why)
     for record in rebalance.held.values():
         queue.acknowledge(rebalance.owner, record.message_id)
     came = queue.poll_all(rebalance.newcomer)

@@ -200,6 +200,11 @@ def _send_without_members(prepared: PreparedQueue, operation: Operation) -> None
         members=tuple(operation.required),
         clause=_clause_of(operation, "message"),
     )
+    inherited = {"__proto__": whole, "constructor": {"prototype": whole}}
+    reply = prepared.queue.call(prepared.path(operation), inherited)
+    expect_refusal(
+        prepared.bench, reply, _clause_of(operation, "message"), "all is missing, but in unknown members"
+    )
 
 
 def _clause_of(operation: Operation, member: str) -> str:

@@ -14,6 +14,7 @@ from conformance.suite.queue.expectations import expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, ADD_GROUP, POLL, REGISTER, SUBSCRIBE, QueueFixture
 from conformance.suite.queue.operation_table import PreparedQueue
 from conformance.suite.queue.queue_client import HEARTBEAT
+from conformance.suite.queue.waiting_poll import LONGEST_WAIT, ROUND_TRIPS
 from conformance.wire.failures import PeerFailure
 from conformance.wire.json_values import decoded
 from conformance.wire.operations import REPLIES, StompOperations
@@ -310,3 +311,34 @@ def test_a_destination_that_is_not_there_gets_an_error(bench: Bench, command: st
         expected=f"ERROR for {command} {destination}",
         observed=session.closed or "no ERROR, and the session stayed open",
     )
+
+
+@clauses("QSTOMP-QUIET-1")
+def test_a_refused_wait_leaves_its_session_alone(bench: Bench) -> None:
+    """Let a poll of a session wait while its consumer's group is removed on another connection; expect the reply to an
+    operation that the session sends afterwards.
+    """
+    if not bench.declares("long-poll"):
+        bench.skip("QSTOMP-QUIET-1", "no poll waits (extension long-poll)")
+        return
+    queue = QueueFixture(bench)
+    _topic, group, (consumer,) = queue.topic_with_consumers()
+    session = StompOperations(bench.stomp())
+    wait = min(bench.limit("wait_seconds") or LONGEST_WAIT, LONGEST_WAIT)
+    waiting = session.start(POLL, {"consumer_name": consumer, "wait_seconds": wait})
+    for _ in range(ROUND_TRIPS):
+        queue.heartbeat(consumer)
+    queue.client.remove_group(group)
+    del queue.members[group]
+    waiting.reply(wait + bench.patience)
+    try:
+        reply = session.call(ADD_GROUP, {"consumer_group_name": group})
+    except PeerFailure as failure:
+        bench.judge(
+            "QSTOMP-QUIET-1",
+            False,
+            expected="a session that goes on: the SEND of the refused poll asked for no RECEIPT",
+            observed=failure.observed,
+        )
+        raise
+    expect_status(bench, reply, 200, "GROUP-ADD-1", "the group was removed")

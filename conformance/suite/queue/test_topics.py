@@ -91,6 +91,27 @@ def test_a_topic_that_exists_keeps_its_partitions(bench: Bench) -> None:
     bench.judge("TOPIC-ADD-2", delivered == sorted(texts), expected="all ten records", observed=delivered)
 
 
+@clauses("TOPIC-ADD-2")
+@pytest.mark.parametrize("bounds", [(100, 100_000), (100_000, 100)], ids=["small", "large"])
+def test_a_topic_that_exists_keeps_its_bound(bench: Bench, bounds: tuple[int, int]) -> None:
+    """Add a topic that exists with another `partition_bytes`, and publish a record between both bounds; expect the
+    answer that the first bound gives.
+    """
+    if not bench.declares("topic-limits"):
+        bench.skip("TOPIC-ADD-2", "topics have no bounds (extension topic-limits)")
+        return
+    queue = QueueFixture(bench)
+    first, second = bounds
+    topic = queue.new_topic(partition_bytes=first)
+    again = queue.call(ADD_TOPIC, {"topicName": topic, "partition_bytes": second})
+    expect_refusal(bench, again, "TOPIC-ADD-2", "the topic exists")
+    reply = queue.call(publish_path(topic), {"messageID": "1", "message": "x" * 2000})
+    if first < second:
+        expect_publish_refusal(bench, reply, "TOPIC-ADD-2", f"a partition holds {first} octets, as before")
+    else:
+        expect_status(bench, reply, 200, "TOPIC-ADD-2", f"a partition holds {first} octets, as before")
+
+
 @clauses("TOPIC-ADD-1", "PUB-STORE-1")
 def test_a_new_topic_takes_records_at_once(bench: Bench) -> None:
     """Add topics one after another, and publish to each right after its reply, on another connection where the binding

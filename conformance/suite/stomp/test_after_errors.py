@@ -8,7 +8,7 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import channel_in_mode, redelivery_works
-from conformance.suite.stomp.channel import NO_QUEUES, acknowledgement_mode, consume_elsewhere
+from conformance.suite.stomp.channel import NO_QUEUES, Channel, acknowledgement_mode, consume_elsewhere
 from conformance.suite.stomp.frame_template import fill
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
@@ -89,6 +89,18 @@ def _missing_after_error(fixture: StompFixture, fault: str, mode: str, pause: fl
         if other.closed or other.errors:
             raise
     return missing
+
+
+@clauses("STOMP-SEND-002")
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_message_in_front_of_a_faulty_frame_is_delivered(bench: Bench, fault: str) -> None:
+    """Send a message and a faulty frame right behind it, in one write; expect the message at its subscription."""
+    channel = Channel(StompFixture(bench))
+    body = bench.fresh("m").encode()
+    with channel.sender.link.in_one_write():
+        channel.send(body)
+        channel.sender.send_octets(fill(FAULTY[fault], channel.destination, channel.sender.version))
+    channel.expect_message("STOMP-SEND-002", lambda frame: frame.body == body)
 
 
 @clauses("STOMP-ERROR-002")

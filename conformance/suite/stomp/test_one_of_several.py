@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.stomp.channel import NO_QUEUES
+from conformance.suite.stomp.accept_or_refuse import channel_in_mode
+from conformance.suite.stomp.channel import NO_QUEUES, has_redelivery
 from conformance.suite.stomp.stomp_fixture import StompFixture
 
 if TYPE_CHECKING:
@@ -54,6 +55,29 @@ def test_a_message_of_a_queue_goes_to_one_subscription(bench: Bench, together: b
         len(came) == len(bodies),
         expected=f"all of {len(bodies)} messages",
         observed=f"{len(came)} of them",
+    )
+
+
+@clauses("STOMP-SUB-017")
+def test_a_message_that_comes_back_goes_to_one_subscription(bench: Bench) -> None:
+    """End the session of a consumer that has acknowledged nothing while two others are subscribed to its queue; expect
+    each message once at one of them.
+    """
+    fixture = StompFixture(bench)
+    if not has_redelivery(fixture, "STOMP-SUB-017"):
+        return
+    holder = channel_in_mode(fixture, "client")
+    bodies = [message.body for message in holder.unacknowledged_messages(4)]
+    others = [
+        fixture.active_subscription(fixture.client(), holder.destination, ack="client") for _ in range(2)
+    ]
+    holder.reader.link.cut()
+    came = _received(fixture, others, bodies)
+    bench.judge(
+        "STOMP-SUB-017",
+        max(came.values(), default=0) <= 1,
+        expected=f"each of {len(bodies)} messages that came back for one of two subscriptions",
+        observed=dict(came),
     )
 
 
