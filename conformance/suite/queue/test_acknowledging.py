@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.suite.queue.fixture import DeliveredRecord
 
+#: Deliveries of one record, by effort: brokers were seen to set a message aside after 5, 6, 10 or 16.
+DELIVERIES = (17, 33, 101)
+
 BAD_IDS = [-1, 2**63, 10**30, 1.5, "abc", "", "1.5", "-1", "0x10", f"{2**63}", True, None, [], {}]
 
 
@@ -219,13 +222,13 @@ def test_an_id_is_not_made_of_an_impossible_value(bench: Bench, path: str) -> No
 
 @clauses("NACK-OK-1", "NACK-AGAIN-1")
 def test_a_negatively_acknowledged_record_comes_again_before_later_ones(bench: Bench) -> None:
-    """Send a negative acknowledgement three times; expect 202, and the same record from the next poll each time."""
+    """Send a negative acknowledgement many times; expect 202, and the same record from the next poll each time."""
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):
         queue.publish(topic, f"m{number}")
     again = queue.poll_until_record(consumer)
-    for _ in range(3):
+    for _ in range(bench.examples(*DELIVERIES)):
         body = {"consumer_name": consumer, "message_id": again.message_id}
         reply = queue.call(NEGATIVE_ACKNOWLEDGE, body)
         expect_status(bench, reply, 202, "NACK-OK-1", "the record is in flight")

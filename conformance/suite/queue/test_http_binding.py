@@ -152,6 +152,27 @@ def test_many_requests_are_answered(bench: Bench) -> None:
 
 
 @clauses("HTTP-PIPE-1")
+def test_a_request_behind_a_body_in_chunks_is_answered(bench: Bench) -> None:
+    """Send a heartbeat whose body comes in chunks and another one behind it, in one piece; expect a reply to each, as
+    far as the connection is kept open.
+    """
+    queue = QueueFixture(bench)
+    consumer = queue.new_consumer(queue.new_group())
+    plain = _posts(bench, (HEARTBEAT, {"consumer_name": consumer}))
+    head, _, body = plain.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length:")]
+    head = b"\r\n".join([*lines, b"Transfer-Encoding: chunked"])
+    chunked = b"%b\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body)
+    try:
+        statuses = [reply.status for reply in bench.http().exchange(chunked + plain, replies=2)]
+    except PeerFailure as failure:
+        expected = "two replies, or the end of the connection"
+        bench.judge("HTTP-PIPE-1", False, expected=expected, observed=failure.observed)
+        raise
+    bench.judge("HTTP-PIPE-1", set(statuses) == {202}, expected="202 for each", observed=statuses)
+
+
+@clauses("HTTP-PIPE-1")
 def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
     """Send a long poll and a heartbeat in one piece; expect the reply to the poll before that to the heartbeat."""
     if not bench.declares("long-poll"):

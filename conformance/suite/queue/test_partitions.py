@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -238,6 +238,37 @@ def test_a_delivered_record_has_the_position_of_its_publish_reply(bench: Bench) 
             expected=f"partition and offset {told.get(record.message)}, or none",
             observed=record.whole,
         )
+
+
+@clauses("PUB-POSITION-1", "PUB-TEXT-1", "PUB-TIME-1")
+def test_a_record_that_comes_again_is_the_same(bench: Bench) -> None:
+    """Poll records of several keys, give them up and subscribe again; expect them with the same message, key, timestamp
+    and position.
+    """
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    queue.confirm_ownership(topic, consumer)
+    for number in range(5):
+        body = {"messageID": f"{number}", "message": f"m{number}", "key": f"k{number}", "timestamp": number}
+        reply = queue.call(publish_path(topic), body)
+        expect_status(bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
+    before = {record.message: record.whole for _, record in queue.poll_all(consumer)}
+    queue.unsubscribe(consumer, topic)
+    queue.subscribe(consumer, topic)
+    for record in queue.read_and_acknowledge(consumer, len(before), "DELIVER-2"):
+        if (first := before.get(record.message)) is None:
+            continue  # the record behind one that came again
+        for clause, again, once in (
+            ("PUB-TEXT-1", record.key, first["message"]["key"]),
+            ("PUB-TIME-1", record.whole["message"].get("timestamp"), first["message"].get("timestamp")),
+            ("PUB-POSITION-1", _place(record.whole), _place(first)),
+        ):
+            bench.judge(clause, again == once, expected=f"{once}, as before", observed=record.whole)
+
+
+def _place(record: dict[str, Any]) -> tuple[Any, Any]:
+    """Partition and offset that a delivered record tells; None for what it does not tell."""
+    return record.get("partition"), record.get("offset")
 
 
 @clauses("ORDER-1")

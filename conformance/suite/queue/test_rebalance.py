@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
 
-@clauses("REBALANCE-2")
+@clauses("REBALANCE-2", "LIVE-BEAT-1")
 def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> None:
     """Let a member join while the owner holds a record of each partition; expect no record for it until the owner has
     acknowledged, also when operations of the owner are refused, and then only later ones.
     """
-    if (rebalance := begin_rebalance(bench, "REBALANCE-2")) is None:
+    if (rebalance := begin_rebalance(bench, "REBALANCE-2", "LIVE-BEAT-1")) is None:
         return
     queue = rebalance.queue
     queue.expect_no_record(rebalance.newcomer, "REBALANCE-2", "no record: one of each partition is in flight")
@@ -50,6 +50,9 @@ def test_a_record_in_flight_keeps_its_partition_from_moving(bench: Bench) -> Non
     ):
         refusal = queue.call(path, {"consumer_name": rebalance.owner, **member})
         expect_refusal(bench, refusal, "REFUSE-1", "there is no such record, and no such topic")
+    for name in (rebalance.owner, rebalance.newcomer):
+        beat = queue.heartbeat(name)
+        expect_status(bench, beat, 202, "LIVE-BEAT-1", "the consumer is a member, also while partitions move")
     why = "no record: what the owner was refused has settled nothing"
     queue.expect_no_record(rebalance.newcomer, "REBALANCE-2", why)
     for record in rebalance.held.values():

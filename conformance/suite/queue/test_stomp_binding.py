@@ -42,7 +42,9 @@ def _fence(bench: Bench, session: StompClient) -> None:
 
 @clauses("QSTOMP-SEND-1", "QSTOMP-REPLY-1")
 def test_each_operation_is_a_send(bench: Bench) -> None:
-    """Send each operation as a SEND to its path; expect a reply with its success status and the same correlation-id."""
+    """Send each operation as a SEND to its path; with a receipt or without; expect a reply with its success status and
+    the same correlation-id.
+    """
     session = bench.stomp()
     session.subscribe(REPLIES)
     odd = itertools.cycle(NUMBER_LIKE)
@@ -50,8 +52,15 @@ def test_each_operation_is_a_send(bench: Bench) -> None:
         correlation = next(odd) if number % 2 else f"one: of\\ours {path}"
         if bench.version != "1.0" and not number % 2:  # which may trim
             correlation = f" {correlation} "
-        _send(session, path, body, correlation_id=correlation)
-        reply = session.expect("MESSAGE", destination=REPLIES)
+        receipt = {"receipt": f"r{number}"} if number % 3 == 1 else {}
+        _send(session, path, body, correlation_id=correlation, **receipt)
+        try:
+            reply = session.expect("MESSAGE", destination=REPLIES)
+        except PeerFailure as failure:
+            bench.judge(
+                "QSTOMP-REPLY-1", False, expected=f"a reply to {path} {receipt}", observed=failure.observed
+            )
+            raise
         success = {str(status) for status in operation.success}
         bench.judge(
             "QSTOMP-SEND-1",

@@ -192,7 +192,7 @@ def a_batch_names_its_first_topic_everywhere() -> None:
 
 @fault("PUB-TEXT-1", "POLL-BATCH-1", bindings=HTTP)
 def a_record_without_a_key_has_the_key_before_it_in_a_batch() -> None:
-    """A record without a key that comes in a batch behind one with a key is told to have that key."""
+    """A record without a key that comes in a batch behind one with a key has that key."""
 
     @wrap(LongPolls, "hand_out")
     def hand_out(original: Any, self: LongPolls, consumer: Consumer, limit: int) -> Outcome:
@@ -250,7 +250,7 @@ def a_request_behind_a_refused_one_is_dropped() -> None:
 
 @fault("ATOMIC-1", "PUB-POSITION-1", "PUB-STORE-1", bindings=HTTP)
 def two_records_at_once_are_told_one_offset() -> None:
-    """The offset in a reply is read before the record is stored: two at once are told the same one."""
+    """The offset in a reply is read before the record is stored: two at once get the same one."""
 
     @wrap(Application, "perform")
     def perform(original: Any, self: Application, path: str, body: bytes, waiter: Any) -> Outcome | None:
