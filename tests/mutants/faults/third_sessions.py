@@ -172,6 +172,17 @@ def who_offers_1_0_needs_no_passcode() -> None:
             self.hub.users = users
 
 
+@fault("QSTOMP-BARE-3", bindings=STOMP, flags=_USER, options=_LOGIN)
+def the_first_clients_need_no_login() -> None:
+    """At /producer and /consumer a session may begin without CONNECT, and so without its login."""
+
+    @wrap(Session, "__init__")
+    def init(original: Any, self: Session, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        if named["lenient"]:
+            self._enter(State.BARE)
+
+
 # Octets
 
 
