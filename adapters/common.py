@@ -18,7 +18,10 @@ import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from conformance.adapters.serving import Adapter, Closed, Failed, NoAnswer, Refused
+from missing import needs
+
+with needs("stompliance"):
+    from conformance.adapters.serving import Adapter, Closed, Failed, NoAnswer, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,10 +20,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from common import EngineAdapter, parser
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition, libversion
-from confluent_kafka.admin import AdminClient, NewTopic
+from missing import needs
 
 from conformance.adapters.serving import Failed, NoAnswer, Refused, serve
+
+with needs("confluent-kafka"):
+    from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition, libversion
+    from confluent_kafka.admin import AdminClient, NewTopic
 
 if TYPE_CHECKING:
     import argparse

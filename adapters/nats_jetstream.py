@@ -18,13 +18,16 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-import nats
 from common import EngineAdapter, parser, partition_of
-from nats.errors import TimeoutError as NoReply
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
-from nats.js.errors import APIError, NotFoundError
+from missing import needs
 
 from conformance.adapters.serving import NoAnswer, Refused, serve
+
+with needs("nats-py"):
+    import nats
+    from nats.errors import TimeoutError as NoReply
+    from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
+    from nats.js.errors import APIError, NotFoundError
 
 if TYPE_CHECKING:
     import argparse

@@ -19,11 +19,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import pika
 from common import EngineAdapter, parser
-from pika.exceptions import AMQPChannelError, AMQPConnectionError, AMQPError, NackError, UnroutableError
+from missing import needs
 
 from conformance.adapters.serving import Closed, Failed, Refused, serve
+
+with needs("pika"):
+    import pika
+    from pika.exceptions import AMQPChannelError, AMQPConnectionError, AMQPError, NackError, UnroutableError
 
 if TYPE_CHECKING:
     import argparse

@@ -15,10 +15,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-import redis
 from common import EngineAdapter, parser, partition_of
+from missing import needs
 
 from conformance.adapters.serving import Refused, serve
+
+with needs("redis"):
+    import redis
 
 if TYPE_CHECKING:
     import argparse

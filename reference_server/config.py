@@ -128,11 +128,12 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
     for name, value in flags.items():
         values[name] = OPTIONS[name].read(value, f"flag {OPTIONS[name].flag}")
     settings = Settings(**values)
+    users = [("user", user) for user in settings.user]
     if settings.users_file:
-        lines = _read_text(Path(settings.users_file), "Name a file of NAME:PASSCODE lines.").splitlines()
-        added = tuple(line for line in lines if line.strip() and not line.startswith("#"))
-        settings = msgspec.structs.replace(settings, user=settings.user + added)
-    for mistake in _contradictions(settings):
+        added = _users_of(Path(settings.users_file))
+        users = [*users, *added]
+        settings = msgspec.structs.replace(settings, user=settings.user + tuple(user for _, user in added))
+    for mistake in (*_in_users(users), *_contradictions(settings)):
         raise ConfigError(mistake)
     return settings
 
@@ -148,7 +149,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one."
     if settings.users_file and not settings.user:
         yield f"{settings.users_file} names no user."
-    yield from _in_users(settings.user)
     yield from _in_names(settings)
     if settings.partitions > settings.topic_partitions:
         bound = f"topic_partitions, {settings.topic_partitions}"
@@ -177,17 +177,24 @@ def _in_names(settings: Settings) -> Iterator[str]:
             yield f"allow_host: {host or repr(host)} is no name of a host. Expected {expected}."
 
 
-def _in_users(users: tuple[str, ...]) -> Iterator[str]:
-    seen = set()
-    for user in users:
+def _users_of(path: Path) -> list[tuple[str, str]]:
+    """Entries of a file of users, each with its place. Raises ConfigError."""
+    lines = _read_text(path, "Name a file of NAME:PASSCODE lines.").split("\n")
+    entries = [(f"{path}, line {number}", line.removesuffix("\r")) for number, line in enumerate(lines, 1)]
+    return [(place, line) for place, line in entries if line.strip() and not line.startswith("#")]
+
+
+def _in_users(users: Iterable[tuple[str, str]]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for place, user in users:
         name, colon, _ = user.partition(":")
         if not colon:  # not shown: it may be a passcode
-            yield "user: an entry has no passcode, as in alice:secret."
+            yield f"{place}: an entry has no passcode. Expected a name, a colon and a passcode, as in alice:secret."
         elif not name:
-            yield "user: an entry has no name, as in alice:secret."
+            yield f"{place}: an entry has no name. Expected a name, a colon and a passcode, as in alice:secret."
         elif name in seen:
-            yield f"user: {name} stands twice. Expected one passcode for each user."
-        seen.add(name)
+            yield f"{place}: {name} stands twice, first in {seen[name]}. Expected one passcode for each user."
+        seen.setdefault(name, place)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from conformance.specification import schemas
 from conformance.specification.clauses import BINDINGS
 from conformance.wire.acknowledged_publishing import AcknowledgedPublishing, Spelling, find_spelling
 from conformance.wire.connection import SLOWEST
-from conformance.wire.failures import Evidence, PeerFailure, RunEnded, Violation
+from conformance.wire.failures import Evidence, NotAdmitted, PeerFailure, RunEnded, Violation
 from conformance.wire.leaving import LeavingOperations
 from conformance.wire.operations import (
     HttpOperations,
@@ -50,6 +50,11 @@ EVIDENCE_OCTETS = 128 << 10
 PHASES = tuple(phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain)
 
 _JSON = {"Content-Type": "application/json"}
+_NO_PUBLISHING = (
+    "no record could be published, and most tests show nothing: there is no WebSocket for producers ({}). A server "
+    "that takes records by POST /producer/publish/{{topic}} has the class http-publish: declare it, or give "
+    "--class queue-http --class http-publish"
+)
 
 
 class Bench(Connections):
@@ -302,8 +307,17 @@ class Bench(Connections):
         return self.admission is None or not self.admission.crowd
 
     def producer(self) -> StompClient:
-        """A session of a producer that sends no CONNECT, by the rules of STOMP 1.0 (PUB-STOMP-1)."""
-        return StompClient(self.link("producer"), "1.0")
+        """A session of a producer that sends no CONNECT, by the rules of STOMP 1.0 (PUB-STOMP-1).
+
+        Raises NotAdmitted, which counts in tests of publishing only.
+        """
+        try:
+            return StompClient(self.link("producer"), "1.0")
+        except NotAdmitted as refusal:
+            if not (self.claims("stomp-publish") or self.claims("queue-stomp")):
+                self._run.warn(_NO_PUBLISHING.format(refusal.observed))
+            refusal.promised_by(self._publish_promise())
+            raise
 
     def _find_spelling(self) -> Spelling:
         topic = self.fresh("spelling")

@@ -96,7 +96,8 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="CLASS",
         choices=CLASSES,
-        help="judge this class, even if the server does not claim it; may be repeated",
+        help="judge this class, even if the server does not claim it; may be repeated. Extensions narrow to their "
+        "clauses, but for http-publish beside queue-http: records are published over HTTP then",
     )
     group.add_argument(
         "--clause",

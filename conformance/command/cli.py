@@ -34,10 +34,11 @@ from conformance.verdicts.verdicts import Exit
 from conformance.wire.failures import RunEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from conformance.run.options import Options
+    from conformance.verdicts.verdicts import Key
 
 #: Commands by their first argument; without one of these words a server is judged.
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -182,9 +183,17 @@ class _CommandLine:
             seed=options.seed,
             wait_seconds=self._scheduler.wait_seconds(),
             waits_overlap=self._scheduler.waits_overlap,
-            bindings=tuple(name for name in BINDINGS if any(key.binding == name for key in run.selected)),
+            bindings=_bindings_of(run.selected),
+            restarts=_bindings_of(key for key in run.selected if "durable" in run.book[key.clause].classes)
+            if options.restart
+            else None,
         )
         self._presenter.announce(run.shown_target, plan)
+
+
+def _bindings_of(keys: Iterable[Key]) -> tuple[str, ...]:
+    names = {key.binding for key in keys}
+    return tuple(name for name in BINDINGS if name in names)
 
 
 def _pytest_arguments(options: Options) -> list[str]:

@@ -113,11 +113,17 @@ def _about_run(options: Options) -> Iterator[str]:
 def _classes(options: Options, failure: Failure) -> list[str]:
     """The binding of the failure, and the extensions that the user asked for and that the clause belongs to.
 
-    Such an extension may be one that the server does not claim. Others would select other clauses instead.
+    Such an extension may be one that the server does not claim. Others would select other clauses instead, but for
+    http-publish, which says how records are published.
     """
+    clause = book().clauses.get(failure.clause)
     extensions = [
         name
         for name in options.classes
-        if name not in BINDINGS and failure.clause in book() and name in book()[failure.clause].classes
+        if name not in BINDINGS
+        and (
+            (name == "http-publish" and failure.binding == "queue-http")
+            or (clause is not None and name in clause.classes)
+        )
     ]
     return [failure.binding, *extensions]

@@ -21,7 +21,8 @@ class Plan:
     """Plan of a run.
 
     `seed` is None if every run tries the same examples. `wait_seconds` is the time that the run waits for real time.
-    `waits_overlap` is false where a limit of connections lets only some tests wait at once.
+    `waits_overlap` is false where a limit of connections lets only some tests wait at once. `restarts` are the bindings
+    in which a command of the user restarts the server; None without a command.
     """
 
     tests: int
@@ -31,6 +32,7 @@ class Plan:
     wait_seconds: float = 0.0
     waits_overlap: bool = True
     bindings: tuple[str, ...] = ()
+    restarts: tuple[str, ...] | None = None
 
 
 def suite_version() -> str:

@@ -89,6 +89,8 @@ class Presenter:
             "tests": f"{plan.tests} for {counted(plan.clauses, 'clause')}, {plan.effort} effort, {_seed(plan)}",
             "time": _time(plan, target),
         }
+        if plan.restarts is not None:
+            facts["restart"] = _restart(plan.restarts)
         if target.capabilities_failure:
             facts["note"] = f"the capabilities could not be read: {one_line(target.capabilities_failure)}"
         if target.waivers:
@@ -264,6 +266,18 @@ class Presenter:
 
 def _seed(plan: Plan) -> str:
     return "the same examples in every run" if plan.seed is None else f"seed {plan.seed}"
+
+
+def _restart(bindings: Sequence[str]) -> str:
+    if not bindings:
+        return (
+            "never: no clause of the class durable is selected; --class durable judges a server that does not "
+            "declare it"
+        )
+    return (
+        f"the command of --restart is run after all other tests, once over each of {', '.join(bindings)}; one that "
+        "fails is reported then (--clause DURABLE judges this alone)"
+    )
 
 
 def _time(plan: Plan, target: Target) -> str:

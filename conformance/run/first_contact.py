@@ -60,6 +60,7 @@ class FirstContact:
         self.failure = ""
         """Why the capabilities could not be read, "" if they could, or if the server has none."""
         self._is_bad_request = False
+        self._answers_all = False
 
     def ask(self, target: Target) -> tuple[Any, float]:
         """Capabilities document (None if the server has none) and round-trip time in seconds. Raises Unreachable."""
@@ -114,9 +115,14 @@ class FirstContact:
             raise NotLetIn(refusal, may_pass=True)
         if not found:
             stop = "" if refusal.endswith((".", "?")) else "."
+            lacks = (
+                "answers 200 on every path over HTTP"
+                if self._answers_all
+                else "does not serve the queue over HTTP"
+            )
             raise NotLetIn(
-                f"{refusal}{stop} Besides, {self._declares_nothing()}, and it does not serve the queue over "
-                "HTTP. To have its HTTP alone judged all the same, name --class queue-http.",
+                f"{refusal}{stop} Besides, {self._declares_nothing()}, and it {lacks}. To have its "
+                "HTTP alone judged all the same, name --class queue-http.",
                 may_pass=True,
             )
         return frozenset(found)
@@ -219,8 +225,11 @@ class FirstContact:
             if reply.status != 200:
                 return False
             nowhere = f"/{secrets.token_hex(6)}"
-            return client.request("POST", nowhere, body, headers, within=self._within(target)).status != 200
+            answer = client.request("POST", nowhere, body, headers, within=self._within(target))
+            self._answers_all = answer.status == 200
         except (PeerFailure, Violation):
             return False
+        else:
+            return not self._answers_all
         finally:
             client.close()

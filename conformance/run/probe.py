@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from conformance.run import diagnosis
 from conformance.run.admittance import NotLetIn, check_admittance
+from conformance.run.cluster import check_acquaintance, check_settings
 from conformance.run.first_contact import FirstContact, NoServer
 from conformance.run.http_location import at_declared_endpoint, found_location, named_location, prefixes
 from conformance.run.stream_contact import check_stream
@@ -32,7 +33,6 @@ from conformance.wire.failures import Crowded, RunEnded, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from typing import Any
 
     from conformance.run.options import Options
 
@@ -44,18 +44,20 @@ def probe_target(options: Options, interrupted: threading.Event | None = None) -
     """Target with the capabilities that its server declares, and with its round-trip time.
 
     Waits for the server as long as the options say, and takes first_contact.FIRST_CONTACT_SECONDS at most once it
-    answers. Raises BadUrl, NoServer if there is nothing to judge, RunEnded once `interrupted` is set.
+    answers; the nodes of a cluster get cluster.KNOWN_SECONDS more. Raises BadUrl, NoServer if there is nothing to
+    judge, RunEnded once `interrupted` is set.
     """
     interrupted = interrupted or threading.Event()
     deadline = time.monotonic() + options.wait
     target = _waited_for(options, interrupted, deadline)
     others = []
     for url in options.nodes:
-        other = _waited_for(replace(options, url=url, nodes=()), interrupted, deadline)
-        check_node(target, other)
-        others.append(other)
+        others.append(_waited_for(replace(options, url=url, nodes=()), interrupted, deadline))
+        check_settings([target, *others])
     if not others:
         return target
+    asked, _ = split_classes(options.classes)
+    check_acquaintance([target, *others], asked or target.classes, interrupted, deadline)
     _keep_below_limits([target, *others])
     slowest = max(each.round_trip for each in (target, *others))
     return replace(
@@ -64,30 +66,6 @@ def probe_target(options: Options, interrupted: threading.Event | None = None) -
         round_trip=slowest,
         secrets=secrets_of(target, options.url, *options.nodes, options.http or options.file.http),
     )
-
-
-def check_node(target: Target, other: Target) -> None:
-    """Raises BadUrl unless both can be nodes of one cluster: the same classes, extensions, timings and limits.
-
-    The limit of connections may differ: that of the smallest node holds for the run.
-    """
-    if (other.host, other.port) == (target.host, target.port):
-        raise BadUrl(f"{other.url} is the first URL again: expected the URL of another node, or one URL only")
-    for name in ("classes", "extensions", "timings", "partitions", "limits"):
-        one, two = _compared(target, name), _compared(other, name)
-        if one != two:
-            shown = [
-                ", ".join(sorted(each)) if isinstance(each, frozenset) else str(each) for each in (one, two)
-            ]
-            raise BadUrl(
-                f"{target.url} and {other.url} differ in their {name}: {shown[0]}; {shown[1]}. Expected nodes of one "
-                "cluster, with the same settings."
-            )
-
-
-def _compared(target: Target, name: str) -> Any:
-    value = getattr(target, name)
-    return {key: value[key] for key in sorted(value) if key != "connections"} if name == "limits" else value
 
 
 def _keep_below_limits(nodes: Sequence[Target]) -> None:

@@ -183,9 +183,13 @@ class Run:
         ]
 
     def _is_asked_for(self, clause: Clause, binding: str) -> bool:
-        """True if the options' bindings and extensions, where given, include the clause in this binding."""
+        """True if the options' bindings and extensions, where given, include the clause in this binding.
+
+        Beside queue-http, http-publish adds to what is judged, as it adds to the class (spec/README.md).
+        """
         bindings = [name for name in self.options.classes if name in BINDINGS]
-        extensions = [name for name in self.options.classes if name in EXTENSIONS]
+        adding = {"http-publish"} if "queue-http" in bindings else set[str]()
+        extensions = [name for name in self.options.classes if name in EXTENSIONS and name not in adding]
         return (not bindings or binding in bindings) and (
             not extensions or any(name in clause.classes for name in extensions)
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -15,16 +16,20 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Sequence
 
 #: Longest time that a command may take, in seconds.
 COMMAND_SECONDS = 60.0
 #: Octets of a command's output that a message shows, its last ones.
 SHOWN_OCTETS = 2000
 _SLICE = 0.05
+#: Names of programs whose first word, unless it is an option, is the path of a script.
+_INTERPRETER = re.compile(r"(ba|da|z|k)?sh|python(\d(\.\d+)?)?|perl|ruby")
 
 
 class CommandFailed(Exception):
@@ -45,18 +50,15 @@ class Command:
         return f"the command of {self.option}{f' {self.name}' if self.name else ''}, {self.line!r},"
 
     def words(self) -> list[str]:
-        """The words of the command line. Raises ValueError if there are none, or no such program."""
+        """The words of the command line. Raises ValueError if there are none, or no such program or script."""
         try:
             words = shlex.split(self.line)
         except ValueError as error:
             raise ValueError(f"{self.option} {self.line!r}: {error}") from error
         if not words:
             raise ValueError(f"{self.option}: expected a command, found none")
-        if shutil.which(words[0]) is None:
-            raise ValueError(
-                f"{self.option} {self.line!r}: there is no program {words[0]!r}; what needs a shell is written as "
-                "sh -c '…'"
-            )
+        if problem := _missing_program(words):
+            raise ValueError(f"{self.option} {self.line!r}: {problem}")
         return words
 
     def run(self, interrupted: threading.Event | None = None) -> None:
@@ -79,6 +81,30 @@ class Command:
             problem = _problem(process, interrupted)
             if problem:
                 raise CommandFailed(f"{self.title} {problem}{_last_of(output.fileno())}")
+
+
+def _missing_program(words: Sequence[str]) -> str:
+    """Clause on a program that can't be started, or on a script that its interpreter would not find; else ""."""
+    program = words[0]
+    if shutil.which(program) is None:
+        if program and Path(program).is_dir():
+            return f"{program!r} is a folder: expected a program"
+        if Path(program).is_file() and os.sep not in program:
+            return (
+                f"{program!r} is not looked for in the working directory: expected a path, as in ./{program}"
+            )
+        if Path(program).is_file():
+            return (
+                f"{program!r} is not executable: expected a program, as after chmod +x, or sh before a script"
+            )
+        return f"there is no program {program!r}; what needs a shell is written as sh -c '…'"
+    script = words[1] if len(words) > 1 and _INTERPRETER.fullmatch(Path(program).name) else "-"
+    # A shell looks for a script without a slash on PATH, too.
+    if not script.startswith("-") and not Path(script).exists() and shutil.which(script) is None:
+        return (
+            f"there is no script {script!r} for {program}: expected its path, absolute or from {Path.cwd()}"
+        )
+    return ""
 
 
 def _problem(process: subprocess.Popen[bytes], interrupted: threading.Event | None) -> str:

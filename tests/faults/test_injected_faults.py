@@ -15,6 +15,7 @@ import pytest
 from conformance.history import fault_injection
 from conformance.history.client_runner import EventRecorder
 from conformance.history.fault_injection import FaultInjector, FaultPlan, NotBack
+from conformance.targets.commands import Command
 from tests.command.conftest import clean_environment, run_conformance
 from tests.faults.conftest import forgetful_server, port_of
 
@@ -161,6 +162,43 @@ def test_wrong_usage(words: list[str], said: str) -> None:
     done = run_conformance("http://127.0.0.1:9", *words)
     assert done.returncode == 2, done.stdout
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--restart", "--fault"])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("{folder}/restart.sh", "is not executable: expected a program, as after chmod +x"),
+        ("{folder}", "is a folder: expected a program"),
+        ("sh {folder}/gone.sh now", "there is no script '{folder}/gone.sh' for sh"),
+        ("python3 gone.py", "there is no script 'gone.py' for python3"),
+        ("'' now", "there is no program ''"),
+    ],
+)
+def test_a_command_that_cannot_work_is_wrong_usage(
+    tmp_path: Path, option: str, command: str, said: str
+) -> None:
+    """A file that can't be run, and a script that is not there, are found before anything is judged."""
+    (tmp_path / "restart.sh").write_text("exit 0")
+    line = command.format(folder=tmp_path)
+    done = run_conformance("http://127.0.0.1:9", option, f"kill={line}" if option == "--fault" else line)
+    assert done.returncode == 2, done.stdout
+    assert said.format(folder=tmp_path) in done.stderr
+
+
+def test_commands_that_may_work_are_tried(tmp_path: Path) -> None:
+    """Options of an interpreter, and scripts with odd names, are nobody's mistake."""
+    script = tmp_path / "without an ending"
+    script.write_text("exit 0")
+    for line in (
+        f"sh '{script}'",
+        "sh -c 'exit 0'",
+        "python3 -c pass",
+        "python3 -m this",
+        "env sh -c 'exit 0'",
+        "true",
+    ):
+        Command("--restart", line).run()
 
 
 def test_faults_take_real_time() -> None:

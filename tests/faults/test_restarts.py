@@ -105,6 +105,16 @@ def test_a_restart_that_fails_ends_the_run() -> None:
         done = run_conformance(url, *DURABLE, "--restart", "sh -c 'echo no such unit; exit 5'")
     assert done.returncode == 4, done.stdout + done.stderr
     assert "no such unit" in done.stdout
+    head = " ".join(done.stdout.partition("no such unit")[0].split())
+    assert "the command of --restart is run after all other tests, once over each of queue-http" in head
+
+
+def test_a_restart_that_will_never_come_is_announced() -> None:
+    """A server that does not claim the class is not restarted, and the user hears so at once."""
+    server = f"{sys.executable} -m reference_server --port 0"
+    done = run_conformance("--launch", server, "--clause", "CAP-1", "--effort", "quick", "--restart", "false")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "restart never: no clause of the class durable is selected" in " ".join(done.stdout.split())
 
 
 def test_without_a_restart_nothing_is_judged() -> None:

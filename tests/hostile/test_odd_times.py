@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SERVER = f"{sys.executable} -m reference_server --port 0"
 QUICK = ("--effort", "quick")
 SECONDS = 90.0
+#: Number of a connection behind those of the first contact.
+IN_THE_MIDDLE = 60
 #: Time for the end of a run after Ctrl-C.
 AT_ONCE = 5.0
 
@@ -56,7 +58,11 @@ def check(ended: Ended) -> None:
         ('{"heartbeat_timeout": 0}', True),
         ('{"heartbeat_timeout": 0, "eviction_grace": 0, "rebalance_timeout": 0}', True),
         ('{"heartbeat_timeout": 0, "eviction_grace": 0, "rebalance_timeout": 1}', False),
+        ('{"heartbeat_timeout": 1e6, "first_frame_timeout": 1e6}', False),
+        (f'{{"heartbeat_timeout": 1{"0" * 400}, "eviction_grace": 1e308, "rebalance_timeout": 1e308}}', True),
+        ('{"heartbeat_timeout": 1e-9, "eviction_grace": 1e-9, "rebalance_timeout": 1e-9}', False),
     ],
+    ids=str,
 )
 def test_no_run_waits_for_timings_that_are_too_long(timings: str, virtual: bool) -> None:
     """Clauses that the timings rule out are not judged; other verdicts may be wrong, as the timings are not true."""
@@ -94,6 +100,35 @@ def test_a_server_that_becomes_slow_ends_the_run_with_the_reason() -> None:
     assert ended.seconds < 30, told(ended)
 
 
+@pytest.mark.parametrize(
+    ("slow", "options", "virtual"),
+    [
+        ("--delay 0.02 --octets 1", ("--class", "queue-http"), True),
+        ("--delay 0.5", ("--class", "queue-stomp"), False),
+        ("--delay 0.3 --octets 20", ("--class", "stomp-1.2", "--parallel", "1"), True),
+    ],
+)
+def test_however_a_server_becomes_slow_the_run_ends(
+    slow: str, options: tuple[str, ...], virtual: bool
+) -> None:
+    """Pieces of one octet, real time, no other test beside: the run ends in time, and says how slow it has become."""
+    with relayed(f"--slow-from {IN_THE_MIDDLE} {slow}", virtual=virtual) as url:
+        ended = judged(url, *QUICK, "--time-limit", "12", *options, within=SECONDS)
+    check(ended)
+    assert "not over within 12 s" in ended.said, told(ended)
+    assert ended.status in (1, 4), told(ended)
+    assert ended.seconds < SECONDS, told(ended)
+
+
+def test_a_server_that_falls_silent_ends_the_run_with_the_reason() -> None:
+    """Connections are accepted, and nothing comes any more: the run ends long before its limit."""
+    with relayed(f"--slow-from {IN_THE_MIDDLE} --delay 1000", virtual=True) as url:
+        ended = judged(url, *QUICK, within=SECONDS)
+    check(ended)
+    assert "it gave no answer for" in ended.said, told(ended)
+    assert ended.status == 4, told(ended)
+
+
 def interrupting(listener: socket.socket, when: list[float]) -> Callable[[subprocess.Popen[bytes]], None]:
     """Sends the first Ctrl-C once the server drips, and notes the time."""
 
@@ -113,6 +148,9 @@ def interrupting(listener: socket.socket, when: list[float]) -> Callable[[subpro
         ("header_lines_without_end", ()),
         ("replies_at_16_kb_a_second", ("--class", "queue-http")),
         ("a_frame_octet_by_octet", ("--class", "stomp-1.2")),
+        ("capabilities_octet_by_octet", ("--class", "websocket", "--wait", "60")),
+        ("a_frame_of_the_highest_length", ("--class", "stomp-1.0", "--parallel", "1")),
+        ("replies_at_16_kb_a_second", ("--class", "queue-http", "--clause", "ORDER")),
     ],
 )
 def test_the_first_ctrl_c_ends_the_run_while_a_reply_drips(name: str, options: tuple[str, ...]) -> None:
@@ -122,6 +160,40 @@ def test_the_first_ctrl_c_ends_the_run_while_a_reply_drips(name: str, options: t
         with running_server(server) as url:
             ended = judged(url, *QUICK, *options, within=SECONDS, meanwhile=interrupting(listener, when))
             seconds = time.monotonic() - when[0]
+    check(ended)
+    assert seconds < AT_ONCE, f"{seconds:.1f} s after Ctrl-C; {told(ended)}"
+    assert ended.status == 4, told(ended)
+    assert "nterrupted" in ended.said, told(ended)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        ("wss", ()),
+        ("https", ("--class", "queue-http")),
+        ("stomp", ()),
+        ("stomps", ("--insecure",)),
+        ("ws", ("--class", "stomp-1.1")),
+    ],
+)
+def test_the_first_ctrl_c_ends_the_run_at_a_silent_port(scheme: str, options: tuple[str, ...]) -> None:
+    """A port that accepts, and answers neither a handshake nor a frame."""
+    when: list[float] = []
+    held: list[socket.socket] = []
+
+    def meanwhile(process: subprocess.Popen[bytes]) -> None:
+        listener.settimeout(SECONDS)
+        held.append(listener.accept()[0])
+        held[0].settimeout(SECONDS)
+        assert held[0].recv(1)
+        when.append(time.monotonic())
+        os.kill(process.pid, signal.SIGINT)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        ended = judged(url, *QUICK, *options, within=SECONDS, meanwhile=meanwhile)
+        seconds = time.monotonic() - when[0]
+    held[0].close()
     check(ended)
     assert seconds < AT_ONCE, f"{seconds:.1f} s after Ctrl-C; {told(ended)}"
     assert ended.status == 4, told(ended)

@@ -193,5 +193,24 @@ def test_a_file_of_users(tmp_path: Path) -> None:
     }
     marked = write(tmp_path / "marked.txt", "\ufeffann:x\n")
     assert build(None, {}, {"users_file": marked}).users == {"ann": "x"}
-    with pytest.raises(ConfigError, match="an entry has no passcode"):
-        build(None, {}, {"users_file": write(tmp_path / "bad.txt", "ann\n")})
+    odd = write(tmp_path / "odd.txt", "ann:x\u2028y\x85z\n")
+    assert build(None, {}, {"users_file": odd}).users == {"ann": "x\u2028y\x85z"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ann\n", "bad.txt, line 1: an entry has no passcode"),
+        ("# users\r\n\r\nann:x\r\nbob\r\n", "bad.txt, line 4: an entry has no passcode"),
+        ("ann:x\n:y", "bad.txt, line 2: an entry has no name"),
+        ("ann:x\nbob:y\nann:z\n", r"line 3: ann stands twice, first in .*bad.txt, line 1"),
+        ("eve:x", "line 1: eve stands twice, first in user"),
+    ],
+)
+def test_a_mistake_in_a_file_of_users_has_its_place(tmp_path: Path, text: str, said: str) -> None:
+    """The message names file and line, and never shows what may be a passcode."""
+    flags = {"users_file": write(tmp_path / "bad.txt", text), "user": ["eve:secret"]}
+    with pytest.raises(ConfigError, match=said) as caught:
+        build(None, {}, flags)
+    assert "bob" not in str(caught.value)
+    assert "Expected" in str(caught.value)

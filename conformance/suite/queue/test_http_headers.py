@@ -1,4 +1,4 @@
-"""Headers of requests in all spellings of RFC 9112, and `Expect`: HTTP-POST-1, HTTP-CHUNKED-1, HTTP-EXPECT-1."""
+"""Headers of requests in all spellings of RFC 9112, `HEAD` and `Expect`: HTTP-POST-1, HTTP-OWS-1, HTTP-EXPECT-1 …"""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 #: Lines that give the length, by what stands around the value.
 BLANKS = {
     "nothing in front": "Content-Length:{}",
-    "a tab in front": "Content-Length:\t{}",
     "several blanks in front": "Content-Length:   {}",
     "a blank behind": "Content-Length: {} ",
+}
+TABS = {
+    "a tab in front": "Content-Length:\t{}",
     "a tab behind": "Content-Length: {}\t",
+    "tabs and blanks": "Content-Length: \t {} \t ",
 }
 _EMPTY_LINE = b"\r\n\r\n"
 
@@ -31,10 +34,21 @@ _EMPTY_LINE = b"\r\n\r\n"
 @clauses("HTTP-POST-1")
 @pytest.mark.parametrize("line", BLANKS.values(), ids=BLANKS.keys())
 def test_values_of_headers_may_have_blanks_around_them(bench: Bench, line: str) -> None:
-    """Send a request whose length has no blank, several or a tab around it; expect the operation performed."""
+    """Send a request whose length has no blank around it, or several; expect the operation performed."""
+    _judge_length(bench, "HTTP-POST-1", line)
+
+
+@clauses("HTTP-OWS-1")
+@pytest.mark.parametrize("line", TABS.values(), ids=TABS.keys())
+def test_values_of_headers_may_have_tabs_around_them(bench: Bench, line: str) -> None:
+    """Send a request whose length has a tab around it; expect the operation performed."""
+    _judge_length(bench, "HTTP-OWS-1", line)
+
+
+def _judge_length(bench: Bench, clause: str, line: str) -> None:
     request = AddGroupRequest(bench)
     reply = bench.http().raw(request.octets(line.format(len(request.body))))
-    request.expect_performed("HTTP-POST-1", reply)
+    request.expect_performed(clause, reply)
 
 
 def _judge_pieces(bench: Bench, clause: str, request: AddGroupRequest, octets: bytes, *marks: bytes) -> None:

@@ -77,6 +77,12 @@ def blanks_behind_a_header_belong_to_its_value() -> None:
     _refuse_octets(re.compile(rb"\r\n(?i:content-length):[ \t]*[0-9]+[ \t]+\r\n").search)
 
 
+@fault("HTTP-OWS-1", bindings=HTTP)
+def a_tab_behind_a_length_belongs_to_it() -> None:
+    """A Content-Length with a tab behind its number is refused, as by the parser of Node.js 20."""
+    _refuse_octets(re.compile(rb"\r\n(?i:content-length):[ \t]*[0-9]+[ ]*\t").search)
+
+
 @fault("HTTP-LENGTH-1", bindings=HTTP)
 def a_length_may_have_a_sign() -> None:
     """`Content-Length: +41` is 41: the number is read by the library of the language."""
