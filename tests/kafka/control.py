@@ -44,12 +44,17 @@ class Control:
             "kill all nodes": lambda: self._kill_nodes(nodes),
             "kill everything": self._kill_everything,
         }
-        self._actions = {**self.faults, "heal": self.heal, "restart all nodes": self._restart_nodes}
+        self._actions = {
+            **self.faults,
+            "heal": self.heal,
+            "restart all nodes": self._restart_nodes,
+            "restart everything": self._restart_everything,
+        }
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._carry_out))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def command(self, action: str) -> str:
-        """The command line that carries out a fault, `heal`, or `restart all nodes`."""
+        """The command line that carries out a fault, `heal`, `restart all nodes`, or `restart everything`."""
         url = f"http://127.0.0.1:{self._server.server_address[1]}/{action.replace(' ', '-')}"
         return shlex.join([sys.executable, "-c", _ASK, url])
 
@@ -84,6 +89,10 @@ class Control:
     def _kill_everything(self) -> None:
         self._kill_nodes(self._nodes)
         self._kill_brokers(self._cluster.brokers)
+
+    def _restart_everything(self) -> None:
+        self._kill_everything()
+        self.heal()
 
     def _carry_out(self, path: str) -> str:
         """Carry out the action of a path; returns the reason why it failed, "" if it went well."""
