@@ -102,8 +102,7 @@ class Cluster:
             except (Unavailable, ConnectionError, KafkaException) as error:
                 if time.monotonic() > deadline or self._stopping.wait(_PAUSE):
                     raise ConfigError(
-                        f"The log {self.settings.log} cannot be used: {error}. Expected Kafka 3.3 or newer at that "
-                        "address: start it, or name other brokers in --log kafka://HOST:PORT,HOST:PORT."
+                        f"The log {self.settings.log} cannot be used: {self.log.contact.explain(error)}"
                     ) from None
 
     def stop(self) -> None:
