@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tests.kafka.twins import Twin
 
-_SECONDS = 240.0
+_SECONDS = 600.0
 _SHOWN = 4000
 _BROKEN = re.compile(r"^✗ ([A-Z0-9-]+)", re.MULTILINE)
 
@@ -115,10 +115,17 @@ def judged(twin: Twin, cluster: Cluster, *, is_faulty: bool = True) -> Judged:
             words += ["--heal", control.command(twin.heal), "--time-limit", "0"]
         else:
             words += [word for clause in twin.breaks for word in ("--clause", clause)]
+        status, said = _output(words)
+    return Judged(twin, status, tuple(_BROKEN.findall(said)), said[-_SHOWN:], time.monotonic() - began)
+
+
+def _output(words: list[str]) -> tuple[int, str]:
+    """Exit status and output of a run; 4 for one that does not end."""
+    try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    said = (done.stdout + done.stderr)[-_SHOWN:]
-    broken = tuple(_BROKEN.findall(done.stdout))
-    return Judged(twin, done.returncode, broken, said, time.monotonic() - began)
+    except subprocess.TimeoutExpired:
+        return 4, f"the run was not over within {_SECONDS:g} s"
+    return done.returncode, done.stdout + done.stderr
 
 
 if __name__ == "__main__":
