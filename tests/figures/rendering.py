@@ -38,6 +38,7 @@ def rendered(readme: str, measured: Measured, counts: Counts) -> str:
 def verdicts(measured: Measured, counts: Counts) -> str:
     """The section on the tests of the suite."""
     mutants, hard = measured["mutants"]["figures"], measured["hard faults"]["figures"]
+    twins = measured["log twins"]["figures"]
     legal, stability = measured["legal histories"]["figures"], measured["stability"]["figures"]
     named = f"{_all_or(mutants['named'], mutants['faults'])} on their clause or one that it rests on"
     median = f"half of them failing {_clauses(mutants['median_clauses'])}"
@@ -56,6 +57,12 @@ def verdicts(measured: Measured, counts: Counts) -> str:
             f"{counts.odd_brokers} brokers that use a freedom of the text are left alone",
             f"{_of(mutants['left_alone'], mutants['variants'])}, those of STOMP in one version each",
             source(measured["mutants"]),
+        ),
+        (
+            "`tox run mutants -- --log`",
+            f"{counts.log_twins} broken twins of the server on Kafka are caught, most across two nodes",
+            _of(twins["caught"], twins["twins"]),
+            source(measured["log twins"]),
         ),
         (
             f"`tox run mutants -- --hard --seeds {hard['seeds']}`",
