@@ -6,7 +6,10 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError
 
 _START = "Expected Kafka 3.3 or newer at that address: start it, or name other brokers in --log kafka://HOST:PORT,HOST:PORT."
-_REFUSED = "Kafka answers at that address: expected that it lets this node make topics, write and read there."
+_REFUSED = (
+    "Kafka answers at that address, but not to this: expected that it has started, and that this node may make topics, "
+    "write and read there."
+)
 _CLOSED = "the broker closes the connection at the first request"
 _WHERE = re.compile(
     r"^[a-z_]*(://)?[^ ]*/(bootstrap|\d+): |^Connect to ipv[46]#| \(after \d+ms in state \w+\).*$"
