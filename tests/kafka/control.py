@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.kafka.cluster import Cluster, KafkaBroker
     from tests.kafka.nodes import Node
 
+#: Attempts to start a node.
+STARTS = 3
 #: Sends a request, and fails with the answer's text if that is no success.
 _ASK = """\
 import sys, urllib.error, urllib.request
@@ -72,7 +74,18 @@ class Control:
                 node.kill()
                 raise CannotStart(f"a node ended by itself with status {status}")
             if node.process is None:
+                self._start(node)
+
+    def _start(self, node: Node) -> None:
+        """Start a node; one that ends, since a broker is not ready, is started again as a supervisor would."""
+        for left in reversed(range(STARTS)):
+            try:
                 node.start()
+            except CannotStart:
+                if not left:
+                    raise
+            else:
+                return
 
     def _kill_nodes(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
