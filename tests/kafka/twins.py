@@ -223,7 +223,7 @@ def a_record_is_acknowledged_before_kafka_has_it() -> None:
     Log.append = append  # type: ignore[method-assign, assignment]
 
 
-@twin("LIVE-KEEP-1", "LIVE-EVICT-1")
+@twin("LIVE-KEEP-1", "LIVE-EVICT-1", "LIVE-BEAT-1", "MEMBER-SUBSCRIBE-1")
 def time_is_that_of_the_nodes(number: int) -> None:
     """A command has the time of the clock of its node, and that of the second node is ahead."""
     original = Replica._apply
@@ -236,7 +236,7 @@ def time_is_that_of_the_nodes(number: int) -> None:
     Replica._apply = apply  # type: ignore[method-assign]
 
 
-@twin("LIVE-GONE-3", "LIVE-GONE-1")
+@twin("LIVE-GONE-3", "LIVE-GONE-1", "LIVE-EVICT-1", "ACK-OTHER-1")
 def offsets_are_not_fenced() -> None:
     """A node that knew a consumer commits its offset, evicted or not, as one would that was paused meanwhile."""
     known: dict[str, Any] = {}
