@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
     try:
         for each in judge_all(arguments):
             missed += not each.clause
-            said = f"caught by {each.clause}" if each.clause else f"NOT CAUGHT, status {each.status}"
+            said = f"caught by {each.clause}" if each.clause else f"NOT CAUGHT {each.status} {each.broken}"
             print(f"{each.twin.name:44} {said:34} {each.seconds:5.1f} s", flush=True)
             if not each.clause:
                 print(each.said, flush=True)

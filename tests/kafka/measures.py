@@ -31,6 +31,7 @@ import msgspec
 
 from tests.brokers.installing import CannotInstall
 from tests.brokers.running import CannotStart
+from tests.figures.on_kafka import MEMORY
 from tests.figures.store import own_command, record
 from tests.kafka.client import Client
 from tests.kafka.cluster import Cluster, running
@@ -205,7 +206,7 @@ def main() -> int:
             if values.only != "memory":
                 figures["kafka"] = rates(cluster, values.seconds)
             if values.only != "rates":
-                figures["memory on kafka"] = memory(cluster, values.records)
+                figures[MEMORY] = memory(cluster, values.records)
     except (CannotInstall, CannotStart) as error:
         print(f"tests.kafka.measures: {error}", file=sys.stderr)
         return 2

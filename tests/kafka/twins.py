@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from reference_server.kafka.entries import Entry
 
 Patch = Callable[..., None]
-AHEAD = 20.0
+AHEAD = 6.0
 """Seconds by which the clock of a node is wrong; the heartbeat timeout is 2 s."""
 
 

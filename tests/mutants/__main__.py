@@ -30,6 +30,7 @@ from rich.console import Console
 
 from conformance.specification.clauses import book
 from tests.brokers.installing import CannotInstall
+from tests.figures.rendering import LOG_TWINS
 from tests.figures.store import own_command, record
 from tests.figures.summaries import of_mutants
 from tests.mutants import on_a_log, tables
@@ -101,7 +102,7 @@ def _on_a_log(values: argparse.Namespace, console: Console) -> int:
     if figures is None:
         return 2
     if values.record:
-        record("log twins", figures, own_command("tests.mutants"))
+        record(LOG_TWINS, figures, own_command("tests.mutants"))
     return 0 if figures["caught"] == figures["twins"] else 1
 
 
