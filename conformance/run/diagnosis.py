@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from conformance.run.greetings import HTTP, TLS_ALERT, first_octets, greeting
+from conformance.run.greetings import HTTP, TLS_ALERT, first_octets, greeting, request_for
 from conformance.targets.address import HttpHost
 from conformance.wire import tcp
 from conformance.wire.connection import tls_context
@@ -87,7 +87,7 @@ def no_upgrade(target: Target, observed: object, spoken: str) -> str:
 def spoken_instead(target: Target) -> str:
     """Sentence on what the target's port speaks that did not answer an upgrade in HTTP; "" if that is unknown."""
     where = HttpHost(target.host, target.port, target.tls)
-    octets = first_octets(where)
+    octets = first_octets(where, request_for(where))
     if octets.startswith(HTTP):
         return ""
     if octets.startswith(TLS_ALERT) and target.tls is None:
@@ -179,17 +179,5 @@ def _end(sock: socket.socket) -> None:
 
 def _speaks_stomp(where: HttpHost) -> bool:
     connect = encode("CONNECT", [("accept-version", "1.0,1.1,1.2"), ("host", where.host)])
-    with contextlib.suppress(OSError):
-        plain = socket.create_connection((where.host, where.port), ANSWER_SECONDS)
-        with (
-            plain,
-            where.tls.wrap_socket(plain, server_hostname=where.host) if where.tls else plain as sock,
-        ):
-            sock.settimeout(ANSWER_SECONDS)
-            sock.sendall(connect)
-            return (
-                sock.recv(4096)
-                .lstrip(b"\r\n")
-                .startswith((b"CONNECTED\n", b"ERROR\n", b"CONNECTED\r", b"ERROR\r"))
-            )
-    return False
+    beginnings = (b"CONNECTED\n", b"ERROR\n", b"CONNECTED\r", b"ERROR\r")
+    return first_octets(where, connect).lstrip(b"\r\n").startswith(beginnings)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Clauses that the history of a run with faults decides: records are delivered, in order, and acknowledged.
-FAULT_CLAUSES = (
+#: Clauses that every history decides, with faults or without: records are delivered, in order, and acknowledged.
+HISTORY_CLAUSES = (
     "DELIVER-1",
     "DELIVER-3",
     "DELIVER-4",

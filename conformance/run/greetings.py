@@ -39,9 +39,13 @@ def greeting(octets: bytes) -> str:
     return f"this port speaks {name}, not HTTP: {said}" if name else f"this port does not speak HTTP: {said}"
 
 
-def first_octets(where: HttpHost) -> bytes:
-    """The first octets that come for a request in HTTP/1.1; empty if none come in time."""
-    request = f"GET / HTTP/1.1\r\nHost: {where.authority}\r\nConnection: close\r\n\r\n".encode()
+def request_for(where: HttpHost) -> bytes:
+    """A request in HTTP/1.1 that any server of it answers."""
+    return f"GET / HTTP/1.1\r\nHost: {where.authority}\r\nConnection: close\r\n\r\n".encode()
+
+
+def first_octets(where: HttpHost, sent: bytes) -> bytes:
+    """The first octets that come for these; empty if none come within `ANSWER_SECONDS`."""
     with contextlib.suppress(OSError):
         plain = socket.create_connection((where.host, where.port), ANSWER_SECONDS)
         with (
@@ -49,6 +53,6 @@ def first_octets(where: HttpHost) -> bytes:
             where.tls.wrap_socket(plain, server_hostname=where.host) if where.tls else plain as sock,
         ):
             sock.settimeout(ANSWER_SECONDS)
-            sock.sendall(request)
+            sock.sendall(sent)
             return sock.recv(4096)
     return b""

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from conformance.run.faults import FAULT_CLAUSES
+from conformance.run.faults import HISTORY_CLAUSES
 from conformance.run.group_clock import ServerClock, clock_of
 from conformance.run.hiding import target_without_secrets, without_secrets
 from conformance.run.presence import Presence
@@ -174,7 +174,7 @@ class Run:
         if self.options.clauses:
             wanted = with_prefix(wanted, self.options.clauses)
         if self.options.faults:
-            wanted = [clause for clause in wanted if clause.id in FAULT_CLAUSES]
+            wanted = [clause for clause in wanted if clause.id in HISTORY_CLAUSES]
         return [
             Key(clause.id, binding)
             for clause in wanted
@@ -199,7 +199,7 @@ def _why_nothing(options: Options, target: Target) -> str:
         *(f"--exclude {name}" for name in options.excluded),
     ]
     if options.faults:
-        asked.append(f"--fault (which judges {', '.join(FAULT_CLAUSES)})")
+        asked.append(f"--fault (which judges {', '.join(HISTORY_CLAUSES)})")
     if options.level is not Level.MAY:
         asked.append(f"--level {options.level.value.lower()}")
     return (

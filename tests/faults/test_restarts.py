@@ -41,6 +41,16 @@ def test_a_server_that_keeps_all_is_durable() -> None:
     assert "queue-stomp  ✓ 5" in done.stdout
 
 
+def test_a_command_may_end_before_the_servers() -> None:
+    """The restart is waited for, as for that of a service manager, which only asks for it."""
+    with forgetful_server("nothing", TIMEOUT) as server:
+        url = f"http://127.0.0.1:{port_of(server)}"
+        restart = f"sh -c '(sleep 0.7; kill -USR2 {server.pid}) >/dev/null 2>&1 &'"
+        done = run_conformance(url, *DURABLE, "--restart", restart)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "queue-http  ✓ 5" in done.stdout
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_what_a_restart_loses_is_found(kind: str) -> None:
     """The clause is the one that says so."""

@@ -13,6 +13,7 @@ from conformance.history.files import lines_of
 from conformance.history.server_parameters import ServerParameters
 from conformance.history.system_facts import facts_of
 from conformance.history.workload.workload_state import WorkloadPlan
+from conformance.run.faults import HISTORY_CLAUSES
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.queue_client import MARGIN
 
@@ -26,21 +27,11 @@ SHORT_SILENCE = 3.0
 #: Largest number of records that a poll asks for, if the limit of the server allows it.
 BATCH = 4
 
-#: Clauses that every history decides: records are delivered, in order, and acknowledged.
-ALWAYS = (
-    "DELIVER-1",
-    "DELIVER-3",
-    "DELIVER-4",
-    "ORDER-1",
-    "ORDER-2",
-    "ACK-COMMIT-1",
-    "ACK-OK-1",
-)
-#: Clauses that it decides if records have positions.
+#: Clauses that a history decides besides if records have positions.
 WITH_POSITIONS = ("PART-KEY-1", "PUB-POSITION-1")
 
 
-@clauses(*ALWAYS)
+@clauses(*HISTORY_CLAUSES)
 def test_many_clients_at_once(bench: Bench) -> None:
     """Run many producers and consumers at once; expect a history that a conforming server can have produced."""
     queue, world = QueueFixture(bench), BenchQueueAdapter(bench)
@@ -80,5 +71,5 @@ def test_many_clients_at_once(bench: Bench) -> None:
     bench.keep_history(lines_of(facts_of(parameters, title=f"{len(topics)} topics, many clients"), history))
     for anomaly in judge_history(history, parameters):
         bench.judge(anomaly.clause, False, expected=f"no anomaly: {anomaly.name}", observed=anomaly)
-    for clause in (*ALWAYS, *(WITH_POSITIONS if parameters.positions else ())):
+    for clause in (*HISTORY_CLAUSES, *(WITH_POSITIONS if parameters.positions else ())):
         bench.judge(clause, True, expected="a history without anomalies", observed=f"{len(history)} events")

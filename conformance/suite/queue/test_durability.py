@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from conformance.wire.http import HttpClient
 
 CLAUSES = ("DURABLE-RECORD-1", "DURABLE-NAME-1", "DURABLE-COMMIT-1", "DURABLE-POSITION-1", "DURABLE-MEMBER-1")
-#: Longest wait until every node answers after a restart, in seconds, and between two looks.
+#: Longest wait, in seconds, until the connections from before a restart have ended, and until every node answers.
+GONE_SECONDS = 10.0
 BACK_SECONDS = 60.0
+#: Time between two looks, in seconds.
 LOOK = 0.1
 
 
@@ -97,7 +99,8 @@ def test_what_was_answered_outlives_a_restart(bench: Bench) -> None:
 def _restart(bench: Bench, probe: str) -> str:
     """Restart all nodes, and wait until they answer. Ends the run if they don't.
 
-    Returns "", or why no restart was seen: a process that has ended has no connection left.
+    Returns "", or why no restart was seen: a process that has ended has no connection left. A command may end before
+    the processes that it sends a signal to.
     """
     assert bench.restart is not None
     watched = _open_connections(bench)
@@ -106,11 +109,12 @@ def _restart(bench: Bench, probe: str) -> str:
         bench.restart.run(bench.interrupted)
     except CommandFailed as error:
         bench.end_run(str(error))
+    gone = _have_ended(bench, watched)
     deadline = time.monotonic() + BACK_SECONDS
     while not every_node_answers(bench, probe):
         if time.monotonic() > deadline or bench.wait(LOOK):
             bench.end_run(f"{BACK_SECONDS:g} s after the restart, not every node answers")
-    if not any(client.is_open for client in watched):
+    if gone:
         return ""
     return (
         f"--restart {bench.restart.line!r} has ended, and a connection from before it is still open: expected a "
@@ -127,6 +131,15 @@ def _open_connections(bench: Bench) -> list[HttpClient]:
             client.request("GET", CAPABILITIES)
             clients.append(client)
     return clients
+
+
+def _have_ended(bench: Bench, watched: list[HttpClient]) -> bool:
+    """True if all these connections end within `GONE_SECONDS`."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while any(client.is_open for client in watched):
+        if time.monotonic() > deadline or bench.wait(LOOK):
+            return False
+    return True
 
 
 def _registered(queue: QueueFixture, group: str) -> str:

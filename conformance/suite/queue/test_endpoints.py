@@ -104,9 +104,9 @@ def test_any_offer_of_subprotocols_opens_a_connection(
 
 
 def _wants_login(bench: Bench, *ids: str) -> bool:
-    """True if the server asks for a login and may insist on CONNECT; the clauses are skipped then."""
+    """True if the server asks for a login, which comes with CONNECT; the clauses are skipped then."""
     for clause in ids if bench.target.login else ():
-        bench.skip(clause, "the server asks for a login, and may insist on CONNECT")
+        bench.skip(clause, "the server asks for a login, and a session without CONNECT has none")
     return bool(bench.target.login)
 
 

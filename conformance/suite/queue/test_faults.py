@@ -16,7 +16,7 @@ from conformance.history.files import lines_of
 from conformance.history.server_parameters import ServerParameters
 from conformance.history.system_facts import facts_of
 from conformance.history.workload.workload_state import WorkloadPlan
-from conformance.run.faults import FAULT_CLAUSES, FaultRecord, InjectedFault
+from conformance.run.faults import HISTORY_CLAUSES, FaultRecord, InjectedFault
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.presence import every_node_answers
 from conformance.targets.commands import CommandFailed
@@ -41,14 +41,14 @@ LONGEST_FAULT = 10.0
 
 
 @during_faults
-@clauses(*FAULT_CLAUSES)
+@clauses(*HISTORY_CLAUSES)
 def test_many_clients_while_nodes_fail(bench: Bench) -> None:
     """Inject faults while producers and consumers run; expect a history that a conforming server can have produced.
 
     An operation without an answer, or with one of class 5xx, has an unknown outcome.
     """
     if bench.clock.is_virtual:
-        for clause in FAULT_CLAUSES:
+        for clause in HISTORY_CLAUSES:
             bench.skip(clause, "faults take real time: start the server without a virtual clock")
         return
     queue = QueueFixture(bench)
@@ -126,7 +126,7 @@ def _judge(bench: Bench, history: History, faults: FaultPlan, parameters: Server
     served = sum(
         isinstance(event, Acknowledge) and event.succeeded and event.invoked > last for event in history
     )
-    for clause in FAULT_CLAUSES:
+    for clause in HISTORY_CLAUSES:
         if served:
             bench.judge(
                 clause, True, expected="a history without anomalies", observed=f"{len(history)} events"

@@ -23,6 +23,7 @@ from conformance.suite.queue.timeouts import (
     timed,
     wait_past_eviction,
 )
+from conformance.wire.acknowledged_publishing import WORDS
 from conformance.wire.operations import HttpOperations, QueueClient, StompOperations
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def test_stomp_heart_beats_are_no_sign_of_life(bench: Bench) -> None:
     """
     queue = QueueFixture(bench)
     group, name = queue.new_group(), bench.fresh("consumer")
+    acknowledgements = f"{WORDS[0]}{queue.new_topic()}"  # a second subscription to replies may be refused
     session = bench.stomp(headers={"heart-beat": "10000,0"})
     operations = StompOperations(session)
     registered = operations.call(REGISTER, {"consumer_group_name": group, "consumer_name": name})
@@ -157,7 +159,7 @@ def test_stomp_heart_beats_are_no_sign_of_life(bench: Bench) -> None:
     queue.check_steps(until - queue.now(group), timings.heartbeat_timeout / 4)
     while (left := until - queue.now(group)) > 0:
         session.beat()
-        session.unsubscribe(session.subscribe("/user/queue/replies"))
+        session.unsubscribe(session.subscribe(acknowledgements))
         operations.call(HEARTBEAT, {"consumer_name": bench.fresh("nobody")})
         queue.pass_time(min(left, timings.heartbeat_timeout / 4))
     wait_past_eviction(queue, group, sign)

@@ -21,6 +21,8 @@ from tests.mutants.registry import STOMP, fault
 from tests.mutants.stomp_editing import TCP, V10, V11, V12, WEBSOCKET, edit_headers, edit_input, wrap_action
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reference_server.stomp.errors import ProtocolError
     from reference_server.stomp.session import Parsed
 
@@ -126,33 +128,25 @@ def a_disconnect_without_receipt_keeps_its_subscriptions() -> None:
 def an_ack_behind_a_refused_frame_is_obeyed() -> None:
     """An ACK that comes in one piece behind a refused frame is carried out before what is in flight is freed."""
 
-    @wrap(Session, "handle")
-    def handle(original: Any, self: Session, items: Parsed, *times: float) -> None:
-        def refuse(error: ProtocolError, frame: Frame | None = None) -> None:
-            del self.refuse
-            behind = items[items.index(frame) + 1 :] if frame in items else []
-            for item in behind:
-                if isinstance(item, Frame) and item.command == "ACK":
-                    self._settle(item)
-            self.refuse(error, frame)
-
-        self.refuse = refuse  # type: ignore[method-assign]
-        original(self, items, *times)
-        vars(self).pop("refuse", None)
+    _obeys_behind_a_refused_frame("ACK", Session._settle)
 
 
 @fault("STOMP-ERROR-002", "STOMP-TX-003", bindings=V12)
 def a_commit_behind_a_refused_frame_is_obeyed() -> None:
     """A COMMIT that comes in one piece behind a refused frame is carried out."""
 
+    _obeys_behind_a_refused_frame("COMMIT", Session._commit)
+
+
+def _obeys_behind_a_refused_frame(command: str, obey: Callable[[Session, Frame], None]) -> None:
     @wrap(Session, "handle")
     def handle(original: Any, self: Session, items: Parsed, *times: float) -> None:
         def refuse(error: ProtocolError, frame: Frame | None = None) -> None:
             del self.refuse
             behind = items[items.index(frame) + 1 :] if frame in items else []
             for item in behind:
-                if isinstance(item, Frame) and item.command == "COMMIT":
-                    self._commit(item)
+                if isinstance(item, Frame) and item.command == command:
+                    obey(self, item)
             self.refuse(error, frame)
 
         self.refuse = refuse  # type: ignore[method-assign]
@@ -176,6 +170,17 @@ def who_offers_1_0_needs_no_passcode() -> None:
             return bool(original(self, frame))
         finally:
             self.hub.users = users
+
+
+@fault("QSTOMP-BARE-3", bindings=STOMP, flags=_USER, options=_LOGIN)
+def the_first_clients_need_no_login() -> None:
+    """At /producer and /consumer a session may begin without CONNECT, and so without its login."""
+
+    @wrap(Session, "__init__")
+    def init(original: Any, self: Session, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        if named["lenient"]:
+            self._enter(State.BARE)
 
 
 # Octets

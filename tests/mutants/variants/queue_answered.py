@@ -25,9 +25,7 @@ def _of_queue(headers: Mapping[str, str]) -> bool:
     return destination == REPLIES or destination.startswith(ACKNOWLEDGEMENTS)
 
 
-@variant(
-    "An operation in a transaction may happen at the COMMIT (QSTOMP-TX-1).", bindings=STOMP, near=("QSTOMP",)
-)
+@variant("An operation in a transaction may happen at the COMMIT (QSTOMP-TX-1).", bindings=STOMP)
 def operations_wait_for_their_commit() -> None:
     """An operation in a transaction is performed at the COMMIT."""
 
@@ -37,9 +35,7 @@ def operations_wait_for_their_commit() -> None:
             original(self, frame)
 
 
-@variant(
-    "A second subscription to the replies may be refused (QSTOMP-REPLY-3).", bindings=STOMP, near=("QSTOMP",)
-)
+@variant("A second subscription to the replies may be refused (QSTOMP-REPLY-3).", bindings=STOMP)
 def replies_have_one_subscription() -> None:
     """A SUBSCRIBE to the replies is refused in a session that is subscribed to them."""
 
@@ -54,7 +50,6 @@ def replies_have_one_subscription() -> None:
 @variant(
     "Replies and acknowledgements may be there in mode auto only (QSTOMP-REPLY-4).",
     bindings=STOMP,
-    near=("QSTOMP", "PUB-ACK"),
 )
 def replies_need_no_acknowledgement() -> None:
     """A SUBSCRIBE to replies or producer acknowledgements in a client mode is refused."""
@@ -70,7 +65,6 @@ def replies_need_no_acknowledgement() -> None:
 @variant(
     "The time of REBALANCE-5 may count for the whole group, from the last event in it.",
     bindings=HTTP,
-    near=("REBALANCE", "ASSIGN", "LIVE", "CLOCK", "POLL-WAIT", "DELIVER"),
 )
 def each_event_puts_the_end_of_a_rebalance_off() -> None:
     """Every event in a group, about whatever topic, starts the rebalance timeout anew for all partitions that wait."""
@@ -86,7 +80,6 @@ def each_event_puts_the_end_of_a_rebalance_off() -> None:
 @variant(
     "A body in which a member stands twice may be refused (REFUSE-8).",
     bindings=HTTP,
-    near=("REFUSE", "PUB-BODY"),
 )
 def members_stand_once() -> None:
     """A body in which a member stands twice is refused by 400."""

@@ -88,7 +88,7 @@ def bodies_over_stomp_have_members_of_their_own() -> None:
             return msgspec.structs.replace(acknowledgement, body=msgspec.json.encode(body))
 
 
-@variant("How many topics a server has is not said (INTRO-TOPICS-1).", bindings=HTTP, near=("INTRO",))
+@variant("How many topics a server has is not said (INTRO-TOPICS-1).", bindings=HTTP)
 def others_have_very_many_topics() -> None:
     """The server has topics from the start, and their list is longer than the suite reads."""
 

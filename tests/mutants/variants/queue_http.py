@@ -80,7 +80,6 @@ def responses_come_in_chunks() -> None:
 @variant(
     "A content type may have parameters (HTTP-TYPE-1).",
     bindings=HTTP,
-    near=("HTTP", "REFUSE", "INTRO", "CAP"),
 )
 def content_types_name_a_charset() -> None:
     """Content types are written in mixed case and name a charset."""
@@ -118,7 +117,6 @@ def idle_connections_are_closed_soon() -> None:
 @variant(
     "What is sent with other content types is open (HTTP-POST-1).",
     bindings=HTTP,
-    near=("HTTP", "REFUSE", "CLOCK", "TOPIC"),
 )
 def only_json_is_taken() -> None:
     """A POST with a body needs the content type application/json."""

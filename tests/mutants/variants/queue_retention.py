@@ -83,7 +83,7 @@ def what_is_committed_goes_at_leisure() -> None:
             _free_all(self)
 
 
-@variant("When a server frees records is open.", bindings=STOMP, near=("RETENTION", *_QUEUE), flags=_FREES)
+@variant("When a server frees records is open.", bindings=STOMP, flags=_FREES)
 def all_that_may_go_goes_when_there_is_no_room() -> None:
     """A full partition frees all that is committed, not just as much as is needed."""
 
@@ -98,7 +98,7 @@ def all_that_may_go_goes_when_there_is_no_room() -> None:
         return bool(original(self, iter(some), fits))
 
 
-@variant("When a server frees records is open.", bindings=HTTP, near=("RETENTION", *_QUEUE), flags=_FREES)
+@variant("When a server frees records is open.", bindings=HTTP, flags=_FREES)
 def records_go_in_pairs() -> None:
     """Records go two at a time, and the first of a pair not before the second one may."""
 
@@ -110,7 +110,6 @@ def records_go_in_pairs() -> None:
 @variant(
     "The waiting poll of a consumer that has other topics may go on, or be answered as an empty one.",
     bindings=HTTP,
-    near=("TOPIC", "POLL", "NAME"),
 )
 def a_removal_ends_all_polls_of_its_readers() -> None:
     """A removal ends the polls of all who were subscribed to the topic, also if they have others."""
@@ -125,7 +124,6 @@ def a_removal_ends_all_polls_of_its_readers() -> None:
 @variant(
     "A removal may start a rebalance in the groups that read the topic.",
     bindings=STOMP,
-    near=("TOPIC", "MEMBER", "DELIVER", "POLL"),
 )
 def a_removal_deals_the_other_topics_anew() -> None:
     """When a topic is removed, members that read others as well swap what they own and don't hold."""
@@ -145,7 +143,6 @@ def a_removal_deals_the_other_topics_anew() -> None:
 @variant(
     "A record that is in flight with nobody has no messageId, which is free to be used again (POLL-OK-2).",
     bindings=HTTP,
-    near=("TOPIC", "RETENTION", "ACK", "POLL"),
     flags=_FREES,
 )
 def ids_are_positions() -> None:
@@ -164,7 +161,7 @@ def ids_are_positions() -> None:
         return message_id, again
 
 
-@variant("A removed topic is one that doesn't exist.", bindings=HTTP, near=("TOPIC", "MEMBER", "INTRO"))
+@variant("A removed topic is one that doesn't exist.", bindings=HTTP)
 def a_removal_takes_its_time_behind_the_reply() -> None:
     """Records of removed topics are kept until the next topic is removed."""
     kept: list[list[Partition]] = []

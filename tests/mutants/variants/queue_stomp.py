@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 @variant(
     "Whether a SUBSCRIBE to an operation is refused is open (QSTOMP-DEST-1).",
     bindings=STOMP,
-    near=("QSTOMP",),
 )
 def operations_cannot_be_subscribed_to() -> None:
     """A SUBSCRIBE to the path of an operation is answered by ERROR."""
@@ -49,7 +48,6 @@ def replies_have_headers_of_their_own() -> None:
 @variant(
     "Replies come in any order, hence the correlation (QSTOMP-REPLY-1).",
     bindings=STOMP,
-    near=("QSTOMP", "POLL", "ORDER"),
 )
 def replies_overtake_each_other() -> None:
     """Operations that arrive together and publish nothing are performed in any order."""

@@ -69,7 +69,6 @@ def evictions_come_at_any_time_of_the_grace() -> None:
 @variant(
     "A refused operation may be a sign of life or not (LIVE-SIGN-1).",
     bindings=HTTP,
-    near=("LIVE", "REFUSE", "MEMBER"),
 )
 def refused_operations_are_no_signs_of_life() -> None:
     """Only successful operations are signs of life."""
@@ -174,9 +173,7 @@ def frames_are_obeyed_late() -> None:
         original(self, session, items)
 
 
-@variant(
-    "Receipts, acknowledgements and replies come in any order (publishing).", bindings=STOMP, near=("PUB",)
-)
+@variant("Receipts, acknowledgements and replies come in any order (publishing).", bindings=STOMP)
 def producers_are_told_late() -> None:
     """Acknowledgements of records are sent some milliseconds after receipts and replies."""
     applications: list[Application] = []
@@ -199,7 +196,7 @@ def producers_are_told_late() -> None:
     order: list[Any] = []
 
 
-@variant("A poll that waits may be answered a tenth early (POLL-WAIT-2).", bindings=HTTP, near=("POLL",))
+@variant("A poll that waits may be answered a tenth early (POLL-WAIT-2).", bindings=HTTP)
 def polls_wait_a_little_less() -> None:
     """A long poll without a record is answered after 95 hundredths of its time."""
 

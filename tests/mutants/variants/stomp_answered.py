@@ -29,7 +29,6 @@ def _declare(change: Any) -> None:
 @variant(
     "A raw colon in a value may end the connection (STOMP-ABNF-007).",
     bindings=(*V11, *V12),
-    near=("STOMP-ABNF", "STOMP-FRAME", "STOMP-ENC", "STOMP-SEND", "STOMP-REPEAT"),
 )
 def raw_colons_are_malformed() -> None:
     """A frame of 1.1 or 1.2, other than CONNECT, is malformed if a value has a colon that is not escaped."""
@@ -50,7 +49,6 @@ def raw_colons_are_malformed() -> None:
 @variant(
     "What 1.0 can't write may be written as the pair of later versions (STOMP-ENC-011).",
     bindings=V10,
-    near=("STOMP-ENC", "STOMP-SEND", "STOMP-ABNF"),
 )
 def sessions_of_1_0_get_pairs() -> None:
     """A header that 1.0 can't write comes with the escape pairs of 1.1."""
@@ -77,7 +75,6 @@ def there_are_only_topics() -> None:
 @variant(
     "The limits of STOMP frames may be others than those of requests, and the capabilities may say both.",
     bindings=(*V12, *HTTP),
-    near=("STOMP-LIMIT", "HTTP-SIZE", "HTTP-HEADERS", "STOMP-SEND", "STOMP-CLEN"),
     flags=("--virtual-clock", "--body-bytes", "65536", "--headers", "60", "--header-bytes", "8192"),
 )
 def frames_have_limits_of_their_own() -> None:
