@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -92,6 +93,7 @@ def judge_all(names: Sequence[str] = ()) -> Iterator[Judged]:
     install()
     from tests.kafka.twins import TWINS
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the processes, as at Ctrl-C
     with running() as cluster:
         for name in names or TWINS:
             yield judged(TWINS[name], cluster)
