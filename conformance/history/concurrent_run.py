@@ -6,7 +6,7 @@ The plan bounds the number of operations, `seconds` the time.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conformance.history.client_runner import AckWatch, ClientRunner, EventRecorder, GroupClocks, ServerAccess
 from conformance.history.events import NEVER, AckSubscription, Fence, History, ProducerAck
@@ -81,6 +81,10 @@ def run_concurrently(
     recorder, moved = EventRecorder(), GroupClocks(server, groups)
     failures: list[BaseException] = []
     started = time.monotonic()
+    outlasts = server.outlasts
+    if outlasts is not None:
+        # A server that a fault has ended for good would be waited for by the other programs.
+        server = replace(server, outlasts=lambda: not failures and outlasts())
     watches = _subscribe_to_acks(server, recorder, topics)
     state = WorkloadState(
         plan=plan,

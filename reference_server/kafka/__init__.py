@@ -3,6 +3,7 @@
 | module | subject |
 | --- | --- |
 | `entries` | entries of logs, and the thread that reads them |
+| `contact` | reasons why Kafka can't be reached |
 | `log` | append to a partition of Kafka, follow it, ask for its end: the interface between state and log |
 | `replica` | a state machine that is fed by one partition: commands in, results out |
 | `commands` | the commands, as they lie in the log |

@@ -9,9 +9,10 @@ from reference_server.kafka.acknowledging import Listening
 from reference_server.kafka.binding import Asked, LogBinding, LogRouter
 from reference_server.kafka.cluster import Cluster
 from reference_server.kafka.log import OutcomeUnknown, Unavailable
-from reference_server.kafka.operations import LogOperations, published_topic
+from reference_server.kafka.operations import LogOperations
 from reference_server.kafka.topics import Publication
 from reference_server.kafka.waiting import Waiting
+from reference_server.queue.operation_table import published_topic
 from reference_server.queue.outcomes import Outcome, ProducerAcknowledgement
 from reference_server.server.application import Application
 from reference_server.server.clock import wall

@@ -3,14 +3,13 @@
 import msgspec
 
 from reference_server.kafka.waiting import Waiting
+from reference_server.queue.operation_table import POLL
 from reference_server.stomp.destinations import QUEUES, TOPICS, Source
 from reference_server.stomp.errors import ProtocolError
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.outlet import Outlet
 from reference_server.stomp.queue_binding import ACKNOWLEDGEMENTS, QueueBinding, ReplyAddress
 from reference_server.stomp.router import Router
-
-_POLL = "/consumer/poll"
 
 
 class Asked(msgspec.Struct):
@@ -33,7 +32,7 @@ class LogBinding(QueueBinding):
         headers = frame.headers
         address = ReplyAddress(outlet, headers.get("correlation-id"), headers.get("receipt"))
         path = headers["destination"]
-        may_wait = path == _POLL and len(self._parked.get(outlet, ())) < self._limits.long_polls
+        may_wait = path == POLL and len(self._parked.get(outlet, ())) < self._limits.long_polls
         self.asked.append(Asked(address, path, frame.body, may_wait))
         return False
 

@@ -58,12 +58,11 @@ class Cluster:
         self.topics_log = Replica(self.log, (f"{name}.topics", 0), self.topics)
         self.claims = Claims()
         self.claims_log = Replica(self.log, (f"{name}.claims", 0), self.claims)
-        self._shards: dict[int, Replica] = {}
+        self._shards: dict[int, Replica[Shard]] = {}
         self._opening = [threading.Lock() for _ in range(SHARDS)]
-        self._shard_settings = settings
         self.ends: dict[tuple[int, int], int] = {}
         """The highest end of each partition of records that this node knows, by serial and index."""
-        self.watch: Callable[[Replica], None] = lambda _replica: None
+        self.watch: Callable[[Replica[Shard]], None] = lambda _replica: None
         """Called with each shard that is followed anew."""
         self._replication = 1
         self._thresholds: dict[tuple[str, int], int] = {}
@@ -102,8 +101,7 @@ class Cluster:
             except (Unavailable, ConnectionError, KafkaException) as error:
                 if time.monotonic() > deadline or self._stopping.wait(_PAUSE):
                     raise ConfigError(
-                        f"The log {self.settings.log} cannot be used: {error}. Expected Kafka 3.3 or newer at that "
-                        "address: start it, or name other brokers in --log kafka://HOST:PORT,HOST:PORT."
+                        f"The log {self.settings.log} cannot be used: {self.log.contact.explain(error)}"
                     ) from None
 
     def stop(self) -> None:
@@ -131,11 +129,11 @@ class Cluster:
 
     # Replicas
 
-    def shard(self, group: str) -> Replica:
+    def shard(self, group: str) -> Replica[Shard]:
         """The replica of the shard of a group, read to what was its end. Raises Unavailable."""
         return self.shard_at(shard_of(group))
 
-    def shard_at(self, index: int) -> Replica:
+    def shard_at(self, index: int) -> Replica[Shard]:
         """The replica of a shard by its number; it is followed from now on. Raises Unavailable."""
         found = self._shards.get(index)
         if found is not None:
@@ -145,24 +143,24 @@ class Cluster:
             if index in self._shards:
                 return self._shards[index]
             late = self.settings.heartbeat_timeout + _LATE * self.settings.eviction_grace
-            machine = Shard(_changed(self.settings, late))
+            machine = Shard(msgspec.structs.replace(self.settings, heartbeat_timeout=late))
             replica = Replica(self.log, (f"{self.name}.groups", index), machine)
             self._open(replica, index + 2)
             self._shards[index] = replica
             self.watch(replica)
             return replica
 
-    def followed(self) -> list[Replica]:
+    def followed(self) -> list[Replica[Shard]]:
         """The shards that this node follows."""
         return list(self._shards.values())
 
-    def unfollow(self, replica: Replica) -> None:
+    def unfollow(self, replica: Replica[Shard]) -> None:
         """Forget a shard that nobody here asks about."""
         with self._opening[replica.place[1]]:
             self._shards.pop(replica.place[1], None)
             self.log.unfollow(replica.place)
 
-    def _open(self, replica: Replica, number: int) -> None:
+    def _open(self, replica: Replica[Any], number: int) -> None:
         replica.lost = lambda each: threading.Thread(
             target=self._recover, args=(each, number), name="kafka-recovery", daemon=True
         ).start()
@@ -173,12 +171,12 @@ class Cluster:
             self.log.unfollow(replica.place)
             raise
 
-    def _read(self, replica: Replica, number: int) -> None:
+    def _read(self, replica: Replica[Any], number: int) -> None:
         snapshots.load(self.log, (f"{self.name}.snapshots", number), replica)
         self._thresholds[replica.place] = replica.applied + _next_snapshot()
         self.log.follow(replica.place, replica.applied, replica.deliver)
 
-    def _recover(self, replica: Replica, number: int) -> None:
+    def _recover(self, replica: Replica[Any], number: int) -> None:
         """Take a snapshot in place of entries that are gone: this node was away for long."""
         tell(logging.WARNING, "log-gap", log=replica.place[0], partition=replica.place[1])
         self.log.unfollow(replica.place)
@@ -190,7 +188,7 @@ class Cluster:
 
     def _keep_snapshots(self) -> None:
         while not self._stopping.wait(1.0):
-            numbered = [(self.topics_log, 0), (self.claims_log, 1)]
+            numbered: list[tuple[Replica[Any], int]] = [(self.topics_log, 0), (self.claims_log, 1)]
             numbered += [(each, each.place[1] + 2) for each in self.followed()]
             for replica, number in numbered:
                 if replica.applied < self._thresholds[replica.place]:
@@ -287,8 +285,3 @@ def shard_of(group: str) -> int:
 
 def _next_snapshot() -> int:
     return int(snapshots.EVERY * random.uniform(1, 2))
-
-
-def _changed(settings: Settings, heartbeat_timeout: float) -> Settings:
-
-    return msgspec.structs.replace(settings, heartbeat_timeout=heartbeat_timeout)

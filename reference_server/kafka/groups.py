@@ -143,9 +143,8 @@ class GroupOperations:
         self._cluster.ask_ends((each.topic, each.partition) for each in partitions)
         return {(each.topic.serial, each.partition) for each in partitions}
 
-    def free_of(self, shard: Replica, name: str) -> list[Free]:
+    def free_of(self, shard: Replica[Shard], name: str) -> list[Free]:
         """Partitions of which a consumer would get a record, in this node's copy."""
-        assert isinstance(shard.machine, Shard)
         with shard.lock:
             consumer = shard.machine.broker.consumers.get(name)
             return [] if consumer is None else shard.machine.free_partitions(consumer)
@@ -172,7 +171,6 @@ class GroupOperations:
     def describe(self, name: str) -> bytes:
         """Introspection of a group (INTRO-GROUP-1)."""
         shard = self._cluster.shard(name)
-        assert isinstance(shard.machine, Shard)
         shard.run(c.Tick())
         with shard.lock:
             partitions = shard.machine.partitions_of(name)

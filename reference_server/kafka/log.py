@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from reference_server.config import ConfigError
 from reference_server.events import tell
 from reference_server.kafka.admin import Admin
+from reference_server.kafka.contact import Contact
 from reference_server.kafka.entries import Follower, Headers, Place
 from reference_server.queue.outcomes import Outcome, refused
 from reference_server.queue.refusal import Refusal
@@ -65,21 +66,18 @@ class _Silent:
         tell(logging.DEBUG, "kafka", severity=level, text=(text % arguments if arguments else text)[:300])
 
 
-def _no_error(_error: KafkaError) -> None:
-    """Brokers that can't be reached show by appends and ends that are late."""
-
-
 class Log:
     """Kafka, as a node uses it. `timeout` bounds every wait for it, in seconds."""
 
     def __init__(self, servers: str, timeout: float, options: Mapping[str, str] | None = None) -> None:
         """`options` are further settings of the client library. Raises ConfigError if it does not take them."""
         self.timeout = timeout
+        self.contact = Contact()
         self._common = {
             **(options or {}),
             "bootstrap.servers": servers,
             "logger": _Silent(),
-            "error_cb": _no_error,
+            "error_cb": self.contact.note,
             "socket.timeout.ms": max(1000, int(timeout * 1000)),
             "socket.nagle.disable": True,
             "reconnect.backoff.ms": 50,
@@ -298,14 +296,21 @@ class Log:
                 self.wait_a_little()
 
     def _refresh(self, places: Sequence[Place]) -> None:
+        self._asker.poll(0)  # calls `contact`
         with contextlib.suppress(KafkaException):
             topics = {place[0] for place in places}
             for topic in topics if len(topics) <= _FEW else [None]:
                 self._asker.list_topics(topic, timeout=1.0)
 
     def topics(self) -> tuple[set[str], int]:
-        """The names of all topics, and the number of brokers. Raises KafkaException after `timeout`."""
-        found = self._asker.list_topics(timeout=self.timeout)
+        """The names of all topics, and the number of brokers. Raises Unavailable after `timeout`."""
+        try:
+            found = self._asker.list_topics(timeout=self.timeout)
+        except KafkaException as error:
+            raise Unavailable(error.args[0].str()) from None
+        finally:
+            self._asker.poll(0)  # calls `contact`
+        self.contact.answered()
         return set(found.topics), len(found.brokers)
 
     def is_known(self, place: Place) -> bool:

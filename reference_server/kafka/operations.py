@@ -1,8 +1,7 @@
-"""Table of the operations that both bindings serve, on a log: each call waits for Kafka, within bounds."""
+"""The operations that both bindings serve, on a log: each call waits for Kafka, within bounds."""
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,14 +10,12 @@ from reference_server.kafka.groups import GroupOperations
 from reference_server.kafka.log import Unavailable, unavailable
 from reference_server.kafka.topics import Publication, TopicOperations
 from reference_server.queue import requests
+from reference_server.queue.operation_table import POLL, members, published_topic, rows_of, unknown_operation
 from reference_server.queue.outcomes import ACCEPTED, NOTHING, Outcome, refused
 from reference_server.queue.refusal import Refusal
 
-_PUBLISH = "/producer/publish/"
-_PUBLISH_ALIAS = "/publish/"
 _encode = msgspec.json.encode
 _POLLS = msgspec.json.Decoder(requests.Poll)
-SomeRequest = TypeVar("SomeRequest", bound=requests.Request)
 Park = Callable[[str, int, float], None]
 """Lets a poll of a consumer wait, with its limit of records and its time in seconds."""
 
@@ -31,20 +28,7 @@ class LogOperations:
         self.groups = GroupOperations(cluster, self.topics)
         self._log = cluster.log
         self._settings = cluster.settings
-        self._table: dict[str, Callable[[bytes], Outcome]] = {
-            "/topic/add-topic": _row(requests.AddTopic, self._add_topic),
-            "/addTopic": _row(requests.AddTopic, self._add_topic),  # TOPIC-ALIAS-1
-            "/topic/remove-topic": _row(requests.NameTopic, self._remove_topic),
-            "/consumer-group/add": _row(requests.NameGroup, self._add_group),
-            "/consumer-group/remove": _row(requests.NameGroup, self._remove_group),
-            "/consumer/register-consumer": _row(requests.Register, self._register),
-            "/consumer/unregister-consumer": _row(requests.NameConsumer, self._unregister),
-            "/consumer/subscribe-topic": _row(requests.TopicList, self._subscribe),
-            "/consumer/unsubscribe-topic": _row(requests.TopicList, self._unsubscribe),
-            "/consumer/acknowledgement": _row(requests.Settle, self._acknowledge),
-            "/consumer/negative-acknowledgement": _row(requests.Settle, self._give_back),
-            "/consumer/heartbeat": _row(requests.NameConsumer, self._heartbeat),
-        }
+        self._table = rows_of(self)
 
     def perform(self, path: str, body: bytes, park: Park | None) -> Outcome | None:
         """Perform the operation at `path`. None: a long poll waits, which `park` has taken. Raises OutcomeUnknown."""
@@ -55,12 +39,11 @@ class LogOperations:
             return self._perform(path, body, park)
 
     def _perform(self, path: str, body: bytes, park: Park | None) -> Outcome | None:
+        operation = self._table.get(path)
+        if operation is None and path != POLL:
+            return refused(unknown_operation(path))
         try:
-            if path == "/consumer/poll":
-                return self._poll(body, park)
-            return self._table[path](body)
-        except KeyError:
-            return refused(Refusal("path-unknown", f"there is no operation {path!r}"))
+            return self._poll(body, park) if operation is None else operation(body)
         except Refusal as refusal:
             return refused(refusal)
         except Unavailable as error:
@@ -107,7 +90,7 @@ class LogOperations:
 
     def _add_group(self, request: requests.NameGroup) -> Outcome:
         self.groups.add(request.consumer_group_name)
-        return _members(consumer_group_name=request.consumer_group_name)
+        return members(consumer_group_name=request.consumer_group_name)
 
     def _remove_group(self, request: requests.NameGroup) -> Outcome:
         self.groups.remove(request.consumer_group_name)
@@ -116,7 +99,7 @@ class LogOperations:
     def _register(self, request: requests.Register) -> Outcome:
         group, name = request.consumer_group_name, request.consumer_name
         self.groups.register(group, name)
-        return _members(consumer_group_name=group, consumer_name=name)
+        return members(consumer_group_name=group, consumer_name=name)
 
     def _unregister(self, request: requests.NameConsumer) -> Outcome:
         self.groups.unregister(request.consumer_name)
@@ -124,7 +107,7 @@ class LogOperations:
 
     def _subscribe(self, request: requests.TopicList) -> Outcome:
         names = self.groups.subscribe(request.consumer_name, request.names)
-        return _members(consumer_name=request.consumer_name, topics=names)
+        return members(consumer_name=request.consumer_name, topics=names)
 
     def _unsubscribe(self, request: requests.TopicList) -> Outcome:
         self.groups.unsubscribe(request.consumer_name, request.names)
@@ -144,34 +127,14 @@ class LogOperations:
 
     def _poll(self, body: bytes, park: Park | None) -> Outcome | None:
         request = requests.decode(_POLLS, body)
-        wait, limit, settings = request.wait_seconds, request.max_messages, self._settings
-        name = request.consumer_name
-        if wait > settings.wait_seconds:  # POLL-WAIT-4
+        wait, limit, name = request.wait_seconds, request.max_messages, request.consumer_name
+        try:
+            request.check(self._settings)
+        except Refusal:
             self.groups.touch(name)
-            detail = f"wait_seconds is {settings.wait_seconds:g} at most"
-            raise Refusal("member-value", detail, "wait_seconds")
-        if limit > settings.poll_messages:  # POLL-BATCH-2
-            self.groups.touch(name)
-            raise Refusal("member-value", f"max_messages is {settings.poll_messages} at most", "max_messages")
+            raise
         outcome = self.groups.poll(name, limit)
         if outcome is NOTHING and wait and park is not None:
             park(name, limit, wait)
             return None
         return outcome
-
-
-def published_topic(path: str) -> str | None:
-    """The topic of a path to publish to; None for any other path (PUB-ALIAS-1)."""
-    for prefix in (_PUBLISH, _PUBLISH_ALIAS):
-        if path.startswith(prefix):
-            return path[len(prefix) :]
-    return None
-
-
-def _row(kind: type[SomeRequest], method: Callable[[SomeRequest], Outcome]) -> Callable[[bytes], Outcome]:
-    decoder = msgspec.json.Decoder(kind)
-    return lambda body: method(requests.decode(decoder, body))
-
-
-def _members(**members: Any) -> Outcome:
-    return Outcome(200, _encode(members))

@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable  # noqa: TC003  as everywhere in this package
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -33,6 +33,9 @@ class Machine(Protocol):
 
     def load(self, state: bytes) -> None:
         """Take over a state that `dump` returned."""
+
+
+SomeMachine = TypeVar("SomeMachine", bound=Machine)
 
 
 class Pending:
@@ -61,10 +64,10 @@ class Pending:
         return self.result
 
 
-class Replica:
+class Replica(Generic[SomeMachine]):
     """One machine of this node. `lock` guards the machine."""
 
-    def __init__(self, log: Log, place: Place, machine: Machine) -> None:
+    def __init__(self, log: Log, place: Place, machine: SomeMachine) -> None:
         self.log = log
         self.place = place
         self.machine = machine
@@ -79,7 +82,7 @@ class Replica:
         """Called under the lock when a command was applied, with whether it is one of this node."""
         self.is_lost = False
         """True from a gap on until the machine has taken a snapshot."""
-        self.lost: Callable[[Replica], None] = lambda _replica: None
+        self.lost: Callable[[Replica[SomeMachine]], None] = lambda _replica: None
         """Called when entries are gone that were not applied here."""
         self._moved = threading.Condition(self.lock)
         self._pending: dict[int, Pending] = {}

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import time
+from typing import Any
 
 import msgspec
 from confluent_kafka import TopicPartition
@@ -31,7 +32,7 @@ class _Piece(msgspec.Struct, array_like=True):
     state: bytes
 
 
-def write(log: Log, place: Place, replica: Replica) -> None:
+def write(log: Log, place: Place, replica: Replica[Any]) -> None:
     """Write a snapshot, and free what it replaces. Raises Unavailable."""
     with replica.lock:
         state, applied, now = replica.machine.dump(), replica.applied, replica.now
@@ -58,7 +59,7 @@ def _free(log: Log, place: Place, offset: int) -> None:
         log.admin.delete_before(place, offset, log.timeout)
 
 
-def load(log: Log, place: Place, replica: Replica) -> None:
+def load(log: Log, place: Place, replica: Replica[Any]) -> None:
     """Give a replica the last whole snapshot, if there is one it has not passed. Raises Unavailable."""
     (end,) = log.ends([place])
     (start,) = log.ends([place], first=True)

@@ -15,12 +15,10 @@ from reference_server.kafka.records import headers_of
 from reference_server.queue import requests
 from reference_server.queue.bounds import check_range
 from reference_server.queue.names import check_name
-from reference_server.queue.outcomes import Outcome, acknowledged, failed, refused
+from reference_server.queue.outcomes import Outcome, refused_record, stored
 from reference_server.queue.partitioner import partition_of
 from reference_server.queue.refusal import Refusal
 from reference_server.queue.topic import Record
-
-_PUBLICATIONS = msgspec.json.Decoder(requests.Publish)
 
 
 class Publication(NamedTuple):
@@ -143,12 +141,10 @@ class TopicOperations:
         ready: dict[int, tuple[TopicRef, Record]] = {}
         for index, (name, body) in enumerate(publications):
             try:
-                request = requests.decode(_PUBLICATIONS, body)
-                timestamp = int(now * 1000) if request.timestamp is None else request.timestamp
-                record = Record(request.messageID, request.message, request.key, timestamp)
+                record = requests.published_record(body, now)
                 ready[index] = self.find(name), record
             except Refusal as refusal:
-                outcomes[index] = self._failed(name, body, refusal)
+                outcomes[index] = self._failed(name, requests.label_of(body), refusal)
                 if ends and ends[index]:
                     del outcomes[index + 1 :]
                     break
@@ -184,10 +180,9 @@ class TopicOperations:
             except (Refusal, Unavailable, OutcomeUnknown) as error:
                 for index in indexes:
                     # Nothing was stored: a turn that was lost is no harm.
-                    is_refused = isinstance(error, Refusal)
                     outcomes[index] = (
-                        self._failed(ready[index][0].name, b"", error)
-                        if isinstance(error, Refusal) and is_refused
+                        self._failed(ready[index][0].name, ready[index][1].label, error)
+                        if isinstance(error, Refusal)
                         else Unavailable(str(error))
                     )
                 continue
@@ -233,13 +228,12 @@ class TopicOperations:
             if topic.serial not in self._cluster.topics.by_serial:
                 if topic.name in self._cluster.topics.by_name:  # another one was added since
                     return self.publish([publication], time.time())[0]
-                return self._failed(topic.name, publication.body, unknown_topic(topic.name))
+                return self._failed(topic.name, record.label, unknown_topic(topic.name))
             return OutcomeUnknown(appended.error.str())
-        position = (topic.name.encode(), partition, appended.offset)
-        reply = b'{"topicName":"%b","partition":%d,"offset":%d}' % position
-        return Outcome(200, reply, acknowledgement=acknowledged(topic.name, record.label))
+        return stored(topic.name, partition, appended.offset, record)
 
-    def _failed(self, name: str, body: bytes, refusal: Refusal) -> Outcome:
-        failure = failed(name, requests.label_of(body), refusal)
-        self._cluster.tell_refusal(failure.topic, failure.body)
-        return msgspec.structs.replace(refused(refusal), acknowledgement=failure)
+    def _failed(self, name: str, label: str | int | None, refusal: Refusal) -> Outcome:
+        outcome = refused_record(name, label, refusal)
+        assert outcome.acknowledgement is not None
+        self._cluster.tell_refusal(name, outcome.acknowledgement.body)
+        return outcome

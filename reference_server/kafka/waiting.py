@@ -36,7 +36,7 @@ class Parked(msgspec.Struct, eq=False):
     limit: int
     deadline: float
     next_sign: float
-    shard: Replica
+    shard: Replica[Shard]
     is_over: bool = False
 
 
@@ -58,9 +58,9 @@ class Waiting:
         self._busy: set[str] = set()
         self._changed = threading.Condition()
         self._stopping = False
-        self._ticked: dict[Replica, float] = {}
+        self._ticked: dict[Replica[Shard], float] = {}
         self._releases: deque[tuple[str, int]] = deque()
-        self._touches: deque[tuple[Replica, str]] = deque()
+        self._touches: deque[tuple[Replica[Shard], str]] = deque()
         self._is_early = False
         """True if the next thing to do may be due before the time for which the thread of time waits."""
         cluster.watch = self._watch
@@ -125,12 +125,11 @@ class Waiting:
 
     # Waking
 
-    def _watch(self, shard: Replica) -> None:
+    def _watch(self, shard: Replica[Shard]) -> None:
         shard.after = lambda command, is_own: self._applied(shard, command, is_own)
 
-    def _applied(self, shard: Replica, command: c.Command, is_own: bool) -> None:
+    def _applied(self, shard: Replica[Shard], command: c.Command, is_own: bool) -> None:
         machine = shard.machine
-        assert isinstance(machine, Shard)
         freed, machine.broker.freed = machine.broker.freed, []
         if is_own:
             for name, claim in freed:
@@ -147,10 +146,9 @@ class Waiting:
         if self._releases:
             self._hurry()
 
-    def _check(self, shard: Replica, names: list[str]) -> None:
+    def _check(self, shard: Replica[Shard], names: list[str]) -> None:
         """Have polls answered whose consumer may have a record, or is gone; the lock of the shard is held."""
         machine = shard.machine
-        assert isinstance(machine, Shard)
         for name in names:
             parked = next(iter(self._by_name.get(name, ())), None)
             if parked is None or parked.shard is not shard:
@@ -171,7 +169,6 @@ class Waiting:
             return
         for shard in {each.shard for each in list(self._by_waiter.values())}:
             machine = shard.machine
-            assert isinstance(machine, Shard)
             if any(serial in machine.by_serial for serial in serials):
                 with shard.lock:
                     self._check(shard, list(self._by_name))
@@ -256,15 +253,14 @@ class Waiting:
         times += [self._due_at(shard) for shard in self._cluster.followed()]
         return min(times, default=1e12)
 
-    def _due_at(self, shard: Replica) -> float:
+    def _due_at(self, shard: Replica[Shard]) -> float:
         """The monotonic time at which something of a shard is due by Kafka's clock."""
         machine = shard.machine
-        assert isinstance(machine, Shard)
         with shard.lock:
             left = machine.broker.next_deadline() - shard.estimated_now()
         return max(time.monotonic() + left + _SOON, self._ticked.get(shard, 0.0))
 
-    def _tick(self, shard: Replica, now: float) -> None:
+    def _tick(self, shard: Replica[Shard], now: float) -> None:
         if self._due_at(shard) <= now:
             self._ticked[shard] = now + 0.05
             self._submit(shard, c.Tick())
@@ -272,7 +268,7 @@ class Waiting:
             self._cluster.unfollow(shard)
             self._ticked.pop(shard, None)
 
-    def _submit(self, shard: Replica, command: c.Command) -> None:
+    def _submit(self, shard: Replica[Shard], command: c.Command) -> None:
         if not self._cluster.log.is_failing(shard.place):
             with contextlib.suppress(Unavailable):
                 shard.submit(command)

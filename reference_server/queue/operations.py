@@ -1,7 +1,6 @@
-"""Table of the operations that both bindings serve: a path and a JSON body in, a status and a body out."""
+"""The operations that both bindings serve: a path and a JSON body in, a status and a body out."""
 
 from collections.abc import Callable, Hashable
-from typing import Any
 
 import msgspec
 
@@ -9,14 +8,19 @@ from reference_server.queue import requests
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.introspection import describe, describe_topic
 from reference_server.queue.long_polls import LongPolls
-from reference_server.queue.outcomes import ACCEPTED, NOTHING, Outcome, acknowledged, failed, refused
+from reference_server.queue.operation_table import (
+    POLL,
+    PUBLISH,
+    PUBLISH_ALIAS,
+    members,
+    published_topic,
+    rows_of,
+    unknown_operation,
+)
+from reference_server.queue.outcomes import ACCEPTED, NOTHING, Outcome, refused, refused_record, stored
 from reference_server.queue.refusal import Refusal
-from reference_server.queue.topic import Record
 
-_PUBLISH = "/producer/publish/"
-_PUBLISH_ALIAS = "/publish/"
 _encode = msgspec.json.encode
-_Operation = Callable[[bytes, float, Hashable | None], Outcome | None]
 
 
 class Operations:
@@ -26,25 +30,11 @@ class Operations:
         """`wall` is the clock of long polls, in seconds; by default it stands still."""
         self.broker = broker
         self.long_polls = LongPolls(broker, wall)
-        self._table: dict[str, _Operation] = {
-            "/topic/add-topic": _row(requests.AddTopic, self._add_topic),
-            "/addTopic": _row(requests.AddTopic, self._add_topic),  # TOPIC-ALIAS-1
-            "/topic/remove-topic": _row(requests.NameTopic, self._remove_topic),
-            "/consumer-group/add": _row(requests.NameGroup, self._add_group),
-            "/consumer-group/remove": _row(requests.NameGroup, self._remove_group),
-            "/consumer/register-consumer": _row(requests.Register, self._register),
-            "/consumer/unregister-consumer": _row(requests.NameConsumer, self._unregister),
-            "/consumer/subscribe-topic": _row(requests.TopicList, self._subscribe),
-            "/consumer/unsubscribe-topic": _row(requests.TopicList, self._unsubscribe),
-            "/consumer/poll": self._poll,
-            "/consumer/acknowledgement": _row(requests.Settle, self._acknowledge),
-            "/consumer/negative-acknowledgement": _row(requests.Settle, self._give_back),
-            "/consumer/heartbeat": _row(requests.NameConsumer, self._heartbeat),
-        }
+        self._table = rows_of(self)
 
     def is_operation(self, path: str) -> bool:
         """Return whether a path is that of an operation, also of one that would be refused for its topic."""
-        return path in self._table or path.startswith((_PUBLISH, _PUBLISH_ALIAS))
+        return path in self._table or path == POLL or path.startswith((PUBLISH, PUBLISH_ALIAS))
 
     def perform(
         self, path: str, body: bytes, *, now: float, waiter: Hashable | None = None
@@ -54,15 +44,14 @@ class Operations:
         None: a long poll waits under `waiter`, and `long_polls.answered` will return its outcome. Without a waiter it
         is answered at once.
         """
-        if path.startswith(_PUBLISH):
-            return self._publish(path[len(_PUBLISH) :], body, now)
+        if path.startswith(PUBLISH):
+            return self._publish(path[len(PUBLISH) :], body, now)
         operation = self._table.get(path)
-        if operation is None:
-            if path.startswith(_PUBLISH_ALIAS):  # PUB-ALIAS-1
-                return self._publish(path[len(_PUBLISH_ALIAS) :], body, now)
-            return refused(Refusal("path-unknown", f"there is no operation {path!r}"))
+        if operation is None and path != POLL:
+            topic = published_topic(path)
+            return refused(unknown_operation(path)) if topic is None else self._publish(topic, body, now)
         try:
-            return operation(body, now, waiter)
+            return self._poll(body, now, waiter) if operation is None else operation(body, now)
         except Refusal as refusal:
             return refused(refusal)
 
@@ -89,22 +78,17 @@ class Operations:
                 self.broker.finish(*self.broker.groups.values())
         except Refusal as refusal:
             return refused(refusal)
-        return _members(now=time)
+        return members(now=time)
 
     # Rows of the table
 
     def _publish(self, topic: str, body: bytes, now: float) -> Outcome:
         try:
-            request = requests.decode(_PUBLICATIONS, body)
-            timestamp = int(now * 1000) if request.timestamp is None else request.timestamp
-            record = Record(request.messageID, request.message, request.key, timestamp)
+            record = requests.published_record(body, now)
             partition, offset = self.broker.publish(topic, record, now=now)
         except Refusal as refusal:
-            failure = failed(topic, requests.label_of(body), refusal)
-            return msgspec.structs.replace(refused(refusal), acknowledgement=failure)
-        position = (topic.encode(), partition.index, offset)
-        reply = b'{"topicName":"%b","partition":%d,"offset":%d}' % position
-        return Outcome(200, reply, acknowledgement=acknowledged(topic, request.messageID))
+            return refused_record(topic, requests.label_of(body), refusal)
+        return stored(topic, partition.index, offset, record)
 
     def _add_topic(self, request: requests.AddTopic, now: float) -> Outcome:
         partitions, octets = request.partitions, request.partition_bytes
@@ -117,7 +101,7 @@ class Operations:
 
     def _add_group(self, request: requests.NameGroup, now: float) -> Outcome:
         group = self.broker.add_group(request.consumer_group_name, now=now)
-        return _members(consumer_group_name=group.name)
+        return members(consumer_group_name=group.name)
 
     def _remove_group(self, request: requests.NameGroup, now: float) -> Outcome:
         self.broker.remove_group(request.consumer_group_name, now=now)
@@ -125,7 +109,7 @@ class Operations:
 
     def _register(self, request: requests.Register, now: float) -> Outcome:
         consumer = self.broker.register(request.consumer_group_name, request.consumer_name, now=now)
-        return _members(consumer_group_name=consumer.group.name, consumer_name=consumer.name)
+        return members(consumer_group_name=consumer.group.name, consumer_name=consumer.name)
 
     def _unregister(self, request: requests.NameConsumer, now: float) -> Outcome:
         self.broker.unregister(self.broker.consumer(request.consumer_name, now=now))
@@ -135,7 +119,7 @@ class Operations:
         consumer = self.broker.consumer(request.consumer_name, now=now)
         names = request.names()
         self.broker.subscribe(consumer, names)
-        return _members(consumer_name=consumer.name, topics=names)
+        return members(consumer_name=consumer.name, topics=names)
 
     def _unsubscribe(self, request: requests.TopicList, now: float) -> Outcome:
         consumer = self.broker.consumer(request.consumer_name, now=now)
@@ -158,13 +142,9 @@ class Operations:
 
     def _poll(self, body: bytes, now: float, waiter: Hashable | None) -> Outcome | None:
         request = requests.decode(_POLLS, body)
-        wait, limit, settings = request.wait_seconds, request.max_messages, self.broker.settings
+        wait, limit = request.wait_seconds, request.max_messages
         consumer = self.broker.consumer(request.consumer_name, now=now)
-        if wait > settings.wait_seconds:  # POLL-WAIT-4
-            detail = f"wait_seconds is {settings.wait_seconds:g} at most"
-            raise Refusal("member-value", detail, "wait_seconds")
-        if limit > settings.poll_messages:  # POLL-BATCH-2
-            raise Refusal("member-value", f"max_messages is {settings.poll_messages} at most", "max_messages")
+        request.check(self.broker.settings)
         outcome = self.long_polls.hand_out(consumer, limit)
         if outcome is NOTHING and wait and waiter is not None:
             self.long_polls.park(waiter, consumer, limit, wait)
@@ -172,21 +152,5 @@ class Operations:
         return outcome
 
 
-_PUBLICATIONS = msgspec.json.Decoder(requests.Publish)
 _POLLS = msgspec.json.Decoder(requests.Poll)
 _ADVANCES = msgspec.json.Decoder(requests.Advance)
-
-
-def _row(
-    kind: type[requests.SomeRequest], method: Callable[[requests.SomeRequest, float], Outcome]
-) -> _Operation:
-    decoder = msgspec.json.Decoder(kind)
-
-    def operation(body: bytes, now: float, _waiter: Hashable | None) -> Outcome:
-        return method(requests.decode(decoder, body), now)
-
-    return operation
-
-
-def _members(**members: Any) -> Outcome:
-    return Outcome(200, _encode(members))

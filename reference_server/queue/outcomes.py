@@ -6,6 +6,7 @@ import msgspec
 
 from reference_server.queue.broker import Delivery
 from reference_server.queue.refusal import PROBLEM, Refusal
+from reference_server.queue.topic import Record
 
 JSON = "application/json"
 _encode = msgspec.json.encode
@@ -37,6 +38,17 @@ NOTHING = Outcome(204)  # POLL-EMPTY-2
 def refused(refusal: Refusal) -> Outcome:
     """The outcome of a refused operation (REFUSE-2)."""
     return Outcome(refusal.status, refusal.problem(), PROBLEM)
+
+
+def stored(topic: str, partition: int, offset: int, record: Record) -> Outcome:
+    """The reply to a publish, with the acknowledgement of the record (PUB-STORE-1, PUB-ACK-1, PUB-ACK-6)."""
+    reply = b'{"topicName":"%b","partition":%d,"offset":%d}' % (topic.encode(), partition, offset)
+    return Outcome(200, reply, acknowledgement=acknowledged(topic, record.label))
+
+
+def refused_record(topic: str, label: str | int | None, refusal: Refusal) -> Outcome:
+    """The reply to a refused publish, with its acknowledgement (PUB-ACK-3)."""
+    return Outcome(refusal.status, refusal.problem(), PROBLEM, failed(topic, label, refusal))
 
 
 def acknowledged(topic: str, label: str | int) -> ProducerAcknowledgement:

@@ -6,6 +6,8 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from reference_server.queue.refusal import Refusal
+from reference_server.queue.settings import QueueSettings
+from reference_server.queue.topic import Record
 
 _HIGHEST_ID = 2**63 - 1
 #: Numbers that every JSON reader can take, and that can be echoed.
@@ -82,6 +84,14 @@ class Poll(NameConsumer):
     max_messages: _Count = 0
     wait_seconds: _Seconds = 0.0
 
+    def check(self, settings: QueueSettings) -> None:
+        """Raise Refusal (member-value) for more than the settings admit (POLL-WAIT-4, POLL-BATCH-2)."""
+        if self.wait_seconds > settings.wait_seconds:
+            detail = f"wait_seconds is {settings.wait_seconds:g} at most"
+            raise Refusal("member-value", detail, "wait_seconds")
+        if self.max_messages > settings.poll_messages:
+            raise Refusal("member-value", f"max_messages is {settings.poll_messages} at most", "max_messages")
+
 
 class Settle(NameConsumer):
     """The id of a record in flight, as a number or a decimal string (ACK-OK-2)."""
@@ -128,6 +138,16 @@ def decode(decoder: msgspec.json.Decoder[SomeRequest], body: bytes) -> SomeReque
     except _NOT_JSON as error:
         raise _not_json(error, body) from None
     raise _invalid(reason)
+
+
+_PUBLICATIONS = msgspec.json.Decoder(Publish)
+
+
+def published_record(body: bytes, now: float) -> Record:
+    """The record of a request to publish; `now` is the time in seconds of one that has none. Raises Refusal."""
+    request = decode(_PUBLICATIONS, body)
+    timestamp = int(now * 1000) if request.timestamp is None else request.timestamp
+    return Record(request.messageID, request.message, request.key, timestamp)
 
 
 def _not_json(error: Exception, body: bytes) -> Refusal:

@@ -122,6 +122,17 @@ def test_a_heal_that_fails_ends_the_run() -> None:
     assert "--heal" in done.stdout
 
 
+def test_a_server_that_is_gone_for_good_ends_the_run() -> None:
+    """Its clients don't wait for it once the heal command has failed: status 4, long before the bound of the faults."""
+    with forgetful_server("nothing") as server:
+        url = f"http://127.0.0.1:{port_of(server)}"
+        done = run_conformance(
+            url, *QUICK, "--time-limit", "0", "--fault", f"kill=kill -9 {server.pid}", "--heal", "false"
+        )
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "--heal" in done.stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_heals(number: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C or SIGTERM while a fault is in effect: the heal command runs, and the status is 4."""

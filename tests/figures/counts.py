@@ -11,6 +11,7 @@ from tests.mutants.registry import faults, variants
 from tests.stability.__main__ import AT_A_TIME
 
 SUITE = ROOT / "conformance" / "suite"
+TWINS = ROOT / "tests" / "kafka" / "twins.py"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Counts:
     faults: int
     hard_faults: int
     odd_brokers: int
+    log_twins: int
     runs_at_a_time: int
 
 
@@ -35,6 +37,8 @@ def counted() -> Counts:
         faults=len(faults()),
         hard_faults=sum(fault.hard for fault in faults().values()),
         odd_brokers=len(variants()),
+        # The module imports the client of Kafka, which may not be here.
+        log_twins=TWINS.read_text("utf-8").count("\n@twin("),
         runs_at_a_time=max(AT_A_TIME.values()),
     )
 

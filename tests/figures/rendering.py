@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Measurements by name, see tests.figures.store.
 Measured = dict[str, dict[str, Any]]
 
+#: Name of the measurement of the twins of the server on a log, which not every machine can make.
+LOG_TWINS = "log twins"
 #: Longest line of a paragraph, in characters.
 WIDTH = 118
 END = "<!-- end of figures -->"
@@ -76,6 +78,15 @@ def verdicts(measured: Measured, counts: Counts) -> str:
             source(measured["stability"]),
         ),
     ]
+    if LOG_TWINS in measured:
+        twins = measured[LOG_TWINS]["figures"]
+        row = (
+            "`tox run mutants -- --log`",
+            f"{counts.log_twins} broken twins of the server on Kafka are caught, most across two nodes",
+            _of(twins["caught"], twins["twins"]),
+            source(measured[LOG_TWINS]),
+        )
+        rows.insert(2, row)
     introduction = (
         f"The suite's {counts.tests} tests decide {counts.judged_clauses} of the {counts.clauses} clauses. They are "
         "tested themselves, by numbers that one command each prints anew:"

@@ -155,7 +155,9 @@ class KafkaBroker:
         """End the process: by this signal, and if it is slow by SIGKILL."""
         if self.process is None:
             return
-        self.send(signal.SIGCONT)
+        if number is not signal.SIGKILL:
+            # One that is killed while it is stopped reads nothing any more of what was sent to it.
+            self.send(signal.SIGCONT)
         self.send(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.kafka.cluster import Cluster, KafkaBroker
     from tests.kafka.nodes import Node
 
+#: Attempts to start a node.
+STARTS = 3
 #: Sends a request, and fails with the answer's text if that is no success.
 _ASK = """\
 import sys, urllib.error, urllib.request
@@ -44,12 +46,17 @@ class Control:
             "kill all nodes": lambda: self._kill_nodes(nodes),
             "kill everything": self._kill_everything,
         }
-        self._actions = {**self.faults, "heal": self.heal, "restart all nodes": self._restart_nodes}
+        self._actions = {
+            **self.faults,
+            "heal": self.heal,
+            "restart all nodes": self._restart_nodes,
+            "restart everything": self._restart_everything,
+        }
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._carry_out))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def command(self, action: str) -> str:
-        """The command line that carries out a fault, `heal`, or `restart all nodes`."""
+        """The command line that carries out a fault, `heal`, `restart all nodes`, or `restart everything`."""
         url = f"http://127.0.0.1:{self._server.server_address[1]}/{action.replace(' ', '-')}"
         return shlex.join([sys.executable, "-c", _ASK, url])
 
@@ -67,7 +74,18 @@ class Control:
                 node.kill()
                 raise CannotStart(f"a node ended by itself with status {status}")
             if node.process is None:
+                self._start(node)
+
+    def _start(self, node: Node) -> None:
+        """Start a node; one that ends, since a broker is not ready, is started again as a supervisor would."""
+        for left in reversed(range(STARTS)):
+            try:
                 node.start()
+            except CannotStart:
+                if not left:
+                    raise
+            else:
+                return
 
     def _kill_nodes(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
@@ -84,6 +102,10 @@ class Control:
     def _kill_everything(self) -> None:
         self._kill_nodes(self._nodes)
         self._kill_brokers(self._cluster.brokers)
+
+    def _restart_everything(self) -> None:
+        self._kill_everything()
+        self.heal()
 
     def _carry_out(self, path: str) -> str:
         """Carry out the action of a path; returns the reason why it failed, "" if it went well."""

@@ -3,8 +3,8 @@
     python -m tests.kafka.judged_twins
     python -m tests.kafka.judged_twins ids-are-offsets
 
-A twin is caught if the suite ends with status 1 and names one of the clauses that the fault breaks. `--serve NAME` is a
-node with that fault; what follows are its flags.
+A twin is caught if the suite ends with status 1 and names one of the clauses that the fault breaks; of one that is not
+the end of the run is shown. `--serve NAME:NUMBER` is a node with that fault; what follows are its flags.
 
 Exit status: 0 if all were caught, 1 if not, 2 for wrong usage, or where Kafka can't be had.
 """
@@ -12,22 +12,29 @@ Exit status: 0 if all were caught, 1 if not, 2 for wrong usage, or where Kafka c
 from __future__ import annotations
 
 import re
+import secrets
+import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reference_server.__main__ import main as serve
 from tests.brokers.installing import CannotInstall
 from tests.brokers.running import CannotStart
 from tests.kafka.cluster import Cluster, install, running
+from tests.kafka.control import Control
 from tests.kafka.nodes import Node
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from tests.kafka.twins import Twin
 
-_SECONDS = 240.0
+_SECONDS = 600.0
+_SHOWN = 4000
 _BROKEN = re.compile(r"^✗ ([A-Z0-9-]+)", re.MULTILINE)
 
 
@@ -42,20 +49,20 @@ def main(arguments: list[str]) -> int:
     from tests.kafka.twins import TWINS
 
     if arguments[:1] == ["--serve"]:
-        TWINS[arguments[1]].apply()
+        name, _, number = arguments[1].partition(":")
+        TWINS[name].apply(int(number))
         return serve(arguments[2:])
     if unknown := [name for name in arguments if name not in TWINS]:
         print(f"There is no twin {unknown[0]!r}: expected some of {', '.join(TWINS)}.", file=sys.stderr)
         return 2
     missed = 0
     try:
-        with running() as cluster:
-            for name in arguments or TWINS:
-                began = time.monotonic()
-                found = judged(TWINS[name], cluster)
-                missed += not found
-                said = f"caught by {found}" if found else "NOT CAUGHT"
-                print(f"{name:44} {said:34} {time.monotonic() - began:5.1f} s", flush=True)
+        for each in judge_all(arguments):
+            missed += not each.clause
+            said = f"caught by {each.clause}" if each.clause else f"NOT CAUGHT {each.status} {each.broken}"
+            print(f"{each.twin.name:44} {said:34} {each.seconds:5.1f} s", flush=True)
+            if not each.clause:
+                print(each.said, flush=True)
     except (CannotInstall, CannotStart) as error:
         print(error, file=sys.stderr)
         return 2
@@ -64,27 +71,63 @@ def main(arguments: list[str]) -> int:
     return 1 if missed else 0
 
 
-def judged(twin: Twin, cluster: Cluster) -> str:
-    """The clause of the fault that the suite finds broken at two nodes that have it, "" if it finds none."""
-    options = ["--heartbeat-timeout", "2", "--log-name", twin.name]
+@dataclass(frozen=True)
+class Judged:
+    """One twin: the exit status of the suite, the clauses that it finds broken, the end of its output, and its time."""
+
+    twin: Twin
+    status: int
+    broken: tuple[str, ...]
+    said: str
+    seconds: float
+
+    @property
+    def clause(self) -> str:
+        """The clause of the fault that was found broken, "" if none was."""
+        found = [clause for clause in self.broken if clause in self.twin.breaks]
+        return found[0] if found and self.status == 1 else ""
+
+
+def judge_all(names: Sequence[str] = ()) -> Iterator[Judged]:
+    """Judge the twins of these names, or all, on a broker for them. Raises CannotInstall, CannotStart."""
+    install()
+    from tests.kafka.twins import TWINS
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the processes, as at Ctrl-C
+    with running() as cluster:
+        for name in names or TWINS:
+            yield judged(TWINS[name], cluster)
+
+
+def judged(twin: Twin, cluster: Cluster, *, is_faulty: bool = True) -> Judged:
+    """Judge nodes with the fault, or without it, as that twin is judged."""
+    began = time.monotonic()
+    name = f"{twin.name}-{secrets.token_hex(3)}"
+    options = ["--heartbeat-timeout", "2", "--log-name", name]
     with ExitStack() as stack:
-        nodes = [stack.enter_context(Node(cluster.url, options, twin=twin.name)) for _ in range(2)]
-        words = [
-            sys.executable,
-            "-m",
-            "conformance",
-            *(node.url for node in nodes),
-            "--effort",
-            "quick",
-            "--fail-fast",
+        nodes = [
+            stack.enter_context(Node(cluster.url, options, twin=f"{twin.name}:{number}" if is_faulty else ""))
+            for number in range(twin.nodes)
         ]
-        for clause in twin.breaks:
-            words += ["--clause", clause]
-        words += ["--class", twin.binding]
+        words = [sys.executable, "-m", "conformance", *(node.url for node in nodes)]
+        words += ["--effort", "quick", "--fail-fast", "--class", twin.binding]
+        if twin.fault:
+            control = stack.enter_context(Control(cluster, nodes))
+            words += ["--fault", f"{twin.fault}={control.command(twin.fault)}"]
+            words += ["--heal", control.command(twin.heal), "--time-limit", "0"]
+        else:
+            words += [word for clause in twin.breaks for word in ("--clause", clause)]
+        status, said = _output(words)
+    return Judged(twin, status, tuple(_BROKEN.findall(said)), said[-_SHOWN:], time.monotonic() - began)
+
+
+def _output(words: list[str]) -> tuple[int, str]:
+    """Exit status and output of a run; 4 for one that does not end."""
+    try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    if done.returncode != 1:
-        return ""
-    return next((clause for clause in _BROKEN.findall(done.stdout) if clause in twin.breaks), "")
+    except subprocess.TimeoutExpired:
+        return 4, f"the run was not over within {_SECONDS:g} s"
+    return done.returncode, done.stdout + done.stderr
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python -m tests.kafka.measures
     python -m tests.kafka.measures --seconds 10 --records 5000000 --record
+    python -m tests.kafka.measures --only memory --records 5000000 --record
 
 All in one run on one machine, so that its ratios can be compared: publishing with receipts beside a bare producer of
 confluent-kafka with as many records in flight, one node beside two, polls with acknowledgements, and the peak of a
-node's memory while so many records of 100 octets go through it. `--record` writes the figures to docs/figures.json;
+node's memory while so many records of 100 octets are published. `--record` writes the figures to docs/figures.json;
 `python -m tests.figures` takes them from there to docs/on-kafka.md.
 
 Exit status: 0, 1 if a node answered wrongly, 2 for wrong usage, or where Kafka can't be had.
@@ -21,7 +22,6 @@ import statistics
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ import msgspec
 
 from tests.brokers.installing import CannotInstall
 from tests.brokers.running import CannotStart
+from tests.figures.on_kafka import MEMORY
 from tests.figures.store import own_command, record
 from tests.kafka.client import Client
 from tests.kafka.cluster import Cluster, running
@@ -144,10 +145,9 @@ def peak_megabytes(node: Node) -> float:
     return int(line.split()[1]) / 1024
 
 
-def measured(cluster: Cluster, seconds: float, records: int) -> dict[str, Any]:
-    """All figures, each printed as it comes."""
+def rates(cluster: Cluster, seconds: float) -> dict[str, Any]:
+    """Rates and latencies, each printed as it comes."""
     figures: dict[str, Any] = {"cores": os.cpu_count(), "window": PUBLISH_WINDOW, "rounds": ROUNDS}
-    figures["records"] = records
     with Node(cluster.url) as one:
         Client(one.url).post("/topic/add-topic", topicName="bare", partitions=1)
         with Node(cluster.url) as two:
@@ -159,10 +159,16 @@ def measured(cluster: Cluster, seconds: float, records: int) -> dict[str, Any]:
         figures["of one"] = _said("two nodes, of one", statistics.median(of_one))
         figures["of one range"] = [round(min(of_one), 2), round(max(of_one), 2)]
         figures["poll ms"] = _said("poll and acknowledge, median ms", poll_latency(one))
-        server = Server(one.url.replace("http", "ws") + "/stomp")
-        publish(server, Bounds(records, 3600.0), 1)
-        figures["peak MB"] = _said(f"peak of the node with {records:,} records more, MB", peak_megabytes(one))
     return figures
+
+
+def memory(cluster: Cluster, records: int) -> dict[str, Any]:
+    """The peak of a node's memory, printed."""
+    with Node(cluster.url) as node:
+        server = Server(node.url.replace("http", "ws") + "/stomp")
+        publish(server, Bounds(records, 3600.0), 1)
+        peak = _said(f"peak of a node with {records:,} records, MB", peak_megabytes(node))
+    return {"records": records, "peak MB": peak}
 
 
 def _round(cluster: Cluster, nodes: Sequence[Node], seconds: float) -> tuple[float, float, float]:
@@ -190,20 +196,25 @@ def main() -> int:
     parser.add_argument(
         "--records", type=int, default=1_000_000, help="records for the memory (default: 1,000,000)"
     )
+    parser.add_argument("--only", choices=["rates", "memory"], help="measure only these")
     parser.add_argument("--record", action="store_true", help="write docs/figures.json")
     values = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the processes, as at Ctrl-C
+    figures: dict[str, dict[str, Any]] = {}
     try:
-        with ExitStack() as stack:
-            figures = measured(stack.enter_context(running()), values.seconds, values.records)
+        with running() as cluster:
+            if values.only != "memory":
+                figures["kafka"] = rates(cluster, values.seconds)
+            if values.only != "rates":
+                figures[MEMORY] = memory(cluster, values.records)
     except (CannotInstall, CannotStart) as error:
         print(f"tests.kafka.measures: {error}", file=sys.stderr)
         return 2
     except (LoadFailed, OSError) as error:
         print(f"tests.kafka.measures: {error}", file=sys.stderr)
         return 1
-    if values.record:
-        record("kafka", figures, own_command("tests.kafka.measures"))
+    for name, found in figures.items() if values.record else ():
+        record(name, found, own_command("tests.kafka.measures"))
     return 0
 
 

@@ -77,8 +77,9 @@ def test_a_node_that_was_paused_serves_on(nodes: list[Node], clients: list[Clien
     assert one.poll(f"{name}-2").status == 204
 
 
-def test_a_node_with_other_settings_does_not_start(cluster: Cluster) -> None:
+def test_a_node_with_other_settings_does_not_start(cluster: Cluster, nodes: list[Node]) -> None:
     """Every node evicts by the same timeout: exit 2, with both values and what to do."""
+    assert nodes, "the nodes that began"
     words = [sys.executable, "-m", "reference_server", "--port", "0", "--log", cluster.url, *OPTIONS]
     done = subprocess.run(
         [*words, "--heartbeat-timeout", "7"], capture_output=True, text=True, timeout=60, check=False

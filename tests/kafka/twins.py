@@ -6,43 +6,68 @@ Every fault is patched in from here; the server has no hooks. Two nodes with the
 from __future__ import annotations
 
 import secrets
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
-from reference_server.kafka import shard
+from reference_server.kafka import replica, shard
 from reference_server.kafka.acknowledging import Listening
 from reference_server.kafka.cluster import Cluster
+from reference_server.kafka.commands import Settle
 from reference_server.kafka.directory import Claims
+from reference_server.kafka.groups import GroupOperations
+from reference_server.kafka.log import Appended, Log
 from reference_server.kafka.replica import Replica
 from reference_server.kafka.topics import TopicOperations
 from reference_server.kafka.waiting import Waiting
+from reference_server.queue.refusal import Refusal
 
-Patch = Callable[[], None]
+if TYPE_CHECKING:
+    from reference_server.kafka.entries import Entry
+
+Patch = Callable[..., None]
+AHEAD = 6.0
+"""Seconds by which the clock of a node is wrong; the heartbeat timeout is 2 s."""
 
 
 @dataclass(frozen=True)
 class Twin:
-    """A fault: a sentence, the clauses of which the suite should name one, and the binding in which it is judged."""
+    """A fault: a sentence, the clauses of which the suite should name one, and how it is judged.
+
+    `apply` patches a node; it gets the number of the node, from 0. With `fault`, an action of `Control`, the suite
+    injects that while clients work, and undoes it by the action `heal`.
+    """
 
     name: str
     summary: str
     breaks: tuple[str, ...]
     binding: str
-    apply: Patch
+    apply: Callable[[int], None]
+    nodes: int = 2
+    fault: str = ""
+    heal: str = "heal"
 
 
 TWINS: dict[str, Twin] = {}
 
 
-def twin(*breaks: str, binding: str = "queue-http") -> Callable[[Patch], Patch]:
-    """Register a function that patches a node; its name and docstring are those of the twin."""
+def twin(*breaks: str, binding: str = "queue-http", **more: Any) -> Callable[[Patch], Patch]:
+    """Register a function that patches a node; its name and docstring are those of the twin.
 
-    def register(apply: Patch) -> Patch:
-        name = apply.__name__.replace("_", "-")
-        TWINS[name] = Twin(name, (apply.__doc__ or "").partition("\n")[0], breaks, binding, apply)
-        return apply
+    A function with a parameter gets the number of the node. `more` are further members of Twin.
+    """
+
+    def register(patch: Patch) -> Patch:
+        def apply(number: int) -> None:
+            patch(*(number for _ in signature(patch).parameters))
+
+        name, summary = patch.__name__.replace("_", "-"), (patch.__doc__ or "").partition("\n")[0]
+        TWINS[name] = Twin(name, summary, breaks, binding, apply, **more)
+        return patch
 
     return register
 
@@ -149,8 +174,6 @@ def a_node_answers_from_its_own_copy() -> None:
     offsets: dict[Any, int] = defaultdict(int)
 
     def run(self: Replica, command: Any) -> Any:
-        import time
-
         with self.lock:
             offsets[self.place] += 1
             self.now = max(self.now, time.time())
@@ -164,8 +187,6 @@ def a_node_answers_from_its_own_copy() -> None:
 @twin("ACK-COMMIT-1", "ACK-OK-1", "POLL-OK-1", "ORDER-2", "DELIVER-1", "ACK-UNKNOWN-1")
 def a_commit_is_kept_in_the_node_only() -> None:
     """An acknowledgement is applied to the copy of the node that gets it, and never written."""
-    from reference_server.kafka.commands import Settle
-
     original = Replica.run
 
     def run(self: Replica, command: Any) -> Any:
@@ -178,3 +199,74 @@ def a_commit_is_kept_in_the_node_only() -> None:
         return result
 
     Replica.run = run  # type: ignore[method-assign]
+
+
+@twin("PUB-STORE-1", "DELIVER-1", nodes=1, fault="stop a broker", heal="restart everything")
+def a_record_is_acknowledged_before_kafka_has_it() -> None:
+    """A record is acknowledged once it is on its way, as with `acks=0`: the broker that is killed never stores it."""
+    original = Log.append
+    expected: dict[Any, int] = {}
+    lock = threading.Lock()
+
+    def append(self: Log, place: Any, value: bytes, done: Any, *, key: Any = None, headers: Any = ()) -> None:
+        if not headers:  # a command
+            original(self, place, value, done, key=key)
+            return
+        with lock:
+            if place not in expected:
+                (expected[place],) = self.ends([place])
+            original(self, place, value, nothing, key=key, headers=headers)
+            offset = expected[place]
+            expected[place] += 1
+        done(Appended(offset, time.time()))
+
+    Log.append = append  # type: ignore[method-assign, assignment]
+
+
+@twin("LIVE-KEEP-1", "LIVE-EVICT-1", "LIVE-BEAT-1", "MEMBER-SUBSCRIBE-1")
+def time_is_that_of_the_nodes(number: int) -> None:
+    """A command has the time of the clock of its node, and that of the second node is ahead."""
+    original = Replica._apply
+    replica.NODE = bytes([number]) + replica.NODE[1:]
+
+    def apply(self: Replica, entry: Entry) -> None:
+        ahead = AHEAD * entry.key[0] if entry.key else 0.0
+        original(self, entry._replace(time=entry.time + ahead))
+
+    Replica._apply = apply  # type: ignore[method-assign]
+
+
+@twin("LIVE-GONE-3", "LIVE-GONE-1", "LIVE-EVICT-1", "ACK-OTHER-1")
+def offsets_are_not_fenced() -> None:
+    """A node that knew a consumer commits its offset, evicted or not, as one would that was paused meanwhile."""
+    known: dict[str, Any] = {}
+    original, checked = GroupOperations._held, shard.Shard._settle
+
+    def held(self: GroupOperations, name: str) -> Any:
+        try:
+            known[name] = original(self, name)
+        except Refusal:
+            if name not in known:
+                raise
+        return known[name]
+
+    def settle(self: shard.Shard, command: Any, now: float) -> None:
+        try:
+            checked(self, command, now)
+        except Refusal:
+            for group in self.broker.groups.values():
+                for cursors in group.cursors.values():
+                    for cursor in cursors:
+                        _commit(cursor, command.message_id)
+
+    GroupOperations._held = held  # type: ignore[method-assign]
+    shard.Shard._settle = settle  # type: ignore[method-assign]
+
+
+def _commit(cursor: Any, message_id: int) -> None:
+    if cursor.partition.ids[cursor.committed] != message_id:
+        return
+    if cursor.in_flight is None:
+        cursor.committed += 1
+    else:
+        cursor.settle(commit=True)

@@ -6,9 +6,12 @@
     python -m tests.mutants --transport tcp         over TCP, not WebSocket
     python -m tests.mutants --family reports        the faults of one family; --families lists them
     python -m tests.mutants --seeds 20 --hard       the hard faults, each with 20 seeds
+    python -m tests.mutants --log                   broken twins of the server on a log, which need Kafka
+
+Without names or options that choose among them, all brokers are judged, and then those twins, if Kafka can be had.
 
 Exit status: 0 if every fault is caught, at least 90 % of them are reported first on the right clause (of less than 100
-faults: all but one on it at all), and every odd broker passes; else 1.
+faults: all but one on it at all), and every odd broker passes; 2 for wrong usage, or without Kafka for --log; else 1.
 """
 
 from __future__ import annotations
@@ -26,9 +29,11 @@ from pathlib import Path
 from rich.console import Console
 
 from conformance.specification.clauses import book
+from tests.brokers.installing import CannotInstall
+from tests.figures.rendering import LOG_TWINS
 from tests.figures.store import own_command, record
 from tests.figures.summaries import of_mutants
-from tests.mutants import tables
+from tests.mutants import on_a_log, tables
 from tests.mutants.families import all_families, count_families, family_of
 from tests.mutants.judging import Outcome, is_caught, is_left_alone, is_named, judge, speaks_stomp_alone
 from tests.mutants.registry import Fault, Variant, faults, variants
@@ -44,14 +49,14 @@ def main() -> int:
     values = _arguments()
     # rich assumes 80 columns for a file, too few for whole names.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    if values.log:
+        return _on_a_log(values, console)
     chosen = _chosen(values)
     if values.families:
-        for family in all_families():
-            console.print(family)
+        console.print("\n".join(all_families()))
         return 0
     if values.list:
-        for mutant in chosen:
-            console.print(f"{mutant.name}: {mutant.summary}")
+        console.print("\n".join(f"{mutant.name}: {mutant.summary}" for mutant in chosen))
         return 0
     if values.seeds:
         return _with_seeds([m for m in chosen if isinstance(m, Fault)], values, console)
@@ -73,7 +78,32 @@ def main() -> int:
         values.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     if values.record:
         record("mutants", of_mutants(document), own_command("tests.mutants"))
+    if not values.is_part:
+        # Without Kafka, the others are judged none the less.
+        good = _on_a_log(values, console) != 1 and good
     return 0 if good else 1
+
+
+def _on_a_log(values: argparse.Namespace, console: Console) -> int:
+    """Judge the twins of the server on a log; returns the exit status."""
+    try:
+        names = on_a_log.names_of(values.names)
+    except CannotInstall as error:
+        print(f"{on_a_log.HEADING} were not judged: {error}", file=sys.stderr)
+        return 2
+    if not names:
+        known = ", ".join(on_a_log.names_of(()))
+        print(f"No twin of the server on a log has such a name: expected a part of {known}.", file=sys.stderr)
+        return 2
+    if values.list:
+        console.print("\n".join(names))
+        return 0
+    figures = on_a_log.judge(console, names)
+    if figures is None:
+        return 2
+    if values.record:
+        record(LOG_TWINS, figures, own_command("tests.mutants"))
+    return 0 if figures["caught"] == figures["twins"] else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -131,11 +161,17 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="write the figures of all brokers, or with --hard and --seeds of all hard faults, to docs/figures.json",
     )
+    parser.add_argument(
+        "--log", action="store_true", help="judge only the broken twins of the server on a log, on Kafka"
+    )
     values = parser.parse_args()
     is_limited = values.names or values.family or values.sample is not None or values.only
-    is_part = is_limited or values.whole or values.fail_fast or values.transport == "tcp"
-    if values.record and (is_part or values.list or values.hard != bool(values.seeds)):
-        parser.error("--record is for all brokers, or for --hard with --seeds")
+    values.is_part = (
+        is_limited or values.whole or values.fail_fast or values.transport == "tcp" or values.hard
+    )
+    is_unlike = values.is_part and not (values.hard and values.seeds and not is_limited)
+    if values.record and (is_unlike or values.list or values.hard != bool(values.seeds)):
+        parser.error("--record is for all brokers, for --hard with --seeds, or for --log")
     return values
 
 

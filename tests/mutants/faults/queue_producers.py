@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reference_server.queue import operations, requests
+from reference_server.queue import outcomes, requests
 from reference_server.queue.operations import Operations
 from reference_server.queue.outcomes import ProducerAcknowledgement, acknowledged
 from reference_server.server.application import Application
@@ -107,7 +107,7 @@ def refused_records_are_not_told() -> None:
 def a_failure_has_no_reason() -> None:
     """FAILED has no reason."""
 
-    @wrap(operations, "failed")
+    @wrap(outcomes, "failed")
     def failed(original: Any, topic: str, label: Any, refusal: Any) -> ProducerAcknowledgement:
         del original, refusal
         body = msgspec.json.encode({"messageId": label, "acknowledgementMessage": "FAILED"})
@@ -118,7 +118,7 @@ def a_failure_has_no_reason() -> None:
 def a_missing_topic_is_not_told() -> None:
     """FAILED is not sent for unknown topics."""
 
-    @wrap(operations, "failed")
+    @wrap(outcomes, "failed")
     def failed(original: Any, topic: str, label: Any, refusal: Any) -> ProducerAcknowledgement | None:
         return None if refusal.cause == "topic-unknown" else original(topic, label, refusal)
 
@@ -245,7 +245,7 @@ def a_refused_record_gets_its_receipt() -> None:
 def labels_are_told_as_text() -> None:
     """An acknowledgement gives the label as a string, even if it was a number."""
 
-    @wrap(operations, "acknowledged")
+    @wrap(outcomes, "acknowledged")
     def told(original: Any, topic: str, label: str | int) -> ProducerAcknowledgement:
         result: ProducerAcknowledgement = original(topic, str(label))
         return result
@@ -255,7 +255,7 @@ def labels_are_told_as_text() -> None:
 def large_labels_lose_their_end() -> None:
     """An acknowledgement rounds a label beyond 2⁵³ to a floating-point number."""
 
-    @wrap(operations, "acknowledged")
+    @wrap(outcomes, "acknowledged")
     def told(original: Any, topic: str, label: str | int) -> ProducerAcknowledgement:
         result: ProducerAcknowledgement = original(
             topic, label if isinstance(label, str) else int(float(label))

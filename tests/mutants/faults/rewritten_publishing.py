@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from reference_server.queue import operations, topic
+from reference_server.queue import outcomes, topic
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations
 from reference_server.queue.outcomes import ProducerAcknowledgement
@@ -64,7 +64,7 @@ def the_label_0_is_no_label() -> None:
 
 
 def _acknowledge_by(write: Callable[[str | int], bytes]) -> None:
-    @replace(operations, "acknowledged")
+    @replace(outcomes, "acknowledged")
     def acknowledged(name: str, label: str | int) -> ProducerAcknowledgement:
         body = b'{"messageId":%b,"acknowledgementMessage":"ACK"}' % write(label)
         return ProducerAcknowledgement(name, body)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reference_server.queue import names, operations, topic
+from reference_server.queue import long_polls, names, outcomes, topic
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.operations import Operations
 from reference_server.queue.refusal import Refusal
@@ -233,9 +233,9 @@ def _edit_record(edit: Callable[[dict[str, Any]], object]) -> None:
 @fault("POLL-OK-1", "PUB-TEXT-1", bindings=HTTP)
 def a_message_that_looks_like_a_value_is_one() -> None:
     """A message such as `17`, `true` or `null` is delivered as that number or word of JSON, without its quotes."""
-    right = operations.LongPolls.hand_out
+    right = long_polls.LongPolls.hand_out
 
-    @wrap(operations.LongPolls, "hand_out")
+    @wrap(long_polls.LongPolls, "hand_out")
     def hand_out(original: Any, self: Any, consumer: Any, limit: int) -> Outcome:
         outcome: Outcome = right(self, consumer, limit)
         document = as_object(outcome.body) if outcome.body else None
@@ -285,9 +285,9 @@ def a_negative_label_is_refused() -> None:
 @fault("PUB-ACK-6", bindings=STOMP)
 def labels_have_63_bits_and_no_sign() -> None:
     """The acknowledgement of a record with a negative label has the label without its sign."""
-    right = operations.acknowledged
+    right = outcomes.acknowledged
 
-    @replace(operations, "acknowledged")
+    @replace(outcomes, "acknowledged")
     def acknowledged(name: str, label: str | int) -> Any:
         return right(name, abs(label) if isinstance(label, int) else label)
 
@@ -295,9 +295,9 @@ def labels_have_63_bits_and_no_sign() -> None:
 @fault("PUB-ACK-3", bindings=STOMP)
 def a_failure_for_an_unknown_topic_has_no_label() -> None:
     """The FAILED of a record for an unknown topic does not tell the label, which its body has."""
-    right = operations.failed
+    right = outcomes.failed
 
-    @replace(operations, "failed")
+    @replace(outcomes, "failed")
     def failed(name: str, label: Any, refusal: Refusal) -> Any:
         return right(name, None if refusal.cause == "topic-unknown" else label, refusal)
 

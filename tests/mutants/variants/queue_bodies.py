@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reference_server.queue import introspection, long_polls, operations
+from reference_server.queue import introspection, long_polls, outcomes
 from reference_server.queue.broker import QueueBroker
 from reference_server.queue.long_polls import LongPolls
 from reference_server.queue.operations import Operations
@@ -81,7 +81,7 @@ def bodies_over_stomp_have_members_of_their_own() -> None:
     _edit_bodies(_with_more)
     for name in ("acknowledged", "failed"):
 
-        @wrap(operations, name)
+        @wrap(outcomes, name)
         def told(original: Any, *arguments: Any) -> Any:
             acknowledgement = original(*arguments)
             body = {**_MORE, **msgspec.json.decode(acknowledgement.body)}
