@@ -27,6 +27,8 @@ TOO_MANY, UNAVAILABLE = 429, 503
 AWAY = frozenset({502, 504})
 #: Longest wait for admission of one connection, in seconds, and the shortest and longest between two attempts.
 ADMISSION_SECONDS = 30.0
+#: The same for a request that the server may mean to refuse: a gateway with a rate serves it by then.
+DOUBT_SECONDS = 12.0
 #: The same where a refusal says nothing about when to come back, and concerns room, not a rate.
 ROOM_SECONDS = 8.0
 #: The same for a later request of a connection, by a test that has the server for itself.
@@ -47,6 +49,8 @@ class RunAdmission:
         self.pace = Pace()
         self.outages = Outages()
         self.stopped = threading.Event()
+        self.meant: set[str] = set()
+        """Requests, as methods with paths, whose 503 has stayed for a test that had the server for itself."""
         self.return_seconds = 0.0
         """Longest wait for a server that refuses connections; none at the first contact."""
 
@@ -184,24 +188,27 @@ class Attempts:
         self._waited = 0.0
         self._number = 0
 
-    def refused(
-        self, status: int, headers: Mapping[str, str], said: str, *, answers_request: bool = False
-    ) -> bool:
+    def refused(self, status: int, headers: Mapping[str, str], said: str, answers: str = "") -> bool:
         """Wait as the refusal with `status` asks for, or a short time; True if there is time for another attempt.
 
-        `answers_request` is true if the server had answered on the connection before: a 503 may then be its answer to
-        this request. It is, and False is returned, if it stays while no other test is running. Raises Crowded if there
-        is no time left.
+        `answers` is the request, as method and path, if the server had answered on the connection before: a 503 may
+        then be its answer to this request. It is, and False is returned, if it stays while no other test is running, or
+        did so earlier in the run. Raises Crowded if there is no time left.
         """
         self._number += 1
         asked = retry_after(headers)
-        may_be_meant = answers_request and status == UNAVAILABLE and asked is None
+        may_be_meant = bool(answers) and status == UNAVAILABLE and asked is None
+        if may_be_meant and answers in self._admission.run.meant:
+            return False
         pause = min(SHORTEST_PAUSE * 1.5**self._number, 2.0) if asked is None else max(asked, SHORTEST_PAUSE)
-        is_rate = answers_request or status == TOO_MANY or asked is not None
-        left = (ADMISSION_SECONDS if is_rate else ROOM_SECONDS) * self._share - self._waited
+        is_rate = bool(answers) or status == TOO_MANY or asked is not None
+        bound = DOUBT_SECONDS if may_be_meant else ADMISSION_SECONDS if is_rate else ROOM_SECONDS
+        left = bound * self._share - self._waited
         if may_be_meant and self._admission.is_alone:
             left = ALONE_SECONDS - self._waited
             if pause > left:
+                self._admission.run.meant.add(answers)
+                self._admission.run.pace.forget()
                 return False
         if self._number >= ATTEMPTS or pause > min(left, LONGEST_PAUSE):
             self._admission.run.pace.give_up()

@@ -308,7 +308,7 @@ class HttpClient:
             reply = self._reply_once(within)
             if reply is None or attempts is None or not _has_no_room(reply):
                 break
-            if not attempts.refused(reply.status, reply.headers, str(reply), answers_request=not is_first):
+            if not attempts.refused(reply.status, reply.headers, str(reply), "" if is_first else pending):
                 break
             self._send(self._kept_connection(), self._sent)
             self._pending = pending

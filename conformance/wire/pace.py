@@ -52,6 +52,12 @@ class Pace:
             if self._spacing < 0.01:
                 self._spacing = 0.0
 
+    def forget(self) -> None:
+        """Forget all refusals: they were no sign of haste."""
+        with self._lock:
+            self._next_at = self._spacing = 0.0
+            self._given_up = 0
+
     def give_up(self) -> None:
         """Note that all attempts at a connection were in vain: later ones get less time."""
         with self._lock:

@@ -12,6 +12,8 @@ from typing import Self
 
 _END = b"\r\n\r\n"
 _PATIENCE = 30.0
+_CHUNK_HEAD = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]*\r\n")
+_CHUNK_HEAD_LIMIT = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,14 @@ class Gateway:
                 return
             server.sendall(decided.octets())
             length = request.get("content-length")
+            if request.get("transfer-encoding").lower() == "chunked":
+                while (size := _chunked_size(data)) is None:
+                    if not (came := client.recv(65536)):
+                        return
+                    data += came
+                body, data = data[:size], data[size:]
+                server.sendall(body)
+                continue
             if request.is_upgrade or request.get("transfer-encoding") or not re.fullmatch(r"\d*", length):
                 server.sendall(data)
                 _pipe(client, server)
@@ -134,6 +144,18 @@ def _parsed(head: bytes) -> Request:
     method, path, *_ = [*first.split(" "), "", ""]
     pairs = [line.partition(":") for line in lines]
     return Request(method, path, tuple((name, value.strip()) for name, _, value in pairs))
+
+
+def _chunked_size(data: bytes) -> int | None:
+    """Octets of the body in chunks at the start of `data`, all of them if it is malformed; None if more must come."""
+    at = 0
+    while match := _CHUNK_HEAD.match(data, at):
+        size = int(match[1], 16)
+        if not size:
+            end = data.find(_END, match.end() - 2)
+            return None if end < 0 else end + len(_END)
+        at = match.end() + size + 2
+    return None if b"\r\n" not in data[at : at + _CHUNK_HEAD_LIMIT] else len(data)
 
 
 def _pipe(source: socket.socket, sink: socket.socket) -> None:
