@@ -57,18 +57,6 @@ def messages_end_at_a_control_z() -> None:
     _edit_message(lambda text: text.partition("\x1a")[0])
 
 
-@fault("PUB-TIME-1", bindings=HTTP)
-def timestamps_are_floating_point_numbers() -> None:
-    """A timestamp beyond 2 to the power of 53 is rounded."""
-
-    def edit(record: Record) -> Record:
-        if isinstance(record.timestamp, int):
-            return msgspec.structs.replace(record, timestamp=int(float(record.timestamp)))
-        return record
-
-    _edit_record(edit)
-
-
 # Keys
 
 
