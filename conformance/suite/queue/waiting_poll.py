@@ -58,6 +58,10 @@ class WaitingPoll:
         self._queue.bench.step(f"the poll that waited -> {reply} after {took:.3f} s")
         return reply, took
 
+    def has_come(self, within: float) -> bool:
+        """True if the reply begins to arrive within so many seconds."""
+        return self._pending.has_come(within)
+
     def is_before_timeout(self, took: float) -> bool:
         """True if an answer after `took` seconds came clearly before the poll's time was over."""
         return took < 0.9 * self.seconds
