@@ -127,19 +127,20 @@ def test_many_members_share_few_partitions(bench: Bench) -> None:
             members.remove(name)
 
 
-@clauses("POLL-WAIT-1")
+@clauses("POLL-WAIT-1", "POLL-START-1")
 def test_many_polls_wait_for_one_record(bench: Bench) -> None:
-    """Send long polls of many consumers, each in a group of its own, and publish one record; expect it from each of
-    them. A server that has too many polls waiting may answer some early.
+    """Subscribe many consumers, each in a group of its own, to a topic with a record; expect it from a poll of each.
+    Send long polls of all, and publish another one; expect it from each of them. A server that has too many polls
+    waiting may answer some early.
     """
     queue = QueueFixture(bench)
     open_at_once = bench.limit("connections")
     count = count_up_to(bench, open_at_once and max(2, open_at_once // 8), 33, 65, 129)
     topic = queue.new_topic()
+    queue.publish(topic, "warm-up")
     consumers = [queue.new_consumer(queue.new_group(), topic) for _ in range(count)]
     for consumer in consumers:
-        queue.publish(topic, "warm-up") if consumer is consumers[0] else None
-        queue.read_and_acknowledge(consumer, 1)
+        queue.read_and_acknowledge(consumer, 1, "POLL-START-1")
     waiting = [WaitingPoll(queue, consumer, LONG, round_trips=0) for consumer in consumers]
     queue.heartbeat(consumers[0])
     queue.publish(topic, "awaited")
