@@ -18,6 +18,7 @@ from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.preparation import check_files
 from conformance.run.options import PARALLEL, Effort, Options
 from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book
+from conformance.targets.address import with_plain_scheme
 from conformance.targets.files import GENERIC, TIMINGS, check_waivers, find_target
 
 if TYPE_CHECKING:
@@ -253,8 +254,8 @@ def options_of(values: Mapping[str, Any]) -> Options:
     check_ids("--clause", values["clauses"], book())
     check_ids("--exclude", values["excluded"], book())
     options = Options(
-        url=values["urls"][0] if values["urls"] else file.url,
-        nodes=tuple(values["urls"][1:]),
+        url=with_plain_scheme(values["urls"][0] if values["urls"] else file.url),
+        nodes=tuple(map(with_plain_scheme, values["urls"][1:])),
         **contact_values(values),
         file=file,
         classes=tuple(values["classes"]),

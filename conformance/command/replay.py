@@ -15,6 +15,7 @@ from conformance.replay.record import FILE_LIMIT, BadRecord, read
 from conformance.replay.replay import Ending, Outcome, replay
 from conformance.run.options import Options
 from conformance.run.probe import located_target
+from conformance.targets.address import with_plain_scheme
 from conformance.targets.files import GENERIC, BadTargetFile, find_target
 from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl, parse_url
@@ -194,6 +195,7 @@ def _read(name: str) -> FailureRecord:
 
 
 def _target(values: argparse.Namespace, url: str) -> Target:
+    url = with_plain_scheme(url)
     parse_url(url)
     options = Options(
         url=url,
