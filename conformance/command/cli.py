@@ -199,12 +199,14 @@ def _bindings_of(keys: Iterable[Key]) -> tuple[str, ...]:
 def _pytest_arguments(options: Options) -> list[str]:
     """Arguments that keep configuration, plugins and output of the user's pytest out of the run."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    os.environ.pop("PYTEST_ADDOPTS", None)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
     arguments = [
         str(SUITE),
         f"--rootdir={SUITE}",
         f"--config-file={os.devnull}",
         "--assert=plain",
+        "--capture=sys",  # capturing of descriptors needs a temporary file, which a full disk refuses
         "-p",
         "no:terminal",
         "-p",
