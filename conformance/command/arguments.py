@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.command.ci_options import add_ci_options, ci_values
 from conformance.command.clause_ids import check_ids
-from conformance.command.contact import add_contact, contact_values
+from conformance.command.contact import add_contact, contact_values, login_values
 from conformance.command.fault_options import add_faults, fault_values
 from conformance.command.lists import add_lists
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
@@ -268,11 +267,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         parallel=values["parallel"],
         time_limit=values["time_limit"],
         report=values["report"],
-        login=values["login"],
-        passcode=values["passcode"]
-        if values["passcode"] is not None
-        else os.environ.get(PASSCODE_VARIABLE) or None,
-        host_header=values["host_header"],
+        **login_values(values),
         timings={name: values[name] for name in TIMINGS if values[name] is not None},
         use_waivers=not values["no_waivers"],
         verify_tls=not values["insecure"],

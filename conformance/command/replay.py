@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.command.contact import access_values, add_access
+from conformance.command.contact import access_values, add_access, login_values
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.parsing import command_parser, seconds, whole_number
 from conformance.replay.record import FILE_LIMIT, BadRecord, read
@@ -162,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--passcode",
         metavar="TEXT",
-        default=os.environ.get(PASSCODE_VARIABLE),
+        default=None,
         help=f"passcode header of CONNECT (default: environment variable {PASSCODE_VARIABLE})",
     )
     made.add_argument("--host-header", metavar="TEXT", default=None, help="host header of CONNECT")
@@ -197,12 +196,14 @@ def _read(name: str) -> FailureRecord:
 def _target(values: argparse.Namespace, url: str) -> Target:
     url = with_plain_scheme(url)
     parse_url(url)
+    try:
+        login = login_values(vars(values))
+    except ValueError as error:
+        raise BadUrl(str(error)) from error
     options = Options(
         url=url,
         file=find_target(values.target) if values.target else GENERIC,
-        login=values.login,
-        passcode=values.passcode,
-        host_header=values.host_header,
+        **login,
         verify_tls=not values.insecure,
         ca_file=values.ca_file,
         **access_values(vars(values)),

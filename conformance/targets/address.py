@@ -151,6 +151,14 @@ def check_connect_headers(headers: dict[str, str]) -> dict[str, str]:
     return dict(_connect_header(name, value) for name, value in headers.items())
 
 
+def connect_text(text: str) -> str:
+    """Value of a header of CONNECT, which has no escapes. Raises ValueError, which does not show the value."""
+    if found := re.search(r"[\x00\r\n]", text):
+        what = {"\0": "a NUL", "\r": "a carriage return", "\n": "a line feed"}[found[0]]
+        raise ValueError(f"character {found.start() + 1} is {what}: expected a text that a CONNECT can carry")
+    return text
+
+
 def _no_header(form: str) -> tuple[str, str]:
     raise ValueError(f"a header has no colon: expected {form!r}")
 
