@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LAUNCH_VARIABLE = "STOMPLIANCE_LAUNCH"
+#: Shortest wait for a launched server to answer, once it has printed its URL, in seconds.
+LAUNCH_SECONDS = 5.0
 
 _EPILOG = f"""\
 examples:
@@ -290,8 +292,12 @@ def options_of(values: Mapping[str, Any]) -> Options:
 
 
 def launched(options: Options, command: str, url: str) -> Options:
-    """Options with the command that started the server, and the URL that it printed."""
-    return replace(options, launch=command, url=url, nodes=())
+    """Options with the command that started the server, and the URL that it printed.
+
+    The server may print it shortly before it listens: it is waited for.
+    """
+    wait = max(options.wait, LAUNCH_SECONDS)
+    return replace(options, launch=command, url=url, nodes=(), wait=wait)
 
 
 def _test_count(text: str) -> int:

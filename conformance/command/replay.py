@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.command.contact import access_values, add_access, login_values
+from conformance.command.interruption import Interruption
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.parsing import command_parser, seconds, whole_number
 from conformance.replay.record import FILE_LIMIT, BadRecord, read
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         record = _read(values.file)
         _check(values)
-        with running_server(values.launch) if values.launch else contextlib.nullcontext(values.url) as url:
+        server = running_server(values.launch) if values.launch else contextlib.nullcontext(values.url)
+        with Interruption(), server as url:
             target = _target(values, url)
             _check_transport(record, target, values.file)
             _check_secrets(record, target, values.file)
