@@ -55,7 +55,7 @@ def _edit_paths(edit: Callable[[str], str]) -> None:
         return outcome
 
 
-@fault("PUB-STORE-1", "NAME-1", "NAME-5", bindings=HTTP)
+@fault("PUB-STORE-1", "NAME-1", "NAME-5", "PUB-ACK-7", bindings=HTTP)
 def a_path_loses_what_follows_its_last_dot() -> None:
     """The topic in a path ends at its last dot: what follows is the format of the reply."""
     _edit_paths(lambda path: re.sub(r"(publish/.+)\.[^./]*$", r"\1", path))
@@ -159,7 +159,7 @@ def a_topic_has_thirty_two_groups() -> None:
     readers: dict[Topic, int] = {}
 
 
-@fault("POLL-FAIR-1", "DELIVER-1", bindings=HTTP)
+@fault("POLL-FAIR-1", "DELIVER-1", bindings=HTTP, effort="standard")
 def a_consumer_owns_a_hundred_partitions() -> None:
     """Of more than a hundred partitions that a consumer owns, those that it got last bring nothing."""
 

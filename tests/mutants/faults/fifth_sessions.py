@@ -62,20 +62,6 @@ def a_body_of_line_ends_alone_is_empty() -> None:
 # Headers
 
 
-@fault("STOMP-SEND-004", bindings=V12)
-def a_header_of_another_command_is_not_handed_on() -> None:
-    """Headers of a SEND that mean something in another command are not handed on: `id`, `host`, `version`."""
-    names = {"id", "host", "version", "session", "message", "login", "receipt-id", "accept-version", "server"}
-
-    def edit(_session: Session, frame: Frame) -> Frame:
-        if frame.command != "SEND" or not names & frame.headers.keys():
-            return frame
-        kept = {name: value for name, value in frame.headers.items() if name not in names}
-        return msgspec.structs.replace(frame, headers=kept)
-
-    edit_input(edit)
-
-
 @fault("STOMP-CLEN-006", "STOMP-CLEN-004", bindings=V12)
 def an_error_counts_characters() -> None:
     """The `content-length` of an ERROR counts the characters of its body."""

@@ -62,7 +62,7 @@ def who_registers_in_a_group_that_moved_is_old() -> None:
         return consumer
 
 
-@fault("REBALANCE-5", "DELIVER-3", "CLOCK-3", bindings=HTTP)
+@fault("REBALANCE-2", "REBALANCE-5", "DELIVER-3", bindings=HTTP)
 def the_end_of_a_rebalance_is_in_the_queues_time() -> None:
     """A rebalance ends at a time of the queue, but its group looks at its own: it is over too early."""
 
