@@ -138,7 +138,7 @@ def build(file: str | None, environment: Mapping[str, str], flags: Mapping[str, 
     return settings
 
 
-_PATH = re.compile(r"/[^\s?#]*")
+_PATH = re.compile(r"/[!-~]*")
 _ORIGIN = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+/?")
 _HOST = re.compile(r"\*|\[[0-9A-Fa-f:.]+\]|[^\s/?#@:*\[\]]+")
 
@@ -147,6 +147,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each setting that would have no effect, or a wrong one: what is wrong, what is expected."""
     if not settings.host.strip():
         yield "host is empty. Expected an address; 0.0.0.0 listens on every IPv4 one."
+    if settings.host.startswith("["):
+        yield f"host: {settings.host} is no address. Expected it without brackets, as in ::1."
     if settings.users_file and not settings.user:
         yield f"{settings.users_file} names no user."
     yield from _in_names(settings)
@@ -165,8 +167,9 @@ def _in_names(settings: Settings) -> Iterator[str]:
     for path in settings.path:
         if not path.startswith("/"):
             yield "path: an entry does not begin with a slash, as in /ws."
-        elif not _PATH.fullmatch(path):
-            yield f"path: {path} is no path alone. Expected one such as /ws, without blanks, query or fragment."
+        elif not _PATH.fullmatch(path) or "?" in path or "#" in path:
+            expected = "one such as /ws, in ASCII (%C3%BC for ü), without blanks, query or fragment"
+            yield f"path: {path} is no path alone. Expected {expected}."
     for origin in settings.allow_origin:
         if not _ORIGIN.fullmatch(origin):
             expected = "a scheme and a host, as in https://app.example:8443, or * for any"
@@ -215,6 +218,8 @@ def _read_toml(text: str, path: Path) -> Iterable[tuple[str, str, object]]:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply. Expected lines like  port = 8080") from None
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in OPTIONS:

@@ -314,7 +314,9 @@ class Bench(Connections):
         try:
             return StompClient(self.link("producer"), "1.0")
         except NotAdmitted as refusal:
-            if not (self.claims("stomp-publish") or self.claims("queue-stomp")):
+            if not any(map(self.claims, ("stomp-publish", "queue-stomp"))) and not self.declares(
+                "http-publish"
+            ):
                 self._run.warn(_NO_PUBLISHING.format(refusal.observed))
             refusal.promised_by(self._publish_promise())
             raise

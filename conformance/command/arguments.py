@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -11,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.command.ci_options import add_ci_options, ci_values
 from conformance.command.clause_ids import check_ids
-from conformance.command.contact import add_contact, contact_values
+from conformance.command.contact import add_contact, contact_values, login_values
 from conformance.command.fault_options import add_faults, fault_values
 from conformance.command.lists import add_lists
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.preparation import check_files
 from conformance.run.options import PARALLEL, Effort, Options
 from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book
+from conformance.targets.address import with_plain_scheme
 from conformance.targets.files import GENERIC, TIMINGS, check_waivers, find_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LAUNCH_VARIABLE = "STOMPLIANCE_LAUNCH"
+#: Shortest wait for a launched server to answer, once it has printed its URL, in seconds.
+LAUNCH_SECONDS = 5.0
 
 _EPILOG = f"""\
 examples:
@@ -253,8 +255,8 @@ def options_of(values: Mapping[str, Any]) -> Options:
     check_ids("--clause", values["clauses"], book())
     check_ids("--exclude", values["excluded"], book())
     options = Options(
-        url=values["urls"][0] if values["urls"] else file.url,
-        nodes=tuple(values["urls"][1:]),
+        url=with_plain_scheme(values["urls"][0] if values["urls"] else file.url),
+        nodes=tuple(map(with_plain_scheme, values["urls"][1:])),
         **contact_values(values),
         file=file,
         classes=tuple(values["classes"]),
@@ -267,11 +269,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         parallel=values["parallel"],
         time_limit=values["time_limit"],
         report=values["report"],
-        login=values["login"],
-        passcode=values["passcode"]
-        if values["passcode"] is not None
-        else os.environ.get(PASSCODE_VARIABLE) or None,
-        host_header=values["host_header"],
+        **login_values(values),
         timings={name: values[name] for name in TIMINGS if values[name] is not None},
         use_waivers=not values["no_waivers"],
         verify_tls=not values["insecure"],
@@ -294,8 +292,12 @@ def options_of(values: Mapping[str, Any]) -> Options:
 
 
 def launched(options: Options, command: str, url: str) -> Options:
-    """Options with the command that started the server, and the URL that it printed."""
-    return replace(options, launch=command, url=url, nodes=())
+    """Options with the command that started the server, and the URL that it printed.
+
+    The server may print it shortly before it listens: it is waited for.
+    """
+    wait = max(options.wait, LAUNCH_SECONDS)
+    return replace(options, launch=command, url=url, nodes=(), wait=wait)
 
 
 def _test_count(text: str) -> int:

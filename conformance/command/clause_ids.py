@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from conformance.specification.clauses import with_prefix
@@ -20,7 +21,16 @@ def check_ids(option: str, given: Iterable[str], book: Book) -> None:
     """Raises ValueError if one of the ids or prefixes given to `option` selects no clause."""
     for prefix in given:
         if not with_prefix(book, [prefix]):
-            raise ValueError(f"{option} {prefix}: {_reason(prefix, book)} `--list-clauses` shows all ids.")
+            reason = _several(option, prefix, book) or _reason(prefix, book)
+            raise ValueError(f"{option} {prefix}: {reason} `--list-clauses` shows all ids.")
+
+
+def _several(option: str, given: str, book: Book) -> str:
+    """Sentence on a list where one id is expected; "" if the words between commas and blanks are no ids."""
+    words = [word.upper() for word in re.split(r"[\s,;]+", given) if word]
+    if len(words) < 2 or not all(with_prefix(book, [word]) for word in words):
+        return ""
+    return f"expected one id each time, as in {' '.join(f'{option} {word}' for word in words)}."
 
 
 def _reason(given: str, book: Book) -> str:

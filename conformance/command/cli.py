@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from conformance.command import compare, drive, judge, replay
 from conformance.command.arguments import LAUNCH_VARIABLE, launched, options_of, parser
+from conformance.command.interruption import Interruption
 from conformance.command.lists import asked_for_list, print_completion
 from conformance.command.once_more import PROGRAM
 from conformance.command.results import present
@@ -69,21 +68,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _text_is_broken(error)
     except (BadTargetFile, ValueError) as error:
         return _wrong_usage(str(error))
+    interruption = Interruption()
     try:
         launch = values["launch"] or ("" if options.url else os.environ.get(LAUNCH_VARIABLE, ""))
         if not launch and not options.url:
             return _wrong_usage(f"which server? Give its URL, as in: {PROGRAM} ws://127.0.0.1:8080/stomp")
-        with _server(launch, options) as reachable:
-            return _judge(reachable)
+        with interruption, _server(launch, options) as reachable:
+            return _judge(reachable, interruption)
     except NothingSelected as error:
         print(error, file=sys.stderr)
         return Exit.INCONCLUSIVE
     except SpecError as error:
         return _text_is_broken(error)
     except _WRONG_USAGE as error:
-        return _wrong_usage(str(error))
+        return _wrong_usage("\n".join([str(error), *getattr(error, "__notes__", ())]))
     except (KeyboardInterrupt, RunEnded):
-        print("Interrupted before anything was judged.", file=sys.stderr)
+        what = "before anything was judged" if interruption.run is None else "once more: not all is printed"
+        print(f"Interrupted {what}.", file=sys.stderr)
         return Exit.INCONCLUSIVE
 
 
@@ -97,13 +98,7 @@ def _server(command: str, options: Options) -> Iterator[Options]:
         yield launched(options, command, url)
 
 
-def _judge(options: Options) -> int:
-    interruption = _Interruption(also_by_sigterm=options.heal is not None)
-    with interruption:
-        return _judge_interruptibly(options, interruption)
-
-
-def _judge_interruptibly(options: Options, interruption: _Interruption) -> int:
+def _judge(options: Options, interruption: Interruption) -> int:
     target = probe_target(options, interruption.event)
     run = interruption.run = Run(options, target, book(), interruption.event)
     presenter = Presenter(verbose=options.verbose)
@@ -118,39 +113,6 @@ def _judge_interruptibly(options: Options, interruption: _Interruption) -> int:
     if options.effort is Effort.THOROUGH or options.verbose:
         presenter.show_reach(collected_coverage())
     return present(run, presenter)
-
-
-class _Interruption:
-    """Ends the first contact or the run on Ctrl-C, even if the KeyboardInterrupt is swallowed.
-
-    Hypothesis swallows it in some places, and Python in every finalizer. Setting `event` ends all waits for the server.
-    `also_by_sigterm` lets SIGTERM do the same: a run with faults has to heal them.
-    """
-
-    def __init__(self, *, also_by_sigterm: bool = False) -> None:
-        self._also_by_sigterm = also_by_sigterm
-        self.event = threading.Event()
-        self.run: Run | None = None
-        self._is_installed = False
-
-    def __enter__(self) -> None:
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._interrupt)
-            self._is_installed = True
-        if self._also_by_sigterm:
-            signal.signal(signal.SIGTERM, self._interrupt)
-
-    def __exit__(self, *error: object) -> None:
-        if self._is_installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._also_by_sigterm:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def _interrupt(self, _number: int, _frame: object) -> None:
-        if self.run is not None:
-            self.run.end_early("interrupted")
-        self.event.set()
-        raise KeyboardInterrupt
 
 
 class _CommandLine:
@@ -199,12 +161,14 @@ def _bindings_of(keys: Iterable[Key]) -> tuple[str, ...]:
 def _pytest_arguments(options: Options) -> list[str]:
     """Arguments that keep configuration, plugins and output of the user's pytest out of the run."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    os.environ.pop("PYTEST_ADDOPTS", None)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
     arguments = [
         str(SUITE),
         f"--rootdir={SUITE}",
         f"--config-file={os.devnull}",
         "--assert=plain",
+        "--capture=sys",  # capturing of descriptors needs a temporary file, which a full disk refuses
         "-p",
         "no:terminal",
         "-p",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
-from conformance.targets.address import BadUrl, connect_header, http_header, http_url
+from conformance.command.once_more import PASSCODE_VARIABLE
+from conformance.targets.address import BadUrl, connect_header, connect_text, http_header, http_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,6 +67,22 @@ def access_values(values: Mapping[str, Any]) -> dict[str, Any]:
         "connect_headers": dict(values["connect_headers"]),
         "http": values["http"] or "",
     }
+
+
+def login_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for `Options` of the options and the environment for CONNECT. Raises ValueError."""
+    read = {name: values[name] for name in ("login", "passcode", "host_header")}
+    sources = {name: f"--{name.replace('_', '-')}" for name in read}
+    if read["passcode"] is None:
+        # A file of settings with line ends of Windows leaves a carriage return at the end of each variable.
+        read["passcode"] = os.environ.get(PASSCODE_VARIABLE) or None
+        sources["passcode"] = f"environment variable {PASSCODE_VARIABLE}"
+    for name, text in read.items():
+        try:
+            connect_text(text or "")
+        except ValueError as error:
+            raise ValueError(f"{sources[name]}: {error}") from error
+    return read
 
 
 def _checked(read: Callable[[str], Any]) -> Callable[[str], Any]:

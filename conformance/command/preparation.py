@@ -13,6 +13,9 @@ from conformance.wire.connection import tls_context
 if TYPE_CHECKING:
     from conformance.run.options import Options
 
+#: Octets that a report needs at least.
+_ROOM = 4096
+
 
 def check_files(options: Options) -> None:
     """Raises ValueError if the CA file can't be read, or the reports or waivers can't be written."""
@@ -43,8 +46,8 @@ def check_folder(folder: Path) -> None:
     """Create the folder, as the report would, and a file in it that is gone again. Raises ValueError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))  # a full disk takes a file, and nothing into it
     except OSError as error:
         why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
         raise ValueError(

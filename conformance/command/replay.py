@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.command.contact import access_values, add_access
+from conformance.command.contact import access_values, add_access, login_values
+from conformance.command.interruption import Interruption
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.parsing import command_parser, seconds, whole_number
 from conformance.replay.record import FILE_LIMIT, BadRecord, read
 from conformance.replay.replay import Ending, Outcome, replay
 from conformance.run.options import Options
 from conformance.run.probe import located_target
+from conformance.targets.address import with_plain_scheme
 from conformance.targets.files import GENERIC, BadTargetFile, find_target
 from conformance.targets.server_process import LaunchFailed, running_server
 from conformance.targets.target import BadUrl, parse_url
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         record = _read(values.file)
         _check(values)
-        with running_server(values.launch) if values.launch else contextlib.nullcontext(values.url) as url:
+        server = running_server(values.launch) if values.launch else contextlib.nullcontext(values.url)
+        with Interruption(), server as url:
             target = _target(values, url)
             _check_transport(record, target, values.file)
             _check_secrets(record, target, values.file)
@@ -161,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--passcode",
         metavar="TEXT",
-        default=os.environ.get(PASSCODE_VARIABLE),
+        default=None,
         help=f"passcode header of CONNECT (default: environment variable {PASSCODE_VARIABLE})",
     )
     made.add_argument("--host-header", metavar="TEXT", default=None, help="host header of CONNECT")
@@ -194,13 +196,16 @@ def _read(name: str) -> FailureRecord:
 
 
 def _target(values: argparse.Namespace, url: str) -> Target:
+    url = with_plain_scheme(url)
     parse_url(url)
+    try:
+        login = login_values(vars(values))
+    except ValueError as error:
+        raise BadUrl(str(error)) from error
     options = Options(
         url=url,
         file=find_target(values.target) if values.target else GENERIC,
-        login=values.login,
-        passcode=values.passcode,
-        host_header=values.host_header,
+        **login,
         verify_tls=not values.insecure,
         ca_file=values.ca_file,
         **access_values(vars(values)),

@@ -56,7 +56,11 @@ def present(run: Run, presenter: Presenter) -> int:
         if run.options.write_waivers is not None:
             _write_waivers(run.options.write_waivers, run, result)
     except OSError as error:
-        print(f"The results could not be written: {error}", file=sys.stderr)
+        places = " and ".join(str(each) for each in (run.options.report, run.options.write_waivers) if each)
+        print(
+            f"The results could not be written to {places}: {error}; what is printed above is complete",
+            file=sys.stderr,
+        )
         return _unless_broken(result)
     _append_step_summary(run, result)
     return int(result.exit)

@@ -1,7 +1,7 @@
 """Standard streams that outlive their reader: `python -m conformance … | head` still ends with the verdicts' status.
 
-After the first failed write the stream's descriptor leads to the null device, so that no later write can fail, in any
-thread, and the interpreter's flush at exit can't either.
+Characters that a stream's encoding lacks are escaped. After the first failed write the stream's descriptor leads to the
+null device, so that no later write can fail, in any thread, and the interpreter's flush at exit can't either.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import io
 import os
 import sys
 from typing import TYPE_CHECKING
+
+from conformance.wire.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +38,10 @@ class LastingStream(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         try:
-            return self._stream.write(text)
+            try:
+                return self._stream.write(text)
+            except UnicodeEncodeError:  # nothing of the text was written
+                return self._stream.write(printable(text, self.encoding))
         except OSError as error:
             self._discard(error)
             return len(text)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, cast
 from rich.console import Console
 from rich.text import Text
 
-from conformance.wire.cutting import ELLIPSIS
+from conformance.wire.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
-#: Non-ASCII signs in reports, each with an ASCII replacement of the same width.
-_PLAIN_SIGNS = str.maketrans(f"✓✗△○⊘≈{ELLIPSIS}–─×·", "+X^o/=~--x.")  # noqa: RUF001  typographic signs on purpose
+#: Narrowest output, in columns: below it most lines would be cut off before their first word ends.
+_NARROWEST = 40
 
 
 class _Encodable(io.TextIOBase):
@@ -32,8 +32,7 @@ class _Encodable(io.TextIOBase):
         return self._stream.encoding
 
     def write(self, text: str, /) -> int:
-        octets = text.translate(_PLAIN_SIGNS).encode(self.encoding, "backslashreplace")
-        return self._stream.write(octets.decode(self.encoding))
+        return self._stream.write(printable(text, self.encoding))
 
     def flush(self) -> None:
         self._stream.flush()
@@ -46,7 +45,7 @@ class _Encodable(io.TextIOBase):
 
 
 class Screen:
-    """Output of a run. `width` is in columns; None takes that of the terminal, or 80."""
+    """Output of a run. `width` is in columns; None takes that of the terminal, at least _NARROWEST, or 80."""
 
     def __init__(self, stream: TextIO | None = None, width: int | None = None) -> None:
         stream = stream or sys.stdout
@@ -56,6 +55,8 @@ class Screen:
         self.console = Console(
             file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False
         )
+        if width is None and self.console.width < _NARROWEST:
+            self.console.width = _NARROWEST
         # rich treats FORCE_COLOR as a terminal; on a pipe it may force colours, but not animations.
         self.can_animate = (
             stream.isatty() and not self.console.is_dumb_terminal and os.environ.get("TERM") != "unknown"

@@ -26,7 +26,7 @@ from conformance.wire.outages import Outages
 from conformance.wire.stomp import StompClient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from conformance.targets.target import Target
     from conformance.wire.trace import TraceEntry
@@ -43,11 +43,12 @@ _SHOWN = 200
 class Presence:
     """Checks whether the server still answers. Thread-safe."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, judged: Collection[str]) -> None:
+        """`judged` are the bindings of the run: a gateway may let the others not pass."""
         # Checks take no part in the run's count of connections, and wait for no place.
         self._target = replace(target, access=replace(target.access, admission=None))
         self._outages = target.access.admission.run.outages if target.access.admission else Outages()
-        self._has_link = bool(target.classes - {"queue-http"})
+        self._has_link = bool(set(judged) - {"queue-http"})
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._gone = ""

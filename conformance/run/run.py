@@ -68,7 +68,7 @@ class Run:
         """True if a test that moves the clock moves time for concurrent tests."""
         self.workers = 1 if self.has_one_clock else options.parallel
         """Number of concurrent tests."""
-        self.presence = Presence(target)
+        self.presence = Presence(target, {key.binding for key in self.selected})
         self.scheduling_delay = SchedulingDelay()
         self.ended_early = ""
         self.suite_failures: list[str] = []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
-from conformance.targets.secrets import shown_url
+from conformance.targets.secrets import HIDDEN, shown_url
 from conformance.wire import tcp
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ SECURE = ("wss", "https", *tcp.SECURE)
 PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443, **tcp.PORTS}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+#: Characters that stay as they are in the path and the query of a URL, besides letters, digits and `-._~`.
+_URL_SIGNS = "%/:@!$&'()*+,;=?"
 #: Headers that the suite itself sets, since they frame a request.
 _RESERVED = {"content-length", "transfer-encoding", "connection", "upgrade", "content-type"}
 
@@ -47,8 +49,7 @@ def parse_url(url: str, *schemes: str) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        hint = "; an IPv6 address stands in brackets: ws://[::1]:8080/stomp" if "::" in url else ""
-        raise BadUrl(f"{shown!r} is no URL: {error}{hint}") from error
+        raise BadUrl(_unreadable(url, str(error))) from error
     is_clean = url.isprintable() and " " not in url
     if not is_clean or parts.scheme not in (schemes or PORTS) or not parts.hostname or port == 0:
         example = "http://127.0.0.1:8080/broker" if schemes else "ws://127.0.0.1:8080/stomp"
@@ -56,21 +57,63 @@ def parse_url(url: str, *schemes: str) -> SplitResult:
             f"{shown!r} is no URL of a server: expected something like {example}, "
             f"with {' or '.join(schemes) if schemes else 'ws, wss, stomp, stomps, http or https'}"
         )
+    _check_characters(url, parts)
     if parts.scheme in tcp.PORTS and (parts.path.strip("/") or parts.query or parts.fragment):
         raise BadUrl(
             f"{shown!r} has a path, and STOMP over TCP knows none: expected {parts.scheme}://HOST:PORT alone"
         )
+    if "#" in url:
+        raise BadUrl(f"{shown!r} has a fragment, which no request carries: leave out what begins with #")
     return parts
+
+
+def _unreadable(url: str, why: str) -> str:
+    """Sentence on a URL that Python can't split, which says `why`."""
+    hint = ""
+    if "cast to integer" in why:  # repeats what it takes for a port, which may be a part of a password
+        why = "its port is no number"
+    if "@" in url:
+        hint = "; in a user and a password, / is written %2F, ? is %3F, # is %23 and @ is %40"
+    elif "::" in url:
+        hint = "; an IPv6 address stands in brackets: ws://[::1]:8080/stomp"
+    # The end of the user is unknown: all before the last @ may be a part of it.
+    shown = shown_url(re.sub(r"//.*@", f"//{HIDDEN}@", url))
+    return f"{shown!r} is no URL: {why}{hint}"
+
+
+def _check_characters(url: str, parts: SplitResult) -> None:
+    """Raises BadUrl for a host that is no name, and for characters that no request line or Host header carries."""
+    shown, host = shown_url(url), parts.hostname or ""
+    try:
+        plain = host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise BadUrl(
+            f"{shown!r} is no URL of a server: {host!r} can be no host, since a name has parts of 1 to 63 characters "
+            "between its dots"
+        ) from error
+    if not (host + parts.path + parts.query).isascii():
+        user, at, authority = parts.netloc.rpartition("@")
+        coded = parts._replace(
+            netloc=user + at + authority.lower().replace(host, plain),
+            path=quote(parts.path, safe=_URL_SIGNS),
+            query=quote(parts.query, safe=_URL_SIGNS),
+        )
+        raise BadUrl(
+            f"{shown!r} has characters beyond ASCII, which no request carries: write them percent-encoded, and those "
+            f"of the host in Punycode: {shown_url(coded.geturl())}"
+        )
 
 
 def http_url(text: str) -> str:
     """URL of HTTP requests. Raises BadUrl."""
-    parts = parse_url(text, "http", "https")
-    if parts.fragment:
-        raise BadUrl(
-            f"{shown_url(text)!r} has a fragment, which no request carries: leave out what begins with #"
-        )
+    parse_url(text, "http", "https")
     return text
+
+
+def with_plain_scheme(url: str) -> str:
+    """The URL with its scheme in lower case, in which schemes are compared and shown."""
+    scheme, colon, rest = url.partition("://")
+    return f"{scheme.lower()}{colon}{rest}"
 
 
 def endpoint_path(text: str) -> str:
@@ -81,6 +124,8 @@ def endpoint_path(text: str) -> str:
         )
     if not text.isprintable() or " " in text or "#" in text:
         raise ValueError(f"expected a path such as /stomp; found {text!r}")
+    if not text.isascii():
+        raise ValueError(f"expected a path in ASCII, such as {quote(text, safe=_URL_SIGNS)}; found {text!r}")
     return text
 
 
@@ -104,6 +149,14 @@ def connect_header(text: str) -> tuple[str, str]:
 def check_connect_headers(headers: dict[str, str]) -> dict[str, str]:
     """The headers of CONNECT, checked. Raises ValueError."""
     return dict(_connect_header(name, value) for name, value in headers.items())
+
+
+def connect_text(text: str) -> str:
+    """Value of a header of CONNECT, which has no escapes. Raises ValueError, which does not show the value."""
+    if found := re.search(r"[\x00\r\n]", text):
+        what = {"\0": "a NUL", "\r": "a carriage return", "\n": "a line feed"}[found[0]]
+        raise ValueError(f"character {found.start() + 1} is {what}: expected a text that a CONNECT can carry")
+    return text
 
 
 def _no_header(form: str) -> tuple[str, str]:

@@ -57,7 +57,7 @@ class Command:
             raise ValueError(f"{self.option} {self.line!r}: {error}") from error
         if not words:
             raise ValueError(f"{self.option}: expected a command, found none")
-        if problem := _missing_program(words):
+        if problem := missing_program(words):
             raise ValueError(f"{self.option} {self.line!r}: {problem}")
         return words
 
@@ -83,7 +83,7 @@ class Command:
                 raise CommandFailed(f"{self.title} {problem}{_last_of(output.fileno())}")
 
 
-def _missing_program(words: Sequence[str]) -> str:
+def missing_program(words: Sequence[str]) -> str:
     """Clause on a program that can't be started, or on a script that its interpreter would not find; else ""."""
     program = words[0]
     if shutil.which(program) is None:

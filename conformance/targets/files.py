@@ -15,6 +15,7 @@ from conformance.specification.clauses import BINDINGS, CLASSES, Book
 from conformance.targets.address import (
     check_connect_headers,
     check_http_headers,
+    connect_text,
     endpoint_path,
     http_url,
 )
@@ -103,8 +104,14 @@ def find_target(name: str) -> TargetFile:
 def read_target(path: Path) -> TargetFile:
     """Read a target file. Raises BadTargetFile."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = tomllib.loads(path.read_text("utf-8-sig"))  # editors on Windows write a byte order mark
+    except UnicodeDecodeError as error:
+        raise BadTargetFile(
+            f"{path}: {error.reason} at octet {error.start}: expected TOML in UTF-8, without another encoding"
+        ) from error
+    except RecursionError as error:
+        raise BadTargetFile(f"{path}: nested too deeply: expected tables of texts and numbers") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise BadTargetFile(f"{path}: {error}") from error
     return parse_target(document, str(path))
 
@@ -127,7 +134,9 @@ def parse_target(document: dict[str, Any], source: str) -> TargetFile:
 def check_waivers(file: TargetFile, book: Book) -> None:
     """Raises BadTargetFile if a waiver names an unknown clause."""
     if unknown := [waiver.clause for waiver in file.waivers if waiver.clause not in book]:
-        raise BadTargetFile(f"target {file.name}: waivers of {', '.join(unknown)}, which no chapter has")
+        raise BadTargetFile(
+            f"target {file.name}: waivers of {', '.join(unknown)}, which no chapter has; `--list-clauses` shows all ids"
+        )
 
 
 def _text(value: object) -> str:
@@ -137,9 +146,10 @@ def _text(value: object) -> str:
 
 
 def is_template(value: object) -> bool:
-    """True for a destination with `{name}` in it once, and no other braces."""
+    """True for a destination with `{name}` in it once, without other braces and control characters."""
     return (
         isinstance(value, str)
+        and value.isprintable()
         and value.count("{name}") == 1
         and not {"{", "}"} & set(value.replace("{name}", ""))
     )
@@ -230,9 +240,9 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "title": _text,
     "url": _text,
     "http": lambda value: http_url(_text(value)),
-    "login": _text,
-    "passcode": _text,
-    "host_header": _text,
+    "login": lambda value: connect_text(_text(value)),
+    "passcode": lambda value: connect_text(_text(value)),
+    "host_header": lambda value: connect_text(_text(value)),
     "classes": _one_of(CLASSES),
     "partitions": _count,
     "queue": _template,

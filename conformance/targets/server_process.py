@@ -1,19 +1,23 @@
 """Process of a server that runs for one run of the suite: the command of `--launch`.
 
-The server must print a line with its URL for STOMP once it listens, and stop on SIGTERM.
+The server must print a line with its URL for STOMP once it listens, and stop on SIGTERM. It is the first of a process
+group of its own: what the command starts, such as the server behind a shell or a build tool, is stopped with it, and
+Ctrl-C in a terminal reaches the suite alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
+import signal
 import subprocess
 import threading
-import time
 from collections import deque
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
+
+from conformance.targets.commands import missing_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +28,8 @@ STOP_SECONDS = 5.0
 #: A URL in a line of text, without the punctuation, bracket or colour escape that follows it.
 URL = re.compile(r"(?:wss?|stomps?|stomp\+ssl)://[^\s,;<>\"'`\x00-\x1f]*[^\s,;<>\"'`\x00-\x1f.:!?)\]}]")
 TAIL_LINES = 20
+#: Longest line, in characters: a longer one is read as several.
+_LINE_LIMIT = 4096
 
 
 class LaunchFailed(Exception):
@@ -34,37 +40,79 @@ class LaunchFailed(Exception):
 def running_server(command: str) -> Iterator[str]:
     """Run `command` as long as the context; yields the first URL for STOMP that it prints.
 
-    Raises LaunchFailed, with the command's output, if no URL comes within START_SECONDS.
+    Raises LaunchFailed, with the command's output, if no URL comes within START_SECONDS. An exception of the context
+    gets a note if the command has ended by then.
     """
+    server = _started(command)
+    assert server.stdout is not None
+    output = _Output(server.stdout)
+    try:
+        url = _first_url(command, output)
+        try:
+            yield url
+        except Exception as error:
+            if (status := server.poll()) is not None:
+                error.add_note(
+                    f"The command of --launch has ended with status {status}.{_output_text(output.tail)}"
+                )
+            raise
+    finally:
+        _stop(server, output)
+
+
+def _started(command: str) -> subprocess.Popen[str]:
+    """Process of a command. Raises LaunchFailed."""
+    words: list[str] = []
     try:
         words = shlex.split(command)
         if not words:
             raise LaunchFailed("there is no command to start")
-        server = subprocess.Popen(  # noqa: S603  the user's own command line, split without a shell
-            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+        return subprocess.Popen(  # noqa: S603  the user's own command line, split without a shell
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0 if hasattr(os, "killpg") else None,
         )
     except (OSError, ValueError) as error:
-        raise LaunchFailed(f"cannot start {command!r}: {error}") from error
-    assert server.stdout is not None
-    output = _Output(server.stdout)
+        why = missing_program(words) if words else ""
+        raise LaunchFailed(f"cannot start {command!r}: {why or error}") from error
+
+
+def _stop(server: subprocess.Popen[str], output: _Output) -> None:
+    """Stop the process and all of its group, by force after STOP_SECONDS or if the wait is interrupted."""
+    _signal(server, "SIGTERM")
     try:
-        yield _first_url(command, output)
-    finally:
-        server.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        output.join()
+            output.join()
+    finally:
+        _signal(server, "SIGKILL")
+        server.wait()
+
+
+def _signal(server: subprocess.Popen[str], name: str) -> None:
+    """Send a signal to the group of the process, or to the process alone where there are no groups."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError
+        ):  # macOS refuses a group of ended processes
+            os.killpg(server.pid, signal.Signals[name])
+    else:
+        server.terminate()
 
 
 class _Output:
     """Output of the server, read to its end so that the server never blocks on a full pipe."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self.lines: SimpleQueue[str | None] = SimpleQueue()
-        self.found = threading.Event()
+        self.url = ""
+        """First URL that was printed, "" before."""
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        """Last lines."""
+        self.changed = threading.Event()
+        """Set by the URL, or by the end of the output."""
         self._stream = stream
         self._reader = threading.Thread(target=self._read, name="launch-output", daemon=True)
         self._reader.start()
@@ -74,33 +122,26 @@ class _Output:
         self._reader.join(STOP_SECONDS)
 
     def _read(self) -> None:
-        """Queue lines until the URL is found; queue None at the end of the output."""
         with self._stream:
-            for line in self._stream:
-                if not self.found.is_set():
-                    self.lines.put(line)
-        self.lines.put(None)
+            while line := self._stream.readline(_LINE_LIMIT):
+                if not self.url and (match := URL.search(line)):
+                    self.url = match.group()
+                    self.changed.set()
+                self.tail.append(line)
+        self.changed.set()
 
 
 def _first_url(command: str, output: _Output) -> str:
-    printed: deque[str] = deque(maxlen=TAIL_LINES)
-    deadline = time.monotonic() + START_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            line = output.lines.get(timeout=left)
-        except Empty:
-            break
-        if line is None:
-            raise LaunchFailed(f"{command!r} ended before it listened.{_output_text(printed)}")
-        if match := URL.search(line):
-            output.found.set()
-            return match.group()
-        printed.append(line)
-    raise LaunchFailed(
-        f"{command!r} printed no ws:// URL within {START_SECONDS:g} s, and no stomp:// URL.{_output_text(printed)}"
-    )
+    if not output.changed.wait(START_SECONDS):
+        raise LaunchFailed(
+            f"{command!r} printed no ws:// URL within {START_SECONDS:g} s, and no stomp:// URL."
+            f"{_output_text(output.tail)}"
+        )
+    if not output.url:
+        raise LaunchFailed(f"{command!r} ended before it listened.{_output_text(output.tail)}")
+    return output.url
 
 
 def _output_text(printed: Iterable[str]) -> str:
-    text = "".join(printed).rstrip()
+    text = "".join(tuple(printed)).rstrip()
     return f" It printed:\n{text}" if text else " It printed nothing."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.wire.access import Access
 from conformance.wire.admission import TOO_MANY, UNAVAILABLE, retry_after
 from conformance.wire.connection import Connection
+from conformance.wire.content_coding import plain_body
 from conformance.wire.cutting import cut, cut_octets
 from conformance.wire.failures import PeerFailure, RunEnded
 from conformance.wire.http_body import BODY_LIMIT, read_body
@@ -365,6 +366,8 @@ class HttpClient:
             limit = self._body_limit + (2 * self._trace.sent if self._trace else 0)
             connection.allowance = 2 * limit  # the framing of chunks counts too
             body = read_body(response, expected, limit)
+            if coding := response.headers.get("content-encoding"):
+                body = plain_body(body, coding, expected, limit)
         except http.client.RemoteDisconnected:
             return None
         except TimeoutError as error:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
         ("zzz", ["none begins so", "--list-clauses"], "Near it"),
         ("", ["none begins so"], "Near it"),
         ("-", ["none begins so"], "Near it"),
+        ("ACK,POLL", ["one id each time, as in --clause ACK --clause POLL."], "none begins"),
+        ("ack-ok-1; poll", ["as in --clause ACK-OK-1 --clause POLL."], "none begins"),
+        ("ACK,NOPE", ["none begins so"], "each time"),
     ],
 )
 def test_an_unknown_id_gets_the_right_reason_and_the_nearest_ids(

@@ -97,6 +97,9 @@ KEYS: tuple[str, ...] = (
     *NUMBER_LIKE,
 )
 
+#: Octets of a body that every server is taken to accept where it declares no limit.
+UNDECLARED_BODY = 20_000
+
 #: Numbers that are 1 in 32 or in 64 bits: a cast turns them into a value that is possible.
 WRAPPING = (2**32 + 1, 2**40 + 1, 2**64 + 1)
 
@@ -140,6 +143,12 @@ def similar_names(bench: Bench, stem: str) -> list[str]:
         plain.ljust(NAME_LENGTH, "n"),
         plain.ljust(NAME_LENGTH - 1, "n") + "m",
     ]
+
+
+def room_for_text(bench: Bench) -> int:
+    """Half of the octets that the declared limits leave to a message, as a partition has to hold others too."""
+    declared = [bench.limit("body_bytes"), bench.limit("frame_bytes"), bench.limit("partition_bytes")]
+    return int(min((limit for limit in declared if limit), default=UNDECLARED_BODY)) // 2
 
 
 def similar_ids(message_id: int) -> list[int]:
