@@ -56,7 +56,7 @@ def what_was_given_back_goes_with_its_evicted_giver() -> None:
         original(self, now)
 
 
-@fault("POLL-BATCH-1", "NACK-AGAIN-1", bindings=HTTP)
+@fault("POLL-BATCH-1", "NACK-AGAIN-1", "DELIVER-2", bindings=HTTP)
 def a_batch_leaves_out_what_was_given_back() -> None:
     """A poll with `max_messages` passes over records that were handed out before."""
     in_batch: list[bool] = []
