@@ -81,6 +81,11 @@ class BenchQueueAdapter:
         return self._bench.binding == "queue-http" and self._bench.declares("http-publish")
 
     @property
+    def has_both_publish_paths(self) -> bool:
+        """True if this binding publishes by both spellings; a server of class stomp-publish may have one of them."""
+        return not self._has_acknowledgements_only
+
+    @property
     def time_is_virtual(self) -> bool:
         """True if time advances only by `pass_time`."""
         return self._bench.clock.is_virtual

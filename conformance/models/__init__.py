@@ -22,6 +22,7 @@ grace), the model treats every choice as possible until a reply rules it out.
 `queue_under_test`    the interface to the queue that a model runs against
 `driver`              performs operations and gives each reply to the model
 `driver_calls`        the operations of a program, to perform it again
+`request_forms`       forms of an operation that mean the same
 `machines`            the base of the Hypothesis state machines, and `run`
 `publishing_machine`  producers, partitioning and order
 `delivery_machine`    polls, acknowledgements and committed offsets

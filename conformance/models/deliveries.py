@@ -83,6 +83,15 @@ class Deliveries:
         items = [reply.body] if max_messages is None else self._batch(reply, max_messages)
         return PollOutcome([self._delivered(member, group, item, when) for item in items])
 
+    def must_deliver(self, name: str, when: "TimeInterval") -> bool:
+        """True if a poll of the consumer had to bring a record at every moment of `when`, by one that brought none."""
+        member = self._registry.by_name.get(name)
+        group = self._groups.get(member.group) if member is not None and not member.end_reason else None
+        if member is None or group is None or not group.is_settled(when):
+            return False
+        group.polled_empty.add(name)
+        return any(self._due(member, group, topic) is not None for topic in member.topics)
+
     def _batch(self, reply: OperationReply, max_messages: int) -> list[Any]:
         records = reply.body.get("records") if isinstance(reply.body, dict) else None
         self._judge(

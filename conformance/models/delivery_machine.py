@@ -7,6 +7,7 @@ from hypothesis.stateful import initialize
 
 from conformance.models.driver import IN_VAIN
 from conformance.models.machines import ModelMachine, counted_rule, declares
+from conformance.models.request_forms import FORM_SEEDS
 
 if TYPE_CHECKING:
     from conformance.models.cursors import InFlightRecord
@@ -26,9 +27,12 @@ class DeliveryMachine(ModelMachine):
         for state in ("nothing to read",)
     )
 
-    @initialize(partitions=st.integers(1, 4), keys=st.lists(st.sampled_from(KEYS), max_size=8))
-    def start(self, partitions: int, keys: list[str | None]) -> None:
+    @initialize(
+        partitions=st.integers(1, 4), keys=st.lists(st.sampled_from(KEYS), max_size=8), forms=FORM_SEEDS
+    )
+    def start(self, partitions: int, keys: list[str | None], forms: int) -> None:
         """Two topics, the first with up to eight records, and three consumers in two settled groups."""
+        self.driver.take_forms(forms)
         self.guarded(DeliveryMachine._start, partitions=partitions, keys=keys)
 
     def _start(self, partitions: int, keys: list[str | None]) -> None:
@@ -70,7 +74,7 @@ class DeliveryMachine(ModelMachine):
         return held[index % len(held)] if held else None
 
     def _acknowledge(self, name: str, message_id: int, *, as_text: bool = False) -> None:
-        if self.driver.acknowledge(name, str(message_id) if as_text else message_id):
+        if self.driver.acknowledge(name, str(message_id) if as_text else self.driver.forms.id_of(message_id)):
             self.acknowledged.append((name, message_id))
 
     def _look_on(self, consumer: str) -> None:
@@ -91,7 +95,7 @@ class DeliveryMachine(ModelMachine):
             name = self.consumers[0]  # the only member of its group
             for flight in self.driver.in_flight_with(name):
                 self._acknowledge(name, flight.message_id)
-            self.driver.publish_to_waiting(name, self.topics[topic], keys.pop())
+            self.driver.publish_to_waiting(name, self.topics[topic], keys.pop(), self.driver.batch_size())
         for key in keys:
             self.driver.publish(self.topics[topic], key)
 
@@ -144,16 +148,22 @@ class DeliveryMachine(ModelMachine):
             self.driver.acknowledge(self._consumer(other), held[1].message_id)
             self.driver.poll(held[0])
 
-    @counted_rule(consumer=_INDEX, message_id=st.sampled_from([0, 10**6, 2**53 + 1, 2**63 - 1]))
-    def acknowledge_unheard_of(self, consumer: int, message_id: int) -> None:
-        """An acknowledgement of an id that was most likely never delivered."""
-        self.driver.acknowledge(self._consumer(consumer), message_id)
+    @counted_rule(
+        consumer=_INDEX, message_id=st.sampled_from([0, 10**6, 2**53 + 1, 2**63 - 1]), near=st.booleans()
+    )
+    def acknowledge_unheard_of(self, consumer: int, message_id: int, near: bool) -> None:
+        """An acknowledgement of an id that was most likely never delivered, or of the first digits of one that was."""
+        name = self._consumer(consumer)
+        held = {flight.message_id for flight in self.driver.in_flight_with(name)}
+        ids = {int(str(number)[:-1] or 0) for number in held} - held if near else {message_id}
+        for unheard_of in sorted(ids):
+            self.driver.acknowledge(name, unheard_of)
 
     @counted_rule(where=declares("negative-acknowledgement"), index=_INDEX, again=st.booleans())
     def give_back(self, index: int, again: bool) -> None:
         """A holder acknowledges negatively; the record comes again before any later one of its partition."""
         if (held := self._held(index)) is not None:
-            self.driver.negative_acknowledge(held[0], held[1].message_id)
+            self.driver.negative_acknowledge(held[0], self.driver.forms.id_of(held[1].message_id))
             if again:
                 self.driver.negative_acknowledge(held[0], held[1].message_id)
 
@@ -186,10 +196,14 @@ class DeliveryMachine(ModelMachine):
 
     @counted_rule(consumer=_INDEX, holding=st.booleans())
     def leave_topic_and_return(self, consumer: int, holding: bool) -> None:
-        """A consumer unsubscribes and subscribes again: its records are released, committed offsets stay."""
+        """A consumer unsubscribes and subscribes again: its records are released, committed offsets stay, also of what
+        it acknowledged of a batch.
+        """
         name = self._consumer(consumer)
         while holding and self.driver.poll(name):
             pass
+        for flight in self.driver.in_flight_with(name)[:-1:2]:
+            self._acknowledge(name, flight.message_id)
         self.driver.unsubscribe(name, self.topics[0])
         self.driver.subscribe(name, self.topics[0])
         self.driver.settle(self.driver.group_name_of(name))

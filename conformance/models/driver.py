@@ -10,6 +10,7 @@ from conformance.models.consumer_registry import is_refusal, is_success
 from conformance.models.driver_calls import DriverCall, recorded
 from conformance.models.members import TimeInterval
 from conformance.models.queue import QueueModel
+from conformance.models.request_forms import ADD_TOPIC_ALIAS, PUBLISH, PUBLISH_ALIAS, RequestForms
 from conformance.wire.failures import PeerFailure, WaitTooLong
 from conformance.wire.operations import promise_of
 
@@ -46,7 +47,8 @@ class QueueDriver:
     """One run: a queue under test, its model, and the program so far.
 
     `actions`: the number of operations performed and of times that time was advanced. `calls`: the calls so far, from
-    which the program can be run again. `published`: the number of records that were published.
+    which the program can be run again. `published`: the number of records that were published. `forms`: forms of
+    operations that mean the same, among which the program alternates.
     """
 
     def __init__(self, system: "QueueUnderTest") -> None:
@@ -60,11 +62,17 @@ class QueueDriver:
         )
         self.program: deque[PerformedOperation | str] = deque(maxlen=_LINES_KEPT)
         self.calls: list[DriverCall] = []
+        self.forms = RequestForms()
         self.is_within_call = False
         self.actions = 0
         self.published = 0
 
     # Calls
+
+    @recorded
+    def take_forms(self, seed: int) -> None:
+        """Choose the forms of the operations that follow; 0 for one form of each."""
+        self.forms = RequestForms(seed)
 
     def has_extension(self, extension: str) -> bool:
         """True if the server declares the extension."""
@@ -97,8 +105,9 @@ class QueueDriver:
         body: dict[str, Any] = {"topicName": name}
         if partitions is not None and self.has_extension("topic-partitions"):
             body["partitions"] = partitions
-        reply, _ = self._call("/topic/add-topic", body)
-        self.model.observe_add_topic(name, reply, body.get("partitions"))
+        path = self.forms.add_topic_path(len(self.model.topics))
+        reply, _ = self._call(path, body)
+        self.model.observe_add_topic(name, reply, body.get("partitions"), is_alias=path == ADD_TOPIC_ALIAS)
 
     @recorded
     def remove_topic(self, name: str) -> None:
@@ -121,13 +130,18 @@ class QueueDriver:
         }
         if key is not None:
             body["key"] = key
-        reply, _ = self._call(f"/producer/publish/{topic}", body)
-        return self.model.observe_publish(topic, body["messageID"], key, text, reply)
+        path = self._publish_path()
+        reply, _ = self._call(f"{path}{topic}", body)
+        is_alias = path == PUBLISH_ALIAS
+        return self.model.observe_publish(topic, body["messageID"], key, text, reply, is_alias=is_alias)
+
+    def _publish_path(self) -> str:
+        return self.forms.publish_path(self.published) if self.system.has_both_publish_paths else PUBLISH
 
     @recorded
     def publish_badly(self, topic: str, body: dict[str, Any]) -> None:
         """Publish a body that lacks a required member or has one of a wrong type (PUB-BODY-1)."""
-        reply, _ = self._call(f"/producer/publish/{topic}", body)
+        reply, _ = self._call(f"{self._publish_path()}{topic}", body)
         self.model.observe_bad_publish(reply)
 
     # Groups and members
@@ -196,6 +210,8 @@ class QueueDriver:
         if max_messages is not None:
             body["max_messages"] = max_messages
         reply, when = self._call("/consumer/poll", body, self.group_name_of(name))
+        if max_messages is not None and self.model.is_wrongly_empty(name, reply, when):
+            self._judge_batches(body, reply)
         if not is_refusal(reply) or not self._may_be_there(name):
             return self.model.observe_poll(name, reply, when, max_messages=max_messages)
         # An empty poll may have any status but 200. The heartbeat shows whether 4xx means an empty poll or an eviction.
@@ -206,14 +222,35 @@ class QueueDriver:
         self.model.observe_heartbeat(name, beat, after)
         return polled
 
+    def _judge_batches(self, body: dict[str, Any], reply: "OperationReply") -> None:
+        """Judge POLL-BATCH-1 behind an empty reply that breaks a clause: if batches stay empty while a single record
+        comes, the fault is one of batches.
+        """
+        again, _ = self._call("/consumer/poll", body)
+        if again.status == 200:
+            return
+        single, _ = self._call("/consumer/poll", {"consumer_name": body["consumer_name"]})
+        self.system.judge(
+            "POLL-BATCH-1",
+            single.status != 200,
+            expected="200 with a list of records: one is free, as a poll without `max_messages` shows",
+            observed=f"{reply}, {again}, and then {single}",
+        )
+
     @recorded
-    def publish_to_waiting(self, name: str, topic: str, key: str | None = None) -> "list[InFlightRecord]":
-        """Publish a record while a poll waits for it on a connection of its own (extension long-poll).
+    def publish_to_waiting(
+        self, name: str, topic: str, key: str | None = None, max_messages: int | None = None
+    ) -> "list[InFlightRecord]":
+        """Publish a record while a poll waits for it on a connection of its own (extension long-poll), for a batch if
+        `max_messages` is given.
 
         The poll is judged only if it brings a record: it may have begun, or ended, too early for this one. Otherwise
         another poll follows.
         """
-        group, body = self.group_name_of(name), {"consumer_name": name, "wait_seconds": WHILE_PUBLISHING}
+        group = self.group_name_of(name)
+        body: dict[str, Any] = {"consumer_name": name, "wait_seconds": WHILE_PUBLISHING}
+        if max_messages is not None:
+            body["max_messages"] = max_messages
         started = self.system.now(group)
         awaited = self.system.start("/consumer/poll", body)
         self.publish(topic, key)
@@ -222,7 +259,7 @@ class QueueDriver:
         self.program.append(PerformedOperation("/consumer/poll", body, reply))
         if reply.status != 200:
             return self.poll_once(name).in_flight
-        return self.model.observe_poll(name, reply, when).in_flight
+        return self.model.observe_poll(name, reply, when, max_messages=max_messages).in_flight
 
     @recorded
     def lose_connection(self) -> None:
@@ -236,12 +273,18 @@ class QueueDriver:
         return member is not None and not member.end_reason
 
     def poll(self, name: str, max_messages: int | None = None) -> "list[InFlightRecord]":
-        """Poll; while the only subscriber is owed a record and its rebalance may be under way, wait and poll again."""
-        polled = self.poll_once(name, max_messages)
+        """Poll, for a batch if `max_messages` is given or the program's forms say so; while the only subscriber is owed
+        a record and its rebalance may be under way, wait and poll again.
+        """
+        polled = self.poll_once(name, max_messages or self.batch_size())
         while polled.due is not None and self._is_alone(name, polled.due.topic):
             self.wait_for_rebalance(self.group_name_of(name))
-            polled = self.poll_once(name, max_messages)
+            polled = self.poll_once(name, max_messages or self.batch_size())
         return polled.in_flight
+
+    def batch_size(self) -> int | None:
+        """Size of the next poll by the program's forms; None for a single record."""
+        return self.forms.batch_size() if self.has_extension("batch-poll") else None
 
     def _is_alone(self, name: str, topic: str) -> bool:
         group = self.model.groups.get(self.group_name_of(name))
@@ -341,13 +384,13 @@ class QueueDriver:
             due = False
             came = 0
             for name in self.alive_members(group):
-                polled = self.poll_once(name)
+                polled = self.poll_once(name, self.batch_size())
                 while polled.in_flight:
-                    came += 1
+                    came += len(polled.in_flight)
                     if acknowledge:
                         for flight in self.in_flight_with(name):
-                            self.acknowledge(name, flight.message_id)
-                    polled = self.poll_once(name)
+                            self.acknowledge(name, self.forms.id_of(flight.message_id))
+                    polled = self.poll_once(name, self.batch_size())
                 due = due or polled.due is not None
             count += came
             if due:

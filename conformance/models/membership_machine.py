@@ -6,6 +6,7 @@ from hypothesis.stateful import initialize
 from conformance.models.driver import IN_VAIN, MARGIN
 from conformance.models.machines import counted_rule, time_is_virtual
 from conformance.models.membership_scenario import KEYS, MembershipScenario
+from conformance.models.request_forms import FORM_SEEDS
 
 _INDEX = st.integers(0, 11)
 _GROUP = st.sampled_from([0, 0, 0, 1])
@@ -28,9 +29,10 @@ class MembershipMachine(MembershipScenario):
         for state in states
     )
 
-    @initialize(partitions=st.integers(1, 5), members=st.integers(1, 3))
-    def start(self, partitions: int, members: int) -> None:
+    @initialize(partitions=st.integers(1, 5), members=st.integers(1, 3), forms=FORM_SEEDS)
+    def start(self, partitions: int, members: int, forms: int) -> None:
         """Topics with records, two groups, and members of the first group, settled if time is virtual."""
+        self.driver.take_forms(forms)
         self.guarded(MembershipMachine._start, partitions=partitions, members=members)
 
     @counted_rule(consumer=_INDEX, group=_GROUP, topics=_INDEX)
@@ -193,11 +195,12 @@ class MembershipMachine(MembershipScenario):
         length=st.sampled_from(["below", "within", "past", "past"]),
         holding=st.sampled_from([True, True, False]),
         late=st.booleans(),
+        part=st.booleans(),
     )
-    def fall_silent(self, silent: int, length: str, holding: bool, late: bool) -> None:
+    def fall_silent(self, silent: int, length: str, holding: bool, late: bool, part: bool) -> None:
         """One member is silent until just below the timeout, into the grace, or past it; the others send heartbeats.
 
-        If it is `holding` records, it may acknowledge one of them `late`.
+        If it is `holding` records, it may acknowledge a `part` of them before, and one of them `late`.
         """
         name = self._living(silent)
         if name is None:
@@ -205,6 +208,8 @@ class MembershipMachine(MembershipScenario):
         timings = self.system.timings
         if holding:
             self._poll_until_empty(name)
+            for flight in self.driver.in_flight_with(name)[:-1:2] if part else ():
+                self.driver.acknowledge(name, self.driver.forms.id_of(flight.message_id))
         self.driver.heartbeat(name)
         held = self.driver.in_flight_with(name)
         group = self.driver.group_name_of(name)

@@ -132,6 +132,8 @@ class ProgramShrinker:
                 wanted = arguments[0] in groups and (name != "register" or arguments[1] == consumer)
             elif name == "pass_time":
                 wanted = arguments[1] in groups
+            elif name == "take_forms":
+                wanted = True
             elif name in _SETTLING:
                 wanted = arguments[0] == consumer and (
                     all_records or self._recorded.text_of(arguments[1]) == text

@@ -7,6 +7,7 @@ from hypothesis.stateful import initialize
 
 from conformance.models.machines import ModelMachine, counted_rule
 from conformance.models.producers import SPELLINGS, ProducerAcknowledgements
+from conformance.models.request_forms import FORM_SEEDS
 
 if TYPE_CHECKING:
     from conformance.models.topics import Record
@@ -28,9 +29,10 @@ class PublishingMachine(ModelMachine):
 
     STATES = ("empty", "waiting", "in flight")
 
-    @initialize(partitions=st.integers(1, 5))
-    def start(self, partitions: int) -> None:
+    @initialize(partitions=st.integers(1, 5), forms=FORM_SEEDS)
+    def start(self, partitions: int, forms: int) -> None:
         """Two topics, watched under both spellings; a group whose only consumer reads them."""
+        self.driver.take_forms(forms)
         self.guarded(PublishingMachine._start, partitions=partitions)
 
     def _start(self, partitions: int) -> None:
@@ -161,8 +163,8 @@ class PublishingMachine(ModelMachine):
         came = 0
         while came < partitions:
             settled = self.driver.is_settled(self.group)
-            if self.driver.poll(self.reader):
-                came += 1
+            if fresh := self.driver.poll(self.reader):
+                came += len(fresh)
             elif settled:
                 break
             else:

@@ -64,8 +64,13 @@ class QueueModel:
 
     # Topics
 
-    def observe_add_topic(self, name: str, reply: OperationReply, partitions: int | None = None) -> None:
-        """Judge the reply to add-topic, sent with `partitions` unless None: TOPIC-ADD-1 to TOPIC-ADD-3."""
+    def observe_add_topic(
+        self, name: str, reply: OperationReply, partitions: int | None = None, *, is_alias: bool = False
+    ) -> None:
+        """Judge the reply to add-topic, sent with `partitions` unless None: TOPIC-ADD-1 to TOPIC-ADD-3.
+
+        `is_alias`: True for the other spelling of the path (TOPIC-ALIAS-1).
+        """
         if name in self.topics:
             judge_refusal(self._judge, ("TOPIC-ADD-2", "TOPIC-ADD-3"), 409, reply, "the topic exists")
             self.topics[name].was_added_again = True
@@ -74,7 +79,7 @@ class QueueModel:
                     group.cursors[name].suspect("TOPIC-ADD-2")
             return
         was_removed = name in self._removed_topics.names
-        clause = "TOPIC-REMOVE-10" if was_removed else "TOPIC-ADD-1"
+        clause = "TOPIC-ALIAS-1" if is_alias else "TOPIC-REMOVE-10" if was_removed else "TOPIC-ADD-1"
         self._judge(clause, reply.status == 200, expected="add-topic: status 200", observed=reply)
         topic = self.topics[name] = TopicModel(
             name, partitions or self._partitions, positions=self._positions, judge=self._judge
@@ -89,14 +94,24 @@ class QueueModel:
         self._removed_topics.observe(name, reply, when)
 
     def observe_publish(
-        self, topic: str, label: str | int, key: str | None, text: str, reply: OperationReply
+        self,
+        topic: str,
+        label: str | int,
+        key: str | None,
+        text: str,
+        reply: OperationReply,
+        *,
+        is_alias: bool = False,
     ) -> Record | None:
-        """Judge the reply to a well-formed publish. Returns the stored record, or None if the topic is unknown."""
+        """Judge the reply to a well-formed publish. Returns the stored record, or None if the topic is unknown.
+
+        `is_alias`: True for the other spelling of the path (PUB-ALIAS-1).
+        """
         known = self.topics.get(topic)
         if known is None:
             judge_refusal(self._judge, ("PUB-TOPIC-1", "PUB-TOPIC-2"), 404, reply, "no such topic")
             return None
-        clause = "PUB-STORE-1" if key else "PUB-KEY-1"
+        clause = "PUB-ALIAS-1" if is_alias else "PUB-STORE-1" if key else "PUB-KEY-1"
         self._judge(clause, reply.status == 200, expected="publish: status 200", observed=reply)
         record = known.store(label, key, text, reply.body)
         for group in self.groups.values():
@@ -260,6 +275,11 @@ class QueueModel:
         return self._deliveries.observe_poll(
             name, reply, when, max_messages=max_messages, is_registered=is_registered
         )
+
+    def is_wrongly_empty(self, name: str, reply: OperationReply, when: TimeInterval) -> bool:
+        """True if the reply to a poll of a registered consumer is an empty one, which breaks a clause."""
+        is_empty = reply.status != 200 and not is_refusal(reply)
+        return is_empty and self._deliveries.must_deliver(name, when)
 
     def observe_acknowledge(
         self, name: str, message_id: Any, reply: OperationReply, when: TimeInterval

@@ -48,6 +48,11 @@ class QueueUnderTest(Protocol):
         ...
 
     @property
+    def has_both_publish_paths(self) -> bool:
+        """True if `call` publishes by either spelling of the path (PUB-ALIAS-1)."""
+        ...
+
+    @property
     def time_is_virtual(self) -> bool:
         """True if `pass_time` takes no real time. If False, the models never advance time on purpose."""
         ...

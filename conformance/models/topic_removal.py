@@ -55,6 +55,11 @@ class RemovedTopics:
             for flight in cursor.in_flight.values():
                 if (holder := group.members.get(flight.consumer)) is not None:
                     holder.void_ids.add(flight.message_id)
+            readers = {member.name for member in group.members.values() if name in member.topics}
+            for other in group.cursors.values():
+                for number, flight in other.in_flight.items():
+                    if flight.consumer in readers:
+                        other.suspects[number] = "TOPIC-REMOVE-6"
             for member in group.members.values():
                 member.topics.discard(name)
                 member.unsubscribed_topics.discard(name)

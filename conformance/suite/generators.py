@@ -32,6 +32,8 @@ SIMILAR = (
     ("0", "00"),
     ("null", "undefined"),
     ("1", "1.0"),
+    ("constructor", "toString"),
+    ("__proto__", "__class__"),
 )
 #: Texts that a broker may read as numbers, and write anew.
 NUMBER_LIKE = ("007", "1.50", "1e3", "0x1F", "+1", "-0", "1_000", ".5", "9007199254740993")

@@ -57,6 +57,7 @@ class CoreQueueAdapter:
 
     time_is_virtual = True
     publishes_over_http = False
+    has_both_publish_paths = True
 
     def __init__(
         self, settings: QueueSettings | None = None, *, extensions: frozenset[str] = EXTENSIONS

@@ -29,6 +29,7 @@ class ToyQueueAdapter:
 
     time_is_virtual = True
     publishes_over_http = False
+    has_both_publish_paths = False
 
     def __init__(self, choices: Choices, *, bare: bool = False) -> None:
         self.queue = ToyQueue(choices)

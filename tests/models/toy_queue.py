@@ -101,6 +101,7 @@ class ToyQueue:
         self.count = 0
         self.paths: dict[str, Callable[[dict[str, Any]], ToyReply]] = {
             "/topic/add-topic": self.add_topic,
+            "/addTopic": self.add_topic,
             "/topic/remove-topic": self.remove_topic,
             "/consumer-group/add": self.add_group,
             "/consumer-group/remove": self.remove_group,

@@ -91,11 +91,17 @@ def compose(choose: random.Random, unsettled: list[Delivery]) -> bytes:
         frames.append(frame)
     octets = bytearray(b"".join(frames))
     for _ in range(choose.choice((0, 0, 0, 1, 1, 2, 5))):
-        _mutate(octets, choose)
+        mutate(octets, choose)
     return bytes(octets)
 
 
-def _mutate(octets: bytearray, choose: random.Random) -> None:
+def opening(choose: random.Random) -> bytes:
+    """Make the octets that most streams begin with: CONNECT or STOMP, and perhaps a subscription with messages."""
+    return choose.choice(_CONNECTS) + choose.choice(_OPENINGS)
+
+
+def mutate(octets: bytearray, choose: random.Random) -> None:
+    """Insert, remove, repeat or replace a few octets somewhere."""
     at = choose.randrange(len(octets) + 1)
     end = at + choose.randrange(12)
     match choose.randrange(5):
@@ -115,9 +121,9 @@ def run_stream(hub: Hub, choose: random.Random, now: float) -> Session:
     """Feed one stream to a new session; raises what the session raises, and AssertionError."""
     lenient = choose.random() < 0.3
     session = Session(hub, lenient=lenient, now=now)
-    opening = choose.choice(_CONNECTS) + choose.choice(_OPENINGS)
+    begin = opening(choose)
     if choose.random() < 0.8:
-        converse(session, opening, choose, now)
+        converse(session, begin, choose, now)
     for _ in range(2):
         unsettled = list(session.subscriptions.unsettled.values())
         converse(session, compose(choose, unsettled), choose, now)

@@ -132,9 +132,18 @@ class QueueFixture(KeepAliveClient):
     # Records
 
     def publish(
-        self, topic: str, message: str, key: str | None = KEY, label: str | int | None = None
+        self,
+        topic: str,
+        message: str,
+        key: str | None = KEY,
+        label: str | int | None = None,
+        *,
+        by_alias: bool = False,
     ) -> Reply:
-        """Publish one record and return the reply; judges PUB-STORE-1. Without `label` the record gets a fresh one."""
+        """Publish one record and return the reply; judges PUB-STORE-1. Without `label` the record gets a fresh one.
+
+        With `by_alias` it goes by the other spelling of the path, where the server has to serve both (PUB-ALIAS-1).
+        """
         body: dict[str, Any] = {
             "messageID": self.bench.fresh("id") if label is None else label,
             "message": message,
@@ -142,8 +151,12 @@ class QueueFixture(KeepAliveClient):
         }
         if key is not None:
             body["key"] = key
-        reply = self.call(publish_path(topic), body, promise="PUB-STORE-1")
-        expect_status(self.bench, reply, 200, "PUB-STORE-1", "the record is valid, and the topic exists")
+        by_alias = by_alias and (self.bench.binding == "queue-stomp" or self.bench.declares("http-publish"))
+        path, clause = (
+            (f"/publish/{topic}", "PUB-ALIAS-1") if by_alias else (publish_path(topic), "PUB-STORE-1")
+        )
+        reply = self.call(path, body, promise=clause)
+        expect_status(self.bench, reply, 200, clause, "the record is valid, and the topic exists")
         return reply
 
     def position(self, reply: Reply) -> tuple[int, int]:

@@ -97,8 +97,14 @@ KEYS: tuple[str, ...] = (
     *NUMBER_LIKE,
 )
 
+#: Octets of a body that every server is taken to accept where it declares no limit.
+UNDECLARED_BODY = 20_000
+
 #: Numbers that are 1 in 32 or in 64 bits: a cast turns them into a value that is possible.
 WRAPPING = (2**32 + 1, 2**40 + 1, 2**64 + 1)
+
+#: Greatest id of a record (POLL-OK-2).
+_HIGHEST_ID = 2**63 - 1
 
 #: Just above the numbers at which buffers, windows and pools of brokers end.
 COUNTS = (11, 17, 33, 65, 101, 129, 257, 1001)
@@ -136,6 +142,24 @@ def similar_names(bench: Bench, stem: str) -> list[str]:
         plain.ljust(NAME_LENGTH - 1, "n"),
         plain.ljust(NAME_LENGTH, "n"),
         plain.ljust(NAME_LENGTH - 1, "n") + "m",
+    ]
+
+
+def room_for_text(bench: Bench) -> int:
+    """Half of the octets that the declared limits leave to a message, as a partition has to hold others too."""
+    declared = [bench.limit("body_bytes"), bench.limit("frame_bytes"), bench.limit("partition_bytes")]
+    return int(min((limit for limit in declared if limit), default=UNDECLARED_BODY)) // 2
+
+
+def similar_ids(message_id: int) -> list[int]:
+    """Other ids that a server may take for this one: equal in 32 or in 53 bits, or in their first or last digits."""
+    digits = str(message_id)
+    numbers = [message_id + further for further in (2**32, 2**53, -(2**32))]
+    numbers += [
+        int(text) for text in (digits[:-1], digits[1:], digits[:1], f"{digits}0", f"1{digits}") if text
+    ]
+    return [
+        number for number in dict.fromkeys(numbers) if 0 <= number <= _HIGHEST_ID and number != message_id
     ]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.expectations import expect_status
+from conformance.suite.queue.fixture import ADD_GROUP, SUBSCRIBE, QueueFixture
+from conformance.suite.queue.onlookers import look_around
 from conformance.suite.queue.ownership_probe import OwnershipProbe, partition_count
 
 if TYPE_CHECKING:
@@ -53,6 +55,23 @@ class RebalanceInProgress:
         before = self.queue.now(self.group)
         self.queue.subscribe(self.newcomer, self.probe.topic)
         self.started = before, self.queue.now(self.group)
+
+    def change_nothing(self) -> None:
+        """Look at the topic and the group, add the group again, subscribe both members again and send their heartbeats:
+        none of this starts a rebalance or ends one.
+        """
+        queue = self.queue
+        if queue.bench.declares("introspection"):
+            look_around(queue, self.probe.topic, self.group, self.owner, self.newcomer)
+        reply = queue.call(ADD_GROUP, {"consumer_group_name": self.group})
+        expect_status(queue.bench, reply, 200, "GROUP-ADD-2", "the group exists")
+        for member in (self.owner, self.newcomer):
+            body = {"consumer_name": member, "topic_list": self.probe.topic}
+            again = queue.call(SUBSCRIBE, body)
+            expect_status(queue.bench, again, 200, "MEMBER-SUBSCRIBE-4", "the consumer is subscribed already")
+            beat = queue.heartbeat(member)
+            why = "the consumer is a member, also while partitions move"
+            expect_status(queue.bench, beat, 202, "LIVE-BEAT-1", why)
 
     @property
     def half(self) -> int:

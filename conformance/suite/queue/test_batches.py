@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.expectations import expect_refusal
-from conformance.suite.queue.fixture import QueueFixture
+from conformance.suite.queue.expectations import expect_refusal, expect_status
+from conformance.suite.queue.fixture import NEGATIVE_ACKNOWLEDGE, QueueFixture
 from conformance.suite.queue.generators import beyond
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def test_a_batch_holds_at_most_one_record_of_a_partition(bench: Bench) -> None:
         queue.publish(topic, "m1")
     most = int(min(bench.limit("poll_messages") or 10, 10))
     came = batch(queue, consumer, min(2, most))
-    while len(came) < len(topics):
-        came += batch(queue, consumer, most)
+    while len(came) < len(topics):  # records in flight don't count for the size of a batch
+        came += batch(queue, consumer, 1)
     observed = sorted((record.topic, record.message) for record in came)
     bench.judge(
         "POLL-BATCH-1",
@@ -54,6 +54,51 @@ def test_a_batch_holds_at_most_one_record_of_a_partition(bench: Bench) -> None:
     )
     empty = queue.poll(consumer, max_messages=most)
     bench.judge("POLL-BATCH-1", empty.status != 200, expected="no 200: all are in flight", observed=empty)
+
+
+@clauses("DELIVER-3", "ACK-COMMIT-1", "DELIVER-2")
+def test_the_records_of_a_batch_are_settled_one_by_one(bench: Bench) -> None:
+    """Hold a batch of three topics, give one record back and acknowledge another, and unsubscribe; expect the first
+    alone to come again before that, and all but the acknowledged one behind it.
+    """
+    queue = QueueFixture(bench)
+    topics, group = [queue.new_topic() for _ in range(3)], queue.new_group()
+    consumer = queue.new_consumer(group, *topics)
+    for topic in topics:
+        queue.confirm_ownership(topic, consumer)
+        queue.publish(topic, topic)
+    most = int(min(bench.limit("poll_messages") or 3, 3))
+    held = batch(queue, consumer, most)
+    while len(held) < len(topics):
+        held += batch(queue, consumer, most)
+    given_back, acknowledged, kept = held
+    if bench.declares("negative-acknowledgement"):
+        body = {"consumer_name": consumer, "message_id": given_back.message_id}
+        expect_status(
+            bench, queue.call(NEGATIVE_ACKNOWLEDGE, body), 202, "NACK-OK-1", "the record is in flight"
+        )
+        (again,) = batch(queue, consumer, 1)
+        bench.judge(
+            "NACK-AGAIN-1", again.topic == given_back.topic, expected=given_back.topic, observed=again.whole
+        )
+    queue.expect_no_record(consumer, "DELIVER-3", "no record: all three are in flight")
+    queue.acknowledge(consumer, acknowledged.message_id)
+    queue.unsubscribe(consumer, *topics)
+    heir = queue.new_consumer(group, *topics)
+    came = {queue.poll_until_record(heir, "DELIVER-2").topic for _ in range(2)}
+    bench.judge(
+        "ACK-COMMIT-1",
+        acknowledged.topic not in came,
+        expected="no record that was acknowledged",
+        observed=sorted(came),
+    )
+    bench.judge(
+        "DELIVER-2",
+        came == {given_back.topic, kept.topic},
+        expected=f"the records of {given_back.topic} and {kept.topic}, which were in flight",
+        observed=sorted(came),
+    )
+    queue.expect_no_record(heir, "ACK-COMMIT-1", "no further record: one was acknowledged, two are in flight")
 
 
 @clauses("POLL-BATCH-1")

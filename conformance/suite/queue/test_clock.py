@@ -119,6 +119,33 @@ def test_the_queue_advances_by_the_seconds_asked_for(bench: Bench) -> None:
 
 
 @clauses("CLOCK-1")
+def test_the_queue_takes_groups_along_whose_time_was_moved(bench: Bench) -> None:
+    """Advance a group, then the queue; expect the time of the group to grow as much as that of the queue."""
+    if not bench.declares("virtual-clock-per-group"):
+        bench.skip("CLOCK-1", "groups have no time of their own (extension virtual-clock-per-group)")
+        return
+    group, step = QueueFixture(bench).new_group(), _step(bench)
+    _advance(bench, seconds=1.0, consumer_group_name=group)
+
+    def of_queue() -> float:
+        return _now(bench, _advance(bench, seconds=0))
+
+    def of_group() -> float:
+        return _now(bench, _advance(bench, seconds=0, consumer_group_name=group))
+
+    before, group_before = of_queue(), of_group()
+    _advance_queue(bench, step)
+    group_after, after = of_group(), of_queue()
+    # Others may advance the queue meanwhile: the readings of its time lie around those of the group's.
+    bench.judge(
+        "CLOCK-1",
+        0.9 * step <= group_after - group_before <= after - before + 0.1 * step,
+        expected=f"the time of the group {step:g} s further, as that of the queue",
+        observed=f"from {group_before} to {group_after}, while the queue went from {before} to {after}",
+    )
+
+
+@clauses("CLOCK-1")
 def test_advancing_by_zero_is_allowed(bench: Bench) -> None:
     """Advance the queue by 0 and 0.0 seconds; expect 200."""
     for nothing in (0, 0.0):

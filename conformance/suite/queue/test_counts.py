@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from conformance.bench.marks import clauses
 from conformance.suite.queue.bursts import Bursts
 from conformance.suite.queue.expectations import expect_status
@@ -60,17 +62,23 @@ def test_a_partition_keeps_every_record(bench: Bench) -> None:
             )
 
 
-@clauses("POLL-FAIR-1")
-def test_many_partitions_give_one_record_each(bench: Bench) -> None:
-    """Poll a consumer of many partitions without acknowledging, with a record free in each; expect all of them."""
+@clauses("POLL-FAIR-1", "MEMBER-SUBSCRIBE-1")
+@pytest.mark.parametrize("of", ["one topic", "many topics"])
+def test_many_partitions_give_one_record_each(bench: Bench, of: str) -> None:
+    """Poll a consumer of many partitions without acknowledging, of one topic or of many that it subscribed to one after
+    another, with a record free in each; expect all of them.
+    """
     queue = QueueFixture(bench)
-    wanted = count_up_to(bench, None, 33, 129, 257)
-    if bench.declares("topic-partitions"):
-        wanted = count_up_to(bench, bench.limit("partitions"), 33, 129, 257)
-        topics = [queue.new_topic(partitions=wanted)]
+    if of == "one topic":
+        if not bench.declares("topic-partitions"):
+            return
+        topics = [queue.new_topic(partitions=count_up_to(bench, bench.limit("partitions"), 33, 129, 257))]
     else:
-        topics = [queue.new_topic() for _ in range(wanted)]
-    consumer = queue.new_consumer(queue.new_group(), *topics)
+        one = {"partitions": 1} if bench.declares("topic-partitions") else {}
+        topics = [queue.new_topic(**one) for _ in range(count_up_to(bench, None, 33, 129, 257))]
+    consumer = queue.new_consumer(queue.new_group())
+    for topic in topics:
+        queue.subscribe(consumer, topic)
     expected = {
         (topic, f"m{number}")
         for topic in topics
@@ -119,19 +127,20 @@ def test_many_members_share_few_partitions(bench: Bench) -> None:
             members.remove(name)
 
 
-@clauses("POLL-WAIT-1")
+@clauses("POLL-WAIT-1", "POLL-START-1")
 def test_many_polls_wait_for_one_record(bench: Bench) -> None:
-    """Send long polls of many consumers, each in a group of its own, and publish one record; expect it from each of
-    them. A server that has too many polls waiting may answer some early.
+    """Subscribe many consumers, each in a group of its own, to a topic with a record; expect it from a poll of each.
+    Send long polls of all, and publish another one; expect it from each of them. A server that has too many polls
+    waiting may answer some early.
     """
     queue = QueueFixture(bench)
     open_at_once = bench.limit("connections")
-    count = count_up_to(bench, open_at_once and max(2, open_at_once // 8), 17, 41, 129)
+    count = count_up_to(bench, open_at_once and max(2, open_at_once // 8), 33, 65, 129)
     topic = queue.new_topic()
+    queue.publish(topic, "warm-up")
     consumers = [queue.new_consumer(queue.new_group(), topic) for _ in range(count)]
     for consumer in consumers:
-        queue.publish(topic, "warm-up") if consumer is consumers[0] else None
-        queue.read_and_acknowledge(consumer, 1)
+        queue.read_and_acknowledge(consumer, 1, "POLL-START-1")
     waiting = [WaitingPoll(queue, consumer, LONG, round_trips=0) for consumer in consumers]
     queue.heartbeat(consumers[0])
     queue.publish(topic, "awaited")

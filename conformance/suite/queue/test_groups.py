@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.bench.marks import clauses
+from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ADD_GROUP, REGISTER, REMOVE_GROUP, QueueFixture
 from conformance.suite.queue.freed_records import keep_everything
+from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -62,14 +63,35 @@ def test_adding_a_group_again_brings_no_acknowledged_record_back(bench: Bench) -
     offset.
     """
     queue = QueueFixture(bench)
+    topic, group, consumer = _half_read(queue)
+    queue.unsubscribe(consumer, topic)
+    _expect_the_rest(queue, topic, group)
+
+
+@clauses("GROUP-ADD-2")
+@waits(eviction_seconds)
+def test_adding_a_group_again_that_has_lost_its_members_keeps_its_offsets(bench: Bench) -> None:
+    """Add a group that has no members any more; expect the next subscriber to continue at the committed offset."""
+    queue = QueueFixture(bench)
+    topic, group, consumer = _half_read(queue)
+    sign = timed(queue, group, lambda: queue.heartbeat(consumer))
+    wait_past_eviction(queue, group, sign, consumer)
+    _expect_the_rest(queue, topic, group)
+
+
+def _half_read(queue: QueueFixture) -> tuple[str, str, str]:
+    """Topic with two records, a group that has acknowledged the first, and its consumer."""
     topic, group, (consumer,) = queue.topic_with_consumers()
     for number in range(2):
         queue.publish(topic, f"m{number}")
     queue.read_and_acknowledge(consumer, 1)
-    queue.unsubscribe(consumer, topic)
+    return topic, group, consumer
+
+
+def _expect_the_rest(queue: QueueFixture, topic: str, group: str) -> None:
     _add_again(queue, group)
     record = queue.poll_until_record(queue.new_consumer(group, topic), "GROUP-ADD-2")
-    bench.judge("GROUP-ADD-2", record.message == "m1", expected="m1", observed=record.whole)
+    queue.bench.judge("GROUP-ADD-2", record.message == "m1", expected="m1", observed=record.whole)
 
 
 @clauses("GROUP-REMOVE-1", "GROUP-REMOVE-2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -172,9 +173,11 @@ def test_a_request_behind_a_body_in_chunks_is_answered(bench: Bench) -> None:
     bench.judge("HTTP-PIPE-1", set(statuses) == {202}, expected="202 for each", observed=statuses)
 
 
-@clauses("HTTP-PIPE-1")
+@clauses("HTTP-PIPE-1", "POLL-WAIT-2")
 def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
-    """Send a long poll and a heartbeat in one piece; expect the reply to the poll before that to the heartbeat."""
+    """Send a heartbeat, a long poll and another heartbeat in one piece; expect the reply to the poll between those to
+    the heartbeats, and not before its time is over.
+    """
     if not bench.declares("long-poll"):
         bench.skip("HTTP-PIPE-1", "no poll waits (extension long-poll)")
         return
@@ -184,16 +187,25 @@ def test_requests_behind_a_long_poll_wait_for_its_reply(bench: Bench) -> None:
     wait = min(bench.limit("wait_seconds") or 0.2, 0.2)
     octets = _posts(
         bench,
+        (HEARTBEAT, {"consumer_name": consumer}),
         (POLL, {"consumer_name": consumer, "wait_seconds": wait}),
         (HEARTBEAT, {"consumer_name": consumer}),
     )
-    replies = bench.http().exchange(octets, replies=2)
+    began = time.monotonic()
+    replies = bench.http().exchange(octets, replies=3)
+    took = time.monotonic() - began
     statuses = [reply.status for reply in replies]
     bench.judge(
         "HTTP-PIPE-1",
-        bool(statuses) and statuses == [empty, 202][: len(statuses)],
-        expected=f"{empty} for the poll, then 202 for the heartbeat",
+        bool(statuses) and statuses == [202, empty, 202][: len(statuses)],
+        expected=f"202 for the heartbeat, {empty} for the poll, then 202 for the other heartbeat",
         observed=statuses,
+    )
+    bench.judge(
+        "POLL-WAIT-2",
+        len(statuses) < 2 or took >= 0.9 * wait,
+        expected=f"an empty reply after {wait:g} s, also behind another request",
+        observed=f"{statuses} after {took:.3f} s",
     )
 
 

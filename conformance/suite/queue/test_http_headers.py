@@ -127,13 +127,19 @@ def test_a_connection_stays_open_behind_chunks(bench: Bench) -> None:
 
 
 @clauses("HTTP-EXPECT-1")
-@pytest.mark.parametrize("name", ["Expect", "expect"])
-def test_a_client_that_waits_for_100_is_served(bench: Bench, name: str) -> None:
-    """Send the head of a request with `Expect: 100-continue`, and its body when the server says something; expect that
-    to come, and the operation performed.
+@pytest.mark.parametrize(
+    ("name", "in_chunks"), [("Expect", False), ("expect", False), ("Expect", True)], ids=str
+)
+def test_a_client_that_waits_for_100_is_served(bench: Bench, name: str, in_chunks: bool) -> None:
+    """Send the head of a request with `Expect: 100-continue`, and its body, or the chunks of it, when the server says
+    something; expect that to come, and the operation performed.
     """
-    request = AddGroupRequest(bench)
-    head, _, body = request.complete(f"{name}: 100-continue").partition(_EMPTY_LINE)
+    request, expects = AddGroupRequest(bench), f"{name}: 100-continue"
+    octets = request.complete(expects)
+    if in_chunks:
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(request.body), request.body)
+        octets = request.octets("Transfer-Encoding: chunked", expects, body=chunks)
+    head, _, body = octets.partition(_EMPTY_LINE)
     try:
         reply = bench.http().in_two(head + _EMPTY_LINE, body)
     except PeerFailure as failure:

@@ -185,6 +185,40 @@ def test_a_third_member_that_comes_meanwhile_gets_its_share(bench: Bench) -> Non
     rebalance.probe.settled_owners(members)
 
 
+@clauses("REBALANCE-4")
+def test_a_member_that_leaves_and_comes_back_stops_nobody(bench: Bench) -> None:
+    """Let one of two members leave, and register and subscribe it again once the other owns everything; expect records
+    of the partitions that stay with that one at once.
+    """
+    if (rebalance := begin_rebalance(bench, "REBALANCE-4")) is None:
+        return
+    queue, probe, (owner, other) = rebalance.queue, rebalance.probe, (rebalance.owner, rebalance.newcomer)
+    rebalance.release()
+    _read_rest(rebalance, [owner, other])
+    probe.settled_owners([owner, other])
+    if bench.declares("unregister"):
+        queue.client.unregister(other)
+    else:
+        queue.unsubscribe(other, probe.topic)
+    probe.settled_owners([owner])
+    began = queue.now(rebalance.group)
+    if bench.declares("unregister"):
+        again = queue.client.register(rebalance.group, other)
+        expect_status(bench, again, 200, "MEMBER-REGISTER-1", "the consumer has left, and its name is free")
+    queue.subscribe(other, probe.topic)
+    probe.publish_round()
+    came = queue.poll_all(owner)
+    if queue.now(rebalance.group) - began >= queue.timings.rebalance_timeout:
+        bench.skip("REBALANCE-4", "the rebalance ran into its timeout before the owner had polled")
+        return
+    bench.judge(
+        "REBALANCE-4",
+        len(came) >= rebalance.half,
+        expected=f"records of {rebalance.half} of {probe.partitions} partitions at least, which stay",
+        observed=[record.whole for _, record in came],
+    )
+
+
 @clauses("LIVE-EVICT-1", "REBALANCE-1")
 @waits(eviction_seconds)
 def test_a_holder_that_falls_silent_ends_the_waiting(bench: Bench) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.expectations import expect_status
-from conformance.suite.queue.fixture import QueueFixture, publish_path
+from conformance.suite.queue.expectations import expect_status, refused
+from conformance.suite.queue.fixture import POLL, QueueFixture, publish_path
 from conformance.suite.queue.operation_table import PreparedQueue
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ ESCAPES = (
     (r'"\ud83d\ude00 \uD83D\uDE00 \u00e9\u00E9"', "\U0001f600 \U0001f600 \u00e9\u00e9"),
     (r'"\\ud83d \\n \\/"', "\\ud83d \\n \\/"),
 )
+
+#: Numbers of JSON in the spellings of RFC 8259, none of them a large one.
+NUMBERS = ("0", "-0", "0.0", "-1.5", "1e1", "1E1", "1e+1", "1E+1", "15e-1", "1.5E-1", "0E0")
+#: Seconds of a wait in such spellings.
+SECONDS = ("1E-2", "1e-2", "0.1E-1", "0E1")
 
 SPELLINGS: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "escapes": _with_escapes,
@@ -96,3 +101,23 @@ def test_every_escape_stands_for_its_character(bench: Bench) -> None:
             observed=record.whole,
         )
         queue.acknowledge(consumer, record.message_id)
+
+
+@clauses("REFUSE-9")
+def test_every_spelling_of_a_number_is_one(bench: Bench) -> None:
+    """Publish records with timestamps in every spelling of a number, and poll with such seconds; expect success."""
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    for number in NUMBERS:
+        body = f'{{"messageID":"1","message":"m","timestamp":{number}}}'
+        reply = queue.call(publish_path(topic), body.encode())
+        expect_status(bench, reply, 200, "REFUSE-9", f"{body} is JSON, with a number as timestamp")
+    for number in SECONDS if bench.declares("long-poll") else ():
+        body = f'{{"consumer_name":{json.dumps(consumer)},"wait_seconds":{number}}}'
+        reply = queue.call(POLL, body.encode())
+        bench.judge(
+            "REFUSE-9",
+            not refused(reply),
+            expected=f"no refusal: {body} is JSON, with a number of seconds",
+            observed=reply,
+        )

@@ -49,6 +49,12 @@ def _cannot_listen(bench: Bench, *ids: str) -> bool:
     return True
 
 
+def _listeners(bench: Bench, topic: str) -> list[Listener]:
+    """Listeners of one session to the acknowledgements of a topic, one under each spelling."""
+    session = ListenerSession(bench)
+    return [session.listen(topic, spelling) for spelling in spellings_of(bench)]
+
+
 def _promise(bench: Bench, spelling: str) -> str:
     """Clause that promises an acknowledgement for records published in the binding of the test."""
     if bench.binding == "stomp-publish":
@@ -208,8 +214,7 @@ def test_every_subscription_gets_one_failed_for_a_refused_record(bench: Bench) -
         return
     queue = QueueFixture(bench)
     topic = queue.new_topic()
-    session = ListenerSession(bench)
-    listeners = [session.listen(topic, spelling) for spelling in spellings_of(bench)]
+    listeners = _listeners(bench, topic)
     for body in REFUSED.values():
         reply = queue.call(publish_path(topic), body)
         expect_publish_refusal(bench, reply, "PUB-BODY-1", f"the body is {body}")
@@ -223,20 +228,23 @@ def test_every_subscription_gets_one_failed_for_a_refused_record(bench: Bench) -
 
 @clauses("PUB-ACK-3")
 def test_a_record_to_an_unknown_topic_is_reported_as_failed(bench: Bench) -> None:
-    """Subscribe to the acknowledgements of a topic that was never added, and publish to it; expect FAILED."""
+    """Subscribe to the acknowledgements of a topic that was never added, and publish to it; expect FAILED under either
+    spelling.
+    """
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
     queue = QueueFixture(bench)
     topic = bench.fresh("nowhere")
-    listener = ListenerSession(bench).listen(topic)
+    listeners = _listeners(bench, topic)
     reply = queue.call(publish_path(topic), {"messageID": "label", "message": "m"})
     expect_publish_refusal(bench, reply, "PUB-TOPIC-1", "no such topic")
-    _judge_failed(listener, "label", is_well_formed=True)
+    for listener in listeners:
+        _judge_failed(listener, "label", is_well_formed=True)
 
 
 @clauses("PUB-ACK-3")
 def test_a_record_to_a_full_partition_is_reported_as_failed(bench: Bench) -> None:
-    """Publish to a partition that has no room; expect FAILED, as for any refusal."""
+    """Publish to a partition that has no room; expect FAILED under either spelling, as for any refusal."""
     if _cannot_listen(bench, "PUB-ACK-3"):
         return
     if not bench.declares("topic-limits"):
@@ -244,10 +252,11 @@ def test_a_record_to_a_full_partition_is_reported_as_failed(bench: Bench) -> Non
         return
     queue = QueueFixture(bench)
     topic = queue.new_topic(partition_bytes=1000)
-    listener = ListenerSession(bench).listen(topic)
+    listeners = _listeners(bench, topic)
     reply = queue.call(publish_path(topic), {"messageID": 7, "message": "x" * 1001})
     expect_publish_refusal(bench, reply, "PUB-FULL-1", "the partition has no room")
-    _judge_failed(listener, 7, is_well_formed=True)
+    for listener in listeners:
+        _judge_failed(listener, 7, is_well_formed=True)
 
 
 @clauses("PUB-ACK-5")

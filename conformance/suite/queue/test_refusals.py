@@ -226,7 +226,9 @@ def _send_wrong_types(prepared: PreparedQueue, operation: Operation) -> None:
 
 @clauses("REFUSE-4")
 def test_unknown_members_are_ignored(bench: Bench) -> None:
-    """Send each operation with unknown members of any type; expect it to succeed as it does without them."""
+    """Send each operation with unknown members of any type before its own; expect it to succeed as it does without
+    them, and a record with the key that stands behind them.
+    """
     unknown = {"x-unknown": {"nested": [1, None, "x"]}, "Consumer_Name": 7, "x": None, "é": True}
     prepared = PreparedQueue(bench)
     for operation, path, body in prepared.sequence():
@@ -237,6 +239,17 @@ def test_unknown_members_are_ignored(bench: Bench) -> None:
             expected=f"{' or '.join(map(str, operation.success))}, as without the unknown members",
             observed=reply,
         )
+    queue = QueueFixture(bench)
+    topic, _group, (consumer,) = queue.topic_with_consumers()
+    body = {**unknown, "messageID": "1", "message": "m", "x-more": [], "key": "k"}
+    expect_status(bench, queue.call(publish_path(topic), body), 200, "REFUSE-4", "the record is valid")
+    record = queue.poll_until_record(consumer)
+    bench.judge(
+        "REFUSE-4",
+        (record.message, record.key) == ("m", "k"),
+        expected="the message `m` with the key `k`, behind unknown members",
+        observed=record.whole,
+    )
 
 
 def _refusals(prepared: PreparedQueue) -> list[tuple[str, str, dict[str, Any]]]:

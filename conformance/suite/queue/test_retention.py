@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses
-from conformance.suite.queue.expectations import expect_status
+from conformance.suite.queue.expectations import expect_refusal, expect_status
 from conformance.suite.queue.fixture import ACKNOWLEDGE, NEGATIVE_ACKNOWLEDGE, REMOVE_GROUP, QueueFixture
 from conformance.suite.queue.freed_records import PressedTopic
 
@@ -54,8 +54,9 @@ def _expect_all(topic: PressedTopic, reader: str, after: int) -> None:
 @clauses("RETENTION-KEEP-1")
 @pytest.mark.parametrize("then", ["acknowledged", "given back", "freed"])
 def test_a_record_in_flight_stays(bench: Bench, then: str) -> None:
-    """Hold the oldest record of a full topic while another group commits everything, and publish on; expect that the
-    holder can acknowledge it, or that it comes again once it was given back, or its holder has unsubscribed.
+    """Hold the oldest record of a full topic while another group commits everything and another member's
+    acknowledgement of it is refused, and publish on; expect that the holder can acknowledge it, or that it comes again
+    once it was given back, or its holder has unsubscribed, also behind further publishes.
     """
     if then == "given back" and not bench.declares("negative-acknowledgement"):
         return
@@ -65,6 +66,9 @@ def test_a_record_in_flight_stays(bench: Bench, then: str) -> None:
     _, other = topic.reader()
     topic.fill()
     held = queue.poll_until_record(holder)
+    stranger = queue.new_consumer(group)
+    refusal = queue.call(ACKNOWLEDGE, {"consumer_name": stranger, "message_id": held.message_id})
+    expect_refusal(bench, refusal, "ACK-OTHER-1", "another consumer holds the record")
     topic.read(other, len(topic.stored), "RETENTION-KEEP-1")
     topic.press()
     if then == "freed":
@@ -75,6 +79,7 @@ def test_a_record_in_flight_stays(bench: Bench, then: str) -> None:
     path = ACKNOWLEDGE if then == "acknowledged" else NEGATIVE_ACKNOWLEDGE
     reply = queue.call(path, {"consumer_name": holder, "message_id": held.message_id})
     expect_status(bench, reply, 202, "RETENTION-KEEP-1", "the record is in flight with this consumer")
+    topic.press()
     _expect_all(topic, holder, int(then == "acknowledged"))
 
 

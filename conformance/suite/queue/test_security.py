@@ -146,6 +146,11 @@ def test_an_operation_needs_a_login(bench: Bench) -> None:
                 bench, bench.http().raw(octets.encode() + _END), "SECURITY-LOGIN-1", f"{what}, to read"
             )
     right = basic_of(login, passcode)
+    first, second = GroupRequest(bench), GroupRequest(bench)
+    replies = bench.http().exchange(first.octets(Authorization=right) + second.octets(Authorization=None), 2)
+    if len(replies) > 1:
+        because = "no login, behind a request with the right one on its connection"
+        second.expect_refused("SECURITY-LOGIN-1", replies[1], because)
     for authorization in (right, right.replace("Basic", "basic"), right.replace("Basic", "BASIC")):
         reply = GroupRequest(bench).send(Authorization=authorization)
         bench.judge(

@@ -109,17 +109,21 @@ def test_an_unknown_consumer_has_no_subscriptions(
 
 
 @clauses("MEMBER-SUBSCRIBE-4")
-def test_subscribing_again_changes_nothing(bench: Bench) -> None:
-    """Subscribe again to the same topic; expect 200, the record still in flight and the offset unchanged."""
+@pytest.mark.parametrize("beside", ["nothing", "a new topic"])
+def test_subscribing_again_changes_nothing(bench: Bench, beside: str) -> None:
+    """Subscribe again to the same topic, alone or beside one that is new each time; expect 200, the record still in
+    flight and the offset unchanged.
+    """
     queue = QueueFixture(bench)
     topic, _group, (consumer,) = queue.topic_with_consumers()
     for number in range(3):
         queue.publish(topic, f"m{number}")
     queue.read_and_acknowledge(consumer, 1)
     held = queue.poll_until_record(consumer)
-    body = {"consumer_name": consumer, "topic_list": topic}
-    for _ in range(2):
-        reply = queue.call(SUBSCRIBE, body)
+    for turn in range(2):
+        more = [queue.new_topic()] if beside == "a new topic" else []
+        topics = [topic, *more] if turn else [*more, topic]
+        reply = queue.call(SUBSCRIBE, {"consumer_name": consumer, "topic_list": ",".join(topics)})
         expect_status(bench, reply, 200, "MEMBER-SUBSCRIBE-4", "subscribed already")
         queue.expect_no_record(consumer, "MEMBER-SUBSCRIBE-4", "no record: m1 is in flight as before")
     mine = queue.call(ACKNOWLEDGE, {"consumer_name": consumer, "message_id": held.message_id})

@@ -13,6 +13,7 @@ from conformance.suite.queue.expectations import (
     expect_publish_refusal,
     expect_refusal,
     expect_status,
+    publish_refused,
     refused,
 )
 from conformance.suite.queue.fixture import (
@@ -124,7 +125,9 @@ def test_a_new_topic_takes_records_at_once(bench: Bench) -> None:
 
 @clauses("TOPIC-ALIAS-1")
 def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
-    """Add a topic by `/addTopic`; expect 200, and a refusal (4xx) of the same name by `/topic/add-topic`."""
+    """Add a topic by `/addTopic`; expect 200, and a refusal (4xx) of the same name by `/topic/add-topic`. Add others
+    with a number of partitions, and with a bound; expect them to hold.
+    """
     queue = QueueFixture(bench)
     name = bench.fresh("topic")
     reply = queue.call("/addTopic", {"topicName": name})
@@ -132,6 +135,27 @@ def test_the_short_spelling_adds_a_topic_too(bench: Bench) -> None:
     again = queue.call(ADD_TOPIC, {"topicName": name})
     expect_refusal(bench, again, "TOPIC-ALIAS-1", "/addTopic has added this name already")
     queue.publish(name, "stored")
+    if bench.declares("topic-partitions"):
+        name, consumer = bench.fresh("topic"), queue.new_consumer(queue.new_group())
+        reply = queue.call("/addTopic", {"topicName": name, "partitions": 1})
+        expect_status(bench, reply, 200, "TOPIC-ALIAS-1", "no topic has this name")
+        queue.subscribe(consumer, name)
+        for number in range(2):
+            queue.publish(name, f"m{number}", key=None)
+        queue.poll_until_record(consumer)
+        queue.expect_no_record(consumer, "TOPIC-ALIAS-1", "no record: the topic has one partition")
+    if bench.declares("topic-limits"):
+        name = bench.fresh("topic")
+        reply = queue.call("/addTopic", {"topicName": name, "partition_bytes": 100})
+        expect_status(bench, reply, 200, "TOPIC-ALIAS-1", "no topic has this name")
+        body = {"messageID": "1", "message": "m" * 200}
+        reply = queue.call(publish_path(name), body)
+        bench.judge(
+            "TOPIC-ALIAS-1",
+            publish_refused(reply),
+            expected="a refusal: a partition of the topic may hold 100 octets",
+            observed=reply,
+        )
 
 
 @clauses("NAME-1")

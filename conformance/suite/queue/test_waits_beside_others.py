@@ -14,6 +14,7 @@ from conformance.wire.operations import REPLIES, encoded
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
+    from conformance.wire.stomp import StompClient
 
 #: Seconds for which a poll waits in vain.
 SHORT = 0.1
@@ -106,15 +107,15 @@ def test_the_polls_of_all_members_of_a_removed_group_are_refused(bench: Bench) -
 
 @clauses("QSTOMP-REPLY-1")
 def test_a_late_reply_has_the_correlation_of_its_operation(bench: Bench) -> None:
-    """Let two polls of one session wait while it sends heartbeats, and publish for the second and then for the first;
-    expect each reply with the correlation-id of its poll.
+    """Let two polls of one session wait while it sends heartbeats and subscribes to its replies anew, and publish for
+    the second and then for the first; expect each reply with the correlation-id of its poll, at the new subscription.
     """
     if not bench.declares("long-poll"):
         bench.skip("QSTOMP-REPLY-1", "no poll waits (extension long-poll)")
         return
     queue = QueueFixture(bench)
     session = bench.stomp()
-    session.subscribe(REPLIES)
+    first = session.subscribe(REPLIES)
     wait = min(bench.limit("wait_seconds") or LONGEST_WAIT, LONGEST_WAIT)
     polls: list[tuple[str, str]] = []
 
@@ -126,14 +127,23 @@ def test_a_late_reply_has_the_correlation_of_its_operation(bench: Bench) -> None
         queue.confirm_ownership(topic, consumer)
         polls.append((topic, name))
         send(POLL, {"consumer_name": consumer, "wait_seconds": wait}, name)
-    send(HEARTBEAT, {"consumer_name": consumer}, "beat")
-    for topic, name in (("", "beat"), *reversed(polls)):
-        if topic:
-            queue.publish(topic, name)
-        reply = session.expect("MESSAGE")
-        bench.judge(
-            "QSTOMP-REPLY-1",
-            reply.get("correlation-id") == name,
-            expected=f"the reply to {name!r}, with its correlation-id",
-            observed=reply,
-        )
+    for number in range(2):
+        send(HEARTBEAT, {"consumer_name": consumer}, f"beat {number}")
+        _expect_reply(bench, session, f"beat {number}")
+        if number == 0:
+            session.unsubscribe(first)
+            session.subscribe(REPLIES)
+    for topic, name in reversed(polls):
+        queue.publish(topic, name)
+        _expect_reply(bench, session, name)
+
+
+def _expect_reply(bench: Bench, session: StompClient, correlation: str) -> None:
+    """Judge QSTOMP-REPLY-1 by the next MESSAGE being the reply with this correlation-id."""
+    reply = session.expect("MESSAGE")
+    bench.judge(
+        "QSTOMP-REPLY-1",
+        reply.get("correlation-id") == correlation,
+        expected=f"the reply to {correlation!r}, with its correlation-id",
+        observed=reply,
+    )

@@ -33,14 +33,20 @@ class WaitingPoll:
         wish: float = LONGEST_WAIT,
         *,
         round_trips: int = ROUND_TRIPS,
+        is_batch: bool = False,
         **extra: object,
     ) -> None:
         """Send the poll. It waits `wish` seconds, or as many as the server allows; `extra` are further members.
+
+        `is_batch`: it asks for a batch, if the server has the extension batch-poll.
 
         `round_trips` is the number of other requests that are answered before this returns, so that the poll can reach
         the server.
         """
         self._queue = queue
+        self._is_batch = is_batch and queue.bench.declares("batch-poll")
+        if self._is_batch:
+            extra["max_messages"] = int(min(queue.bench.limit("poll_messages") or 2, 2))
         self.seconds = min(queue.bench.limit("wait_seconds") or wish, wish)
         probe = queue.bench.queue()
         self._began = time.monotonic()
@@ -57,6 +63,10 @@ class WaitingPoll:
         took = time.monotonic() - self._began
         self._queue.bench.step(f"the poll that waited -> {reply} after {took:.3f} s")
         return reply, took
+
+    def has_come(self, within: float) -> bool:
+        """True if the reply begins to arrive within so many seconds."""
+        return self._pending.has_come(within)
 
     def is_before_timeout(self, took: float) -> bool:
         """True if an answer after `took` seconds came clearly before the poll's time was over."""
@@ -89,7 +99,10 @@ class WaitingPoll:
             expected=f"200 with the record, before the {self.seconds:g} s are over",
             observed=f"{reply} after {took:.3f} s",
         )
-        record = self._queue.record_of(reply)
+        body = reply.body if isinstance(reply.body, dict) else {}
+        records = body.get("records") if self._is_batch else [body]
+        item = records[0] if isinstance(records, list) and records else None
+        record = self._queue.parse_record(item, reply)
         self._queue.bench.judge(
             clause, record.message == message, expected=f"the record {message!r}", observed=reply
         )

@@ -48,6 +48,36 @@ def test_what_an_unsubscribe_leaves_is_not_consumed(bench: Bench, mode: str) -> 
     )
 
 
+@clauses("STOMP-ACK-001", "STOMP-SUB-011")
+@MODES
+def test_an_unsubscribe_leaves_what_the_other_subscription_has(bench: Bench, mode: str) -> None:
+    """Hold messages of one queue in two subscriptions of a session, unsubscribe one, and cut the connection; expect all
+    of them at another consumer.
+    """
+    fixture = StompFixture(bench)
+    if bench.version == "1.0" or not redelivery_works(fixture, mode, "STOMP-ACK-001", "STOMP-SUB-011"):
+        return
+    channel = channel_in_mode(fixture, mode, "one")
+    reader, headers = channel.reader, [("ack", acknowledgement_mode(bench, mode))]
+    other = fixture.active_subscription(reader, channel.destination, headers, id="two")
+    bodies = [bench.fresh("m").encode() for _ in range(SEVERAL)]
+    for body in bodies:
+        channel.send(body)
+    with contextlib.suppress(PeerFailure):  # a server may hold back some until others are acknowledged
+        for _ in bodies:
+            reader.expect("MESSAGE", lambda frame: frame.body in bodies)
+    unsubscribe(fixture, reader, [("id", other.id), *channel.destination.headers.items()])
+    reader.link.cut()
+    again = consume_elsewhere(fixture, channel.destination, bodies)
+    for clause in ("STOMP-ACK-001", "STOMP-SUB-011"):
+        bench.judge(
+            clause,
+            set(bodies) <= set(again),
+            expected=f"{bodies} for another consumer: none of them was acknowledged",
+            observed=again,
+        )
+
+
 @clauses("STOMP-NACK-002", "STOMP-SUB-012")
 def test_a_nack_among_several_leaves_the_others(bench: Bench) -> None:
     """Send NACK for one of six messages in mode client-individual, and ACK for the last; cut the connection, and expect

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from conformance.suite.stomp.reactions import Provoke
     from conformance.wire.stomp import StompClient
 
-#: Well-formed frames that can't be carried out. Their names have a line feed and a colon from 1.1 on: a server may
-#: quote them in its ERROR.
+#: Well-formed frames that can't be carried out. Their names have a line feed, a colon and a character of two octets
+#: from 1.1 on: a server may quote them in its ERROR.
 FAULTS = {
     "SEND without destination": b"SEND\nreceipt:<receipt>\n\n\0",
     "SUBSCRIBE without destination": b"SUBSCRIBE\nid:nowhere\nreceipt:<receipt>\n\n\0",
@@ -63,7 +63,12 @@ def applies(bench: Bench, fault: str) -> bool:
 
 def faulty(fixture: StompFixture, fault: str, receipt: str) -> Provoke:
     """A new session that sends a faulty frame."""
-    return session_sending(fixture, fill(FAULTS[fault], receipt=receipt))
+    octets = (
+        FAULTS[fault]
+        if fixture.bench.version == "1.0"
+        else FAULTS[fault].replace(b"\\cing", b"\\c\xc3\xafng")
+    )
+    return session_sending(fixture, fill(octets, receipt=receipt))
 
 
 @clauses("STOMP-ERROR-001", "STOMP-ERROR-003", "STOMP-ERROR-004", "STOMP-ERROR-006")

@@ -20,6 +20,7 @@ from conformance.suite.stomp.heart_beats import (
 from conformance.suite.stomp.loopback import Loopback
 from conformance.suite.stomp.reactions import ATTEMPTS
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.operations import QueueClient, StompOperations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.stomp import StompClient
 
+POLL = "/consumer/poll"
+#: Seconds that a poll waits beside the beats, where the server allows it.
+LONGEST_WAIT = 20.0
 #: Tolerated excess of a gap: seconds, or part of the interval (chapter on heart-beats).
 SLACK, SLACK_PART = 0.1, 0.1
 #: Factor by which the scheduling delay of the server may exceed the one that this machine shows.
@@ -155,6 +159,28 @@ def test_the_server_beats_while_the_client_sends(bench: Bench) -> None:
         return since
 
     _judge_gaps(bench, ("STOMP-HEARTBEAT-005",), 300, busy, "while the client sends")
+
+
+@clauses("STOMP-HEARTBEAT-005")
+@waits(lambda target: WATCH, clock="wall")
+def test_the_server_beats_while_a_poll_waits(bench: Bench) -> None:
+    """Send a long poll of the queue; expect the beats to go on while it waits."""
+    longest = bench.limit("wait_seconds") or LONGEST_WAIT
+    if not (bench.claims("queue-stomp") and bench.declares("long-poll")) or longest < WATCH:
+        bench.skip("STOMP-HEARTBEAT-005", "no poll of a session may wait so long")
+        return
+
+    def waiting(session: HeartBeatSession) -> float:
+        queue = QueueClient(StompOperations(session.client))
+        group, consumer = bench.fresh("group"), bench.fresh("consumer")
+        queue.add_group(group)
+        queue.register(group, consumer)
+        queue.start(POLL, {"consumer_name": consumer, "wait_seconds": min(longest, LONGEST_WAIT)})
+        since = time.monotonic()
+        session.client.listen(max(WATCH, 3.5 * session.server_interval))
+        return since
+
+    _judge_gaps(bench, ("STOMP-HEARTBEAT-005",), 300, waiting, "while a poll waits")
 
 
 def _judge_gaps(

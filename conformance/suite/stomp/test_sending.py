@@ -45,6 +45,7 @@ BODIES = {
     "not-utf-8": b"\xff\xfe\x80 \xc3",
     "nul": b"a\0b\0\0",
     "line-ends": b"\r\n\n\r one\r\ntwo\n\n",
+    "line-ends-alone": b"\n\r\n\n",
     "frame": b"\nSEND\ndestination:/queue/none\n\nbody",
     "wide": "größe 日本語 🙂 e\u0301".encode(),
     "long": b"0123456789abcdef" * 256,

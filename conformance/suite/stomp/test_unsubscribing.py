@@ -57,6 +57,36 @@ def test_a_removed_subscription_gets_nothing(bench: Bench, kind: str, by: str) -
     bench.judge("STOMP-UNSUB-001", not bad, expected="no MESSAGE for the removed subscription", observed=bad)
 
 
+@clauses("STOMP-SEND-002", "STOMP-UNSUB-001")
+def test_the_other_subscription_of_a_queue_gets_all_that_follows(bench: Bench) -> None:
+    """Subscribe two sessions to a queue and unsubscribe one, and then the other way round; expect each message that is
+    sent behind an UNSUBSCRIBE at the subscription that is left.
+    """
+    fixture = StompFixture(bench)
+    if not bench.target.fact("queues"):
+        fixture.skip("STOMP-SEND-002", NO_QUEUES)
+        return
+    destination, sender = fixture.queue(), fixture.client()
+    readers = [fixture.client(), fixture.client()]
+    subscriptions = [
+        fixture.active_subscription(reader, destination, id=f"of-{number}")
+        for number, reader in enumerate(readers)
+    ]
+    for removed in (0, 1):
+        named = [("id", subscriptions[removed].id), *destination.headers.items()]
+        unsubscribe(fixture, readers[removed], named)
+        left = subscriptions[1 - removed]
+        for _ in range(3):
+            body = bench.fresh("m").encode()
+            fixture.send(sender, destination, body)
+            message = fixture.expect_message(left, "STOMP-SEND-002")
+            fixture.judge(
+                "STOMP-SEND-002", message.body == body, expected=f"the body {body!r}", observed=message.octets
+            )
+        again = fixture.active_subscription(readers[removed], destination, id=f"again-{removed}")
+        subscriptions[removed] = again
+
+
 @clauses("STOMP-UNSUB-002")
 @pytest.mark.parametrize("named", ["nothing", "destination"])
 def test_an_unsubscribe_without_id(bench: Bench, named: str) -> None:

@@ -16,7 +16,8 @@ class HandsOutTheNextBeforeTheAcknowledgement(ToyQueue):
                 for shard in group.shards[topic]:
                     if shard.owner == consumer.name and shard.held and shard.committed + 1 < len(shard.log):
                         record = shard.log[shard.committed + 1]
-                        return ToyReply(200, {"messageId": record["id"], "message": record["message"]})
+                        item = {"messageId": record["id"], "message": record["message"]}
+                        return ToyReply(200, {"records": [item]} if "max_messages" in body else item)
         return reply
 
 

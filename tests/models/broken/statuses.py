@@ -59,8 +59,8 @@ answers(
 )
 answers("membership", SUBSCRIBE, 404, 400, "MEMBER-SUBSCRIBE-3", "LIVE-GONE-2")
 answers("membership", UNSUBSCRIBE, 202, 200, "MEMBER-UNSUBSCRIBE-1")
-answers("membership", UNSUBSCRIBE, 404, 202, "MEMBER-UNSUBSCRIBE-2")
-answers("membership", UNSUBSCRIBE, 404, 400, "MEMBER-UNSUBSCRIBE-3")
+answers("membership", UNSUBSCRIBE, 404, 202, "MEMBER-UNSUBSCRIBE-2", *GONE)
+answers("membership", UNSUBSCRIBE, 404, 400, "MEMBER-UNSUBSCRIBE-3", "LIVE-GONE-2")
 answers("membership", UNREGISTER, 202, 200, "MEMBER-UNREGISTER-1")
 answers(
     "membership", UNREGISTER, 404, 202, "MEMBER-UNREGISTER-2", "LIVE-EVICT-1", "LIVE-GONE-1", "GROUP-REMOVE-2"
