@@ -134,7 +134,7 @@ def test_a_second_ctrl_c_ends_at_once_what_the_first_one_prints(server_url: str)
 
 
 def test_an_ignored_signal_stays_ignored(tmp_path: Path, server_url: str) -> None:
-    """What nohup starts goes on when its terminal is closed."""
+    """A server that nohup starts goes on when its terminal is closed."""
     with subprocess.Popen(
         [sys.executable, "-m", "conformance", server_url, "--clause", "STOMP-CONNECT", "--effort", "quick"],
         stdout=subprocess.PIPE,
@@ -214,7 +214,7 @@ def test_output_without_end_is_bounded() -> None:
 
 
 def test_a_stubborn_child_is_killed() -> None:
-    """What ignores SIGTERM behind a shell that has ended does not keep the run waiting without end."""
+    """A process that ignores SIGTERM behind a shell that has ended does not keep the run waiting without end."""
     stubborn = (
         "import os, signal, threading; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "print(f'ws://127.0.0.1:{os.getpid()}/', flush=True); threading.Event().wait()"

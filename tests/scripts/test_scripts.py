@@ -100,7 +100,7 @@ def test_a_consumer(server: Server) -> None:
 def test_a_consumer_prints_any_record_in_any_encoding(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the encoding of standard output lacks is escaped: the consumer goes on, and acknowledges."""
+    """Characters that the encoding of standard output lacks are escaped: the consumer goes on, and acknowledges."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     with Http.to(server) as client:
         client.ask("/topic/add-topic", topicName="orders", partitions=1)

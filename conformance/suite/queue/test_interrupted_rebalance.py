@@ -10,8 +10,8 @@ import pytest
 
 from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_refusal, expect_status
-from conformance.suite.queue.fixture import SUBSCRIBE, UNSUBSCRIBE
-from conformance.suite.queue.ownership_probe import own_every_partition, partition_count
+from conformance.suite.queue.fixture import SUBSCRIBE, UNSUBSCRIBE, QueueFixture
+from conformance.suite.queue.ownership_probe import is_fair, own_every_partition, partition_count
 from conformance.suite.queue.rebalance_in_progress import begin_rebalance
 from conformance.suite.queue.timeouts import (
     eviction_seconds,
@@ -20,6 +20,7 @@ from conformance.suite.queue.timeouts import (
     wait_past_deadline,
     wait_past_eviction,
 )
+from conformance.suite.queue.waiting_poll import WaitingPoll
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -216,6 +217,38 @@ def test_a_member_that_leaves_and_comes_back_stops_nobody(bench: Bench) -> None:
         len(came) >= rebalance.half,
         expected=f"records of {rebalance.half} of {probe.partitions} partitions at least, which stay",
         observed=[record.whole for _, record in came],
+    )
+
+
+@clauses("REBALANCE-1")
+def test_a_member_whose_poll_waits_gives_up_its_share(bench: Bench) -> None:
+    """Subscribe a second member while a poll of the first waits, and let the time of a rebalance pass; expect the
+    description of the group to show even shares, though the poll waits on.
+    """
+    needed = ("introspection", "long-poll")
+    if not bench.clock.is_virtual or not all(map(bench.declares, needed)):
+        bench.skip(
+            "REBALANCE-1", f"it shows by the extensions {' and '.join(needed)}, and on a virtual clock"
+        )
+        return
+    queue = QueueFixture(bench)
+    topic, group, (owner,) = queue.topic_with_consumers()
+    own_every_partition(queue, topic, owner)
+    waiting = WaitingPoll(queue, owner)
+    newcomer = queue.new_consumer(group, topic)
+    for _ in queue.retry_until_rebalanced():
+        pass
+    document = bench.http().request("GET", f"/consumer-groups/{group}").json()
+    if not waiting.is_under_way():
+        bench.skip("REBALANCE-1", "this machine was too slow: the time of the poll is over")
+        return
+    bench.judge_schema("INTRO-GROUP-1", "group", document)
+    owners = {row["partition"]: row["consumer_name"] for row in document["assignment"]}
+    bench.judge(
+        "REBALANCE-1",
+        is_fair(owners, (owner, newcomer)) and set(owners.values()) <= {owner, newcomer},
+        expected=f"even shares of {len(owners)} partitions for both members",
+        observed=document["assignment"],
     )
 
 

@@ -183,7 +183,7 @@ def members_by_send_stand_by_behind_members_by_post() -> None:
 # Removals
 
 
-@fault("TOPIC-REMOVE-6", "REBALANCE-1", bindings=HTTP)
+@fault("TOPIC-REMOVE-6", "REBALANCE-1", "ASSIGN-2", bindings=HTTP)
 def a_removal_calls_off_moves_of_other_topics() -> None:
     """When a topic is removed, partitions of other topics that wait for their holder stay with it for good."""
 

@@ -200,31 +200,25 @@ def _without_wait(request: Request) -> Request:
 
 
 @fault("TOPIC-REMOVE-6", "POLL-WAIT-1", bindings=HTTP)
-def a_removal_refuses_waits_for_other_topics() -> None:
-    """The waiting poll of a consumer with other topics is refused when one of its topics is removed."""
-    stranded: set[Consumer] = set()
+def a_removal_keeps_waits_of_its_readers_from_waking() -> None:
+    """A removal takes the waiting polls of its readers off the lists of their other topics, and leaves them waiting."""
+    off: set[Hashable] = set()
 
-    @wrap(Group, "forget")
-    def forget(original: Any, self: Group, topic: str) -> list[Consumer]:
-        readers = [each for each in self.members.values() if topic in each.topics and each.waiting]
-        left: list[Consumer] = original(self, topic)
-        stranded.update(each for each in readers if each.topics)
-        return [*left, *(each for each in readers if each.topics)]
-
-    @wrap(LongPolls, "_outcome")
-    def outcome(original: Any, self: LongPolls, parked: Any) -> Outcome:
-        found: Outcome = original(self, parked)
-        if parked.consumer in stranded and found.status == 204:
-            found = Operations(self._broker).perform(
-                "/consumer/poll", b'{"consumer_name":"-"}', now=self._broker.now
-            )
-        return found
+    @wrap(Operations, "_remove_topic")
+    def remove(original: Any, self: Operations, request: Any, now: float) -> Outcome:
+        members = [each for group in self.broker.groups.values() for each in group.members.values()]
+        readers = [each for each in members if request.topicName in each.topics and len(each.topics) > 1]
+        outcome: Outcome = original(self, request, now)
+        for reader in readers:
+            off.update(self.long_polls._waiters.get(reader, ()))
+        return outcome
 
     @wrap(LongPolls, "answered")
     def answered(original: Any, self: LongPolls) -> Any:
-        answers = original(self)
-        stranded.clear()
-        return answers
+        for consumer in [each for each in self._broker._wakeable if each.topics]:
+            if off.issuperset(self._waiters.get(consumer, (None,))):
+                del self._broker._wakeable[consumer]
+        return original(self)
 
 
 # Bystanders of a wait
