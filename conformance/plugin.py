@@ -76,16 +76,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if run is not None:
         session.exitstatus = int(run.result().exit)
         session.config.stash[_SESSION] = session
+        if not session.config.pluginmanager.has_plugin("terminalreporter"):
+            session.exitstatus = _summarised(run)  # there will be no summary of pytest's
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the table of clauses and the failures, and write the requested reports."""
     run = _run_of(config)
     if run is not None:
-        from conformance.command.plugin_options import summarise
-
         terminalreporter.section("conformance")
-        config.stash[_SESSION].exitstatus = summarise(run)
+        config.stash[_SESSION].exitstatus = _summarised(run)
+
+
+def _summarised(run: Run) -> int:
+    from conformance.command.plugin_options import summarise
+
+    return summarise(run)
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -41,18 +41,19 @@ class BrokerApi:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
         try:
-            port = parts.port
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port
+            host.encode("idna")  # raises UnicodeError for what no resolver looks up, as two dots in a row
         except ValueError:
-            port = -1
-        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname or port == -1:
+            host = ""
+        if not host or parts.scheme not in {"http", "https", "ws", "wss"}:
             raise BrokerUnreachable(
                 f"{url!r} is no URL of a broker; expected ws://host:port/path or http://host:port"
             )
         secure = parts.scheme in {"https", "wss"}
         connection = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._connection = connection(parts.hostname, port, timeout=TIMEOUT_SECONDS)
+        self._connection = connection(host, port, timeout=TIMEOUT_SECONDS)
 
     def call(self, path: str, body: dict[str, Any]) -> Reply:
         """POST `body` to `path`; a refusal is a Reply, too. Raises BrokerUnreachable if no answer comes."""
@@ -98,9 +99,9 @@ def advice(url: str, error: Exception) -> str:
 
 
 def print_by_lines() -> None:
-    """Flush standard output after each line, also to a pipe or a file."""
+    """Flush standard output after each line, also to a pipe or a file; escape what its encoding lacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
 
 
 def seconds(text: str) -> float:

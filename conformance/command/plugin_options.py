@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import pytest
 
 from conformance.command import arguments
+from conformance.command.lists import asked_for_list
 from conformance.command.results import present
 from conformance.reporting.terminal import Presenter
 from conformance.run.first_contact import NoServer
@@ -26,7 +28,14 @@ def scheduler_for(url: str, more: str) -> Scheduler:
     Leaves pytest with status 2 if nothing can be judged, and with 4 if no clause is selected.
     """
     try:
-        options = arguments.options_of(vars(arguments.parser().parse_args([url, *shlex.split(more)])))
+        values = _parsed([url, *shlex.split(more)])
+        if values["launch"] or values["print_completion"] or asked_for_list(values) is not None:
+            pytest.exit(
+                "--launch, lists and completion are options of `python -m conformance` alone: leave them out of "
+                "--stompliance",
+                int(Exit.USAGE),
+            )
+        options = arguments.options_of(values)
         return Scheduler(Run(options, probe_target(options), book()), NoProgress())
     except NothingSelected as error:
         pytest.exit(str(error), int(Exit.INCONCLUSIVE))
@@ -34,6 +43,16 @@ def scheduler_for(url: str, more: str) -> Scheduler:
         pytest.exit(f"the text of the specification is broken: {error}", int(Exit.SUITE_FAILED))
     except (BadUrl, BadTargetFile, NoServer, ValueError) as error:
         pytest.exit(str(error), int(Exit.USAGE))
+
+
+def _parsed(words: list[str]) -> dict[str, Any]:
+    """Values of the suite's options. Leaves pytest where their parser would leave Python."""
+    try:
+        return vars(arguments.parser().parse_args(words))
+    except SystemExit as left:
+        if left.code:
+            pytest.exit("the options in --stompliance can't be read: see above", int(Exit.USAGE))
+        pytest.exit("nothing was judged: --stompliance asked for a text", int(Exit.CONFORMING))
 
 
 def summarise(run: Run) -> int:

@@ -9,7 +9,7 @@ import zlib
 
 from conformance.wire.failures import PeerFailure, TooLong
 
-#: Window of zlib by coding: 16 more for gzip's header. What is called deflate may come without zlib's header.
+#: Window of zlib by coding: 16 more for gzip's header. Deflate may come without zlib's header.
 _WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
 

@@ -110,8 +110,31 @@ def test_a_signal_ends_the_run_and_its_server(tmp_path: Path, phase: str, number
     assert (tmp_path / "report" / "report.json").exists() == (phase == "run")
 
 
+def test_a_second_ctrl_c_ends_at_once_what_the_first_one_prints(server_url: str) -> None:
+    """An impatient user loses the results, and gets neither a traceback nor a verdict."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "conformance", server_url, "--effort", "thorough", "--clause", "STOMP"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as run:
+        assert run.stdout is not None
+        try:
+            assert any("tests in " in line for line in run.stdout)
+            run.send_signal(signal.SIGINT)
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=COMMAND_SECONDS)
+        finally:
+            run.kill()
+    # Python itself ends by the signal once the suite handles it no longer.
+    assert run.returncode in (4, -signal.SIGINT), out + err
+    assert "Traceback" not in out + err
+
+
 def test_an_ignored_signal_stays_ignored(tmp_path: Path, server_url: str) -> None:
-    """What nohup starts goes on when its terminal is closed."""
+    """A server that nohup starts goes on when its terminal is closed."""
     with subprocess.Popen(
         [sys.executable, "-m", "conformance", server_url, "--clause", "STOMP-CONNECT", "--effort", "quick"],
         stdout=subprocess.PIPE,
@@ -191,7 +214,7 @@ def test_output_without_end_is_bounded() -> None:
 
 
 def test_a_stubborn_child_is_killed() -> None:
-    """What ignores SIGTERM behind a shell that has ended does not keep the run waiting without end."""
+    """A process that ignores SIGTERM behind a shell that has ended does not keep the run waiting without end."""
     stubborn = (
         "import os, signal, threading; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "print(f'ws://127.0.0.1:{os.getpid()}/', flush=True); threading.Event().wait()"

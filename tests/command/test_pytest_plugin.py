@@ -103,6 +103,12 @@ def test_another_project_may_use_xdist(
         ("no URL", "", 2, "expected something like"),
         ("ws://127.0.0.1:1/", "--clause STMP", 2, "STOMP"),
         ("{server}", "--clause ACK-OK-1 --class stomp-1.2", 4, "No clause is selected"),
+        ("{server}", "--no-such-option", 2, "unrecognized arguments: --no-such-option"),
+        ("{server}", "--effort enormous", 2, "invalid choice: 'enormous'"),
+        ("{server}", "--clause 'ACK", 2, "No closing quotation"),
+        ("{server}", "--launch some-server", 2, "leave them out of --stompliance"),
+        ("{server}", "--list-clauses", 2, "leave them out of --stompliance"),
+        ("{server}", "--help", 0, "exit status:"),
     ],
 )
 def test_statuses_are_those_of_the_command(
@@ -130,3 +136,16 @@ def test_a_report_that_cannot_be_written_is_told_before_the_run(
     )
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert "--report file" in ended.stdout + ended.stderr
+
+
+def test_a_report_is_written_also_where_pytest_prints_nothing(
+    pytest_in: Callable[..., subprocess.CompletedProcess[str]], server_url: str, tmp_path: Path
+) -> None:
+    """Without pytest's terminal there is no summary of pytest's that ours could be a part of."""
+    options = f"--stompliance={CLAUSE} --report made"
+    ended = pytest_in(
+        "-p", "no:terminal", "--pyargs", "conformance", "--stompliance-url", server_url, options
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "CONFORMING" in ended.stdout
+    assert (tmp_path / "made" / "report.json").exists()

@@ -153,7 +153,7 @@ def test_no_file_can_be_written(server_url: str) -> None:
 
 
 def test_a_disk_that_is_full(server_url: str, tmp_path: Path) -> None:
-    """A report that can't be written is refused before the run, and one that grows too long is told after it."""
+    """A report that can't be written is refused before the run, and one that grows too long ends it with a sentence."""
     report = ("--clause", "STOMP-CONNECT", "--report", str(tmp_path / "report"))
     for octets, status, said in ((0, 2, "--report"), (5_000, 3, "could not be written to")):
         ended = run(["-m", "conformance", server_url, *CLAUSE, *report], first=files_of_at_most(octets))

@@ -97,6 +97,23 @@ def test_a_consumer(server: Server) -> None:
         assert [row["lag"] for row in group["assignment"]] == [0, 0]
 
 
+def test_a_consumer_prints_any_record_in_any_encoding(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Characters that the encoding of standard output lacks are escaped: the consumer goes on, and acknowledges."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    with Http.to(server) as client:
+        client.ask("/topic/add-topic", topicName="orders", partitions=1)
+        client.ask("/publish/orders", messageID=1, message="caf\xe9", key="\u65e5")
+    address = url(server, "", "http")
+    with script(
+        "consumer.py", "alice", "billing", "orders", "0", "--count", "1", "--url", address
+    ) as process:
+        status, output, complaints = finish(process)
+    assert (status, complaints) == (0, "")
+    assert r"key=\u65e5  'caf\xe9'  acknowledged" in output
+
+
 def test_both_until_ctrl_c(server: Server) -> None:
     """Records go from producer to consumer until Ctrl-C ends each cleanly."""
     with script("producer.py", "orders", "0.01", "--url", url(server, "/producer")) as producer:
@@ -167,7 +184,18 @@ def test_nobody_is_there(name: str, arguments: list[str]) -> None:
     assert "Traceback" not in complaints
 
 
-@pytest.mark.parametrize("bad", ["nonsense", "ftp://127.0.0.1", "http://127.0.0.1:x", "http://"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "nonsense",
+        "ftp://127.0.0.1",
+        "http://127.0.0.1:x",
+        "http://",
+        "http://[::1",
+        "ws://two..dots/",
+        "ws://" + "a" * 64,
+    ],
+)
 def test_urls_that_are_none(bad: str) -> None:
     """A malformed URL gives advice and exit status 2, without a traceback."""
     with script("producer.py", "orders", "1", "--url", bad) as process:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.bench.marks import clauses
+import pytest
+
+from conformance.bench.marks import clauses, waits
 from conformance.suite.queue.expectations import expect_status
 from conformance.suite.queue.fixture import ADD_TOPIC, QueueFixture, publish_path
 from conformance.suite.queue.freed_records import keep_everything
 from conformance.suite.queue.ownership_probe import own_every_partition
 from conformance.suite.queue.rebalance_in_progress import begin_rebalance
 from conformance.suite.queue.test_topic_removal import remove_topic
+from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -42,6 +45,32 @@ def test_a_new_topic_is_as_empty_as_any(bench: Bench) -> None:
         reply = queue.call(publish_path(topic), body)
         because = f"the new topic is empty, and one of its bound took {taken} such records"
         expect_status(bench, reply, 200, "TOPIC-REMOVE-11", because)
+
+
+@clauses("TOPIC-REMOVE-11")
+@waits(eviction_seconds)
+@pytest.mark.parametrize("members", ["none is subscribed", "there are none"])
+def test_groups_without_readers_begin_anew(bench: Bench, members: str) -> None:
+    """Remove a topic that a group has read whose readers are gone, and add one of that name; expect the group to get
+    its first record first.
+    """
+    queue = QueueFixture(bench)
+    topic, group, (consumer,) = queue.topic_with_consumers()
+    for number in range(2):
+        queue.publish(topic, f"old {number}")
+    queue.read_and_acknowledge(consumer, 2)
+    if members == "none is subscribed":
+        queue.unsubscribe(consumer, topic)
+    else:
+        sign = timed(queue, group, lambda: queue.heartbeat(consumer))
+        wait_past_eviction(queue, group, sign, consumer)
+    remove_topic(queue, topic)
+    reply = queue.call(ADD_TOPIC, {"topicName": topic})
+    expect_status(bench, reply, 200, "TOPIC-REMOVE-10", "the topic of this name was removed")
+    for number in range(3):
+        queue.publish(topic, f"new {number}")
+    record = queue.poll_until_record(queue.new_consumer(group, topic), "TOPIC-REMOVE-11")
+    bench.judge("TOPIC-REMOVE-11", record.message == "new 0", expected="new 0", observed=record.whole)
 
 
 @clauses("TOPIC-REMOVE-6", "REBALANCE-1")

@@ -11,7 +11,9 @@ from conformance.suite.stomp.accept_or_refuse import channel_in_mode, redelivery
 from conformance.suite.stomp.channel import NO_QUEUES, Channel, acknowledgement_mode, consume_elsewhere
 from conformance.suite.stomp.frame_template import fill
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.encoding import encode
 from conformance.wire.failures import PeerFailure
+from conformance.wire.operations import StompOperations, encoded
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -23,6 +25,7 @@ MESSAGES = 6
 PAUSES = (0.0, 0.25, 0.6)
 #: Longest extra pause on a machine with scheduling delays, in seconds: servers end silent connections soon.
 MOST_EXTRA_PAUSE = 0.5
+ADD_GROUP, REGISTER = "/consumer-group/add", "/consumer/register-consumer"
 FAULTY = {
     "send": b"SEND\n\n\0",
     "malformed": b"SEND\n<destination>\ncolonless\n\nm\0",
@@ -101,6 +104,46 @@ def test_a_message_in_front_of_a_faulty_frame_is_delivered(bench: Bench, fault: 
         channel.send(body)
         channel.sender.send_octets(fill(FAULTY[fault], channel.destination, channel.sender.version))
     channel.expect_message("STOMP-SEND-002", lambda frame: frame.body == body)
+
+
+@clauses("STOMP-ERROR-002")
+@pytest.mark.parametrize("how", ["in one write", "in one message"])
+def test_an_operation_behind_a_faulty_frame_is_not_performed(bench: Bench, how: str) -> None:
+    """Send operations of the queue right behind a faulty frame; expect none of them to be performed."""
+    fixture = StompFixture(bench)
+    if "queue-stomp" not in bench.target.classes:
+        bench.skip("STOMP-ERROR-002", "the server doesn't serve the queue over STOMP")
+        return
+    group, other = bench.fresh("group"), bench.fresh("group")
+    asking, session = StompOperations(fixture.client()), fixture.client()
+    if asking.call(ADD_GROUP, {"consumer_group_name": other}).status != 200:
+        bench.skip("STOMP-ERROR-002", "the server adds no group")
+        return
+    added = encoded({"consumer_group_name": group})
+    headers = [("destination", ADD_GROUP), ("content-length", str(len(added)))]
+    octets = [
+        fill(FAULTY["commit"], version=session.version),
+        encode("SEND", headers, added, session.version),
+    ]
+    if how == "in one message":
+        session.send_octets(b"".join(octets))
+    else:
+        with session.link.in_one_write():
+            for each in octets:
+                session.send_octets(each)
+    try:
+        session.expect("ERROR")
+    except PeerFailure:
+        bench.skip("STOMP-ERROR-002", "there is no ERROR for COMMIT of no transaction")
+        return
+    fixture.fence(asking.client)
+    reply = asking.call(REGISTER, {"consumer_group_name": group, "consumer_name": bench.fresh("consumer")})
+    bench.judge(
+        "STOMP-ERROR-002",
+        400 <= reply.status < 500,
+        expected=f"no group {group}: the operation came behind a faulty frame",
+        observed=f"{reply} to a registration in it",
+    )
 
 
 @clauses("STOMP-ERROR-002")

@@ -150,6 +150,7 @@ SPELLINGS: dict[str, dict[str, str]] = {
     "usual": {},
     "several options": {"Connection": "keep-alive, Upgrade"},
     "options in lower case": {"Connection": "keep-alive,upgrade"},
+    "options in lines of their own": {"Connection": "keep-alive\r\nConnection: Upgrade"},
     "the protocol in mixed case": {"Upgrade": "WebSocket"},
     "the option in upper case": {"Connection": "UPGRADE", "Upgrade": "WEBSOCKET"},
     "an offer of compression": {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"},

@@ -27,6 +27,8 @@ CUT_BODIES = {"uncounted": BODY, "counted": b"a\0b"}
 COUNTED = b"SEND\ncontent-length:<length>\n<destination>\n\n<body>\0"
 #: Octets that no context makes valid UTF-8.
 NOT_UTF_8 = b"\xff\xfe\x00\x80"
+#: Octets of text before them: a server may look at the beginning of a frame only.
+TEXT_BEFORE = (0, 200, 1_500, 5_000, 10_000)
 #: Longest wait, in seconds, for the server to read a message before the next one is sent.
 APART = 0.3
 
@@ -268,7 +270,9 @@ def test_any_key_may_mask_a_frame(bench: Bench, key: bytes) -> None:
 
 @clauses("STOMP-WS-008")
 def test_octets_that_are_not_utf_8_never_go_as_text(bench: Bench) -> None:
-    """Send a body that is not UTF-8 in a binary message; expect it in a binary message, or not at all."""
+    """Send bodies that are not UTF-8 at their beginning or behind much text in binary messages; expect them in binary
+    messages, or not at all.
+    """
     fixture = StompFixture(bench)
     if not takes_binary(fixture):
         bench.skip(
@@ -276,14 +280,14 @@ def test_octets_that_are_not_utf_8_never_go_as_text(bench: Bench) -> None:
         )
         return
     loopback = Loopback(fixture)
-    loopback.send_octets(COUNTED, binary=True, length=len(NOT_UTF_8), body=NOT_UTF_8)
-    message = loopback.message_or_none()  # the reader judges text that is not UTF-8
-    if message is not None or loopback.client.errors or loopback.client.closed:
-        bench.judge(
-            "STOMP-WS-008", True, expected="no text", observed=message or loopback.client.closed or "ERROR"
-        )
-    else:
-        bench.judge("STOMP-WS-008", True, expected="no text", observed="nothing came")
+    for text in TEXT_BEFORE:
+        body = b"x" * text + NOT_UTF_8
+        loopback.send_octets(COUNTED, binary=True, length=len(body), body=body)
+        message = loopback.message_or_none()  # the reader judges text that is not UTF-8
+        ended = loopback.client.closed or ("ERROR" if loopback.client.errors else "")
+        bench.judge("STOMP-WS-008", True, expected="no text", observed=message or ended or "nothing came")
+        if ended or message is None:
+            return
 
 
 LINE_ENDS: dict[str, bytes] = {"lf": b"\n", "several": b"\n\n\n\n", "crlf": b"\r\n", "mixed": b"\n\r\n"}
