@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 4 << 20
 #: Most fragments of one message, besides one for each FRAGMENT_OCTETS of it.
 FRAGMENTS_LIMIT = 20_000
-FRAGMENT_OCTETS = 64
+FRAGMENT_OCTETS = 16
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
 #: Octets of the extended length, by the value that announces it.
 _EXTENDED = {126: 2, 127: 8}

@@ -94,13 +94,15 @@ def test_ctrl_c_ends_both_processes(server_url: str) -> None:
         wait_for(lambda: children(run.pid) or run.poll() is not None)
         (child,) = children(run.pid)
         assert run.stdout is not None
+        before = []
         for line in run.stdout:
+            before.append(line)
             if " tests in " in line:  # a line of progress: the tests run
                 break
         os.killpg(run.pid, signal.SIGINT)
         out, err = run.communicate(timeout=COMMAND_SECONDS)
     assert run.returncode == 4, out + err
-    assert "interrupted" in out
+    assert "interrupted" in out, "".join(before) + out
     assert "Traceback" not in out + err
     assert LOST not in err
     wait_for(lambda: not is_alive(child))
