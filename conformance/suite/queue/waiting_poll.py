@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a poll waits for a record that arrives long before.
 LONGEST_WAIT = 10.0
+#: Requests that a test may make while a poll waits.
+MEANWHILE = 200
 #: Ends of a connection; only a session of STOMP can be disconnected, or end with an ERROR.
 ENDINGS = ("closed", "reset", "disconnected", "refused")
 #: Answered requests after which a request sent before them has very likely reached the server.
@@ -30,7 +32,7 @@ class WaitingPoll:
         self,
         queue: QueueFixture,
         consumer: str,
-        wish: float = LONGEST_WAIT,
+        wish: float | None = None,
         *,
         round_trips: int = ROUND_TRIPS,
         is_batch: bool = False,
@@ -38,11 +40,15 @@ class WaitingPoll:
     ) -> None:
         """Send the poll. It waits `wish` seconds, or as many as the server allows; `extra` are further members.
 
+        By default it waits LONGEST_WAIT, and as long besides as a distant server needs for many requests meanwhile.
+
         `is_batch`: it asks for a batch, if the server has the extension batch-poll.
 
         `round_trips` is the number of other requests that are answered before this returns, so that the poll can reach
         the server.
         """
+        if wish is None:
+            wish = LONGEST_WAIT + int(MEANWHILE * queue.bench.target.round_trip)
         self._queue = queue
         self._is_batch = is_batch and queue.bench.declares("batch-poll")
         if self._is_batch:
