@@ -158,7 +158,7 @@ def all_families() -> list[str]:
 def family_of(fault: Fault) -> str:
     """Family of a fault: that of its module, that of its name, or the chapter of its first clause."""
     module = fault.apply.__module__.rpartition(".")[2]
-    if module.startswith(("rewritten_", "second_", "third_", "fourth_", "fifth_")):
+    if module.startswith(("rewritten_", "second_", "third_", "fourth_", "fifth_", "from_go")):
         return REWRITTEN
     by_module = {"first_server": FIRST_SERVER, "blamed_elsewhere": BLAME}
     return by_module.get(module) or _BY_NAME.get(fault.name) or chapter_of(fault)
