@@ -169,8 +169,10 @@ class Settlements:
         topic, number = (member.predecessor_ids | member.released_ids).get(message_id, ("", 0))
         if topic in group.cursors:
             evicted = member.end_reason == "evicted" or message_id not in member.released_ids
-            clause = "LIVE-GONE-3" if evicted else "ACK-UNKNOWN-1"
-            group.cursors[topic].suspects[number] = clause
+            cursor = group.cursors[topic]
+            is_held = any(of is cursor for of, _ in self._in_flight_under(message_id))
+            if evicted or not is_held:  # else `_suspect_foreign` has named ACK-OTHER-1
+                cursor.suspects[number] = "LIVE-GONE-3" if evicted else "ACK-UNKNOWN-1"
 
     def _in_flight_under(self, message_id: Any) -> "Iterator[tuple[Cursor, InFlightRecord]]":
         wanted = _as_id(message_id)

@@ -43,41 +43,77 @@ def running_server(command: str) -> Iterator[str]:
     Raises LaunchFailed, with the command's output, if no URL comes within START_SECONDS. An exception of the context
     gets a note if the command has ended by then.
     """
-    server = _started(command)
-    assert server.stdout is not None
-    output = _Output(server.stdout)
+    process = _Process(command)
     try:
+        process.start()
+        output = process.output
         url = _first_url(command, output)
         try:
             yield url
         except Exception as error:
-            if (status := server.poll()) is not None:
+            if (status := process.status()) is not None:
                 error.add_note(
                     f"The command of --launch has ended with status {status}.{_output_text(output.tail)}"
                 )
             raise
     finally:
-        _stop(server, output)
+        process.stop()
 
 
-def _started(command: str) -> subprocess.Popen[str]:
-    """Process of a command. Raises LaunchFailed."""
-    words: list[str] = []
-    try:
-        words = shlex.split(command)
-        if not words:
-            raise LaunchFailed("there is no command to start")
-        return subprocess.Popen(  # noqa: S603  the user's own command line, split without a shell
-            words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            process_group=0 if hasattr(os, "killpg") else None,
-        )
-    except (OSError, ValueError) as error:
-        why = missing_program(words) if words else ""
-        raise LaunchFailed(f"cannot start {command!r}: {why or error}") from error
+class _Process:
+    """Process of a command, and its output.
+
+    A signal may raise KeyboardInterrupt anywhere in the main thread, also between the start of a process and the moment
+    when its number is known. So another thread starts it, and `stop` stops whatever was started.
+    """
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._server: subprocess.Popen[str] | None = None
+        self._failure: LaunchFailed | None = None
+        self._starting = threading.Thread(target=self._start, name="launch")
+        self.output: _Output
+
+    def start(self) -> None:
+        """Start it. Raises LaunchFailed."""
+        self._starting.start()
+        self._starting.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def status(self) -> int | None:
+        """Its exit status; None while it runs."""
+        assert self._server is not None
+        return self._server.poll()
+
+    def stop(self) -> None:
+        """Stop what was started."""
+        if self._starting.is_alive():
+            self._starting.join()
+        if self._server is not None:
+            _stop(self._server, self.output)
+
+    def _start(self) -> None:
+        words: list[str] = []
+        try:
+            words = shlex.split(self._command)
+            if not words:
+                self._failure = LaunchFailed("there is no command to start")
+                return
+            self._server = subprocess.Popen(  # noqa: S603  the user's own command line, split without a shell
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                process_group=0 if hasattr(os, "killpg") else None,
+            )
+        except (OSError, ValueError) as error:
+            why = missing_program(words) if words else ""
+            self._failure = LaunchFailed(f"cannot start {self._command!r}: {why or error}")
+            return
+        assert self._server.stdout is not None
+        self.output = _Output(self._server.stdout)
 
 
 def _stop(server: subprocess.Popen[str], output: _Output) -> None:

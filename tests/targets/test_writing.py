@@ -9,6 +9,8 @@ from conformance.targets.writing import to_toml
 from conformance.verdicts.verdicts import Waiver
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+#: Values of headers of CONNECT, which can't be escaped there.
+OF_CONNECT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), min_size=1)
 REASONS = TEXTS.map(lambda text: f"x{text}".strip())
 WAIVERS = st.builds(
     Waiver,
@@ -21,8 +23,8 @@ FILES = st.builds(
     TargetFile,
     name=TEXTS,
     title=TEXTS,
-    login=st.none() | TEXTS,
-    passcode=st.none() | TEXTS,
+    login=st.none() | OF_CONNECT,
+    passcode=st.none() | OF_CONNECT,
     classes=st.lists(st.sampled_from(BINDINGS), unique=True).map(tuple),
     partitions=st.none() | st.integers(1, 100),
     queue=st.just("/q/{name}"),

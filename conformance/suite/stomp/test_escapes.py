@@ -24,14 +24,21 @@ if TYPE_CHECKING:
 #: Characters of two, three and four octets, and a letter that has two spellings in Unicode.
 WIDE = "größe-日本語-🙂-e\u0301"
 #: Texts with the octets that need a pair in both versions.
-SPECIAL = {"colon": "a:b", "lf": "a\nb", "backslash": "a\\b", "all": "::\n\\\n:", "only": "\\"}
+SPECIAL = {
+    "colon": "a:b",
+    "lf": "a\nb",
+    "lf last": "a\n",
+    "backslash": "a\\b",
+    "all": "::\n\\\n:",
+    "only": "\\",
+}
 #: Texts that look like escape pairs; a decoder of several passes decodes them twice.
 LOOKS_LIKE_PAIRS = ["\\n", "\\c", "\\r", "\\\\n", "\\\\c", "a\\\\\\nb", "\\\\\\\\", "\\:n", ":\\c\\"]
 
 
 def special_texts(version: str) -> list[str]:
     """Texts with the octets that a version escapes; a lone CR only in 1.2, since 1.1 can't write it."""
-    return [*SPECIAL.values(), *(["a\rb", "\r\n:\\"] if version == "1.2" else [])]
+    return [*SPECIAL.values(), *(["a\rb", "a\r", "\r\n:\\"] if version == "1.2" else [])]
 
 
 def line_of(name: str, value: str, version: str) -> bytes:
