@@ -70,6 +70,7 @@ def test_the_records_of_a_batch_are_settled_one_by_one(bench: Bench) -> None:
     consumer = queue.new_consumer(group, *topics)
     for topic in topics:
         queue.confirm_ownership(topic, consumer)
+    for topic in topics:
         queue.publish(topic, topic)
     most = int(min(bench.limit("poll_messages") or 3, 3))
     held = batch(queue, consumer, most)
