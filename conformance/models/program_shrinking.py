@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 #: Most calls of a program that is shrunk.
 CALLS_LIMIT = 1_000
-#: Calls whose first argument is a topic, a group, or a consumer.
-_OF_TOPIC = frozenset({"add_topic", "publish", "publish_badly"})
+#: Calls whose first argument is a topic, or a group; calls that concern all; the others begin with a consumer.
+_OF_TOPIC = frozenset({"add_topic", "remove_topic", "publish", "publish_badly"})
 _OF_GROUP = frozenset({"add_group", "remove_group"})
+_OF_ALL = frozenset({"take_forms", "lose_connection"})
 _SETTLING = frozenset({"acknowledge", "negative_acknowledge"})
 
 
@@ -126,13 +127,13 @@ class ProgramShrinker:
             name, arguments = call.name, call.arguments
             if name in _OF_TOPIC:
                 wanted = arguments[0] in topics and (
-                    name == "add_topic" or all_records or _text(call) == text
+                    name in ("add_topic", "remove_topic") or all_records or _text(call) == text
                 )
             elif name in _OF_GROUP or name == "register":
                 wanted = arguments[0] in groups and (name != "register" or arguments[1] == consumer)
             elif name == "pass_time":
                 wanted = arguments[1] in groups
-            elif name == "take_forms":
+            elif name in _OF_ALL:
                 wanted = True
             elif name in _SETTLING:
                 wanted = arguments[0] == consumer and (

@@ -89,6 +89,38 @@ def test_a_program_that_does_not_fail_again_stays() -> None:
     assert ProgramShrinker(system, failure, ["a", "b"], calls, [], until).run().lines == ["a", "b"]
 
 
+#: A call of each kind that programs consist of.
+CALLS = (
+    DriverCall("take_forms", (7,)),
+    DriverCall("add_topic", ("topic-1", 1)),
+    DriverCall("publish", ("topic-1", "a")),
+    DriverCall("publish_badly", ("topic-1", {})),
+    DriverCall("add_group", ("group-1",)),
+    DriverCall("register", ("group-1", "consumer-1")),
+    DriverCall("subscribe", ("consumer-1", "topic-1")),
+    DriverCall("pass_time", (1.0, "group-1")),
+    DriverCall("lose_connection", ()),
+    DriverCall("poll_once", ("consumer-1",)),
+    DriverCall("acknowledge", ("consumer-1", 0)),
+    DriverCall("negative_acknowledge", ("consumer-1", 0)),
+    DriverCall("unsubscribe", ("consumer-1", "topic-1")),
+    DriverCall("remove_topic", ("topic-1",)),
+    DriverCall("unregister", ("consumer-1",)),
+    DriverCall("remove_group", ("group-1",)),
+    DriverCall("heartbeat", ("consumer-1",)),
+)
+
+
+@pytest.mark.parametrize("last", CALLS, ids=lambda call: call.name)
+def test_any_call_may_be_in_a_program_that_does_not_fail_again(last: DriverCall) -> None:
+    """A part of the program is tried without it or with it; none of them fails, and the program stays."""
+    system = ToyQueueAdapter(Choices(seed=1))
+    calls = [*CALLS, last]
+    until = time.monotonic() + 0.05
+    shrinker = ProgramShrinker(system, Violation("ORDER-2", "one", "another"), ["a"] * 18, calls, [], until)
+    assert shrinker.run().calls == tuple(calls)
+
+
 def test_ids_are_found_by_their_records() -> None:
     """An id is that of the same delivery of the same record."""
     there, here = Deliveries(), Deliveries()
