@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -105,6 +106,19 @@ def test_stored_messages_are_counted(url: str, kind: type) -> None:
     with pytest.raises(LoadFailed, match="has 3 messages"):
         check_stored(server, target, 4)
     check_stored(server, target, 3 if target.topic else 0)
+
+
+def test_a_queue_is_counted_again_while_the_first_connection_stays(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The subscription ends before its connection, whose end a server may be slow to see."""
+    server = Server(url)
+    queue = fresh_queue(server)
+    monkeypatch.setattr("tests.load.connection.PATIENCE", 5.0)
+    with contextlib.ExitStack() as later:
+        monkeypatch.setattr(Connection, "__exit__", lambda link, *_: later.callback(link._socket.close))
+        for _ in range(2):
+            check_stored(server, queue, 0)
 
 
 def test_an_error_is_a_failure(url: str) -> None:
