@@ -130,7 +130,10 @@ class Settlements:
             return flight
         if taken_back and not member.end_reason and member.possible_eviction is None:
             member.released_ids[flight.message_id] = (flight.record.topic, flight.record.number)
-            group.cursors[flight.record.topic].release(flight, "revoked")
+            cursor = group.cursors[flight.record.topic]
+            cursor.release(flight, "revoked")
+            if suspect is not None:  # the refusal may come of the suspected operation as well
+                cursor.suspects[flight.record.number] = suspect
             group.polled_empty.clear()
         return None
 
@@ -171,8 +174,10 @@ class Settlements:
             evicted = member.end_reason == "evicted" or message_id not in member.released_ids
             cursor = group.cursors[topic]
             is_held = any(of is cursor for of, _ in self._in_flight_under(message_id))
-            if evicted or not is_held:  # else `_suspect_foreign` has named ACK-OTHER-1
-                cursor.suspects[number] = "LIVE-GONE-3" if evicted else "ACK-UNKNOWN-1"
+            if evicted:
+                cursor.suspects[number] = "LIVE-GONE-3"
+            elif not is_held:  # else `_suspect_foreign` has named ACK-OTHER-1
+                cursor.suspects.setdefault(number, "ACK-UNKNOWN-1")
 
     def _in_flight_under(self, message_id: Any) -> "Iterator[tuple[Cursor, InFlightRecord]]":
         wanted = _as_id(message_id)

@@ -59,7 +59,8 @@ class RemovedTopics:
             for other in group.cursors.values():
                 for number, flight in other.in_flight.items():
                     if flight.consumer in readers:
-                        other.suspects[number] = "TOPIC-REMOVE-6"
+                        # An earlier suspicion of a record that no poll has cleared stays: its operation came first.
+                        other.suspects.setdefault(number, "TOPIC-REMOVE-6")
             for member in group.members.values():
                 member.topics.discard(name)
                 member.unsubscribed_topics.discard(name)
