@@ -15,7 +15,8 @@ from conformance.command.fault_options import add_faults, fault_values
 from conformance.command.lists import add_lists
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.preparation import check_files
-from conformance.run.options import PARALLEL, Effort, Options
+from conformance.run.options import Effort, Options
+from conformance.run.parallelism import FAR, FAR_ROUND_TRIP, NEAR
 from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book
 from conformance.targets.address import with_plain_scheme
 from conformance.targets.files import GENERIC, TIMINGS, check_waivers, find_target
@@ -151,9 +152,10 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--parallel",
         type=_test_count,
         metavar="N",
-        default=PARALLEL,
-        help="run up to N tests at a time, and models beside them in processes of their own (default: %(default)s); "
-        "1 runs everything in one process",
+        default=None,
+        help="run up to N tests at a time, and models beside them in processes of their own (default: "
+        f"{NEAR}, or {FAR} if a round trip takes {1000 * FAR_ROUND_TRIP:.0f} ms or more); 1 runs everything in one "
+        "process",
     )
     group.add_argument(
         "--time-limit",

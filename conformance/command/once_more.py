@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from conformance.command.references import referring, url_without_secrets, variable
 from conformance.reporting.failure_files import file_name
-from conformance.run.options import PARALLEL
 from conformance.specification.clauses import BINDINGS, book
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def _about_server(options: Options) -> Iterator[str]:
 def _about_run(options: Options) -> Iterator[str]:
     if options.seed is not None:
         yield from ("--seed", str(options.seed))
-    if options.parallel != PARALLEL:
+    if options.parallel is not None:
         yield from ("--parallel", str(options.parallel))
     for name in options.excluded:
         yield from ("--exclude", shlex.quote(name))

@@ -24,10 +24,6 @@ class Effort(enum.Enum):
     THOROUGH = "thorough"
 
 
-#: Default number of concurrent tests.
-PARALLEL = 4
-
-
 @dataclass(frozen=True)
 class Options:
     """Options of one run.
@@ -35,10 +31,10 @@ class Options:
     `classes` are bindings and extensions; empty selects all that the server claims. `clauses` are ids or prefixes of
     ids. `timings` (seconds) override those that the server declares. `seed` None gives the same examples in every run;
     `shuffle` orders the tests by the seed. `fail_fast` ends the run at the first broken MUST that is no known
-    deviation. `parallel` is the number of concurrent tests. `time_limit` is in seconds, 0.0 for none; None is the limit
-    of the effort. `excluded` are ids or prefixes of ids, like `clauses`. `headers` go with every HTTP request and
-    upgrade, `connect_headers` with every CONNECT; `http` is the URL of HTTP requests where it is another one. The first
-    contact waits up to `wait` seconds for a server to answer.
+    deviation. `parallel` is the number of concurrent tests, None for what fits the server's distance. `time_limit` is
+    in seconds, 0.0 for none; None is the limit of the effort. `excluded` are ids or prefixes of ids, like `clauses`.
+    `headers` go with every HTTP request and upgrade, `connect_headers` with every CONNECT; `http` is the URL of HTTP
+    requests where it is another one. The first contact waits up to `wait` seconds for a server to answer.
     `target` is the name or path of the target file as it was given, `launch` the command that started the server, both
     "" for none. `nodes` are the URLs of further nodes of the same cluster.
     With `faults`, only tests that are marked `during_faults` run; `heal` undoes each of them. `restart` restarts all
@@ -55,7 +51,7 @@ class Options:
     seed: int | None = None
     shuffle: bool = False
     fail_fast: bool = False
-    parallel: int = PARALLEL
+    parallel: int | None = None
     time_limit: float | None = None
     report: Path | None = None
     login: str | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from conformance.run.faults import HISTORY_CLAUSES
 from conformance.run.group_clock import ServerClock, clock_of
 from conformance.run.hiding import target_without_secrets, without_secrets
+from conformance.run.parallelism import parallel_tests
 from conformance.run.presence import Presence
 from conformance.run.scheduling_delay import SchedulingDelay
 from conformance.specification.clauses import BINDINGS, EXTENSIONS, Level, with_prefix
@@ -66,7 +67,7 @@ class Run:
         self.clock = clock_of(target, self.interrupted)
         self.has_one_clock = isinstance(self.clock, ServerClock)
         """True if a test that moves the clock moves time for concurrent tests."""
-        self.workers = 1 if self.has_one_clock else options.parallel
+        self.workers = 1 if self.has_one_clock else parallel_tests(options.parallel, target.round_trip)
         """Number of concurrent tests."""
         self.presence = Presence(target, {key.binding for key in self.selected})
         self.scheduling_delay = SchedulingDelay()

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.run.parallelism import processes_for_models
 from conformance.runner.messages import Job, Outcome, SentTarget, Stop, Task, receive, send
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from conformance.targets.target import Target
 
 _MODULE = "conformance.runner.second_process"
-#: Most processes of one run.
-MOST = 3
 #: Seconds that a process gets to end by itself.
 _GOODBYE_SECONDS = 1.0
 _SLICE_SECONDS = 0.2
@@ -37,21 +36,14 @@ class Lost(Exception):
 
 
 def processes_for(run: Run, tests: int) -> int:
-    """Number of processes for so many tests that each take long: one processor is left for the other tests.
+    """Number of processes for so many tests that each take long.
 
     0 where tests must not run side by side, or where the server has room for few connections.
     """
     admission = run.target.access.admission
     if run.workers < 2 or tests == 0 or admission is None or not admission.run.places.is_roomy:
         return 0
-    return min(_processors() - 1, run.workers - 1, tests, MOST)
-
-
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min(tests, processes_for_models(run.workers, run.target.round_trip))
 
 
 class ProcessPool:

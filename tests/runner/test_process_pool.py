@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.run import parallelism
 from conformance.run.options import Options
+from conformance.run.parallelism import (
+    FAR,
+    FAR_ROUND_TRIP,
+    MOST_FAR_PROCESSES,
+    MOST_PROCESSES,
+    NEAR,
+    parallel_tests,
+)
 from conformance.run.run import Run
 from conformance.runner import process_pool
 from conformance.runner.execution import Execution
 from conformance.runner.messages import Job, SentTarget, Task
-from conformance.runner.process_pool import MOST, Lost, ProcessPool, processes_for
+from conformance.runner.process_pool import Lost, ProcessPool, processes_for
 from conformance.runner.second_process import whole_target
 from conformance.specification.clauses import book
 from conformance.targets.target import Target
@@ -39,6 +48,8 @@ TARGET = Target(
     "generic", "ws://127.0.0.1:1/stomp", "127.0.0.1", 1, "/stomp", classes=frozenset({"queue-http"})
 )
 DEADLINE = 20.0
+#: Round trip to a server on the same machine, in seconds.
+NEAR_BY = 0.001
 
 
 @contextmanager
@@ -201,40 +212,60 @@ def _perform(pool: ProcessPool, given: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "limit", "tests", "processors", "count"),
+    ("workers", "limit", "tests", "processors", "round_trip", "count"),
     [
-        (4, None, 20, 2, 1),
-        (4, None, 20, 3, 2),
-        (4, None, 20, 64, MOST),
-        (2, None, 20, 64, 1),
-        (4, None, 1, 64, 1),
-        (4, 1000, 20, 2, 1),
-        (4, ROOMY + 1, 20, 2, 1),
-        (4, ROOMY, 20, 2, 0),
-        (4, 3, 20, 2, 0),
-        (1, None, 20, 2, 0),  # --parallel 1, or one clock for all groups
-        (4, None, 0, 2, 0),
-        (4, None, 20, 1, 0),
+        (4, None, 20, 2, NEAR_BY, 1),
+        (4, None, 20, 3, NEAR_BY, 2),
+        (4, None, 20, 64, NEAR_BY, MOST_PROCESSES),
+        (2, None, 20, 64, NEAR_BY, 1),
+        (4, None, 1, 64, NEAR_BY, 1),
+        (4, 1000, 20, 2, NEAR_BY, 1),
+        (4, ROOMY + 1, 20, 2, NEAR_BY, 1),
+        (4, ROOMY, 20, 2, NEAR_BY, 0),
+        (4, 3, 20, 2, NEAR_BY, 0),
+        (1, None, 20, 2, NEAR_BY, 0),  # --parallel 1, or one clock for all groups
+        (4, None, 0, 2, NEAR_BY, 0),
+        (4, None, 20, 1, NEAR_BY, 0),
+        (FAR, None, 20, 1, FAR_ROUND_TRIP, MOST_FAR_PROCESSES),
+        (FAR, None, 5, 2, FAR_ROUND_TRIP, 5),
+        (4, None, 20, 64, FAR_ROUND_TRIP, 2),
+        (1, None, 20, 64, FAR_ROUND_TRIP, 0),
     ],
 )
 def test_the_number_of_processes(
-    monkeypatch: pytest.MonkeyPatch, workers: int, limit: int | None, tests: int, processors: int, count: int
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    limit: int | None,
+    tests: int,
+    processors: int,
+    round_trip: float,
+    count: int,
 ) -> None:
-    """One processor is left to the other tests; where connections are limited or tests run alone, there is none."""
-    monkeypatch.setattr(process_pool, "_processors", lambda: processors)
+    """A near server leaves one processor to the other tests; with few connections, or tests alone, there is none."""
+    monkeypatch.setattr(parallelism, "_processors", lambda: processors)
     admission = Admission()
     admission.open_for_run(limit)
     run: Any = SimpleNamespace(
-        workers=workers, target=SimpleNamespace(access=SimpleNamespace(admission=admission))
+        workers=workers,
+        target=SimpleNamespace(access=SimpleNamespace(admission=admission), round_trip=round_trip),
     )
     assert processes_for(run, tests) == count
+
+
+@pytest.mark.parametrize(
+    ("asked", "round_trip", "count"),
+    [(None, NEAR_BY, NEAR), (None, FAR_ROUND_TRIP, FAR), (3, NEAR_BY, 3), (3, FAR_ROUND_TRIP, 3)],
+)
+def test_the_number_of_tests_at_a_time(asked: int | None, round_trip: float, count: int) -> None:
+    """A distant server answers many tests in the time of one; --parallel is obeyed."""
+    assert parallel_tests(asked, round_trip) == count
 
 
 def test_processes_share_a_limit_of_connections() -> None:
     """All processes together stay below the limit that the server declares."""
     run, shared = Admission().run.places, Admission().run.places
     run.most = 999
-    shares = [run.give_share() for _ in range(MOST)]
+    shares = [run.give_share() for _ in range(MOST_FAR_PROCESSES)]
     assert run.most is not None
     assert run.most + sum(share or 0 for share in shares) == 999
     assert run.most > ROOMY
