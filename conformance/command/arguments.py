@@ -15,6 +15,7 @@ from conformance.command.fault_options import add_faults, fault_values
 from conformance.command.lists import add_lists
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.preparation import check_files
+from conformance.command.tls_options import add_tls, tls_values
 from conformance.run.options import Effort, Options
 from conformance.run.parallelism import FAR, FAR_ROUND_TRIP, NEAR
 from conformance.specification.clauses import BINDINGS, CLASSES, EXTENSIONS, Level, book
@@ -200,10 +201,7 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--no-waivers", action="store_true", help="count known deviations of the target as failures"
     )
-    group.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
-    group.add_argument(
-        "--ca-file", metavar="FILE", default=None, help="trust the certificate authorities in this PEM file"
-    )
+    add_tls(group)
     group.add_argument(
         "--launch",
         metavar="COMMAND",
@@ -274,8 +272,7 @@ def options_of(values: Mapping[str, Any]) -> Options:
         **login_values(values),
         timings={name: values[name] for name in TIMINGS if values[name] is not None},
         use_waivers=not values["no_waivers"],
-        verify_tls=not values["insecure"],
-        ca_file=values["ca_file"],
+        **tls_values(values),
         verbose=values["verbose"],
         excluded=tuple(values["excluded"]),
         target=values["target"] or "",

@@ -79,7 +79,8 @@ def print_completion(shell: str, parser: argparse.ArgumentParser) -> int:
         "excluded": [clause.id for clause in book()],
         "target": [file.name for file in known_targets()],
     }
-    paths = {"ca_file": shtab.FILE, "write_waivers": shtab.FILE, "report": shtab.DIRECTORY}
+    files = ("ca_file", "client_cert", "client_key")
+    paths = {**dict.fromkeys(files, shtab.FILE), "write_waivers": shtab.FILE, "report": shtab.DIRECTORY}
     for action in parser._actions:
         if action.dest in known:
             action.choices = known[action.dest]

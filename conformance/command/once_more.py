@@ -70,6 +70,8 @@ def _access(options: Options) -> Iterator[str]:
         ("--login", options.login),
         ("--host-header", options.host_header),
         ("--ca-file", options.ca_file),
+        ("--client-cert", options.client_cert),
+        ("--client-key", options.client_key),
     ):
         if value is not None:
             yield from (option, shlex.quote(value))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.command.tls_options import check_tls_files
 from conformance.reporting import REPORTS
-from conformance.wire.connection import tls_context
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conformance.run.options import Options
 
 #: Octets that a report needs at least.
@@ -18,28 +19,12 @@ _ROOM = 4096
 
 
 def check_files(options: Options) -> None:
-    """Raises ValueError if the CA file can't be read, or the reports or waivers can't be written."""
-    if options.ca_file is not None:
-        _check_ca_file(options.ca_file)
+    """Raises ValueError if a file for TLS can't be read, or the reports or waivers can't be written."""
+    check_tls_files(options)
     if options.report is not None:
         check_folder(options.report)
     if options.write_waivers is not None:
         _check_output(options.write_waivers, "--write-waivers")
-
-
-def _check_ca_file(path: str) -> None:
-    if Path(path).is_fifo():
-        return  # can be read once only
-    try:
-        Path(path).read_bytes()
-        tls_context(ca_file=path)
-    except OSError as error:  # ssl.SSLError is one, too
-        why = error.strerror or "no certificate"
-        if "PEM" in why or "CERTIFICATE" in why.upper() or "X509" in why.upper():
-            why = "it holds no certificate in PEM form"
-        raise ValueError(
-            f"--ca-file {path}: {why}; expected a readable PEM file, which begins with -----BEGIN CERTIFICATE-----"
-        ) from error
 
 
 def check_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from conformance.command.contact import access_values, add_access, login_values
 from conformance.command.interruption import Interruption
 from conformance.command.once_more import PASSCODE_VARIABLE, PROGRAM
 from conformance.command.parsing import command_parser, seconds, whole_number
+from conformance.command.tls_options import add_tls, check_tls_files, tls_values
 from conformance.replay.record import FILE_LIMIT, BadRecord, read
 from conformance.replay.replay import Ending, Outcome, replay
 from conformance.run.options import Options
@@ -174,10 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a known broker or a target file, as for a run: headers, login",
     )
     add_access(made)
-    made.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
-    made.add_argument(
-        "--ca-file", metavar="FILE", default=None, help="trust the certificate authorities in this PEM file"
-    )
+    add_tls(made)
     made.add_argument("--verbose", action="store_true", help="print each step and each answer")
     return made
 
@@ -206,8 +204,11 @@ def _target(values: argparse.Namespace, url: str) -> Target:
         url=url,
         file=find_target(values.target) if values.target else GENERIC,
         **login,
-        verify_tls=not values.insecure,
-        ca_file=values.ca_file,
+        **tls_values(vars(values)),
         **access_values(vars(values)),
     )
+    try:
+        check_tls_files(options)
+    except ValueError as error:
+        raise BadUrl(str(error)) from error
     return located_target(options)

@@ -16,7 +16,7 @@ from conformance.wire import tcp
 from conformance.wire.connection import tls_context
 from conformance.wire.cutting import cut, cut_octets
 from conformance.wire.encoding import encode
-from conformance.wire.failures import NoTls
+from conformance.wire.failures import NoTls, is_about_certificates
 
 if TYPE_CHECKING:
     from conformance.targets.target import Target
@@ -53,6 +53,11 @@ def unreachable(error: Unreachable, url: str) -> str:
         return f"the certificate of {url} is not trusted: {said}. {advice}, or accept any certificate with --insecure."
     if isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
         return f"{error}. This port does not speak TLS: try {_without_tls(url)}"
+    if is_about_certificates(reason):
+        return (
+            f"{error}. The server may want a certificate of the client, or another one than it got: see --client-cert "
+            "FILE and --client-key FILE."
+        )
     parts = urlsplit(url)
     if parts.scheme in tcp.SECURE and _speaks_stomp(HttpHost(parts.hostname or "", parts.port or 61614)):
         return f"{error}. This port speaks STOMP without TLS: try {_without_tls(url)}"

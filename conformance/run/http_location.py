@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from conformance.run.tls import tls_of
 from conformance.targets.address import PORTS, SECURE, HttpHost, parse_url
 from conformance.targets.secrets import basic
-from conformance.wire.connection import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def named_location(target: Target, options: Options) -> Target:
     parts = parse_url(url, "http", "https")
     tls = None
     if parts.scheme in SECURE:
-        tls = target.tls or tls_context(verify=options.verify_tls, ca_file=options.ca_file)
+        tls = target.tls or tls_of(options)
     access = replace(target.access, prefix=parts.path.rstrip("/"))
     if parts.query and not access.query:
         access = replace(access, query=parts.query)

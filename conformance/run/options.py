@@ -35,6 +35,7 @@ class Options:
     in seconds, 0.0 for none; None is the limit of the effort. `excluded` are ids or prefixes of ids, like `clauses`.
     `headers` go with every HTTP request and upgrade, `connect_headers` with every CONNECT; `http` is the URL of HTTP
     requests where it is another one. The first contact waits up to `wait` seconds for a server to answer.
+    `verify_tls`, `ca_file`, `client_cert` and `client_key` are as for `tls_context`.
     `target` is the name or path of the target file as it was given, `launch` the command that started the server, both
     "" for none. `nodes` are the URLs of further nodes of the same cluster.
     With `faults`, only tests that are marked `during_faults` run; `heal` undoes each of them. `restart` restarts all
@@ -65,6 +66,8 @@ class Options:
     use_waivers: bool = True
     verify_tls: bool = True
     ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
     verbose: bool = False
     excluded: tuple[str, ...] = ()
     target: str = ""

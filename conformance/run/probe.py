@@ -15,6 +15,7 @@ from conformance.run.cluster import check_acquaintance, check_settings
 from conformance.run.first_contact import FirstContact, NoServer
 from conformance.run.http_location import at_declared_endpoint, found_location, named_location, prefixes
 from conformance.run.stream_contact import check_stream
+from conformance.run.tls import tls_of
 from conformance.targets.target import (
     SECURE,
     BadUrl,
@@ -28,7 +29,6 @@ from conformance.targets.target import (
 )
 from conformance.wire.access import Access
 from conformance.wire.admission import Admission
-from conformance.wire.connection import tls_context
 from conformance.wire.failures import Crowded, RunEnded, Unreachable
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def addressed_target(options: Options) -> Target:
     """Target of the options, which no server was asked about. Raises BadUrl, OSError for a file of authorities."""
     is_secure = parse_url(options.url).scheme in SECURE
     # Loading the system's certificate authorities takes longer than many tests do: only for TLS.
-    tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file) if is_secure else None
+    tls = tls_of(options) if is_secure else None
     access = Access(headers=options.headers, connect_headers=options.connect_headers)
     target = _with_options(from_file(options.file, options.url, tls, access), options)
     target = named_location(target, options)

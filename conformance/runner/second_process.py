@@ -22,13 +22,13 @@ import hypothesis.core
 
 from conformance.models.rule_coverage import COVERAGE_BY_MACHINE
 from conformance.run.run import Run
+from conformance.run.tls import tls_of
 from conformance.runner.execution import Execution
 from conformance.runner.garbage import collect_rarely
 from conformance.runner.messages import Job, Outcome, Stop, Task, problem_of, receive, send
 from conformance.specification.clauses import book
 from conformance.verdicts.recorder import Recorder
 from conformance.wire.admission import Admission
-from conformance.wire.connection import tls_context
 
 if TYPE_CHECKING:
     from conformance.run.options import Options
@@ -70,7 +70,7 @@ def _whole(sent: SentTarget, options: Options) -> Target:
     target = sent.target
     tls = None
     if sent.has_tls or sent.http_has_tls:
-        tls = tls_context(verify=options.verify_tls, ca_file=options.ca_file)
+        tls = tls_of(options)
     if target.http is not None and sent.http_has_tls:
         target = replace(target, http=replace(target.http, tls=tls))
     admission = Admission()

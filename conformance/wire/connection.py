@@ -15,7 +15,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-from conformance.wire.failures import NoTls, RunEnded, TooLong, Unreachable
+from conformance.wire.failures import NoTls, RunEnded, TooLong, Unreachable, is_about_certificates
 
 if TYPE_CHECKING:
     import threading
@@ -39,9 +39,21 @@ ANSWER_PATIENCES = 12
 SLICE = 0.2
 
 
-def tls_context(*, verify: bool = True, ca_file: str | None = None) -> ssl.SSLContext:
-    """TLS context that trusts the system's authorities or those in `ca_file`; without `verify` any certificate."""
+def tls_context(
+    *,
+    verify: bool = True,
+    ca_file: str | None = None,
+    client_cert: str | None = None,
+    client_key: str | None = None,
+) -> ssl.SSLContext:
+    """TLS context that trusts the system's authorities or those in `ca_file`; without `verify` any certificate.
+
+    Servers that ask for a certificate get the one in `client_cert`, whose key is in `client_key` or in the same file.
+    Raises OSError for a file that can't be used; nobody is asked for the passphrase of a key.
+    """
     context = ssl.create_default_context(cafile=ca_file)
+    if client_cert is not None:
+        context.load_cert_chain(client_cert, client_key, password="")
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -80,6 +92,7 @@ class Connection:
         self._note_to = note
         self._interrupted = interrupted
         self._admission = admission
+        self._address = (host, port)
         self.socket = self._admitted(lambda: _connected(host, port, tls, patience))
         self.begin()
         self._reader: io.BufferedReader = _KeptReader(_DeadlineReader(self), READ_AHEAD)
@@ -123,6 +136,8 @@ class Connection:
             except (TimeoutError, BlockingIOError, ssl.SSLWantWriteError) as error:
                 if wait == left:
                     raise TimeoutError(f"nothing was taken for {self.patience:g} s") from error
+            except ssl.SSLError as error:
+                raise self._broken(error) from error
             if not piece:
                 return
 
@@ -251,9 +266,18 @@ class Connection:
             except (TimeoutError, BlockingIOError, ssl.SSLWantReadError) as error:
                 if wait == left:
                     raise self._nothing_came() from error
+            except ssl.SSLError as error:
+                self._note("end")
+                raise self._broken(error) from error
             except OSError:
                 self._note("end")
                 raise
+
+    def _broken(self, error: ssl.SSLError) -> OSError | NoTls:
+        """The failure that an error of TLS is: a TLS 1.3 server refuses a client's certificate after the handshake."""
+        if is_about_certificates(error):
+            return NoTls(*self._address, error)
+        return ConnectionAbortedError(f"TLS was broken off: {error}")
 
     def _nothing_came(self) -> TimeoutError:
         self._note("nothing", seconds=time.monotonic() - self._began)

@@ -50,6 +50,24 @@ class TooLong(PeerFailure):
     """The peer sent more octets for one message or reply than the suite accepts."""
 
 
+#: Alerts of servers that want a certificate of the client, or don't accept the one that they got (RFC 8446, 6.2). TLS
+#: 1.2 has no alert for a certificate that is missing: it fails the handshake.
+_CERTIFICATE_ALERTS = frozenset(
+    {
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "SSLV3_ALERT_NO_CERTIFICATE",
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    }
+)
+
+
 class NotAdmitted(PeerFailure):
     """The server refused a connection as any client makes it: the upgrade, or CONNECT with the right login.
 
@@ -91,6 +109,11 @@ class NoTls(Unreachable):
         super().__init__(f"no TLS connection to {host}:{port}: {error}")
         self.error = error
         self.is_final = isinstance(error, ssl.SSLError)
+
+
+def is_about_certificates(error: OSError) -> bool:
+    """True if the server broke off TLS since it wants a certificate of the client, or another one."""
+    return isinstance(error, ssl.SSLError) and error.reason in _CERTIFICATE_ALERTS
 
 
 class Crowded(BaseException):
