@@ -12,7 +12,7 @@ from conformance.suite.queue.fixture import ADD_TOPIC, QueueFixture, publish_pat
 from conformance.suite.queue.freed_records import keep_everything
 from conformance.suite.queue.ownership_probe import own_every_partition
 from conformance.suite.queue.rebalance_in_progress import begin_rebalance
-from conformance.suite.queue.test_topic_removal import remove_topic
+from conformance.suite.queue.removed_topics import remove_topic
 from conformance.suite.queue.timeouts import eviction_seconds, timed, wait_past_eviction
 
 if TYPE_CHECKING:
