@@ -10,6 +10,7 @@ from conformance.bench.marks import clauses
 from conformance.suite.stomp.accept_or_refuse import channel_in_mode, redelivery_works
 from conformance.suite.stomp.channel import NO_QUEUES, Channel, acknowledgement_mode, consume_elsewhere
 from conformance.suite.stomp.frame_template import fill
+from conformance.suite.stomp.pace import ONE_MESSAGE, ONE_WRITE, send_at_pace
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.encoding import encode
 from conformance.wire.failures import PeerFailure
@@ -107,8 +108,8 @@ def test_a_message_in_front_of_a_faulty_frame_is_delivered(bench: Bench, fault: 
 
 
 @clauses("STOMP-ERROR-002")
-@pytest.mark.parametrize("how", ["in one write", "in one message"])
-def test_an_operation_behind_a_faulty_frame_is_not_performed(bench: Bench, how: str) -> None:
+@pytest.mark.parametrize("pace", [ONE_WRITE, ONE_MESSAGE])
+def test_an_operation_behind_a_faulty_frame_is_not_performed(bench: Bench, pace: str) -> None:
     """Send operations of the queue right behind a faulty frame; expect none of them to be performed."""
     fixture = StompFixture(bench)
     if "queue-stomp" not in bench.target.classes:
@@ -125,12 +126,7 @@ def test_an_operation_behind_a_faulty_frame_is_not_performed(bench: Bench, how: 
         fill(FAULTY["commit"], version=session.version),
         encode("SEND", headers, added, session.version),
     ]
-    if how == "in one message":
-        session.send_octets(b"".join(octets))
-    else:
-        with session.link.in_one_write():
-            for each in octets:
-                session.send_octets(each)
+    send_at_pace(session, octets, pace)
     try:
         session.expect("ERROR")
     except PeerFailure:

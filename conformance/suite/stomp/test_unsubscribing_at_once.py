@@ -10,6 +10,7 @@ import pytest
 from conformance.bench.marks import clauses
 from conformance.suite.stomp.channel import new_destination, unsubscribe
 from conformance.suite.stomp.destinations import Destination
+from conformance.suite.stomp.pace import ONE_BY_ONE, ONE_MESSAGE, ONE_WRITE, send_at_pace
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.encoding import encode
 from conformance.wire.failures import PeerFailure
@@ -29,12 +30,12 @@ NO_QUEUE = "the server doesn't serve the queue over STOMP"
 
 @clauses("STOMP-UNSUB-001")
 @pytest.mark.parametrize("receipts", [True, False], ids=["receipts", "no-receipts"])
-@pytest.mark.parametrize("pace", ["one message", "one write", "one by one"])
+@pytest.mark.parametrize("pace", [ONE_MESSAGE, ONE_WRITE, ONE_BY_ONE])
 @pytest.mark.parametrize("kind", ["topic", "queue"])
 def test_unsubscribe_and_at_once_subscribe(bench: Bench, kind: str, pace: str, receipts: bool) -> None:
     """Send UNSUBSCRIBE and right behind it SUBSCRIBE of another id; expect each message once, for the new one."""
     fixture = StompFixture(bench)
-    if pace == "one message" and not _takes_messages_of_several_frames(fixture):
+    if pace == ONE_MESSAGE and not _takes_messages_of_several_frames(fixture):
         bench.skip("STOMP-UNSUB-001", SINGLE)
         return
     reader, sender, destination = fixture.client(), fixture.client(), new_destination(fixture, kind)
@@ -53,15 +54,7 @@ def test_unsubscribe_and_at_once_subscribe(bench: Bench, kind: str, pace: str, r
             strict=True,
         )
     ]
-    if pace == "one message":
-        reader.send_octets(b"".join(octets))
-    elif pace == "one write":
-        with reader.link.in_one_write():
-            for each in octets:
-                reader.send_octets(each)
-    else:
-        for each in octets:
-            reader.send_octets(each)
+    send_at_pace(reader, octets, pace)
     if is_receipted:
         for _, receipt in asked:
             fixture.expect_receipt(reader, receipt, "UNSUBSCRIBE and SUBSCRIBE")
@@ -71,7 +64,7 @@ def test_unsubscribe_and_at_once_subscribe(bench: Bench, kind: str, pace: str, r
 
 
 @clauses("STOMP-UNSUB-001")
-@pytest.mark.parametrize("pace", ["one write", "one message"])
+@pytest.mark.parametrize("pace", [ONE_WRITE, ONE_MESSAGE])
 def test_an_id_is_used_again_at_once_for_another_destination(bench: Bench, pace: str) -> None:
     """Send UNSUBSCRIBE and right behind it SUBSCRIBE of the same id to another topic; expect no more messages of the
     former one.
@@ -80,7 +73,7 @@ def test_an_id_is_used_again_at_once_for_another_destination(bench: Bench, pace:
     why = ""
     if not fixture.has_receipts:
         why = "the server grants no receipts"
-    elif pace == "one message" and not _takes_messages_of_several_frames(fixture):
+    elif pace == ONE_MESSAGE and not _takes_messages_of_several_frames(fixture):
         why = SINGLE
     if why:
         bench.skip("STOMP-UNSUB-001", why)
@@ -93,12 +86,7 @@ def test_an_id_is_used_again_at_once_for_another_destination(bench: Bench, pace:
         ("SUBSCRIBE", [("id", old.id), *latter.all_headers, ("receipt", receipts[1])]),
     ]
     octets = [encode(command, headers, b"", reader.version) for command, headers in frames]
-    if pace == "one message":
-        reader.send_octets(b"".join(octets))
-    else:
-        with reader.link.in_one_write():
-            for each in octets:
-                reader.send_octets(each)
+    send_at_pace(reader, octets, pace)
     fixture.expect_receipt(reader, receipts[0], "UNSUBSCRIBE")
     try:
         reader.expect("RECEIPT", receipt_id=receipts[1])
