@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from conformance.runner.examples import draw_no_program_constants
+
 if TYPE_CHECKING:
     from xdist.scheduler import Scheduling
 
 # No deadline: on a busy machine every example takes longer.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+draw_no_program_constants()
 
 
 @pytest.hookimpl(optionalhook=True)

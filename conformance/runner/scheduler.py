@@ -15,6 +15,7 @@ from conformance.bench.marks import clauses_of, is_exclusive, is_main_thread_onl
 from conformance.run.options import Effort
 from conformance.run.time_limit import TimeLimit, limit_seconds
 from conformance.runner.collection import is_selected
+from conformance.runner.examples import draw_no_program_constants
 from conformance.runner.execution import Execution
 from conformance.runner.process_pool import ProcessPool, processes_for
 from conformance.runner.pytest_items import (
@@ -163,6 +164,7 @@ class Scheduler:
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Start the waiting tests and the workers before pytest's loop begins."""
+        draw_no_program_constants()
         if session.config.option.collectonly:
             return
         self.run.scheduling_delay.start()

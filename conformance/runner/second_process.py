@@ -23,6 +23,7 @@ import hypothesis.core
 from conformance.models.rule_coverage import COVERAGE_BY_MACHINE
 from conformance.run.run import Run
 from conformance.run.tls import tls_of
+from conformance.runner.examples import draw_no_program_constants
 from conformance.runner.execution import Execution
 from conformance.runner.garbage import collect_rarely
 from conformance.runner.messages import Job, Outcome, Stop, Task, problem_of, receive, send
@@ -49,6 +50,7 @@ def main() -> int:
     if job.options.seed is not None:
         # The plugin of Hypothesis sets it, too: it is not there without pytest.
         hypothesis.core.global_force_seed = job.options.seed  # type: ignore[assignment]
+    draw_no_program_constants()
     collect_rarely()
     run.scheduling_delay.start()
     for module in job.modules:
