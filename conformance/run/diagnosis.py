@@ -31,6 +31,8 @@ _SHOWN = 300
 _PLAIN = {"wss": "ws", "https": "http", "stomps": "stomp", "stomp+ssl": "stomp", "ssl": "tcp"}
 _TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _OTHER_NAME = "Name the server in the URL as its certificate does"
+#: Reasons of a handshake without a common version, as the one side or the other notes it.
+_VERSION_REASONS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 #: Advice by OpenSSL's number of the reason, for certificates that no --ca-file helps.
 _CERTIFICATE_ADVICE = {
     9: "Compare the clocks of the server and of this machine",
@@ -53,6 +55,11 @@ def unreachable(error: Unreachable, url: str) -> str:
         return f"the certificate of {url} is not trusted: {said}. {advice}, or accept any certificate with --insecure."
     if isinstance(reason, ssl.SSLError) and reason.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
         return f"{error}. This port does not speak TLS: try {_without_tls(url)}"
+    if isinstance(reason, ssl.SSLError) and reason.reason in _VERSION_REASONS:
+        return (
+            f"{error}. The server and {ssl.OPENSSL_VERSION} have no version of TLS in common: the suite speaks TLS 1.2 "
+            "and 1.3. Let the server speak one of them, or a gateway before it."
+        )
     if is_about_certificates(reason):
         return (
             f"{error}. The server may want a certificate of the client, or another one than it got: see --client-cert "

@@ -154,6 +154,15 @@ def test_a_certificate_that_no_authority_helps(
         assert conformance(url, *CLAUSE, "--insecure").returncode == 0
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_server_with_old_versions_of_tls(conformance: Command) -> None:
+    context = server_context()
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with odd_servers.listening(odd_servers.silent, context) as port:
+        refused(conformance(f"wss://127.0.0.1:{port}/stomp"), "TLS 1.2", "no version of TLS in common")
+
+
 def test_a_server_that_is_being_started_is_waited_for(conformance: Command) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
