@@ -38,7 +38,8 @@ class LogApplication(Application):
         self._waiting = Waiting(self._cluster, self._log_operations.groups, self._answer_late)
         hub = self._hub
         hub.router = LogRouter(self.operations, settings, self.budget)
-        self._binding = hub.router.binding = LogBinding(self.operations, settings, hub.router.numbers)
+        numbers = hub.router.numbers
+        self._binding = hub.router.binding = LogBinding(self.operations, settings, numbers, self.budget)
         self._binding.asked = []
         self._binding.waiting = self._waiting
         self._listening = Listening(self._cluster, self._tell_all)

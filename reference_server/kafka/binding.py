@@ -32,17 +32,14 @@ class LogBinding(QueueBinding):
         headers = frame.headers
         address = ReplyAddress(outlet, headers.get("correlation-id"), headers.get("receipt"))
         path = headers["destination"]
-        may_wait = path == POLL and len(self._parked.get(outlet, ())) < self._limits.long_polls
+        may_wait = path == POLL and self._may_wait(address)
         self.asked.append(Asked(address, path, frame.body, may_wait))
         return False
-
-    def note_parked(self, address: ReplyAddress) -> None:
-        """Note a long poll, before it waits."""
-        self._parked.setdefault(address.outlet, set()).add(address)
 
     def note_unparked(self, address: ReplyAddress) -> None:
         """Note that it does not."""
         self._parked.get(address.outlet, set()).discard(address)
+        address.charge = None
 
     def cancel(self, outlet: Outlet) -> None:
         """End the long polls of a session that is over."""

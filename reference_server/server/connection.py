@@ -70,7 +70,7 @@ def _serve_http(
                 return None
         if refusal is not None:
             _note(application, refusal, transport)
-            transport.send_all(write(refusal, keep_alive=False))
+            transport.send_all(write(refusal, keep_alive=False, with_body=not reader.is_head))
         if refusal is not None or not data:
             return None
         if reader.wants_continue:  # HTTP-EXPECT-1

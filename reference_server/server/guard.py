@@ -26,8 +26,8 @@ class Guard:
         self._hosts = {name.lower() for name in ("localhost", socket.gethostname(), settings.host)}
         self._hosts.update(name.lower() for name in settings.allow_host)
         self._origins = {origin.lower().rstrip("/") for origin in settings.allow_origin}
-        # Without TLS of its own, the server may stand behind a proxy that has it.
-        self._schemes = ("https://",) if settings.tls_cert else ("http://", "https://")
+        # Without TLS of its own, the server may stand behind a proxy that has it, and that writes the port into Host.
+        self._schemes = (("https://", ":443"), ("http://", ":80"))[: 1 if settings.tls_cert else 2]
 
     def check_source(self, request: Request) -> Outcome | None:
         """Refuse a request for another server (SECURITY-HOST-1), or from another one's page (SECURITY-ORIGIN-1)."""
@@ -62,8 +62,8 @@ class Guard:
     def check_body(self, request: Request) -> Outcome | None:
         """Refuse a body of another media type (SECURITY-TYPE-1): pages may send such ones anywhere without asking."""
         media_type = request.fields.get("content-type", "").partition(";")[0].strip().lower()
-        coding = request.fields.get("content-encoding", "identity")
-        if request.body and coding.lower() != "identity":
+        codings = {value.lower() for name, value in request.headers if name == "content-encoding"}
+        if request.body and (coding := ", ".join(sorted(codings - {"identity"}))):
             return problem(
                 415, "content-coding", f"Send the body as it is; found Content-Encoding: {coding[:100]}."
             )
@@ -76,7 +76,10 @@ class Guard:
         return bool(self._origins & {_ANY, origin.lower().rstrip("/")})
 
     def _is_own_origin(self, origin: str, host: str | None) -> bool:
-        return origin.lower() in {scheme + (host or "").lower() for scheme in self._schemes}
+        host = (host or "").lower()
+        return any(
+            origin.lower() in {way + host, way + host.removesuffix(port)} for way, port in self._schemes
+        )
 
     def _is_own(self, host: str) -> bool:
         found = _AUTHORITY.fullmatch(host)

@@ -1,5 +1,6 @@
 """The HTTP binding: the operation of each method and path, and long polls that wait for their record."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ METRICS = "/metrics"
 _OPEN = {CAPABILITIES, HEALTH}
 """Served without a login."""
 ADVANCE = "/clock/advance"
+_SOCKJS = re.compile(r"/[^/]+/[^/]+/(websocket|xhr|xhr_send|xhr_streaming|eventsource|htmlfile|jsonp)$")
 _POST = ("POST",)
 _GET = ("GET", "HEAD")
 
@@ -80,6 +82,9 @@ class HttpBinding:
                 return problem(405, "method-not-allowed", f"{path[:200]} is there for {allow}.", allow=allow)
         # HTTP-PATH-1, HTTP-PATH-2
         detail = f"There is nothing at {path[:200]!r}; GET /capabilities tells more."
+        for endpoint in self._application.endpoints:
+            if path == f"{endpoint}/info" or (path.startswith(f"{endpoint}/") and _SOCKJS.search(path)):
+                detail = f"There is no SockJS at {path[:200]!r}. Connect a plain WebSocket to {endpoint}."
         return problem(404, "path-unknown", detail)
 
     def _perform(self, request: Request, transport: Transport) -> Outcome | None:

@@ -9,6 +9,7 @@ import msgspec
 from reference_server.budget import Budget, Charge
 from reference_server.config import Settings
 from reference_server.queue.outcomes import Outcome
+from reference_server.server.parts import add_part
 from reference_server.server.responses import problem
 
 _ONCE = ("host", "origin", "authorization", "content-type")
@@ -24,7 +25,7 @@ class Request(msgspec.Struct):
     """The part after the question mark, as it came."""
     headers: list[tuple[str, str]]
     fields: dict[str, str]
-    """The headers by name in lower case; of repeated ones the last."""
+    """The headers by name in lower case; of repeated ones the last, but lists are joined."""
     body: bytes
     keep_alive: bool
     is_upgrade: bool
@@ -41,6 +42,8 @@ class RequestReader:
     def __init__(self, settings: Settings, budget: Budget) -> None:
         self.wants_continue = False
         """True while the client waits for 100 before it sends a body."""
+        self.is_head = False
+        """True if the request that comes is a HEAD, whose answer has no body."""
         self.rest = b""
         """Octets after a request for WebSocket."""
         self._settings = settings
@@ -71,9 +74,12 @@ class RequestReader:
         was_idle = self.is_between_requests
         self._began = min(self._began, now)
         refusal: Outcome | None = None
+        self._unreported_octets += len(data)
         try:
             self._parse(data)
-            self._count_unfinished_head(len(data))
+            # The parser reports a header when it is whole, and no chunk extension: one that never ends counts here.
+            if self._unreported_octets > 2 * self._settings.header_bytes and not self.is_between_requests:
+                self._refuse(self._too_large())
         except (BadRequest, httptools.HttpParserCallbackError):
             refusal = self._refusal or problem(400, "request-malformed", "The request cannot be read.")
         except httptools.HttpParserInvalidMethodError:
@@ -113,13 +119,6 @@ class RequestReader:
             data = start + "".join([*lines, "\r\n"]).encode("latin-1") + data
             self._parser = httptools.HttpRequestParser(self)
 
-    def _count_unfinished_head(self, octets: int) -> None:
-        # The parser reports a header when it is whole: one that never ends has to be counted here.
-        if not self._head_is_whole and not self.is_between_requests:
-            self._unreported_octets += octets
-            if self._unreported_octets > 2 * self._settings.header_bytes:
-                self._refuse(self._too_large())
-
     # Called by the parser.
 
     def on_message_begin(self) -> None:
@@ -131,11 +130,12 @@ class RequestReader:
         self._unreported_octets = 0
         self._body_octets = 0
         self._head_is_whole = False
-        self._is_upgrade = self._is_declined = False
+        self.is_head = self._is_upgrade = self._is_declined = False
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
         self._url += url
+        self.is_head = self._parser.get_method() == b"HEAD"
         self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -156,23 +156,34 @@ class RequestReader:
         if length is None and "transfer-encoding" not in fields and method == b"POST":
             # HTTP-LENGTH-1: the end of the body is unknown, so nothing after it can be read either.
             self._refuse(problem(411, "length-required", "Send Content-Length, 0 for an empty body."))
-        self.wants_continue = fields.get("expect", "").lower() == "100-continue"
+        # RFC 9110, section 10.1.1: HTTP/1.0 has no interim responses.
+        self.wants_continue = fields.get("expect", "").lower() == "100-continue" and self._version != b"1.0"
         if "host" not in fields and self._version == b"1.1":  # RFC 9112, section 3.2.2
             self._refuse(problem(400, "request-malformed", "Expected one Host header; found 0."))
         if len(fields) < len(self._headers):
             self._check_repeated()
+        coding = self._all("transfer-encoding") if "transfer-encoding" in fields else ""
+        if (
+            coding.lower().endswith("chunked") and coding.lower() != "chunked"
+        ):  # the parser refuses others
+            detail = f"Send the body as it is or chunked; found Transfer-Encoding: {coding[:100]}."
+            self._refuse(problem(501, "transfer-coding", detail))  # RFC 9112, section 6.1
         if method == b"CONNECT":  # the octets after it are no requests
             self._refuse(_unknown_method())
         self._is_upgrade = (
             self._parser.should_upgrade()
             and method == b"GET"
             and self._version == b"1.1"
-            and fields.get("upgrade", "").lower() == "websocket"
+            and "websocket" in {each.strip() for each in self._all("upgrade").lower().split(",")}
             and fields.get("content-length", "0") == "0"
             and "transfer-encoding" not in fields
         )
         # Any other upgrade is declined by serving the request as it is (RFC 9110, section 7.8).
         self._is_declined = self._parser.should_upgrade() and not self._is_upgrade
+
+    def _all(self, name: str) -> str:
+        """The value of a header whose lines are one list, as RFC 9110, section 5.3, joins them."""
+        return ", ".join(value for found, value in self._headers if found == name)
 
     def _check_repeated(self) -> None:
         for once in _ONCE:
@@ -183,7 +194,8 @@ class RequestReader:
     def on_body(self, part: bytes) -> None:
         """Take a part of the body (HTTP-CHUNKED-1)."""
         self.wants_continue = False
-        self._body.append(part)
+        add_part(self._body, part)
+        self._unreported_octets = 0
         self._body_octets += len(part)
         if self._body_octets > self._settings.body_bytes:
             self._refuse(self._body_too_large())
@@ -213,6 +225,7 @@ class RequestReader:
 
     def _count_head(self, octets: int) -> None:
         self._head_octets += octets
+        self._unreported_octets = 0
         if self._head_octets > self._settings.header_bytes or len(self._headers) > self._settings.headers:
             self._refuse(self._too_large())
 
@@ -222,6 +235,8 @@ class RequestReader:
 
     def _too_large(self) -> Outcome:  # HTTP-HEADERS-1, HTTP-HEADERS-2
         bounds = f"{self._settings.headers} headers of {self._settings.header_bytes} octets together"
+        if self._head_is_whole:
+            bounds += ", trailers and the extensions of one chunk included"
         return problem(431, "headers-too-large", f"A request may have {bounds}.")
 
     def _body_too_large(self) -> Outcome:  # HTTP-SIZE-1, HTTP-SIZE-2

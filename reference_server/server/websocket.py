@@ -13,6 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from reference_server.server.parts import add_part
 from reference_server.stomp.outlet import Large, size_of
 
 try:
@@ -42,13 +43,13 @@ class Control(bytes):
 
 
 def shake_hands(headers: Iterable[tuple[str, str]]) -> Response:
-    """Answer the upgrade request: 101, or a refusal (400, 426) that says why.
+    """Answer a request that names WebSocket in Upgrade, among others or alone: 101, or a refusal (400, 426) why not.
 
     A STOMP subprotocol is selected among those offered, the highest; with none, none (STOMP-WS-001, -020;
     QSTOMP-SUBPROTOCOL-1). CONNECT decides on the version, not the subprotocol (STOMP-WS-002).
     """
     handshake = ServerProtocol(select_subprotocol=_select)
-    fields = Headers(headers)
+    fields = Headers([("upgrade", "websocket"), *(field for field in headers if field[0] != "upgrade")])
     versions = fields.get_all("Sec-WebSocket-Version")
     if versions and versions != ["13"]:  # WEBSOCKET-VERSION-1, WEBSOCKET-VERSION-2
         response = handshake.reject(426, "Expected Sec-WebSocket-Version: 13.\n")
@@ -151,7 +152,7 @@ class Channel:
                 self._is_text = opcode is Opcode.TEXT
             elif opcode is not Opcode.CONT:
                 continue
-            self._fragments.append(bytes(frame.data))
+            add_part(self._fragments, bytes(frame.data))
             if frame.fin:
                 message = b"".join(self._fragments)
                 self._fragments = []

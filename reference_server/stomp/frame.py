@@ -22,6 +22,8 @@ _CR = 0x0D
 # LFs and pairs of CR LF; written so that a long row of LFs is one step, and takes no memory for each.
 _EOLS = re.compile(rb"\n*(?:\r\n+)*")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
+_KNOWN_OCTETS = 1024
+"""Longest head that is remembered: of a thousand connections, each remembers one."""
 _RECEIPT = re.compile(r"^receipt:([^\n\x00]*)", re.MULTILINE)
 
 
@@ -178,8 +180,10 @@ class FrameReader:
             if error.receipt is None:
                 error.receipt = self._find_receipt(text)
             raise
-        self._known_head, self._known = head, (command, headers, length)
-        return self._known
+        known = (command, headers, length)
+        if len(head) <= _KNOWN_OCTETS:
+            self._known_head, self._known = head, known
+        return known
 
     def _read_lines(self, text: str, octets: int) -> tuple[str, dict[str, str]]:
         command, *lines = text.split("\n")  # LF alone ends a line (STOMP-FRAME-001)

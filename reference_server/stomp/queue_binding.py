@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from reference_server.budget import Budget, Charge
 from reference_server.queue.operations import Operations
 from reference_server.queue.outcomes import Outcome, ProducerAcknowledgement
 from reference_server.queue.refusal import cause_of
@@ -18,6 +19,8 @@ ACKNOWLEDGEMENTS = ("/topic/acknowledgment/", "/topic/acknowledgement/")
 """Both spellings (PUB-ACK-1, PUB-ACK-2)."""
 
 _POLL = "/consumer/poll"
+_WAIT_OCTETS = 500
+"""Octets that a waiting long poll takes besides its texts."""
 
 
 class ReplyAddress(msgspec.Struct, eq=False):
@@ -26,12 +29,21 @@ class ReplyAddress(msgspec.Struct, eq=False):
     outlet: Outlet
     correlation: str | None
     receipt: str | None
+    charge: Charge | None = None
+    """Of one that waits: its octets in the budget of the server."""
+
+
+def _octets_of(address: ReplyAddress) -> int:
+    return _WAIT_OCTETS + 3 * (len(address.correlation or "") + len(address.receipt or ""))
 
 
 class QueueBinding:
     """Performs operations for sessions, and sends replies and producer acknowledgements."""
 
-    def __init__(self, operations: Operations, limits: StompLimits, numbers: Iterator[int]) -> None:
+    def __init__(
+        self, operations: Operations, limits: StompLimits, numbers: Iterator[int], budget: Budget
+    ) -> None:
+        self._budget = budget
         self._operations = operations
         self._limits = limits
         self._numbers = numbers
@@ -60,14 +72,19 @@ class QueueBinding:
         headers = frame.headers
         path = headers["destination"]
         address = ReplyAddress(outlet, headers.get("correlation-id"), headers.get("receipt"))
-        may_wait = path == _POLL and len(self._parked.get(outlet, ())) < self._limits.long_polls
+        may_wait = path == _POLL and self._may_wait(address)
         waiter = address if may_wait else None
         outcome = self._operations.perform(path, frame.body, now=outlet.queue_now, waiter=waiter)
         if outcome is None:
-            self._parked.setdefault(outlet, set()).add(address)
+            self.note_parked(address)
             return False
         self._answer(address, outcome)
         return True
+
+    def note_parked(self, address: ReplyAddress) -> None:
+        """Note a long poll that waits."""
+        self._parked.setdefault(address.outlet, set()).add(address)
+        address.charge = Charge(self._budget, _octets_of(address))
 
     def answer_late(self, address: ReplyAddress, outcome: Outcome) -> None:
         """Send the answer of a long poll (POLL-WAIT-1, POLL-WAIT-2) and its receipt."""
@@ -96,6 +113,11 @@ class QueueBinding:
             subscribers = self._acknowledgements.get(destination)
             if subscribers is not None:
                 subscribers.put(Message(next(self._numbers), destination, headers, acknowledgement.body))
+
+    def _may_wait(self, address: ReplyAddress) -> bool:
+        """Return whether one more long poll of the session may wait; if not, it is answered at once."""
+        is_few = len(self._parked.get(address.outlet, ())) < self._limits.long_polls
+        return is_few and self._budget.has_room(_octets_of(address))
 
     def _answer(self, address: ReplyAddress, outcome: Outcome) -> None:
         """Reply and acknowledge to the producer; raises ProtocolError for a refusal with a receipt."""

@@ -19,7 +19,7 @@ class Router:
         self.budget = budget
         self.numbers = itertools.count(1)
         """Numbers of messages and of deliveries, unique on the server."""
-        self.binding = QueueBinding(operations, limits, self.numbers)
+        self.binding = QueueBinding(operations, limits, self.numbers, budget)
         self.destinations = Destinations(limits, budget)
 
     def source(self, outlet: Outlet, destination: str) -> Source:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from reference_server.budget import Budget, Charge
-from reference_server.stomp.errors import ProtocolError
+from reference_server.stomp.errors import ProtocolError, check_budget
 from reference_server.stomp.frame import Frame
 from reference_server.stomp.limits import StompLimits
 from reference_server.stomp.subscriptions import Delivery
@@ -24,6 +24,8 @@ class Settlement(msgspec.Struct, frozen=True):
 class _Open(msgspec.Struct):
     steps: list[Frame | Settlement]
     charge: Charge
+    own: int
+    """Octets that it takes besides its steps."""
     octets: int = 0
 
 
@@ -42,7 +44,9 @@ class Transactions:
             raise ProtocolError("transaction already open", "COMMIT or ABORT it, or choose another name.")
         if len(self._open) >= self._limits.transactions:
             raise ProtocolError("too many transactions", f"{self._limits.transactions} may be open at once.")
-        self._open[name] = _Open([], Charge(self._budget))
+        octets = _STEP_OCTETS + 3 * len(name)
+        check_budget(self._budget, octets)
+        self._open[name] = _Open([], Charge(self._budget, octets), own=octets)
 
     def add(self, name: str, step: Frame | Settlement, octets: int) -> None:
         """Keep a step of an open transaction; raises ProtocolError (STOMP-TX-009)."""
@@ -57,7 +61,7 @@ class Transactions:
         transaction = self._open[name]
         transaction.steps.append(step)
         transaction.octets += octets
-        transaction.charge.set(transaction.octets + _STEP_OCTETS * len(transaction.steps))
+        transaction.charge.set(transaction.own + transaction.octets + _STEP_OCTETS * len(transaction.steps))
 
     def check(self, name: str) -> None:
         """Raise ProtocolError if no such transaction is open (STOMP-TX-009)."""

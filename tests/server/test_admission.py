@@ -170,6 +170,25 @@ def test_pages_of_ones_own(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "origin", "is_own"),
+    [
+        ("localhost:80", "http://localhost", True),
+        ("localhost:443", "https://localhost", True),
+        ("[::1]:443", "https://[::1]", True),
+        ("localhost:443", "http://localhost", False),
+        ("localhost:80", "https://localhost", False),
+        ("localhost:8080", "http://localhost", False),
+        ("localhost:80", "http://evil.example", False),
+    ],
+)
+def test_the_port_of_a_scheme(server: Server, host: str, origin: str, is_own: bool) -> None:
+    """Browsers leave the port of the scheme out of Origin; proxies that write Host put it in."""
+    with Http.to(server) as client:
+        answer = client.exchange(request("GET", "/topics", Host=host, Origin=origin))
+        assert answer.status == (200 if is_own else 403)
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "evil.example",
@@ -321,7 +340,9 @@ def test_json(server: Server, kind: str) -> None:
         assert client.exchange(request("POST", ADD, BODY, Content_Type=kind)).status == 200
 
 
-@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
+@pytest.mark.parametrize(
+    "coding", ["gzip", "br", "identity, gzip", "x", "gzip\r\nContent-Encoding: identity"]
+)
 def test_coded_bodies(server: Server, coding: str) -> None:
     """A coding that the server does not decode is refused, not read as if it were none."""
     with Http.to(server) as client:

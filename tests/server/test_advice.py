@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server.wire import BINARY, CLOSE, PING, PONG, TEXT, Stomp, frame, stomp_frame
+from tests.server.wire import BINARY, CLOSE, PING, PONG, TEXT, Http, Stomp, frame, stomp_frame
 
 if TYPE_CHECKING:
     from reference_server.server import Server
@@ -48,6 +48,14 @@ def test_sockjs_framing(server: Server, path: str, text: str, parts: int) -> Non
         error = client.refused()
         assert error["message"] == "SockJS framing"
         assert b"plain WebSocket" in error.body
+
+
+@pytest.mark.parametrize("path", ["/stomp/info", "/stomp/012/a1b2c3/websocket", "/stomp/0/x/xhr_streaming"])
+def test_paths_of_sockjs(server: Server, path: str) -> None:
+    """A SockJS client asks below its URL: the refusal names the URL of a plain WebSocket."""
+    with Http.to(server) as client:
+        assert "plain WebSocket to /stomp." in client.get(path).json["detail"]
+        assert "SockJS" not in client.get("/stomp/other").json["detail"]
 
 
 def deliver(server: Server, version: str, queue: str = "/queue/a") -> tuple[Stomp, dict[str, str]]:

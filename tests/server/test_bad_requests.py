@@ -174,6 +174,16 @@ def test_an_unknown_method(watched: Watched) -> None:
     assert answer.status == 405
 
 
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip\r\nTransfer-Encoding: chunked"])
+def test_transfer_codings(server: Server, coding: str) -> None:
+    """A body in a coding besides chunked is refused, not read as if it were none (RFC 9112, section 6.1)."""
+    octets = f"POST {ADD} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
+    with Http.to(server) as client:
+        answer = client.exchange(octets + b"15\r\n" + GOOD + b"\r\n0\r\n\r\n")
+        assert (answer.status, answer.cause) == (501, "transfer-coding")
+        assert client.wait_for_end() == b""
+
+
 @pytest.mark.parametrize(
     ("fields", "status"),
     [

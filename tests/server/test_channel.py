@@ -54,6 +54,18 @@ def test_what_was_sent_is_received(sent: list[tuple[int, bytes, list[int], bool]
     assert (pings > 0) == any(pinged for *_, pinged in sent)
 
 
+def test_many_fragments() -> None:
+    """Fragments of a few octets are not kept as an object each."""
+    channel = Channel(MOST)
+    octets = (
+        frame(TEXT, b"ab", fin=False) + frame(0, b"cd", fin=False) * 20_000 + frame(0, b"", fin=False) * 1000
+    )
+    assert channel.receive(octets) is None
+    assert channel.held == 40_002
+    assert len(channel._fragments) < 100
+    assert channel.receive(frame(0, b"!")) == b"ab" + b"cd" * 20_000 + b"!"
+
+
 @settings(max_examples=300)
 @given(
     st.lists(st.one_of(st.binary(max_size=30), st.builds(frame, st.integers(0, 15), payloads)), max_size=8)

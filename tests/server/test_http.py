@@ -82,6 +82,26 @@ def test_expect(server: Server) -> None:
         assert client.answer().status == 409
 
 
+def test_expect_in_http_1_0(server: Server) -> None:
+    """HTTP/1.0 has no interim responses: its Expect is ignored (RFC 9110, section 10.1.1)."""
+    body = b'{"topicName":"waited"}'
+    with Http.to(server) as client:
+        octets = request("POST", ADD, body, Expect="100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
+        client.send(octets[: -len(body)])
+        client.send(body)
+        assert client.answer().status == 200
+
+
+@pytest.mark.parametrize("fields", ["X: y\r\n", "Host: a\r\nHost: b\r\n", "Host: a\r\n" + "X: y\r\n" * 300])
+def test_a_refused_head(server: Server, fields: str) -> None:
+    """A refusal of a HEAD has no body either."""
+    with Http.to(server) as client:
+        client.send(f"HEAD /health HTTP/1.1\r\n{fields}\r\n".encode())
+        answer = client.answer(to_head=True)
+        assert answer.status in {400, 431}
+        assert client.wait_for_end() == b""
+
+
 def test_head(server: Server) -> None:
     """HEAD is answered as GET is, without the body."""
     with Http.to(server) as client:

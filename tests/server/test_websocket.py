@@ -63,6 +63,22 @@ def test_subprotocols(server: Server, offered: str | None, selected: str | None)
         assert client.connect("1.1")["version"] == "1.1"
 
 
+@pytest.mark.parametrize(
+    "protocols",
+    [
+        "WebSocket",
+        "websocket, h2c",
+        "h2c,websocket",
+        "h2c\r\nUpgrade: websocket",
+        "websocket\r\nUpgrade: h2c",
+    ],
+)
+def test_websocket_among_other_protocols(server: Server, protocols: str) -> None:
+    """Upgrade is a list (RFC 9110, section 7.8), and one with WebSocket in it asks for WebSocket."""
+    with Stomp.to(server, Upgrade=protocols) as client:
+        assert client.connect("1.2")["version"] == "1.2"
+
+
 @pytest.mark.parametrize("path", ["/stomp", "/producer", "/consumer"])
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
 def test_endpoints_and_versions(server: Server, path: str, version: str) -> None:
