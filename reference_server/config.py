@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -167,7 +168,12 @@ def _in_names(settings: Settings) -> Iterator[str]:
     for path in settings.path:
         if not path.startswith("/"):
             yield "path: an entry does not begin with a slash, as in /ws."
-        elif not _PATH.fullmatch(path) or "?" in path or "#" in path:
+        elif (
+            not _PATH.fullmatch(path)
+            or "?" in path
+            or "#" in path
+            or "\N{REPLACEMENT CHARACTER}" in unquote(path)
+        ):
             expected = "one such as /ws, in ASCII (%C3%BC for ü), without blanks, query or fragment"
             yield f"path: {path} is no path alone. Expected {expected}."
     for origin in settings.allow_origin:

@@ -8,6 +8,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, TypeVar
+from urllib.parse import unquote
 
 from reference_server.budget import Budget
 from reference_server.config import Settings
@@ -62,7 +63,7 @@ class Application:
         """Edits of the output of sessions, made under the lock, and of their input, made without it."""
         self.on_frames: Callable[[Session, Parsed], None] | None = None
         """Observer of all input of sessions; called under the lock."""
-        self.endpoints = ENDPOINTS | dict.fromkeys(settings.path, False)
+        self.endpoints = dict.fromkeys(map(unquote, settings.path), False) | ENDPOINTS
         """The paths for WebSocket, and whether each is lenient."""
         self.has_page = True
         """True if the live page can show the state, which is all here."""

@@ -11,6 +11,7 @@ from reference_server.config import Settings
 from reference_server.queue.outcomes import Outcome
 from reference_server.server.parts import add_part
 from reference_server.server.responses import problem
+from reference_server.stomp.strangers import stranger_to_http
 
 _ONCE = ("host", "origin", "authorization", "content-type")
 """Headers that may stand once: which of two is meant, a proxy and this server could see differently."""
@@ -83,7 +84,8 @@ class RequestReader:
         except (BadRequest, httptools.HttpParserCallbackError):
             refusal = self._refusal or problem(400, "request-malformed", "The request cannot be read.")
         except httptools.HttpParserInvalidMethodError:
-            refusal = _unknown_method()
+            advice = stranger_to_http(data)
+            refusal = problem(400, "request-malformed", advice) if advice else _unknown_method()
         except httptools.HttpParserError as error:  # HTTP-LENGTH-1 among others
             refusal = problem(400, "request-malformed", f"The request cannot be read: {error}.")
         self._charge.set(self._head_octets and self._head_octets + self._body_octets)
@@ -163,9 +165,7 @@ class RequestReader:
         if len(fields) < len(self._headers):
             self._check_repeated()
         coding = self._all("transfer-encoding") if "transfer-encoding" in fields else ""
-        if (
-            coding.lower().endswith("chunked") and coding.lower() != "chunked"
-        ):  # the parser refuses others
+        if coding.lower().endswith("chunked") and coding.lower() != "chunked":  # the parser refuses others
             detail = f"Send the body as it is or chunked; found Transfer-Encoding: {coding[:100]}."
             self._refuse(problem(501, "transfer-coding", detail))  # RFC 9112, section 6.1
         if method == b"CONNECT":  # the octets after it are no requests

@@ -13,6 +13,7 @@ from reference_server.server.connection import serve, serve_stream
 from reference_server.server.http import HttpBinding
 from reference_server.server.listener import Listener
 from reference_server.server.responses import problem, write
+from reference_server.server.websocket import ENDPOINTS
 from reference_server.stomp.frame import encode
 
 NAME = "stompliance reference server"
@@ -45,7 +46,7 @@ class Server:
         """
         self.settings = settings
         application = self.application = application or Application(settings, implementation())
-        document = describe(settings, name=NAME, version=version(), endpoints=application.endpoints)
+        document = describe(settings, name=NAME, version=version(), endpoints=[*ENDPOINTS, *settings.path])
         context = _tls_context(settings)
         full = f"{settings.connections} connections are open; come back later."
         refusal = write(problem(503, "too-many-connections", full), keep_alive=False)

@@ -167,10 +167,16 @@ class Subscriptions:
         if delivery is not None:
             return delivery
         if name not in headers:  # STOMP-ACK-003
-            raise ProtocolError(f"{command} without {name}", f"STOMP {version} names the message by {name}.")
+            whose = "ack" if version == "1.2" else name
+            advice = f"STOMP {version} names the message by {name}: the value of the {whose} header of its MESSAGE."
+            raise ProtocolError(f"{command} without {name}", advice)
         shown = repr(headers[name][:100])
         if self._delivered(headers[name]) is None:
-            advice = f"The {name} {shown} names no message of this connection that is unsettled."
+            advice = f"The {name} {shown} names no message of this connection that is unsettled"
+            is_auto = any(each.mode is AckMode.AUTO for each in self._by_id.values())
+            advice += (
+                "; those of a subscription with ack:auto are settled as they are sent." if is_auto else "."
+            )
         elif version == "1.2":
             advice = f"{shown} is a message-id. STOMP 1.2 names a message by the value of its ack header."
         else:

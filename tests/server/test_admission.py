@@ -371,3 +371,16 @@ def test_further_paths(serve: Serve) -> None:
             "stomp/websocket": "/stomp/websocket",
         }.items() <= endpoints.items()
         assert client.exchange(upgrade("/other")).status == 404
+
+
+def test_a_path_that_is_encoded(serve: Serve) -> None:
+    """A path is told and given as in a URL, so that a client may encode it in another way; /producer stays lenient."""
+    server = serve(path=("/a%20b", "/%C3%BC", "/producer"))
+    for path in ("/a%20b", "/%c3%bc", "/%61%20b"):
+        with Stomp.connected(server, path=path) as session:
+            session.fence()
+    with Http.to(server) as client:
+        assert {"/a%20b", "/%C3%BC"} <= set(client.get("/capabilities").json["endpoints"].values())
+    with Stomp.to(server, "/producer") as session:
+        session.say("SUBSCRIBE", {"id": "0", "destination": "/queue/a", "receipt": "bare"})
+        assert session.expect("RECEIPT")["receipt-id"] == "bare"

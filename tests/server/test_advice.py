@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server.wire import BINARY, CLOSE, PING, PONG, TEXT, Http, Stomp, frame, stomp_frame
+from tests.server.wire import BINARY, CLOSE, DEADLINE, PING, PONG, TEXT, Http, Stomp, Wire, frame, stomp_frame
 
 if TYPE_CHECKING:
     from reference_server.server import Server
@@ -56,6 +57,49 @@ def test_paths_of_sockjs(server: Server, path: str) -> None:
     with Http.to(server) as client:
         assert "plain WebSocket to /stomp." in client.get(path).json["detail"]
         assert "SockJS" not in client.get("/stomp/other").json["detail"]
+
+
+@pytest.mark.parametrize("text", ['["SEND\\n"]', '[ "', '[\n"CONNECT'])
+def test_sockjs_framing_later(server: Server, text: str) -> None:
+    """The same after CONNECT, and with blanks."""
+    with Stomp.connected(server) as client:
+        client.send(frame(TEXT, text.encode()))
+        assert client.refused()["message"] == "SockJS framing"
+
+
+@pytest.mark.parametrize(
+    ("octets", "message"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP in place of STOMP"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS in place of STOMP"),
+        (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + CONNECT, "PROXY protocol"),
+        (b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c\x7f\0\0\1\x7f\0\0\1\xff\xff\0\1" + CONNECT, "PROXY protocol"),
+    ],
+)
+def test_other_protocols_at_a_port_of_stomp(serve: Serve, octets: bytes, message: str) -> None:
+    """The ERROR names what came, at once, and what to do."""
+    server = serve(stomp_port=0)
+    assert server.stomp_port
+    with Wire(socket.create_connection(("127.0.0.1", server.stomp_port), DEADLINE)) as client:
+        client.send(octets)
+        assert client.wait_for_end().startswith(f"ERROR\nmessage:{message}".encode())
+
+
+@pytest.mark.parametrize(
+    ("octets", "said"),
+    [
+        (CONNECT, "--stomp-port"),
+        (b"STOMP\r\naccept-version:1.2\r\n\r\n\0", "--stomp-port"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "without TLS"),
+        (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\n\r\n", "load balancer"),
+    ],
+)
+def test_other_protocols_at_a_port_of_http(server: Server, octets: bytes, said: str) -> None:
+    """The refusal says which port, or which setting, is right."""
+    with Http.to(server) as client:
+        answer = client.exchange(octets)
+        assert answer.status == 400
+        assert said in answer.json["detail"]
 
 
 def deliver(server: Server, version: str, queue: str = "/queue/a") -> tuple[Stomp, dict[str, str]]:
