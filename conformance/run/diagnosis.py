@@ -133,7 +133,11 @@ def refused_upgrade(target: Target, refusal: UpgradeRefused) -> str:
             f"{text}. If it wants a login, a token or an origin, see --header 'Authorization: …', "
             "--header 'Origin: …', user and password in the URL (ws://user:password@host), and --login."
         )
+    if refusal.status == BAD_REQUEST and not target.access.subprotocols:
+        text += ". If it wants a subprotocol, see --header 'Sec-WebSocket-Protocol: v12.stomp'"
     declared = {name: target.websocket_url(name) for name in target.endpoints}
+    if target.url in declared.values():
+        return f"{text}. Its capabilities declare this endpoint: is a gateway before it, or does it want a login?"
     if declared:
         listed = ", ".join(f"{url} ({name})" for name, url in declared.items())
         return f"{text}. Its capabilities declare other endpoints: try {listed}"

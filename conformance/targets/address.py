@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from conformance.targets.secrets import HIDDEN, shown_url
 from conformance.wire import tcp
+from conformance.wire.access import SUBPROTOCOL
 
 if TYPE_CHECKING:
     import ssl
@@ -166,7 +167,8 @@ def _no_header(form: str) -> tuple[str, str]:
 def _header(name: str, value: str) -> tuple[str, str]:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is no name of a header: expected 'Name: value'")
-    if name.lower() in _RESERVED or name.lower().startswith("sec-websocket-"):
+    is_handshake = name.lower().startswith("sec-websocket-") and name.lower() != SUBPROTOCOL
+    if name.lower() in _RESERVED or is_handshake:
         raise ValueError(f"the header {name} is set by the suite: expected another one")
     if not _HEADER_TEXT.fullmatch(value) or not _is_latin(value):
         raise ValueError(f"the value of the header {name} has characters that no header can carry")

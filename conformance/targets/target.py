@@ -16,7 +16,7 @@ from conformance.targets.address import PORTS, SECURE, BadUrl, HttpHost, endpoin
 from conformance.targets.files import FACT_CLAUSES, is_amount, is_template
 from conformance.targets.secrets import Secrets, basic, basic_of, shown_url
 from conformance.wire import tcp
-from conformance.wire.access import Access
+from conformance.wire.access import SUBPROTOCOL, Access
 
 if TYPE_CHECKING:
     import ssl
@@ -253,7 +253,8 @@ def _access(file: TargetFile, url: str, query: str, given: Access) -> Access:
 def secrets_of(target: Target, *urls: str) -> Secrets:
     """Secrets of a target with these URLs."""
     words = [target.passcode] if target.passcode else []
-    return Secrets(urls, target.access.headers, words, connect_headers=target.access.connect_headers)
+    headers = {name: value for name, value in target.access.headers.items() if name.lower() != SUBPROTOCOL}
+    return Secrets(urls, headers, words, connect_headers=target.access.connect_headers)
 
 
 def _with_login(target: Target) -> Access:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from conformance.wire.admission import Admission
 
 
+SUBPROTOCOL = "sec-websocket-protocol"
+
+
 @dataclass(frozen=True)
 class Access:
     """Additions to each request of a run.
@@ -24,6 +27,12 @@ class Access:
     prefix: str = ""
     connect_headers: Mapping[str, str] = field(default_factory=dict)
     admission: Admission | None = None
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """Subprotocols that every upgrade offers which offers none of its own."""
+        given = ",".join(value for name, value in self.headers.items() if name.lower() == SUBPROTOCOL)
+        return [name.strip() for name in given.split(",") if name.strip()]
 
     def http_path(self, path: str) -> str:
         """Path of an HTTP request, with prefix and query. The `*` of OPTIONS stays as it is."""

@@ -51,6 +51,8 @@ class RunAdmission:
         self.stopped = threading.Event()
         self.meant: set[str] = set()
         """Requests, as methods with paths, whose 503 has stayed for a test that had the server for itself."""
+        self.replies_per_connection: int | None = None
+        """Replies after which the server has ended a connection without a word; None if it has ended none."""
         self.return_seconds = 0.0
         """Longest wait for a server that refuses connections; none at the first contact."""
 
@@ -158,6 +160,15 @@ class Admission:
     def _note_wait(self, seconds: float) -> None:
         self.waited += seconds
         self.longest_wait = max(self.longest_wait, seconds)
+
+    def ends_after(self, answers: int) -> bool:
+        """True if the server ends connections after so many replies without a word, as RFC 9112, section 9.5, allows.
+
+        The first connection that ends so tells their number. Another number later is no limit of the server.
+        """
+        if answers and self.run.replies_per_connection is None:
+            self.run.replies_per_connection = answers
+        return answers > 0 and answers == self.run.replies_per_connection
 
     # A server that goes away
 

@@ -84,6 +84,7 @@ class HttpClient:
         self._body_limit = body_limit
         self._connection: Connection | None = None
         self._answered = 0.0
+        self._answers = 0
         self._is_first = True
         self._pending = ""
         self._sent = b""
@@ -260,6 +261,7 @@ class HttpClient:
         if self._connection is None:
             self._connection = self._connect()
             self._is_first = True
+            self._answers = 0
         return self._connection
 
     def _connect(self) -> Connection:
@@ -305,8 +307,20 @@ class HttpClient:
         pending, admission = self._pending, self.access.admission
         attempts = admission.attempts() if admission else None
         is_first = self._is_first
+        has_ended = False
         while True:
             reply = self._reply_once(within)
+            if (
+                reply is None
+                and admission is not None
+                and not has_ended
+                and admission.ends_after(self._answers)
+            ):
+                # The end was under way when the request was sent, and a server reads no request behind it.
+                has_ended = True
+                self._send(self._kept_connection(), self._sent)
+                self._pending = pending
+                continue
             if reply is None or attempts is None or not _has_no_room(reply):
                 break
             if not attempts.refused(reply.status, reply.headers, str(reply), "" if is_first else pending):
@@ -350,6 +364,7 @@ class HttpClient:
             self.close()
             raise
         self._pending = ""
+        self._answers += reply is not None
         self._answered = time.monotonic()
         if reply is None or reply.closes:
             self.close()

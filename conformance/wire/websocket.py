@@ -89,12 +89,8 @@ class WebSocketLink(Link):
         self._is_reading = False
         self._websocket: Any = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
         self._frames = FrameReader(self._connection.recv)
-        self._upgrade(
-            {
-                **({"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}),
-                **access.with_headers(headers),
-            }
-        )
+        offer = {"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}
+        self._upgrade(access.with_headers({**offer, **(headers or {})}))
 
     @property
     def subprotocol(self) -> str | None:

@@ -120,8 +120,7 @@ class FrameReader:
                 advice = f"A body may have {most} octets."
                 raise ProtocolError("body too large", advice, receipt=headers.get("receipt"))
             if not 0 <= nul < size:
-                if self.version is None:
-                    _refuse_stranger(data[position:head_end])
+                self._refuse_stranger(data[position:head_end])
                 self._pending += data[position:]
                 self._is_counted = length is not None
                 self._wanted = (nul if self._is_counted else body + most) + 1 - position
@@ -147,18 +146,25 @@ class FrameReader:
     def _head_without_empty_line(self, data: bytes, position: int, nul: int) -> int:
         if self._lenient:  # QSTOMP-STOMPER-2
             return len(data[:nul].rstrip(b"\r\n")) if nul > position else position
-        _refuse_stranger(data[position:nul] or data[position : position + 7])
+        self._refuse_stranger(data[position:nul] or data[position : position + 7])
         # STOMP-FRAME-004: a NUL before the empty line ends nothing.
         advice = "An empty line must follow the command and the headers; a NUL came first."
         receipt = self._find_receipt(data[position:nul].decode(errors="replace"))
         raise ProtocolError("frame without an empty line", advice, receipt=receipt)
 
     def _keep_head(self, rest: bytes) -> None:
-        _refuse_stranger(rest)
+        self._refuse_stranger(rest)
         if len(rest) > self._limits.header_bytes:
             raise self._head_too_large(rest.decode(errors="replace"))
         self._pending += rest
         self._wanted = 0
+
+    def _refuse_stranger(self, octets: bytes) -> None:
+        """Raise ProtocolError for SockJS framing, and before CONNECT for the first octets of other protocols."""
+        if self.version is None or octets.startswith(b"["):
+            found = stranger(octets)
+            if found is not None:
+                raise ProtocolError(*found)
 
     def _read_head(self, head: bytes) -> tuple[str, dict[str, str], int | None]:
         """Decode command, headers and content-length; equal heads in a row are decoded once.
@@ -179,7 +185,7 @@ class FrameReader:
             command, headers = self._read_lines(text, len(head))
             length = _read_length(headers["content-length"]) if "content-length" in headers else None
         except ProtocolError as error:
-            _refuse_stranger(head)
+            self._refuse_stranger(head)
             if error.receipt is None:
                 error.receipt = self._find_receipt(text)
             raise
@@ -234,13 +240,6 @@ class FrameReader:
             return unescape(receipt, self.version or "1.0")
         except ProtocolError:
             return None
-
-
-def _refuse_stranger(octets: bytes) -> None:
-    """Raise ProtocolError if octets that are no frame belong to another protocol."""
-    found = stranger(octets)
-    if found is not None:
-        raise ProtocolError(*found)
 
 
 def _first_of(lines: list[str], version: str) -> dict[str, str]:

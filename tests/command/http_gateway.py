@@ -20,14 +20,19 @@ Form = Callable[[bytes, list[tuple[str, str]], bytes], bytes]
 _FRAMING = {"content-length", "transfer-encoding", "connection", "keep-alive"}
 
 
-def rewriting(url: str, form: Form) -> Serve:
-    """Server that passes each request on to that of `url`; a connection ends behind a reply that says so."""
+def rewriting(url: str, form: Form, most: int = 0) -> Serve:
+    """Server that passes each request on to that of `url`; a connection ends behind a reply that says so.
+
+    After `most` replies, if it is not 0, a connection ends without a word as the next request arrives, which is not
+    read: so it looks if the end and the request cross on their way.
+    """
     server = urlsplit(url)
     assert server.port is not None
     address = (server.hostname, server.port)
 
     def serve(client: socket.socket) -> None:
         with socket.create_connection(address, 30) as upstream:
+            answered = 0
             while request := _request(client):
                 upstream.sendall(request)
                 reply = HTTPResponse(upstream, method=request.split(b" ", 1)[0].decode("ascii"))
@@ -39,6 +44,10 @@ def rewriting(url: str, form: Form) -> Serve:
                 client.sendall(octets)
                 head = octets.partition(b"\r\n\r\n")[0].lower()
                 if reply.will_close or b"connection: close" in head or head.startswith(b"http/1.0"):
+                    return
+                answered += 1
+                if answered == most:
+                    client.recv(1, socket.MSG_PEEK)
                     return
 
     return serve
@@ -66,6 +75,11 @@ def chunked(line: bytes, headers: list[tuple[str, str]], body: bytes) -> bytes:
         b"%X;a=b\r\n%s\r\n" % (len(body[n : n + 7]), body[n : n + 7]) for n in range(0, len(body), 7)
     )
     return head(line, headers, "Transfer-Encoding: CHUNKED", "Trailer: X-T") + chunks + b"0\r\nX-T: 1\r\n\r\n"
+
+
+def plain(line: bytes, headers: list[tuple[str, str]], body: bytes) -> bytes:
+    """Replies as they usually are."""
+    return head(line, headers, *([] if b" 204 " in line else [f"Content-Length: {len(body)}"])) + body
 
 
 def closing(line: bytes, headers: list[tuple[str, str]], body: bytes) -> bytes:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import socket
+
+import pytest
 
 from conformance.wire import http
+from conformance.wire.access import Access
+from conformance.wire.admission import Admission
+from conformance.wire.failures import PeerFailure
 from conformance.wire.http import HttpClient
 from conformance.wire.trace import Trace
 from reference_server.config import Settings
 from reference_server.server import Server
-
-if TYPE_CHECKING:
-    import pytest
+from tests.command import odd_servers
 
 
 def _opened(requests: int) -> int:
@@ -35,3 +38,26 @@ def test_an_idle_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -
     """A server may close an idle connection just as a request is sent, which then has no reply."""
     monkeypatch.setattr(http, "IDLE", -1.0)
     assert _opened(3) == 3
+
+
+@pytest.mark.parametrize(("ends", "is_judged"), [([3, 3, 3, 99], True), ([3, 2, 99], False)])
+def test_a_connection_that_ends_as_a_request_arrives(ends: list[int], is_judged: bool) -> None:
+    """The request is sent again if connections end after the same number of replies each; else it has no reply."""
+
+    def serve(connection: socket.socket) -> None:
+        most = ends.pop(0)
+        for _ in range(most):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        connection.recv(1, socket.MSG_PEEK)
+
+    with odd_servers.listening(serve) as port:
+        client = HttpClient("127.0.0.1", port, access=Access(admission=Admission()))
+        seen = []
+        for _ in range(12):
+            try:
+                seen.append(client.request("POST", "/", b"").status)
+            except PeerFailure:
+                seen.append(0)
+        assert (seen == [204] * 12) == is_judged
+        client.close()

@@ -42,6 +42,7 @@ OFFERS = {
 @pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
 def test_a_subprotocol_is_selected_among_those_offered(bench: Bench, offer: Sequence[str]) -> None:
     """Offer subprotocols; expect one of them that the server supports, or none if there is none, and a connection."""
+    offer = offer or bench.target.access.subprotocols
     supported = {NAMES[version] for version in bench.target.stomp_versions if version in NAMES} & set(offer)
     try:
         link = bench.websocket_link(subprotocols=offer)
