@@ -59,14 +59,26 @@ class Server(running.Server):
         `settings` are the flags of `python -m reference_server` with underscores, such as `heartbeat_timeout=2` in
         seconds, `virtual_clock=True` or `odd=["receipts-come-late"]`.
 
-        Raises TypeError for an unknown setting, ConfigError for a bad value, OSError if the address is not available.
+        Raises TypeError for an unknown setting or `users` of another kind, ConfigError for a bad value, OSError if the
+        address is not available.
         """
         for name in settings.keys() - OPTIONS.keys():
             raise TypeError(f"there is no setting {name!r}. Expected one of {', '.join(OPTIONS)}.")
+        if not isinstance(users, Mapping | None):
+            raise TypeError(
+                f"users: expected passcodes by login, as in {{'alice': 'secret'}}; found {type(users).__name__}."
+            )
         user = [f"{login}:{passcode}" for login, passcode in (users or {}).items()]
         if any(":" in login for login in users or {}):
             raise ConfigError("users: a login must not contain a colon.")
-        super().__init__(build(None, {}, {"port": 0, "stomp_port": 0, "user": user, **settings}))
+        given = build(None, {}, {"port": 0, "stomp_port": 0, "user": user, **settings})
+        try:
+            super().__init__(given)
+        except OSError as error:
+            ports = " or ".join(str(each) for each in (given.port, given.stomp_port) if each)
+            where = f"{given.host}, port {ports}" if ports else given.host
+            said = f"cannot listen on {where}: {error.strerror}. Without port= and stomp_port=, free ones are taken"
+            raise OSError(error.errno, said) from None
         self._changed = threading.Condition()
         self._frames: deque[ReceivedFrame] = deque()
         self._octets = 0

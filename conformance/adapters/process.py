@@ -118,9 +118,14 @@ class AdapterProcess:
             ) from None
         answer = checked_answer(document)
         with self._changed:
+            if not 1 <= (number := answer["id"]) <= self._asked:
+                raise AdapterGone(
+                    f"the adapter answers the request {number!r}: expected the id of a request that it was sent, which "
+                    f"are 1 to {self._asked}"
+                )
             # The answer to a request that is not waited for any more is dropped.
-            if answer.get("id") in self._answers:
-                self._answers[answer["id"]] = answer
+            if number in self._answers:
+                self._answers[number] = answer
                 self._changed.notify_all()
 
     def _note(self) -> None:

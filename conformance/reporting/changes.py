@@ -85,7 +85,7 @@ def read_report(path: Path) -> dict[str, Any]:
     file = path / "report.json" if path.is_dir() else path
     document: Any
     try:
-        document = json.loads(file.read_text("utf-8"))
+        document = json.loads(file.read_text("utf-8-sig"))
     except OSError as error:
         raise BadReport(f"{file}: {error.strerror}; expected the report.json of `--report`") from error
     except (ValueError, RecursionError) as error:

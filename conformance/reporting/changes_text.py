@@ -24,11 +24,12 @@ def closing(comparison: Comparison) -> str:
     """The result of the comparison in one sentence that ends with the exit status."""
     broke = sum(changed.change in FAILING for changed in comparison.changes)
     unjudged = len(comparison.of(Change.UNJUDGED))
+    missing = "is missing" if unjudged == 1 else "are missing"
     mended = len(comparison.of(Change.MENDED))
     status = comparison.exit
     said = {
         Exit.NOT_CONFORMING: f"SOMETHING BROKE: {counted(broke, 'verdict')} on requirements",
-        Exit.INCONCLUSIVE: f"INCONCLUSIVE: nothing broke, {counted(unjudged, 'verdict')} that held are missing",
+        Exit.INCONCLUSIVE: f"INCONCLUSIVE: nothing broke, {counted(unjudged, 'verdict')} that held {missing}",
     }.get(status, "NOTHING BROKE")
     return f"{said}, {mended} mended (exit status {int(status)})."
 

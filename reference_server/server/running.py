@@ -99,7 +99,9 @@ class Server:
         return f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
 
     def start(self) -> None:
-        """Serve from now on, in threads."""
+        """Serve from now on, in threads. Raises RuntimeError if it was started before."""
+        if self._accepting[0].ident is not None:
+            raise RuntimeError("This server was started before. Make another one, with the same settings.")
         self.application.timer.start()
         for thread in self._accepting:
             thread.start()

@@ -118,6 +118,10 @@ NO_ADAPTERS = [
         """sh -c 'while read l; do echo "{\\"id\\": 1, \\"outcome\\": \\"ok\\"}"; done'""",
         '"abilities": expected a list of strings',
     ),
+    (
+        """sh -c 'while read l; do echo "{\\"id\\": 2, \\"outcome\\": \\"ok\\"}"; done'""",
+        "answers the request 2: expected the id of a request that it was sent",
+    ),
 ]
 
 

@@ -105,6 +105,16 @@ def test_a_comparison_tells_what_was_mended(conformance: Command, reports: tuple
     assert "NOTHING BROKE, 1 mended" in ended.stdout
 
 
+def test_a_report_with_a_mark_of_its_order_of_octets(
+    conformance: Command, reports: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Editors and shells of Windows put U+FEFF before a text."""
+    held, _ = reports
+    file = tmp_path / "saved.json"
+    file.write_text((held / "report.json").read_text("utf-8"), "utf-8-sig")
+    assert conformance("compare", str(held), str(file)).returncode == 0
+
+
 @pytest.mark.parametrize("content", [None, "no JSON", "[]", '{"format": 2}', '{"format": 1}'])
 def test_what_is_no_report_is_wrong_usage(
     conformance: Command, reports: tuple[Path, Path], tmp_path: Path, content: str | None

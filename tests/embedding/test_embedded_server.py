@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -97,6 +98,7 @@ def test_only_users_are_let_in(connect: Connect) -> None:
         ({"users": {"a:b": "c"}}, ConfigError, "colon"),
         ({"odd": ["headers-in-any-order"]}, ConfigError, "Expected headers-come-in-any-order"),
         ({"odd": ["zzz"]}, ConfigError, "list-odd"),
+        ({"users": ["a:b"]}, TypeError, "passcodes by login.*found list"),
     ],
 )
 def test_wrong_settings_name_the_right_ones(
@@ -104,6 +106,22 @@ def test_wrong_settings_name_the_right_ones(
 ) -> None:
     with pytest.raises(error, match=said):
         Server(**settings)
+
+
+def test_a_port_that_is_taken() -> None:
+    with Server() as server, pytest.raises(OSError, match=rf"{server.port}.*in use.*free ones") as raised:
+        Server(port=server.port)
+    assert raised.value.errno == errno.EADDRINUSE
+
+
+def test_a_server_is_started_once(connect: Connect) -> None:
+    server = Server()
+    with server:
+        with pytest.raises(RuntimeError, match="Make another one"):
+            server.start()
+        assert connect(server.url).connected.command == "CONNECTED"
+    with pytest.raises(RuntimeError, match="Make another one"):
+        server.start()
 
 
 def test_no_thread_is_left(connect: Connect) -> None:
