@@ -16,12 +16,15 @@ from conformance.history.workload.workload_state import WorkloadPlan
 from conformance.run.faults import HISTORY_CLAUSES
 from conformance.suite.queue.fixture import QueueFixture
 from conformance.suite.queue.queue_client import MARGIN
+from conformance.wire.failures import WaitTooLong
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
 
 #: Seconds of real time for the consumers, and as many again for the last reader.
 SECONDS = 10.0
+#: Round trips that the consumers have time for besides, on a distant or slow server.
+ROUND_TRIPS = 100
 #: Longest time to an eviction, in seconds of real time, for which the run lets consumers fall silent.
 SHORT_SILENCE = 3.0
 #: Largest number of records that a poll asks for, if the limit of the server allows it.
@@ -67,7 +70,13 @@ def test_many_clients_at_once(bench: Bench) -> None:
         waits=short,
         batch=int(min(bench.limit("poll_messages") or BATCH, BATCH)),
     )
-    history = run_concurrently(server, plan, parameters, topics, groups, SECONDS)
+    seconds = SECONDS + ROUND_TRIPS * bench.target.round_trip
+    try:
+        history = run_concurrently(server, plan, parameters, topics, groups, seconds)
+    except TimeoutError:
+        raise WaitTooLong(
+            f"the clients of a concurrent run had not ended after {3 * seconds:.0f} s"
+        ) from None
     bench.keep_history(lines_of(facts_of(parameters, title=f"{len(topics)} topics, many clients"), history))
     for anomaly in judge_history(history, parameters):
         bench.judge(anomaly.clause, False, expected=f"no anomaly: {anomaly.name}", observed=anomaly)
