@@ -169,23 +169,44 @@ def test_acks_of_another_transaction_wait_for_its_own_commit(bench: Bench, mode:
         return
     if not redelivery_works(fixture, mode, "STOMP-TX-012"):
         return
-    committed = channel_in_mode(fixture, mode)
-    headers = [("ack", acknowledgement_mode(bench, mode))]
-    left = Channel(fixture, fixture.queue(), reader=committed.reader, headers=headers)
-    names = bench.fresh("committed"), bench.fresh("left")
-    reader = committed.reader
-    body = b""
-    for name, channel in zip(names, (committed, left), strict=True):
-        send_and_confirm(fixture, reader, "BEGIN", name)
-        message = channel.send_and_receive(bench.fresh("m"))
-        reader.ack(message, transaction=name)
-        body = message.body
-    send_and_confirm(fixture, reader, "COMMIT", names[0], behind="ACK")
-    reader.link.cut()
-    again = consume_elsewhere(fixture, left.destination, [body])
+    body, again = _left_in_a_transaction(fixture, mode, commits_other=True)
+    if body not in again:
+        # A server that carries out an ACK at once does not keep STOMP-ACK-006, which is no more than a SHOULD.
+        alone, control = _left_in_a_transaction(fixture, mode)
+        if alone not in control:
+            fixture.skip(
+                "STOMP-TX-012", "an ACK in a transaction takes effect without any COMMIT (STOMP-ACK-006)"
+            )
+            return
     bench.judge(
         "STOMP-TX-012",
         body in again,
         expected=f"{body!r} again: the transaction of its ACK was not committed",
         observed=again,
     )
+
+
+def _left_in_a_transaction(
+    fixture: StompFixture, mode: str, *, commits_other: bool = False
+) -> tuple[bytes, list[bytes]]:
+    """Body that was acknowledged in a transaction without an end, and what another consumer gets when the connection
+    was cut; with `commits_other` after the COMMIT of another transaction of the session, with an ACK as well.
+    """
+    bench = fixture.bench
+    other = channel_in_mode(fixture, mode)
+    headers = [("ack", acknowledgement_mode(bench, mode))]
+    left = Channel(fixture, fixture.queue(), reader=other.reader, headers=headers)
+    names = bench.fresh("other"), bench.fresh("left")
+    reader = other.reader
+    body = b""
+    for name, channel in zip(names, (other, left), strict=True):
+        send_and_confirm(fixture, reader, "BEGIN", name)
+        message = channel.send_and_receive(bench.fresh("m"))
+        reader.ack(message, transaction=name)
+        body = message.body
+    if commits_other:
+        send_and_confirm(fixture, reader, "COMMIT", names[0], behind="ACK")
+    else:
+        fixture.fence(reader)
+    reader.link.cut()
+    return body, consume_elsewhere(fixture, left.destination, [body])
