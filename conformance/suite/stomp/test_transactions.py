@@ -65,7 +65,7 @@ def test_other_frames_of_the_session_leave_a_transaction_alone(bench: Bench) -> 
 
     def subscribe_and_leave() -> None:
         mode = Channel(fixture, fixture.topic(), reader=client, headers=[("ack", "client")])
-        client.ack(mode.send_and_receive(bench.fresh("m")))
+        settle(fixture, client, mode.send_and_receive(bench.fresh("m")))
         client.unsubscribe(mode.subscription.id, mode.destination.headers)
 
     steps.append(lambda: None)
