@@ -16,7 +16,13 @@ from conformance.suite.stomp.accept_or_refuse import (
     settle,
     too_few_reason,
 )
-from conformance.suite.stomp.channel import Channel, acknowledgement_mode, consume_elsewhere, unsubscribe
+from conformance.suite.stomp.channel import (
+    HOLDS_BACK,
+    Channel,
+    acknowledgement_mode,
+    consume_elsewhere,
+    unsubscribe,
+)
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
@@ -173,11 +179,15 @@ def test_acks_of_another_transaction_wait_for_its_own_commit(bench: Bench, mode:
         return
     if not redelivery_works(fixture, mode, "STOMP-TX-012"):
         return
-    body, again = _left_in_a_transaction(fixture, mode, commits_other=True)
+    found = _left_in_a_transaction(fixture, mode, commits_other=True)
+    if found is None:
+        fixture.skip("STOMP-TX-012", f"the server {HOLDS_BACK}")
+        return
+    body, again = found
     if body not in again:
         # A server that carries out an ACK at once does not keep STOMP-ACK-006, which is no more than a SHOULD.
-        alone, control = _left_in_a_transaction(fixture, mode)
-        if alone not in control:
+        control = _left_in_a_transaction(fixture, mode)
+        if control is None or control[0] not in control[1]:
             fixture.skip(
                 "STOMP-TX-012", "an ACK in a transaction takes effect without any COMMIT (STOMP-ACK-006)"
             )
@@ -192,9 +202,11 @@ def test_acks_of_another_transaction_wait_for_its_own_commit(bench: Bench, mode:
 
 def _left_in_a_transaction(
     fixture: StompFixture, mode: str, *, commits_other: bool = False
-) -> tuple[bytes, list[bytes]]:
+) -> tuple[bytes, list[bytes]] | None:
     """Body that was acknowledged in a transaction without an end, and what another consumer gets when the connection
     was cut; with `commits_other` after the COMMIT of another transaction of the session, with an ACK as well.
+
+    None if the server sends no second message before that COMMIT.
     """
     bench = fixture.bench
     other = channel_in_mode(fixture, mode)
@@ -202,15 +214,20 @@ def _left_in_a_transaction(
     left = Channel(fixture, fixture.queue(), reader=other.reader, headers=headers)
     names = bench.fresh("other"), bench.fresh("left")
     reader = other.reader
-    body = b""
-    for name, channel in zip(names, (other, left), strict=True):
-        send_and_confirm(fixture, reader, "BEGIN", name)
-        message = channel.send_and_receive(bench.fresh("m"))
-        reader.ack(message, transaction=name)
-        body = message.body
+    send_and_confirm(fixture, reader, "BEGIN", names[0])
+    reader.ack(other.send_and_receive(bench.fresh("m")), transaction=names[0])
+    send_and_confirm(fixture, reader, "BEGIN", names[1], behind="ACK")
+    left.send(bench.fresh("m"))
+    try:
+        message = reader.expect("MESSAGE", left.subscription.owns)
+    except PeerFailure:
+        if reader.closed or reader.errors:
+            raise
+        return None
+    reader.ack(message, transaction=names[1])
     if commits_other:
         send_and_confirm(fixture, reader, "COMMIT", names[0], behind="ACK")
     else:
         fixture.fence(reader)
     reader.link.cut()
-    return body, consume_elsewhere(fixture, left.destination, [body])
+    return message.body, consume_elsewhere(fixture, left.destination, [message.body])

@@ -33,11 +33,28 @@ def test_many_transactions_one_after_another(bench: Bench) -> None:
             channel.sender.commit(name)
         fixture.fence(channel.sender)
     except PeerFailure as failure:
+        if not _takes_frames_in_a_row(fixture, 3 * len(bodies)):
+            fixture.skip(
+                "STOMP-TX-004", f"so many frames in a row end a session without transactions, too: {failure}"
+            )
+            return
         fixture.judge("STOMP-TX-004", False, expected=expected, observed=failure.observed)
         raise
     came = all_delivered_bodies(channel, bodies)
     missing = [body for body in bodies if body not in came]
     fixture.judge("STOMP-TX-004", not missing, expected=expected, observed=f"without {missing[:5]}")
+
+
+def _takes_frames_in_a_row(fixture: StompFixture, count: int) -> bool:
+    """True if the server takes so many SENDs that come as fast as they can be written."""
+    sender, topic = fixture.client(), fixture.topic()
+    try:
+        for _ in range(count):
+            fixture.send(sender, topic, "m")
+        fixture.fence(sender)
+    except PeerFailure:
+        return False
+    return True
 
 
 @clauses("STOMP-SUB-001")
