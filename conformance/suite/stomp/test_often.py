@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
 from conformance.suite.generators import many
+from conformance.suite.stomp.accept_or_refuse import takes_frames_in_a_row
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.suite.stomp.transaction_steps import all_delivered_bodies, channel_to, send_in_transaction
 from conformance.wire.failures import PeerFailure
@@ -33,7 +34,7 @@ def test_many_transactions_one_after_another(bench: Bench) -> None:
             channel.sender.commit(name)
         fixture.fence(channel.sender)
     except PeerFailure as failure:
-        if not _takes_frames_in_a_row(fixture, 3 * len(bodies)):
+        if not takes_frames_in_a_row(fixture, 3 * len(bodies)):
             fixture.skip(
                 "STOMP-TX-004", f"so many frames in a row end a session without transactions, too: {failure}"
             )
@@ -43,18 +44,6 @@ def test_many_transactions_one_after_another(bench: Bench) -> None:
     came = all_delivered_bodies(channel, bodies)
     missing = [body for body in bodies if body not in came]
     fixture.judge("STOMP-TX-004", not missing, expected=expected, observed=f"without {missing[:5]}")
-
-
-def _takes_frames_in_a_row(fixture: StompFixture, count: int) -> bool:
-    """True if the server takes so many SENDs that come as fast as they can be written."""
-    sender, topic = fixture.client(), fixture.topic()
-    try:
-        for _ in range(count):
-            fixture.send(sender, topic, "m")
-        fixture.fence(sender)
-    except PeerFailure:
-        return False
-    return True
 
 
 @clauses("STOMP-SUB-001")
