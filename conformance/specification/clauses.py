@@ -50,6 +50,8 @@ EXTENSIONS = (
 CLASSES = BINDINGS + EXTENSIONS
 #: Bindings in which an extension of the queue is judged if the clause names none.
 QUEUE_BINDINGS = ("queue-http", "queue-stomp")
+#: Bindings of one session of STOMP each, by its version.
+VERSION_BINDINGS = ("stomp-1.0", "stomp-1.1", "stomp-1.2")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _KEY_WORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
+_SLICE_SECONDS = 0.2
 #: A URL in a line of text, without the punctuation, bracket or colour escape that follows it.
 URL = re.compile(r"(?:wss?|stomps?|stomp\+ssl)://[^\s,;<>\"'`\x00-\x1f]*[^\s,;<>\"'`\x00-\x1f.:!?)\]}]")
 TAIL_LINES = 20
@@ -64,7 +65,8 @@ class _Process:
     """Process of a command, and its output.
 
     A signal may raise KeyboardInterrupt anywhere in the main thread, also between the start of a process and the moment
-    when its number is known. So another thread starts it, and `stop` stops whatever was started.
+    when its number is known. So another thread starts it, and `stop` stops whatever was started. An event tells when
+    that thread is done: `Thread.join` takes it for ended if a signal interrupts the wait (Python 3.11 and 3.12).
     """
 
     def __init__(self, command: str) -> None:
@@ -72,12 +74,15 @@ class _Process:
         self._server: subprocess.Popen[str] | None = None
         self._failure: LaunchFailed | None = None
         self._starting = threading.Thread(target=self._start, name="launch")
+        self._is_asked = False
+        self._done = threading.Event()
         self.output: _Output
 
     def start(self) -> None:
         """Start it. Raises LaunchFailed."""
+        self._is_asked = True
         self._starting.start()
-        self._starting.join()
+        self._done.wait()
         if self._failure is not None:
             raise self._failure
 
@@ -88,12 +93,19 @@ class _Process:
 
     def stop(self) -> None:
         """Stop what was started."""
-        if self._starting.is_alive():
-            self._starting.join()
+        # A thread without a number was interrupted before its start.
+        while self._is_asked and not self._done.wait(_SLICE_SECONDS) and self._starting.ident is not None:
+            pass
         if self._server is not None:
             _stop(self._server, self.output)
 
     def _start(self) -> None:
+        try:
+            self._start_server()
+        finally:
+            self._done.set()
+
+    def _start_server(self) -> None:
         words: list[str] = []
         try:
             words = shlex.split(self._command)

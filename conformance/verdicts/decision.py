@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from conformance.specification.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, Level
+from conformance.specification.clauses import CLASSES, EXTENSIONS, QUEUE_BINDINGS, VERSION_BINDINGS, Level
 from conformance.verdicts.verdicts import BROKEN, JUDGED, Exit, Key, Kind, Result, Share, Tally, Verdict
 
 if TYPE_CHECKING:
@@ -215,12 +215,15 @@ def _blocked_by_roots(book: Book, key: Key, own: Mapping[Key, Verdict], tally: T
 def _ancestors(book: Book, clause: str, binding: str) -> list[str]:
     """Clauses that this one depends on in this binding, roots first.
 
-    A clause of both queue bindings names the roots of both; a root that only the other binding has doesn't block here.
+    A clause of both queue bindings, or of several versions of STOMP, names the roots of all; a root that only the
+    others have doesn't block here.
     """
     found: dict[str, None] = {}
     for root in book[clause].depends_on:
         columns = set(book[root].columns(CLASSES, EXTENSIONS))
-        if binding in QUEUE_BINDINGS and columns <= set(QUEUE_BINDINGS) - {binding}:
+        if any(
+            binding in each and columns <= {*each} - {binding} for each in (QUEUE_BINDINGS, VERSION_BINDINGS)
+        ):
             continue
         found.update(dict.fromkeys([*_ancestors(book, root, binding), root]))
     return list(found)

@@ -19,7 +19,6 @@ _HIDING = 'import sys\n\nsys.modules["confluent_kafka"] = None\n'
         ["tests.kafka", "--nodes", "2"],
         ["tests.kafka.clusters", "--runs", "1"],
         ["tests.kafka.measures", "--seconds", "1"],
-        ["tests.kafka.judged_twins"],
         ["tests.mutants", "--log"],
     ],
     ids=lambda words: words[0],

@@ -1,12 +1,6 @@
-"""`python -m tests.kafka.judged_twins [NAME…]`: judge two nodes with each fault of `twins`, and print a table.
+"""Two nodes with one fault of `twins` each, judged by the suite; `python -m tests.mutants --log` prints them.
 
-    python -m tests.kafka.judged_twins
-    python -m tests.kafka.judged_twins ids-are-offsets
-
-A twin is caught if the suite ends with status 1 and names one of the clauses that the fault breaks; of one that is not
-the end of the run is shown. `--serve NAME:NUMBER` is a node with that fault; what follows are its flags.
-
-Exit status: 0 if all were caught, 1 if not, 2 for wrong usage, or where Kafka can't be had.
+A twin is caught if the suite ends with status 1 and names one of the clauses that the fault breaks.
 """
 
 from __future__ import annotations
@@ -21,9 +15,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_server.__main__ import main as serve
-from tests.brokers.installing import CannotInstall
-from tests.brokers.running import CannotStart
 from tests.kafka.cluster import Cluster, install, running
 from tests.kafka.control import Control
 from tests.kafka.nodes import Node
@@ -36,39 +27,6 @@ if TYPE_CHECKING:
 _SECONDS = 600.0
 _SHOWN = 4000
 _BROKEN = re.compile(r"^✗ ([A-Z0-9-]+)", re.MULTILINE)
-
-
-def main(arguments: list[str]) -> int:
-    """Judge the twins of these names, or all; return the exit status."""
-    try:
-        install()
-    except CannotInstall as error:
-        print(error, file=sys.stderr)
-        return 2
-    # The twins import the client of Kafka, which is known to be there by now.
-    from tests.kafka.twins import TWINS
-
-    if arguments[:1] == ["--serve"]:
-        name, _, number = arguments[1].partition(":")
-        TWINS[name].apply(int(number))
-        return serve(arguments[2:])
-    if unknown := [name for name in arguments if name not in TWINS]:
-        print(f"There is no twin {unknown[0]!r}: expected some of {', '.join(TWINS)}.", file=sys.stderr)
-        return 2
-    missed = 0
-    try:
-        for each in judge_all(arguments):
-            missed += not each.clause
-            said = f"caught by {each.clause}" if each.clause else f"NOT CAUGHT {each.status} {each.broken}"
-            print(f"{each.twin.name:44} {said:34} {each.seconds:5.1f} s", flush=True)
-            if not each.clause:
-                print(each.said, flush=True)
-    except (CannotInstall, CannotStart) as error:
-        print(error, file=sys.stderr)
-        return 2
-    count = len(arguments or TWINS)
-    print(f"{count - missed} of {count} broken twins of the server on a log are caught")
-    return 1 if missed else 0
 
 
 @dataclass(frozen=True)
@@ -128,7 +86,3 @@ def _output(words: list[str]) -> tuple[int, str]:
     except subprocess.TimeoutExpired:
         return 4, f"the run was not over within {_SECONDS:g} s"
     return done.returncode, done.stdout + done.stderr
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -31,7 +31,7 @@ class Node:
         self._words = [
             sys.executable,
             "-m",
-            *(["tests.kafka.judged_twins", "--serve", twin] if twin else ["reference_server"]),
+            *(["tests.kafka.twin_node", twin] if twin else ["reference_server"]),
             "--log",
             log,
             "--port",

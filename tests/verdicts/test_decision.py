@@ -192,6 +192,22 @@ def test_a_root_of_the_queues_other_binding_only_is_no_excuse():
     assert kinds(("PUBLISH-1", STOMP), ("READ-1", HTTP))[Key("READ-1", HTTP)] is Kind.BLOCKED
 
 
+def test_a_root_of_other_versions_only_is_no_excuse():
+    """A clause of several versions of STOMP is blocked in each by the roots that this version has."""
+    book = books.book(
+        "# Newest\n\n*Classes: stomp-1.2.*\n\n- **[NEWEST-1]** It MUST name each.\n",
+        "# All\n\n*Classes: stomp-1.1, stomp-1.2.*\n\n- **[ALL-1]** It MUST take what was named.\n"
+        "  *Depends on: NEWEST-1.*\n",
+    )
+    tallies = {
+        Key(clause, binding): failed(clause, binding)
+        for clause, binding in (("NEWEST-1", "stomp-1.2"), ("ALL-1", "stomp-1.1"), ("ALL-1", "stomp-1.2"))
+    }
+    found = {verdict.key: verdict.kind for verdict in decide(book, set(tallies), tallies).verdicts}
+    assert found[Key("ALL-1", "stomp-1.1")] is Kind.FAIL
+    assert found[Key("ALL-1", "stomp-1.2")] is Kind.BLOCKED
+
+
 # Selection
 
 

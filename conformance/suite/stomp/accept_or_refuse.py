@@ -15,6 +15,7 @@ from conformance.suite.stomp.channel import (
     is_undecidable,
 )
 from conformance.suite.stomp.reactions import expect_error_and_close, reaction
+from conformance.wire.failures import PeerFailure
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -58,6 +59,18 @@ def redelivery_works(fixture: StompFixture, mode: str, *ids: str) -> bool:
     if f"no {tried}" in seen:
         for clause in ids:
             fixture.skip(clause, f"unacknowledged messages in mode {mode} don't come again either")
+        return False
+    return True
+
+
+def takes_frames_in_a_row(fixture: StompFixture, count: int) -> bool:
+    """True if the server takes so many SENDs that come as fast as they can be written."""
+    sender, topic = fixture.client(), fixture.topic()
+    try:
+        for _ in range(count):
+            fixture.send(sender, topic, "m")
+        fixture.fence(sender)
+    except PeerFailure:
         return False
     return True
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.wire.encoding import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from conformance.wire.frames import Frame
     from conformance.wire.stomp import StompClient
@@ -44,13 +44,18 @@ class Subscription:
     id: str
     destination: Destination
     is_first: bool = False
-    """True if it is the first of its client: a MESSAGE that names no subscription belongs to it."""
+    """True if it is the first of its client: a MESSAGE that names no subscription, and no destination of another one of
+    the client, belongs to it.
+    """
     mode: str = "auto"
     """The `ack` mode: auto, client or client-individual."""
+    siblings: Sequence[str] = field(default=(), compare=False, repr=False)
+    """Names of the destinations of all subscriptions of its client, also of later ones."""
 
     def owns(self, frame: Frame) -> bool:
         """True if a MESSAGE was sent for this subscription."""
         named = frame.get("subscription")
         if named is not None and self.id:
             return named == self.id
-        return self.is_first or frame.get("destination") == self.destination.name
+        destination = frame.get("destination")
+        return destination == self.destination.name or (self.is_first and destination not in self.siblings)

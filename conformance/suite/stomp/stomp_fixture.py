@@ -42,7 +42,8 @@ class StompFixture:
         self._numbers = itertools.count(1)
         self._queues: list[Destination] = []
         self._sender: StompClient | None = None
-        self._subscribed: set[int] = set()
+        #: Names of the destinations subscribed to, by client.
+        self._subscribed: dict[int, list[str]] = {}
         bench.at_end(lambda: empty_queues(bench, self._queues, self.fence, self.usual_delay))
 
     # Judging
@@ -136,7 +137,8 @@ class StompFixture:
 
     def begin_attempt(self) -> Callable[[], None]:
         """Return a call that ends what the test opens from now on, for a test that tries again with fresh sessions."""
-        mark, sender, subscribed = self.bench.registered(), self._sender, set(self._subscribed)
+        mark, sender = self.bench.registered(), self._sender
+        subscribed = {client: [*names] for client, names in self._subscribed.items()}
 
         def end() -> None:
             self.bench.close_since(mark)
@@ -165,11 +167,12 @@ class StompFixture:
         **more: str | None,
     ) -> Subscription:
         """SUBSCRIBE, without waiting until the subscription is active."""
-        is_first = id(client) not in self._subscribed
-        self._subscribed.add(id(client))
+        siblings = self._subscribed.setdefault(id(client), [])
+        is_first = not siblings
+        siblings.append(destination.name)
         identifier = client.subscribe(destination.name, [*destination.headers.items(), *headers], **more)
         mode = more.get("ack") or dict(headers).get("ack") or "auto"
-        return Subscription(client, identifier, destination, is_first, mode)
+        return Subscription(client, identifier, destination, is_first, mode, siblings)
 
     def active_subscription(
         self,

@@ -16,7 +16,13 @@ from conformance.suite.stomp.accept_or_refuse import (
     settle,
     too_few_reason,
 )
-from conformance.suite.stomp.channel import Channel, acknowledgement_mode, consume_elsewhere, unsubscribe
+from conformance.suite.stomp.channel import (
+    HOLDS_BACK,
+    Channel,
+    acknowledgement_mode,
+    consume_elsewhere,
+    unsubscribe,
+)
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.wire.failures import PeerFailure
 
@@ -101,6 +107,10 @@ def test_a_nack_among_several_leaves_the_others(bench: Bench) -> None:
     ids = ("STOMP-NACK-002", "STOMP-SUB-012")
     if bench.version == "1.0" or not redelivery_works(fixture, "client-individual", *ids):
         return
+    if not fixture.has_receipts:
+        for clause in ids:
+            fixture.skip(clause, "the server grants no receipts")
+        return
     channel = channel_in_mode(fixture, "client-individual")
     messages = channel.unacknowledged_messages(SEVERAL)
     if len(messages) < SEVERAL:
@@ -169,23 +179,55 @@ def test_acks_of_another_transaction_wait_for_its_own_commit(bench: Bench, mode:
         return
     if not redelivery_works(fixture, mode, "STOMP-TX-012"):
         return
-    committed = channel_in_mode(fixture, mode)
-    headers = [("ack", acknowledgement_mode(bench, mode))]
-    left = Channel(fixture, fixture.queue(), reader=committed.reader, headers=headers)
-    names = bench.fresh("committed"), bench.fresh("left")
-    reader = committed.reader
-    body = b""
-    for name, channel in zip(names, (committed, left), strict=True):
-        send_and_confirm(fixture, reader, "BEGIN", name)
-        message = channel.send_and_receive(bench.fresh("m"))
-        reader.ack(message, transaction=name)
-        body = message.body
-    send_and_confirm(fixture, reader, "COMMIT", names[0], behind="ACK")
-    reader.link.cut()
-    again = consume_elsewhere(fixture, left.destination, [body])
+    found = _left_in_a_transaction(fixture, mode, commits_other=True)
+    if found is None:
+        fixture.skip("STOMP-TX-012", f"the server {HOLDS_BACK}")
+        return
+    body, again = found
+    if body not in again:
+        # A server that carries out an ACK at once does not keep STOMP-ACK-006, which is no more than a SHOULD.
+        control = _left_in_a_transaction(fixture, mode)
+        if control is None or control[0] not in control[1]:
+            fixture.skip(
+                "STOMP-TX-012", "an ACK in a transaction takes effect without any COMMIT (STOMP-ACK-006)"
+            )
+            return
     bench.judge(
         "STOMP-TX-012",
         body in again,
         expected=f"{body!r} again: the transaction of its ACK was not committed",
         observed=again,
     )
+
+
+def _left_in_a_transaction(
+    fixture: StompFixture, mode: str, *, commits_other: bool = False
+) -> tuple[bytes, list[bytes]] | None:
+    """Body that was acknowledged in a transaction without an end, and what another consumer gets when the connection
+    was cut; with `commits_other` after the COMMIT of another transaction of the session, with an ACK as well.
+
+    None if the server sends no second message before that COMMIT.
+    """
+    bench = fixture.bench
+    other = channel_in_mode(fixture, mode)
+    headers = [("ack", acknowledgement_mode(bench, mode))]
+    left = Channel(fixture, fixture.queue(), reader=other.reader, headers=headers)
+    names = bench.fresh("other"), bench.fresh("left")
+    reader = other.reader
+    send_and_confirm(fixture, reader, "BEGIN", names[0])
+    reader.ack(other.send_and_receive(bench.fresh("m")), transaction=names[0])
+    send_and_confirm(fixture, reader, "BEGIN", names[1], behind="ACK")
+    left.send(bench.fresh("m"))
+    try:
+        message = reader.expect("MESSAGE", left.subscription.owns)
+    except PeerFailure:
+        if reader.closed or reader.errors:
+            raise
+        return None
+    reader.ack(message, transaction=names[1])
+    if commits_other:
+        send_and_confirm(fixture, reader, "COMMIT", names[0], behind="ACK")
+    else:
+        fixture.fence(reader)
+    reader.link.cut()
+    return message.body, consume_elsewhere(fixture, left.destination, [message.body])

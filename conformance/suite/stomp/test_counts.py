@@ -11,8 +11,8 @@ import pytest
 
 from conformance.bench.marks import clauses
 from conformance.suite.generators import COUNTS, many
-from conformance.suite.stomp.accept_or_refuse import channel_in_mode, redelivery_works
-from conformance.suite.stomp.channel import HOLDS_BACK, consume_elsewhere, is_undecidable
+from conformance.suite.stomp.accept_or_refuse import channel_in_mode, redelivery_works, takes_frames_in_a_row
+from conformance.suite.stomp.channel import HOLDS_BACK, consume_elsewhere, is_undecidable, unsubscribe
 from conformance.suite.stomp.patience import SHORT_WAIT
 from conformance.suite.stomp.reactions import reaction
 from conformance.suite.stomp.stomp_fixture import StompFixture
@@ -238,13 +238,19 @@ def test_many_subscriptions_of_a_session(bench: Bench, topics: str) -> None:
         is_one = partial(_has_body, [word.encode()])
         for destination in destinations[: 1 if topics == "one" else count]:
             fixture.send(sender, destination, word)
+        try:
+            fixture.fence(sender)
+        except PeerFailure as failure:
+            if not takes_frames_in_a_row(fixture, count):
+                fixture.skip(clause, f"so many frames in a row end a session: {failure}")
+                return
+            raise
         came: list[str | None] = []
         try:
             while len(came) < len(left):
                 came.append(reader.expect("MESSAGE", is_one).get("subscription"))
         except PeerFailure:
             pass  # the comparison says what is missing
-        fixture.fence(sender)
         fixture.fence(reader)
         came += [frame.get("subscription") for frame in filter(is_one, reader.take("MESSAGE"))]
         wanted = [each.id for each in left]
@@ -258,7 +264,9 @@ def test_many_subscriptions_of_a_session(bench: Bench, topics: str) -> None:
             expected=f"one MESSAGE for each of {len(wanted)} subscriptions",
             observed=f"{len(came)}; wrong are {[(name, by) for name, by in wrong.items() if by][:5]}",
         )
-        for each in left[::2]:
+        first, *others = left[::2]
+        unsubscribe(fixture, reader, [("id", first.id), *first.destination.headers.items()])
+        for each in others:
             reader.unsubscribe(each.id, each.destination.headers)
         left = left[1::2]
         fixture.fence(reader)

@@ -96,14 +96,16 @@ def test_a_frame_needs_no_header(bench: Bench) -> None:
     fixture = StompFixture(bench)
     error = _error_of_disconnect(fixture.client(), b"DISCONNECT\n\n\0")
     # The last frame may get lost before the close, with or without a header on the DISCONNECT.
-    if error is not None and any(
-        _error_of_disconnect(fixture.client(), b"DISCONNECT\nnote:x\n\n\0") for _ in range(ATTEMPTS)
-    ):
-        bench.skip(
-            "STOMP-FRAME-003",
-            "the server complains of every DISCONNECT without receipt (STOMP-DISCONNECT-004)",
-        )
-        return
+    for _ in range(ATTEMPTS):
+        if error is None:
+            break
+        if _error_of_disconnect(fixture.client(), b"DISCONNECT\nnote:x\n\n\0"):
+            bench.skip(
+                "STOMP-FRAME-003",
+                "the server complains of every DISCONNECT without receipt (STOMP-DISCONNECT-004)",
+            )
+            return
+        error = _error_of_disconnect(fixture.client(), b"DISCONNECT\n\n\0")
     bench.judge(
         "STOMP-FRAME-003",
         error is None,

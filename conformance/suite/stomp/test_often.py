@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.bench.marks import clauses
 from conformance.suite.generators import many
+from conformance.suite.stomp.accept_or_refuse import takes_frames_in_a_row
 from conformance.suite.stomp.stomp_fixture import StompFixture
 from conformance.suite.stomp.transaction_steps import all_delivered_bodies, channel_to, send_in_transaction
 from conformance.wire.failures import PeerFailure
@@ -33,6 +34,11 @@ def test_many_transactions_one_after_another(bench: Bench) -> None:
             channel.sender.commit(name)
         fixture.fence(channel.sender)
     except PeerFailure as failure:
+        if not takes_frames_in_a_row(fixture, 3 * len(bodies)):
+            fixture.skip(
+                "STOMP-TX-004", f"so many frames in a row end a session without transactions, too: {failure}"
+            )
+            return
         fixture.judge("STOMP-TX-004", False, expected=expected, observed=failure.observed)
         raise
     came = all_delivered_bodies(channel, bodies)

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
     from conformance.bench.bench import Bench
     from conformance.wire.frames import Frame
 
+TRIMMED = "values of headers are trimmed"
 PAIRS = pytest.mark.parametrize("pair", [*SIMILAR, *BLANKS], ids=" and ".join)
 
 
-def _is_one_in_1_0(bench: Bench, pair: tuple[str, str]) -> bool:
-    """True if a server may take both for one: 1.0 trims blanks."""
-    return bench.version == "1.0" and pair in BLANKS
+def _is_one_name(fixture: StompFixture, pair: tuple[str, str]) -> bool:
+    """True if the two differ by a blank that the server trims: 1.0 lets it, and later it breaks STOMP-ENC-008."""
+    if pair not in BLANKS or fixture.bench.version == "1.0":
+        return pair in BLANKS
+    reader, sender = fixture.client(), fixture.client()
+    subscription = fixture.active_subscription(reader, fixture.topic())
+    fixture.send(sender, subscription.destination, "m", [("note", " a ")])
+    message = fixture.expect_message(subscription, "STOMP-SEND-002", lambda frame: frame.body == b"m")
+    return message.get("note") != " a "
 
 
 @clauses("STOMP-TX-012")
@@ -33,7 +40,8 @@ def test_transactions_with_similar_names(bench: Bench, pair: tuple[str, str]) ->
     if not fixture.has_transactions:
         bench.skip("STOMP-TX-012", "the server has no transactions")
         return
-    if _is_one_in_1_0(bench, pair):
+    if _is_one_name(fixture, pair):
+        bench.skip("STOMP-TX-012", TRIMMED)
         return
     for committed, aborted in (pair, pair[::-1]):
         channel = Channel(fixture)  # names need not be accepted again (STOMP-TX-011)
@@ -72,7 +80,9 @@ def _is_no_fence(frame: Frame) -> bool:
 def test_subscriptions_with_similar_ids(bench: Bench, pair: tuple[str, str]) -> None:
     """Subscribe with two similar ids, and unsubscribe one; expect the messages of the other only."""
     fixture = StompFixture(bench)
-    if _is_one_in_1_0(bench, pair):
+    if _is_one_name(fixture, pair):
+        for clause in ("STOMP-UNSUB-001", "STOMP-SUB-001"):
+            bench.skip(clause, TRIMMED)
         return
     sender = fixture.client()
     stem = "s" if bench.version == "1.0" else ""  # where an id may be left out, an empty one may be none

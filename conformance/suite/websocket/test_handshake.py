@@ -191,7 +191,11 @@ def test_an_upgrade_may_be_spelled_otherwise(bench: Bench, headers: Mapping[str,
 def test_an_upgrade_may_come_behind_another_request(bench: Bench) -> None:
     """Send a GET and then an upgrade over one connection; expect 101, if the connection is kept open."""
     client = bench.websocket_host()
-    first = client.request("GET", "/capabilities")
+    try:
+        first = client.request("GET", "/capabilities")
+    except PeerFailure as failure:
+        bench.skip("WEBSOCKET-UPGRADE-1", f"the server answers no GET: {failure.observed}")
+        return
     if first.closes or not client.is_open:
         bench.skip("WEBSOCKET-UPGRADE-1", f"the connection ends behind a GET: {first.status}")
         return
