@@ -16,6 +16,7 @@ from conformance.command.lists import asked_for_list, print_completion
 from conformance.command.once_more import PROGRAM
 from conformance.command.results import present
 from conformance.models.rule_coverage import collected_coverage
+from conformance.reporting.octets import printable
 from conformance.reporting.terminal import Plan, Presenter
 from conformance.run.first_contact import NoServer
 from conformance.run.options import Effort
@@ -193,5 +194,5 @@ def _text_is_broken(error: SpecError) -> int:
 
 
 def _wrong_usage(message: str) -> int:
-    print(f"{PROGRAM}: {message}", file=sys.stderr)
+    print(f"{PROGRAM}: {printable(message)}", file=sys.stderr)  # it may have words of the server
     return Exit.USAGE

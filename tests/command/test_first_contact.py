@@ -65,6 +65,15 @@ def test_a_web_server_that_sends_clients_elsewhere(conformance: Command, more: t
         refused(conformance(f"ws://127.0.0.1:{port}/", *more), "it answered 302", "https://login.example/")
 
 
+def test_control_characters_of_a_server_reach_no_terminal(conformance: Command) -> None:
+    body = b'{"name": "\x1b[31m\x1b]0;title\x07"}'
+    octets = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+    with odd_servers.listening(odd_servers.answering(octets)) as port:
+        ended = conformance(f"ws://127.0.0.1:{port}/")
+        refused(ended, "there is no WebSocket")
+        assert not set("\x1b\x07") & set(ended.stdout + ended.stderr)
+
+
 @pytest.mark.parametrize("path", ["/stmop", "/stomp/", "/STOMP"])
 def test_a_slip_in_the_path_names_the_declared_endpoint(
     conformance: Command, server_url: str, path: str
