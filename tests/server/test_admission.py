@@ -374,7 +374,7 @@ def test_further_paths(serve: Serve) -> None:
 
 
 def test_a_path_that_is_encoded(serve: Serve) -> None:
-    """A path is told and given as in a URL, so that a client may encode it in another way; /producer stays lenient."""
+    """Paths are given and declared as in a URL, so that clients may encode them otherwise; /producer stays lenient."""
     server = serve(path=("/a%20b", "/%C3%BC", "/producer"))
     for path in ("/a%20b", "/%c3%bc", "/%61%20b"):
         with Stomp.connected(server, path=path) as session:
