@@ -12,7 +12,7 @@ from conformance.suite.queue.expectations import expect_status
 from conformance.suite.queue.fixture import KEY, QueueFixture
 from conformance.suite.queue.generators import count_up_to
 from conformance.suite.queue.ownership_probe import own_every_partition
-from conformance.suite.queue.waiting_poll import LONGEST_WAIT, WaitingPoll
+from conformance.suite.queue.waiting_poll import LONGEST_WAIT, WaitingPoll, polls_in_time
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -135,7 +135,9 @@ def test_many_polls_wait_for_one_record(bench: Bench) -> None:
     """
     queue = QueueFixture(bench)
     open_at_once = bench.limit("connections")
-    count = count_up_to(bench, open_at_once and max(2, open_at_once // 8), 33, 65, 129)
+    count = polls_in_time(
+        bench, count_up_to(bench, open_at_once and max(2, open_at_once // 8), 33, 65, 129), LONG
+    )
     topic = queue.new_topic()
     queue.publish(topic, "warm-up")
     consumers = [queue.new_consumer(queue.new_group(), topic) for _ in range(count)]
@@ -146,6 +148,8 @@ def test_many_polls_wait_for_one_record(bench: Bench) -> None:
     waiting = [WaitingPoll(queue, consumer, LONG, round_trips=0) for consumer in consumers]
     queue.heartbeat(consumers[0])
     queue.publish(topic, "awaited")
+    for each in waiting:
+        each.expect_time_left()
     for each in waiting:
         reply, took = each.answer()
         is_early = reply.status != 200 and took < min(0.9 * each.seconds, LONGEST_WAIT)

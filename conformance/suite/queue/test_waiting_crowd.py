@@ -13,7 +13,7 @@ from conformance.suite.queue.generators import count_up_to
 from conformance.suite.queue.ownership_probe import OwnershipProbe, own_every_partition
 from conformance.suite.queue.rebalance_in_progress import few_partitions
 from conformance.suite.queue.timeouts import timed, wait_past_deadline, wait_past_eviction
-from conformance.suite.queue.waiting_poll import LONGEST_WAIT, WaitingPoll, wait_and_leave
+from conformance.suite.queue.waiting_poll import LONGEST_WAIT, WaitingPoll, polls_in_time, wait_and_leave
 
 if TYPE_CHECKING:
     from conformance.bench.bench import Bench
@@ -28,7 +28,8 @@ def _crowd(queue: QueueFixture, quick: int, standard: int, thorough: int) -> int
     """Number of polls that may wait at once: two, or no more than an eighth of the connections of the server."""
     bench = queue.bench
     open_at_once = bench.limit("connections")
-    return count_up_to(bench, open_at_once and max(2, open_at_once // 8), quick, standard, thorough)
+    count = count_up_to(bench, open_at_once and max(2, open_at_once // 8), quick, standard, thorough)
+    return polls_in_time(bench, count, LONG)
 
 
 def _expect_answers(waiting: list[WaitingPoll], queue: QueueFixture) -> list[str]:
@@ -37,6 +38,8 @@ def _expect_answers(waiting: list[WaitingPoll], queue: QueueFixture) -> list[str
     A server that has too many polls waiting may answer some at once, without a record; they are left out.
     """
     texts = []
+    for each in waiting:
+        each.expect_time_left()
     for each in waiting:
         reply, took = each.answer()
         if reply.status != 200 and took < min(0.9 * each.seconds, LONGEST_WAIT) and len(waiting) > OF_ONE:

@@ -6,12 +6,14 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from conformance.run.parallelism import FAR_ROUND_TRIP
 from conformance.suite.queue.expectations import refused
 from conformance.suite.queue.fixture import POLL
-from conformance.wire.failures import PeerFailure
+from conformance.wire.failures import PeerFailure, TooSlow
 from conformance.wire.operations import StompOperations, encoded
 
 if TYPE_CHECKING:
+    from conformance.bench.bench import Bench
     from conformance.suite.queue.fixture import QueueFixture
     from conformance.wire.operations import Pending, Reply
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 10.0
 #: Requests that a test may make while a poll waits.
 MEANWHILE = 200
+#: Seconds of its time that a poll on a distant server must have left for its record.
+LEFT = 2.0
+#: Round trips in which a poll on a connection of its own begins, with a margin for a server that serves many.
+OPENING = 16
 #: Ends of a connection; only a session of STOMP can be disconnected, or end with an ERROR.
 ENDINGS = ("closed", "reset", "disconnected", "refused")
 #: Answered requests after which a request sent before them has very likely reached the server.
@@ -82,6 +88,18 @@ class WaitingPoll:
         """True if the poll's time is clearly not over by now."""
         return self.is_before_timeout(time.monotonic() - self._began)
 
+    def expect_time_left(self) -> None:
+        """Raise TooSlow if requests to a distant server took so long that the record comes at the end of the poll.
+
+        To be called as soon as the record is free. A server nearby that takes so long breaks a promise.
+        """
+        away = self._queue.bench.target.round_trip
+        passed = time.monotonic() - self._began
+        if away >= FAR_ROUND_TRIP and not self.is_before_timeout(passed + LEFT + ROUND_TRIPS * away):
+            raise TooSlow(
+                f"a record came {passed:.1f} s after a poll of {self.seconds:g} s, on a distant server"
+            )
+
     def expect_no_early_end(self, reply: Reply, took: float) -> None:
         """Judge POLL-WAIT-2 by the reply not being an empty one clearly before the poll's time is over."""
         is_empty = reply.status != 200 and not refused(reply)
@@ -95,8 +113,9 @@ class WaitingPoll:
     def expect_record(self, clause: str, message: str, acknowledge: str = "") -> None:
         """Judge `clause` by a reply with the record `message`, clearly before the poll's time is over.
 
-        The consumer named by `acknowledge` acknowledges it.
+        The consumer named by `acknowledge` acknowledges it. Raises TooSlow as `expect_time_left` does.
         """
+        self.expect_time_left()
         reply, took = self.answer()
         self.expect_no_early_end(reply, took)
         self._queue.bench.judge(
@@ -114,6 +133,14 @@ class WaitingPoll:
         )
         if acknowledge:
             self._queue.acknowledge(acknowledge, record.message_id)
+
+
+def polls_in_time(bench: Bench, count: int, seconds: float) -> int:
+    """How many of `count` polls on connections of their own begin long before the `seconds` of the first are over; two
+    at least.
+    """
+    away = OPENING * bench.target.round_trip
+    return count if count * away < seconds else max(2, int(seconds / away))
 
 
 def wait_and_leave(queue: QueueFixture, consumer: str, ending: str) -> bool:
