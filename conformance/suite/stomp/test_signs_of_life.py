@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance.bench.marks import clauses, waits
+from conformance.run.parallelism import FAR_ROUND_TRIP
+from conformance.suite.stomp.answer_times import AnswerTimes
 from conformance.suite.stomp.attempts import judge_refused_connect, try_connect
 from conformance.suite.stomp.heart_beats import LONGEST, WATCH, act_periodically, expect_open, negotiate
 from conformance.suite.stomp.loopback import Loopback
 from conformance.suite.stomp.reactions import ATTEMPTS
 from conformance.suite.stomp.stomp_fixture import StompFixture
+from conformance.wire.failures import TooSlow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from conformance.suite.stomp.heart_beats import HeartBeatSession
     from conformance.wire.stomp import StompClient
 
+#: Factor of the intervals on a distant server.
+AWAY = 3
+#: Part of an interval by which all that reaches the server, or its answers, may be late.
+SLOW_PART = 0.3
 #: Seconds of silence, a small part of a long interval.
 SHORT_SILENCE = 2.0
 MALFORMED = ["abc", "1000", "-1,5", "1000, 1000", "1,2,3", "1000,", ",1000", "", f"{10**30},{10**30}"]
@@ -31,15 +38,28 @@ def beating_session(
 ) -> tuple[HeartBeatSession, float] | None:
     """A session whose client promised beats every `sends` ms and sent them, and the result of `beat`.
 
-    A connection that ended is tried again: this machine may have been busy. None, with the clause skipped, if the two
-    sides agreed on no interval, or on one that is too long to watch.
+    On a distant server the intervals are AWAY times as long. A connection that ended is tried again: this machine may
+    have been busy. None, with the clause skipped, if the two sides agreed on no interval, or on one that is too long to
+    watch. Raises TooSlow if the last connection ended while the server was slow to answer anything.
     """
-    for _ in range(ATTEMPTS):
-        session = negotiate(StompFixture(bench), sends, 0)
+    if bench.target.round_trip >= FAR_ROUND_TRIP:
+        sends *= AWAY
+    for number in range(1, ATTEMPTS + 1):
+        fixture = StompFixture(bench)
+        session = negotiate(fixture, sends, 0)
         if not 0 < session.client_interval <= LONGEST:
             bench.skip(clause, f"{session}: there is no interval to keep, or one that is too long to watch")
             return None
-        gave = beat(session)
+        if number < ATTEMPTS:
+            gave = beat(session)
+        else:
+            with AnswerTimes(fixture) as answers:
+                gave = beat(session)
+            late = answers.longest - bench.target.round_trip
+            if session.client.closed and late > SLOW_PART * session.client_interval:
+                raise TooSlow(
+                    f"the server took {answers.longest:.2f} s to answer while its client sent beats"
+                )
         if session.client.closed is None:
             break
     return session, gave
