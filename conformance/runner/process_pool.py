@@ -9,6 +9,7 @@ import contextlib
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from conformance.run.parallelism import processes_for_models
 from conformance.runner.messages import Job, Outcome, SentTarget, Stop, Task, receive, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from conformance.run.run import Run
     from conformance.targets.target import Target
@@ -84,6 +85,22 @@ class ProcessPool:
                 return
 
 
+@contextlib.contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Hold SIGINT back, in the threads of this process for a moment, and in one that is started for good.
+
+    It ignores SIGINT as soon as it can; until then it imports modules, and would show where it was interrupted.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Process:
     """One process, started at once, and the pipes to it."""
 
@@ -94,12 +111,13 @@ class _Process:
         self._why = ""
         self._popen: subprocess.Popen[bytes] | None = None
         try:
-            self._popen = subprocess.Popen(  # noqa: S603  the suite's own module
-                [sys.executable, "-m", _MODULE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path},
-            )
+            with _ctrl_c_held():
+                self._popen = subprocess.Popen(  # noqa: S603  the suite's own module
+                    [sys.executable, "-m", _MODULE],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env={**os.environ, "PYTHONPATH": path},
+                )
             self._send(_job(run, modules))
         except (OSError, ValueError, TypeError, AttributeError, pickle.PicklingError) as error:
             self._why = f"it could not be started: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -46,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+    # No exception: it may come up in a finalizer, where Python drops it, and the server would go on.
+    os._exit(0)
 
 
 def _seconds(text: str) -> float:
